@@ -10,7 +10,7 @@ import { hardwareOf } from "./identity/hardware/fingerprint.ts";
 import { takeProxyVariables } from "./network/proxy.ts";
 import { codeOf, StateFault } from "./platform/state-files.ts";
 
-/** A daemon that runs for months loads none of the others. */
+/** Each command is loaded when it is used, so the daemon does not hold the code of the others. */
 const VERBS: Readonly<Record<CommandName, () => Promise<Verb>>> = {
   enroll: async () => (await import("./cli/enroll.ts")).enroll,
   run: async () => (await import("./cli/run.ts")).run,
@@ -25,10 +25,10 @@ const VERBS: Readonly<Record<CommandName, () => Promise<Verb>>> = {
 const stop = new AbortController();
 process.on("SIGTERM", () => stop.abort());
 process.on("SIGINT", () => stop.abort());
-// Whoever read our output may be gone, or its disk full: for a daemon no reason to die.
+// A closed pipe or a full disk behind stdout or stderr must not end the daemon.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
-/** What was printed, once it is written; the fault when one of the lines is lost. */
+/** One entry per printed line: resolves when it is written, with the error if it is lost. */
 const written: Promise<Error | null | undefined>[] = [];
 const print = (line: string): void => {
   written.push(new Promise((resolve) => process.stdout.write(`${line}\n`, resolve)));
@@ -69,7 +69,7 @@ const machine: Machine = {
 };
 
 async function main(): Promise<number> {
-  // The child of a daemon or a scan that reads files for it: no command for people.
+  // Internal: a child process that reads files for the daemon or a scan.
   if (process.argv[2] === "reader") {
     await (await import("./scan/reader-process/reader-process.ts")).serveReads(machine.elapsed);
     return 0;
@@ -96,7 +96,7 @@ async function main(): Promise<number> {
 }
 
 const code = await main();
-// A reader that had enough is no fault of ours; half a scan in a file is.
+// A reader such as `head` may close the pipe early (EPIPE). Any other lost output is a failure.
 const lost = (await Promise.all(written)).find((fault) => fault && codeOf(fault) !== "EPIPE");
-// Sockets in the pool do not keep us alive.
+// Idle sockets in the connection pool must not keep the process alive.
 process.exit(lost ? fail(machine, `cannot write the output (${codeOf(lost)})`) : code);

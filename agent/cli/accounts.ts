@@ -4,7 +4,7 @@ import type { Machine } from "./machine.ts";
 
 const FIRST_USER_ID = 1000;
 
-/** passwd(5): root and the accounts of people, without those of services. */
+/** Home directories in a passwd(5) file: those of root and of people, without those of service accounts. */
 export function homesInPasswd(passwd: string): string[] {
   const homes = passwd
     .split("\n")
@@ -15,16 +15,16 @@ export function homesInPasswd(passwd: string): string[] {
   return [...new Set(homes)];
 }
 
-/** Profiles that are nobody's. */
-const NOBODYS = /^(?:\.|desktop\.ini$|(?:Shared|Public|All Users|Default|Default User|lost\+found)$)/i;
+/** Directories beside the home directories that belong to no user. */
+const NOT_HOMES = /^(?:\.|desktop\.ini$|(?:Shared|Public|All Users|Default|Default User|lost\+found)$)/i;
 
-/** Homes of one domain: more are not looked at. */
+/** Limit of home directories of one domain. */
 const DOMAIN_HOMES_MAX = 2000;
 
 /**
- * Homes of all people of this host: where models lie, and names that do not leave it. Those that only a directory
- * service knows have no line in a file, but a directory beside the others. Readers throw what the system says.
- * `listHome` lists what may belong to a user; its answer may come later, with the next call.
+ * Home directories of all people on this host. The scan looks for models in them, and shortens them to ~ in what it reports.
+ * Users of a directory service have no line in /etc/passwd, but a directory beside the other homes. `list` and `text` throw
+ * the errors of the system. `listHome` lists a directory that may belong to a user; its result may come with a later call.
  */
 export function homesOfPeople(
   { platform, env, home }: Pick<Machine, "platform" | "env" | "home">,
@@ -41,15 +41,15 @@ export function homesOfPeople(
   const path = platform === "win32" ? win32 : posix;
   const root = ROOTS[platform]?.(env) ?? "/home";
   const homes = [home];
-  if (platform === "linux") homes.push(...orNone(() => homesInPasswd(text("/etc/passwd"))));
-  const names = orNone(() => list(root)).filter((name) => !NOBODYS.test(name));
+  if (platform === "linux") homes.push(...orEmpty(() => homesInPasswd(text("/etc/passwd"))));
+  const names = orEmpty(() => list(root)).filter((name) => !NOT_HOMES.test(name));
   const found = names.map((name) => path.join(root, name));
   const unknown = platform === "linux" ? found.filter((one) => !homes.includes(one)) : [];
-  const inDomains = unknown.flatMap((one) => homesInDomain(one, (path) => orNone(() => listHome(path))));
+  const inDomains = unknown.flatMap((one) => homesInDomain(one, (path) => orEmpty(() => listHome(path))));
   return [...new Set([...homes, ...found, ...inDomains])];
 }
 
-/** What every home has after its first session, from /etc/skel or from programs. */
+/** Names in a home directory after the first session, from /etc/skel or from programs. A directory with one is a home. */
 const HOME_FILES = new Set([
   ".profile",
   ".bashrc",
@@ -60,28 +60,28 @@ const HOME_FILES = new Set([
   ".config",
   ".local",
 ]);
-/** So many directories are looked into before a directory is no domain's. */
-const DOMAIN_LOOKS_MAX = 16;
+/** Limit of subdirectories to check for {@link HOME_FILES}. If none has such a file, the directory is not a domain's. */
+const DOMAIN_CHECKS_MAX = 16;
 
 /**
  * `/home/DOMAIN/USER`, as winbind (`template homedir` in smb.conf(5)) and SSSD (`fallback_homedir` in sssd.conf(5))
- * place homes. The directory of a domain has no files of a home, but directories that have some.
+ * place homes. The directory of a domain holds no {@link HOME_FILES} itself, but its subdirectories do.
  */
 function homesInDomain(directory: string, list: (path: string) => readonly string[]): string[] {
   const isHome = (path: string): boolean => list(path).some((name) => HOME_FILES.has(name));
   const names = list(directory);
   if (names.some((name) => name.startsWith("."))) return [];
-  const homes = names.filter((name) => !NOBODYS.test(name)).map((name) => posix.join(directory, name));
-  return homes.slice(0, DOMAIN_LOOKS_MAX).some(isHome) ? homes.slice(0, DOMAIN_HOMES_MAX) : [];
+  const homes = names.filter((name) => !NOT_HOMES.test(name)).map((name) => posix.join(directory, name));
+  return homes.slice(0, DOMAIN_CHECKS_MAX).some(isHome) ? homes.slice(0, DOMAIN_HOMES_MAX) : [];
 }
 
-/** Profiles can be on another drive than the system; `PUBLIC` is one of them. */
+/** The directory of all home directories. On Windows it can be on another drive than the system; `PUBLIC` is in it. */
 const ROOTS: Partial<Record<NodeJS.Platform, (env: Machine["env"]) => string>> = {
   win32: ({ PUBLIC, SystemDrive }) => win32.dirname(PUBLIC ?? `${SystemDrive ?? "C:"}\\Users\\Public`),
   darwin: () => "/Users",
 };
 
-function orNone(read: () => string[]): string[] {
+function orEmpty(read: () => string[]): string[] {
   try {
     return read();
   } catch {
@@ -89,14 +89,14 @@ function orNone(read: () => string[]): string[] {
   }
 }
 
-/** passwd(5): login name of a user id. */
+/** Login name of a user id in a passwd(5) file. */
 export const loginInPasswd = (passwd: string, uid: number): string | undefined =>
   passwd
     .split("\n")
     .map((line) => line.split(":"))
     .find((fields) => fields[2] === String(uid))?.[0];
 
-/** A service has no `USER` in its environment, and Bun knows no other source: the account database does. */
+/** Login name of the user who runs this process. A service has no `USER` in its environment, so /etc/passwd is read first. */
 export function loginOf(uid: number | undefined, fromEnvironment: string): string {
   try {
     if (uid === undefined) return fromEnvironment;

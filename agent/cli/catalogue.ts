@@ -9,20 +9,20 @@ import type { Machine } from "./machine.ts";
 export const BUILT_IN: Catalogue = { version, entries };
 
 /**
- * What a single look at this host scans with: the catalogue that the daemon took last, by the same checks, else the
- * one built in. The collector says which, and why not the other.
+ * The catalogue for a single scan (`scan`, `explain`): the one that the daemon stored last if it passes the same checks, else
+ * the built-in one. The collector names the catalogue, and says why a stored one is not used.
  */
 export async function catalogueOf(
   machine: Pick<Machine, "clock">,
   directory: string,
 ): Promise<{ catalogue: Catalogue; collector: Collector }> {
-  const said = (catalogue: Catalogue, status: "ok" | "partial", detail: string) => ({
+  const withCollector = (catalogue: Catalogue, status: "ok" | "partial", detail: string) => ({
     catalogue,
     collector: { name: "catalogue", status, detail: tidy(`${catalogue.version}, ${detail}`, 240) },
   });
   try {
     const identity = loadIdentity(directory);
-    if (!identity) return said(BUILT_IN, "ok", "built in");
+    if (!identity) return withCollector(BUILT_IN, "ok", "built in");
     const kept = await readCatalogue({
       directory,
       pins: () => identity.jwks,
@@ -30,11 +30,15 @@ export async function catalogueOf(
       clock: machine.clock,
       pause: async () => {},
     });
-    if (kept.is === "taken") return said(kept.catalogue, "ok", "of the control plane");
-    if (kept.is === "none" || kept.is === "older") return said(BUILT_IN, "ok", "built in");
-    return said(BUILT_IN, "partial", `built in; the stored one is not used: ${kept.reason}`);
+    if (kept.is === "taken") return withCollector(kept.catalogue, "ok", "of the control plane");
+    if (kept.is === "none" || kept.is === "older") return withCollector(BUILT_IN, "ok", "built in");
+    return withCollector(BUILT_IN, "partial", `built in; the stored catalogue is not used: ${kept.reason}`);
   } catch (cause) {
     if (!(cause instanceof StateFault)) throw cause;
-    return said(BUILT_IN, "partial", `built in; the state directory could not be read: ${cause.message}`);
+    return withCollector(
+      BUILT_IN,
+      "partial",
+      `built in; the state directory could not be read: ${cause.message}`,
+    );
   }
 }

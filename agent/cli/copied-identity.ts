@@ -20,15 +20,15 @@ import { enrolHost, type HostEnrolled } from "./enrol-host.ts";
 import { factsOf } from "./facts.ts";
 import type { Machine } from "./machine.ts";
 
-/** A state directory whose identity was made on another machine: the disk, or the directory, was copied. */
+/** A state directory with the identity of another machine: the disk or the directory was copied. */
 export type Copied = {
   machine: Machine;
   network: Network;
   log: Log;
   directory: string;
-  /** Of the other machine. */
+  /** The identity of the other machine. */
   identity: Identity;
-  /** Of this one. */
+  /** The fingerprint of this machine. */
   hardware: Hardware;
 };
 
@@ -36,12 +36,12 @@ export const whyCopied = (identity: Pick<Identity, "assetId">, directory: string
   `the identity in ${directory} belongs to another machine (asset ${identity.assetId}): this disk was copied`;
 
 export const COPIED_REMEDY =
-  "Enrol this machine with lz-agent enroll, or start lz-agent run with --token-file and it enrols itself. " +
-  "In an image for other machines, remove the state directory";
+  "Enrol this machine with lz-agent enroll, or start lz-agent run with --token-file so that it enrols itself. " +
+  "If this is an image for other machines, remove the state directory";
 
 /**
- * Tells the control plane that a copy of this identity exists, by a request for a session that it refuses. What becomes
- * of it changes nothing here.
+ * Reports to the control plane that a copy of this identity exists, with a session request that it rejects. The result is
+ * ignored.
  */
 export async function reportCopy(copied: Copied, device: DeviceKey): Promise<void> {
   const { machine, network, log, identity, hardware } = copied;
@@ -54,16 +54,16 @@ export async function reportCopy(copied: Copied, device: DeviceKey): Promise<voi
   const send = () => post.send("session", body, deviceSigner(device, identity), stopping);
   let answer = await send();
   if (isStale(answer) && post.correctClock()) answer = await send();
-  // Sent without its newer members it would open a session as the other machine.
+  // There is no retry without the newer members: such a request would open a session as the other machine.
   if (isMalformed(answer)) log("warn", "copy.not-reported");
 }
 
-/** Makes an asset of its own of this machine, with a new key, and forgets what the other one left in the directory. */
+/** Enrols this machine as an asset of its own with a new device key, and deletes the files of the other machine. */
 export async function enrolCopy(
   { machine, network, log, directory, identity, hardware }: Copied,
   as: { edgeUrl: string; token: string; employeeId: string },
 ): Promise<HostEnrolled> {
-  // Rules of the isolation may be in force here too, and only the old asset's directive or code releases them.
+  // The isolation rules may be in force here too, and only a directive or code for the old asset releases them.
   const contained = containedIn(directory);
   if (contained) return { ok: false, reason: `${whyContained(contained)}: release it first` };
   const device = await newKeyFor(directory, hardware);

@@ -11,7 +11,7 @@ import type { Asked, ExitCode, Machine, Verb } from "./machine.ts";
 
 type Flags = Pick<Asked, "flags">;
 
-/** Checks what the agent needs, from its settings to its daemon, and names the cure of each failure. */
+/** Checks what the agent needs, from its settings to its daemon, and says how to fix each failure. */
 export const doctor: Verb = async (machine, { flags, texts, settings }) => {
   const { state } = settings;
   const checks: Check[] = [];
@@ -40,7 +40,7 @@ export const doctor: Verb = async (machine, { flags, texts, settings }) => {
               },
               machine.stopping,
             )
-          : [skipped("session", "the control plane is not reached")]),
+          : [skipped("session", "the control plane cannot be reached")]),
       );
   }
   const proxy = network && (network.proxy ? proxyText(network.proxy) : NO_PROXY);
@@ -48,17 +48,17 @@ export const doctor: Verb = async (machine, { flags, texts, settings }) => {
   return report(machine, { flags }, checks);
 };
 
-/** Settings that cannot be read stop every other command; here they are the first thing to cure. */
+/** Reports wrong settings as a failed check. Every other command ends with them before it starts. */
 export function reportBadSettings(machine: Machine, args: Flags, reason: string): ExitCode {
   return report(machine, args, [failedSetting(reason)]);
 }
 
-/** Reasons of settings name their remedy behind a colon. */
+/** A reason of one wrong setting names the fix behind a colon. */
 function failedSetting(reason: string): Check {
   const at = reason.indexOf(": ");
   const [detail, cure] =
     at < 0 || reason.includes("; ")
-      ? [reason, "correct each setting that is named here"]
+      ? [reason, "correct each setting named here"]
       : [reason.slice(0, at), reason.slice(at + 2)];
   return failed("configuration", detail, cure);
 }
@@ -67,12 +67,12 @@ type Configured = { check: Check; network?: Network; edgeUrl?: string };
 
 function configuration(machine: Machine, settings: Settings, url: string | undefined): Configured {
   const { config, network: wanted, allowHttp } = settings;
-  const file = config.isUsed ? config.path : `no file (${config.path} is not there)`;
+  const file = config.isUsed ? config.path : `no file (${config.path} does not exist)`;
   if (url === undefined)
     return {
       check: failed(
         "configuration",
-        `${file}; the control plane's address is not known, so nothing of the network was checked`,
+        `${file}; the URL of the control plane is not known, so the network was not checked`,
         "give --url URL, or set url in the configuration file",
       ),
     };
@@ -90,7 +90,7 @@ function configuration(machine: Machine, settings: Settings, url: string | undef
   return { check: passed("configuration", parts.join(", ")), network, edgeUrl: parsed.origin };
 }
 
-/** From the name to the answer, in the order in which a request meets them. */
+/** Checks name, connection, TLS, control plane and clock, in the order in which a request needs them. */
 async function checkNetwork(
   machine: Machine,
   { network: { caFile } }: Settings,
@@ -109,13 +109,13 @@ async function checkNetwork(
   checks.push(await checkName(target, proxy));
   const { check, socket } = await checkConnection(target, proxy);
   let last = check;
-  // A request without TLS needs no tunnel. Behind a proxy over TLS only the proxy's own certificate is looked at.
+  // A request without TLS needs no tunnel. For a proxy that is reached over TLS, only its own certificate is checked.
   const isTunnelled = proxy?.scheme === "http" && isTls;
   if (socket && isTunnelled) last = await checkTunnel(socket, proxy, target);
   checks.push(last);
   const secured = proxy?.scheme === "https" ? proxy : isTls ? target : undefined;
-  if (secured === undefined) checks.push(skipped("tls", "the control plane is reached without TLS"));
-  else if (!socket || last.status !== "ok") checks.push(skipped("tls", "no connection to look at"));
+  if (secured === undefined) checks.push(skipped("tls", "the control plane is used without TLS"));
+  else if (!socket || last.status !== "ok") checks.push(skipped("tls", "there is no connection"));
   else {
     const seen = await checkTls(socket, { target: secured, ca, caFile, nowMs: machine.clock() });
     checks.push(seen.check);
@@ -136,7 +136,7 @@ function report(machine: Machine, { flags }: Flags, checks: readonly Check[]): E
   else {
     for (const check of checks) {
       machine.print(`${MARKS[check.status]} ${check.name.padEnd(16)} ${check.detail}`);
-      if (check.status === "failed") machine.print(`${" ".repeat(8)}${"cure:".padStart(16)} ${check.cure}`);
+      if (check.status === "failed") machine.print(`${" ".repeat(8)}${"fix:".padStart(16)} ${check.cure}`);
     }
     machine.print(failures === 0 ? "no failures" : `${failures} of ${checks.length} checks failed`);
   }

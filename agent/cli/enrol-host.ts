@@ -12,11 +12,12 @@ import { readIfThere } from "../platform/state-files.ts";
 import { factsOf } from "./facts.ts";
 import type { Asked, Machine } from "./machine.ts";
 
-/** A JWT with room to spare. */
+/** Limit of an enrolment token, which is a JWT of a few hundred characters. */
 const TOKEN_CHARACTERS_MAX = 16_384;
 
 /**
- * The enrolment token, from where it is given. Unlike a flag, a file or standard input is not in the list of processes.
+ * The enrolment token: from `--token-file` (`-` is standard input), `--token` or `LZ_ENROLL_TOKEN`. Only the flag shows the
+ * token in the process list.
  */
 export async function tokenOf(
   machine: Pick<Machine, "env" | "input">,
@@ -40,7 +41,7 @@ export type EnrolHost = {
 
 export type HostEnrolled = { ok: true; identity: Identity } | Extract<Enrolled, { ok: false }>;
 
-/** Enrols this host, with the fingerprint of its hardware. The caller saves the identity. */
+/** Enrols this host with the fingerprint of its hardware. The caller saves the identity. */
 export async function enrolHost(wanted: EnrolHost): Promise<HostEnrolled> {
   const { machine, network, log, edgeUrl, token, employeeId, device } = wanted;
   const { clock, elapsed, random } = machine;

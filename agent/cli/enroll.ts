@@ -18,19 +18,25 @@ import { enrolHost, type HostEnrolled, tokenOf } from "./enrol-host.ts";
 import { logOf } from "./logging.ts";
 import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 
-/** Enrols this host. Asked twice for the same control plane, it says so and changes nothing. */
+/** Enrols this host. If it is enrolled at the same control plane already, prints that and changes nothing. */
 export const enroll: Verb = async (machine, asked) => {
   const { flags, texts, settings } = asked;
-  if (settings.url === undefined) return fail(machine, "enroll: --url is needed", 2);
+  if (settings.url === undefined)
+    return fail(machine, "enroll: --url is missing; give the origin of the control plane, or set LZ_URL", 2);
   const url = parseEdgeUrl(settings.url, settings.allowHttp);
   if (!url.ok) return fail(machine, url.reason, 2);
   const opened = openNetwork(machine, settings.network, url.origin);
   if (!opened.ok) return fail(machine, `enroll: ${opened.reason}`, opened.isSetting ? 2 : 1);
   const token = await tokenOf(machine, texts);
-  if (!token) return fail(machine, "enroll: --token is needed", 2);
+  if (!token)
+    return fail(machine, "enroll: no enrolment token; give --token-file, or set LZ_ENROLL_TOKEN", 2);
   const employee = employeeId.safeParse(settings.employee ?? asEmployee(machine.user));
   if (!employee.success)
-    return fail(machine, "--employee must be letters, digits and . _ @ + - (128 at most)", 2);
+    return fail(
+      machine,
+      "enroll: --employee must be 1 to 128 letters, digits and . _ @ + -, beginning with a letter or digit",
+      2,
+    );
 
   const directory = settings.state;
   prepareDirectory(directory, machine.platform);
@@ -51,10 +57,10 @@ export const enroll: Verb = async (machine, asked) => {
   if (before && !flags.has("force")) {
     return fail(
       machine,
-      `already enrolled at ${before.edgeUrl} as ${before.assetId} (--force to enrol anew)`,
+      `already enrolled at ${before.edgeUrl} as ${before.assetId} (use --force to enrol again)`,
     );
   }
-  // A new asset knows nothing of an isolation of the old one: nobody could release it any more.
+  // A new asset has no isolation at the control plane, so one that is left from the old asset could not be released.
   const contained = before && containedIn(directory);
   if (contained) return fail(machine, `enroll: ${whyContained(contained)}: release it first`);
 
@@ -66,7 +72,7 @@ export const enroll: Verb = async (machine, asked) => {
   return finish(machine, settings, opened.network, enrolled);
 };
 
-/** Says what became of the enrolment. */
+/** Prints the result of the enrolment. */
 async function finish(
   machine: Machine,
   settings: Settings,
@@ -74,29 +80,29 @@ async function finish(
   enrolled: HostEnrolled,
 ): Promise<ExitCode> {
   if (!enrolled.ok) {
-    const advice = enrolled.isAway ? ` (lz-agent doctor --url ${settings.url} names the cause)` : "";
+    const advice = enrolled.isAway ? ` (run lz-agent doctor --url ${settings.url} to find the cause)` : "";
     return fail(machine, `not enrolled: ${enrolled.reason}${advice}`);
   }
   const { assetId, tenantId, edgeUrl, jwks } = enrolled.identity;
   const deviceKey = readPublicKey(settings.state)!;
   machine.print(`enrolled as ${assetId} of ${tenantId} at ${edgeUrl}`);
   machine.print(
-    `device key ${await fingerprintOf(deviceKey)}, directives trusted from ${jwks.keys.length} key(s)`,
+    `device key ${await fingerprintOf(deviceKey)}, directives must be signed by one of ${jwks.keys.length} control key(s)`,
   );
   if (isOfThisCall(settings, network))
     machine.print(
-      `the daemon needs the proxy and the CA file of this call too: put them into ${settings.config.path}, or give them to lz-agent service install`,
+      `the daemon needs the same proxy and CA file: set them in ${settings.config.path}, or pass them to lz-agent service install`,
     );
   return 0;
 }
 
-/** Whether a proxy or a CA file was found where a daemon that the system starts does not look. */
+/** Whether a proxy or CA file came from a flag or a variable, which a daemon started by the system does not have. */
 const isOfThisCall = ({ network, ofThisCall }: Settings, { proxy }: Network): boolean =>
   ofThisCall.includes("proxy") ||
   ofThisCall.includes("ca-file") ||
   (proxy !== undefined && network.proxy === undefined);
 
-/** A login may hold what an employee id may not (`DOMAIN\user` on Windows). */
+/** The login as an employee id. A login can hold characters that an id cannot (`DOMAIN\user` on Windows). */
 const asEmployee = (user: string): string =>
   user
     .replace(/^.*\\/, "")

@@ -7,7 +7,7 @@ import type { Machine } from "./machine.ts";
 
 export type Facts = Pick<Heartbeat, "host"> & { version: string };
 
-/** What this host is called and what it runs. */
+/** Host name, operating system, architecture and version of the agent. */
 export function factsOf(machine: Pick<Machine, "platform">): Facts {
   return {
     version: AGENT_VERSION,

@@ -4,12 +4,12 @@ import { createLog, type Log } from "../platform/log.ts";
 import { openLogFile } from "../platform/log-file.ts";
 import type { Machine } from "./machine.ts";
 
-/** Where macOS looks for the logs of its daemons (Console.app shows them). */
+/** Folder of the agent's logs on macOS, where Console.app shows them. */
 export const DARWIN_LOGS = "/Library/Logs/LifecycleZero";
 
 /**
- * The log that the settings ask for. A service that nothing is set for writes JSON lines, and a file where the
- * system keeps nothing of what it writes to stderr (Windows) or keeps it without end (macOS).
+ * The log as the settings configure it. A service defaults to JSON lines. On Windows and macOS it also defaults to a file:
+ * Windows does not keep the stderr of a service, and macOS never truncates it.
  */
 export function logOf(
   machine: Pick<Machine, "complain" | "clock" | "platform">,

@@ -5,15 +5,16 @@ import type { Settings } from "../daemon/settings.ts";
 import type { Environment } from "../network/proxy.ts";
 import type { Host } from "../platform/agent-version.ts";
 
-/** All that the commands take from the process they run in. The entry file makes it; tests make another. */
+/** Everything that the commands use of their process. The entry file builds it; tests pass their own. */
 export type Machine = Host & {
   pid: number;
-  /** Of this very binary, or of Bun when run from source. */
+  /** Path of this binary, or of Bun when the agent runs from source. */
   execPath: string;
   user: string;
   clock: Clock;
+  /** Milliseconds that this process ran, by a monotonic clock. */
   elapsed: () => number;
-  /** Processor time of this process so far, milliseconds. */
+  /** CPU time of this process so far, milliseconds. */
   cpuMs: () => number;
   /** Load average of the last minute per core; 0 where the system has none. */
   loadPerCore: () => number;
@@ -23,15 +24,17 @@ export type Machine = Host & {
   /** Fingerprint of this machine for a tenant; undefined when nothing identifies it. */
   hardware: (tenantId: string) => Promise<Hardware | undefined>;
   fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Proxy variables of the environment, taken out of it: `fetch` itself must not read them. */
+  /** Proxy variables. They are removed from the environment, because `fetch` itself must not read them. */
   proxyVariables: Environment;
-  /** Standard input to its end, at most so many characters. */
+  /** Reads standard input to its end, or to this many characters. */
   input: (charactersMax: number) => Promise<string>;
+  /** Writes a line to stdout. */
   print: (line: string) => void;
+  /** Writes a line to stderr. */
   complain: (line: string) => void;
-  /** Aborted by SIGTERM, SIGINT or, on Windows, Ctrl-C. */
+  /** Aborted by SIGTERM, SIGINT or `stop`. */
   stopping: AbortSignal;
-  /** What else asks the process to stop may do so here. */
+  /** Stops the process as a signal does. The Windows service manager calls it. */
   stop: () => void;
 };
 
@@ -39,7 +42,8 @@ export type Machine = Host & {
 export type Asked = ParsedValues & { settings: Settings };
 
 /**
- * Exit code: 0 success, 1 failure, 2 wrong arguments, 3 no daemon runs (Linux Standard Base), 4 incomplete scan.
+ * Exit code: 0 success, 1 failure, 2 wrong arguments, 3 daemon not running (as in the Linux Standard Base), 4 incomplete
+ * scan.
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4;
 export type Verb = (machine: Machine, asked: Asked) => Promise<ExitCode>;

@@ -4,25 +4,33 @@ import { sleep } from "../platform/sleep.ts";
 import { fail, type Verb } from "./machine.ts";
 
 const POLL_MS = 250;
-/** The daemon looks for a code every few seconds; undoing may take a few more. */
+/** The daemon checks for a code every few seconds, and releasing the host may take a few more. */
 const WAIT_MS = 30_000;
 
-/** Hands a one-time release code to the daemon, which alone enforces and frees, and tells what came of it. */
+/** Passes a one-time release code to the daemon, which enforces and releases isolations, and prints the result. */
 export const release: Verb = async (machine, { texts, settings }) => {
   const directory = settings.state;
   if (!loadIdentity(directory))
-    return fail(machine, `this host is not enrolled (no identity in ${directory})`);
+    return fail(
+      machine,
+      `this host is not enrolled (no identity in ${directory}): there is nothing to release`,
+    );
   const code = (texts.code ?? "").trim();
   submitCode(directory, code);
   const until = machine.elapsed() + WAIT_MS;
   while (machine.elapsed() < until && !machine.stopping.aborted) {
     const said = readCodeResult(directory, code);
     if (said?.freed) {
-      machine.print("released: this host is free, and the control plane is told as soon as it is reachable");
+      machine.print(
+        "released: this host is no longer isolated; the agent reports this once the control plane is reachable",
+      );
       return 0;
     }
     if (said) return fail(machine, `not released: ${said.reason ?? "no reason given"}`);
     await sleep(POLL_MS, machine.stopping);
   }
-  return fail(machine, "no answer from the agent: the code takes effect once lz-agent runs on this host");
+  return fail(
+    machine,
+    "the daemon did not respond within 30 s: the code takes effect once lz-agent runs on this host",
+  );
 };

@@ -7,7 +7,7 @@ import { COMPLETE_MS_MAX, scanWhole, WHOLE, type WholeScan } from "./whole-scan.
 /** Exit code of a scan that did not see everything. */
 const PARTIAL = 4;
 
-/** One scan of this host, with the catalogue of the daemon if there is one. It needs no enrolment and sends nothing. */
+/** One scan of this host, with the catalogue of the daemon if there is one. Needs no enrolment and sends nothing. */
 export const scan: Verb = async (machine, { flags, settings }) => {
   const { catalogue, collector } = await catalogueOf(machine, settings.state);
   const scanner = scannerOf(machine, catalogue.entries, WHOLE);
@@ -24,7 +24,7 @@ export const scan: Verb = async (machine, { flags, settings }) => {
     durationMs,
   };
   const end = (): ExitCode => {
-    if (machine.stopping.aborted) return fail(machine, "interrupted: not everything was looked at");
+    if (machine.stopping.aborted) return fail(machine, "interrupted: the scan is not complete");
     if (status === "complete" || flags.has("allow-partial")) return 0;
     return fail(machine, `partial: ${missing.join("; ")}`, PARTIAL);
   };
@@ -43,7 +43,7 @@ export const scan: Verb = async (machine, { flags, settings }) => {
   return end();
 };
 
-/** What a scan did not see, for lack of time or permission or because something did not respond. */
+/** Whether a scan saw everything. `missing` lists what it did not see, for lack of time, permission or a response. */
 export function completenessOf({ collectors, waiting }: Pick<WholeScan, "collectors" | "waiting">): {
   status: "complete" | "partial";
   missing: string[];

@@ -17,7 +17,7 @@ import { type RunCommand, runCommand } from "../platform/run-command.ts";
 import { sleep } from "../platform/sleep.ts";
 import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 
-/** In the order in which they are tried. */
+/** Kinds of service of a platform, in the order in which they are tried. */
 const KINDS: Partial<Record<NodeJS.Platform, readonly [ServiceKind, ...ServiceKind[]]>> = {
   linux: [systemd],
   darwin: [launchd],
@@ -25,14 +25,18 @@ const KINDS: Partial<Record<NodeJS.Platform, readonly [ServiceKind, ...ServiceKi
 };
 
 /**
- * Installs, upgrades or removes the service of this system. Keys, identity and spool are left alone either way. An
- * isolated host keeps its service unless it is forced, for nobody else can free it.
+ * Installs, upgrades or removes the system service. Keys, identity and spool stay. On an isolated host, `uninstall` needs
+ * `--force`, because only the service can release the host.
  */
 export const service: Verb = async (machine, { flags, operands, settings }) => {
   const kinds = KINDS[machine.platform];
-  if (!kinds) return fail(machine, `there is no service for ${machine.platform}`);
+  if (!kinds)
+    return fail(
+      machine,
+      `service: ${machine.platform} is not supported; start lz-agent run by your own means`,
+    );
   const isInstall = operands[0] === "install";
-  // The daemon finds the file in its usual place by itself, also one that is put there later.
+  // The daemon finds a file at the default path by itself, also one that is created later.
   const isElsewhere = settings.config.isUsed && settings.config.path !== configFile(machine);
   const network: ServiceNetwork = isInstall ? networkOf(machine, settings) : { ok: true };
   if (!network.ok) return fail(machine, `service: ${network.reason}`);
@@ -48,7 +52,8 @@ export const service: Verb = async (machine, { flags, operands, settings }) => {
     for (const line of describe(plan, isInstall ? executable : undefined)) machine.print(line);
     return 0;
   }
-  if (machine.platform !== "win32" && !machine.isRoot) return fail(machine, "service: only root may do this");
+  if (machine.platform !== "win32" && !machine.isRoot)
+    return fail(machine, "service: run this command as root");
   const deps = installDepsOf(machine, settings);
   if (isInstall) return install(machine, kinds, options, deps);
   const contained = containedIn(settings.state);
@@ -57,16 +62,16 @@ export const service: Verb = async (machine, { flags, operands, settings }) => {
   }
   const code = await uninstall(machine, kinds, deps);
   if (contained && code === 0)
-    machine.complain(`lz-agent: service: ${whatStays(contained, machine.platform)}`);
+    machine.complain(`lz-agent: service: ${remainingContainment(contained, machine.platform)}`);
   return code;
 };
 
 type ServiceNetwork = { ok: true; options?: Pick<ServiceOptions, "network"> } | { ok: false; reason: string };
 
 /**
- * Proxy and CA file of flags and variables, which the daemon would not have: it starts without them. Those of the
- * configuration file it reads itself. Everything is tried first, for a daemon that cannot connect only shows by its
- * missing heartbeat.
+ * Proxy and CA file from flags and variables of this call. The service definition passes them to the daemon, which starts
+ * without these flags and variables but reads the configuration file itself. They are checked now, because a daemon that
+ * cannot connect shows only as a missing heartbeat.
  */
 function networkOf(machine: Machine, settings: Settings): ServiceNetwork {
   const { network, ofThisCall } = settings;
@@ -89,17 +94,17 @@ function networkOf(machine: Machine, settings: Settings): ServiceNetwork {
 }
 
 const NO_CREDENTIALS_IN_UNITS =
-  "the credentials of the proxy would be in a service definition that others can read: set proxy in the " +
-  "configuration file instead, with mode 600";
+  "the proxy has credentials, and other users can read the service definition: set proxy in the configuration file " +
+  "instead, with mode 600";
 
 type Contained = NonNullable<ReturnType<typeof containedIn>>;
 
-/** Uninstalling frees nobody: what was put in force stays for as long as the system itself keeps it. */
-function whatStays(contained: Contained, platform: NodeJS.Platform): string {
-  const until = platform === "win32" ? "also after a start of this host" : "until this host is started anew";
+/** Explains that the host stays isolated after `uninstall`: rules and suspended processes stay until the system drops them. */
+function remainingContainment(contained: Contained, platform: NodeJS.Platform): string {
+  const until = platform === "win32" ? "also after a restart" : "until this host restarts";
   return (
-    `${whyContained(contained)}, and stays so: rules and suspended processes stay as they are, ${until}; ` +
-    "nothing guards them now, and a release needs the service installed again"
+    `${whyContained(contained)}. Rules and suspended processes remain, ${until}. ` +
+    "Nothing repairs them now. To release this host, install the service again"
   );
 }
 
@@ -117,13 +122,13 @@ async function install(
     );
   }
   if (/^bun(x|\.exe)?$/.test(basename(machine.execPath))) {
-    return fail(machine, "service: install from the compiled lz-agent, not from source");
+    return fail(machine, "service: install needs the compiled lz-agent; build it with bun run build:agent");
   }
   for (const [at, kind] of kinds.entries()) {
     const { executable } = kind;
     const outcome = await installService(kind, { ...options, executable }, machine.execPath, deps);
     if (outcome.ok) {
-      machine.print(`installed: a ${kind.name} that runs as process ${deps.daemon()}`);
+      machine.print(`installed as a ${kind.name}, running as process ${deps.daemon()}`);
       return 0;
     }
     const next = kinds[at + 1];
@@ -156,7 +161,7 @@ const installDepsOf = (machine: Machine, { state }: Settings): InstallDeps => ({
   },
 });
 
-/** Windows looks for a program where the administrator happens to be before it looks where its own programs are. */
+/** Runs programs of Windows by their full path. By name, Windows would prefer a program in the current directory. */
 const ofSystem =
   (root = "C:\\Windows"): RunCommand =>
   ([program, ...args], stdin) =>

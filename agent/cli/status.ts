@@ -8,7 +8,7 @@ import { countWaiting } from "../report/spool.ts";
 import { COPIED_REMEDY, whyCopied } from "./copied-identity.ts";
 import type { Verb } from "./machine.ts";
 
-/** Says what this host is to its control plane, and by its exit code whether the daemon runs. Asks nobody. */
+/** Prints the identity of this host and the state of the daemon; exits with 3 if no daemon runs. Sends no request. */
 export const status: Verb = async (machine, { flags, settings }) => {
   const { state: directory, config } = settings;
   const identity = loadIdentity(directory);
@@ -45,9 +45,9 @@ export const status: Verb = async (machine, { flags, settings }) => {
     machine.print(`control      ${identity.edgeUrl}`);
     if (deviceKey !== undefined) machine.print(`device key   ${deviceKey}`);
     machine.print(`settings     ${settingsText(identity, daemon)}`);
-    machine.print(`daemon       ${holder ? `runs as process ${holder.pid}` : "does not run"}`);
+    machine.print(`daemon       ${holder ? `running as process ${holder.pid}` : "not running"}`);
     if (daemon) for (const line of describe(daemon)) machine.print(line);
-    machine.print(`waiting      ${waiting} heartbeat(s) in the spool`);
+    machine.print(`waiting      ${waiting} heartbeat(s) not yet sent`);
     machine.print(`state        ${directory}`);
   } else machine.print(`not enrolled (no identity in ${directory})`);
   machine.print(`config       ${configText(settings, daemon)}`);
@@ -63,20 +63,20 @@ function settingsText(
   return [
     `heartbeat every ${heartbeatIntervalMs / 1000} s, working directories ${clientDirectories ? "reported" : "not reported"}`,
     settingsVersion === undefined ? "defaults" : `signed ${timestamp(settingsVersion)}`,
-    ...(refused === undefined ? [] : [`newer ones were refused: ${refused}`]),
+    ...(refused === undefined ? [] : [`newer settings were rejected: ${refused}`]),
   ].join("; ");
 }
 
 function configText({ config }: Settings, daemon: DaemonStatus | undefined): string {
-  const here = config.isUsed ? config.path : `none (${config.path} is not there)`;
+  const here = config.isUsed ? config.path : `none (${config.path} does not exist)`;
   const there = daemon?.config === undefined || daemon.config === config.path ? undefined : daemon.config;
-  return there === undefined ? here : `${here}; the daemon was started with ${there}`;
+  return there === undefined ? here : `${here}; the daemon uses ${there}`;
 }
 
 function describe(daemon: DaemonStatus): string[] {
   const { connection, reason, lastTakenAt, engines, dropped, containment, writtenAt } = daemon;
   return [
-    `connection   ${connection}${reason ? `: ${reason}` : ""}${lastTakenAt ? `, last heartbeat taken ${lastTakenAt}` : ""}`,
+    `connection   ${connection}${reason ? `: ${reason}` : ""}${lastTakenAt ? `, last heartbeat accepted ${lastTakenAt}` : ""}`,
     `engines      ${engines}`,
     `containment  ${containment.action === "none" ? "none" : `${containment.action} (${containment.mode}) ${containment.outcome}, generation ${containment.generation}`}`,
     `lost         ${dropped} heartbeat(s) since enrolment`,

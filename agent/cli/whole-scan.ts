@@ -5,18 +5,17 @@ export type WholeScan = ScanReport & Pick<ScanResult, "waiting">;
 
 const SCANS_MAX = 8;
 const WHOLE_MS_MAX = 10_000;
-/** With `--complete`. */
+/** Time limit with `--complete`. */
 export const COMPLETE_MS_MAX = 120_000;
-/** Of a single look: an executable of a gigabyte takes most of it. */
+/** Time limits of one scan. Hashing an executable of 1 GB takes most of `hashMs`. */
 export const WHOLE: ScannerOptions = { hashMs: 3000, storesMs: 3000 };
-/** A server that did not answer in time is given this long before it is asked again. */
+/** Pause before the next scan probes servers that did not respond in time. */
 const PAUSE_MS = 100;
 
 /**
- * Scans until two scans in a row say the same and nothing waits for a later one: what the daemon puts off to its next
- * scan (owners of packages, signers, hashes, what a busy host left no time for, slow servers) is in a single look too.
- * Without anything that waits, at most {@link SCANS_MAX} scans. `durationMs` of the result is that of all scans; what
- * still waits after `limitMs` is named in its `waiting`.
+ * Scans until two scans in a row find the same and nothing is left for a later scan. The daemon spreads work over several
+ * scans: package owners, signers, hashes, slow servers, and work that a busy host had no time for. If nothing is left, it
+ * ends after {@link SCANS_MAX} scans. `durationMs` of the result covers all scans. `waiting` names what `limitMs` left out.
  */
 export async function scanWhole(
   scanner: { scan: (signal: AbortSignal, settings?: ScanSettings) => Promise<WholeScan> },
@@ -31,13 +30,13 @@ export async function scanWhole(
     await sleep(PAUSE_MS, stopping);
     const next = await scanner.scan(stopping, settings);
     durationMs += PAUSE_MS + next.durationMs;
-    const isSettled = saidBy(next) === saidBy(result) && next.waiting.length === 0;
+    const isSettled = findingsOf(next) === findingsOf(result) && next.waiting.length === 0;
     result = next;
     if (isSettled) break;
   }
   return { ...result, durationMs };
 }
 
-/** What a collector that found everything tells of it are counts that change with every process of the host. */
-const saidBy = ({ engines, stores, collectors }: ScanReport): string =>
+/** Findings to compare. Collectors with status `ok` are left out: their details are counts that change with every process. */
+const findingsOf = ({ engines, stores, collectors }: ScanReport): string =>
   JSON.stringify([engines, stores, collectors.filter(({ status }) => status !== "ok")]);

@@ -22,12 +22,12 @@ import {
 const DEVICE_KEY_FILE = "device-key.json";
 const IDENTITY_FILE = "identity.json";
 const SEQUENCE_FILE = "sequence.json";
-/** Enrolling again makes a new asset, so restoring the file is better where there is a backup. */
+/** Enrolling again creates a new asset, so restoring the file from a backup is better. */
 const IDENTITY_REMEDY = "restore it from a backup, or remove it and run lz-agent enroll with a new token";
-/** The control plane knows the old key only. */
+/** `--force`, because the control plane knows only the old key. */
 const KEY_REMEDY = "restore it from a backup, or remove it and run lz-agent enroll --force with a new token";
 
-/** Ed25519 private key (RFC 8037 §2). It is made on this host and never leaves it. */
+/** Ed25519 private key (RFC 8037 §2). It is created on this host and never sent. */
 const deviceKeyFile = z.strictObject({
   kty: z.literal("OKP"),
   crv: z.literal("Ed25519"),
@@ -35,16 +35,16 @@ const deviceKeyFile = z.strictObject({
   d: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
 });
 
-/** Who this host is to the control plane, and which keys may give it orders. */
+/** The identity of this host at the control plane, and the control keys that may sign directives for it. */
 export const identity = enrolmentAnswer.omit({ signedSettings: true }).extend({
   v: z.literal(1),
   edgeUrl: z.url(),
   employeeId,
-  /** Version of `settings`, which the control key signed. Absent: none were verified, and the defaults are in use. */
+  /** Version of `settings`, which a control key signed. Absent: no settings were verified, and the defaults are in use. */
   settingsVersion: z.int().positive().optional(),
-  /** The set that `jwks` came from when a control key was rotated after enrolment. */
+  /** The key set that `jwks` came from, if a control key was rotated after enrolment. */
   keySet: z.object({ issuedAtSeconds: z.int(), sha256: z.string() }).optional(),
-  /** Fingerprint of the machine that enrolled, or that ran the first agent that knows fingerprints. */
+  /** Fingerprint of the machine that enrolled. Agents before fingerprints existed stored none; a later agent adds it. */
   hardware: hardware.optional(),
 });
 export type Identity = z.infer<typeof identity>;
@@ -52,8 +52,8 @@ export type Identity = z.infer<typeof identity>;
 export type DeviceKey = { x: string; privateKey: CryptoKey };
 
 /**
- * The device key of this host, made on first use and kept: a lost answer of the enrolment is asked for again
- * with the same key. Throws {@link StateFault} when others can read it or it is damaged.
+ * The device key of this host. It is created on first use and stored, so that an enrolment whose response was lost is repeated
+ * with the same key. Throws {@link StateFault} if other users can read the file or it is damaged.
  */
 export async function openDeviceKey(directory: string, platform: NodeJS.Platform): Promise<DeviceKey> {
   const stored = readState(directory, DEVICE_KEY_FILE, deviceKeyFile, KEY_REMEDY);
@@ -71,8 +71,8 @@ const NEW_KEY_FILE = "new-key.json";
 const newKeyFile = z.strictObject({ hardware: z.string(), x: deviceKey });
 
 /**
- * A device key that was made on this machine, in place of one that was copied here. The same one until
- * {@link forgetNewKey}: a lost answer of the enrolment is asked for again with it.
+ * A device key created on this machine, to replace a key that was copied here. It stays the same until {@link forgetNewKey},
+ * so that an enrolment whose response was lost is repeated with the same key.
  */
 export async function newKeyFor(directory: string, { id }: Hardware): Promise<DeviceKey> {
   const made = readState(directory, NEW_KEY_FILE, newKeyFile);
@@ -86,7 +86,7 @@ export async function newKeyFor(directory: string, { id }: Hardware): Promise<De
 
 export const forgetNewKey = (directory: string): void => removeIfPossible(join(directory, NEW_KEY_FILE));
 
-/** The public half of the key that is there, to compare with what this host signed; makes none. */
+/** The public half of the stored device key, to compare with signatures of this host. Creates no key. */
 export const readPublicKey = (directory: string): string | undefined =>
   readState(directory, DEVICE_KEY_FILE, deviceKeyFile, KEY_REMEDY)?.x;
 
@@ -104,14 +104,14 @@ async function makeDeviceKey(directory: string): Promise<DeviceKey> {
 const importPrivate = (stored: z.infer<typeof deviceKeyFile>): Promise<CryptoKey> =>
   crypto.subtle.importKey("jwk", stored, { name: "Ed25519" }, false, ["sign"]);
 
-/** Signs the enrolment: the key names itself, since the host has no other name yet. */
+/** Signs the enrolment. The key id is the public key itself, because the host has no asset id yet. */
 export const enrolmentSigner = (device: DeviceKey): Signer => ({
   keyid: device.x,
   algorithm: "ed25519",
   key: device.privateKey,
 });
 
-/** Signs the session request in the name of the asset. */
+/** Signs session requests and reports. The key id names the tenant and the asset. */
 export const deviceSigner = (device: DeviceKey, self: Pick<Identity, "tenantId" | "assetId">): Signer => ({
   keyid: deviceKeyid(self.tenantId, self.assetId),
   algorithm: "ed25519",
@@ -120,7 +120,7 @@ export const deviceSigner = (device: DeviceKey, self: Pick<Identity, "tenantId" 
 
 export function loadIdentity(directory: string): Identity | undefined {
   const stored = readState(directory, IDENTITY_FILE, identity, IDENTITY_REMEDY);
-  // An agent from before settings were signed kept whatever its control plane said.
+  // Agents from before settings were signed stored unverified ones.
   const isVerified = stored?.settingsVersion !== undefined;
   return stored && !isVerified ? { ...stored, settings: AGENT_SETTINGS_DEFAULT } : stored;
 }
@@ -128,27 +128,29 @@ export function loadIdentity(directory: string): Identity | undefined {
 export const saveIdentity = (directory: string, value: Identity): void =>
   writeState(directory, IDENTITY_FILE, value);
 
-/** Numbers handed out between two writes of the file: one fsync per block instead of one per heartbeat. */
+/** Sequence numbers reserved by one write of the file: one fsync per block instead of one per heartbeat. */
 export const SEQUENCE_BLOCK = 1000;
 
 const sequenceFile = z.strictObject({ next: z.int().min(0).max(Number.MAX_SAFE_INTEGER) });
 
 export type Sequence = {
-  /** A number this asset has never used, larger than all before. */
+  /** A number that this asset has never used, larger than all earlier ones. */
   next: () => number;
-  /** Gives back the unused rest of the block. A crash skips it instead. */
+  /** Returns the unused rest of the block. A crash skips those numbers. */
   close: () => void;
 };
 
 /**
- * `atLeast` is above every number known to be used (the spool's). With the file lost, numbers continue from the
- * epoch second, and from 2025 with a clock of before: an agent that sends at most one heartbeat a second never got that far by counting from 0.
+ * Opens the sequence of this asset. If its file is lost, numbers continue from the current epoch second, or from 2025 if the
+ * clock is earlier. An agent that sends at most one heartbeat a second has never counted that far from 0.
+ *
+ * @param atLeast a number above all that are known to be used, such as those in the spool
  */
 export function openSequence(directory: string, atLeast: number, deps: { clock: Clock; log: Log }): Sequence {
   let next = Math.max(atLeast, readNext(directory, deps));
   let reservedTo = next;
   let isFailing = false;
-  /** On a full disk numbers go on unreserved: after a crash some may come twice, but never with the same time. */
+  /** If the disk is full, numbers continue without a reservation. After a crash, some may repeat, but with another time. */
   function reserve(value: number): void {
     try {
       writeState(directory, SEQUENCE_FILE, { next: value });
@@ -180,7 +182,7 @@ function readNext(directory: string, deps: { clock: Clock; log: Log }): number {
   }
 }
 
-/** Short name of a public key for people to compare: the first 12 bytes of its SHA-256, base64url. */
+/** Short fingerprint of a public key for people to compare: the first 12 bytes of its SHA-256 as base64url. */
 export async function fingerprintOf(x: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(x));
   return base64url(new Uint8Array(digest).subarray(0, 12));

@@ -10,7 +10,7 @@ import type { Log } from "../platform/log.ts";
 import { type DeviceKey, enrolmentSigner } from "./device-identity.ts";
 import { isStale } from "./session.ts";
 
-/** With the doubling pause between tries: about two minutes of an edge that is away. */
+/** With doubling pauses, this covers an edge that is away for about two minutes. */
 export const ENROL_TRIES_MAX = 8;
 
 export type EnrolDeps = {
@@ -20,14 +20,14 @@ export type EnrolDeps = {
   log: Log;
 };
 
-/** `isAway`: there was no answer of a control plane, which may be the network's fault. */
+/** `isAway`: no control plane responded, possibly because of the network. */
 export type Enrolled =
   | { ok: true; answer: EnrolmentAnswer }
   | { ok: false; reason: string; isAway?: boolean };
 
 /**
- * Makes this host an asset of the tenant that issued the token. Repeats itself while the edge is away; safe to
- * repeat after a lost answer, for the edge knows the device key. The token is sent and kept nowhere.
+ * Enrols this host as an asset of the tenant that issued the token. Retries while the edge is away. The request is idempotent:
+ * the edge recognises the device key. The token is not stored.
  */
 export async function enrol(
   deps: EnrolDeps,
@@ -38,10 +38,10 @@ export async function enrol(
   const parsed = enrolmentRequest.safeParse({ ...request, deviceKey: device.x });
   if (!parsed.success) {
     const path = parsed.error.issues[0]?.path.join(".");
-    return { ok: false, reason: `${path} is not of the form the control plane takes` };
+    return { ok: false, reason: `${path} has a form that the control plane does not accept` };
   }
   const body = JSON.stringify(parsed.data);
-  let reason = "no answer";
+  let reason = "no response";
   for (let failures = 1; failures <= ENROL_TRIES_MAX && !signal.aborted; failures++) {
     const answer = await deps.post.send("enrolment", body, enrolmentSigner(device), signal);
     if (isStale(answer) && deps.post.correctClock()) continue;
@@ -57,7 +57,7 @@ export async function enrol(
     });
     await deps.sleep(pauseMs, signal);
   }
-  return { ok: false, reason: `the control plane is away: ${reason}`, isAway: true };
+  return { ok: false, reason: `the control plane cannot be reached: ${reason}`, isAway: true };
 }
 
 type Outcome =
@@ -71,12 +71,12 @@ function read(answer: Answer): Outcome {
   if (status >= 200 && status < 300) {
     const parsed = enrolmentAnswer.safeParse(parseJson(answer.body));
     if (parsed.success) return { is: "enrolled", answer: parsed.data };
-    return { is: "refused", reason: "the answer is not that of a LifecycleZero control plane" };
+    return { is: "refused", reason: "the response is not from a LifecycleZero control plane" };
   }
   if (problem && status >= 400 && status < 500 && status !== 429) {
     const detail = problem.detail ? `: ${problem.detail}` : "";
     return { is: "refused", reason: `${problem.title}${detail} (${problem.code})` };
   }
   if (status === 429 || status >= 500) return { is: "away", reason: `HTTP ${status}`, retryAfterMs };
-  return { is: "refused", reason: `HTTP ${status} from something that is no LifecycleZero control plane` };
+  return { is: "refused", reason: `HTTP ${status} from a server that is not a LifecycleZero control plane` };
 }

@@ -4,13 +4,13 @@ import type { Identity } from "./device-identity.ts";
 
 export type KeySetVerdict =
   | { is: "taken"; identity: Identity }
-  /** The set in force: a session brings it for as long as the rotation lasts. */
+  /** The set is in use already: sessions repeat it while a rotation is under way. */
   | { is: "known" }
   | { is: "refused"; reason: string };
 
 /**
- * The identity with new pinned control keys, when one of the pinned ones signed them and they are newer than those
- * taken last: a set that was replaced cannot bring a withdrawn key back.
+ * The identity with new pinned control keys, if a pinned key signed them and they are newer than the last set. An older set is
+ * rejected, because it could bring back a withdrawn key.
  */
 export async function takeKeySet(identity: Identity, jws: string, nowMs: number): Promise<KeySetVerdict> {
   const sha256 = await sha256Of(jws);
@@ -20,6 +20,6 @@ export async function takeKeySet(identity: Identity, jws: string, nowMs: number)
   if (!verified) return { is: "refused", reason: "no pinned control key signed it" };
   const { keys, issuedAtSeconds } = verified;
   if (keySet && issuedAtSeconds <= keySet.issuedAtSeconds)
-    return { is: "refused", reason: "it is not newer than the one taken last" };
+    return { is: "refused", reason: "it is not newer than the last accepted set" };
   return { is: "taken", identity: { ...identity, jwks: { keys }, keySet: { issuedAtSeconds, sha256 } } };
 }

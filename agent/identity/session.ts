@@ -5,7 +5,7 @@ import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
 import { type Answer, type Post, parseJson } from "../network/control-plane-client.ts";
 import { AGENT_VERSION } from "../platform/agent-version.ts";
 
-/** Share of its life after which a session is renewed, while the old one still works. */
+/** Share of a session's lifetime after which it is renewed, while it is still valid. */
 const RENEW_AT = 0.8;
 
 export type SessionDeps = {
@@ -13,20 +13,20 @@ export type SessionDeps = {
   device: Signer;
   /** Fingerprint of this machine. */
   hardware?: Hardware | undefined;
-  /** Given the tenant's settings as the control key signed them; absent where the control plane has none. */
+  /** Called with the tenant's settings, signed by a control key; undefined if the control plane has none. */
   onSettings: (signed: string | undefined) => void | Promise<void>;
-  /** Handed new control keys, signed, while one is being rotated. */
+  /** Called with a signed set of control keys while one is being rotated. */
   onKeySet?: (jws: string) => Promise<void>;
 };
 
 export type Session = {
-  /** Signer of the current session, asked for when there is none or it is old. */
+  /** Signer of the current session. Opens a session if there is none or it is due for renewal. */
   signer: (signal: AbortSignal) => Promise<{ ok: true; signer: Signer } | { ok: false; answer: Answer }>;
-  /** Forgets the session: the edge no longer takes it. */
+  /** Drops the session, because the edge no longer accepts it. */
   forget: () => void;
 };
 
-/** Holds the session key in memory only; a restart asks for a new one. */
+/** Opens and renews sessions. The session key is held in memory only; after a restart, a new session is opened. */
 export function createSession(deps: SessionDeps): Session {
   let current: { signer: Signer; renewAtMs: number; expiresAtMs: number } | undefined;
 
@@ -40,7 +40,7 @@ export function createSession(deps: SessionDeps): Session {
     const parsed = sessionAnswer.safeParse(parseJson(answer.body));
     const key = parsed.success ? fromBase64url(parsed.data.key) : undefined;
     if (!parsed.success || !key)
-      return { kind: "unreachable", reason: "the session answer is not of the expected form" };
+      return { kind: "unreachable", reason: "the response to the session request has an unexpected form" };
     const nowMs = deps.post.clock();
     const expiresAtMs = parsed.data.expiresAtSeconds * 1000;
     current = {
@@ -52,7 +52,7 @@ export function createSession(deps: SessionDeps): Session {
       renewAtMs: nowMs + RENEW_AT * (expiresAtMs - nowMs),
       expiresAtMs,
     };
-    // Pins first: what the settings set in motion may already be signed with a new key.
+    // Pin new keys first: the settings may already be signed with one of them.
     if (parsed.data.keySet !== undefined) await deps.onKeySet?.(parsed.data.keySet);
     await deps.onSettings(parsed.data.signedSettings);
     return undefined;
@@ -67,7 +67,7 @@ export function createSession(deps: SessionDeps): Session {
       if (current && nowMs < current.renewAtMs) return { ok: true, signer: current.signer };
       const failure = await open(signal);
       if (failure === undefined) return { ok: true, signer: current!.signer };
-      // The renewal failed early enough: the session in hand still counts.
+      // The renewal failed, but the current session is still valid.
       if (current && nowMs < current.expiresAtMs && !isRefused(failure))
         return { ok: true, signer: current.signer };
       return { ok: false, answer: failure };

@@ -3,15 +3,15 @@ import type { Identity } from "./device-identity.ts";
 
 export type SettingsVerdict =
   | { is: "taken"; identity: Identity }
-  /** Those in use. */
+  /** The settings are in use already. */
   | { is: "known" }
-  /** A control plane from before settings were signed, or a tenant that no admin has configured. */
+  /** The control plane is older than signed settings, or no admin has configured the tenant. */
   | { is: "absent" }
   | { is: "refused"; reason: string };
 
 /**
- * The identity with new settings, when a pinned control key signed them for this tenant and they are newer than those
- * in use. A node that only hands them on cannot turn on what an admin left off, nor slow the heartbeats.
+ * The identity with new settings, if a pinned control key signed them for this tenant and they are newer than those in use. An
+ * edge node without the control key can therefore neither enable what an admin left off nor slow down the heartbeats.
  */
 export async function takeSettings(identity: Identity, jws: string | undefined): Promise<SettingsVerdict> {
   if (jws === undefined) return { is: "absent" };
@@ -25,12 +25,14 @@ export async function takeSettings(identity: Identity, jws: string | undefined):
     return { is: "refused", reason: "they are older than those in use" };
   if (known === version) {
     const isSame = JSON.stringify(settings) === JSON.stringify(identity.settings);
-    return isSame ? { is: "known" } : { is: "refused", reason: "they differ from those of the same version" };
+    return isSame
+      ? { is: "known" }
+      : { is: "refused", reason: "they differ from the settings in use with the same version" };
   }
   return { is: "taken", identity: { ...identity, settings, settingsVersion: version } };
 }
 
-/** The identity as it is right after enrolment: with verified settings, or the defaults. */
+/** The identity right after enrolment: with verified settings, or with the defaults. */
 export async function withFirstSettings(identity: Identity, jws: string | undefined): Promise<Identity> {
   const { settingsVersion: _, ...fresh } = identity;
   const plain: Identity = { ...fresh, settings: AGENT_SETTINGS_DEFAULT };

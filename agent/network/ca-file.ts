@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { getCACertificates } from "node:tls";
 import { codeOf, isCode } from "../platform/state-files.ts";
 
-/** Mozilla's whole list is about 220 KiB. */
+/** Limit of a CA file. The whole list of Mozilla has about 220 KiB. */
 const FILE_BYTES_MAX = 2 * 1024 * 1024;
 const OTHERS_WRITE = 0o022;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
@@ -11,13 +11,13 @@ const REMEDY = "put your organisation's CA certificate there in PEM form, or cor
 
 export type ReadCa = { ok: true; certificates: string[] } | { ok: false; reason: string };
 
-/** Certificates of a PEM bundle. Refuses with the remedy what is missing, empty, not PEM or writable by others. */
+/** Certificates of a PEM bundle. Rejects a file that is missing, empty, not PEM or writable by others, and names the fix. */
 export function readCaFile(path: string, platform: NodeJS.Platform): ReadCa {
   const refuse = (problem: string): ReadCa => ({ ok: false, reason: `ca-file ${path} ${problem}` });
   let text: string;
   try {
     const { mode, size } = statSync(path);
-    // Anyone who can write it chooses which control plane the agent trusts.
+    // A user who can write this file can choose the control plane that the agent trusts.
     if (platform !== "win32" && (mode & OTHERS_WRITE) !== 0)
       return refuse("is writable by others: run chmod go-w on it");
     if (size === 0) return refuse(`is empty: ${REMEDY}`);
@@ -30,7 +30,7 @@ export function readCaFile(path: string, platform: NodeJS.Platform): ReadCa {
     );
   }
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text))
-    return refuse("holds a private key: remove it, only CA certificates belong there");
+    return refuse("holds a private key: remove the key, this file is for CA certificates only");
   const certificates = text.match(CERTIFICATE) ?? [];
   if (certificates.length === 0)
     return refuse(
@@ -50,8 +50,8 @@ function isCertificate(pem: string): boolean {
 }
 
 /**
- * The roots to trust with a CA file: those that Bun ships, those of the system, and the file's. `tls.ca` of a request
- * replaces the default roots, so they are part of the list.
+ * The roots to trust with a CA file: those of Bun, those of the system and those of the file. `tls.ca` of a request replaces
+ * the default roots, so the list includes them.
  */
 export function withSystemRoots(certificates: readonly string[]): string {
   const all = [...getCACertificates("default"), ...getCACertificates("system"), ...certificates];

@@ -1,37 +1,37 @@
 import type { Clock } from "../../shared/time/clock.ts";
 import type { Log } from "../platform/log.ts";
 
-/** A clock that is right never reads earlier: before the first version of this program. */
+/** No correct clock reads an earlier time: this program did not exist before 2025. */
 export const EARLIEST_MS = Date.UTC(2025, 0, 1);
-/** The wall clock moved against the monotonic one by more than this: it was set, or the machine slept. */
+/** If the wall clock moves by more than this against the monotonic clock, it was set or the machine slept. */
 const JUMP_MS_MIN = 2000;
-/** A step that comes this close to the known difference is the wall clock being set right. */
-const SET_RIGHT_MS_MAX = 30_000;
-/** A difference below this is not worth correcting. */
+/** If a step differs from the known offset by no more than this, the wall clock was corrected. */
+const CORRECTED_MS_MAX = 30_000;
+/** Smaller offsets are not corrected. */
 const SKEW_NOTICE_MS = 1000;
 
-/** A moment that was marked, in epoch milliseconds: asked later, it is dated by what is known by then. */
+/** A marked moment. The call returns its time in epoch milliseconds, with all corrections that are known by then. */
 export type Moment = () => number;
 
-/** The time of the control plane as far as it is known: the host's wall clock and its known difference. */
+/** An estimate of the control plane's time: the wall clock of this host plus the known offset. */
 export type ControlClock = {
   now: Clock;
-  /** Marks this moment. Keep this instead of `now()` where a time is kept: the clock may be found wrong later. */
+  /** Marks this moment. Store the mark instead of `now()`, because a later correction can still change it. */
   mark: () => Moment;
-  /** Takes the control plane's time as it was when the wall clock read `wallMs`. False when nothing changed. */
+  /** Corrects the offset: the control plane's time was `controlMs` when the wall clock read `wallMs`. False if nothing changed. */
   learn: (controlMs: number, wallMs: number) => boolean;
 };
 
 /**
- * Hosts boot with a wall clock of 1970, are set right by NTP, and are minutes off for years. A step of the wall clock
- * shows against a monotonic clock. A step forward may also be a machine that slept, so it corrects marked moments only
- * if the clock was impossibly early before; steps backward and the control plane's answers always do.
+ * Copes with hosts that boot in 1970, get their time from NTP later, or are minutes off for years. A monotonic clock shows
+ * steps of the wall clock. A step backward and a response of the control plane always correct marked moments. A step forward
+ * does so only if the clock was before {@link EARLIEST_MS}, because otherwise the machine may have slept.
  *
  * @param elapsed milliseconds by a monotonic clock
  */
 export function createControlClock(deps: { clock: Clock; elapsed: () => number; log: Log }): ControlClock {
   let offsetMs = 0;
-  /** Sum of all corrections so far, by which a moment marked before them was dated too early. */
+  /** Sum of all corrections so far. A moment that was marked before them is dated too early by as much. */
   let correctedMs = 0;
   let leadMs = deps.clock() - deps.elapsed();
 
@@ -39,8 +39,8 @@ export function createControlClock(deps: { clock: Clock; elapsed: () => number; 
     const stepMs = wallMs - deps.elapsed() - leadMs;
     leadMs += stepMs;
     if (Math.abs(stepMs) <= JUMP_MS_MIN) return;
-    const wasSetRight = offsetMs !== 0 && Math.abs(stepMs - offsetMs) <= SET_RIGHT_MS_MAX;
-    if (wasSetRight) offsetMs = 0;
+    const wasCorrected = offsetMs !== 0 && Math.abs(stepMs - offsetMs) <= CORRECTED_MS_MAX;
+    if (wasCorrected) offsetMs = 0;
     else if (stepMs < 0 || wallMs - stepMs < EARLIEST_MS) correctedMs += stepMs;
   }
 
@@ -61,11 +61,11 @@ export function createControlClock(deps: { clock: Clock; elapsed: () => number; 
     },
     learn: (controlMs, wallMs) => {
       noteSteps(deps.clock());
-      const learntMs = controlMs - wallMs;
-      if (Math.abs(learntMs - offsetMs) < SKEW_NOTICE_MS) return false;
-      correctedMs += learntMs - offsetMs;
-      offsetMs = learntMs;
-      deps.log("warn", "clock.skewed", { skewSeconds: Math.round(learntMs / 1000) });
+      const nextOffsetMs = controlMs - wallMs;
+      if (Math.abs(nextOffsetMs - offsetMs) < SKEW_NOTICE_MS) return false;
+      correctedMs += nextOffsetMs - offsetMs;
+      offsetMs = nextOffsetMs;
+      deps.log("warn", "clock.skewed", { skewSeconds: Math.round(nextOffsetMs / 1000) });
       return true;
     },
   };

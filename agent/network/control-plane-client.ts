@@ -8,7 +8,7 @@ import { AGENT_VERSION } from "../platform/agent-version.ts";
 import type { ControlClock } from "./control-clock.ts";
 import type { MESSAGES } from "./messages.ts";
 
-/** Where each message goes. One that `lz-agent explain` and docs/privacy.md do not know has no path to be sent to. */
+/** Path of each message. A message that `lz-agent explain` and docs/privacy.md do not list has no path, so it cannot be sent. */
 export const PATHS = {
   enrolment: "/v1/enroll",
   session: "/v1/session",
@@ -25,13 +25,13 @@ export type Answer =
       kind: "answered";
       status: number;
       body: string;
-      /** Of `application/problem+json` (RFC 9457); undefined when something else answered for the edge. */
+      /** From `application/problem+json` (RFC 9457). Undefined if the response is not from the edge. */
       problem?: Problem;
       retryAfterMs?: number;
     }
   | Unreachable;
 
-/** `timeMs`: the time of the edge, when it refuses a signature for its time. */
+/** `timeMs`: the time of the edge, if it rejected a signature because of its time. */
 export type Problem = { code: string; title: string; detail?: string; timeMs?: number };
 
 export type Unreachable = { kind: "unreachable"; reason: string };
@@ -46,8 +46,8 @@ export type PostDeps = {
 
 export type Post = {
   /**
-   * POSTs `body`, a `message`, signed afresh by `signer`. Never throws: what went wrong is an answer too. The edge has
-   * `timeoutMs` to answer, by default {@link SEND_TIMEOUT_MS}.
+   * POSTs `body`, which is a `message`, with a new signature by `signer`. Never throws: a failure is returned as
+   * {@link Unreachable}. The timeout is {@link SEND_TIMEOUT_MS} unless `timeoutMs` is given.
    */
   send: (
     message: keyof typeof PATHS,
@@ -56,14 +56,15 @@ export type Post = {
     signal: AbortSignal,
     timeoutMs?: number,
   ) => Promise<Answer>;
-  /** Sets the clock right by the last answer. False when that told no time, or the one we have. */
+  /** Corrects the clock by the last response. False if the response held no time, or the clock is right already. */
   correctClock: () => boolean;
-  /** Time of the control plane as far as it is known. */
+  /** Estimate of the control plane's time. */
   clock: Clock;
 };
 
+/** Sends signed messages to the control plane. */
 export function createPost(deps: PostDeps): Post {
-  let told: { controlMs: number; wallMs: number } | undefined;
+  let lastTime: { controlMs: number; wallMs: number } | undefined;
 
   async function send(
     message: keyof typeof PATHS,
@@ -84,26 +85,27 @@ export function createPost(deps: PostDeps): Post {
         method: "POST",
         body: bytes,
         headers: { ...signed, "content-type": "application/json", "user-agent": `lz-agent/${AGENT_VERSION}` },
-        // A signed request is for one address: whoever redirects it is not the edge.
+        // The signature is for one address. The edge never redirects, so another server does.
         redirect: "manual",
         signal: bounded,
       });
       const wallMs = deps.wallClock();
       const date = Date.parse(response.headers.get("date") ?? "");
       const answer = await readAnswer(response, Number.isFinite(date) ? date : deps.clock.now());
-      // The edge's own time goes before a header that a proxy may have written and workerd leaves out.
+      // The time in the body is preferred: a proxy may have written the Date header, and workerd sends none.
       const controlMs = answer.problem?.timeMs ?? date;
-      told = Number.isFinite(controlMs) ? { controlMs, wallMs } : undefined;
+      lastTime = Number.isFinite(controlMs) ? { controlMs, wallMs } : undefined;
       return answer;
     });
   }
 
-  const correctClock = (): boolean => told !== undefined && deps.clock.learn(told.controlMs, told.wallMs);
+  const correctClock = (): boolean =>
+    lastTime !== undefined && deps.clock.learn(lastTime.controlMs, lastTime.wallMs);
 
   return { send, correctClock, clock: deps.clock.now };
 }
 
-/** Runs `work` under one signal that aborts with the caller's or after `timeoutMs`; a failure is an answer. */
+/** Runs `work` with a signal that aborts with the caller's signal or after `timeoutMs`. Returns a failure as {@link Unreachable}. */
 export async function withTimeout<T>(
   signal: AbortSignal,
   timeoutMs: number,
@@ -148,7 +150,7 @@ export async function readBounded(response: Response, bytesMax: number): Promise
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > bytesMax) throw new Error(`the answer is larger than ${bytesMax} bytes`);
+    if (bytes > bytesMax) throw new Error(`the response is larger than ${bytesMax} bytes`);
     chunks.push(chunk);
   }
   return new TextDecoder().decode(Buffer.concat(chunks));
@@ -167,7 +169,7 @@ function problemOf(contentType: string, body: string): Pick<Answer & { kind: "an
   return { problem: { code: tidy(value.code, 60), title: tidy(title, 200), ...detail, ...timeMs } };
 }
 
-/** The value, or undefined: an answer is hostile input until a schema has read it. */
+/** Parses JSON; undefined if the text is not JSON. Check the value with a schema: a response can hold anything. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -176,7 +178,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** RFC 9110 §10.2.3: seconds or a date. Bounded, so that one answer cannot silence an agent for days. */
+/** Milliseconds of a Retry-After header (RFC 9110 §10.2.3: seconds or a date). Limited, so that no response can silence an agent for days. */
 export function parseRetryAfter(value: string | null, nowMs: number): number | undefined {
   if (value === null) return undefined;
   const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - nowMs;

@@ -3,7 +3,7 @@ import { directivePoll } from "../../shared/wire/directive-poll.ts";
 import { enrolmentRequest, sessionRequest } from "../../shared/wire/enrolment.ts";
 import { heartbeat } from "../../shared/wire/heartbeat.ts";
 
-/** The messages of the agent, each with its schema: nothing else is ever sent, for control-plane-client.ts has paths for these alone. */
+/** Every message that the agent sends, with its schema. control-plane-client.ts has a path for each of them and no other. */
 export const MESSAGES = {
   enrolment: enrolmentRequest,
   session: sessionRequest,

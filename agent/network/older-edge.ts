@@ -7,8 +7,8 @@ type Rest = Parameters<Post["send"]> extends [unknown, unknown, ...infer Others]
 type Older = { body: string; members: string[] };
 
 /**
- * Optional members that edges without them refuse, because their schemas take no unknown member. Add each new optional
- * member of a request here. `copiedTo` of a session is not in the list: without it the request is no report of a copy.
+ * Optional members that older edges reject, because their schemas accept no unknown member. Add each new optional member of a
+ * request here. `copiedTo` of a session is missing on purpose: without it, the request would not report the copy.
  */
 const NEWER_MEMBERS: Partial<Record<Message, readonly string[]>> = {
   enrolment: ["hardware"],
@@ -16,7 +16,7 @@ const NEWER_MEMBERS: Partial<Record<Message, readonly string[]>> = {
   heartbeat: ["agent.run"],
 };
 
-/** A body without its newer members, and their names; undefined when it has none. */
+/** The body without its newer members, and their names. Undefined if the body has no newer members. */
 export function withoutNewerMembers(message: Message, body: string): Older | undefined {
   const value = parseJson(body);
   const members = (NEWER_MEMBERS[message] ?? []).filter((path) => remove(value, path.split(".")));
@@ -30,11 +30,11 @@ function remove(value: unknown, [name, ...rest]: readonly string[]): boolean {
 }
 
 /**
- * A {@link Post} that also reaches edges older than this agent. What the edge refuses as malformed is sent once more
- * without its newer members, and the second answer counts. Once the edge took a heartbeat in this way, those
- * that follow are sent without these members until the next session: the edge may have been updated by then.
+ * A {@link Post} that also works with edges older than this agent. If the edge rejects a request as malformed, the request is
+ * sent again without its newer members, and the second response counts. After such a heartbeat, later heartbeats are sent
+ * without these members until the next session, because the edge may be updated by then.
  *
- * @param onOlder given the members that the edge does not take, once for each message
+ * @param onOlder called once for each kind of message, with the members that the edge rejects
  */
 export function createCompatiblePost(post: Post, onOlder: (members: readonly string[]) => void): Post {
   const noted = new Set<Message>();
@@ -53,7 +53,7 @@ export function createCompatiblePost(post: Post, onOlder: (members: readonly str
   async function sendOlder(message: Message, older: Older, rest: Rest): Promise<Answer> {
     const answer = await post.send(message, older.body, ...rest);
     if (!isTaken(answer)) return answer;
-    // A session that was opened is a new one: the next heartbeat goes out whole.
+    // After a new session, the next heartbeat is sent with all members.
     isHeartbeatOlder = message === "heartbeat";
     if (!noted.has(message)) onOlder(older.members);
     noted.add(message);
@@ -63,7 +63,7 @@ export function createCompatiblePost(post: Post, onOlder: (members: readonly str
   return { ...post, send };
 }
 
-/** Logs what an older edge does not take. */
+/** Logs the members that an older edge rejects. */
 export const olderEdgeLog =
   (log: Log) =>
   (members: readonly string[]): void =>
@@ -72,6 +72,6 @@ export const olderEdgeLog =
 const isTaken = (answer: Answer): boolean =>
   answer.kind === "answered" && answer.status >= 200 && answer.status < 300;
 
-/** The edge's own word, with its code. A proxy answers 400 too, and knows nothing of the schema. */
+/** Whether the edge rejected the request by its schema. Its error code is checked, because a proxy may respond 400 too. */
 export const isMalformed = (answer: Answer): boolean =>
   answer.kind === "answered" && answer.status === 400 && answer.problem?.code === "wire.malformed";

@@ -6,12 +6,12 @@ import { type Environment, type ProxyAccess, type ProxySettings, proxyFor, proxy
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export type NetworkSettings = ProxySettings & { caFile?: string | undefined };
 
-/** How this host reaches its control plane. Enrolment, daemon, containment and doctor share this one decision. */
+/** How this host reaches its control plane. Enrolment, daemon, containment and doctor all use it. */
 export type Network = {
   fetch: Fetch;
-  /** Undefined: straight to the control plane. */
+  /** Undefined: connect to the control plane directly. */
   proxy: ProxyAccess | undefined;
-  /** PEM roots to trust; undefined: the default ones. */
+  /** PEM roots to trust. Undefined: the default roots. */
   ca: string | undefined;
 };
 
@@ -21,10 +21,10 @@ export type NetworkDeps = {
   proxyVariables: Environment;
 };
 
-/** `isSetting`: the settings are wrong and stay so; else a file is, which may yet be put there. */
+/** `isSetting`: a setting is wrong. Otherwise a file is missing or wrong, and may be there at the next start. */
 export type Opened = { ok: true; network: Network } | { ok: false; reason: string; isSetting: boolean };
 
-/** Decides proxy and roots for requests to this control plane. Reads the CA file; connects to nothing. */
+/** Selects the proxy and the roots for requests to this control plane. Reads the CA file, and opens no connection. */
 export function openNetwork(deps: NetworkDeps, settings: NetworkSettings, edgeUrl: string): Opened {
   const chosen = proxyFor(settings, deps.proxyVariables, edgeUrl);
   if (!chosen.ok) return { ...chosen, isSetting: true };
@@ -56,11 +56,11 @@ function requestOptions(
   proxy: ProxyAccess | undefined,
   ca: string | undefined,
 ): Pick<BunFetchRequestInit, "tls" | "proxy"> {
-  // NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment must not switch the check off.
+  // NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment must not disable the verification.
   const tls = { rejectUnauthorized: true, ...(ca !== undefined && { ca }) };
   if (!proxy) return { tls };
   const authorization = proxy.authorization();
-  // Credentials go in a header of their own: a fault of the runtime may quote the URL.
+  // Credentials are sent in a header, because an error of the runtime may quote the URL.
   const headers: Record<string, string> =
     authorization === undefined ? {} : { "proxy-authorization": authorization };
   return { tls, proxy: { url: `${proxy.scheme}://${proxyText(proxy)}`, headers } };
@@ -75,7 +75,7 @@ const UNREACHABLE = new Set([
   "EAI_AGAIN",
 ]);
 
-/** Names the proxy, so that the fault is not looked for at the control plane. */
+/** Names the proxy in the error, so that the control plane is not suspected. */
 function asProxyFault(cause: unknown, proxy: ProxyAccess): unknown {
   const code = codeOf(cause);
   const name = `the proxy ${proxyText(proxy)}`;

@@ -1,7 +1,7 @@
-/** A proxy as it may be shown and logged: without its credentials. */
+/** A proxy without its credentials, safe to show and to log. */
 export type Proxy = { scheme: "http" | "https"; name: string; port: number };
 
-/** The credentials are behind a function, so that nothing that prints the object prints them. */
+/** A proxy with its credentials. They are behind a function, so that printing the object does not print them. */
 export type ProxyAccess = Proxy & {
   /** Value of the Proxy-Authorization header (RFC 7617); undefined without credentials. */
   authorization: () => string | undefined;
@@ -9,7 +9,7 @@ export type ProxyAccess = Proxy & {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The value of the setting `proxy` that goes straight to the control plane, whatever the environment says. */
+/** Value of the setting `proxy` for a direct connection. It overrides the proxy variables of the environment. */
 export const NO_PROXY = "none";
 
 const DEFAULT_PORTS = { "http:": 80, "https:": 443 } as const;
@@ -20,7 +20,7 @@ export type ReadProxy = { ok: true; proxy: ProxyAccess } | { ok: false; reason: 
 /** Reads a proxy's address. A reason never quotes it: it may hold a password. */
 export function readProxy(text: string): ReadProxy {
   if (isPac(text)) {
-    const reason = `is a PAC file, which the agent does not evaluate: set proxy to the proxy itself, such as ${EXAMPLE}, and no-proxy to the hosts that are reached without it`;
+    const reason = `is a PAC file, which the agent does not evaluate: set proxy to the proxy itself, such as ${EXAMPLE}, and no-proxy to the hosts to reach without it`;
     return { ok: false, reason };
   }
   const refuse = {
@@ -45,7 +45,7 @@ export function readProxy(text: string): ReadProxy {
   };
 }
 
-/** `pac+…`, WPAD's file name, or a file that browsers take for proxy auto-configuration. */
+/** Whether the text names a proxy auto-configuration: `pac+…`, `auto`, `wpad`, a .pac file or wpad.dat. */
 const isPac = (text: string): boolean =>
   /^pac\+|^(?:auto|wpad)$/i.test(text) || /\/(?:[^/?#]*\.pac|wpad\.dat)(?:[?#].*)?$/i.test(text);
 
@@ -70,9 +70,9 @@ export type ProxySettings = { proxy?: string | undefined; noProxy?: string | und
 export type Chosen = { ok: true; proxy: ProxyAccess | undefined } | { ok: false; reason: string };
 
 /**
- * The proxy of requests to this URL. The settings come first. Without `proxy`, the environment counts as it does for
- * curl: `https_proxy` or `http_proxy` by the scheme of the URL, then `all_proxy`, lower case before upper case, empty
- * ones passed over. Without `noProxy`, `no_proxy` exempts. Undefined: requests go straight to the host.
+ * The proxy for requests to this URL; undefined for a direct connection. The settings override the environment. Without the
+ * setting `proxy`, the variables count as for curl: `https_proxy` or `http_proxy` by the scheme of the URL, then `all_proxy`;
+ * lower case before upper case; empty variables are ignored. Without the setting `noProxy`, `no_proxy` lists the exemptions.
  */
 export function proxyFor(settings: ProxySettings, env: Environment, url: string): Chosen {
   const { protocol, hostname, host } = new URL(url);
@@ -91,8 +91,8 @@ export function proxyFor(settings: ProxySettings, env: Environment, url: string)
 const NAMES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 
 /**
- * Takes the proxy variables out of the environment and returns them. Bun's `fetch` reads them by itself on every
- * request; without them it goes only where the agent's own choice ({@link proxyFor}) says.
+ * Removes the proxy variables from the environment and returns them. Bun's `fetch` would read them on every request; without
+ * them, it uses only the proxy that {@link proxyFor} selected.
  */
 export function takeProxyVariables(env: Record<string, string | undefined>): Environment {
   const taken: Record<string, string | undefined> = {};
@@ -107,7 +107,7 @@ function variable(env: Environment, lower: string): { name: string; value: strin
   return name === undefined ? undefined : { name, value: env[name]! };
 }
 
-/** A name exempts itself and all names below it; with a port, only that port; `*` exempts everything. */
+/** Whether a host is exempt from the proxy. A name covers its subdomains, a name with a port only that port, `*` every host. */
 function isExempt(list: string, hostname: string, host: string): boolean {
   return list
     .split(",")

@@ -13,18 +13,18 @@ import { type HostState, stateText } from "../../shared/wire/state.ts";
 import type { ControlClock, Moment } from "../network/control-clock.ts";
 import { createMemo } from "../scan/system/memo.ts";
 
-/** Name of a state: equal for states that say the same, see shared/wire/state.ts. */
+/** Hash of a state. Equal for states that do not differ by shared/wire/state.ts. */
 export const fingerprint = (state: HostState): string =>
   createHash("sha256").update(stateText(state)).digest("base64url");
 
 export type Composer = {
-  /** True when the state is the one of the last heartbeat made. */
+  /** Whether the state equals that of the last composed heartbeat. */
   isUnchanged: (state: HostState) => boolean;
-  /** The next heartbeat: numbered, dated, and within the limits of the wire. */
+  /** Composes the next heartbeat, with its sequence number and times, within the limits of the wire format. */
   compose: (state: HostState, spool: Heartbeat["spool"]) => Heartbeat;
 };
 
-/** Remembers since when the state is what it is. A restart begins anew: it cannot know what it missed. */
+/** Composes heartbeats, and keeps track of when the state last changed. A restart counts as a change: the agent may have missed one. */
 export function createComposer(deps: {
   clock: Pick<ControlClock, "now" | "mark">;
   nextSequence: () => number;
@@ -34,12 +34,12 @@ export function createComposer(deps: {
   return {
     isUnchanged: (state) => last?.fingerprint === fingerprintOf(state),
     compose: (state, spool) => {
-      // One reading for both: a state begins with the very heartbeat that first reports it, in each later one too.
+      // One reading of the clock, so that stateSince equals sentAt in the first heartbeat of a state.
       const sent = deps.clock.mark();
       const sentAtMs = sent();
       const print = fingerprintOf(state);
       if (last?.fingerprint !== print) last = { fingerprint: print, since: sent };
-      // Even with a clock that was set: no state begins after the heartbeat that reports it.
+      // Never later than sentAt, also if the clock was set back.
       const sinceMs = Math.min(last.since(), sentAtMs);
       return cutToFit({
         v: 1,
@@ -52,14 +52,14 @@ export function createComposer(deps: {
     },
   };
 
-  /** A scan that found nothing new hands over the very same lists of engines and stores, which are the dear part. */
+  /** Memoised, because hashing engines and stores is expensive. A scan without changes returns the same list objects. */
   function fingerprintOf(state: HostState): string {
     const { engines, stores, ...others } = state;
     return printed([engines, stores, stateText({ ...others, engines: [] })], () => fingerprint(state));
   }
 }
 
-/** Tried in turn until the body fits: least telling things first, whole engines last. */
+/** Limits of lists, tried in order until the body fits. Less important items are cut first, whole engines last. */
 const CUTS: readonly { clients: number; evidence: number; models: number; engines: number }[] = [
   { clients: 8, evidence: 8, models: 16, engines: LIMITS.ENGINES_MAX },
   { clients: 2, evidence: 4, models: 4, engines: LIMITS.ENGINES_MAX },
@@ -67,7 +67,7 @@ const CUTS: readonly { clients: number; evidence: number; models: number; engine
   { clients: 0, evidence: 2, models: 1, engines: 16 },
 ];
 
-/** Keeps a heartbeat below the body limit of the edge and says in its collectors that something is missing. */
+/** Cuts a heartbeat to the body limit of the edge. A collector then says what is missing. */
 export function cutToFit(beat: Heartbeat): Heartbeat {
   if (bytesOf(beat) <= LIMITS.BODY_BYTES_MAX) return beat;
   let cut = beat;
@@ -96,15 +96,15 @@ export function cutToFit(beat: Heartbeat): Heartbeat {
 
 const bytesOf = (beat: Heartbeat): number => Buffer.byteLength(JSON.stringify(beat));
 
-/** Adds a collector, in place of the last one when the list is full. */
+/** Adds a collector. If the list is full, it replaces the last one. */
 export function withCollector(collectors: readonly Collector[], added: Collector): Collector[] {
   return [...collectors.slice(0, LIMITS.COLLECTORS_MAX - 1), added];
 }
 
-/** What was found valid once: a scan hands over the same objects, which nobody alters, while nothing changes. */
+/** Items that passed the schema once. They are never mutated, and a scan without changes returns the same objects. */
 const valid = new WeakSet<object>();
 
-/** The items that fit the schema, as many as a heartbeat takes; what is wrong with the others. */
+/** The items that pass the schema, up to `max`, and the path of the first fault of each rejected item. */
 function fittingOf<T extends object>(
   items: readonly T[],
   { element, max }: { element: z.ZodType; max: number },
@@ -114,7 +114,7 @@ function fittingOf<T extends object>(
     if (valid.has(item)) return true;
     const parsed = element.safeParse(item);
     if (parsed.success) valid.add(item);
-    else faults.push(parsed.error.issues[0]?.path.join(".") ?? "all of it");
+    else faults.push(parsed.error.issues[0]?.path.join(".") ?? "the whole item");
     return parsed.success;
   });
   return { fitting, faults };
@@ -124,8 +124,8 @@ const ENGINES = { element: engine, max: LIMITS.ENGINES_MAX };
 const STORES = { element: store, max: LIMITS.STORES_MAX };
 
 /**
- * Takes out engines and stores the edge would refuse, so that one odd process cannot silence the whole host; the
- * collectors say how many and why.
+ * Removes engines and stores that the edge would reject, so that one odd process cannot block the heartbeats of the host. A
+ * collector says how many are missing and why.
  */
 export function keepValid(state: HostState): HostState {
   const engines = fittingOf(state.engines, ENGINES);
@@ -135,7 +135,7 @@ export function keepValid(state: HostState): HostState {
   const missing = given - engines.fitting.length - stores.fitting.length;
   if (missing === 0) return state;
   const beyond = missing - faults.length;
-  const detail = `left out: ${faults.length} of wrong form (${faults.slice(0, 3).join(", ")}), ${beyond} beyond the limit`;
+  const detail = `left out: ${faults.length} invalid (${faults.slice(0, 3).join(", ")}), ${beyond} beyond the limit`;
   return {
     ...state,
     engines: engines.fitting,
@@ -148,7 +148,7 @@ export function keepValid(state: HostState): HostState {
   };
 }
 
-/** Before the first directive. `at` is when the agent was first able to obey one. */
+/** The report before the first directive. `at` is when the agent became able to carry one out. */
 export const uncontained = (at: string): ContainmentReport => ({
   generation: 0,
   action: "none",

@@ -6,19 +6,19 @@ import type { Log } from "../platform/log.ts";
 import { outcomeOf } from "./heartbeat-outcome.ts";
 import { type Connection, REVOKED_RETRY_MS } from "./heartbeat-sender.ts";
 
-/** Longer than the edge holds: an answer that is still not there belongs to a connection that is gone. */
+/** Longer than the edge holds a long poll. Without a response by then, the connection is broken. */
 const TIMEOUT_MS = DIRECTIVE_HOLD_MS + 10_000;
-/** An edge that does not hold requests may learn to with its next version; heartbeats bring directives meanwhile. */
+/** Pause before the next try at an edge without long polls. It may be updated; until then directives come with heartbeats. */
 const UNSUPPORTED_RETRY_MS = 900_000;
-/** Nothing sooner than this: something that answers at once, and is no edge of ours, must not be asked in a loop. */
+/** Shortest time between two polls, so that a server that always responds immediately is not polled in a tight loop. */
 const PAUSE_MS_MIN = 1000;
 
 export type DirectivePollDeps = {
   post: Pick<Post, "send">;
   session: Pick<Session, "signer">;
-  /** Of the newest directive obeyed. */
+  /** Generation of the newest directive that was carried out. */
   generation: () => number;
-  /** Resolves when the directive was carried out, or was not worth it. */
+  /** Resolves when the directive was carried out or rejected. */
   consider: (jws: string, signal: AbortSignal) => Promise<void>;
   elapsed: () => number;
   random: () => number;
@@ -27,24 +27,24 @@ export type DirectivePollDeps = {
 };
 
 export type DirectivePolling = {
-  /** Polls only while heartbeats are taken: two ways of looking for an edge that is away are one too many. */
+  /** Sets the state of the connection. The agent polls only while heartbeats are accepted; the sender alone probes an edge that is away. */
   connection: (connection: Connection) => void;
   run: (signal: AbortSignal) => Promise<void>;
 };
 
-/** What to do after one poll: how long to wait, and whether this counts as one more failure in a row. */
+/** The pause after a poll, and whether the poll counts as a failure for the backoff. */
 type Next = { pauseMs: number; isFailure: boolean };
 
 /**
- * Holds one question open at the edge, so that a directive is here at once and not with the next heartbeat. What
- * comes this way is obeyed on the same terms: signature, asset, tenant, generation, expiry.
+ * Keeps one long poll open at the edge, so that a directive arrives without waiting for the next heartbeat. Such a directive
+ * passes the same checks: signature, asset, tenant, generation and expiry.
  */
 export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
   let isOnline = false;
   let failures = 0;
   let wake: () => void = () => {};
 
-  async function ask(signal: AbortSignal): Promise<Answer> {
+  async function poll(signal: AbortSignal): Promise<Answer> {
     const opened = await deps.session.signer(signal);
     if (!opened.ok) return opened.answer;
     const body: DirectivePoll = { v: 1, generation: deps.generation() };
@@ -60,20 +60,20 @@ export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
       if (!parsed.success) return failed();
       const before = deps.generation();
       await deps.consider(parsed.data.directive, signal);
-      // One that is not obeyed comes again with every answer: it is not asked for faster than faults are.
+      // A rejected directive comes again with every response, so it counts as a failure and slows the polling down.
       return deps.generation() > before ? { pauseMs: 0, isFailure: false } : failed();
     }
     if (answer.status === 404 || answer.status === 405) {
       deps.log("debug", "long-poll.unsupported");
       return { pauseMs: spread(UNSUPPORTED_RETRY_MS), isFailure: false };
     }
-    // A session that is over is renewed by the next heartbeat, which meets the same refusal.
+    // The sender renews an expired session with the next heartbeat.
     const outcome = outcomeOf(answer);
     if (outcome.is === "revoked") return { pauseMs: REVOKED_RETRY_MS, isFailure: false };
     return failed(outcome.is === "away" ? outcome.retryAfterMs : 0);
   }
 
-  /** A fleet that was sent away at one moment does not come back at one moment. */
+  /** Adds up to 20% at random, so that the hosts of a fleet do not return at the same moment. */
   const spread = (ms: number): number => Math.round(ms * (1 + 0.2 * deps.random()));
 
   async function untilOnline(signal: AbortSignal): Promise<void> {
@@ -95,7 +95,7 @@ export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
         await untilOnline(signal);
         if (signal.aborted) return;
         const startedAtMs = deps.elapsed();
-        const next = await settle(await ask(signal), signal);
+        const next = await settle(await poll(signal), signal);
         failures = next.isFailure ? failures + 1 : 0;
         const backoff = next.isFailure ? backoffMs(failures, deps.random, next.pauseMs) : next.pauseMs;
         const tooSoonMs = PAUSE_MS_MIN - (deps.elapsed() - startedAtMs);

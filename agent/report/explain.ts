@@ -2,122 +2,124 @@ import type { z } from "zod";
 import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { MESSAGES } from "../network/messages.ts";
 
-/** One field that leaves the host. `[]` in a path stands for every element of a list. */
+/** One field that the agent sends. `[]` in a path stands for every element of a list. */
 export type Explained = { message: string; path: string; type: string; values: unknown[]; why: string };
 
 /**
- * Why each field is sent. A test holds these tables to the schemas, field by field: a new field without a reason
- * does not pass, and neither does a reason without a field.
+ * Why each field is sent. A test compares these tables with the schemas: it fails for a field without a reason and for a reason
+ * without a field.
  */
 export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<string, string>>>> = {
   enrolment: {
-    token: "proves that an administrator invited this host; sent once and kept nowhere",
-    deviceKey: "public half of this host's key: whatever it signs later is known to be from here",
-    employeeId: "who answers for this host; as given at enrolment",
+    token: "proves that an administrator invited this host; sent once and not stored",
+    deviceKey: "public half of this host's key: verifies what this host signs later",
+    employeeId: "employee responsible for this host, as given at enrolment",
     "host.hostname": "the name under which your administrators know this host",
-    "host.os": "tells which agent and which containment fit",
-    "host.arch": "tells which agent fits",
+    "host.os": "shows which agent and which containment modes fit",
+    "host.arch": "shows which agent fits",
     "host.agentVersion": "shows hosts that need a newer agent",
     "hardware.id":
       "hash of the mainboard's identifiers for your organisation only: shows that this machine was enrolled before",
-    "hardware.strength": "what the hash was made from: the mainboard or the operating system",
+    "hardware.strength": "source of the hash: the mainboard or the operating system",
   },
   session: {
     agentVersion: "shows hosts that need a newer agent",
-    "hardware.id": "the same hash as at enrolment: another one means that this disk was copied",
-    "hardware.strength": "what the hash was made from: the mainboard or the operating system",
-    copiedTo: "host name, only of a machine that found the identity of another one on its disk",
+    "hardware.id": "the same hash as at enrolment; a different one means that this disk was copied",
+    "hardware.strength": "source of the hash: the mainboard or the operating system",
+    copiedTo: "host name; sent only by a machine that found the identity of another machine on its disk",
   },
   heartbeat: {
-    v: "form of this message, so that older and newer agents live side by side",
-    sequence: "counts heartbeats: a lost or repeated one is noticed",
-    sentAt: "when this was seen; heartbeats may arrive hours later",
-    stateSince: "since when nothing has changed: unchanged heartbeats need not be stored",
+    v: "version of the message format, so that older and newer agents can be used together",
+    sequence: "number of the heartbeat: shows lost and repeated heartbeats",
+    sentAt: "time of the scan; a heartbeat can arrive hours later",
+    stateSince: "time of the last change: unchanged heartbeats need not be stored",
     "agent.version": "shows hosts that need a newer agent",
-    "agent.catalogue": "which list of engines was looked for",
-    "agent.intervalMs": "how long a silence is normal",
-    "agent.run": "random, made when the daemon starts: two machines that use one identity are noticed",
+    "agent.catalogue": "version of the list of engines that the agent looked for",
+    "agent.intervalMs": "time between heartbeats: shows when a host is silent for too long",
+    "agent.run": "random id of this run of the daemon: shows that two machines use one identity",
     "host.hostname": "the name under which your administrators know this host",
-    "host.os": "tells which agent and which containment fit",
-    "host.arch": "tells which agent fits",
-    "engines[].id": "which AI engine it is, by the public catalogue",
-    "engines[].name": "its name for people",
-    "engines[].kind": "what it is for: inference, interface, gateway and so on",
-    "engines[].confidence": "how sure the agent is, 0 to 100",
-    "engines[].version": "known weaknesses depend on it",
-    "engines[].pid": "names the process, for containment and for you to check",
-    "engines[].processStartedAt": "tells this process from a later one with the same number",
-    "engines[].executable": "which program it is; home directories are shortened to ~",
-    "engines[].executableSha256": "recognises a known program under any name",
-    "engines[].package":
-      "which package of the system brought the program: known software is told from unknown",
-    "engines[].signer": "who signed the program (macOS, Windows): a maker you know, or nobody",
-    "engines[].renamed": "the program does not carry a name its maker gave it",
-    "engines[].user": "under which account it runs",
-    "engines[].parents[]": "names of the programs that started it: a terminal, an IDE, an app",
-    "engines[].container": "it runs in this container",
-    "engines[].ports[]": "where it listens",
-    "engines[].bind[]": "whether others in the network can reach it",
-    "engines[].auth": "whether it asks for a credential before it answers",
-    "engines[].models[].name": "which model it serves: your organisation approves models by name",
+    "host.os": "shows which agent and which containment modes fit",
+    "host.arch": "shows which agent fits",
+    "engines[].id": "id of the AI engine in the public catalogue",
+    "engines[].name": "name for people",
+    "engines[].kind": "purpose: inference, interface, gateway and so on",
+    "engines[].confidence": "how certain the agent is, 0 to 100",
+    "engines[].version": "known vulnerabilities depend on the version",
+    "engines[].pid": "process id, for containment and for you to check",
+    "engines[].processStartedAt": "distinguishes this process from a later one with the same id",
+    "engines[].executable": "path of the program; home directories are shortened to ~",
+    "engines[].executableSha256": "hash of the program: identifies a known program under any name",
+    "engines[].package": "package of the operating system that installed the program: shows known software",
+    "engines[].signer": "who signed the program (macOS, Windows): shows programs of unknown makers",
+    "engines[].renamed": "whether the program has another name than its maker gave it",
+    "engines[].user": "account that the program runs under",
+    "engines[].parents[]": "names of the programs that started it, such as a terminal or an IDE",
+    "engines[].container": "container that the program runs in",
+    "engines[].ports[]": "ports that it listens on",
+    "engines[].bind[]": "addresses that it listens on: shows whether other hosts can reach it",
+    "engines[].auth": "whether it requires a credential",
+    "engines[].models[].name": "name of a model it serves: your organisation approves models by name",
     "engines[].models[].loaded": "whether the model is in memory now or only on disk",
-    "engines[].models[].format": "kind of weights file, from its first bytes",
-    "engines[].models[].sizeBytes": "large models are governed differently",
+    "engines[].models[].format": "format of the weights file, from its first bytes",
+    "engines[].models[].sizeBytes": "size in bytes: rules can depend on the size of a model",
     "engines[].models[].architecture": "family of the model, from the header of its file",
     "engines[].models[].parameters": "size of the model, from the header of its file",
     "engines[].models[].quantisation": "variant of the model, from the header of its file",
-    "engines[].models[].licence": "some licences forbid use at work",
-    "engines[].models[].publisher": "your organisation may approve publishers",
-    "engines[].models[].digest": "recognises a model under any name",
-    "engines[].evidence[].signal": "what gave the engine away",
-    "engines[].evidence[].detail": "what was seen, so that you can check the finding",
-    "engines[].evidence[].weight": "what it added to the confidence",
-    "engines[].clients[].name": "which program uses the engine: an IDE, a browser, a script",
-    "engines[].clients[].pid": "names the process, for you to check",
-    "engines[].clients[].executable": "which program it is; home directories are shortened to ~",
+    "engines[].models[].licence": "licence: some licences forbid use at work",
+    "engines[].models[].publisher": "publisher: your organisation may approve models by publisher",
+    "engines[].models[].digest": "hash of the model: identifies it under any name",
+    "engines[].evidence[].signal": "kind of evidence for the engine",
+    "engines[].evidence[].detail": "the evidence itself, so that you can check the finding",
+    "engines[].evidence[].weight": "how much this evidence adds to the confidence",
+    "engines[].clients[].name": "program that uses the engine, such as an IDE, a browser or a script",
+    "engines[].clients[].pid": "process id, for you to check",
+    "engines[].clients[].executable": "path of the program; home directories are shortened to ~",
     "engines[].clients[].directory":
-      "where it works, only if your organisation asks for it; ~ for the home directory",
-    "engines[].clients[].remote": "another host uses the engine from this address",
-    "engines[].clients[].connections": "how many connections it holds; never what is said over them",
-    "stores[].id": "whose models these are while it does not run, by the public catalogue",
-    "stores[].name": "its name for people",
-    "stores[].models[].name": "which model lies on this disk: your organisation bans models by name",
-    "stores[].models[].format": "kind of weights file, from its first bytes",
-    "stores[].models[].sizeBytes": "large models are governed differently",
+      "working directory, sent only if your organisation enables it; ~ for the home directory",
+    "engines[].clients[].remote": "address of another host that uses the engine",
+    "engines[].clients[].connections": "number of connections; their content is never read",
+    "stores[].id": "id, in the public catalogue, of the application that stores these models",
+    "stores[].name": "name for people",
+    "stores[].models[].name": "name of a model on this disk: your organisation bans models by name",
+    "stores[].models[].format": "format of the weights file, from its first bytes",
+    "stores[].models[].sizeBytes": "size in bytes: rules can depend on the size of a model",
     "stores[].models[].architecture": "family of the model, from the header of its file",
     "stores[].models[].parameters": "size of the model, from the header of its file",
     "stores[].models[].quantisation": "variant of the model, from the header of its file",
-    "stores[].models[].licence": "some licences forbid use at work",
-    "stores[].models[].publisher": "your organisation may approve publishers",
-    "stores[].models[].digest": "recognises a model under any name",
-    "collectors[].name": "a source the agent looks at",
-    "collectors[].status": "whether it could look: a blind source is not a clean one",
-    "collectors[].detail": "why it could not, or could only in part",
-    "containment.generation": "newest order of your administrators that was obeyed",
-    "containment.action": "what that order was",
-    "containment.mode": "how far containment goes",
-    "containment.stopEnginesBy": "whether engines were to be suspended or terminated",
-    "containment.outcome": "whether it worked",
-    "containment.at": "when",
-    "containment.reason": "why it did not work, or what was done",
-    "containment.probes.controlPlaneReachable": "proof: the control plane still answers",
-    "containment.probes.forbiddenBlocked": "proof: what is forbidden really is out of reach",
-    "containment.signature": "by this host's key: nobody on the way can say that it was isolated or freed",
-    "spool.waiting": "how many older heartbeats are still to come",
-    "spool.dropped": "how many were lost because the control plane was away for too long",
+    "stores[].models[].licence": "licence: some licences forbid use at work",
+    "stores[].models[].publisher": "publisher: your organisation may approve models by publisher",
+    "stores[].models[].digest": "hash of the model: identifies it under any name",
+    "collectors[].name": "a source that the agent reads",
+    "collectors[].status":
+      "whether the source could be read: no finding in an unreadable source proves nothing",
+    "collectors[].detail": "why the source could not be read, or only in part",
+    "containment.generation": "number of the newest directive of your administrators that was carried out",
+    "containment.action": "whether to isolate or to release",
+    "containment.mode": "mode of the isolation: observe, stop-engines or network",
+    "containment.stopEnginesBy": "whether engines are suspended or terminated",
+    "containment.outcome": "whether the directive could be carried out",
+    "containment.at": "time of this outcome",
+    "containment.reason": "why it failed, or what was done",
+    "containment.probes.controlPlaneReachable": "proof that the control plane is still reachable",
+    "containment.probes.forbiddenBlocked": "proof that forbidden connections are blocked",
+    "containment.signature":
+      "signature with this host's key, so that no intermediary can claim an isolation or a release",
+    "spool.waiting": "number of older heartbeats that wait to be sent",
+    "spool.dropped": "number of heartbeats lost, for example because the control plane was away for too long",
   },
   directive: {
-    v: "form of this message, so that older and newer agents live side by side",
-    generation: "newest order of your administrators that was obeyed: only a newer one is answered",
+    v: "version of the message format, so that older and newer agents can be used together",
+    generation:
+      "newest order of your administrators that was obeyed: the edge responds only with a newer one",
   },
 };
 
-/** Beside the messages: what every request carries in its headers. */
+/** What every request sends in its headers, in addition to the message. */
 export const HEADERS_SENT =
   "Every request also carries the tenant and asset id (in the signature's keyid), the time, a digest and a " +
-  "signature of the body, and the agent's version as User-Agent. No cookie, and beyond that only what HTTP itself needs.";
+  "signature of the body, and the agent's version as User-Agent. There are no cookies, and otherwise only headers that HTTP needs.";
 
-/** All fields of a message as paths, from its schema. */
+/** Paths and types of all fields of a message, from its schema. */
 export function fieldsOf(schema: z.ZodType, prefix = ""): { path: string; type: string }[] {
   const definition = (schema as unknown as { def: Definition }).def;
   switch (definition.type) {
@@ -149,7 +151,7 @@ type Definition = {
   values?: unknown[];
 };
 
-/** Values at a path, through lists and absent members. */
+/** All values at a path. Lists are flattened, absent members are skipped. */
 export function valuesAt(value: unknown, path: string): unknown[] {
   let values: unknown[] = [value];
   for (const step of path.split(/\.|(?=\[\])/)) {
@@ -166,7 +168,7 @@ export function valuesAt(value: unknown, path: string): unknown[] {
   return values;
 }
 
-/** Every field that leaves the host, with its values in the messages given. */
+/** Every field that the agent sends, with its values in the given messages. */
 export function explain(current: {
   heartbeat: Heartbeat;
   enrolment?: object;
@@ -179,8 +181,7 @@ export function explain(current: {
       path,
       type,
       values: valuesAt(current[message as keyof typeof MESSAGES], path),
-      why:
-        REASONS[message as keyof typeof MESSAGES][path] ?? "not documented: please report this as a defect",
+      why: REASONS[message as keyof typeof MESSAGES][path] ?? "not documented: please report this as a bug",
     })),
   );
 }
@@ -189,10 +190,10 @@ const VALUES_SHOWN_MAX = 4;
 const VALUE_CHARACTERS_MAX = 70;
 
 const CUT =
-  `Shown of each field are at most ${VALUES_SHOWN_MAX} different values, cut to ${VALUE_CHARACTERS_MAX} characters; ` +
-  "--json prints all.";
+  `For each field, at most ${VALUES_SHOWN_MAX} different values are shown, cut to ${VALUE_CHARACTERS_MAX} characters. ` +
+  "Use --json for all values.";
 
-/** For people: one field per block, in the order in which it is sent. */
+/** The explanation as text for people: one block per field, in the order in which the fields are sent. */
 export function explanationText(fields: readonly Explained[]): string {
   const lines: string[] = [];
   let message = "";

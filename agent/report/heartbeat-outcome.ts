@@ -1,7 +1,7 @@
 import { heartbeatAnswer } from "../../shared/wire/heartbeat.ts";
 import { type Answer, parseJson } from "../network/control-plane-client.ts";
 
-/** What a response means for the heartbeat that was sent. */
+/** The meaning of a response for the heartbeat that was sent. */
 export type Outcome =
   | { is: "taken" }
   /** The session has expired or is unknown: open a new one. */

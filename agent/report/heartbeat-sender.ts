@@ -10,7 +10,7 @@ import type { Spool, Waiting } from "./spool.ts";
 const SPOOL_PAUSE_MS = 100;
 /** A revocation is permanent. The agent still retries at this interval, in case the edge was misconfigured. */
 export const REVOKED_RETRY_MS = 300_000;
-/** How long a request in flight may take after the daemon was told to stop. */
+/** How long a request in flight may take after the shutdown began. */
 export const STOP_GRACE_MS = 2000;
 /** First try, one after a new session, one after a clock correction. */
 const TRIES_MAX = 3;
@@ -34,9 +34,9 @@ export type SendDeps = {
 };
 
 export type Sender = {
-  /** Sends a heartbeat at once, or puts it into the spool behind those that wait. */
+  /** Sends a heartbeat now, or puts it into the spool behind those that wait. */
   offer: (heartbeat: Waiting) => void;
-  /** True while the spool is empty and the control plane is reachable: each new heartbeat can be sent at once. */
+  /** True while the spool is empty and the control plane is reachable: each new heartbeat can be sent immediately. */
   isKeepingUp: () => boolean;
   /** The asset was revoked, or the identity belongs to another machine. */
   isRevoked: () => boolean;

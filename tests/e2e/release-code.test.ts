@@ -115,7 +115,7 @@ describe("lz release-code → lz-agent release", () => {
       ]);
       expect(await release(code)).toEqual({
         code: 0,
-        said: expect.stringContaining("released: this host is free"),
+        said: expect.stringContaining("released: this host is no longer isolated"),
       });
       expect((await release(code)).said).toContain("not released: the code was used before");
       const status = JSON.parse((await agent("status", "--json", "--state", host.state)).said);

@@ -1,13 +1,13 @@
-/** Identifiers of a machine, before they are hashed. They never leave the host. */
+/** Identifiers of a machine before hashing. They are never sent. */
 export type Identifiers = {
   strength: "board" | "machine";
   /** At least one, normalised. */
   values: readonly string[];
 };
 
-/** What a platform tells about a machine. Every member may be absent, or a placeholder of the manufacturer. */
+/** Identifiers as the platform reports them. A member can be absent, or a placeholder of the manufacturer. */
 export type RawIdentifiers = {
-  /** SMBIOS UUID, or what the platform has in its place. */
+  /** SMBIOS UUID, or its equivalent on the platform. */
   uuid?: string | undefined;
   serials?: readonly (string | undefined)[];
   /** Identifier of the installed operating system. */
@@ -51,7 +51,7 @@ const PLACEHOLDERS: ReadonlySet<string> = new Set([
   "xxxxxxxxxxx",
 ]);
 
-/** UUIDs that mainboards of many makers share, because the firmware was never given one of its own. */
+/** UUIDs that many mainboards share, because the manufacturer never set one. */
 const SHARED_UUIDS: ReadonlySet<string> = new Set([
   "00020003-0004-0005-0006-000700080009",
   "03000200-0400-0500-0006-000700080009",
@@ -65,7 +65,7 @@ const SHARED_UUIDS: ReadonlySet<string> = new Set([
 const CHARACTERS_MIN = 4;
 const CHARACTERS_MAX = 200;
 
-/** Spelt in one way: firmware updates and operating systems differ in case, braces and spaces. */
+/** One spelling of an identifier. Firmware versions and operating systems differ in case, braces and spaces. */
 export const normalise = (text: string): string =>
   text
     .replaceAll("\0", "")
@@ -74,21 +74,22 @@ export const normalise = (text: string): string =>
     .replace(/\s+/g, " ")
     .toLowerCase();
 
-/** The normalised identifier; undefined for a placeholder, which thousands of machines share. */
+/** The normalised identifier; undefined for a placeholder that many machines share. */
 export function genuine(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const value = normalise(text);
   if (value.length < CHARACTERS_MIN || value.length > CHARACTERS_MAX) return undefined;
   if (PLACEHOLDERS.has(value) || SHARED_UUIDS.has(value)) return undefined;
-  // One or two characters over and over: zeros, `ff`, `fe`, `xx`, dots.
+  // One or two characters repeated: zeros, `ff`, `fe`, `xx`, dots.
   const bare = value.replace(/[-:. _]/g, "");
   if (bare === "" || /^(.)\1*$/.test(bare) || /^(..)\1+$/.test(bare)) return undefined;
   return value;
 }
 
 /**
- * What identifies the machine. The UUID alone where there is one: a firmware update that fills in a serial number must
- * not make another machine of it. `isContainer`: the board is that of the host, which many containers share.
+ * The identifiers to hash: the UUID alone if there is one, else the serial numbers, else the machine id. Serial numbers do not
+ * count beside a UUID, because a firmware update can fill one in. In a container the board is ignored: it belongs to the host,
+ * which many containers share.
  */
 export function identifiersOf(raw: RawIdentifiers, isContainer = false): Identifiers | undefined {
   if (!isContainer) {

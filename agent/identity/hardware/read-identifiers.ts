@@ -11,7 +11,7 @@ export type ReadDeps = {
   readLink: (path: string) => string | undefined;
 };
 
-/** Throws nothing: what cannot be read is absent. */
+/** Reads the identifiers of this machine. Never throws; an identifier that cannot be read is absent. */
 export async function readIdentifiers(
   deps: ReadDeps,
 ): Promise<{ raw: RawIdentifiers; isContainer: boolean }> {
@@ -27,7 +27,7 @@ export async function readIdentifiers(
   return { raw: {}, isContainer: false };
 }
 
-/** SMBIOS through sysfs; root alone may read the UUID and the serial numbers. Device trees have one serial number. */
+/** SMBIOS values from sysfs; only root may read the UUID and the serial numbers. A device tree has one serial number. */
 export const linuxIdentifiers = (read: ReadDeps["read"]): RawIdentifiers => ({
   uuid: read("/sys/class/dmi/id/product_uuid"),
   serials: [
@@ -42,13 +42,13 @@ export const linuxIdentifiers = (read: ReadDeps["read"]): RawIdentifiers => ({
 /** Inode of the initial PID namespace (`PROC_PID_INIT_INO` in the kernel's include/linux/proc_ns.h). */
 const INITIAL_PID_NAMESPACE = "pid:[4026531836]";
 
-/** A process with a PID namespace of its own: it sees the board of a host on which others run too. */
+/** Whether this process has its own PID namespace. It then sees the mainboard of the host, which other containers share. */
 const isContainer = ({ readLink }: Pick<ReadDeps, "readLink">): boolean => {
   const namespace = readLink("/proc/self/ns/pid");
   return namespace !== undefined && namespace !== INITIAL_PID_NAMESPACE;
 };
 
-/** Output of `ioreg -rd1 -c IOPlatformExpertDevice`: lines of `"name" = "value"`. */
+/** Parses the output of `ioreg -rd1 -c IOPlatformExpertDevice`: lines of `"name" = "value"`. */
 export function parseIoreg(output: string): RawIdentifiers {
   const member = (name: string) => new RegExp(`"${name}" = "([^"]*)"`).exec(output)?.[1];
   return { uuid: member("IOPlatformUUID"), serials: [member("IOPlatformSerialNumber")] };
@@ -62,7 +62,7 @@ const WINDOWS_SCRIPT =
   "$m=(Get-ItemProperty 'HKLM:\\SOFTWARE\\Microsoft\\Cryptography' -ErrorAction SilentlyContinue).MachineGuid; " +
   asciiJson("[pscustomobject]@{ u=$p.UUID; s=$p.IdentifyingNumber; b=$b.SerialNumber; m=$m }");
 
-/** Output of the script above: an object with strings or nulls. */
+/** Parses the output of WINDOWS_SCRIPT: a JSON object with strings or nulls. */
 export function parseWindows(output: string): RawIdentifiers {
   let row: Record<string, unknown>;
   try {

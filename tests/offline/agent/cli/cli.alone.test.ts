@@ -349,7 +349,7 @@ describe("lz-agent", () => {
     const text = (await call(["status"], { LZ_CONFIG: file })).stdout;
     expect(text).toContain(`\nconfig       ${file}\n`);
     const other = (await call(["status", "--state", state])).stdout;
-    expect(other).toContain(`agent.json is not there); the daemon was started with ${file}\n`);
+    expect(other).toContain(`agent.json does not exist); the daemon uses ${file}\n`);
     child.kill("SIGTERM");
     const { stderr } = await child.done;
     for (const line of stderr.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ stage: "agent" });
@@ -382,11 +382,11 @@ describe("lz-agent", () => {
     expect(edge.enrolments).toHaveLength(2);
     expect(await call([...args, "--force", "--token-file", join(state, "nowhere")])).toMatchObject({
       code: 2,
-      stderr: "lz-agent: enroll: --token is needed\n",
+      stderr: "lz-agent: enroll: no enrolment token; give --token-file, or set LZ_ENROLL_TOKEN\n",
     });
     expect(await call(["enroll", "--state", state])).toMatchObject({
       code: 2,
-      stderr: "lz-agent: enroll: --url is needed\n",
+      stderr: "lz-agent: enroll: --url is missing; give the origin of the control plane, or set LZ_URL\n",
     });
   });
 
@@ -415,7 +415,7 @@ describe("lz-agent", () => {
     });
     child.kill("SIGTERM");
     const { code, stdout, stderr } = await child.done;
-    expect([code, stderr]).toEqual([1, "lz-agent: interrupted: not everything was looked at\n"]);
+    expect([code, stderr]).toEqual([1, "lz-agent: interrupted: the scan is not complete\n"]);
     // Models on disk may not have been read yet.
     const { stores: _, ...printed } = JSON.parse(stdout);
     expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS.filter((key) => key !== "stores"));
@@ -492,7 +492,7 @@ describe("lz-agent", () => {
         expect(refused.stderr.trim().split("\n")).toHaveLength(1);
         const forced = await uninstall(files, "--force");
         expect([forced.code, forced.isCarriedOut]).toEqual([0, true]);
-        expect(forced.stderr).toContain("stay as they are, until this host is started anew");
+        expect(forced.stderr).toContain("Rules and suspended processes remain, until this host restarts. ");
         expect(forced.left).toEqual(Object.keys(files));
       },
     );
@@ -582,7 +582,10 @@ describe("lz-agent", () => {
 
   test("enroll: the token may come from the environment, and is found in no file and no output", async () => {
     const args = enrollment().filter((word) => word !== "--token" && word !== TOKEN);
-    expect(await call(args)).toMatchObject({ code: 2, stderr: "lz-agent: enroll: --token is needed\n" });
+    expect(await call(args)).toMatchObject({
+      code: 2,
+      stderr: "lz-agent: enroll: no enrolment token; give --token-file, or set LZ_ENROLL_TOKEN\n",
+    });
     const secret = TOKEN;
     const { code, stdout, stderr } = await call(args, { LZ_ENROLL_TOKEN: secret });
     expect(code).toBe(0);
@@ -775,7 +778,7 @@ describe("lz-agent", () => {
     await until("status names the refusal", () => readStatus(state)?.settingsRefused === reason);
     const { stdout } = await call(["status", "--state", state]);
     expect(stdout).toContain("settings     heartbeat every 2 s, working directories not reported; signed 20");
-    expect(stdout).toContain(`; newer ones were refused: ${reason}`);
+    expect(stdout).toContain(`; newer settings were rejected: ${reason}`);
     next.kill("SIGTERM");
     expect((await next.done).stderr).toContain("settings.refused: ");
     expect(loadIdentity(state)).toEqual(kept!);

@@ -307,7 +307,7 @@ describe("catalogueOf()", () => {
     };
     await keep(documentOf(FUTURE, [newcomer]));
     writeFileSync(path, readFileSync(path, "utf8").replace("Newcomer 1", "Newcomer 3"));
-    await refused(/built in; the stored one is not used: no pinned control key signed it/);
+    await refused(/built in; the stored catalogue is not used: no pinned control key signed it/);
     const wrong = { ...newcomer, traits: [{ ...newcomer.traits[0]!, body: "^Nobody" }] };
     await keep(documentOf(FUTURE, [wrong]), "0.0.1");
     await refused(/fails its own fixtures: newcomer: positive fixture 0/);

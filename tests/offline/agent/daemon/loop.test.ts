@@ -287,7 +287,7 @@ describe("keepValid()", () => {
     expect(kept.engines).toEqual([engine()]);
     expect(kept.collectors.at(-1)).toMatchObject({
       status: "partial",
-      detail: "left out: 1 of wrong form (name), 0 beyond the limit",
+      detail: "left out: 1 invalid (name), 0 beyond the limit",
     });
   });
   test("leaves out a store that the edge would refuse, and says so", () => {
@@ -295,7 +295,7 @@ describe("keepValid()", () => {
     const empty = { ...stored, models: [] };
     const kept = keepValid(state([engine()], { stores: [empty, stored] }));
     expect([kept.engines, kept.stores]).toEqual([[engine()], [stored]]);
-    expect(kept.collectors.at(-1)?.detail).toBe("left out: 1 of wrong form (models), 0 beyond the limit");
+    expect(kept.collectors.at(-1)?.detail).toBe("left out: 1 invalid (models), 0 beyond the limit");
   });
   test("changes nothing when all is well", () => {
     const given = state();

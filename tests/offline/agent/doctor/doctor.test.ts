@@ -96,8 +96,8 @@ describe("doctor on the host", () => {
     const { code, stdout } = await call(["doctor", "--state", state]);
     expect(code).toBe(1);
     expect(stdout).toContain("FAILED  enrolment        this host is not enrolled");
-    expect(stdout).toContain("cure: run lz-agent enroll --url URL --token-file FILE");
-    expect(stdout).toContain("cure: give --url URL, or set url in the configuration file");
+    expect(stdout).toContain("fix: run lz-agent enroll --url URL --token-file FILE");
+    expect(stdout).toContain("fix: give --url URL, or set url in the configuration file");
     expect(stdout).toEndWith("2 of 4 checks failed\n");
     expect(readdirSync(join(state, ".."))).toEqual([]);
   });
@@ -195,7 +195,7 @@ describe("doctor on the host", () => {
       containment: uncontained("2026-11-22T00:00:00.000Z"),
     });
     const refused = (await call(["status", "--state", state])).stdout;
-    expect(refused).toContain("; newer ones were refused: they are older than those in use");
+    expect(refused).toContain("; newer settings were rejected: they are older than those in use");
     expect(checks.service).toMatchObject(
       failure("the daemon is not running", "run lz-agent service install"),
     );

@@ -144,7 +144,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     const variables = await enroll([], { HTTPS_PROXY: proxyUrl(), LZ_CA_FILE: ca.path });
     expect([variables.code, variables.stdout]).toEqual([
       0,
-      expect.stringContaining("give them to lz-agent service install"),
+      expect.stringContaining("pass them to lz-agent service install"),
     ]);
     expect(await enroll([], { LZ_PROXY: proxyUrl(), LZ_CA_FILE: ca.path })).toMatchObject({ code: 0 });
     expect(proxy.tunnels().length).toBe(before + 3);
@@ -241,7 +241,9 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     writeFileSync(file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     expect(await refusal()).toContain("holds a damaged certificate (number 1): copy the file again");
     writeFileSync(file, readFileSync(join(directory, "ca", "ca.key")));
-    expect(await refusal()).toContain("holds a private key: remove it, only CA certificates belong there");
+    expect(await refusal()).toContain(
+      "holds a private key: remove the key, this file is for CA certificates only",
+    );
     writeFileSync(file, readFileSync(ca.path));
     chmodSync(file, 0o666);
     expect(await refusal()).toContain("is writable by others: run chmod go-w on it");

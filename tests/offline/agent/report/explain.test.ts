@@ -90,7 +90,7 @@ test("explain() gives every field its value now, and explanationText() shows it"
   expect(text).toContain("spool.dropped\n    now: not sent now");
 });
 
-test("explanationText() says that it cuts, and where all of it is", () => {
+test("explanationText() says that it shortens values, and how to see all of them", () => {
   const field = { message: "heartbeat", path: "x", type: "string", why: "y" };
   const text = explanationText([
     { ...field, values: ["a".repeat(100), "b", "c", "d", "e", "e"] },
@@ -99,7 +99,7 @@ test("explanationText() says that it cuts, and where all of it is", () => {
   expect(text).toContain(`now: "${"a".repeat(69)}…, "b", "c", "d" and 1 more\n`);
   expect(text).toContain(`now: "${"a".repeat(68)}"\n`);
   expect(text).toContain(
-    "Shown of each field are at most 4 different values, cut to 70 characters; --json prints all.",
+    "For each field, at most 4 different values are shown, cut to 70 characters. Use --json for all values.",
   );
 });
 

@@ -380,7 +380,7 @@ describe("a captive portal that answers in the edge's place", () => {
 
   test.each([200, 201])("with status %d and its page enrols nobody", async (status) => {
     edge.fault = () => portalPage(status);
-    await expect(start()).rejects.toThrow("not that of a LifecycleZero control plane");
+    await expect(start()).rejects.toThrow("not from a LifecycleZero control plane");
     edge.fault = undefined;
     await start();
   });
@@ -498,7 +498,7 @@ describe("enrol()", () => {
     const { url } = edge;
     await edge.stop();
     const refused = await enrolAt(temporaryDirectory(), postTo(url));
-    expect(!refused.ok && refused.reason).toStartWith("the control plane is away");
+    expect(!refused.ok && refused.reason).toStartWith("the control plane cannot be reached");
     edge = await startEdge();
   });
 });

@@ -93,8 +93,8 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     );
     expect(stderr).toEndWith(
       `lz-agent: the identity in ${copy} belongs to another machine (asset ${ASSET}): this disk was copied. ` +
-        "Enrol this machine with lz-agent enroll, or start lz-agent run with --token-file and it enrols itself. " +
-        "In an image for other machines, remove the state directory\n",
+        "Enrol this machine with lz-agent enroll, or start lz-agent run with --token-file so that it enrols itself. " +
+        "If this is an image for other machines, remove the state directory\n",
     );
     expect(edge.asked).toEqual(["/v1/session"]);
     expect(edge.taken).toEqual([]);
