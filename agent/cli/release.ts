@@ -19,14 +19,14 @@ export const release: Verb = async (machine, { texts, settings }) => {
   submitCode(directory, code);
   const until = machine.elapsed() + WAIT_MS;
   while (machine.elapsed() < until && !machine.stopping.aborted) {
-    const said = readCodeResult(directory, code);
-    if (said?.freed) {
+    const result = readCodeResult(directory, code);
+    if (result?.freed) {
       machine.print(
         "released: this host is no longer isolated; the agent reports this once the control plane is reachable",
       );
       return 0;
     }
-    if (said) return fail(machine, `not released: ${said.reason ?? "no reason given"}`);
+    if (result) return fail(machine, `not released: ${result.reason ?? "no reason given"}`);
     await sleep(POLL_MS, machine.stopping);
   }
   return fail(
