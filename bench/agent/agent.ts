@@ -22,7 +22,7 @@ import { answersOf } from "../load/engine-answers.ts";
  * servers with dense JSON on every path, to measure its peak memory.
  */
 
-const { json, wholes } = readArguments(
+const { json, numbers } = readArguments(
   "agent",
   "The cost of one scan, of the scanner and of the whole daemon.",
   {
@@ -65,7 +65,7 @@ async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<stri
 async function startEngines(scope: Scope): Promise<Map<number, string>> {
   const served = catalogue.filter((entry) => answersOf(entry));
   const expected = new Map<number, string>();
-  for (const { id } of served.slice(0, wholes.engines)) {
+  for (const { id } of served.slice(0, numbers.engines)) {
     const { pid, lines } = start(scope, [process.execPath, join(loadFolder, "engine-server.ts"), id]);
     await lines.next();
     expected.set(pid, id);
@@ -75,7 +75,7 @@ async function startEngines(scope: Scope): Promise<Map<number, string>> {
 
 function fillUp(scope: Scope): number {
   const count = () => readdirSync("/proc").filter((name) => /^\d+$/.test(name)).length;
-  for (let missing = wholes.processes - count(); missing > 0; missing -= 1) {
+  for (let missing = numbers.processes - count(); missing > 0; missing -= 1) {
     const child = Bun.spawn(["sleep", "600"], { stdio: ["ignore", "ignore", "ignore"] });
     scope.keep(() => child.kill());
   }
@@ -123,7 +123,7 @@ const memoryOf = (pid: number) => ({
 });
 
 async function measureScanner(scope: Scope, binary: string, expected: ReadonlyMap<number, string>) {
-  const scanner = start(scope, [binary, String(wholes.interval)]);
+  const scanner = start(scope, [binary, String(numbers.interval)]);
   const next = async (): Promise<Scan> => JSON.parse((await scanner.lines.next()).value!) as Scan;
   const first = await next();
   const found = first.engines.filter(({ pid, id }) => expected.get(pid) === id).length;
@@ -131,7 +131,7 @@ async function measureScanner(scope: Scope, binary: string, expected: ReadonlyMa
   const firstCpuMs = round(cpuSeconds(scanner.pid)! * 1000);
   const repeats: number[] = [];
   const cpuPercent = await cpuPercentOver(scanner.pid, async () => {
-    for (let scan = 0; scan < wholes.scans; scan += 1) repeats.push((await next()).durationMs);
+    for (let scan = 0; scan < numbers.scans; scan += 1) repeats.push((await next()).durationMs);
   });
   const measured = {
     found,
@@ -151,12 +151,12 @@ async function measureDaemon(scope: Scope, binary: string, stack: Stack) {
     command: [binary],
     folder: scratchFolder(scope),
     edgeUrl: stack.edgeUrl,
-    intervalMs: wholes.interval,
+    intervalMs: numbers.interval,
   });
-  await Bun.sleep(2 * wholes.interval);
-  const cpuPercent = await cpuPercentOver(stage.pid, () => Bun.sleep(wholes.scans * wholes.interval));
+  await Bun.sleep(2 * numbers.interval);
+  const cpuPercent = await cpuPercentOver(stage.pid, () => Bun.sleep(numbers.scans * numbers.interval));
   // Measured separately, because reading the memory affects the CPU figure.
-  const pss = await pssDuring(stage.pid, () => Bun.sleep(2 * wholes.interval));
+  const pss = await pssDuring(stage.pid, () => Bun.sleep(2 * numbers.interval));
   const { presence } = (await callAdmin(stack, `/v1/assets/${assetId}`)) as {
     presence: { engines: unknown[] };
   };
@@ -206,7 +206,7 @@ async function bench(scope: Scope) {
   return { processes, engines: expected.size, ...scanned, ...daemon, peakHostileMb };
 }
 
-const result = await inScope(120 + (2 * (wholes.scans + 3) * wholes.interval) / 1000, bench);
+const result = await inScope(120 + (2 * (numbers.scans + 3) * numbers.interval) / 1000, bench);
 const { scanner } = result;
 console.log(
   `${result.processes} processes, ${result.found} of ${result.engines} engines found, ${result.reported} reported`,
@@ -215,7 +215,7 @@ console.log(`first scan ${result.firstScanMs} ms, repeated scan ${result.repeatS
 console.log(`${result.firstCpuMs} ms of CPU time for start and first scan`);
 for (const [name, one] of Object.entries({ scanner, daemon: result })) {
   console.log(
-    `${name}: ${one.cpuPercent} % of a core at ${wholes.interval} ms; ` +
+    `${name}: ${one.cpuPercent} % of a core at ${numbers.interval} ms; ` +
       `${one.rssMb} MB resident: ${one.rssOwnMb} its own, ${one.rssFileMb} of files`,
   );
 }

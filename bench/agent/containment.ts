@@ -19,7 +19,7 @@ import { makeHost } from "../load/contained-host.ts";
  * - `heartbeat`: there is no long poll; directives arrive with heartbeat responses.
  */
 
-const { json, wholes, texts } = readArguments(
+const { json, numbers, texts } = readArguments(
   "containment",
   "Time from isolate and from release to the agent's proof.",
   {
@@ -34,7 +34,7 @@ type Way = (typeof WAYS)[number];
 type Times = { isolate: number[]; release: number[] };
 
 const READ_EVERY_MS = 5;
-const PROVEN_WITHIN_MS = wholes.interval * 3 + 20_000;
+const PROVEN_WITHIN_MS = numbers.interval * 3 + 20_000;
 
 /** Starts everything for one way of delivery. */
 async function start(scope: Scope, way: Way) {
@@ -65,7 +65,7 @@ async function start(scope: Scope, way: Way) {
     command: [...host.enter, process.execPath, join(root, "agent/main.ts")],
     folder,
     edgeUrl: `http://${host.edgeAddress}:${agentPort}`,
-    intervalMs: wholes.interval,
+    intervalMs: numbers.interval,
   });
   return { stack, assetId, mode: host.isReal ? "network" : "observe" };
 }
@@ -96,17 +96,17 @@ const summary = (times: readonly number[]) => {
 };
 
 async function measure(way: Way): Promise<{ mode: string; times: Times }> {
-  const secondsMax = 60 + (wholes.runs * (wholes.interval * 4 + 2000)) / 1000;
+  const secondsMax = 60 + (numbers.runs * (numbers.interval * 4 + 2000)) / 1000;
   return inScope(secondsMax, async (scope) => {
     const { stack, assetId, mode } = await start(scope, way);
     const times: Times = { isolate: [], release: [] };
     const path = `/v1/assets/${assetId}`;
     const justification = "latency bench";
-    for (let run = 0; run < wholes.runs; run++) {
-      await Bun.sleep(Math.random() * Math.min(wholes.interval, 5000));
+    for (let run = 0; run < numbers.runs; run++) {
+      await Bun.sleep(Math.random() * Math.min(numbers.interval, 5000));
       const enforced = mode === "network" ? "enforced" : "acknowledged";
       times.isolate.push(await change(stack, path, { justification, mode }, enforced));
-      await Bun.sleep(Math.random() * Math.min(wholes.interval, 2000));
+      await Bun.sleep(Math.random() * Math.min(numbers.interval, 2000));
       times.release.push(await change(stack, path, { justification }, "active"));
     }
     return { mode, times };
@@ -114,7 +114,7 @@ async function measure(way: Way): Promise<{ mode: string; times: Times }> {
 }
 
 const ways = WAYS.filter((way) => texts.way === "all" || texts.way === way);
-const result: Record<string, unknown> = { runs: wholes.runs, intervalMs: wholes.interval };
+const result: Record<string, unknown> = { runs: numbers.runs, intervalMs: numbers.interval };
 for (const way of ways) {
   const { mode, times } = await measure(way);
   const [isolate, release] = [summary(times.isolate), summary(times.release)];

@@ -22,7 +22,7 @@ import { assetIdOf } from "../load/asset.ts";
  * count. _Warm_ is the polling of an open page.
  */
 
-const { json, wholes } = readArguments("dashboard", "The overview of a large fleet, cold and warm.", {
+const { json, numbers } = readArguments("dashboard", "The overview of a large fleet, cold and warm.", {
   assets: { min: 10, max: 100_000, default: 10_000, says: "hosts of the tenant; a third have an engine" },
   pages: { min: 10, max: 100_000, default: 200, says: "warm page requests, one after the other" },
 });
@@ -33,7 +33,7 @@ const MODELS = ["llama3.1:8b", "gemma3:12b", "qwen2.5-coder:14b", "mistral-small
 
 function itemsOf(number: number): object[] {
   const assetId = assetIdOf(number);
-  const employeeId = `person.${number % Math.ceil(wholes.assets / 3)}`;
+  const employeeId = `person.${number % Math.ceil(numbers.assets / 3)}`;
   const asset = assetItem.parse({
     type: "Asset",
     ...{ tenantId: TENANT, assetId, employeeId, hostname: `host-${number}`, os: "Ubuntu 24.04.3 LTS" },
@@ -68,7 +68,7 @@ function itemsOf(number: number): object[] {
 }
 
 function* items(): Generator<object> {
-  for (let number = 0; number < wholes.assets; number++) yield* itemsOf(number);
+  for (let number = 0; number < numbers.assets; number++) yield* itemsOf(number);
 }
 
 async function bench(scope: Scope) {
@@ -95,7 +95,7 @@ async function bench(scope: Scope) {
       const startMs = performance.now();
       const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { cookie } });
       const text = (await answer.text()).replace(/<[^>]*>/g, "");
-      if (!text.includes(`of ${wholes.assets.toLocaleString("en")} hosts report`))
+      if (!text.includes(`of ${numbers.assets.toLocaleString("en")} hosts report`))
         throw new Error(`the page returned ${answer.status} without the fleet`);
       return performance.now() - startMs;
     };
@@ -115,7 +115,7 @@ async function bench(scope: Scope) {
   const coldMs = await ask();
   // The edge reads the fleet in the background. Requests during that belong to an open page too.
   const warm: number[] = [];
-  for (let page = 0; page < wholes.pages; page++) warm.push(await ask());
+  for (let page = 0; page < numbers.pages; page++) warm.push(await ask());
   return { aloneMs, coldMs, countMs, warm };
 }
 
@@ -129,6 +129,6 @@ const figures = {
   countMs: round(countMs, 1),
 };
 console.log(
-  `overview of ${wholes.assets} hosts: cold ${figures.coldMs} ms (${figures.coldAloneMs} without the worker's count)  warm p50 ${figures.warmP50Ms}  p95 ${figures.warmP95Ms} ms   the worker counts in ${figures.countMs} ms`,
+  `overview of ${numbers.assets} hosts: cold ${figures.coldMs} ms (${figures.coldAloneMs} without the worker's count)  warm p50 ${figures.warmP50Ms}  p95 ${figures.warmP95Ms} ms   the worker counts in ${figures.countMs} ms`,
 );
-finish(json, { assets: wholes.assets, pages: wholes.pages, ...figures });
+finish(json, { assets: numbers.assets, pages: numbers.pages, ...figures });

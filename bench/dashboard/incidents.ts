@@ -20,7 +20,7 @@ import { assetIdOf } from "../load/asset.ts";
  * items. GSI2 is sparse, so the large table must not be slower. The queries alternate between two databases.
  */
 
-const { json, wholes } = readArguments(
+const { json, numbers } = readArguments(
   "incidents",
   "The edge's incident query (GSI2) on a large table beside a small one.",
   {
@@ -78,7 +78,7 @@ function* incidents(count: number): Generator<object> {
 }
 
 function* items(count: number): Generator<object> {
-  yield* incidents(wholes.open);
+  yield* incidents(numbers.open);
   yield* telemetry(count);
 }
 
@@ -103,8 +103,8 @@ async function bench(scope: Scope) {
   const readers: Deps[] = [];
   const secrets = await makeSecrets();
   for (const [name, count] of [
-    ["small", wholes.small],
-    ["large", wholes.items],
+    ["small", numbers.small],
+    ["large", numbers.items],
   ] as const) {
     const startMs = performance.now();
     const file = await importTable(scope, { folder, schema, name }, items(count));
@@ -113,7 +113,7 @@ async function bench(scope: Scope) {
     const config = readConfig(offlineEnvironment(secrets, { dynamodbEndpoint: endpoint }));
     readers.push(await assemble(config, { sharesIo: true, sourceIp: () => "127.0.0.1" }));
   }
-  const expected = Math.min(PAGE, wholes.open);
+  const expected = Math.min(PAGE, numbers.open);
   const ask = async (reader: (typeof readers)[number]): Promise<number> => {
     const startMs = performance.now();
     const page = await listIncidents(reader, TENANT, { risk: "CRITICAL", limit: PAGE });
@@ -129,7 +129,7 @@ async function bench(scope: Scope) {
     await ask(large);
   }
   const took = { small: [] as number[], large: [] as number[] };
-  for (let number = 0; number < wholes.queries; number++) {
+  for (let number = 0; number < numbers.queries; number++) {
     // The second query finds warmer caches of the client, so the order alternates too.
     const order = number % 2 === 0 ? (["small", "large"] as const) : (["large", "small"] as const);
     for (const name of order) took[name].push(await ask(name === "small" ? small : large));
@@ -147,12 +147,12 @@ const figures = {
 };
 const ratioLargeToSmall = round(median(took.large) / median(took.small), 3);
 console.log(
-  `${wholes.small} items: p50 ${figures.smallP50Ms}  p99 ${figures.smallP99Ms} ms   ${wholes.items} items: p50 ${figures.largeP50Ms}  p99 ${figures.largeP99Ms} ms   large/small ${ratioLargeToSmall}`,
+  `${numbers.small} items: p50 ${figures.smallP50Ms}  p99 ${figures.smallP99Ms} ms   ${numbers.items} items: p50 ${figures.largeP50Ms}  p99 ${figures.largeP99Ms} ms   large/small ${ratioLargeToSmall}`,
 );
 finish(json, {
   ratioLargeToSmall,
   p99Ms: figures.largeP99Ms,
-  items: wholes.items,
-  small: wholes.small,
+  items: numbers.items,
+  small: numbers.small,
   ...figures,
 });

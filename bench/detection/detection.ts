@@ -10,9 +10,9 @@ import { install, isInstalled } from "./install.ts";
 import { type LabResult, runLab, tryAll } from "./lab.ts";
 import { MODEL } from "./model.ts";
 import type { Source } from "./program.ts";
+import { mixed, programsOf, SETS, type SetName } from "./program-sets.ts";
 import { ORDINARY } from "./programs/ordinary.ts";
-import { mixed, programsOf, SETS, type SetName } from "./sets.ts";
-import { tableOf } from "./table.ts";
+import { tableOf } from "./report-table.ts";
 import { figuresOf } from "./verdict.ts";
 
 /*
@@ -23,7 +23,7 @@ import { figuresOf } from "./verdict.ts";
 
 const SECONDS_MAX = 3600;
 
-const { json, wholes, texts } = readArguments(
+const { json, numbers, texts } = readArguments(
   "detection",
   "Starts real AI programs and ordinary servers and says what the agent takes them for.",
   {
@@ -88,9 +88,9 @@ async function bench(scope: Scope): Promise<LabResult> {
   ]);
   return runLab(scope, mixed(ai, ordinary), {
     agent,
-    atOnce: wholes["at-once"],
-    intervalMs: wholes.interval,
-    appearMsMax: wholes.appear * 1000,
+    atOnce: numbers["at-once"],
+    intervalMs: numbers.interval,
+    appearMsMax: numbers.appear * 1000,
     recordTo: texts.record!,
   });
 }
@@ -103,7 +103,7 @@ if (!(await enterOwnNamespaces()))
   console.log("cannot create namespaces: the programs run directly on this host");
 if (texts.until === "start") {
   const { up, failed } = await inScope(SECONDS_MAX, (scope) =>
-    tryAll(scope, mixed(ai, ordinary), wholes["at-once"]),
+    tryAll(scope, mixed(ai, ordinary), numbers["at-once"]),
   );
   for (const { program, reason } of failed) console.log(`not started: ${program.name}: ${reason}`);
   console.log(`started: ${up.join(", ")}`);

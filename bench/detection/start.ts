@@ -2,10 +2,10 @@ import { appendFileSync, chmodSync, chownSync, mkdirSync, readFileSync, writeFil
 import { dirname, join } from "node:path";
 import { freePort } from "../../local/free-port.ts";
 import type { Scope } from "../harness/scope.ts";
-import { endProgram, markOf } from "./belonging.ts";
 import { renamed } from "./executable.ts";
 import type { Place, Program } from "./program.ts";
-import { listens, staysFor } from "./ready.ts";
+import { endProgram, markOf } from "./program-of-process.ts";
+import { listens, staysFor } from "./wait-until-listening.ts";
 
 const READY_MS_MAX = 300_000;
 /** Run time after which a program without a port counts as started. */

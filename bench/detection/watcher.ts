@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Scope } from "../harness/scope.ts";
-import { programOf } from "./belonging.ts";
+import { programOf } from "./program-of-process.ts";
 
 export type Watcher = {
   /** Time of the first scan with this name, of `performance.now()`. */
@@ -11,7 +11,7 @@ export type Watcher = {
 
 /** Starts the daemon's scanner and records when it names each engine. */
 export function startWatcher(scope: Scope, intervalMs: number): Watcher {
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "watch.ts"), String(intervalMs)], {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "watcher-process.ts"), String(intervalMs)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   scope.keep(() => child.kill());

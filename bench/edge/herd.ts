@@ -16,7 +16,7 @@ import { type Answers, changeHerd, enrolAssets, enrolHerd, policyHerd, verifyLog
  * count is exact.
  */
 
-const { json, wholes } = readArguments(
+const { json, numbers } = readArguments(
   "herd",
   "Concurrent enrolments with one token and changes by administrators, on one node and on two.",
   {
@@ -101,13 +101,13 @@ async function measure({ stack, errors, conflicts }: Nodes, nodes: readonly stri
   const conflictsBefore = conflicts();
   const newToken = async (uses: number) =>
     ((await callAdmin(stack, "/v1/enrolment-tokens", { uses })) as { token: string }).token;
-  const token = await newToken(wholes.hosts);
-  const enrolled = await timed(() => enrolHerd(nodes, token, wholes.hosts + BEYOND));
-  const isolated = Math.min(ISOLATIONS_MAX, Math.floor(wholes.changes / 4));
+  const token = await newToken(numbers.hosts);
+  const enrolled = await timed(() => enrolHerd(nodes, token, numbers.hosts + BEYOND));
+  const isolated = Math.min(ISOLATIONS_MAX, Math.floor(numbers.changes / 4));
   const assetIds = await enrolAssets(nodes[0]!, await newToken(isolated), isolated);
   const herd = { nodes, adminToken: stack.adminToken, assetIds };
   const before = await verifyLog(nodes[0]!, stack.adminToken);
-  const changed = await timed(() => changeHerd(herd, wholes.changes));
+  const changed = await timed(() => changeHerd(herd, numbers.changes));
   const policy = await policyHerd(herd, POLICY_CHANGES);
   const after = await verifyLog(nodes[0]!, stack.adminToken);
   console.log(`${name}: enrolments ${JSON.stringify(enrolled.value)} in ${enrolled.seconds} s`);
@@ -132,7 +132,7 @@ const result = await inScope(900, async (scope) => {
   const nodes = await start(scope);
   const oneNode = await measure(nodes, nodes.urls.slice(0, 1), "one node");
   const twoNodes = await measure(nodes, nodes.urls, "two nodes");
-  return { hosts: wholes.hosts, changes: wholes.changes, oneNode, twoNodes };
+  return { hosts: numbers.hosts, changes: numbers.changes, oneNode, twoNodes };
 });
 finish(json, result);
 process.exit(0);

@@ -26,7 +26,7 @@ import { measureSteps } from "./ingest-steps.ts";
  * ratio is computed per round.
  */
 
-const { json, wholes, texts } = readArguments(
+const { json, numbers, texts } = readArguments(
   "ingest",
   "Requests per second and latency of the ingest path, compared with a bare server in the same run.",
   {
@@ -90,10 +90,10 @@ async function bench(scope: Scope) {
       is,
       port: server.port,
       seconds,
-      connections: wholes.connections,
-      perSecond: wholes.rate,
+      connections: numbers.connections,
+      perSecond: numbers.rate,
       requestsMin,
-      assets: wholes.assets,
+      assets: numbers.assets,
       edgeSecret: secrets.edgeSecrets,
     });
     const after = cpuSeconds(server.stage.pid);
@@ -113,23 +113,23 @@ async function bench(scope: Scope) {
 
   // Warm-up: code gets compiled, and the edge caches every asset, as in production five seconds after its
   // start.
-  for (const server of servers) await run(server, "closed", wholes.warm, WARM_PASSES * wholes.assets);
+  for (const server of servers) await run(server, "closed", numbers.warm, WARM_PASSES * numbers.assets);
   const rounds: Record<string, Round>[] = [];
-  for (let number = 0; number < wholes.rounds; number++) {
+  for (let number = 0; number < numbers.rounds; number++) {
     const results: Record<string, Round> = {};
-    for (const server of servers) results[server.name] = await run(server, "closed", wholes.seconds);
+    for (const server of servers) results[server.name] = await run(server, "closed", numbers.seconds);
     rounds.push(results);
     const bare = results.bare!.perSecond;
     const shown = servers.map(({ name }) => `${name} ${results[name]!.perSecond}`).join("  ");
     console.log(`round ${number + 1}: ${shown}  req/s; bun/bare ${round(results.bun!.perSecond / bare)}`);
   }
   const open: Record<string, Round> = {};
-  for (const server of servers) open[server.name] = await run(server, "open", wholes.open);
+  for (const server of servers) open[server.name] = await run(server, "open", numbers.open);
   return { rounds, open, names: servers.map(({ name }) => name) };
 }
 
 const SERVERS_MAX = 6;
-const secondsMax = 300 + 2 * SERVERS_MAX * (wholes.warm + wholes.rounds * wholes.seconds + wholes.open);
+const secondsMax = 300 + 2 * SERVERS_MAX * (numbers.warm + numbers.rounds * numbers.seconds + numbers.open);
 const { rounds, open, names } = await inScope(secondsMax, bench);
 const middle = (name: string, of: (round: Round) => number) =>
   round(median(rounds.map((each) => of(each[name]!))));
@@ -143,7 +143,7 @@ const ratioTo = (name: string, base: string) =>
   round(median(rounds.map((each) => each[name]!.perSecond / each[base]!.perSecond)), 3);
 
 console.log(
-  `\n${wholes.connections} connections, median of ${rounds.length} rounds; ${wholes.rate}/s for the percentiles`,
+  `\n${numbers.connections} connections, median of ${rounds.length} rounds; ${numbers.rate}/s for the percentiles`,
 );
 const servers = Object.fromEntries(
   names.map((name) => [
@@ -167,7 +167,7 @@ for (const [name, it] of Object.entries(servers)) {
       `p50 ${it.open.p50Ms}  p95 ${it.open.p95Ms}  p99 ${it.open.p99Ms} ms`,
   );
 }
-const steps = await measureSteps(wholes.sample);
+const steps = await measureSteps(numbers.sample);
 console.log("\ncost of each step in one process, µs per heartbeat:");
 for (const [step, micros] of Object.entries(steps)) console.log(`  ${step.padEnd(46)} ${micros}`);
 finish(json, {

@@ -2,7 +2,7 @@ import { type Command, choice, flag, integer, text } from "../../shared/command-
 import { readProcessArguments } from "../../shared/command-line/read-process-arguments.ts";
 
 /** An option with an integer from `min` to `max`. */
-export type Whole = { min: number; max: number; default: number; says: string };
+export type NumberOption = { min: number; max: number; default: number; says: string };
 
 /** Options with a fixed list of values. The first value is the default. */
 type Choices = Record<string, { of: readonly string[]; says: string }>;
@@ -11,12 +11,17 @@ type Texts = Record<string, { value: string; says: string }>;
 
 export type BenchOptions<Name extends string> = {
   json: boolean;
-  wholes: Record<Name, number>;
+  numbers: Record<Name, number>;
   texts: Record<string, string>;
 };
 
-function commandOf(summary: string, wholes: Record<string, Whole>, choices: Choices, free: Texts): Command {
-  const integers = Object.entries(wholes).map(([name, { min, max, says, default: initial }]) => [
+function commandOf(
+  summary: string,
+  numbers: Record<string, NumberOption>,
+  choices: Choices,
+  free: Texts,
+): Command {
+  const integers = Object.entries(numbers).map(([name, { min, max, says, default: initial }]) => [
     name,
     integer("N", [min, max], says, initial),
   ]);
@@ -38,16 +43,16 @@ function commandOf(summary: string, wholes: Record<string, Whole>, choices: Choi
 export function readArguments<Name extends string>(
   bench: string,
   summary: string,
-  wholes: Record<Name, Whole>,
+  numbers: Record<Name, NumberOption>,
   choices: Choices = {},
   free: Texts = {},
 ): BenchOptions<Name> {
-  const command = commandOf(summary, wholes, choices, free);
+  const command = commandOf(summary, numbers, choices, free);
   const { flags, texts, integers } = readProcessArguments(`bun run bench ${bench}`, command);
   const absent = Object.fromEntries(Object.keys(free).map((name) => [name, ""]));
   return {
     json: flags.has("json"),
-    wholes: integers as Record<Name, number>,
+    numbers: integers as Record<Name, number>,
     texts: { ...absent, ...(texts as Record<string, string>) },
   };
 }

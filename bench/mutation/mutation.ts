@@ -27,7 +27,7 @@ const BASELINE_MS_MAX = 120_000;
 const FINISH_SECONDS_MAX = 600;
 const DIFF_LINES_MAX = 8;
 
-const { json, wholes, texts } = readArguments(
+const { json, numbers, texts } = readArguments(
   "mutation",
   "Changes the high-risk modules one mutant at a time and counts how many changes their tests notice.",
   {
@@ -51,12 +51,12 @@ const sources = new Map(files.map((file) => [file, readFileSync(join(ROOT, file)
 const equivalents: Equivalent[] = JSON.parse(readFileSync(join(import.meta.dir, "equivalents.json"), "utf8"));
 const picked = sample(
   files.flatMap((file) => candidatesOf(file, sources.get(file)!)),
-  wholes.mutants,
-  wholes.seed,
+  numbers.mutants,
+  numbers.seed,
 );
-const endsAt = performance.now() + wholes.minutes * 60_000;
+const endsAt = performance.now() + numbers.minutes * 60_000;
 
-report(await inScope(wholes.minutes * 60 + FINISH_SECONDS_MAX, mutationRun));
+report(await inScope(numbers.minutes * 60 + FINISH_SECONDS_MAX, mutationRun));
 
 async function mutationRun(scope: Scope): Promise<Tried[]> {
   const runs = createTestRuns();
@@ -173,9 +173,9 @@ function report(tried: readonly Tried[]): void {
     );
   const all = countsOf(tried);
   console.log(
-    `${(all.score * 100).toFixed(1)}% of ${all.killed + all.survived} mutants killed, seed ${wholes.seed}` +
+    `${(all.score * 100).toFixed(1)}% of ${all.killed + all.survived} mutants killed, seed ${numbers.seed}` +
       `${all.timedOut ? `, ${all.timedOut} of them by the time limit` : ""}` +
-      `${all.notRun ? `; ${all.notRun} not run within ${wholes.minutes} minutes` : ""}`,
+      `${all.notRun ? `; ${all.notRun} not run within ${numbers.minutes} minutes` : ""}`,
   );
   const survivors = tried
     .filter(({ fate }) => fate === "survived")
@@ -188,7 +188,7 @@ function report(tried: readonly Tried[]): void {
       ...(claim ? { claimedEquivalent: claim.reason } : {}),
     }));
   finish(json, {
-    mutation: { ...all, seed: wholes.seed, sampled: picked.length },
+    mutation: { ...all, seed: numbers.seed, sampled: picked.length },
     files: perFile,
     survivors,
   });

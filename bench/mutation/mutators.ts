@@ -4,8 +4,8 @@ import { parse } from "@babel/parser";
  * The mutation operators. `mutantsOf()` parses one TypeScript source and lists every change of the operators.
  * A mutant is a replaced range of the text, so applying it does not print the syntax tree.
  *
- * The operators are those of StrykerJS (https://stryker-mutator.io/docs/mutation-testing-elements/supported-
- * mutators/), plus removed statements, awaits and throws, and numbers changed by one.
+ * The operators are those of StrykerJS, plus removed statements, awaits and throws, and numbers changed by one:
+ * https://stryker-mutator.io/docs/mutation-testing-elements/supported-mutators/
  */
 
 export type Mutant = {

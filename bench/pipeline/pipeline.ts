@@ -24,7 +24,7 @@ import { type Pipeline, startPipeline, TENANT, WITNESS } from "./stages.ts";
  * the end of the run.
  */
 
-const { json, wholes, texts } = readArguments(
+const { json, numbers, texts } = readArguments(
   "pipeline",
   "A fleet at its heartbeat interval through edge, queue, worker and table.",
   {
@@ -47,7 +47,7 @@ const { json, wholes, texts } = readArguments(
 );
 
 const WITNESS_SHARE = 0.05;
-const witnesses = Math.max(10, Math.round(wholes.endpoints * WITNESS_SHARE));
+const witnesses = Math.max(10, Math.round(numbers.endpoints * WITNESS_SHARE));
 
 async function depthOf(sqsEndpoint: string, queueUrl: string): Promise<number> {
   const { Attributes } = (await callSqs(sqsEndpoint, "GetQueueAttributes", {
@@ -65,7 +65,7 @@ async function drained(sqsEndpoint: string, queueUrl: string): Promise<{ depth: 
   for (;;) {
     const depth = await depthOf(sqsEndpoint, queueUrl);
     const tookMs = Math.round(performance.now() - startMs);
-    if (depth === 0 || tookMs > wholes.drain * 1000) return { depth, tookMs };
+    if (depth === 0 || tookMs > numbers.drain * 1000) return { depth, tookMs };
     await Bun.sleep(100);
   }
 }
@@ -73,23 +73,23 @@ async function drained(sqsEndpoint: string, queueUrl: string): Promise<{ depth: 
 const rampOf = ({ edgePort, secrets }: Pipeline, journal: string): Ramp => ({
   is: "ramp",
   port: edgePort,
-  connections: wholes.connections,
-  perSecond: wholes.ramp,
+  connections: numbers.connections,
+  perSecond: numbers.ramp,
   edgeSecret: secrets.edgeSecrets,
   tenants: [
-    { tenantId: TENANT, assets: wholes.endpoints - witnesses },
+    { tenantId: TENANT, assets: numbers.endpoints - witnesses },
     { tenantId: WITNESS, assets: witnesses },
   ],
-  risky: wholes.risky / 1000,
+  risky: numbers.risky / 1000,
   journal,
 });
 
 const FLEET: Fleet = {
   is: "fleet",
-  seconds: wholes.seconds,
-  intervalMs: wholes.interval,
-  changed: wholes.changes / 1000,
-  resent: wholes.resent / 1000,
+  seconds: numbers.seconds,
+  intervalMs: numbers.interval,
+  changed: numbers.changes / 1000,
+  resent: numbers.resent / 1000,
 };
 
 /** Sends the first heartbeat of each host, and waits until the worker has recorded them. */
@@ -100,7 +100,7 @@ async function measureRamp(pipeline: Pipeline, generator: Generator, journal: st
   const { depth } = await drained(queue.endpoint, queue.queueUrl);
   if (depth > 0)
     throw new Error(
-      `the ramp was not recorded within ${wholes.drain} s: use a larger --drain or a smaller --ramp`,
+      `the ramp was not recorded within ${numbers.drain} s: use a larger --drain or a smaller --ramp`,
     );
   const seconds = (performance.now() - startMs) / 1000;
   const calls = Object.entries((await pipeline.counts()).dynamoCalls).map(
@@ -135,7 +135,7 @@ async function bench(scope: Scope) {
   const generator = startGenerator();
   scope.keep(generator.stop);
   console.log(
-    `${wholes.endpoints} hosts, one heartbeat per ${wholes.interval} ms, ${wholes.seconds} s; ${witnesses} of them are witnesses`,
+    `${numbers.endpoints} hosts, one heartbeat per ${numbers.interval} ms, ${numbers.seconds} s; ${witnesses} of them are witnesses`,
   );
   const ramped = await measureRamp(pipeline, generator, journal);
   const steady = await measureSteady(pipeline, generator);
@@ -143,7 +143,7 @@ async function bench(scope: Scope) {
   const { depth, tookMs: drainedMs } = await drained(queue.endpoint, queue.queueUrl);
   const dead = await depthOf(queue.endpoint, queue.deadLetterUrl);
   const last = await pipeline.counts();
-  const proof = await compareWithJournal(pipeline.tableEndpoint, journal, wholes.interval);
+  const proof = await compareWithJournal(pipeline.tableEndpoint, journal, numbers.interval);
   return { ...ramped, ...steady, last, proof, depth, dead, drainedMs };
 }
 
@@ -154,7 +154,10 @@ const cpuShare = (before: number | undefined, after: number | undefined, seconds
 const sum = (counts: Record<string, number>): number =>
   Object.values(counts).reduce((total, each) => total + each, 0);
 
-const found = await inScope(wholes.seconds + wholes.endpoints / wholes.ramp + 2 * wholes.drain + 240, bench);
+const found = await inScope(
+  numbers.seconds + numbers.endpoints / numbers.ramp + 2 * numbers.drain + 240,
+  bench,
+);
 const { measured, steady, last, proof } = found;
 
 const accepted202 = (measured.statuses["202"] ?? 0) + (found.ramp.statuses["202"] ?? 0);
@@ -182,7 +185,7 @@ const ofSamples = Object.keys(steady.writeUnits).filter(
 const samples = ofSamples.reduce((total, label) => total + (steady.samples[label] ?? 0), 0);
 const sampleUnits = ofSamples.reduce((total, label) => total + steady.writeUnits[label]!, 0);
 const perSample = sampleUnits / samples;
-const samplesPerHeartbeat = Math.min(1, wholes.interval / (telemetryResolutionSeconds * 1000));
+const samplesPerHeartbeat = Math.min(1, numbers.interval / (telemetryResolutionSeconds * 1000));
 const writeUnitsPerHeartbeat = round(perSample * samplesPerHeartbeat, 4);
 
 console.log(`
@@ -199,7 +202,7 @@ proof   conservation: ${accepted202} accepted, ${sum(last.flow.accepted.heartbea
         changes: ${proof.changes.expected} accepted, ${proof.changes.missing} missing, ${proof.changes.extra} too many; silent assets: ${proof.silent}
 lost ${lost}, doubled ${doubled}`);
 finish(json, {
-  endpoints: wholes.endpoints,
+  endpoints: numbers.endpoints,
   runtime: texts.runtime,
   sent,
   accepted: accepted202,

@@ -24,7 +24,7 @@ import { hmac } from "../load/asset.ts";
  * One asset hour in a thousand is risky. The bench counts the resulting incidents.
  */
 
-const { json, wholes } = readArguments(
+const { json, numbers } = readArguments(
   "day",
   "The number of incidents of a fleet in a day, with 0.1 % risky hours.",
   {
@@ -43,7 +43,7 @@ const START_MS = Date.parse("2026-11-20T00:00:00.000Z");
 const RESTART_MS = 10 * 60_000;
 const HEAD = /^\{"v":1,"sequence":\d+,"sentAt":"[^"]+","stateSince":"[^"]+",/;
 
-const tenant = { ...tenantDefaults(TENANT), telemetryResolutionSeconds: wholes.resolution };
+const tenant = { ...tenantDefaults(TENANT), telemetryResolutionSeconds: numbers.resolution };
 tenant.policy.approvedEngines = ["ollama"];
 tenant.policy.approvedModels = ["*"];
 
@@ -58,7 +58,7 @@ const episode = (asset: number, ms: number): number | undefined =>
 
 type Simulated = { assetId: string; state: number; since: string; rest: string };
 const assets = Array.from(
-  { length: wholes.assets },
+  { length: numbers.assets },
   (_, asset): Simulated => ({
     assetId: `01K${String(asset).padStart(23, "0")}`,
     state: Number.NaN,
@@ -150,19 +150,19 @@ const deps: Deps = {
 };
 
 const never = new AbortController().signal;
-const rounds = Math.floor((wholes.hours * 3600) / wholes.seconds);
+const rounds = Math.floor((numbers.hours * 3600) / numbers.seconds);
 const startedMs = performance.now();
 let heartbeats = 0;
 let risky = 0;
 let largest = 0;
 for (let number = 0; number < rounds; number++) {
-  nowMs = START_MS + number * wholes.seconds * 1000;
+  nowMs = START_MS + number * numbers.seconds * 1000;
   waiting = [...messagesOf(number + 1, nowMs)];
   heartbeats += await pollOnce(deps, never);
   risky += assets.filter(({ state }) => state >= 0).length;
-  if (number % Math.ceil(rounds / wholes.hours) === 0) {
+  if (number % Math.ceil(rounds / numbers.hours) === 0) {
     largest = Math.max(largest, process.memoryUsage.rss());
-    console.log(`hour ${Math.floor((number * wholes.seconds) / 3600)}: ${heartbeats} heartbeats`);
+    console.log(`hour ${Math.floor((number * numbers.seconds) / 3600)}: ${heartbeats} heartbeats`);
   }
 }
 if (heartbeats !== rounds * assets.length)
@@ -186,7 +186,7 @@ const rules = Object.fromEntries(
 const unchanged = metrics.read().heartbeats_unchanged_total!;
 const seconds = (performance.now() - startedMs) / 1000;
 console.log(
-  `\n${assets.length} assets, ${wholes.hours} h at ${wholes.seconds} s: ${heartbeats} heartbeats, ${risky} of them risky ` +
+  `\n${assets.length} assets, ${numbers.hours} h at ${numbers.seconds} s: ${heartbeats} heartbeats, ${risky} of them risky ` +
     `(${round((risky * 100) / heartbeats, 3)} %)\n${incidents.length} incidents ${JSON.stringify(rules)}, ${open} open at the end, ` +
     `events ${JSON.stringify(events)}\n${unchanged} heartbeats caused no write, ${table.samples()} samples\n` +
     `${round(seconds, 0)} s, generator included; at most ${round(largest / 2 ** 20, 0)} MiB`,

@@ -30,7 +30,7 @@ import { type BenchAsset, hmac, makeAsset, nextHeartbeat } from "../load/asset.t
  * `pollOnce` runs as in production: verify, decode, validate, state hash, evaluate, plan the writes.
  */
 
-const { json, wholes } = readArguments(
+const { json, numbers } = readArguments(
   "worker",
   "Unchanged and changed heartbeats per second and core, without network.",
   {
@@ -192,7 +192,7 @@ async function drain(worker: ReturnType<typeof createDeps>, messages: readonly M
 }
 
 const tenant = tenantDefaults(TENANT);
-const assets = Array.from({ length: wholes.assets }, (_, number) =>
+const assets = Array.from({ length: numbers.assets }, (_, number) =>
   makeAsset(TENANT, number, SECRET, START_MS),
 );
 const first = sweep(assets, START_MS);
@@ -281,7 +281,7 @@ async function step(work: () => unknown): Promise<number> {
   return round(median(took.slice(2)));
 }
 
-const some = same.slice(0, Math.min(20, Math.floor(wholes.assets / PACK_HEARTBEATS)));
+const some = same.slice(0, Math.min(20, Math.floor(numbers.assets / PACK_HEARTBEATS)));
 const keys = new Map([["q1", KEY]]);
 const packs = some.map((message) => {
   const opened = openMessage(message, keys);
@@ -308,9 +308,9 @@ const putOf = ({ delivery, judgement }: (typeof items)[number]) =>
 await measureUnchanged(300);
 await measureChanged(300);
 const rounds: { unchanged: number; changed: number }[] = [];
-for (let number = 0; number < wholes.rounds; number++) {
-  const unchanged = await measureUnchanged(wholes.milliseconds);
-  const changedPerSecond = await measureChanged(wholes.milliseconds);
+for (let number = 0; number < numbers.rounds; number++) {
+  const unchanged = await measureUnchanged(numbers.milliseconds);
+  const changedPerSecond = await measureChanged(numbers.milliseconds);
   rounds.push({ unchanged, changed: changedPerSecond });
   console.log(
     `round ${number + 1}: unchanged ${round(unchanged, 0)}/s  changed ${round(changedPerSecond, 0)}/s`,

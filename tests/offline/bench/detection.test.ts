@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { AiProgram, Program } from "../../../bench/detection/program.ts";
-import { mixed, programsOf } from "../../../bench/detection/sets.ts";
+import { mixed, programsOf } from "../../../bench/detection/program-sets.ts";
 import { figuresOf, judge } from "../../../bench/detection/verdict.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 

@@ -39,7 +39,7 @@ describe("the mutation operators", () => {
     ["if (a) b()", "condition: if (true) b()", "condition: if (false) b()", "statement: if (a) ;"],
     ["while (a) b()", "condition: while (false) b()", "statement: while (a) ;"],
   ])("of %s", (source, ...expected) => {
-    // The statement that the source itself is can always be removed.
+    // A source of one statement always has the mutant without that statement.
     expect(
       changes(source)
         .filter((change) => change !== "statement: ;")
