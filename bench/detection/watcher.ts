@@ -11,9 +11,12 @@ export type Watcher = {
 
 /** Starts the daemon's scanner and records when it names each engine. */
 export function startWatcher(scope: Scope, intervalMs: number): Watcher {
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "watcher-process.ts"), String(intervalMs)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const child = Bun.spawn(
+    [process.execPath, join(import.meta.dir, "watcher-process.ts"), String(intervalMs)],
+    {
+      stdio: ["pipe", "pipe", "inherit"],
+    },
+  );
   scope.keep(() => child.kill());
   const seen: { program: string; id: string; atMs: number }[] = [];
   const note = (line: string): void => {
