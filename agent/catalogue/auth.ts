@@ -1,15 +1,15 @@
 import type { Trait } from "./entry.ts";
 import { type Examined, matchesTrait } from "./match.ts";
 
-/** A response that a product returns only if it requires no credential. */
-export type OpenAnswer = Omit<Trait, "weight" | "says" | "unless">;
+/** A response that proves whether a product requires a credential. */
+export type AuthAnswer = Omit<Trait, "weight" | "says" | "unless">;
 
 /**
  * Responses that prove open access, by product. For products whose model list is always open or does not exist. Each path is
  * behind the product's own authentication. The table is not part of the catalogue entries, because older agents reject a
  * catalogue with unknown fields.
  */
-export const OPEN_ANSWERS: Readonly<Record<string, readonly OpenAnswer[]>> = {
+export const OPEN_ANSWERS: Readonly<Record<string, readonly AuthAnswer[]>> = {
   // Recorded from OpenCode 1.18.33: with OPENCODE_SERVER_PASSWORD both return 401. The web manifest stays open.
   opencode: [
     { path: "/global/health", json: { healthy: { is: "boolean" } } },
@@ -42,20 +42,48 @@ export const OPEN_ANSWERS: Readonly<Record<string, readonly OpenAnswer[]>> = {
   ],
   // Recorded from jupyter-ai 2.31.7. With a token the path returns 403.
   "jupyter-ai": [{ path: "/api/ai/providers", json: { "providers[].id": { is: "string" } } }],
-  // The version of Ray is open even with RAY_AUTH_MODE=token.
+  // Recorded from lightrag-hku 1.5.7 with --key: 403 "API Key required". /auth-status does not know of the key.
+  lightrag: [{ path: "/documents/pipeline_status", json: { busy: { is: "boolean" } } }],
+  // Recorded from openclaw 2026.9.6. With a token the path returns 401, while the page and /health stay open.
+  openclaw: [{ path: "/control-ui-config.json", json: { assistantName: { is: "string" } } }],
+  // Recorded from Ray 2.60.0: ray.init() creates a token unless RAY_AUTH_MODE=disabled. Without the token every path below
+  // /api/ returns 401.
   "ray-serve": [{ path: "/api/serve/applications/", json: { applications: { is: "object" } } }],
 };
 
-const noted = new WeakMap<Examined, ReadonlySet<string>>();
+/**
+ * Responses that prove a required credential, by product, other than status 401 and 403. A product returns them on a path
+ * that it protects, and never without a credential.
+ */
+const REQUIRED_ANSWERS: Readonly<Record<string, readonly AuthAnswer[]>> = {
+  // Recorded from litellm 1.108.0 with a master_key and without the package prisma: its handler for a failed
+  // authentication imports prisma and fails (proxy/db/exception_handler.py). Other errors of LiteLLM are JSON.
+  litellm: [
+    {
+      path: "/v1/models",
+      statuses: [500],
+      headers: { "content-type": "^text/plain" },
+      body: "^Internal Server Error$",
+    },
+  ],
+};
 
-/** Products for which this response proves open access. Computed when the response arrives, because its JSON is not kept. */
-export function openedBy(path: string, answer: Examined): ReadonlySet<string> {
-  let products = noted.get(answer);
-  if (!products) {
-    const isFound = (one: OpenAnswer): boolean => one.path === path && matchesTrait(one, answer);
-    const found = Object.entries(OPEN_ANSWERS).filter(([, answers]) => answers.some(isFound));
-    products = new Set(found.map(([id]) => id));
-    noted.set(answer, products);
+/** Products for which a response proves open access, and products for which it proves a required credential. */
+export type AuthProof = { open: ReadonlySet<string>; required: ReadonlySet<string> };
+
+const proofs = new WeakMap<Examined, AuthProof>();
+
+/** What a response proves about authentication. Computed when the response arrives, because its JSON is not kept. */
+export function authProvenBy(path: string, answer: Examined): AuthProof {
+  let proof = proofs.get(answer);
+  if (!proof) {
+    const productsIn = (table: typeof OPEN_ANSWERS): ReadonlySet<string> => {
+      const isFound = (one: AuthAnswer): boolean => one.path === path && matchesTrait(one, answer);
+      const found = Object.entries(table).filter(([, answers]) => answers.some(isFound));
+      return new Set(found.map(([id]) => id));
+    };
+    proof = { open: productsIn(OPEN_ANSWERS), required: productsIn(REQUIRED_ANSWERS) };
+    proofs.set(answer, proof);
   }
-  return products;
+  return proof;
 }

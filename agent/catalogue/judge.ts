@@ -1,4 +1,4 @@
-import { openedBy } from "./auth.ts";
+import { authProvenBy } from "./auth.ts";
 import type { CatalogEntry, Trait } from "./entry.ts";
 import { type Examined, matchesTrait, valuesAt } from "./match.ts";
 
@@ -62,7 +62,7 @@ function traitsIn(catalogue: readonly CatalogEntry[], path: string, answer: Exam
   }
   let placed = examined.get(answer);
   if (!placed) {
-    openedBy(path, answer);
+    authProvenBy(path, answer);
     isWordedRefusal(answer);
     placed = (index.get(path) ?? []).filter(({ trait }) => matchesTrait(trait, answer));
     examined.set(answer, placed);

@@ -18,7 +18,7 @@ import {
 import { confidenceOf, evidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
 import { joinCandidates } from "./join-candidates.ts";
 import { computing, holdsModel, readsOnly } from "./model-holders.ts";
-import type { Claim } from "./process-claims.ts";
+import { type Claim, isForwarder } from "./process-claims.ts";
 
 /** Facts, with the listening sockets of each process, probed or not, and conclusions about weights in its memory. */
 type Known = Facts & {
@@ -106,29 +106,10 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
   const byProduct = new Map<CatalogEntry, Heard[]>();
   for (const one of heard) {
     const entry = one.fingerprint.judgement.winner?.entry;
-    // A response of Gradio from a process of a known product belongs to that product.
-    const isBuiltOn = entry && FRAMEWORKS.has(entry.id) && claimed !== undefined && isOwn(claims, claimed);
-    if (entry && !(isBuiltOn && claimed.id !== entry.id))
-      byProduct.set(entry, [...(byProduct.get(entry) ?? []), one]);
+    if (!entry || isPartOf(entry, claimed, claims)) continue;
+    byProduct.set(entry, [...(byProduct.get(entry) ?? []), one]);
   }
-  if (byProduct.size > 0) {
-    const answering = new Set([...byProduct.values()].flat());
-    const unnamed = heard.filter((one) => !answering.has(one));
-    return [...byProduct].map(([entry, answered]) => {
-      // The memory of the process is evidence for each product that it serves.
-      const evidence = [
-        ...fromAnswers(answered, process, httpEvidence),
-        ...claimEvidence(claims, entry.id),
-        ...held(process, weights, facts),
-        ...(facts.unmapped.get(process.pid) ?? []),
-      ];
-      const all = isOwn(claims, entry) ? [...answered, ...unnamed] : answered;
-      return candidate(entry, process, listeningOf(process, all, isOwn(claims, entry), facts), weights, [
-        ...evidence,
-        ...fromAnswers(all, process, (own) => portEvidence(entry, own)),
-      ]);
-    });
-  }
+  if (byProduct.size > 0) return identified(process, heard, byProduct, facts);
   const shaped = heard.filter(({ fingerprint }) => fingerprint.shape !== undefined);
   if (claimed) {
     const speaks = claimed.openai ? shaped : [];
@@ -143,6 +124,50 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
     return [candidate(claimed, process, sockets, weights, evidence)];
   }
   return nameless(process, { heard, shaped }, weights, facts);
+}
+
+/** True if a response of this framework or protocol belongs to the product that the process is known to be. */
+const isPartOf = (
+  entry: CatalogEntry,
+  claimed: CatalogEntry | undefined,
+  claims: readonly Claim[],
+): boolean => {
+  if (!claimed || claimed.id === entry.id || !isOwn(claims, claimed)) return false;
+  return FRAMEWORKS.has(entry.id) || (entry.kind === "mcp" && claimed.kind !== "mcp");
+};
+
+/** One candidate for each product that responds from the process. An MCP endpoint belongs to the product, if there is one. */
+function identified(
+  process: ProcessFacts,
+  heard: readonly Heard[],
+  byProduct: ReadonlyMap<CatalogEntry, readonly Heard[]>,
+  facts: Known,
+): Candidate[] {
+  const weights = facts.snapshot.weights.get(process.pid) ?? [];
+  const claims = facts.claims.get(process.pid) ?? [];
+  const answering = new Set([...byProduct.values()].flat());
+  const unnamed = heard.filter((one) => !answering.has(one));
+  // A web server may forward to an MCP server that has nothing to do with its other backends.
+  const canJoin = process.executable === undefined || !isForwarder(process.executable);
+  const isEndpoint = ({ kind }: CatalogEntry): boolean => canJoin && kind === "mcp";
+  const products = [...byProduct].filter(([entry]) => !isEndpoint(entry));
+  const endpoints = products.length === 0 ? [] : [...byProduct].filter(([entry]) => isEndpoint(entry));
+  return (products.length === 0 ? [...byProduct] : products).map(([entry, answered], at) => {
+    const ofEndpoints = at === 0 ? endpoints.flatMap(([, list]) => list) : [];
+    const own = isOwn(claims, entry);
+    const all = own ? [...answered, ...unnamed] : answered;
+    const evidence = [
+      ...fromAnswers(answered, process, httpEvidence),
+      ...fromAnswers(ofEndpoints, process, httpEvidence).map((one) => ({ ...one, weight: 0 })),
+      ...claimEvidence(claims, entry.id),
+      // The memory of the process is evidence for each product that it serves.
+      ...held(process, weights, facts),
+      ...(facts.unmapped.get(process.pid) ?? []),
+      ...fromAnswers(all, process, (list) => portEvidence(entry, list)),
+    ];
+    const sockets = listeningOf(process, [...all, ...ofEndpoints], own, facts);
+    return candidate(entry, process, sockets, weights, evidence);
+  });
 }
 
 /**

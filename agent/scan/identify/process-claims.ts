@@ -34,6 +34,15 @@ export const programName = (path: string): string =>
 const asInstalled = (path: string): string =>
   slashed(path).replace(/ (?:\d+|copy(?: \d+)?)(?=\.app\/)/gi, "");
 
+/** Parts of names of interpreters: `python3-intel64`, `platform-python`, `nodejs-20`. */
+const INTERPRETER_PART = /python|pypy|node|bun|deno|java|ruby|perl|php|electron/;
+
+/** True if an executable has a name that interpreters have. */
+export function hasInterpreterName(executable: string): boolean {
+  const program = programName(executable);
+  return interpreterOf(program) !== undefined || INTERPRETER_PART.test(program);
+}
+
 /** The language of an interpreter with this program name. Undefined for other programs. */
 export function interpreterOf(program: string): Language | undefined {
   return INTERPRETERS.find(([, names]) => names.test(program))?.[0];
@@ -141,9 +150,13 @@ const union = (patterns: readonly string[]): RegExp =>
 
 /** True if the name of the executable is not a name of the product in the catalogue. */
 export function isRenamed(entry: CatalogEntry, executable: string): boolean {
-  if (entry.names.length === 0) return false;
+  return entry.names.length > 0 && !hasNameOf(entry, executable);
+}
+
+/** True if the name of the executable is a name of the product in the catalogue. */
+export function hasNameOf({ names }: CatalogEntry, executable: string): boolean {
   const program = programName(executable);
-  return !entry.names.some((known) => sameName(known, program));
+  return names.some((known) => sameName(known, program));
 }
 
 /** Web servers, proxies, tunnels and port forwarders. */

@@ -1,12 +1,20 @@
 import { timestamp } from "../../../shared/time/clock.ts";
 import { type Client, type Engine, LIMITS, type Model } from "../../../shared/wire/heartbeat.ts";
 import { tidy } from "../../../shared/wire/text.ts";
+import { PROTOCOLS } from "../../catalogue/frameworks.ts";
 import { isAlikeQuantised, joinWeights, mergeByName, withoutUndefined } from "../models/served-models.ts";
 import { ancestorsOf } from "../processes/ancestors.ts";
 import type { Language, Peer, ProcessFacts, Snapshot } from "../system/host.ts";
 import { type Candidate, UNREADABLE_PID } from "./candidate.ts";
 import { confidenceOf, weighed } from "./confidence.ts";
-import { interpreterOf, isForwarder, isRenamed, programName } from "./process-claims.ts";
+import {
+  hasInterpreterName,
+  hasNameOf,
+  interpreterOf,
+  isForwarder,
+  isRenamed,
+  programName,
+} from "./process-claims.ts";
 
 /** Facts that are added to a candidate to make an engine of a heartbeat. */
 export type Completion = {
@@ -80,21 +88,25 @@ function withFacts(model: Model, described: readonly Model[]): Model {
 /**
  * Whether the executable has another name than the product. Undefined unless the product is identified by responses or
  * memory and the executable is known. A proxy forwards responses of another process, so it counts only with a model in its
- * own memory. An interpreter is never reported as renamed: its script decides.
+ * own memory. An interpreter with the name of one is never renamed: its script decides. An interpreter under another name is
+ * renamed if the product runs on it.
  */
 function renamedOf(
   { entry, root, evidence }: Candidate,
   content: Completion["language"],
 ): boolean | undefined {
-  if (!entry || !root.executable) return undefined;
+  if (!entry || !root.executable || PROTOCOLS.has(entry.id)) return undefined;
   const holds = evidence.some((one) => one.weight > 0 && ["weights", "library", "gpu"].includes(one.signal));
   const answers = evidence.some((one) => one.weight > 0 && one.signal === "http");
   const proven = holds || (answers && !isForwarder(root.executable));
   if (!proven) return undefined;
   const language = content ?? interpreterOf(programName(root.executable)) ?? "none";
   if (language === "none") return isRenamed(entry, root.executable);
+  const isUsual = entry.runsOn?.some((one) => one === language) ?? false;
+  // Without the content the language follows from the name, which is then that of an interpreter.
+  if (isUsual && !hasInterpreterName(root.executable) && !hasNameOf(entry, root.executable)) return true;
   const isNamed = evidence.some((one) => one.weight > 0 && ["binary", "name"].includes(one.signal));
-  return isNamed || entry.runsOn?.some((one) => one === language) ? false : undefined;
+  return isNamed || isUsual ? false : undefined;
 }
 
 function authOf(answers: readonly Engine["auth"][]): Engine["auth"] {

@@ -1,13 +1,13 @@
 import { tidy } from "../../../shared/wire/text.ts";
-import { OPEN_ANSWERS, openedBy } from "../../catalogue/auth.ts";
+import { type AuthProof, authProvenBy, OPEN_ANSWERS } from "../../catalogue/auth.ts";
 import type { CatalogEntry } from "../../catalogue/entry.ts";
 import { type Answers, type Judgement, MODELS_PATH } from "../../catalogue/judge.ts";
 import { type Examined, regex, valuesAt } from "../../catalogue/match.ts";
 import { detailPaths } from "./probe-plan.ts";
 
 /**
- * Whether the server requires a credential. `required`: status 401 or 403 on any path of the product's API. llama.cpp
- * lists its models without a key even if other paths need one. `open`: a response that needs a credential if one is set,
+ * Whether the server requires a credential. `required`: status 401 or 403 on any path of the product's API, or a response
+ * in `REQUIRED_ANSWERS` of auth.ts. llama.cpp lists its models without a key even if other paths need one. `open`: a response that needs a credential if one is set,
  * which is the model list or a response in {@link OPEN_ANSWERS}.
  */
 export function authOf(
@@ -24,9 +24,12 @@ export function authOf(
   ];
   const statuses = paths.map((path) => answers.get(path)?.status);
   if (statuses.some((status) => status === 401 || status === 403)) return "required";
+  const proves = (what: keyof AuthProof): boolean =>
+    own !== undefined && [...answers].some(([path, answer]) => authProvenBy(path, answer)[what].has(own.id));
+  if (proves("required")) return "required";
   const isOpen =
     own && OPEN_ANSWERS[own.id]
-      ? [...answers].some(([path, answer]) => openedBy(path, answer).has(own.id))
+      ? proves("open")
       : [...lists, MODELS_PATH].some((path) => isJson(answers.get(path)));
   return isOpen ? "open" : "unknown";
 }

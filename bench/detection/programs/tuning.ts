@@ -104,8 +104,6 @@ export const TUNING: readonly AiProgram[] = [
   {
     name: "jupyter-ai",
     wanted: ["jupyter-ai"],
-    // jupyter-ai depends on jupyter-server-mcp, which serves the Model Context Protocol on a separate port.
-    also: ["mcp-http"],
     source: { registry: "pypi", packages: ["jupyter-ai==3.2.0", "jupyterlab==4.6.6"] },
     start: ({ bin, host, port }) => ({
       command: [bin("jupyter"), "lab", "--allow-root", "--no-browser", `--ip=${host}`, `--port=${port}`],
@@ -236,6 +234,8 @@ export const TUNING: readonly AiProgram[] = [
     name: "ray-serve",
     wanted: ["ray-serve"],
     source: { registry: "pypi", packages: ["ray[serve]==2.60.0"] },
+    // ray.init() of this version creates a token and requires it.
+    key: true,
     start: ({ bin, app, host, port, spare }) => ({
       command: [bin("python"), app("ray_app.py"), host, String(port), String(spare[0])],
       env: { RAY_USAGE_STATS_ENABLED: "0" },

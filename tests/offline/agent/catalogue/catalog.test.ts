@@ -249,6 +249,13 @@ describe("whether a server asks for a credential", () => {
   };
   const ray = { "/api/version": { body: { version: "4", ray_version: "2.60.0", ray_commit: "b7f4" } } };
   const page = { body: "<!doctype html><title>App</title>" };
+  const lightrag = {
+    "/auth-status": { body: { core_version: "1.5.7", api_version: "0344", auth_configured: false } },
+  };
+  const openclaw = { "/": { body: "<title>OpenClaw Control</title>" } };
+  const litellm = { "/": { body: "<title>LiteLLM API - Swagger UI</title>" } };
+  const plain = { "content-type": "text/plain; charset=utf-8" };
+  const json = { "content-type": "application/json" };
   const gradio = { "/": { body: "<script>window.gradio_config = {" } };
   const chainlit = {
     "/": { body: '<meta property="og:url" content="https://github.com/Chainlit/chainlit">' },
@@ -336,7 +343,49 @@ describe("whether a server asks for a credential", () => {
       "unknown",
       { "/api/ai/personas/cancel": { ...tornado, status: 405, body: "<title>Jupyter Server</title>" } },
     ],
-    // A page for every path is no list of models.
+    [
+      "lightrag",
+      "required",
+      { ...lightrag, "/documents/pipeline_status": { status: 403, body: { detail: "API Key required" } } },
+    ],
+    [
+      "lightrag",
+      "open",
+      { ...lightrag, "/documents/pipeline_status": { body: { autoscanned: false, busy: false } } },
+    ],
+    ["lightrag", "unknown", lightrag],
+    [
+      "openclaw",
+      "required",
+      { ...openclaw, "/control-ui-config.json": { status: 401, body: { error: { type: "unauthorized" } } } },
+    ],
+    [
+      "openclaw",
+      "open",
+      { ...openclaw, "/control-ui-config.json": { body: { basePath: "", assistantName: "Assistant" } } },
+    ],
+    ["openclaw", "unknown", { ...openclaw, "/control-ui-config.json": page }],
+    [
+      "litellm",
+      "required",
+      { ...litellm, "/v1/models": { status: 401, body: { error: { type: "auth_error" } } } },
+    ],
+    [
+      "litellm",
+      "required",
+      { ...litellm, "/v1/models": { status: 500, headers: plain, body: "Internal Server Error" } },
+    ],
+    ["litellm", "unknown", { ...litellm, "/v1/models": { status: 500, headers: json, body: { error: {} } } }],
+    ["litellm", "open", { ...litellm, "/v1/models": { body: { object: "list", data: [] } } }],
+    [
+      "ray-serve",
+      "required",
+      {
+        ...ray,
+        "/api/serve/applications/": { status: 401, body: "Unauthorized: Missing authentication token" },
+      },
+    ],
+    // An HTML page for every path is not a model list.
     ["ray-serve", "unknown", { ...ray, "/v1/models": page }],
   ])("%s: %s", async (id, auth, answers) => {
     expect(await authOf(answers)).toEqual([id, auth]);

@@ -243,11 +243,19 @@ describe("findCandidates()", () => {
       expect(renamedOf({ executable, argv: [executable, "/srv/app/server"] }, product)).not.toBe(true);
     });
 
-    test("whatever it is called, by its content", () => {
+    test("for a product that does not run on it, even under another name", () => {
       const process = { name: "sysupdated", executable: "/opt/sysupdated" };
       expect(renamedOf(process, "ollama", "node")).toBeUndefined();
-      expect(renamedOf(process, "vllm", "python")).toBe(false);
       expect(renamedOf(process, "ollama", "none")).toBe(true);
+    });
+
+    test.each([
+      ["/usr/bin/python3.12", "vllm", "python"],
+      ["/opt/intel/bin/python3-intel64", "vllm", "python"],
+      ["/usr/libexec/platform-python", "hayhooks", "python"],
+      ["/usr/bin/nodejs-20", "sillytavern", "node"],
+    ] as const)("%s that runs %s has the name of an interpreter", (executable, product, language) => {
+      expect(renamedOf({ executable, argv: [executable] }, product, language)).toBe(false);
     });
 
     test("a program of its own that is called like one is the engine under another name", () => {
@@ -258,6 +266,87 @@ describe("findCandidates()", () => {
     test("its script is judged: one of the product has its name", () => {
       const argv = ["node", "/usr/lib/node_modules/.bin/litellm"];
       expect(renamedOf({ executable: "/usr/bin/node", argv }, "litellm", "node")).toBe(false);
+    });
+  });
+
+  describe("a copy of the product's interpreter under another name is renamed", () => {
+    const renamedOf = (executable: string, argv: string[], product: string, language: "python" | "node") => {
+      const [one] = find([{ pid: 10, executable, argv }], [{ pid: 10, port: 8080, product }]);
+      return toEngine(one!, { ...NOTHING_MORE, language }).engine.renamed;
+    };
+
+    test("with the product's script on its command line", () => {
+      const argv = ["/venv/bin/reportd", "/venv/bin/hayhooks", "run"];
+      expect(renamedOf("/venv/bin/reportd", argv, "hayhooks", "python")).toBe(true);
+    });
+
+    test("with a command line that names no product", () => {
+      expect(renamedOf("/srv/mediad", ["/srv/mediad", "server.js"], "sillytavern", "node")).toBe(true);
+    });
+
+    test("unless it has the product's name", () => {
+      expect(renamedOf("/opt/bin/litellm", ["litellm"], "litellm", "python")).toBe(false);
+    });
+
+    test("unless the product is a protocol, which programs of any name serve", () => {
+      expect(renamedOf("/opt/calendar/helper", ["helper"], "mcp-http", "node")).toBeUndefined();
+    });
+  });
+
+  test("a compiled program of any name may serve the Model Context Protocol", () => {
+    const given = { pid: 10, name: "mcp-notes", executable: "/usr/local/bin/mcp-notes" };
+    const [one] = find([given], [{ pid: 10, port: 8000, product: "mcp-http" }]);
+    expect(toEngine(one!, { ...NOTHING_MORE, language: "none" }).engine.renamed).toBeUndefined();
+  });
+
+  describe("an MCP endpoint of a product belongs to the product", () => {
+    const jupyter = { pid: 10, name: "jupyter-lab", executable: "/usr/bin/python3.12" };
+
+    test("on another port of its process", () => {
+      const [one, ...others] = find(
+        [jupyter],
+        [
+          { pid: 10, port: 8888, product: "jupyter-ai" },
+          { pid: 10, port: 3001, product: "mcp-http" },
+        ],
+      );
+      expect(others).toEqual([]);
+      expect(one).toMatchObject({ id: "jupyter-ai" });
+      expect(toEngine(one!, NOTHING_MORE).engine.ports).toEqual([8888, 3001]);
+      expect(one!.evidence).toContainEqual({
+        signal: "http",
+        weight: 0,
+        detail: "GET / on http port 3001: it names itself",
+      });
+    });
+
+    test("if only the command line names the product", () => {
+      const argv = ["/venv/bin/python", "/venv/bin/langflow", "run"];
+      const given = { pid: 10, executable: "/usr/bin/python3.12", argv };
+      expect(summary(find([given], [{ pid: 10, port: 7860, product: "mcp-http" }]))).toEqual(["langflow@10"]);
+    });
+
+    test("but not behind a web server, whose backends are separate", () => {
+      const nginx = { pid: 10, name: "nginx", executable: "/usr/sbin/nginx" };
+      const found = find(
+        [nginx],
+        [
+          { pid: 10, port: 8888, product: "jupyter-ai" },
+          { pid: 10, port: 3001, product: "mcp-http" },
+        ],
+      );
+      expect(summary(found)).toEqual(["jupyter-ai@10", "mcp-http@10"]);
+    });
+
+    test("but one of another process is an engine of its own", () => {
+      const found = find(
+        [jupyter, { pid: 11, name: "node", executable: "/usr/bin/node" }],
+        [
+          { pid: 10, port: 8888, product: "jupyter-ai" },
+          { pid: 11, port: 3001, product: "mcp-http" },
+        ],
+      );
+      expect(summary(found)).toEqual(["jupyter-ai@10", "mcp-http@11"]);
     });
   });
 
