@@ -135,7 +135,7 @@ The worker finds AWS credentials as the AWS SDK for JavaScript does.
 ## Telemetry of edge and worker
 
 Edge and worker export traces and metrics by OpenTelemetry when \`OTEL_EXPORTER_OTLP_ENDPOINT\` is set. Under Deno, also set
-\`OTEL_DENO=1\`. Under Bun, \`OTEL_TRACES_SAMPLER_ARG\` is the share of traces to keep, 0 to 1 (default 0.01), and
+\`OTEL_DENO=true\`. Under Bun, \`OTEL_TRACES_SAMPLER_ARG\` is the share of traces to keep, 0 to 1 (default 0.01), and
 \`OTEL_METRIC_EXPORT_INTERVAL\` is in milliseconds (default 60,000). The exporters read the other standard variables
 themselves.
 
