@@ -37,8 +37,8 @@ import { createQueue } from "./receive/sqs-queue.ts";
 import { createReviews } from "./review/review-loop.ts";
 
 const TENANT_FRESH_MS = 10_000;
-const COUNT_LOOK_MS = 10_000;
-const COUNTS_AT_ONCE = 4;
+const COUNT_EVERY_MS = 10_000;
+const COUNT_CONCURRENCY = 4;
 const METRICS_EVERY_MS = 60_000;
 const DEAD_LETTERS_EVERY_MS = 60_000;
 const WATCH_EVERY_MS = 5000;
@@ -100,24 +100,24 @@ const authority = createAuthority({
 });
 /** Counts the fleet of each tenant whose assets report to this worker. Each tenant has its own loop. */
 const fleetCounts = createTenantLoops({
-  look: async (tenantId) => {
+  runOnce: async (tenantId) => {
     await recordFleet(tenantId, deps);
     return false;
   },
-  pauseMs: () => COUNT_LOOK_MS * (0.5 + Math.random()),
+  pauseMs: () => COUNT_EVERY_MS * (0.5 + Math.random()),
   onFault: (tenantId, error) => log("warn", "fleet.not-counted", { tenantId, error }),
-  atOnce: COUNTS_AT_ONCE,
+  concurrency: COUNT_CONCURRENCY,
 });
 /** Audits the signatures of the same tenants. Each tenant has its own loop. */
 const seenVersions = new Map<string, number>();
 const signatureAudits = createTenantLoops({
-  look: async (tenantId) => {
+  runOnce: async (tenantId) => {
     await auditSignatures(tenantId, seenVersions, deps);
     return false;
   },
-  pauseMs: () => COUNT_LOOK_MS * (0.5 + Math.random()),
+  pauseMs: () => COUNT_EVERY_MS * (0.5 + Math.random()),
   onFault: (tenantId, error) => log("warn", "signatures.not-audited", { tenantId, error }),
-  atOnce: COUNTS_AT_ONCE,
+  concurrency: COUNT_CONCURRENCY,
 });
 const deps: Deps = {
   clock,

@@ -97,79 +97,104 @@ export function createAdjudicator(
   limits: AdjudicatorLimits,
   deps: Reader,
 ): Adjudicator {
-  let underWay = 0;
-  let failures = 0;
-  let closedUntilMs = 0;
-  let day = -1;
-  let askedToday = 0;
+  const requests = new LimitedRequests(ask, limits, deps);
 
-  const pausedMs = () => Math.max(0, closedUntilMs - deps.clock());
-
-  function refusal(): Refused | undefined {
-    const today = Math.floor(deps.clock() / DAY_MS);
-    if (today !== day) {
-      day = today;
-      askedToday = 0;
-    }
-    if (pausedMs() > 0)
-      return new Refused("the LLM endpoint failed repeatedly, so requests pause for one minute", pausedMs());
-    if (askedToday >= limits.dailyQuestions) return new Refused("the daily limit of LLM requests is reached");
-    if (underWay >= limits.concurrency)
-      return new Refused("the limit of concurrent LLM requests is reached", BUSY_MS);
-    return undefined;
-  }
-
-  async function answer(evidence: string): Promise<Opinion> {
-    underWay++;
-    askedToday++;
-    deps.metrics.count("adjudications_total");
-    try {
-      const signal = AbortSignal.timeout(limits.timeoutMs);
-      const given = await Promise.race([ask(evidence, signal), timedOut(signal)]);
-      failures = 0;
-      return given;
-    } catch (error) {
-      failures++;
-      if (failures >= FAILURES_MAX) closedUntilMs = deps.clock() + OPEN_MS;
-      throw error;
-    } finally {
-      underWay--;
-    }
+  async function verdictOn(evidence: string, tenantId: string): Promise<VerdictItem> {
+    const fingerprint = fingerprintOf(modelName, evidence);
+    const known = await readVerdict(tenantId, fingerprint, deps);
+    if (!known) return keepVerdict(tenantId, fingerprint, await requests.send(evidence), modelName, deps);
+    deps.metrics.count("adjudications_cached_total");
+    return known;
   }
 
   async function review(...[judgement, heartbeat, tenant]: Parameters<Adjudicate>): Promise<Review> {
     if (!isAmbiguous(judgement)) return { judgement };
     const evidence = evidenceOf(judgement, heartbeat, tenant.policy);
-    const fingerprint = fingerprintOf(modelName, evidence);
     try {
-      const known = await readVerdict(tenant.tenantId, fingerprint, deps);
-      if (known) {
-        deps.metrics.count("adjudications_cached_total");
-        return { judgement: withOpinion(judgement, known, heartbeat, known.model) };
-      }
-      const refused = refusal();
-      if (refused) throw refused;
-      const given = await answer(evidence);
-      const kept = await keepVerdict(tenant.tenantId, fingerprint, given, modelName, deps);
-      return { judgement: withOpinion(judgement, kept, heartbeat, kept.model) };
+      const verdict = await verdictOn(evidence, tenant.tenantId);
+      return { judgement: withOpinion(judgement, verdict, heartbeat, verdict.model) };
     } catch (error) {
-      deps.metrics.count("adjudications_unavailable_total");
-      const isRefused = error instanceof Refused;
-      const reason = isRefused ? error.message : "the LLM endpoint returned no usable response";
-      // The message may contain text of the endpoint, so only the name of the error is logged.
-      deps.log("warn", "adjudication.unavailable", {
-        reason,
-        fault: error instanceof Error ? error.name : "unknown",
-      });
-      const retryMs = isRefused ? error.retryMs : FAILED_MS;
-      return {
-        judgement: unavailable(judgement, `${reason}; ${RULES_ONLY}`),
-        ...(retryMs !== undefined && { retryMs }),
-      };
+      return withoutVerdict(judgement, error, deps);
     }
   }
 
-  return { review, pausedMs };
+  return { review, pausedMs: () => requests.pausedMs() };
+}
+
+/** The assessment with the reason why there is no verdict. */
+function withoutVerdict(judgement: Judgement, error: unknown, { metrics, log }: Reader): Review {
+  metrics.count("adjudications_unavailable_total");
+  const isRefused = error instanceof Refused;
+  const reason = isRefused ? error.message : "the LLM endpoint returned no usable response";
+  // The message may contain text of the endpoint, so only the name of the error is logged.
+  const fault = error instanceof Error ? error.name : "unknown";
+  log("warn", "adjudication.unavailable", { reason, fault });
+  const retryMs = isRefused ? error.retryMs : FAILED_MS;
+  return {
+    judgement: unavailable(judgement, `${reason}; ${RULES_ONLY}`),
+    ...(retryMs !== undefined && { retryMs }),
+  };
+}
+
+/** Sends requests within the limits. Pauses after {@link FAILURES_MAX} failures in a row. */
+class LimitedRequests {
+  readonly #ask: Ask;
+  readonly #limits: AdjudicatorLimits;
+  readonly #deps: Pick<Reader, "clock" | "metrics">;
+  #underWay = 0;
+  #failures = 0;
+  #pausedUntilMs = 0;
+  /** Day, counted from 1970, to which `#sentToday` belongs. */
+  #day = -1;
+  #sentToday = 0;
+
+  constructor(ask: Ask, limits: AdjudicatorLimits, deps: Pick<Reader, "clock" | "metrics">) {
+    this.#ask = ask;
+    this.#limits = limits;
+    this.#deps = deps;
+  }
+
+  /** Remaining pause in milliseconds; 0 when requests are allowed. */
+  pausedMs(): number {
+    return Math.max(0, this.#pausedUntilMs - this.#deps.clock());
+  }
+
+  /** Throws {@link Refused} when a limit is reached or the request times out. */
+  async send(evidence: string): Promise<Opinion> {
+    const refusal = this.#refusal();
+    if (refusal) throw refusal;
+    this.#underWay++;
+    this.#sentToday++;
+    this.#deps.metrics.count("adjudications_total");
+    try {
+      const signal = AbortSignal.timeout(this.#limits.timeoutMs);
+      const verdict = await Promise.race([this.#ask(evidence, signal), timedOut(signal)]);
+      this.#failures = 0;
+      return verdict;
+    } catch (error) {
+      this.#failures++;
+      if (this.#failures >= FAILURES_MAX) this.#pausedUntilMs = this.#deps.clock() + OPEN_MS;
+      throw error;
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  #refusal(): Refused | undefined {
+    const today = Math.floor(this.#deps.clock() / DAY_MS);
+    if (today !== this.#day) {
+      this.#day = today;
+      this.#sentToday = 0;
+    }
+    const pausedMs = this.pausedMs();
+    if (pausedMs > 0)
+      return new Refused("the LLM endpoint failed repeatedly, so requests pause for one minute", pausedMs);
+    if (this.#sentToday >= this.#limits.dailyQuestions)
+      return new Refused("the daily limit of LLM requests is reached");
+    if (this.#underWay >= this.#limits.concurrency)
+      return new Refused("the limit of concurrent LLM requests is reached", BUSY_MS);
+    return undefined;
+  }
 }
 
 class Refused extends Error {
@@ -184,15 +209,8 @@ class Refused extends Error {
 }
 
 const timedOut = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) =>
-    signal.addEventListener(
-      "abort",
-      () => reject(new Refused("the LLM endpoint did not respond in time", FAILED_MS)),
-      {
-        once: true,
-      },
-    ),
-  );
+  new Promise((_, reject) => signal.addEventListener("abort", () => reject(timeout()), { once: true }));
+const timeout = () => new Refused("the LLM endpoint did not respond in time", FAILED_MS);
 
 const fingerprintOf = (modelName: string, evidence: string): string =>
   new Bun.CryptoHasher("sha256").update(`${modelName}\n${evidence}`).digest("hex");

@@ -37,108 +37,114 @@ type PoolName = "prompt" | "other";
  * webhook and per tenant, and a pool of slots for prompt receivers only. A delivery that turns out to be slow
  * moves to the other pool after {@link PROMPT_MS}.
  */
-export function createDeliverySlots(): DeliverySlots {
-  const hooks = new Map<string, Hook>();
-  const pools = { prompt: newPool(), other: newPool() };
-  const waiting = new Map<string, Waiter[]>();
+export const createDeliverySlots = (): DeliverySlots => new Slots();
 
-  const poolOf = ({ pace }: Hook): PoolName => (pace === "prompt" ? "prompt" : "other");
+class Slots implements DeliverySlots {
+  readonly #hooks = new Map<string, Hook>();
+  readonly #pools = { prompt: newPool(), other: newPool() };
+  /** Waiting deliveries by tenant, the tenant that is served next first. */
+  readonly #waiting = new Map<string, Waiter[]>();
 
-  function take(hook: Hook): PoolName {
-    const name = poolOf(hook);
-    hook.underWay++;
-    add(pools[name], hook.tenantId, 1);
-    return name;
+  async send<T>(tenantId: string, webhookId: string, send: () => Promise<T>): Promise<Outcome<T>> {
+    const hook = this.#hookOf(tenantId, webhookId);
+    const pool = await this.#slotFor(hook);
+    return pool === undefined ? { deferMs: deferMs(hook) } : { sent: await this.#sendIn(pool, hook, send) };
   }
 
-  function hasSlot(hook: Hook): boolean {
+  /** Sends in a slot that was taken, and frees the slot. A slow delivery moves to the other pool. */
+  async #sendIn<T>(first: PoolName, hook: Hook, send: () => Promise<T>): Promise<T> {
+    let pool = first;
+    let isLate = false;
+    const late = setTimeout(() => {
+      isLate = true;
+      hook.pace = "slow";
+      add(this.#pools[pool], hook.tenantId, -1);
+      pool = "other";
+      add(this.#pools[pool], hook.tenantId, 1);
+      this.#startWaiting();
+    }, PROMPT_MS);
+    try {
+      return await send();
+    } finally {
+      clearTimeout(late);
+      add(this.#pools[pool], hook.tenantId, -1);
+      hook.underWay--;
+      if (!isLate) {
+        hook.pace = "prompt";
+        hook.deferred = 0;
+      }
+      this.#startWaiting();
+    }
+  }
+
+  #hasSlot(hook: Hook): boolean {
     const name = poolOf(hook);
     const limits = name === "prompt" ? PROMPT_SLOTS : OTHER_SLOTS;
     return (
       hook.underWay < PER_WEBHOOK[hook.pace] &&
-      pools[name].total < limits.total &&
-      (pools[name].byTenant.get(hook.tenantId) ?? 0) < limits.perTenant
+      this.#pools[name].total < limits.total &&
+      (this.#pools[name].byTenant.get(hook.tenantId) ?? 0) < limits.perTenant
     );
   }
 
-  /** Starts waiting deliveries, round-robin over tenants. */
-  function startWaiting(): void {
-    for (const [tenantId, waiters] of [...waiting]) {
-      const index = waiters.findIndex(({ hook }) => hasSlot(hook));
-      if (index < 0) continue;
-      const [next] = waiters.splice(index, 1);
-      waiting.delete(tenantId);
-      if (waiters.length > 0) waiting.set(tenantId, waiters);
-      next!.start();
-    }
+  #take(hook: Hook): PoolName {
+    const name = poolOf(hook);
+    hook.underWay++;
+    add(this.#pools[name], hook.tenantId, 1);
+    return name;
   }
 
   /** Takes a slot, waiting up to {@link WAIT_MS}. Undefined when none became available. */
-  function slotFor(hook: Hook): Promise<PoolName | undefined> {
-    if (hasSlot(hook)) return Promise.resolve(take(hook));
+  #slotFor(hook: Hook): Promise<PoolName | undefined> {
+    if (this.#hasSlot(hook)) return Promise.resolve(this.#take(hook));
     if (hook.pace === "slow") return Promise.resolve(undefined);
     return new Promise((resolve) => {
-      const waiters = waiting.get(hook.tenantId) ?? [];
-      waiting.set(hook.tenantId, waiters);
+      const waiters = this.#waiting.get(hook.tenantId) ?? [];
+      this.#waiting.set(hook.tenantId, waiters);
       const waiter: Waiter = {
         hook,
-        start() {
+        start: () => {
           clearTimeout(late);
-          resolve(take(hook));
+          resolve(this.#take(hook));
         },
       };
       const late = setTimeout(() => {
-        const left = (waiting.get(hook.tenantId) ?? []).filter((other) => other !== waiter);
-        if (left.length === 0) waiting.delete(hook.tenantId);
-        else waiting.set(hook.tenantId, left);
+        const left = (this.#waiting.get(hook.tenantId) ?? []).filter((other) => other !== waiter);
+        if (left.length === 0) this.#waiting.delete(hook.tenantId);
+        else this.#waiting.set(hook.tenantId, left);
         resolve(undefined);
       }, WAIT_MS);
       waiters.push(waiter);
     });
   }
 
-  function hookOf(tenantId: string, webhookId: string): Hook {
+  /** Starts waiting deliveries, round-robin over tenants. */
+  #startWaiting(): void {
+    for (const [tenantId, waiters] of [...this.#waiting]) {
+      const index = waiters.findIndex(({ hook }) => this.#hasSlot(hook));
+      if (index < 0) continue;
+      const [next] = waiters.splice(index, 1);
+      this.#waiting.delete(tenantId);
+      if (waiters.length > 0) this.#waiting.set(tenantId, waiters);
+      next!.start();
+    }
+  }
+
+  #hookOf(tenantId: string, webhookId: string): Hook {
     const name = `${tenantId} ${webhookId}`;
-    const hook = hooks.get(name) ?? { tenantId, pace: "unknown", underWay: 0, deferred: 0 };
-    hooks.delete(name);
-    hooks.set(name, hook);
-    if (hooks.size > KEPT_MAX) hooks.delete(hooks.keys().next().value!);
+    const hook = this.#hooks.get(name) ?? { tenantId, pace: "unknown", underWay: 0, deferred: 0 };
+    this.#hooks.delete(name);
+    this.#hooks.set(name, hook);
+    if (this.#hooks.size > KEPT_MAX) this.#hooks.delete(this.#hooks.keys().next().value!);
     return hook;
   }
+}
 
-  function deferMs(hook: Hook): number {
-    if (hook.pace !== "slow") return DEFER_MS;
-    return Math.min(++hook.deferred * DEFER_STEP_MS, DEFER_MS_MAX);
-  }
+const poolOf = ({ pace }: Hook): PoolName => (pace === "prompt" ? "prompt" : "other");
 
-  return {
-    async send(tenantId, webhookId, send) {
-      const hook = hookOf(tenantId, webhookId);
-      let pool = await slotFor(hook);
-      if (pool === undefined) return { deferMs: deferMs(hook) };
-      let isLate = false;
-      const late = setTimeout(() => {
-        isLate = true;
-        hook.pace = "slow";
-        add(pools[pool!], tenantId, -1);
-        pool = "other";
-        add(pools[pool], tenantId, 1);
-        startWaiting();
-      }, PROMPT_MS);
-      try {
-        return { sent: await send() };
-      } finally {
-        clearTimeout(late);
-        add(pools[pool], tenantId, -1);
-        hook.underWay--;
-        if (!isLate) {
-          hook.pace = "prompt";
-          hook.deferred = 0;
-        }
-        startWaiting();
-      }
-    },
-  };
+function deferMs(hook: Hook): number {
+  if (hook.pace !== "slow") return DEFER_MS;
+  return Math.min(++hook.deferred * DEFER_STEP_MS, DEFER_MS_MAX);
 }
 
 const newPool = (): Pool => ({ total: 0, byTenant: new Map() });

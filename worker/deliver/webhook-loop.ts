@@ -4,7 +4,7 @@ import { createTenantLoops } from "../platform/tenant-loops.ts";
 
 const FORWARD_EVERY_MS = 2000;
 /** Limit of outboxes that are read concurrently. Reading one does not wait for receivers. */
-const LOOKS_AT_ONCE = 32;
+const OUTBOXES_MAX = 32;
 
 export type Forwarding = {
   /** Adds a tenant whose assets report to this worker, so that this worker sends its webhooks too. */
@@ -26,13 +26,13 @@ type Needs = {
 /** Sends the webhooks of each tenant in a loop of its own. An error is logged, counted and retried. */
 export function createForwarding({ forward, random, log, metrics }: Needs): Forwarding {
   const loops = createTenantLoops({
-    look: async (tenantId) => (await forward(tenantId)) === true,
+    runOnce: async (tenantId) => (await forward(tenantId)) === true,
     pauseMs: () => FORWARD_EVERY_MS * (0.5 + random()),
     onFault(tenantId, error) {
       metrics.count("forwards_faulted_total");
       log("error", "webhooks.not-forwarded", { tenantId, error });
     },
-    atOnce: LOOKS_AT_ONCE,
+    concurrency: OUTBOXES_MAX,
   });
   return { heardOf: loops.add, told: loops.wake, run: loops.run };
 }

@@ -1,5 +1,5 @@
 import type { Log } from "../../shared/observability/log.ts";
-import { type Dynamo, DynamoFault, marshalItem } from "../../shared/table/dynamo.ts";
+import { type Dynamo, DynamoFault, marshalItem, type Operations } from "../../shared/table/dynamo.ts";
 import { tenantKey } from "../../shared/table/keys.ts";
 import type { Metrics } from "./metrics.ts";
 import { CIRCUIT_OPEN, isOutage } from "./passing-fault.ts";
@@ -43,32 +43,85 @@ type Needs = {
  * outage receives no messages.
  */
 export function createTableBreaker(dynamo: Dynamo, needs: Needs): TableBreaker {
-  const { table, random, sleep, stop, log, metrics, onProbe } = needs;
-  const succeeded: Record<Kind, number> = { read: 0, write: 0 };
-  let closed = Promise.withResolvers<void>();
-  let isClosed = false;
+  const breaker = new Breaker(dynamo, needs);
+  return {
+    dynamo: (operation, input) => breaker.send(operation, input),
+    isAvailable: () => breaker.isAvailable(),
+    whenAvailable: (stop) => breaker.whenAvailable(stop),
+  };
+}
 
-  function noteSuccess(kind: Kind): void {
-    succeeded.read++;
-    if (kind === "write") succeeded.write++;
+class Breaker {
+  readonly #dynamo: Dynamo;
+  readonly #needs: Needs;
+  /** Number of successful calls. A successful write counts as a read too. */
+  readonly #succeeded: Record<Kind, number> = { read: 0, write: 0 };
+  /** True while calls are sent. */
+  #isClosed = false;
+  /** Resolves when the breaker closes. */
+  #closed = Promise.withResolvers<void>();
+
+  constructor(dynamo: Dynamo, needs: Needs) {
+    this.#dynamo = dynamo;
+    this.#needs = needs;
+    void this.#probeUntilAvailable("read", true);
   }
 
-  function probe(kind: Kind): Promise<unknown> {
-    const Key = marshalItem(tenantKey(PROBE_TENANT));
-    if (kind === "read") return dynamo("GetItem", { TableName: table, Key });
-    return dynamo("UpdateItem", {
-      TableName: table,
-      Key,
-      UpdateExpression: "REMOVE probedAt",
-      ConditionExpression: "attribute_exists(PK)",
-    });
+  isAvailable(): boolean {
+    return this.#isClosed;
   }
 
-  async function probeUntilAnswered(kind: Kind, isFirst: boolean): Promise<void> {
+  async whenAvailable(stop: AbortSignal): Promise<void> {
+    while (!this.#isClosed && !stop.aborted) {
+      const stopped = Promise.withResolvers<void>();
+      const end = () => stopped.resolve();
+      stop.addEventListener("abort", end, { once: true });
+      await Promise.race([this.#closed.promise, stopped.promise]);
+      stop.removeEventListener("abort", end);
+    }
+  }
+
+  async send<Name extends keyof Operations>(
+    operation: Name,
+    input: Operations[Name][0],
+  ): Promise<Operations[Name][1]> {
+    if (!this.#isClosed) throw new DynamoFault(CIRCUIT_OPEN);
+    const kind = READS.has(operation) ? "read" : "write";
+    const before = this.#succeeded[kind];
+    try {
+      const response = await this.#dynamo(operation, input);
+      this.#noteSuccess(kind);
+      return response;
+    } catch (error) {
+      if (!isOutage(error)) this.#noteSuccess(kind);
+      else if (this.#succeeded[kind] === before) this.#open(kind, error);
+      throw error;
+    }
+  }
+
+  #noteSuccess(kind: Kind): void {
+    this.#succeeded.read++;
+    if (kind === "write") this.#succeeded.write++;
+  }
+
+  #open(kind: Kind, error: unknown): void {
+    if (!this.#isClosed) return;
+    const { metrics, log } = this.#needs;
+    this.#isClosed = false;
+    this.#closed = Promise.withResolvers();
+    metrics.count("table_outages_total");
+    metrics.gauge("table_away", 1);
+    log("error", "table.away", { error });
+    void this.#probeUntilAvailable(kind, false);
+  }
+
+  /** Probes with exponential backoff and jitter, then closes the breaker. `isFirst`: at the start of the worker. */
+  async #probeUntilAvailable(kind: Kind, isFirst: boolean): Promise<void> {
+    const { random, sleep, stop, log, metrics, onProbe } = this.#needs;
     let waitMs = PROBE_MS_MIN;
     while (!stop.aborted) {
       try {
-        await probe(kind);
+        await this.#probe(kind);
         break;
       } catch (error) {
         onProbe();
@@ -79,48 +132,19 @@ export function createTableBreaker(dynamo: Dynamo, needs: Needs): TableBreaker {
         waitMs = Math.min(waitMs * 2, PROBE_MS_MAX);
       }
     }
-    isClosed = true;
+    this.#isClosed = true;
     metrics.gauge("table_away", 0);
     if (!isFirst) log("info", "table.back");
-    closed.resolve();
+    this.#closed.resolve();
   }
 
-  function open(kind: Kind, error: unknown): void {
-    if (!isClosed) return;
-    isClosed = false;
-    closed = Promise.withResolvers();
-    metrics.count("table_outages_total");
-    metrics.gauge("table_away", 1);
-    log("error", "table.away", { error });
-    void probeUntilAnswered(kind, false);
+  #probe(kind: Kind): Promise<unknown> {
+    const key = { TableName: this.#needs.table, Key: marshalItem(tenantKey(PROBE_TENANT)) };
+    if (kind === "read") return this.#dynamo("GetItem", key);
+    return this.#dynamo("UpdateItem", {
+      ...key,
+      UpdateExpression: "REMOVE probedAt",
+      ConditionExpression: "attribute_exists(PK)",
+    });
   }
-
-  void probeUntilAnswered("read", true);
-
-  return {
-    dynamo: async (operation, input) => {
-      if (!isClosed) throw new DynamoFault(CIRCUIT_OPEN);
-      const kind = READS.has(operation) ? "read" : "write";
-      const before = succeeded[kind];
-      try {
-        const answer = await dynamo(operation, input);
-        noteSuccess(kind);
-        return answer;
-      } catch (error) {
-        if (!isOutage(error)) noteSuccess(kind);
-        else if (succeeded[kind] === before) open(kind, error);
-        throw error;
-      }
-    },
-    isAvailable: () => isClosed,
-    async whenAvailable(signal) {
-      while (!isClosed && !signal.aborted) {
-        const stopped = Promise.withResolvers<void>();
-        const end = () => stopped.resolve();
-        signal.addEventListener("abort", end, { once: true });
-        await Promise.race([closed.promise, stopped.promise]);
-        signal.removeEventListener("abort", end);
-      }
-    },
-  };
 }

@@ -2,7 +2,7 @@
  * A run that takes longer than this does not count against the limit, so that a tenant that hangs does not
  * block others.
  */
-const SLOW_LOOK_MS = 2000;
+const SLOW_RUN_MS = 2000;
 
 export type TenantLoops = {
   /** Starts a loop for a tenant, unless it has one. */
@@ -15,93 +15,113 @@ export type TenantLoops = {
 
 type Needs = {
   /** One run for a tenant. Resolves to true when there is more to do, so that it runs again immediately. */
-  look: (tenantId: string) => Promise<boolean>;
+  runOnce: (tenantId: string) => Promise<boolean>;
   /** Pause between two runs for a tenant, in milliseconds. */
   pauseMs: () => number;
   onFault: (tenantId: string, error: unknown) => void;
   /** Limit of concurrent runs over all tenants. Runs that take longer than two seconds do not count. */
-  atOnce: number;
+  concurrency: number;
 };
 
-type Loop = { isLooking: boolean; isReady: boolean; isWoken: boolean; timer?: ReturnType<typeof setTimeout> };
+type Loop = { isActive: boolean; isReady: boolean; isWoken: boolean; timer?: ReturnType<typeof setTimeout> };
 
 /** One loop per tenant. Tenants do not wait for each other. */
-export function createTenantLoops({ look, pauseMs, onFault, atOnce }: Needs): TenantLoops {
-  const loops = new Map<string, Loop>();
-  const ready: string[] = [];
-  let looking = 0;
-  let isRunning = false;
+export const createTenantLoops = (needs: Needs): TenantLoops => {
+  const loops = new Loops(needs);
+  return {
+    add: (tenantId) => loops.add(tenantId),
+    wake: (tenantId) => loops.wake(tenantId),
+    run: (stop) => loops.run(stop),
+  };
+};
 
-  function makeReady(tenantId: string, loop: Loop): void {
+class Loops implements TenantLoops {
+  readonly #needs: Needs;
+  readonly #loops = new Map<string, Loop>();
+  /** Tenants that wait for a run, in order. */
+  readonly #ready: string[] = [];
+  /** Runs that count against the limit. */
+  #active = 0;
+  #isRunning = false;
+
+  constructor(needs: Needs) {
+    this.#needs = needs;
+  }
+
+  add(tenantId: string): void {
+    if (!this.#loops.has(tenantId)) this.#start(tenantId);
+  }
+
+  wake(tenantId: string): void {
+    const known = this.#loops.get(tenantId);
+    if (known) this.#makeReady(tenantId, known);
+    else this.#start(tenantId);
+  }
+
+  async run(stop: AbortSignal): Promise<void> {
+    this.#isRunning = !stop.aborted;
+    this.#runReady();
+    if (this.#isRunning)
+      await new Promise((resolve) => stop.addEventListener("abort", resolve, { once: true }));
+    this.#isRunning = false;
+    for (const { timer } of this.#loops.values()) clearTimeout(timer);
+  }
+
+  #start(tenantId: string): void {
+    const loop = { isActive: false, isReady: false, isWoken: false };
+    this.#loops.set(tenantId, loop);
+    this.#makeReady(tenantId, loop);
+  }
+
+  #makeReady(tenantId: string, loop: Loop): void {
     clearTimeout(loop.timer);
-    if (loop.isLooking) {
+    if (loop.isActive) {
       loop.isWoken = true;
       return;
     }
     if (loop.isReady) return;
     loop.isReady = true;
-    ready.push(tenantId);
-    startReady();
+    this.#ready.push(tenantId);
+    this.#runReady();
   }
 
-  function startReady(): void {
-    while (isRunning && looking < atOnce && ready.length > 0) {
-      const tenantId = ready.shift()!;
-      void lookOnce(tenantId, loops.get(tenantId)!);
+  #runReady(): void {
+    while (this.#isRunning && this.#active < this.#needs.concurrency && this.#ready.length > 0) {
+      const tenantId = this.#ready.shift()!;
+      void this.#runOnce(tenantId, this.#loops.get(tenantId)!);
     }
   }
 
-  async function lookOnce(tenantId: string, loop: Loop): Promise<void> {
+  async #runOnce(tenantId: string, loop: Loop): Promise<void> {
+    const { runOnce, pauseMs, onFault } = this.#needs;
     loop.isReady = false;
-    loop.isLooking = true;
-    looking++;
-    let isCounted = true;
-    const release = () => {
-      if (isCounted) looking--;
-      isCounted = false;
-      startReady();
-    };
-    const slow = setTimeout(release, SLOW_LOOK_MS);
+    loop.isActive = true;
+    const release = this.#count();
+    const slow = setTimeout(release, SLOW_RUN_MS);
     let hasMore = false;
     try {
-      hasMore = await look(tenantId);
+      hasMore = await runOnce(tenantId);
     } catch (error) {
       onFault(tenantId, error);
     }
     clearTimeout(slow);
-    loop.isLooking = false;
+    loop.isActive = false;
     const isDueNow = hasMore || loop.isWoken;
     loop.isWoken = false;
     release();
-    if (!isRunning) return;
-    if (isDueNow) makeReady(tenantId, loop);
-    else loop.timer = setTimeout(() => makeReady(tenantId, loop), pauseMs());
+    if (!this.#isRunning) return;
+    if (isDueNow) this.#makeReady(tenantId, loop);
+    else loop.timer = setTimeout(() => this.#makeReady(tenantId, loop), pauseMs());
   }
 
-  function loopOf(tenantId: string): Loop {
-    const known = loops.get(tenantId);
-    if (known) return known;
-    const loop = { isLooking: false, isReady: false, isWoken: false };
-    loops.set(tenantId, loop);
-    makeReady(tenantId, loop);
-    return loop;
+  /** Counts a run against the limit until the returned function is called. Further calls do nothing more. */
+  #count(): () => void {
+    this.#active++;
+    let isCounted = true;
+    return () => {
+      if (isCounted) this.#active--;
+      isCounted = false;
+      this.#runReady();
+    };
   }
-
-  return {
-    add: (tenantId) => void loopOf(tenantId),
-    wake(tenantId) {
-      const known = loops.get(tenantId);
-      if (known) makeReady(tenantId, known);
-      else loopOf(tenantId);
-    },
-    async run(stop) {
-      isRunning = !stop.aborted;
-      startReady();
-      if (isRunning) {
-        await new Promise((resolve) => stop.addEventListener("abort", resolve, { once: true }));
-      }
-      isRunning = false;
-      for (const { timer } of loops.values()) clearTimeout(timer);
-    },
-  };
 }

@@ -14,8 +14,8 @@ import { readChange, readIncidents, runsFrom } from "../record/incident-history.
 import { reviewDueUpdate, reviewedUpdate, verdictUpdate } from "../record/review-writes.ts";
 import { settle } from "../record/save-presence.ts";
 
-const LOOK_EVERY_MS = 5000;
-const LOOKS_AT_ONCE = 16;
+const READ_EVERY_MS = 5000;
+const TENANTS_MAX = 16;
 const STATES_AT_ONCE = 10;
 /**
  * Lease of a state under review. Other workers skip the state during this time. Longer than the maximum
@@ -70,7 +70,7 @@ export function createReviews({ deps, adjudicator, concurrency, random }: Needs)
     loops.wake(next);
   }
 
-  async function look(tenantId: string): Promise<boolean> {
+  async function runOnce(tenantId: string): Promise<boolean> {
     if (adjudicator.pausedMs() > 0) return false;
     if (!hasSlot(tenantId)) {
       waiting.add(tenantId);
@@ -97,10 +97,10 @@ export function createReviews({ deps, adjudicator, concurrency, random }: Needs)
   }
 
   const loops = createTenantLoops({
-    look,
-    pauseMs: () => LOOK_EVERY_MS * (0.5 + random()),
+    runOnce,
+    pauseMs: () => READ_EVERY_MS * (0.5 + random()),
     onFault: (tenantId, error) => deps.log("error", "reviews.not-read", { tenantId, error }),
-    atOnce: LOOKS_AT_ONCE,
+    concurrency: TENANTS_MAX,
   });
   return loops;
 }
