@@ -6,35 +6,35 @@ import { createLog } from "../shared/observability/log.ts";
 import { registerOtlp } from "../shared/observability/otlp.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { readTenant } from "../shared/tenant/read-tenant.ts";
-import { createPasts } from "./assess/baseline-store.ts";
-import { createAsk } from "./assess/llm-client.ts";
+import { createBaselineStore } from "./assess/baseline-store.ts";
+import { createLlmClient } from "./assess/llm-client.ts";
 import {
-  type Adjudicate,
-  adjudicateOff,
-  createAdjudicator,
+  createLlmReviewer,
   createVerdictLookup,
+  type LookUpVerdict,
+  withoutLlmReview,
 } from "./assess/llm-review.ts";
-import { createPresences } from "./assess/presence-cache.ts";
+import { createPresenceCache } from "./assess/presence-cache.ts";
 import { readConfig } from "./config.ts";
-import { createForward } from "./deliver/deliver-webhooks.ts";
+import { createDeliverer } from "./deliver/deliver-webhooks.ts";
 import { createDeliverySlots } from "./deliver/delivery-slots.ts";
 import { createPostWebhook } from "./deliver/post-webhook.ts";
-import { createForwarding } from "./deliver/webhook-loop.ts";
+import { createWebhookLoops } from "./deliver/webhook-loop.ts";
 import { auditSignatures } from "./fleet/audit-signatures.ts";
 import { recordFleet } from "./fleet/count-fleet.ts";
 import { createDynamo } from "./platform/dynamodb-client.ts";
 import { answerProbe } from "./platform/health-endpoint.ts";
-import { createLocks } from "./platform/keyed-mutex.ts";
+import { createKeyedMutex } from "./platform/keyed-mutex.ts";
 import { createMetrics } from "./platform/metrics.ts";
 import { sleep } from "./platform/sleep.ts";
 import { createTableBreaker } from "./platform/table-breaker.ts";
 import { createTenantLoops, type TenantLoops } from "./platform/tenant-loops.ts";
 import { createWatchdog } from "./platform/watchdog.ts";
 import type { Deps } from "./receive/deps.ts";
-import { createLoad } from "./receive/in-flight-limit.ts";
+import { createInFlightLimit } from "./receive/in-flight-limit.ts";
 import { receiveUntilStopped } from "./receive/receive-loop.ts";
 import { createQueue } from "./receive/sqs-queue.ts";
-import { createReviews } from "./review/review-loop.ts";
+import { createReviewLoops } from "./review/review-loop.ts";
 
 const TENANT_FRESH_MS = 10_000;
 const COUNT_EVERY_MS = 10_000;
@@ -127,29 +127,29 @@ const deps: Deps = {
   authority,
   queue,
   queueKeys: config.LZ_QUEUE_KEYS,
-  presences: createPresences(dynamo, table, pause),
-  pasts: createPasts({ dynamo, table }),
+  presences: createPresenceCache(dynamo, table, pause),
+  baselines: createBaselineStore({ dynamo, table }),
   metrics,
-  locked: createLocks(),
-  adjudicate: (...of) => adjudicate(...of),
+  withLock: createKeyedMutex(),
+  lookUpVerdict: (...of) => adjudicate(...of),
   reviewDue: (tenantId) => reviews?.wake(tenantId),
   pause,
   breaker,
   visibilitySeconds: config.LZ_VISIBILITY_SECONDS,
   random: Math.random,
   tenant: freshTenants(),
-  told: (tenantId) => forwarding.told(tenantId),
+  onOutboxEvent: (tenantId) => forwarding.wake(tenantId),
 };
 const { adjudicate, reviews } = reviewing();
 const post = createPostWebhook(config.LZ_WEBHOOK_PRIVATE === "true");
-const forwarding = createForwarding({
-  forward: createForward({ ...deps, post, slots: createDeliverySlots() }),
+const forwarding = createWebhookLoops({
+  forward: createDeliverer({ ...deps, post, slots: createDeliverySlots() }),
   random: Math.random,
   log,
   metrics,
 });
 
-type Reviewing = { adjudicate: Adjudicate; reviews?: TenantLoops };
+type Reviewing = { adjudicate: LookUpVerdict; reviews?: TenantLoops };
 
 /** LLM reviews of recorded states. They run outside the heartbeat path, and only when an endpoint is configured. */
 function reviewing(): Reviewing {
@@ -158,7 +158,7 @@ function reviewing(): Reviewing {
     log("info", "adjudication.off", {
       reason: "LZ_AI_BASE_URL is not set. Findings come from rules and baseline only.",
     });
-    return { adjudicate: adjudicateOff };
+    return { adjudicate: withoutLlmReview };
   }
   log("info", "adjudication.on", { endpoint: new URL(baseUrl).origin, model });
   const limits = {
@@ -169,9 +169,9 @@ function reviewing(): Reviewing {
   const reader = { dynamo, table, clock, log, metrics };
   return {
     adjudicate: createVerdictLookup(model, reader),
-    reviews: createReviews({
+    reviews: createReviewLoops({
       deps,
-      adjudicator: createAdjudicator(createAsk({ baseUrl, model, apiKey }), model, limits, reader),
+      reviewer: createLlmReviewer(createLlmClient({ baseUrl, model, apiKey }), model, limits, reader),
       concurrency: limits.concurrency,
       random: Math.random,
     }),
@@ -185,7 +185,7 @@ function reviewing(): Reviewing {
 function freshTenants(): Deps["tenant"] {
   const kept = new Map<string, { tenant: Promise<TenantItem>; untilMs: number }>();
   return (tenantId) => {
-    forwarding.heardOf(tenantId);
+    forwarding.add(tenantId);
     fleetCounts.add(tenantId);
     signatureAudits.add(tenantId);
     reviews?.add(tenantId);
@@ -236,7 +236,10 @@ if (config.LZ_METRICS_PORT !== undefined) {
   log("info", "worker.metrics-served", { port });
 }
 
-const load = createLoad({ messages: config.LZ_IN_FLIGHT_MESSAGES, bytes: config.LZ_IN_FLIGHT_BYTES });
+const load = createInFlightLimit({
+  messages: config.LZ_IN_FLIGHT_MESSAGES,
+  bytes: config.LZ_IN_FLIGHT_BYTES,
+});
 const waits = { random: Math.random, sleep, onProgress: watchdog.onProgress };
 log("info", "worker.receiving", { receivers: config.LZ_RECEIVERS });
 void fleetCounts.run(stop.signal);

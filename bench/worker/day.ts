@@ -7,11 +7,11 @@ import { type AttributeMap, type Dynamo, DynamoFault } from "../../shared/table/
 import { tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { timestamp } from "../../shared/time/clock.ts";
 import { createMemoryDynamo } from "../../tests/support/dynamo/memory-dynamo.ts";
-import { createPasts } from "../../worker/assess/baseline-store.ts";
-import { adjudicateOff } from "../../worker/assess/llm-review.ts";
-import { createPresences } from "../../worker/assess/presence-cache.ts";
+import { createBaselineStore } from "../../worker/assess/baseline-store.ts";
+import { withoutLlmReview } from "../../worker/assess/llm-review.ts";
+import { createPresenceCache } from "../../worker/assess/presence-cache.ts";
 import type { Message } from "../../worker/heartbeat/queue-message.ts";
-import { createLocks } from "../../worker/platform/keyed-mutex.ts";
+import { createKeyedMutex } from "../../worker/platform/keyed-mutex.ts";
 import { createMetrics } from "../../worker/platform/metrics.ts";
 import type { Deps } from "../../worker/receive/deps.ts";
 import { pollOnce } from "../../worker/receive/process-batch.ts";
@@ -139,14 +139,14 @@ const deps: Deps = {
     },
   },
   queueKeys: new Map([["k", KEY]]),
-  presences: createPresences(table.dynamo, "bench", pause),
-  pasts: createPasts({ dynamo: table.dynamo, table: "bench" }),
+  presences: createPresenceCache(table.dynamo, "bench", pause),
+  baselines: createBaselineStore({ dynamo: table.dynamo, table: "bench" }),
   metrics,
-  locked: createLocks(),
-  adjudicate: adjudicateOff,
+  withLock: createKeyedMutex(),
+  lookUpVerdict: withoutLlmReview,
   pause,
   tenant: async () => tenant,
-  told: () => {},
+  onOutboxEvent: () => {},
 };
 
 const never = new AbortController().signal;

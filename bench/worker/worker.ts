@@ -10,14 +10,14 @@ import type { TelemetryItem } from "../../shared/table/items/asset/telemetry.ts"
 import { type TenantItem, tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { heartbeat } from "../../shared/wire/heartbeat.ts";
 import { stateText } from "../../shared/wire/state.ts";
-import { createPasts } from "../../worker/assess/baseline-store.ts";
-import { adjudicateOff } from "../../worker/assess/llm-review.ts";
-import { createPresences } from "../../worker/assess/presence-cache.ts";
+import { createBaselineStore } from "../../worker/assess/baseline-store.ts";
+import { withoutLlmReview } from "../../worker/assess/llm-review.ts";
+import { createPresenceCache } from "../../worker/assess/presence-cache.ts";
 import { type Delivery, parseDelivery } from "../../worker/heartbeat/parse-heartbeat.ts";
 import type { Message } from "../../worker/heartbeat/queue-message.ts";
 import { changeItem, changePut } from "../../worker/heartbeat/telemetry-items.ts";
 import { openMessage } from "../../worker/heartbeat/verify-message.ts";
-import { createLocks } from "../../worker/platform/keyed-mutex.ts";
+import { createKeyedMutex } from "../../worker/platform/keyed-mutex.ts";
 import { createMetrics } from "../../worker/platform/metrics.ts";
 import type { Deps } from "../../worker/receive/deps.ts";
 import { pollOnce } from "../../worker/receive/process-batch.ts";
@@ -150,14 +150,14 @@ function createDeps(tenant: TenantItem) {
       bury: async () => void buried++,
     },
     queueKeys: new Map([["q1", KEY]]),
-    presences: createPresences(table.dynamo, "bench", pause),
-    pasts: createPasts({ dynamo: table.dynamo, table: "bench" }),
+    presences: createPresenceCache(table.dynamo, "bench", pause),
+    baselines: createBaselineStore({ dynamo: table.dynamo, table: "bench" }),
     metrics: createMetrics(),
-    locked: createLocks(),
-    adjudicate: adjudicateOff,
+    withLock: createKeyedMutex(),
+    lookUpVerdict: withoutLlmReview,
     pause,
     tenant: async () => tenant,
-    told: () => {},
+    onOutboxEvent: () => {},
   };
   return {
     deps,
@@ -295,12 +295,12 @@ const texts = heartbeats.map(stateText);
 const deliveries = packs.flatMap((pack, index) =>
   pack.entries.map((entry) => parseDelivery(entry, { message: some[index]!, tenantId: TENANT })!),
 );
-const judgementOf = (delivery: Delivery) =>
+const assessmentOf = (delivery: Delivery) =>
   evaluate({ heartbeat: delivery.heartbeat(), policy: tenant.policy, at: delivery.at });
-const items = deliveries.map((delivery) => ({ delivery, judgement: judgementOf(delivery) }));
-const putOf = ({ delivery, judgement }: (typeof items)[number]) =>
+const items = deliveries.map((delivery) => ({ delivery, assessment: assessmentOf(delivery) }));
+const putOf = ({ delivery, assessment }: (typeof items)[number]) =>
   changePut(
-    changeItem(delivery, delivery.at, judgement, tenant) as TelemetryItem & { kind: "change" },
+    changeItem(delivery, delivery.at, assessment, tenant) as TelemetryItem & { kind: "change" },
     tenant,
     "bench",
   );
@@ -322,7 +322,7 @@ const steps = {
   "validate (zod)": await step(() => parsed.map((each) => heartbeat.safeParse(each))),
   "state text": await step(() => heartbeats.map(stateText)),
   "state hash": await step(() => texts.map((text) => Bun.hash.wyhash(text))),
-  "evaluate (changed only)": await step(() => deliveries.map(judgementOf)),
+  "evaluate (changed only)": await step(() => deliveries.map(assessmentOf)),
   "make the telemetry item (changed only)": await step(() => items.map(putOf)),
 };
 console.log(`\ncost of each step, µs per heartbeat of ${bodies[0]!.length} bytes:`);

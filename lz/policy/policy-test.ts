@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { judgeStored, NOT_STORED } from "../../shared/policy/evaluate/replay-stored-state.ts";
+import { replayStoredState, NOT_STORED } from "../../shared/policy/evaluate/replay-stored-state.ts";
 import { telemetryItem } from "../../shared/table/items/asset/telemetry.ts";
 import { newPolicy, type Policy } from "../../shared/table/items/policy.ts";
 import { createApi } from "../platform/api.ts";
@@ -30,7 +30,7 @@ export const run: Verb = async (args, deps) => {
       if (item.at < since) break; // newest first
       states++;
       for (const { rule, risk } of item.findings) add(did, rule, risk, hostname);
-      for (const { rule, risk } of judgeStored(item, wanted)) add(would, rule, risk, hostname);
+      for (const { rule, risk } of replayStoredState(item, wanted)) add(would, rule, risk, hostname);
     }
   }
   const rules = [...new Set([...would.keys(), ...did.keys()])].sort();

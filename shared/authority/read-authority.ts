@@ -76,8 +76,8 @@ export function createAuthority(needs: Needs): Authority {
       const again = keys.flatMap((key, index) => (outcomes[index]!.fault ? [{ key, index }] : []));
       if (again.length === 0) break;
       await pause(PAUSE_MS * reads);
-      const anew = await once(again.map(({ key }) => key));
-      for (const [i, { index }] of again.entries()) outcomes[index] = anew[i]!;
+      const reread = await once(again.map(({ key }) => key));
+      for (const [i, { index }] of again.entries()) outcomes[index] = reread[i]!;
     }
     for (const { fault } of outcomes) {
       if (!fault) continue;

@@ -42,7 +42,7 @@ export function isOffline(presence: Seen, nowMs: number): boolean {
 }
 
 /** Reason shown when an older agent, which cannot terminate engines, suspended them instead. */
-const MILDER = "the agent suspended the engines instead of terminating them: update the agent";
+const ONLY_SUSPENDED = "the agent suspended the engines instead of terminating them: update the agent";
 
 /** Reason shown when a report for this host has no valid signature. */
 export const UNSIGNED = "the report is not signed by the device key of this host";
@@ -80,7 +80,11 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
     }
     if (proven?.outcome === "applied") return { state: "active", offline };
     if (ofWish?.action === "isolate")
-      return { state: "release-failed", offline, reason: answeredBefore(ofWish, "release the host again") };
+      return {
+        state: "release-failed",
+        offline,
+        reason: generationUsedTwice(ofWish, "release the host again"),
+      };
     if (isExpired)
       return {
         state: "release-failed",
@@ -97,7 +101,7 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
     return {
       state: "failed",
       offline,
-      reason: answeredBefore(ofWish, "release the host and isolate it again"),
+      reason: generationUsedTwice(ofWish, "release the host and isolate it again"),
     };
   if (failure) return { state: "failed", offline, ...failure };
   if (proven?.outcome === "applied") {
@@ -106,8 +110,8 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
     if (wish.mode === "observe") return { state: "acknowledged", offline };
     const { controlPlaneReachable, forbiddenBlocked } = proven.probes ?? {};
     if (controlPlaneReachable && forbiddenBlocked) {
-      const isMilder = wish.stopEnginesBy === "terminate" && proven.stopEnginesBy !== "terminate";
-      return { state: "enforced", offline, ...(isMilder && { reason: MILDER }) };
+      const isOnlySuspended = wish.stopEnginesBy === "terminate" && proven.stopEnginesBy !== "terminate";
+      return { state: "enforced", offline, ...(isOnlySuspended && { reason: ONLY_SUSPENDED }) };
     }
     return {
       state: "failed",
@@ -122,7 +126,7 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
  * Reason when the table, restored from a backup, issued this generation twice: the host already obeyed
  * another directive with the same number, so it ignores this one. See {@link nextGeneration}.
  */
-const answeredBefore = ({ generation, action, at }: ProvenReport, remedy: string): string =>
+const generationUsedTwice = ({ generation, action, at }: ProvenReport, remedy: string): string =>
   `the host already proved another directive with generation ${generation} (${action}) at ${at}: ${remedy}`;
 
 const isSetBack = ({ generation, setBack }: Pick<AssetItem, "generation" | "setBack">): boolean =>

@@ -1,12 +1,12 @@
 import { marshalItem } from "../table/dynamo.ts";
 import type { EventItem } from "../table/items/event.ts";
 import type { TenantItem } from "../table/items/tenant.ts";
-import { isToldOf } from "../table/items/webhook.ts";
+import { isSubscribed } from "../table/items/webhook.ts";
 import { eventKey, indexSort, outbox } from "../table/keys.ts";
 
 /** Whether a webhook of the tenant subscribes to events of this kind. */
 export const isForwarded = (kind: EventItem["kind"], { webhooks }: Pick<TenantItem, "webhooks">): boolean =>
-  webhooks.some((one) => kind === "webhook.test" || isToldOf(one, kind));
+  webhooks.some((one) => kind === "webhook.test" || isSubscribed(one, kind));
 
 /**
  * Put of an event, for the transaction that makes the change: the event exists exactly if the change does. An

@@ -3,14 +3,14 @@ import type { TenantItem } from "../table/items/tenant.ts";
 import { isForwarded } from "./event-put.ts";
 
 /** An event without the members that recording adds. */
-export type Told = Pick<EventItem, "kind" | "at" | "data" | "eventId" | "report"> & {
+export type NewEvent = Pick<EventItem, "kind" | "at" | "data" | "eventId" | "report"> & {
   assetId?: string | undefined;
   hostname?: string | undefined;
 };
 
 /** The event item. It is in the outbox if a webhook of the tenant subscribes to its kind. */
 export function makeEvent(
-  { assetId, hostname, ...told }: Told,
+  { assetId, hostname, ...event }: NewEvent,
   tenant: Pick<TenantItem, "tenantId" | "webhooks" | "retentionDays">,
   recordedAt: string,
 ): EventItem {
@@ -18,11 +18,11 @@ export function makeEvent(
     type: "Event",
     tenantId: tenant.tenantId,
     recordedAt,
-    ...told,
+    ...event,
     ...(assetId !== undefined && { assetId }),
     ...(hostname !== undefined && { hostname }),
     forwards: {},
-    ...(isForwarded(told.kind, tenant) && { nextAttemptAt: recordedAt }),
+    ...(isForwarded(event.kind, tenant) && { nextAttemptAt: recordedAt }),
     expiresAt: Math.floor(Date.parse(recordedAt) / 1000) + tenant.retentionDays * 24 * 3600,
   };
 }

@@ -1,4 +1,4 @@
-import type { IdentityScene } from "../policy/rule.ts";
+import type { IdentityConflict } from "../policy/rule.ts";
 import type { IdentityUse, RunSeen } from "../table/items/asset/presence.ts";
 
 /**
@@ -81,10 +81,10 @@ export function noteRefused(
 }
 
 /** Evidence at this time that more than one machine uses the identity. Undefined when one machine does. */
-export function sceneOf(
+export function identityConflictOf(
   use: IdentityUse | undefined,
   { at, intervalMs }: { at: string; intervalMs: number },
-): IdentityScene | undefined {
+): IdentityConflict | undefined {
   if (!use) return undefined;
   const { refused } = use;
   const isRefused = refused && refused.firstAt <= at && isWithin(refused.lastAt, at, intervalMs);

@@ -5,7 +5,7 @@
  */
 
 const CHARACTERS_MAX = 120;
-/** Limit of distinct words that carry meaning. Words in {@link FREE} do not count. */
+/** Limit of distinct words that carry meaning. Words in {@link COMMON_WORDS} do not count. */
 const WORDS_MAX = 2;
 /** Limit of words separated by spaces. `Code Helper (Renderer)` is a name; more words are a sentence. */
 const SPACED_MAX = 3;
@@ -18,7 +18,7 @@ const NUMBERS =
   /(?<![A-Za-z0-9])(?:i?q\d(?:_(?:[klmsx]{1,3}|\d))*|[a-z]?\d+(?:[.x]\d+)*[a-z]?)(?![A-Za-z0-9])/gi;
 
 /** Names of system folders, file extensions and common parts of model names. */
-const FREE: ReadonlySet<string> = new Set(
+const COMMON_WORDS: ReadonlySet<string> = new Set(
   (
     "c usr local bin sbin opt lib libexec home users applications contents mac os frameworks program files programs data " +
     "roaming library snap current var srv exe app x86 hf co huggingface org com io latest instruct chat coder code " +
@@ -28,7 +28,7 @@ const FREE: ReadonlySet<string> = new Set(
 );
 
 /** Stems of words that express a verdict or an instruction. No ordinary name needs one. */
-const VERDICT =
+const JUDGING_WORD =
   /^(info|warn|critic|risk|scor|sever|verdict|assess|evaluat|judg|benign|safe|harmless|approv|allow|trust|clean|low|zero|none|ignor|disregard|forget|overrid|bypass|instruct(?!$)|rule|prompt|polic|system$|assistant|user$|answer|respon|reply|output|return|mark|treat|classif|downgrad|flag|alert|report|escalat|verif|exempt|sanction|concern|attention|secur|false)/;
 
 /**
@@ -41,11 +41,11 @@ export function isPlainName(text: string): boolean {
   const spaced = text.split(/[\\/]/).map((part) => part.split(" ").filter((word) => word !== ""));
   if (spaced.some((words) => words.length > SPACED_MAX)) return false;
   if (text.split(/[^A-Za-z0-9]+/).some((run) => run.length > RUN_MAX)) return false;
-  const told = new Set<string>();
+  const meaningful = new Set<string>();
   for (const word of text.replace(NUMBERS, " ").match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g) ?? []) {
     const lower = word.toLowerCase();
-    if (VERDICT.test(lower)) return false;
-    if (!FREE.has(lower)) told.add(lower);
+    if (JUDGING_WORD.test(lower)) return false;
+    if (!COMMON_WORDS.has(lower)) meaningful.add(lower);
   }
-  return told.size <= WORDS_MAX;
+  return meaningful.size <= WORDS_MAX;
 }

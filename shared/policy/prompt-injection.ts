@@ -22,7 +22,7 @@ const normal = (text: string): string =>
 const seen = new Map<string, boolean>();
 const SEEN_MAX = 20_000;
 
-export function looksLikeOrders(text: string): boolean {
+export function looksLikeInstructions(text: string): boolean {
   const known = seen.get(text);
   if (known !== undefined) return known;
   const plain = normal(text);

@@ -9,7 +9,7 @@ export type Observed = Pick<
 >;
 
 /** Evidence that the identity is used by more than one machine. Needs more than one heartbeat. */
-export type IdentityScene = {
+export type IdentityConflict = {
   /** Machines that report under this identity alternately, the first seen first. */
   machines: readonly { hostname: string; since: string }[];
   /** Another machine to which the edge refused a session, because its mainboard differs. */
@@ -19,9 +19,14 @@ export type IdentityScene = {
 };
 
 /** Input of a rule. `at`: time of the heartbeat, fixed-width UTC. */
-export type Scene = { heartbeat: Observed; policy: Policy; at: string; identity?: IdentityScene | undefined };
+export type RuleInput = {
+  heartbeat: Observed;
+  policy: Policy;
+  at: string;
+  identity?: IdentityConflict | undefined;
+};
 
-type Said = {
+type RuleFacts = {
   id: string;
   title: string;
   /** MITRE ATLAS technique that this finding may be a step of. */
@@ -38,16 +43,16 @@ type Said = {
 };
 
 /** The facts of a case as a sentence, with its points if the rule has several levels. */
-export type Case = { says: string; points: number };
+export type Case = { explanation: string; points: number };
 
 /** `applies` returns the facts of the case, or undefined when the rule does not match. */
-export type EngineRule = Said & {
+export type EngineRule = RuleFacts & {
   about: "engine";
-  applies(engine: Engine, scene: Scene): string | Case | undefined;
+  applies(engine: Engine, scene: RuleInput): string | Case | undefined;
   /** Like `applies`, for a product that does not run. For rules about models on disk. */
-  appliesAtRest?(store: Store, scene: Scene): string | Case | undefined;
+  appliesAtRest?(store: Store, scene: RuleInput): string | Case | undefined;
 };
-export type HostRule = Said & { about: "host"; applies(scene: Scene): string | Case | undefined };
+export type HostRule = RuleFacts & { about: "host"; applies(scene: RuleInput): string | Case | undefined };
 export type Rule = EngineRule | HostRule;
 
 /** Used in place of the engine in findings about the whole host. */
@@ -67,7 +72,7 @@ export const isInDoubt = ({ id, confidence }: Pick<Engine, "id" | "confidence">)
 export const likelyHolds = (engine: Pick<Engine, "id" | "confidence" | "evidence">): boolean =>
   isInDoubt(engine) && engine.evidence.some(({ signal, weight }) => signal === "library" && weight > 0);
 
-export const at = (engine: Engine): string =>
+export const processOf = (engine: Engine): string =>
   `${engine.pid === undefined ? "owner not readable" : `pid ${engine.pid}`}${engine.ports.length > 0 ? `, port ${engine.ports[0]}` : ""}`;
 
 /** Up to three names, and the number of further ones. */

@@ -476,5 +476,5 @@ function noveltyBeside(had: Engine[], has: Engine[], nowMs: number): string[] {
     undefined,
   );
   const ofAll = new Map([TENANT_FEATURE, ...known.map(({ name }) => name)].map((name) => [name, days]));
-  return noveltyOf(featuresOf({ engines: has }, nothingApproved), past, ofAll, today).words;
+  return noveltyOf(featuresOf({ engines: has }, nothingApproved), past, ofAll, today).sentences;
 }

@@ -9,7 +9,7 @@ import { timestamp } from "../../shared/time/clock.ts";
 import { forwardDue } from "../../worker/deliver/deliver-webhooks.ts";
 import { createDeliverySlots } from "../../worker/deliver/delivery-slots.ts";
 import { createPostWebhook } from "../../worker/deliver/post-webhook.ts";
-import { createForwarding } from "../../worker/deliver/webhook-loop.ts";
+import { createWebhookLoops } from "../../worker/deliver/webhook-loop.ts";
 import { createMetrics } from "../../worker/platform/metrics.ts";
 import { describeUnless } from "../support/missing.ts";
 import { chromiumPath, lacking, launch } from "./chromium.ts";
@@ -62,13 +62,13 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
     const metrics = createMetrics();
     const slots = createDeliverySlots();
     const deps = { dynamo, table, authority, clock, log, metrics, post: createPostWebhook(true), slots };
-    const forwarding = createForwarding({
+    const forwarding = createWebhookLoops({
       forward: (tenantId) => forwardDue(tenantId, deps),
       random: Math.random,
       log,
       metrics,
     });
-    forwarding.heardOf(TENANT);
+    forwarding.add(TENANT);
     running = forwarding.run(stop.signal);
   }
 

@@ -1,14 +1,14 @@
 import { evaluate, sum } from "../../shared/policy/evaluate/evaluate.ts";
-import type { IdentityScene } from "../../shared/policy/rule.ts";
+import type { IdentityConflict } from "../../shared/policy/rule.ts";
 import type { BaselineItem } from "../../shared/table/items/asset/baseline.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
-import type { Judgement } from "../heartbeat/telemetry-items.ts";
+import type { Assessment } from "../heartbeat/telemetry-items.ts";
 import { dayOf, type Feature, featuresOf, isTimely, noveltyOf, remember } from "./baseline.ts";
 import type { AssessDeps } from "./deps.ts";
 
-export type Judged = {
-  judgement: Judgement;
+export type Assessed = {
+  assessment: Assessment;
   /** The baseline of the asset with this heartbeat added. Undefined when the heartbeat adds nothing. */
   baseline: BaselineItem | undefined;
 };
@@ -19,44 +19,44 @@ export type Judged = {
  * @param at time of the state. Every heartbeat of the state is assessed as of this time.
  * @param isFirst the asset has no baseline yet, so none is read
  */
-export async function judge(
+export async function assess(
   delivery: Delivery,
   at: string,
   tenant: TenantItem,
   deps: AssessDeps,
-  { isFirst = false, identity }: { isFirst?: boolean; identity?: IdentityScene | undefined } = {},
-): Promise<Judged> {
+  { isFirst = false, identity }: { isFirst?: boolean; identity?: IdentityConflict | undefined } = {},
+): Promise<Assessed> {
   const heartbeat = delivery.heartbeat();
   const ruled = evaluate({ heartbeat, policy: tenant.policy, at, identity });
   const today = dayOf(at);
   const features = featuresOf(heartbeat, tenant.policy);
   const names = features.map(({ name }) => name);
-  const past = isFirst ? undefined : await pastOf(delivery, tenant, deps);
-  const tenantPast = await deps.pasts.tenant(delivery.tenantId, names, today);
-  const novelty = noveltyOf(features, past, tenantPast, today);
+  const known = isFirst ? undefined : await baselineOf(delivery, tenant, deps);
+  const tenantPast = await deps.baselines.tenant(delivery.tenantId, names, today);
+  const novelty = noveltyOf(features, known, tenantPast, today);
   const isDisabled = tenant.policy.disabledRules.includes("baseline-novelty");
   const found = isDisabled ? ruled : sum([...ruled.findings, ...novelty.findings]);
-  const judgement: Judgement = {
+  const assessment: Assessment = {
     ...found,
-    ...(novelty.words.length > 0 && { novelty: novelty.words }),
+    ...(novelty.sentences.length > 0 && { novelty: novelty.sentences }),
   };
-  const baseline = await teach(delivery, today, features, past, deps);
-  return { judgement: await deps.adjudicate(judgement, heartbeat, tenant), baseline };
+  const baseline = await addToBaselines(delivery, today, features, known, deps);
+  return { assessment: await deps.lookUpVerdict(assessment, heartbeat, tenant), baseline };
 }
 
 /** The baseline with a heartbeat added whose state was assessed from a heartbeat too late for the baseline. */
-export async function learn(
+export async function learnLate(
   delivery: Delivery,
   at: string,
   tenant: TenantItem,
   deps: AssessDeps,
 ): Promise<BaselineItem | undefined> {
   const features = featuresOf(delivery.heartbeat(), tenant.policy);
-  return teach(delivery, dayOf(at), features, await pastOf(delivery, tenant, deps), deps);
+  return addToBaselines(delivery, dayOf(at), features, await baselineOf(delivery, tenant, deps), deps);
 }
 
 /** Adds the day to the baseline of the tenant. Returns the updated baseline of the asset; undefined if unchanged. */
-async function teach(
+async function addToBaselines(
   delivery: Delivery,
   today: number,
   features: readonly Feature[],
@@ -65,7 +65,7 @@ async function teach(
 ): Promise<BaselineItem | undefined> {
   if (!isTimely(delivery)) return undefined;
   const { tenantId, assetId } = delivery;
-  await deps.pasts.add(
+  await deps.baselines.add(
     tenantId,
     features.map(({ name }) => name),
     today,
@@ -75,7 +75,7 @@ async function teach(
 }
 
 /** Baseline of the asset: from the cache while it belongs to the newest presence, otherwise from the table. */
-async function pastOf(
+async function baselineOf(
   delivery: Delivery,
   tenant: TenantItem,
   deps: AssessDeps,
@@ -83,7 +83,7 @@ async function pastOf(
   const known = deps.presences.peek(delivery.tenantId, delivery.assetId);
   const { revision } = known?.presence ?? {};
   if (known?.baseline && known.baseline.revision === revision) return known.baseline.item;
-  const item = await deps.pasts.asset(tenant, delivery.assetId);
+  const item = await deps.baselines.asset(tenant, delivery.assetId);
   if (known && revision !== undefined) known.baseline = { revision, item };
   return item;
 }

@@ -8,13 +8,13 @@ import { decodeItem } from "../../shared/table/items/decode.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { baselineKey, tenantFeatureKey } from "../../shared/table/keys.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
-import { MEMORY_DAYS, TENANT_FEATURE, type TenantPast, withDay } from "./baseline.ts";
+import { MEMORY_DAYS, TENANT_FEATURE, type TenantBaseline, withDay } from "./baseline.ts";
 
 /** Reads and updates baselines. Used for changes of state only. */
-export type Pasts = {
+export type BaselineStore = {
   asset(tenant: TenantItem, assetId: string): Promise<BaselineItem | undefined>;
   /** Days on which the tenant saw each feature, and days with any heartbeat ({@link TENANT_FEATURE}). */
-  tenant(tenantId: string, features: readonly string[], today: number): Promise<TenantPast>;
+  tenant(tenantId: string, features: readonly string[], today: number): Promise<TenantBaseline>;
   /** Adds a day to the baseline of the tenant. Writes once a day per feature. */
   add(tenantId: string, features: readonly string[], day: number): Promise<void>;
 };
@@ -22,7 +22,7 @@ export type Pasts = {
 const KEPT_MAX = 20_000;
 const DAY_SECONDS = 24 * 3600;
 
-export function createPasts(deps: Pick<PlatformDeps, "dynamo" | "table">): Pasts {
+export function createBaselineStore(deps: Pick<PlatformDeps, "dynamo" | "table">): BaselineStore {
   const { dynamo, table } = deps;
   // Days that other workers add today are missing here. That is fine: only days before today count, and the
   // cache is refreshed every day.

@@ -26,7 +26,7 @@ const FINDING_POINTS_MAX = 60;
 /** Limit of model and client features per heartbeat. The heartbeat schema limits engines and exposure. */
 export const USES_MAX = 48;
 /** Limit of novelty sentences per assessment. One further sentence counts the rest. */
-export const WORDS_MAX = 8;
+export const SENTENCES_MAX = 8;
 const FEATURES_KEPT_MAX = 128;
 /** Feature name for the tenant itself: the days on which it sent any heartbeat. */
 export const TENANT_FEATURE = "*";
@@ -49,14 +49,14 @@ const POINTS: Record<Kind, { asset: number; tenant: number }> = {
   client: { asset: 10, tenant: 20 },
   exposed: { asset: 20, tenant: 10 },
 };
-const WORDS: Record<Kind, (name: string) => string> = {
+const DESCRIPTIONS: Record<Kind, (name: string) => string> = {
   engine: () => "the engine",
   model: (name) => `the model ${name}`,
   client: (name) => `its use by ${name}`,
   exposed: () => "its exposure to the network",
 };
 
-export type Feature = { name: string; kind: Kind; engine: string; engineName: string; says: string };
+export type Feature = { name: string; kind: Kind; engine: string; engineName: string; sentence: string };
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 
@@ -72,8 +72,8 @@ export function featuresOf({ engines }: Pick<Heartbeat, "engines">, policy: Poli
   const add = (kind: Kind, engine: Engine, name: string) => {
     const feature = tidy(`${kind}:${name}`, 300);
     if (found.has(feature)) return;
-    const says = WORDS[kind](name);
-    found.set(feature, { name: feature, kind, engine: engine.id, engineName: engine.name, says });
+    const says = DESCRIPTIONS[kind](name);
+    found.set(feature, { name: feature, kind, engine: engine.id, engineName: engine.name, sentence: says });
   };
   const sorted = engines.length < 2 ? engines : [...engines].sort(byIdAndName);
   for (const engine of sorted) {
@@ -128,9 +128,9 @@ export const weightOf = (days: readonly number[], today: number): number =>
 const isKnown = (days: readonly number[], today: number): boolean => weightOf(days, today) >= KNOWN_WEIGHT;
 
 /** Baseline of a tenant: days per feature, including {@link TENANT_FEATURE}. */
-export type TenantPast = ReadonlyMap<string, readonly number[]>;
+export type TenantBaseline = ReadonlyMap<string, readonly number[]>;
 
-export type Novelty = { findings: Finding[]; words: string[] };
+export type Novelty = { findings: Finding[]; sentences: string[] };
 
 /**
  * Features that are new on `today` for the asset or its tenant: a sentence each, and a finding per engine
@@ -139,7 +139,7 @@ export type Novelty = { findings: Finding[]; words: string[] };
 export function noveltyOf(
   features: readonly Feature[],
   past: BaselineItem | undefined,
-  tenantPast: TenantPast,
+  tenantPast: TenantBaseline,
   today: number,
 ): Novelty {
   const tenantDays = tenantPast.get(TENANT_FEATURE) ?? [];
@@ -157,7 +157,7 @@ export function noveltyOf(
         ? "new to this host and to the whole company"
         : "new to the whole company"
       : "new to this host, known elsewhere in the company";
-    const words = tidy(`${feature.says} is ${where} (${MEMORY_DAYS} days)`, 300);
+    const words = tidy(`${feature.sentence} is ${where} (${MEMORY_DAYS} days)`, 300);
     const sofar = perEngine.get(feature.engine);
     if (sofar) {
       sofar.points += points;
@@ -181,7 +181,7 @@ export function noveltyOf(
   const sentences = all.flatMap(({ feature, words }) =>
     words.map((each) => tidy(`${feature.engineName}: ${each}`, 300)),
   );
-  return { findings, words: withMore(sentences, WORDS_MAX) };
+  return { findings, sentences: withMore(sentences, SENTENCES_MAX) };
 }
 
 /** The first `most` sentences, and one that counts the rest. */

@@ -1,7 +1,7 @@
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, Output } from "ai";
-import { opinion, promptOf, SYSTEM } from "./llm-prompt.ts";
-import type { Ask } from "./llm-review.ts";
+import { llmVerdict, promptOf, SYSTEM } from "./llm-prompt.ts";
+import type { RequestVerdict } from "./llm-review.ts";
 
 /** Enough for a verdict with an explanation of three sentences. */
 const OUTPUT_TOKENS_MAX = 500;
@@ -15,7 +15,7 @@ export type Endpoint = { baseUrl: string; model: string; apiKey?: string | undef
  * company. One request per review, no retries, temperature 0. The output is validated with zod; an endpoint
  * that supports it enforces the schema too.
  */
-export function createAsk({ baseUrl, model, apiKey }: Endpoint): Ask {
+export function createLlmClient({ baseUrl, model, apiKey }: Endpoint): RequestVerdict {
   const provider = createOpenAICompatible({
     name: "llm-review",
     baseURL: baseUrl,
@@ -26,7 +26,7 @@ export function createAsk({ baseUrl, model, apiKey }: Endpoint): Ask {
   return async (evidence, abortSignal) => {
     const { output } = await generateText({
       model: provider(model),
-      output: Output.object({ schema: opinion }),
+      output: Output.object({ schema: llmVerdict }),
       system: SYSTEM,
       prompt: promptOf(evidence),
       temperature: 0,
@@ -34,7 +34,7 @@ export function createAsk({ baseUrl, model, apiKey }: Endpoint): Ask {
       maxRetries: 0,
       abortSignal,
     });
-    return opinion.parse(output);
+    return llmVerdict.parse(output);
   };
 }
 

@@ -5,22 +5,22 @@ import { risk } from "../../shared/table/items/asset/risk.ts";
 import type { Policy } from "../../shared/table/items/policy.ts";
 import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import type { Judgement } from "../heartbeat/telemetry-items.ts";
-import { USES_MAX, WORDS_MAX } from "./baseline.ts";
+import type { Assessment } from "../heartbeat/telemetry-items.ts";
+import { SENTENCES_MAX, USES_MAX } from "./baseline.ts";
 
 /** Ambiguous scores: the assessment needs an LLM review. Lower scores are harmless, higher ones are clear. */
 export const BAND = { min: 20, max: 69 } as const;
 
 /** Response schema of the language model. */
-export const opinion = z.object({
+export const llmVerdict = z.object({
   risk,
   score: z.int().min(0).max(100),
   explanation: z.string().min(1).max(2000),
 });
-export type Opinion = z.infer<typeof opinion>;
+export type LlmVerdict = z.infer<typeof llmVerdict>;
 
 /** True when the score is ambiguous and no rule has decided. */
-export const isAmbiguous = ({ score, risk }: Pick<Judgement, "score" | "risk">): boolean =>
+export const isAmbiguous = ({ score, risk }: Pick<Assessment, "score" | "risk">): boolean =>
   risk !== "CRITICAL" && score >= BAND.min && score <= BAND.max;
 
 const ENGINES_MAX = 8;
@@ -49,7 +49,7 @@ const clientNames = ({ clients }: Engine): string[] =>
 
 /** True when {@link evidenceOf} omits something, or the baseline omitted features. */
 export function isCut(
-  { novelty }: Pick<Judgement, "novelty">,
+  { novelty }: Pick<Assessment, "novelty">,
   { engines }: Pick<Heartbeat, "engines">,
 ): boolean {
   const loaded = engines.map(({ models }) => models.filter((model) => model.loaded).length);
@@ -58,7 +58,7 @@ export function isCut(
   return (
     engines.length > ENGINES_MAX ||
     uses > USES_MAX ||
-    (novelty?.length ?? 0) > WORDS_MAX ||
+    (novelty?.length ?? 0) > SENTENCES_MAX ||
     [...loaded, ...used, ...engines.map(({ parents }) => parents.length)].some((count) => count > NAMES_MAX)
   );
 }
@@ -100,7 +100,7 @@ function shownEngine(engine: Engine) {
  * cut. Exposed engines come first, then engines that are not approved.
  */
 export function evidenceOf(
-  judgement: Judgement,
+  assessment: Assessment,
   heartbeat: Pick<Heartbeat, "engines">,
   policy: Policy,
 ): string {
@@ -111,17 +111,17 @@ export function evidenceOf(
     .sort((a, b) => a.rank - b.rank || order(JSON.stringify(a.shown), JSON.stringify(b.shown)))
     .map(({ shown }) => shown);
   const engines = cut(sorted, ENGINES_MAX);
-  const findings = judgement.findings.map(({ rule, engine, points }) => ({
+  const findings = assessment.findings.map(({ rule, engine, points }) => ({
     rule,
     engine,
     points,
     title: RULES_BY_ID.get(rule)?.title ?? "Something new",
   }));
-  const novelty = (judgement.novelty ?? []).map((words) => bounded(words));
+  const novelty = (assessment.novelty ?? []).map((words) => bounded(words));
   const approved = { engines: policy.approvedEngines.slice(0, 50), exposure: policy.exposure };
   return JSON.stringify({
-    score: judgement.score,
-    risk: judgement.risk,
+    score: assessment.score,
+    risk: assessment.risk,
     findings,
     novelty,
     approved,
@@ -157,46 +157,46 @@ export function* shownStrings({ engines }: Pick<Heartbeat, "engines">): Generato
  * and set INFO if all findings come from the baseline, but only if the evidence was complete and every string
  * is a plain name. It never removes findings, so it cannot prevent an incident.
  */
-export function withOpinion(
-  judgement: Judgement,
-  given: Opinion,
+export function applyVerdict(
+  assessment: Assessment,
+  verdict: LlmVerdict,
   heartbeat: Pick<Heartbeat, "engines">,
   model: string,
-): Judgement {
-  const before = judgement.score;
-  const explanation = tidy(given.explanation, 600);
+): Assessment {
+  const before = assessment.score;
+  const explanation = tidy(verdict.explanation, 600);
   const adjudication = (after: number) =>
     ({
       outcome: "judged",
-      risk: given.risk,
-      score: given.score,
+      risk: verdict.risk,
+      score: verdict.score,
       explanation,
       model: tidy(model, 120),
       before,
       after,
     }) as const;
-  if (given.risk === "CRITICAL" || given.score > before)
-    return raised(judgement, given, explanation, adjudication);
-  const mayLower = !isCut(judgement, heartbeat) && shownStrings(heartbeat).every(isPlainName);
-  if (!mayLower || given.score === before) return { ...judgement, adjudication: adjudication(before) };
-  const score = Math.max(given.score, BAND.min);
-  const isBaselineOnly = judgement.findings.every(({ source }) => source === "baseline");
-  if (given.risk === "INFO" && isBaselineOnly) {
-    return { ...judgement, score, risk: "INFO", adjudication: adjudication(score) };
+  if (verdict.risk === "CRITICAL" || verdict.score > before)
+    return raised(assessment, verdict, explanation, adjudication);
+  const mayLower = !isCut(assessment, heartbeat) && shownStrings(heartbeat).every(isPlainName);
+  if (!mayLower || verdict.score === before) return { ...assessment, adjudication: adjudication(before) };
+  const score = Math.max(verdict.score, BAND.min);
+  const isBaselineOnly = assessment.findings.every(({ source }) => source === "baseline");
+  if (verdict.risk === "INFO" && isBaselineOnly) {
+    return { ...assessment, score, risk: "INFO", adjudication: adjudication(score) };
   }
-  return { ...judgement, score, adjudication: adjudication(score) };
+  return { ...assessment, score, adjudication: adjudication(score) };
 }
 
 function raised(
-  judgement: Judgement,
-  given: Opinion,
+  assessment: Assessment,
+  verdict: LlmVerdict,
   explanation: string,
-  adjudication: (after: number) => Judgement["adjudication"],
-): Judgement {
-  const isCritical = given.risk === "CRITICAL";
-  const score = Math.min(100, Math.max(judgement.score, given.score, isCritical ? BAND.max + 1 : 0));
-  const [worst] = judgement.findings;
-  if (!isCritical || !worst) return { ...judgement, score, adjudication: adjudication(score)! };
+  adjudication: (after: number) => Assessment["adjudication"],
+): Assessment {
+  const isCritical = verdict.risk === "CRITICAL";
+  const score = Math.min(100, Math.max(assessment.score, verdict.score, isCritical ? BAND.max + 1 : 0));
+  const [worst] = assessment.findings;
+  if (!isCritical || !worst) return { ...assessment, score, adjudication: adjudication(score)! };
   // A separate finding: it names its source and ends with the state.
   const finding = {
     rule: "ai-adjudication",
@@ -207,6 +207,6 @@ function raised(
     explanation: tidy(explanation, 400),
     source: "ai" as const,
   };
-  const findings = [finding, ...judgement.findings];
-  return { ...judgement, risk: "CRITICAL", score, findings, adjudication: adjudication(score)! };
+  const findings = [finding, ...assessment.findings];
+  return { ...assessment, risk: "CRITICAL", score, findings, adjudication: adjudication(score)! };
 }

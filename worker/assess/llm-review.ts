@@ -5,37 +5,37 @@ import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { verdictKey } from "../../shared/table/keys.ts";
 import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import type { Judgement } from "../heartbeat/telemetry-items.ts";
+import type { Assessment } from "../heartbeat/telemetry-items.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
-import { evidenceOf, isAmbiguous, type Opinion, withOpinion } from "./llm-prompt.ts";
+import { applyVerdict, evidenceOf, isAmbiguous, type LlmVerdict } from "./llm-prompt.ts";
 
 /**
  * Adds the known verdict of the language model to an assessment, or marks it for a review. Sends no request,
  * never throws.
  */
-export type Adjudicate = (
-  judgement: Judgement,
+export type LookUpVerdict = (
+  assessment: Assessment,
   heartbeat: Pick<Heartbeat, "engines">,
   tenant: TenantItem,
-) => Promise<Judgement>;
+) => Promise<Assessment>;
 
 /** Result of a review. `retryMs`: there is no verdict yet; retry after this many milliseconds. */
-export type Review = { judgement: Judgement; retryMs?: number };
-export type Adjudicator = {
+export type Review = { assessment: Assessment; retryMs?: number };
+export type LlmReviewer = {
   /** Requests a verdict from the language model, unless it is already known. Never throws. */
-  review: (...of: Parameters<Adjudicate>) => Promise<Review>;
+  review: (...of: Parameters<LookUpVerdict>) => Promise<Review>;
   /** Remaining pause after repeated failures of the endpoint, in milliseconds. 0 when requests are allowed. */
   pausedMs: () => number;
 };
 
 /** Sends one request. Rejects when there is no response that matches the schema in time. */
-export type Ask = (evidence: string, signal: AbortSignal) => Promise<Opinion>;
+export type RequestVerdict = (evidence: string, signal: AbortSignal) => Promise<LlmVerdict>;
 
 /** End of each reason why an assessment has no verdict. */
 export const RULES_ONLY = "assessed by rules and baseline only";
 
-const unavailable = (judgement: Judgement, reason: string): Judgement => ({
-  ...judgement,
+const unavailable = (assessment: Assessment, reason: string): Assessment => ({
+  ...assessment,
   adjudication: { outcome: "unavailable", reason: tidy(reason, 200) },
 });
 
@@ -43,31 +43,33 @@ const unavailable = (judgement: Judgement, reason: string): Judgement => ({
  * Adds the verdict from the table if there is one. Otherwise marks the assessment for a review. Only reads
  * the table, so a slow endpoint delays no heartbeat.
  */
-export function createVerdictLookup(modelName: string, deps: Reader): Adjudicate {
-  return async (judgement, heartbeat, tenant) => {
-    if (!isAmbiguous(judgement)) return judgement;
-    const evidence = evidenceOf(judgement, heartbeat, tenant.policy);
+export function createVerdictLookup(modelName: string, deps: Reader): LookUpVerdict {
+  return async (assessment, heartbeat, tenant) => {
+    if (!isAmbiguous(assessment)) return assessment;
+    const evidence = evidenceOf(assessment, heartbeat, tenant.policy);
     try {
       const known = await readVerdict(tenant.tenantId, fingerprintOf(modelName, evidence), deps);
       if (known) {
         deps.metrics.count("adjudications_cached_total");
-        return withOpinion(judgement, known, heartbeat, known.model);
+        return applyVerdict(assessment, known, heartbeat, known.model);
       }
     } catch (error) {
       deps.log("warn", "verdict.not-read", { tenantId: tenant.tenantId, error });
     }
     return {
-      ...unavailable(judgement, `the LLM review is pending; ${RULES_ONLY}`),
+      ...unavailable(assessment, `the LLM review is pending; ${RULES_ONLY}`),
       isReviewDue: true,
     };
   };
 }
 
 /** Used when no endpoint is configured. An ambiguous assessment says that it was not reviewed. */
-export const adjudicateOff: Adjudicate = async (judgement) =>
-  isAmbiguous(judgement) ? unavailable(judgement, `no LLM endpoint is configured; ${RULES_ONLY}`) : judgement;
+export const withoutLlmReview: LookUpVerdict = async (assessment) =>
+  isAmbiguous(assessment)
+    ? unavailable(assessment, `no LLM endpoint is configured; ${RULES_ONLY}`)
+    : assessment;
 
-export type AdjudicatorLimits = {
+export type LlmReviewLimits = {
   timeoutMs: number;
   /** Limit of concurrent requests. Further reviews are retried later. */
   concurrency: number;
@@ -91,30 +93,30 @@ type Reader = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "log" | "metrics
  * fingerprint of the evidence, for all workers. On any failure the assessment stays as it is and states the
  * reason.
  */
-export function createAdjudicator(
-  ask: Ask,
+export function createLlmReviewer(
+  ask: RequestVerdict,
   modelName: string,
-  limits: AdjudicatorLimits,
+  limits: LlmReviewLimits,
   deps: Reader,
-): Adjudicator {
+): LlmReviewer {
   const requests = new LimitedRequests(ask, limits, deps);
 
   async function verdictOn(evidence: string, tenantId: string): Promise<VerdictItem> {
     const fingerprint = fingerprintOf(modelName, evidence);
     const known = await readVerdict(tenantId, fingerprint, deps);
-    if (!known) return keepVerdict(tenantId, fingerprint, await requests.send(evidence), modelName, deps);
+    if (!known) return storeVerdict(tenantId, fingerprint, await requests.send(evidence), modelName, deps);
     deps.metrics.count("adjudications_cached_total");
     return known;
   }
 
-  async function review(...[judgement, heartbeat, tenant]: Parameters<Adjudicate>): Promise<Review> {
-    if (!isAmbiguous(judgement)) return { judgement };
-    const evidence = evidenceOf(judgement, heartbeat, tenant.policy);
+  async function review(...[assessment, heartbeat, tenant]: Parameters<LookUpVerdict>): Promise<Review> {
+    if (!isAmbiguous(assessment)) return { assessment };
+    const evidence = evidenceOf(assessment, heartbeat, tenant.policy);
     try {
       const verdict = await verdictOn(evidence, tenant.tenantId);
-      return { judgement: withOpinion(judgement, verdict, heartbeat, verdict.model) };
+      return { assessment: applyVerdict(assessment, verdict, heartbeat, verdict.model) };
     } catch (error) {
-      return withoutVerdict(judgement, error, deps);
+      return withoutVerdict(assessment, error, deps);
     }
   }
 
@@ -122,7 +124,7 @@ export function createAdjudicator(
 }
 
 /** The assessment with the reason why there is no verdict. */
-function withoutVerdict(judgement: Judgement, error: unknown, { metrics, log }: Reader): Review {
+function withoutVerdict(assessment: Assessment, error: unknown, { metrics, log }: Reader): Review {
   metrics.count("adjudications_unavailable_total");
   const isRefused = error instanceof Refused;
   const reason = isRefused ? error.message : "the LLM endpoint returned no usable response";
@@ -131,15 +133,15 @@ function withoutVerdict(judgement: Judgement, error: unknown, { metrics, log }: 
   log("warn", "adjudication.unavailable", { reason, fault });
   const retryMs = isRefused ? error.retryMs : FAILED_MS;
   return {
-    judgement: unavailable(judgement, `${reason}; ${RULES_ONLY}`),
+    assessment: unavailable(assessment, `${reason}; ${RULES_ONLY}`),
     ...(retryMs !== undefined && { retryMs }),
   };
 }
 
 /** Sends requests within the limits. Pauses after {@link FAILURES_MAX} failures in a row. */
 class LimitedRequests {
-  readonly #ask: Ask;
-  readonly #limits: AdjudicatorLimits;
+  readonly #ask: RequestVerdict;
+  readonly #limits: LlmReviewLimits;
   readonly #deps: Pick<Reader, "clock" | "metrics">;
   #underWay = 0;
   #failures = 0;
@@ -148,7 +150,7 @@ class LimitedRequests {
   #day = -1;
   #sentToday = 0;
 
-  constructor(ask: Ask, limits: AdjudicatorLimits, deps: Pick<Reader, "clock" | "metrics">) {
+  constructor(ask: RequestVerdict, limits: LlmReviewLimits, deps: Pick<Reader, "clock" | "metrics">) {
     this.#ask = ask;
     this.#limits = limits;
     this.#deps = deps;
@@ -160,7 +162,7 @@ class LimitedRequests {
   }
 
   /** Throws {@link Refused} when a limit is reached or the request times out. */
-  async send(evidence: string): Promise<Opinion> {
+  async send(evidence: string): Promise<LlmVerdict> {
     const refusal = this.#refusal();
     if (refusal) throw refusal;
     this.#underWay++;
@@ -222,10 +224,10 @@ async function readVerdict(tenantId: string, fingerprint: string, { dynamo, tabl
 }
 
 /** Stores a verdict. If two workers requested one at the same time, both use the first one stored. */
-async function keepVerdict(
+async function storeVerdict(
   tenantId: string,
   fingerprint: string,
-  { risk, score, explanation }: Opinion,
+  { risk, score, explanation }: LlmVerdict,
   model: string,
   deps: Reader,
 ): Promise<VerdictItem> {

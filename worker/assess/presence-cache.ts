@@ -19,7 +19,7 @@ export type Known = {
 };
 
 /** Cache of presence items. The table is authoritative. */
-export type Presences = {
+export type PresenceCache = {
   /** The cached entry. */
   peek(tenantId: string, assetId: string): Known | undefined;
   /** Reads presence from the table (consistent) and updates the cache. */
@@ -44,11 +44,11 @@ function presenceOrFault(stored: AttributeMap): PresenceItem | Error {
   }
 }
 
-export function createPresences(
+export function createPresenceCache(
   dynamo: Dynamo,
   table: string,
   pause: (round: number) => Promise<void>,
-): Presences {
+): PresenceCache {
   const kept = new Map<string, Known>();
   const name = (tenantId: string, assetId: string) => `${tenantId} ${assetId}`;
 

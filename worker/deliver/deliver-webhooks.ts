@@ -6,7 +6,7 @@ import { type AttributeMap, isConditionFailed, marshalItem, values } from "../..
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { type EventItem, eventItem } from "../../shared/table/items/event.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
-import { isToldOf, type Webhook } from "../../shared/table/items/webhook.ts";
+import { isSubscribed, type Webhook } from "../../shared/table/items/webhook.ts";
 import { eventKey, GSI2, indexSort, outbox, webhookHealthKey } from "../../shared/table/keys.ts";
 import { readTenant } from "../../shared/tenant/read-tenant.ts";
 import { timestamp } from "../../shared/time/clock.ts";
@@ -29,16 +29,16 @@ const EVENTS_UNDER_WAY_MAX = 100;
  */
 const SETTLE_ROUNDS_MAX = 8;
 const GONE = 410;
-const UNWANTED = "the webhook no longer subscribes to this kind of event";
+const UNSUBSCRIBED = "the webhook no longer subscribes to this kind of event";
 
-type Forwarder = Pick<PlatformDeps, "dynamo" | "table" | "authority" | "clock" | "log" | "metrics"> & {
+type Deliverer = Pick<PlatformDeps, "dynamo" | "table" | "authority" | "clock" | "log" | "metrics"> & {
   post: PostWebhook;
   slots: DeliverySlots;
 };
 type Forward = EventItem["forwards"][string];
 
 /** Sends the due events of a tenant to its current webhooks. Returns the number of events. */
-export async function forwardDue(tenantId: string, deps: Forwarder): Promise<number> {
+export async function forwardDue(tenantId: string, deps: Deliverer): Promise<number> {
   const started = await startDue(tenantId, deps);
   for (const outcome of await Promise.allSettled(started))
     if (outcome.status === "rejected") throw outcome.reason;
@@ -49,7 +49,7 @@ export async function forwardDue(tenantId: string, deps: Forwarder): Promise<num
  * Leases the due events of a tenant and starts to send them. Each promise resolves when its event is written
  * back. It rejects when that failed: the event is then due again at the end of its lease.
  */
-export async function startDue(tenantId: string, deps: Forwarder): Promise<Promise<void>[]> {
+export async function startDue(tenantId: string, deps: Deliverer): Promise<Promise<void>[]> {
   const nowMs = deps.clock();
   const { Items = [] } = await deps.dynamo("Query", {
     TableName: deps.table,
@@ -76,7 +76,7 @@ export async function startDue(tenantId: string, deps: Forwarder): Promise<Promi
  * when there may be more events. Waits only while {@link EVENTS_UNDER_WAY_MAX} events of this tenant are in
  * progress.
  */
-export function createForward(deps: Forwarder): (tenantId: string) => Promise<boolean> {
+export function createDeliverer(deps: Deliverer): (tenantId: string) => Promise<boolean> {
   const underWay = new Map<string, Set<Promise<void>>>();
   return async (tenantId) => {
     const events = underWay.get(tenantId) ?? new Set();
@@ -104,7 +104,7 @@ export function createForward(deps: Forwarder): (tenantId: string) => Promise<bo
  * An event that this worker cannot parse, for example from a newer version, is logged and skipped. It stays
  * in the outbox for a worker that can parse it.
  */
-function readable(stored: AttributeMap, tenantId: string, deps: Forwarder): EventItem[] {
+function readable(stored: AttributeMap, tenantId: string, deps: Deliverer): EventItem[] {
   try {
     return [decodeItem(eventItem, stored)];
   } catch (error) {
@@ -118,7 +118,7 @@ function readable(stored: AttributeMap, tenantId: string, deps: Forwarder): Even
  * Leases an event: of several workers, the one that moves the time of the next attempt first. Returns the
  * leased event, or undefined if another worker has it.
  */
-async function lease(event: EventItem, deps: Forwarder): Promise<EventItem | undefined> {
+async function lease(event: EventItem, deps: Deliverer): Promise<EventItem | undefined> {
   if (event.nextAttemptAt === undefined) return undefined;
   const until = timestamp(deps.clock() + FORWARD_LEASE_MS);
   try {
@@ -142,18 +142,18 @@ async function lease(event: EventItem, deps: Forwarder): Promise<EventItem | und
 
 /** A test event is only for the webhook that it names. */
 const wants = (webhook: Webhook, { kind, data }: EventItem): boolean =>
-  kind === "webhook.test" ? data.webhook === webhook.id : isToldOf(webhook, kind);
+  kind === "webhook.test" ? data.webhook === webhook.id : isSubscribed(webhook, kind);
 const isOver = (forward: Forward | undefined) =>
   forward?.deliveredAt !== undefined || forward?.deadAt !== undefined;
 const isDue = (forward: Forward | undefined, now: string) =>
   !isOver(forward) && (forward?.nextAttemptAt ?? now) <= now;
 
-async function forwardEvent(leased: EventItem, tenant: TenantItem, deps: Forwarder): Promise<void> {
+async function forwardEvent(leased: EventItem, tenant: TenantItem, deps: Deliverer): Promise<void> {
   const now = timestamp(deps.clock());
   const event = (await checkEvents(deps, tenant.tenantId, [leased]))[0]!;
   const wanting = tenant.webhooks.filter((one) => wants(one, event));
   const due = wanting.filter(({ id }) => isDue(event.forwards[id], now));
-  const outcomes = unwanted(event, wanting, now);
+  const outcomes = unsubscribed(event, wanting, now);
   await Promise.all(
     due.map(async (webhook) => {
       outcomes[webhook.id] =
@@ -179,7 +179,7 @@ const withheld = (event: EventItem, reason: string, webhookId: string, now: stri
  * Makes one attempt if a slot is available. Otherwise defers the delivery; a deferral does not count as an
  * attempt.
  */
-async function attemptOrDefer(webhook: Webhook, event: EventItem, deps: Forwarder): Promise<Forward> {
+async function attemptOrDefer(webhook: Webhook, event: EventItem, deps: Deliverer): Promise<Forward> {
   const before = event.forwards[webhook.id] ?? { attempts: 0 };
   const outcome = await deps.slots.send(event.tenantId, webhook.id, () =>
     attempt(webhook, event, before.attempts, deps),
@@ -193,13 +193,13 @@ async function attemptOrDefer(webhook: Webhook, event: EventItem, deps: Forwarde
 }
 
 /** Gives up pending deliveries to webhooks that no longer subscribe to this kind of event. */
-function unwanted(event: EventItem, wanting: readonly Webhook[], now: string): Record<string, Forward> {
+function unsubscribed(event: EventItem, wanting: readonly Webhook[], now: string): Record<string, Forward> {
   const ids = new Set(wanting.map(({ id }) => id));
   const waiting = Object.entries(event.forwards).filter(([id, forward]) => !ids.has(id) && !isOver(forward));
   return Object.fromEntries(
     waiting.map(([id, { nextAttemptAt, ...forward }]) => [
       id,
-      { ...forward, deadAt: now, lastError: UNWANTED },
+      { ...forward, deadAt: now, lastError: UNSUBSCRIBED },
     ]),
   );
 }
@@ -213,7 +213,7 @@ async function settle(
   leased: EventItem,
   wanting: readonly Webhook[],
   outcomes: Readonly<Record<string, Forward>>,
-  deps: Forwarder,
+  deps: Deliverer,
 ): Promise<void> {
   const { tenantId, eventId, recordedAt, nextAttemptAt: until } = leased;
   const read = {
@@ -237,7 +237,7 @@ async function settled(
   event: EventItem,
   wanting: readonly Webhook[],
   outcomes: Readonly<Record<string, Forward>>,
-  deps: Forwarder,
+  deps: Deliverer,
 ): Promise<boolean> {
   const { tenantId, recordedAt, eventId, nextAttemptAt: until, resends } = event;
   const forwards = { ...event.forwards, ...outcomes };
@@ -272,7 +272,7 @@ async function settled(
 type Sent = { status?: number; latencyMs: number; error?: string };
 
 /** Sends one delivery, signed with every secret that is currently valid. Never throws. */
-async function send(webhook: Webhook, event: EventItem, deps: Forwarder): Promise<Sent> {
+async function send(webhook: Webhook, event: EventItem, deps: Deliverer): Promise<Sent> {
   const startMs = deps.clock();
   const { secret, previous, url } = webhook;
   const isRotating = previous !== undefined && timestamp(startMs) < previous.until;
@@ -292,24 +292,24 @@ async function attempt(
   webhook: Webhook,
   event: EventItem,
   earlier: number,
-  deps: Forwarder,
+  deps: Deliverer,
 ): Promise<Forward> {
   const { error, status, ...sent } = await send(webhook, event, deps);
-  const told = { attempts: earlier + 1, ...sent, ...(status !== undefined && { status }) };
+  const result = { attempts: earlier + 1, ...sent, ...(status !== undefined && { status }) };
   const endMs = deps.clock();
   const at = timestamp(endMs);
   if (error === undefined) {
     deps.metrics.count("webhooks_delivered_total");
-    return { ...told, deliveredAt: at };
+    return { ...result, deliveredAt: at };
   }
   deps.metrics.count("webhooks_failed_total");
-  const failed = { ...told, lastError: error };
+  const failed = { ...result, lastError: error };
   const context = { tenantId: event.tenantId, webhook: webhook.id, eventId: event.eventId, ...failed };
   // A test is sent once. Status 410 (Gone) means that the receiver wants no further events.
-  const isLast = told.attempts > RETRY_SECONDS.length || status === GONE || event.kind === "webhook.test";
+  const isLast = result.attempts > RETRY_SECONDS.length || status === GONE || event.kind === "webhook.test";
   if (!isLast) {
     deps.log("warn", "webhook.failed", context);
-    return { ...failed, nextAttemptAt: timestamp(endMs + RETRY_SECONDS[told.attempts - 1]! * 1000) };
+    return { ...failed, nextAttemptAt: timestamp(endMs + RETRY_SECONDS[result.attempts - 1]! * 1000) };
   }
   if (event.kind !== "webhook.test") {
     deps.metrics.count("webhooks_dead_total");
@@ -323,7 +323,7 @@ async function noteHealth(
   { id }: Webhook,
   { tenantId, kind }: EventItem,
   { deliveredAt, deadAt, lastError }: Forward,
-  deps: Forwarder,
+  deps: Deliverer,
 ): Promise<void> {
   const isDelivered = deliveredAt !== undefined;
   const isDead = deadAt !== undefined && kind !== "webhook.test";

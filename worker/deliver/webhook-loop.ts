@@ -6,11 +6,11 @@ const FORWARD_EVERY_MS = 2000;
 /** Limit of outboxes that are read concurrently. Reading one does not wait for receivers. */
 const OUTBOXES_MAX = 32;
 
-export type Forwarding = {
+export type WebhookLoops = {
   /** Adds a tenant whose assets report to this worker, so that this worker sends its webhooks too. */
-  heardOf(tenantId: string): void;
+  add(tenantId: string): void;
   /** Reads the outbox of a tenant immediately, because it has a new event. */
-  told(tenantId: string): void;
+  wake(tenantId: string): void;
   /** Reads the outboxes until the signal aborts, outside the heartbeat path. Never rejects. */
   run(stop: AbortSignal): Promise<void>;
 };
@@ -24,7 +24,7 @@ type Needs = {
 };
 
 /** Sends the webhooks of each tenant in a loop of its own. An error is logged, counted and retried. */
-export function createForwarding({ forward, random, log, metrics }: Needs): Forwarding {
+export function createWebhookLoops({ forward, random, log, metrics }: Needs): WebhookLoops {
   const loops = createTenantLoops({
     runOnce: async (tenantId) => (await forward(tenantId)) === true,
     pauseMs: () => FORWARD_EVERY_MS * (0.5 + random()),
@@ -34,5 +34,5 @@ export function createForwarding({ forward, random, log, metrics }: Needs): Forw
     },
     concurrency: OUTBOXES_MAX,
   });
-  return { heardOf: loops.add, told: loops.wake, run: loops.run };
+  return { add: loops.add, wake: loops.wake, run: loops.run };
 }

@@ -1,7 +1,7 @@
 import type { Entry } from "../../shared/queue/message.ts";
 import { type Heartbeat, heartbeat } from "../../shared/wire/heartbeat.ts";
 import { datesOf } from "./plausible-dates.ts";
-import type { Glance } from "./preview-heartbeat.ts";
+import type { HeartbeatPreview } from "./preview-heartbeat.ts";
 import type { Message } from "./queue-message.ts";
 import type { Spooled } from "./state-hash.ts";
 import type { Moment } from "./timeline-position.ts";
@@ -46,7 +46,7 @@ export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Deliv
 }
 
 /** A heartbeat whose state text equals that of an already parsed heartbeat. It is parsed only on demand. */
-export function knownDelivery(entry: Entry, origin: Origin, glance: Glance): Delivery {
+export function knownDelivery(entry: Entry, origin: Origin, preview: HeartbeatPreview): Delivery {
   const { assetId, body, trace } = entry;
   let parsed: Heartbeat | undefined;
   const parse = () => {
@@ -54,5 +54,5 @@ export function knownDelivery(entry: Entry, origin: Origin, glance: Glance): Del
     return parsed;
   };
   const traced = trace === undefined ? undefined : { trace };
-  return { ...origin, ...glance, assetId, ...traced, heartbeat: parse };
+  return { ...origin, ...preview, assetId, ...traced, heartbeat: parse };
 }

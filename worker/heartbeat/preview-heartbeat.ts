@@ -4,7 +4,7 @@ import type { Spooled } from "./state-hash.ts";
 import type { Moment } from "./timeline-position.ts";
 
 /** Fields of a heartbeat that are read from its first and last bytes, without parsing it. */
-export type Glance = Moment &
+export type HeartbeatPreview = Moment &
   Spooled & {
     /** Hash of the state text. Two heartbeats with equal hashes have the same state. */
     raw: bigint;
@@ -25,7 +25,7 @@ const DETAIL = /,"detail":"[^"\\]{1,240}"/g;
  * byte for byte. Undefined for any form other than the one that agents write: the heartbeat is then parsed as
  * JSON.
  */
-export function glanceAt({ assetId, body, receivedAt }: Entry): Glance | undefined {
+export function previewHeartbeat({ assetId, body, receivedAt }: Entry): HeartbeatPreview | undefined {
   const head = HEAD.exec(body);
   if (!head) return undefined;
   const tailAt = body.lastIndexOf(TAIL);
@@ -50,8 +50,8 @@ function hashOfState(state: string): bigint {
   const from = state.lastIndexOf(COLLECTORS);
   const to = state.lastIndexOf(COLLECTORS_END);
   if (from < 0 || to < from) return Bun.hash.wyhash(state);
-  const told = state.slice(from, to);
-  if (!told.includes('"detail"')) return Bun.hash.wyhash(state);
-  const collectors = told.replace(DETAIL, "");
+  const reported = state.slice(from, to);
+  if (!reported.includes('"detail"')) return Bun.hash.wyhash(state);
+  const collectors = reported.replace(DETAIL, "");
   return Bun.hash.wyhash(state.slice(0, from) + collectors + state.slice(to));
 }

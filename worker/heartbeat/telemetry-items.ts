@@ -13,7 +13,7 @@ import type { Delivery } from "./parse-heartbeat.ts";
 import { later } from "./timeline-position.ts";
 
 /** Assessment of one heartbeat: rules, baseline and LLM review. */
-export type Judgement = Evaluation & {
+export type Assessment = Evaluation & {
   novelty?: string[];
   adjudication?: Adjudication;
   /** True while an LLM review is pending. */
@@ -32,7 +32,7 @@ export const expiry = (
 export function changeItem(
   delivery: Delivery,
   at: string,
-  { isReviewDue, ...judgement }: Judgement,
+  { isReviewDue, ...assessment }: Assessment,
   tenant: TenantItem,
 ): TelemetryItem {
   const heartbeat = delivery.heartbeat();
@@ -44,7 +44,7 @@ export function changeItem(
     at,
     receivedAt: delivery.receivedAt,
     sequence: heartbeat.sequence,
-    ...judgement,
+    ...assessment,
     engines: heartbeat.engines,
     ...(heartbeat.stores && { stores: heartbeat.stores }),
     collectors: heartbeat.collectors,

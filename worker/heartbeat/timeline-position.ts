@@ -44,10 +44,10 @@ type Settings = Pick<TenantItem, "telemetryResolutionSeconds" | "policy">;
 export function stateAt({ at, stateSince }: Moment, { policy }: Settings): string {
   const startOfDay = `${at.slice(0, 10)}T00:00:00.000Z`;
   const since = stateSince > at ? at : stateSince;
-  const told = later(since, startOfDay);
-  if (policy.workingHours === undefined) return told;
+  const start = later(since, startOfDay);
+  if (policy.workingHours === undefined) return start;
   const boundary = hoursBoundary(at, policy.workingHours);
-  return later(boundary, told);
+  return later(boundary, start);
 }
 
 /** Start of the asset's resolution interval that contains `at`. With resolution 0, `at` itself. */
@@ -80,7 +80,7 @@ export function sampleAt(moment: Moment, tenant: Settings): string | undefined {
     : undefined;
 }
 
-export type Place =
+export type TimelinePosition =
   /** The heartbeat has the current state of the asset. */
   | { kind: "same" }
   /** The heartbeat has a new state, and it is the newest. `key` is the time in the key of its item. */
@@ -96,12 +96,12 @@ export type Place =
  * Position of a heartbeat on the timeline of its asset. A `late` key is never after the newest state: it is
  * before `presence.stateAt`, or `resumedAt` becomes the time of the newest state.
  */
-export function placeOf(
+export function timelinePositionOf(
   moment: Moment,
   stateHash: string,
   presence: PresenceItem | undefined,
   tenant: Settings,
-): Place {
+): TimelinePosition {
   const key = stateAt(moment, tenant);
   if (!presence || key > presence.stateAt) return { kind: "change", key };
   const { at } = moment;

@@ -53,7 +53,7 @@ export function openMessage(message: Message, keys: ReadonlyMap<string, Uint8Arr
 /**
  * Dead letter of a whole message. It keeps its signature if another worker may be able to verify or parse it.
  */
-export function letterOf(message: Message, reason: Reason): DeadLetter {
+export function deadLetterOf(message: Message, reason: Reason): DeadLetter {
   const { body, id, kid, signature } = message;
   const isKept = reason === REASONS.unknownKey || reason === REASONS.noPack;
   const letter = { body, reason, origin: id };
@@ -64,7 +64,7 @@ export function letterOf(message: Message, reason: Reason): DeadLetter {
  * Dead letter of one heartbeat of an opened pack: a pack of its own, signed with the key of the original
  * pack. A worker that knows the schema can process it.
  */
-export function entryLetterOf(
+export function deadLetterOfEntry(
   { id, kid }: Message,
   tenantId: string,
   entry: Entry,

@@ -2,7 +2,7 @@
  * Keyed mutex: runs work with the same name one after another, in order of the calls. Work with different
  * names runs concurrently.
  */
-export function createLocks(): (name: string, work: () => Promise<void>) => Promise<void> {
+export function createKeyedMutex(): (name: string, work: () => Promise<void>) => Promise<void> {
   const last = new Map<string, Promise<void>>();
   return async (name, work) => {
     const before = last.get(name);

@@ -1,19 +1,19 @@
 /** In-flight limit over all receivers of a worker. A receiver waits for capacity before it receives. */
-export type Load = {
+export type InFlightLimit = {
   /** Resolves when one more receive fits into the limit, or when `stop` aborts. */
-  room(stop: AbortSignal): Promise<void>;
+  waitForCapacity(stop: AbortSignal): Promise<void>;
   take(messages: number, bytes: number): void;
   release(messages: number, bytes: number): void;
   now(): { messages: number; bytes: number };
 };
 
-export function createLoad(max: { messages: number; bytes: number }): Load {
+export function createInFlightLimit(max: { messages: number; bytes: number }): InFlightLimit {
   let messages = 0;
   let bytes = 0;
   let waiting: (() => void)[] = [];
   const hasRoom = () => messages < max.messages && bytes < max.bytes;
   return {
-    async room(stop) {
+    async waitForCapacity(stop) {
       while (!hasRoom() && !stop.aborted) {
         await new Promise<void>((resolve) => {
           const done = () => {

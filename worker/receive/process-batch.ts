@@ -2,7 +2,7 @@ import type { Message } from "../heartbeat/queue-message.ts";
 import { openedBytes } from "../heartbeat/verify-message.ts";
 import { sleep } from "../platform/sleep.ts";
 import type { Deps } from "./deps.ts";
-import type { Load } from "./in-flight-limit.ts";
+import type { InFlightLimit } from "./in-flight-limit.ts";
 import { settleBatch } from "./settle-batch.ts";
 
 /**
@@ -45,7 +45,7 @@ export type Steps = {
 export async function pollOnce(
   deps: Deps,
   stop: AbortSignal,
-  load?: Load,
+  load?: InFlightLimit,
   steps: Steps = {},
 ): Promise<number> {
   return (await receiveOnce(deps, stop, load, steps)).settled;
@@ -58,24 +58,24 @@ export async function pollOnce(
 export async function receiveOnce(
   deps: Deps,
   stop: AbortSignal,
-  load?: Load,
+  load?: InFlightLimit,
   steps: Steps = {},
 ): Promise<{ settled: Promise<number> }> {
   const nothing = { settled: Promise.resolve(0) };
-  await load?.room(stop);
+  await load?.waitForCapacity(stop);
   await deps.breaker?.whenAvailable(stop);
   if (stop.aborted) return nothing;
   const messages = await deps.queue.receive(stop);
   steps.onReceived?.(messages.length);
   deps.metrics.gauge("last_poll_seconds", Math.floor(deps.clock() / 1000));
-  noteAge(messages, deps);
+  reportAge(messages, deps);
   if (messages.length === 0) return nothing;
   const bytes = messages.reduce((sum, { body }) => sum + openedBytes(body), 0);
   load?.take(messages.length, bytes);
-  noteLoad(load, deps);
+  reportInFlight(load, deps);
   const settled = settleHeld(messages, deps, stop, steps).finally(() => {
     load?.release(messages.length, bytes);
-    noteLoad(load, deps);
+    reportInFlight(load, deps);
   });
   return { settled };
 }
@@ -119,14 +119,14 @@ async function settleHeld(
   }
 }
 
-function noteLoad(load: Load | undefined, deps: Deps): void {
+function reportInFlight(load: InFlightLimit | undefined, deps: Deps): void {
   if (!load) return;
   const { messages, bytes } = load.now();
   deps.metrics.gauge("in_flight_messages", messages);
   deps.metrics.gauge("in_flight_bytes", bytes);
 }
 
-function noteAge(messages: readonly Message[], deps: Deps): void {
+function reportAge(messages: readonly Message[], deps: Deps): void {
   deps.metrics.count("messages_received_total", messages.length);
   const oldestMs = messages.reduce(
     (least, { sentAtMs }) => (sentAtMs > 0 ? Math.min(least, sentAtMs) : least),

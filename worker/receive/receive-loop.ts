@@ -1,5 +1,5 @@
 import type { Deps } from "./deps.ts";
-import type { Load } from "./in-flight-limit.ts";
+import type { InFlightLimit } from "./in-flight-limit.ts";
 import { receiveOnce } from "./process-batch.ts";
 
 const PAUSE_MS_MIN = 200;
@@ -36,7 +36,7 @@ const SLOW_BATCH_MS = 1000;
 export async function receiveUntilStopped(
   deps: Deps,
   stop: AbortSignal,
-  load: Load,
+  load: InFlightLimit,
   { random, sleep, onProgress }: Waits,
 ): Promise<void> {
   const underWay = new Set<Promise<unknown>>();

@@ -2,13 +2,13 @@ import { parseCopySighting } from "../../shared/queue/copy-sighting.ts";
 import { type Entry, REASONS } from "../../shared/queue/message.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { type Delivery, knownDelivery, parseDelivery } from "../heartbeat/parse-heartbeat.ts";
-import { type Glance, glanceAt } from "../heartbeat/preview-heartbeat.ts";
+import { type HeartbeatPreview, previewHeartbeat } from "../heartbeat/preview-heartbeat.ts";
 import type { DeadLetter, Message } from "../heartbeat/queue-message.ts";
 import { policyKeyOf } from "../heartbeat/state-hash.ts";
-import { entryLetterOf, letterOf, type Opened, openMessage } from "../heartbeat/verify-message.ts";
+import { deadLetterOf, deadLetterOfEntry, type Opened, openMessage } from "../heartbeat/verify-message.ts";
 import { mapBounded } from "../platform/map-concurrent.ts";
 import { isPassingFault } from "../platform/passing-fault.ts";
-import { addsNothing, record } from "../record/record-heartbeat.ts";
+import { addsNothing, recordHeartbeat } from "../record/record-heartbeat.ts";
 import { recordSighting } from "../record/record-sighting.ts";
 import type { Deps } from "./deps.ts";
 import { traced } from "./tracing.ts";
@@ -191,55 +191,55 @@ async function readMessage(message: Message, opened: Opened, deps: Deps) {
   if (!opened.ok) {
     if (opened.reason === REASONS.unknownKey && message.receives < UNKNOWN_KEY_RECEIVES)
       throw new Error(`${REASONS.unknownKey}: ${message.kid}`);
-    letters.push(letterOf(message, opened.reason));
+    letters.push(deadLetterOf(message, opened.reason));
     return { tasks: [], letters, unchanged: 0, oldest: "" };
   }
   const { tenantId, entries } = opened.pack;
   const tenant = await deps.tenant(tenantId);
-  if (entries.length === 0) deps.told(tenantId);
+  if (entries.length === 0) deps.onOutboxEvent(tenantId);
   const tasks: Task[] = [];
   let unchanged = 0;
   let oldest = "";
   for (const entry of entries) {
-    const glance = glanceAt(entry);
-    const at = glance?.at ?? entry.receivedAt;
+    const preview = previewHeartbeat(entry);
+    const at = preview?.at ?? entry.receivedAt;
     if (oldest === "" || at < oldest) oldest = at;
-    if (glance && addsNothing(glance, deps.presences.peek(tenantId, entry.assetId), tenant)) {
+    if (preview && addsNothing(preview, deps.presences.peek(tenantId, entry.assetId), tenant)) {
       unchanged++;
       continue;
     }
-    const sighting = glance ? undefined : parseCopySighting(entry.body);
+    const sighting = preview ? undefined : parseCopySighting(entry.body);
     if (sighting) {
       const { assetId, receivedAt } = entry;
-      await deps.locked(`${tenantId} ${assetId}`, () =>
+      await deps.withLock(`${tenantId} ${assetId}`, () =>
         recordSighting({ tenantId, assetId, receivedAt }, sighting, tenant, deps),
       );
       continue;
     }
-    const delivery = readEntry(entry, glance, { message, tenantId }, tenant, deps);
+    const delivery = readEntry(entry, preview, { message, tenantId }, tenant, deps);
     if (delivery) tasks.push({ delivery, tenant });
-    else letters.push(entryLetterOf(message, tenantId, entry, deps.queueKeys));
+    else letters.push(deadLetterOfEntry(message, tenantId, entry, deps.queueKeys));
   }
   return { tasks, letters, unchanged, oldest };
 }
 
 function readEntry(
   entry: Entry,
-  glance: Glance | undefined,
+  preview: HeartbeatPreview | undefined,
   origin: { message: Message; tenantId: string },
   tenant: TenantItem,
   deps: Deps,
 ): Delivery | undefined {
   const known = deps.presences.peek(origin.tenantId, entry.assetId);
-  const isKnown = glance && known?.raw === glance.raw && known.policyKey === policyKeyOf(tenant);
-  return isKnown ? knownDelivery(entry, origin, glance) : parseDelivery(entry, origin, glance?.raw);
+  const isKnown = preview && known?.raw === preview.raw && known.policyKey === policyKeyOf(tenant);
+  return isKnown ? knownDelivery(entry, origin, preview) : parseDelivery(entry, origin, preview?.raw);
 }
 
 /** Records heartbeats. Those of one asset are recorded in order, assets run concurrently. */
 async function recordAll(tasks: readonly Task[], batch: Batch, onAsset: () => void): Promise<void> {
   const byAsset = Map.groupBy(tasks, ({ delivery }) => `${delivery.tenantId} ${delivery.assetId}`);
   await mapBounded([...byAsset], ASSETS_AT_ONCE, async ([name, ofAsset]) => {
-    await batch.deps.locked(name, () => recordAsset(ofAsset, batch));
+    await batch.deps.withLock(name, () => recordAsset(ofAsset, batch));
     onAsset();
     for (const { delivery } of ofAsset) {
       const { message } = delivery;
@@ -264,7 +264,7 @@ async function recordAsset(ofAsset: Task[], { deps, failed, held }: Batch): Prom
       continue;
     }
     try {
-      await traced(delivery, () => record(delivery, tenant, deps));
+      await traced(delivery, () => recordHeartbeat(delivery, tenant, deps));
     } catch (error) {
       deps.presences.forget(tenantId, assetId);
       isHeld = isPassingFault(error);

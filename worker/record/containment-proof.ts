@@ -21,7 +21,7 @@ import { isSignedReport } from "../../shared/wire/report-signature.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 import type { RecordDeps } from "./deps.ts";
 import { eventIdOf } from "./event-id.ts";
-import { isLostRace } from "./write-requests.ts";
+import { isLockConflict } from "./write-requests.ts";
 
 /**
  * Records the containment report of a heartbeat. A report on the newest directive becomes the proof of the
@@ -48,12 +48,12 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   ];
   if (!isNewest && !isFreed && !isBack && !isBeyond) return;
   if (!(await isSignedReport(asset.deviceKey, asset, report))) {
-    await tellUnsigned(asset, report, deps);
+    await noteUnsigned(asset, report, deps);
     return;
   }
   const proven = { ...report, signedBy: asset.deviceKey };
   if (isNewest) await putProof(asset, proven, tenant, deps);
-  if (isFreed) await markFreed(asset, proven, deps);
+  if (isFreed) await noteReleaseByCode(asset, proven, deps);
   if (isBack) await reopen(asset, proven, deps);
   if (isBeyond) await noteAhead(asset, proven, deps);
 }
@@ -85,7 +85,7 @@ async function noteAhead(asset: AssetItem, report: Proven, deps: RecordDeps): Pr
  * Logs and counts an unsigned report. Notes it on the asset, once per generation, if a signed one would have
  * been the proof.
  */
-async function tellUnsigned(asset: AssetItem, report: ContainmentReport, deps: RecordDeps): Promise<void> {
+async function noteUnsigned(asset: AssetItem, report: ContainmentReport, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, generation, unsignedReport } = asset;
   const { generation: reported, signature } = report;
   deps.metrics.count("reports_unsigned_total");
@@ -103,10 +103,10 @@ async function tellUnsigned(asset: AssetItem, report: ContainmentReport, deps: R
     await deps.dynamo("UpdateItem", {
       TableName: deps.table,
       Key: marshalItem(assetKey(tenantId, assetId)),
-      UpdateExpression: "SET unsignedReport = :told",
+      UpdateExpression: "SET unsignedReport = :unsigned",
       ConditionExpression: "attribute_exists(PK) AND generation = :generation AND deviceKey = :key",
       ExpressionAttributeValues: values({
-        told: { generation, at: timestamp(deps.clock()) },
+        unsigned: { generation, at: timestamp(deps.clock()) },
         generation,
         key: asset.deviceKey,
       }),
@@ -126,7 +126,7 @@ async function putProof(
 ): Promise<void> {
   const { tenantId, assetId, proof } = asset;
   const Key = marshalItem(assetKey(tenantId, assetId));
-  const kind = proof && saysTheSame(proof, report) ? undefined : eventKindOf(report);
+  const kind = proof && isSameReport(proof, report) ? undefined : eventKindOf(report);
   const event =
     kind &&
     makeEvent(
@@ -155,7 +155,7 @@ async function putProof(
       ],
     });
   } catch (error) {
-    if (!isLostRace(error)) throw error;
+    if (!isLockConflict(error)) throw error;
     // Either another worker wrote this report or a newer one, or an administrator requested a newer action.
     // Then this report proves nothing.
     const again = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
@@ -173,7 +173,7 @@ async function putProof(
  * requested action does not matter here. If two such releases wait, the first one is kept: between them an
  * administrator isolated the host again, and that administrator's node writes the first one.
  */
-async function markFreed(asset: CheckedAsset, report: Proven, deps: RecordDeps): Promise<void> {
+async function noteReleaseByCode(asset: CheckedAsset, report: Proven, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId } = asset;
   const refused = asset.refused?.freedByCode;
   try {
@@ -281,7 +281,7 @@ function proofUpdate(
   };
 }
 
-const saysTheSame = (a: ContainmentReport, b: ContainmentReport): boolean =>
+const isSameReport = (a: ContainmentReport, b: ContainmentReport): boolean =>
   a.generation === b.generation &&
   a.action === b.action &&
   a.outcome === b.outcome &&

@@ -5,9 +5,9 @@ export type RecordDeps = AssessDeps & {
    * Keyed mutex: runs work of one name one after another, so that two receivers of a worker do not write one
    * asset concurrently.
    */
-  locked: (name: string, work: () => Promise<void>) => Promise<void>;
+  withLock: (name: string, work: () => Promise<void>) => Promise<void>;
   /** Called when a state that needs an LLM review was stored. */
   reviewDue?: (tenantId: string) => void;
   /** Called when the outbox of a tenant has a new event, so that it is read immediately. */
-  told: (tenantId: string) => void;
+  onOutboxEvent: (tenantId: string) => void;
 };

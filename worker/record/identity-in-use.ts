@@ -1,5 +1,5 @@
-import { noteRun, sceneOf } from "../../shared/fleet/identity-use.ts";
-import type { IdentityScene } from "../../shared/policy/rule.ts";
+import { identityConflictOf, noteRun } from "../../shared/fleet/identity-use.ts";
+import type { IdentityConflict } from "../../shared/policy/rule.ts";
 import type { IdentityUse, PresenceItem } from "../../shared/table/items/asset/presence.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import type { Known } from "../assess/presence-cache.ts";
@@ -38,7 +38,7 @@ export function marksOf(
   intervalMs: number,
   { policy }: TenantItem,
 ): string {
-  const isShared = sceneOf(identity, { at: moment.at, intervalMs }) !== undefined;
+  const isShared = identityConflictOf(identity, { at: moment.at, intervalMs }) !== undefined;
   return spoolMark(moment, policy) + (isShared ? SHARED_MARK : "");
 }
 
@@ -47,8 +47,8 @@ export function sceneFor(
   { identity, intervalMs }: Use,
   at: string,
   isolatedBefore: PresenceItem["isolatedBefore"],
-): IdentityScene | undefined {
-  const scene = sceneOf(identity, { at, intervalMs });
+): IdentityConflict | undefined {
+  const scene = identityConflictOf(identity, { at, intervalMs });
   return scene || isolatedBefore
     ? { ...(scene ?? { machines: [] }), ...(isolatedBefore && { isolatedBefore }) }
     : undefined;

@@ -6,7 +6,7 @@ import { type IncidentItem, incidentItem } from "../../shared/table/items/incide
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { incidentKey, incidentPrefix, telemetryKey, telemetryPartition } from "../../shared/table/keys.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
-import { type JudgedState, type Runs, runName, runOf, takeState } from "./incident-runs.ts";
+import { type AssessedState, applyState, type Runs, runName, runOf } from "./incident-runs.ts";
 
 type Reader = Pick<PlatformDeps, "dynamo" | "table">;
 type Owner = { tenantId: string; assetId: string };
@@ -134,7 +134,7 @@ export async function runsFrom(
     if (runs) break;
   }
   runs ??= absentRuns("", presence, incidents); // no such state: the states are the whole history
-  for (const state of states) takeState(runs, state, quietMs);
+  for (const state of states) applyState(runs, state, quietMs);
   keepUnexplained(runs, presence, incidents);
   return runs;
 }
@@ -164,12 +164,12 @@ function keepUnexplained(
  * an unknown time before it, so it may continue within the quiet period after it.
  */
 function runsAt(
-  states: readonly JudgedState[],
+  states: readonly AssessedState[],
   presence: PresenceItem,
   incidents: ReadonlyMap<string, IncidentItem>,
   quietMs: number,
 ): Runs | undefined {
-  const [first, ...others] = states as [JudgedState, ...JudgedState[]];
+  const [first, ...others] = states as [AssessedState, ...AssessedState[]];
   const runs = absentRuns(first.at, presence, incidents);
   for (const finding of first.findings) {
     const item = incidents.get(runName(finding));
@@ -208,7 +208,7 @@ async function statesSince(
   { tenantId, assetId, stateAt }: PresenceItem,
   { shards }: TenantItem,
   deps: Reader,
-): Promise<JudgedState[]> {
+): Promise<AssessedState[]> {
   const skOf = (time: string) => telemetryKey(tenantId, assetId, time, shards).SK;
   const range = { from: skOf(at), to: skOf(stateAt) };
   const stored = await queryAll(deps, telemetryPartition(tenantId, assetId, shards), range, CHANGES_ONLY);
@@ -224,7 +224,7 @@ async function* statesBefore(
   { tenantId, assetId }: PresenceItem,
   { shards }: TenantItem,
   deps: Reader,
-): AsyncGenerator<JudgedState> {
+): AsyncGenerator<AssessedState> {
   const partition = telemetryPartition(tenantId, assetId, shards);
   const skOf = (time: string) => telemetryKey(tenantId, assetId, time, shards).SK;
   const range = { from: skOf(""), to: skOf(at) };
@@ -241,7 +241,7 @@ async function* statesBefore(
   }
 }
 
-function stateOf(stored: AttributeMap): JudgedState {
+function stateOf(stored: AttributeMap): AssessedState {
   const { at, hostname, findings } = unmarshalItem(stored) as Record<string, unknown>;
   return { at: String(at), hostname: String(hostname), findings: finding.array().parse(findings) };
 }

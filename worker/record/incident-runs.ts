@@ -2,7 +2,7 @@ import type { Finding } from "../../shared/table/items/asset/telemetry.ts";
 import type { IncidentItem } from "../../shared/table/items/incident.ts";
 
 /** An assessed state of an asset: its start and its findings. */
-export type JudgedState = { at: string; hostname: string; findings: readonly Finding[] };
+export type AssessedState = { at: string; hostname: string; findings: readonly Finding[] };
 
 /**
  * A continuous occurrence of a condition: from its first appearance until it was absent for the quiet period.
@@ -40,7 +40,7 @@ const elapsedMs = (from: string, to: string): number => Date.parse(to) - Date.pa
  * period continues its run; later, it starts a new run. So the runs depend on the states alone, not on the
  * order of delivery. Beyond {@link RUNS_MAX} a condition starts no run; it is still part of the state.
  */
-export function takeState(runs: Runs, state: JudgedState, quietMs: number): void {
+export function applyState(runs: Runs, state: AssessedState, quietMs: number): void {
   const { at, hostname } = state;
   const present = new Set<string>();
   const isOver = ({ absentSince }: Run) => absentSince !== undefined && elapsedMs(absentSince, at) >= quietMs;

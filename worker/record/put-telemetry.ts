@@ -1,7 +1,7 @@
 import { isConditionFailed } from "../../shared/table/dynamo.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
-import { changeItem, changePut, type Judgement, samplePut } from "../heartbeat/telemetry-items.ts";
+import { type Assessment, changeItem, changePut, samplePut } from "../heartbeat/telemetry-items.ts";
 import { sampleAt } from "../heartbeat/timeline-position.ts";
 import type { RecordDeps } from "./deps.ts";
 
@@ -9,11 +9,11 @@ import type { RecordDeps } from "./deps.ts";
 export async function putChange(
   delivery: Delivery,
   at: string,
-  judgement: Judgement,
+  assessment: Assessment,
   tenant: TenantItem,
   deps: RecordDeps,
 ): Promise<void> {
-  const item = changeItem(delivery, at, judgement, tenant);
+  const item = changeItem(delivery, at, assessment, tenant);
   if (item.kind !== "change") return;
   await ignoreStale(deps.dynamo("PutItem", changePut(item, tenant, deps.table)));
   if (item.reviewDueAt !== undefined) deps.reviewDue?.(item.tenantId);

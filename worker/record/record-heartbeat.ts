@@ -4,7 +4,13 @@ import { isTimely } from "../assess/baseline.ts";
 import type { Known } from "../assess/presence-cache.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 import { hasMark, policyKeyOf, stateHashOf, withoutSpool } from "../heartbeat/state-hash.ts";
-import { additions, isNewerThan, type Moment, placeOf, repeats } from "../heartbeat/timeline-position.ts";
+import {
+  additions,
+  isNewerThan,
+  type Moment,
+  repeats,
+  timelinePositionOf,
+} from "../heartbeat/timeline-position.ts";
 import { BusyFault } from "../platform/passing-fault.ts";
 import type { RecordDeps } from "./deps.ts";
 import { marksOf, useOf } from "./identity-in-use.ts";
@@ -30,7 +36,7 @@ export function addsNothing(
   if (!hasMark(presence.stateHash, mark) && isNewerThan(presence, moment, tenant)) return false;
   if (!presence.isLearnt && isTimely(moment)) return false;
   if (repeats(moment, presence, tenant)) return true;
-  if (placeOf(moment, presence.stateHash, presence, tenant).kind !== "same") return false;
+  if (timelinePositionOf(moment, presence.stateHash, presence, tenant).kind !== "same") return false;
   const { head, sample, isFirstOfState } = additions(moment, presence, tenant);
   return head === undefined && sample === undefined && !isFirstOfState;
 }
@@ -48,7 +54,11 @@ export function addsNothing(
  * presence: it depends on the order of delivery. Presence and incidents are the last transaction; a crash
  * before it repeats everything.
  */
-export async function record(delivery: Delivery, tenant: TenantItem, deps: RecordDeps): Promise<void> {
+export async function recordHeartbeat(
+  delivery: Delivery,
+  tenant: TenantItem,
+  deps: RecordDeps,
+): Promise<void> {
   const { tenantId, assetId } = delivery;
   const remembered = deps.presences.peek(tenantId, assetId);
   if (addsNothing(delivery, remembered, tenant)) return;
@@ -60,7 +70,7 @@ export async function record(delivery: Delivery, tenant: TenantItem, deps: Recor
     const known = await deps.presences.load(tenantId, assetId);
     const use = useOf(delivery, known);
     const stateHash = hash + marksOf(delivery, use.identity, use.intervalMs, tenant);
-    const place = placeOf(delivery, stateHash, known?.presence, tenant);
+    const place = timelinePositionOf(delivery, stateHash, known?.presence, tenant);
     const isDone =
       place.kind === "change"
         ? await recordChange(

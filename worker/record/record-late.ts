@@ -1,17 +1,17 @@
 import type { PresenceItem } from "../../shared/table/items/asset/presence.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
-import { judge } from "../assess/assess-heartbeat.ts";
+import { assess } from "../assess/assess-heartbeat.ts";
 import { isTimely } from "../assess/baseline.ts";
 import type { Known } from "../assess/presence-cache.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 import { changePut, expiry } from "../heartbeat/telemetry-items.ts";
-import type { Place } from "../heartbeat/timeline-position.ts";
+import type { TimelinePosition } from "../heartbeat/timeline-position.ts";
 import { recordProof } from "./containment-proof.ts";
 import type { RecordDeps } from "./deps.ts";
 import { type Seen, sceneFor, withUse } from "./identity-in-use.ts";
 import { readChange, readIncidents, runsFrom } from "./incident-history.ts";
 import { ignoreStale, putChange, putSample } from "./put-telemetry.ts";
-import { settle } from "./save-presence.ts";
+import { savePresence } from "./save-presence.ts";
 
 /**
  * Records a late state, which a newer one has replaced. It is added to the timeline, and its findings are
@@ -20,7 +20,7 @@ import { settle } from "./save-presence.ts";
  */
 export async function recordLate(
   delivery: Delivery,
-  { key, resumedAt }: Extract<Place, { kind: "late" }>,
+  { key, resumedAt }: Extract<TimelinePosition, { kind: "late" }>,
   seen: Seen,
   known: Known,
   tenant: TenantItem,
@@ -33,15 +33,15 @@ export async function recordLate(
   if (before && before.sequence <= delivery.sequence && before.isLearnt === isLearnt) return true;
   const { stateHash } = seen;
   const identity = sceneFor(seen, delivery.at, presence.isolatedBefore);
-  const { judgement, baseline } = await judge(delivery, key, tenant, deps, { identity });
-  await putChange(delivery, key, judgement, tenant, deps);
+  const { assessment, baseline } = await assess(delivery, key, tenant, deps, { identity });
+  await putChange(delivery, key, assessment, tenant, deps);
   const resumed = resumedAt === undefined ? presence : await resume(presence, resumedAt, tenant, deps);
   const after = withUse(resumed, seen);
   await recordProof(delivery, tenant, deps);
   const incidents = await readIncidents(delivery, tenant, deps);
-  const isConcerned = incidents.size > 0 || judgement.findings.length > 0;
+  const isConcerned = incidents.size > 0 || assessment.findings.length > 0;
   const runs = isConcerned ? await runsFrom(key, after, incidents, tenant, deps) : undefined;
-  const isDone = await settle(
+  const isDone = await savePresence(
     { before: presence, after, runs, incidents, baseline, delivery, stateHash },
     tenant,
     deps,

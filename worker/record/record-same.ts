@@ -2,7 +2,7 @@ import { touchRun } from "../../shared/fleet/identity-use.ts";
 import type { PresenceItem } from "../../shared/table/items/asset/presence.ts";
 import type { IncidentItem } from "../../shared/table/items/incident.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
-import { judge, learn } from "../assess/assess-heartbeat.ts";
+import { assess, learnLate } from "../assess/assess-heartbeat.ts";
 import { isTimely } from "../assess/baseline.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 import { policyKeyOf } from "../heartbeat/state-hash.ts";
@@ -14,7 +14,7 @@ import { openRuns, readIncidents, readNamedIncidents, runsFrom } from "./inciden
 import { inventoryOf } from "./inventory-item.ts";
 import { presenceOf } from "./presence-item.ts";
 import { putChange, putSample } from "./put-telemetry.ts";
-import { settle } from "./save-presence.ts";
+import { savePresence } from "./save-presence.ts";
 
 /**
  * Records one more heartbeat of the current state: a sample and presence once per resolution interval, otherwise
@@ -59,9 +59,9 @@ export async function recordSame(
     ? await readNamedIncidents(delivery, presence.openIncidents, tenant, deps)
     : new Map<string, IncidentItem>();
   const runs = isQuiet ? openRuns(presence, incidents) : undefined;
-  const baseline = isLesson ? await learn(delivery, presence.stateAt, tenant, deps) : undefined;
+  const baseline = isLesson ? await learnLate(delivery, presence.stateAt, tenant, deps) : undefined;
   const plan = { before: presence, after: headed, runs, incidents, baseline, delivery, stateHash };
-  return settle(plan, tenant, deps);
+  return savePresence(plan, tenant, deps);
 }
 
 /**
@@ -79,15 +79,15 @@ async function recordFirstOfState(
   const { stateHash } = seen;
   const key = before.stateAt;
   const { isolatedBefore } = before;
-  const { judgement, baseline } = await judge(delivery, key, tenant, deps, {
+  const { assessment, baseline } = await assess(delivery, key, tenant, deps, {
     identity: sceneFor(seen, delivery.at, isolatedBefore),
   });
-  await putChange(delivery, key, judgement, tenant, deps);
+  await putChange(delivery, key, assessment, tenant, deps);
   const incidents = await readIncidents(delivery, tenant, deps);
   const runs = await runsFrom(key, before, incidents, tenant, deps);
   const { lastSeenAt, sampledAt, sequence, spoolDropped, isLearnt } = headed;
   const after = {
-    ...presenceOf(delivery, key, stateHash, judgement, [], tenant),
+    ...presenceOf(delivery, key, stateHash, assessment, [], tenant),
     ...usedBy(seen),
     ...(isolatedBefore && { isolatedBefore }),
     lastSeenAt,
@@ -98,5 +98,5 @@ async function recordFirstOfState(
   };
   const inventory = inventoryOf(delivery, key);
   const plan = { before, after, runs, incidents, baseline, inventory, delivery, stateHash };
-  return settle(plan, tenant, deps);
+  return savePresence(plan, tenant, deps);
 }

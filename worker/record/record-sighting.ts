@@ -3,7 +3,7 @@ import type { CopySighting } from "../../shared/queue/copy-sighting.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { BusyFault } from "../platform/passing-fault.ts";
 import type { RecordDeps } from "./deps.ts";
-import { settle } from "./save-presence.ts";
+import { savePresence } from "./save-presence.ts";
 
 /** Limit of attempts after optimistic-lock conflicts. */
 const ROUNDS_MAX = 16;
@@ -29,7 +29,7 @@ export async function recordSighting(
       intervalMs,
     });
     if (identity === presence.identity) return;
-    const isDone = await settle(
+    const isDone = await savePresence(
       {
         before: presence,
         after: { ...presence, identity },

@@ -1,7 +1,7 @@
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import type { TelemetryChange } from "../../shared/table/items/asset/telemetry.ts";
 import { indexSort, telemetryKey } from "../../shared/table/keys.ts";
-import type { Judgement } from "../heartbeat/telemetry-items.ts";
+import type { Assessment } from "../heartbeat/telemetry-items.ts";
 
 /** Identifies the stored state of a review. If any of these differs, the state has been replaced. */
 type Reviewed = Pick<TelemetryChange, "tenantId" | "assetId" | "at" | "sequence" | "receivedAt">;
@@ -43,7 +43,7 @@ export function reviewDueUpdate(
 /** Adds the verdict to the state. The review stays pending until presence and incidents are updated. */
 export function verdictUpdate(
   item: Reviewed,
-  { risk, score, findings, adjudication }: Judgement,
+  { risk, score, findings, adjudication }: Assessment,
   shards: number,
   table: string,
 ) {
@@ -65,7 +65,7 @@ export function verdictUpdate(
 /** Ends the review. `adjudication`: the reason for a missing verdict; undefined if there is a verdict. */
 export function reviewedUpdate(
   item: Reviewed,
-  adjudication: Judgement["adjudication"],
+  adjudication: Assessment["adjudication"],
   shards: number,
   table: string,
 ) {

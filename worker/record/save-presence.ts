@@ -15,7 +15,7 @@ import { type Change, changeOf } from "./incident-changes.ts";
 import { endOf, type Runs, runName } from "./incident-runs.ts";
 import {
   incidentUpdate,
-  isLostRace,
+  isLockConflict,
   plainPut,
   presenceCheck,
   presencePut,
@@ -26,7 +26,7 @@ import {
 const CHANGES_PER_TRANSACTION_MAX = 45;
 
 /** The writes that follow from a heartbeat or a review. */
-export type Plan = {
+export type PresenceChange = {
   before: PresenceItem | undefined;
   /** The new presence, except its open incidents and its revision. */
   after: PresenceItem;
@@ -47,7 +47,11 @@ export type Plan = {
  * Writes presence, incidents and events in one transaction. False after an optimistic-lock conflict: read
  * again and repeat.
  */
-export async function settle(plan: Plan, tenant: TenantItem, deps: RecordDeps): Promise<boolean> {
+export async function savePresence(
+  plan: PresenceChange,
+  tenant: TenantItem,
+  deps: RecordDeps,
+): Promise<boolean> {
   const { before, after, runs, baseline, delivery } = plan;
   const { tenantId, assetId } = delivery;
   const { changes, open } = runs
@@ -76,7 +80,7 @@ export async function settle(plan: Plan, tenant: TenantItem, deps: RecordDeps): 
     else await transact([{ Put: put }, ...others], deps);
   } catch (error) {
     deps.presences.forget(tenantId, assetId);
-    if (isLostRace(error)) return false;
+    if (isLockConflict(error)) return false;
     throw error;
   }
   for (const { kind, item } of changes) if (kind) deps.log("info", kind, nameOf(item));
@@ -107,7 +111,11 @@ const nameOf = ({ tenantId, assetId, rule, engine, risk }: IncidentItem) => ({
 const transact = (writes: Write[], deps: RecordDeps) =>
   deps.dynamo("TransactWriteItems", { TransactItems: writes });
 
-function outcomeOf(runs: Runs, plan: Plan, tenant: TenantItem): { changes: Change[]; open: OpenIncident[] } {
+function outcomeOf(
+  runs: Runs,
+  plan: PresenceChange,
+  tenant: TenantItem,
+): { changes: Change[]; open: OpenIncident[] } {
   const quietMs = tenant.quietPeriodSeconds * 1000;
   const seenAt = plan.after.lastSeenAt;
   const changes: Change[] = [];

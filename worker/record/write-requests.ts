@@ -14,17 +14,17 @@ export type Write =
 /**
  * True for an optimistic-lock conflict: another node wrote first or at the same time. Read and decide again.
  */
-export function isLostRace(error: unknown): boolean {
+export function isLockConflict(error: unknown): boolean {
   if (!(error instanceof DynamoFault)) return false;
-  if (error.code !== "TransactionCanceledException") return RACES.has(error.code);
-  return error.reasons.length > 0 && error.reasons.every((reason) => RACE_REASONS.has(reason));
+  if (error.code !== "TransactionCanceledException") return CONFLICTS.has(error.code);
+  return error.reasons.length > 0 && error.reasons.every((reason) => CONFLICT_REASONS.has(reason));
 }
-const RACES = new Set([
+const CONFLICTS = new Set([
   "ConditionalCheckFailedException",
   "TransactionConflictException",
   "TransactionInProgressException",
 ]);
-const RACE_REASONS = new Set([
+const CONFLICT_REASONS = new Set([
   "None",
   "ConditionalCheckFailed",
   "TransactionConflict",

@@ -5,14 +5,14 @@ import { decodeItem } from "../../shared/table/items/decode.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { GSI2, reviewQueue } from "../../shared/table/keys.ts";
 import { timestamp } from "../../shared/time/clock.ts";
-import { type Adjudicator, RULES_ONLY } from "../assess/llm-review.ts";
-import type { Judgement } from "../heartbeat/telemetry-items.ts";
+import { type LlmReviewer, RULES_ONLY } from "../assess/llm-review.ts";
+import type { Assessment } from "../heartbeat/telemetry-items.ts";
 import { BusyFault } from "../platform/passing-fault.ts";
 import { createTenantLoops, type TenantLoops } from "../platform/tenant-loops.ts";
 import type { RecordDeps } from "../record/deps.ts";
 import { readChange, readIncidents, runsFrom } from "../record/incident-history.ts";
 import { reviewDueUpdate, reviewedUpdate, verdictUpdate } from "../record/review-writes.ts";
-import { settle } from "../record/save-presence.ts";
+import { savePresence } from "../record/save-presence.ts";
 
 const READ_EVERY_MS = 5000;
 const TENANTS_MAX = 16;
@@ -39,7 +39,7 @@ const ROUNDS_MAX = 16;
 
 type Needs = {
   deps: RecordDeps;
-  adjudicator: Adjudicator;
+  reviewer: LlmReviewer;
   /** Limit of concurrent reviews over all tenants. One tenant gets at most half of them. */
   concurrency: number;
   random: () => number;
@@ -50,7 +50,7 @@ type Needs = {
  * state (docs/decisions/0023), so a crash loses no review and the queue needs no memory. Each tenant has its
  * own loop.
  */
-export function createReviews({ deps, adjudicator, concurrency, random }: Needs): TenantLoops {
+export function createReviewLoops({ deps, reviewer: adjudicator, concurrency, random }: Needs): TenantLoops {
   const perTenant = Math.ceil(concurrency / 2);
   const underWay = new Map<string, number>();
   let total = 0;
@@ -126,19 +126,20 @@ async function readDue(tenantId: string, deps: RecordDeps): Promise<TelemetryCha
 export async function reviewOne(
   item: TelemetryChange,
   tenant: TenantItem,
-  adjudicator: Pick<Adjudicator, "review">,
+  adjudicator: Pick<LlmReviewer, "review">,
   deps: RecordDeps,
 ): Promise<void> {
   if (isExhausted(item, deps)) return giveUp(item, tenant, deps);
   const leased = await lease(item, tenant, deps);
   if (!leased) return;
-  const judgement = await judgementOf(leased, tenant, adjudicator);
+  const assessment = await reviewedAssessment(leased, tenant, adjudicator);
   const attempts = attemptsOf(leased);
-  if (judgement.retryMs !== undefined && !isExhausted(leased, deps))
-    return postpone(leased, judgement.retryMs * PAUSE_GROWTH ** (attempts - 1), attempts, tenant, deps);
-  if (judgement.adjudication?.outcome !== "judged") return drop(leased, judgement.adjudication, tenant, deps);
+  if (assessment.retryMs !== undefined && !isExhausted(leased, deps))
+    return postpone(leased, assessment.retryMs * PAUSE_GROWTH ** (attempts - 1), attempts, tenant, deps);
+  if (assessment.adjudication?.outcome !== "judged")
+    return endWithoutVerdict(leased, assessment.adjudication, tenant, deps);
   const name = `${leased.tenantId} ${leased.assetId}`;
-  await deps.locked(name, () => applyVerdict(leased, judgement, tenant, deps));
+  await deps.withLock(name, () => saveVerdict(leased, assessment, tenant, deps));
 }
 
 const attemptsOf = ({ reviewAttempts = 0 }: TelemetryChange): number => reviewAttempts;
@@ -157,7 +158,7 @@ async function giveUp(item: TelemetryChange, tenant: TenantItem, deps: RecordDep
   deps.log("error", "review.given-up", { tenantId, assetId, attempts });
   const why = attempts >= ATTEMPTS_MAX ? `failed ${attempts} times` : "did not finish within 6 hours";
   const reason = `the LLM review ${why}; ${RULES_ONLY}`;
-  await drop(
+  await endWithoutVerdict(
     item,
     adjudication?.outcome === "judged" ? adjudication : { outcome: "unavailable", reason },
     tenant,
@@ -169,15 +170,15 @@ async function giveUp(item: TelemetryChange, tenant: TenantItem, deps: RecordDep
  * Result of the review. A state that already has a verdict was reviewed by a worker that stopped before it
  * updated presence and incidents; that verdict is used.
  */
-async function judgementOf(
+async function reviewedAssessment(
   item: TelemetryChange,
   tenant: TenantItem,
-  { review }: Pick<Adjudicator, "review">,
-): Promise<Judgement & { retryMs?: number }> {
+  { review }: Pick<LlmReviewer, "review">,
+): Promise<Assessment & { retryMs?: number }> {
   const { risk, score, findings, novelty, adjudication } = item;
-  const judgement = { risk, score, findings, ...(novelty && { novelty }) };
-  if (adjudication?.outcome === "judged") return { ...judgement, adjudication };
-  const { judgement: reviewed, retryMs } = await review(judgement, item, tenant);
+  const assessment = { risk, score, findings, ...(novelty && { novelty }) };
+  if (adjudication?.outcome === "judged") return { ...assessment, adjudication };
+  const { assessment: reviewed, retryMs } = await review(assessment, item, tenant);
   return { ...reviewed, ...(retryMs !== undefined && { retryMs }) };
 }
 
@@ -213,9 +214,9 @@ async function postpone(
   await holds(deps.dynamo("UpdateItem", update));
 }
 
-async function drop(
+async function endWithoutVerdict(
   item: TelemetryChange,
-  adjudication: Judgement["adjudication"],
+  adjudication: Assessment["adjudication"],
   { shards }: TenantItem,
   deps: RecordDeps,
 ): Promise<void> {
@@ -228,9 +229,9 @@ async function drop(
  * review, in one transaction. The revision of presence guards the transaction. A verdict on a past state
  * changes that state and its incidents, but not the current risk of the asset.
  */
-async function applyVerdict(
+async function saveVerdict(
   item: TelemetryChange,
-  judgement: Judgement,
+  assessment: Assessment,
   tenant: TenantItem,
   deps: RecordDeps,
 ): Promise<void> {
@@ -245,11 +246,11 @@ async function applyVerdict(
       stored.receivedAt === item.receivedAt;
     if (!isReviewed) return; // reviewed by another worker, or replaced by an earlier heartbeat with its own review
     if (!presence || !isSettled(item, presence)) return waitForPresence(item, tenant, deps);
-    const update = verdictUpdate(item, judgement, tenant.shards, deps.table);
+    const update = verdictUpdate(item, assessment, tenant.shards, deps.table);
     if (!(await holds(deps.dynamo("UpdateItem", update)))) continue;
     const incidents = await readIncidents(item, tenant, deps);
     const runs = await runsFrom(at, presence, incidents, tenant, deps);
-    const { risk, score } = judgement;
+    const { risk, score } = assessment;
     const isPresent = presence.stateAt === at;
     const plan = {
       before: presence,
@@ -261,7 +262,7 @@ async function applyVerdict(
       stateHash: presence.stateHash,
       more: [{ Update: reviewedUpdate(item, undefined, tenant.shards, deps.table) }],
     };
-    if (!(await settle(plan, tenant, deps))) continue;
+    if (!(await savePresence(plan, tenant, deps))) continue;
     deps.metrics.count("reviews_applied_total");
     return;
   }
@@ -273,7 +274,7 @@ const isSettled = ({ at, sequence }: TelemetryChange, presence: PresenceItem): b
   presence.stateAt > at || (presence.stateAt === at && (presence.stateSequence ?? sequence) === sequence);
 
 async function waitForPresence(item: TelemetryChange, tenant: TenantItem, deps: RecordDeps): Promise<void> {
-  if (isTooOld(item, deps)) return drop(item, item.adjudication, tenant, deps);
+  if (isTooOld(item, deps)) return endWithoutVerdict(item, item.adjudication, tenant, deps);
   // The attempt succeeded and does not count. The maximum age limits this wait.
   return postpone(item, UNSETTLED_MS, attemptsOf(item) - 1, tenant, deps);
 }

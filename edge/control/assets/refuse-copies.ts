@@ -1,4 +1,4 @@
-import { sceneOf } from "../../../shared/fleet/identity-use.ts";
+import { identityConflictOf } from "../../../shared/fleet/identity-use.ts";
 import { marshalItem } from "../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../shared/table/items/asset/asset.ts";
 import { type PresenceItem, presenceItem } from "../../../shared/table/items/asset/presence.ts";
@@ -14,7 +14,7 @@ export function sharingHosts(
   nowMs: number,
 ): string[] {
   if (!presence) return [];
-  const scene = sceneOf(presence.identity, { at: timestamp(nowMs), intervalMs: presence.intervalMs });
+  const scene = identityConflictOf(presence.identity, { at: timestamp(nowMs), intervalMs: presence.intervalMs });
   return scene?.machines.map(({ hostname }) => hostname) ?? [];
 }
 

@@ -1,13 +1,13 @@
 import { ulid } from "ulid";
 import { eventPut } from "../../../shared/events/event-put.ts";
-import { makeEvent, type Told } from "../../../shared/events/make-event.ts";
+import { makeEvent, type NewEvent } from "../../../shared/events/make-event.ts";
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import type { Deps } from "../../deps.ts";
 import type { Write } from "./transaction-write.ts";
 
 /** What a change tells webhooks and the SIEM export, without when: that is when it is carried out. */
-export type News = Pick<Told, "kind" | "data" | "assetId" | "hostname"> & {
+export type News = Pick<NewEvent, "kind" | "data" | "assetId" | "hostname"> & {
   /** Known beforehand by whoever is to find the event again. */
   eventId?: string;
   recordedAt?: string;

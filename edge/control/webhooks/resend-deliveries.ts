@@ -2,7 +2,7 @@ import { requeueUpdate } from "../../../shared/events/requeue.ts";
 import { type AttributeMap, marshalItem, values } from "../../../shared/table/dynamo.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { type EventItem, eventItem } from "../../../shared/table/items/event.ts";
-import { isToldOf, type Webhook } from "../../../shared/table/items/webhook.ts";
+import { isSubscribed, type Webhook } from "../../../shared/table/items/webhook.ts";
 import { EVENT_PREFIX, eventKey, eventsPartition, webhookHealthKey } from "../../../shared/table/keys.ts";
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
@@ -95,7 +95,7 @@ export function whyNotResend(
   if (kind === "webhook.test") return "a test is sent once: send another one";
   if (state === "delivered") return "it was delivered";
   if (state === "waiting") return "it was not given up: it waits to be sent";
-  return isToldOf(webhook, kind) ? undefined : `the webhook is not told of ${kind} any more`;
+  return isSubscribed(webhook, kind) ? undefined : `the webhook is not told of ${kind} any more`;
 }
 
 async function planOf<Result>(

@@ -1,6 +1,6 @@
 import { hasAi } from "../../../shared/fleet/count.ts";
 import type { FleetRow } from "../../../shared/fleet/read-fleet.ts";
-import { judgeStored, NOT_STORED } from "../../../shared/policy/evaluate/replay-stored-state.ts";
+import { replayStoredState, NOT_STORED } from "../../../shared/policy/evaluate/replay-stored-state.ts";
 import { RULES_BY_ID } from "../../../shared/policy/rules/rules.ts";
 import type { Finding, TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
 import type { Policy } from "../../../shared/table/items/policy.ts";
@@ -88,7 +88,7 @@ export function compare(states: readonly TelemetryChange[], policy: Policy): Tri
     // Of a state each rule counts once, however many engines it finds.
     const once = (findings: readonly Finding[]) =>
       new Map(findings.map((each) => [each.rule, each])).values();
-    for (const finding of once(judgeStored(state, policy))) {
+    for (const finding of once(replayStoredState(state, policy))) {
       const compared = of(finding);
       compared.would.hosts.add(assetId);
       compared.would.states++;

@@ -1,7 +1,7 @@
 import type { Risk } from "../../table/items/asset/risk.ts";
 import type { Finding } from "../../table/items/asset/telemetry.ts";
 import { tidy } from "../../wire/text.ts";
-import { type Case, HOST, type Rule, type Scene } from "../rule.ts";
+import { type Case, HOST, type Rule, type RuleInput } from "../rule.ts";
 import { RULES } from "../rules/rules.ts";
 
 export const CRITICAL_POINTS = 70;
@@ -11,7 +11,7 @@ export const FINDINGS_MAX = 40;
 export type Evaluation = { risk: Risk; score: number; findings: Finding[] };
 
 /** Evaluates the rules for one heartbeat and one policy: one finding per rule and engine, with their total. */
-export function evaluate(scene: Scene): Evaluation {
+export function evaluate(scene: RuleInput): Evaluation {
   const found = new Map<string, Finding>();
   const { disabledRules } = scene.policy;
   for (const rule of RULES) {
@@ -28,7 +28,7 @@ export function evaluate(scene: Scene): Evaluation {
         engineName: subject.name,
         risk: points >= CRITICAL_POINTS ? "CRITICAL" : "WARNING",
         points,
-        explanation: tidy(typeof said === "string" ? said : said.says, 400),
+        explanation: tidy(typeof said === "string" ? said : said.explanation, 400),
       });
     }
   }
@@ -38,7 +38,7 @@ export function evaluate(scene: Scene): Evaluation {
 /** Applies a rule to everything that it is about. */
 function casesOf(
   rule: Rule,
-  scene: Scene,
+  scene: RuleInput,
 ): { subject: { id: string; name: string }; said: string | Case | undefined }[] {
   if (rule.about === "host") return [{ subject: HOST, said: rule.applies(scene) }];
   const { engines, stores = [] } = scene.heartbeat;

@@ -15,7 +15,7 @@ export const NOT_STORED: readonly string[] = [
  * Findings of a stored state under another policy: all rules except {@link NOT_STORED}, without baseline and
  * LLM review.
  */
-export function judgeStored(item: TelemetryChange, policy: Policy): Finding[] {
+export function replayStoredState(item: TelemetryChange, policy: Policy): Finding[] {
   const heartbeat = {
     engines: item.engines,
     ...(item.stores && { stores: item.stores }),

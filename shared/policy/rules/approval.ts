@@ -1,6 +1,6 @@
 import type { Engine, Model } from "../../wire/heartbeat.ts";
 import { matchesAny } from "../glob-pattern.ts";
-import { at, type EngineRule, grown, listed, whenAny } from "../rule.ts";
+import { type EngineRule, grown, listed, processOf, whenAny } from "../rule.ts";
 
 const loaded = (engine: Engine): Model[] => engine.models.filter((model) => model.loaded);
 const namesOf = (models: readonly Model[]): string[] => models.map((model) => model.name);
@@ -24,7 +24,7 @@ export const APPROVAL: readonly EngineRule[] = [
       policy.approvedEngines.includes(engine.id) ||
       policy.bannedEngines.includes(engine.id)
         ? undefined
-        : `${engine.name} runs here (${at(engine)}) and is not on the list of approved engines.`,
+        : `${engine.name} runs here (${processOf(engine)}) and is not on the list of approved engines.`,
   },
   {
     id: "banned-engine",
@@ -35,7 +35,7 @@ export const APPROVAL: readonly EngineRule[] = [
     remediation: "Stop the engine and remove it from the host. Isolate the host if it returns.",
     applies: (engine, { policy }) =>
       policy.bannedEngines.includes(engine.id)
-        ? `${engine.name} runs here (${at(engine)}), and the policy bans it.`
+        ? `${engine.name} runs here (${processOf(engine)}), and the policy bans it.`
         : undefined,
   },
   {
@@ -50,7 +50,8 @@ export const APPROVAL: readonly EngineRule[] = [
         namesOf(loaded(engine)).filter(
           (name) => !matchesAny(policy.approvedModels, name) && !matchesAny(policy.bannedModels, name),
         ),
-        (names) => `${engine.name} has ${names} loaded (${at(engine)}), which the policy does not approve.`,
+        (names) =>
+          `${engine.name} has ${names} loaded (${processOf(engine)}), which the policy does not approve.`,
       ),
   },
   {
@@ -67,7 +68,7 @@ export const APPROVAL: readonly EngineRule[] = [
       ];
       return names.length > 0
         ? {
-            says: `${engine.name} has ${listed(names)} loaded (${at(engine)}), which the policy bans.`,
+            explanation: `${engine.name} has ${listed(names)} loaded (${processOf(engine)}), which the policy bans.`,
             points: grown(75, 5, names.length),
           }
         : undefined;
@@ -85,7 +86,7 @@ export const APPROVAL: readonly EngineRule[] = [
         engine.models
           .filter((model) => !model.loaded && matchesAny(policy.bannedModels, model.name))
           .map((model) => model.name),
-        (names) => `${engine.name} could load ${names} (${at(engine)}), which the policy bans.`,
+        (names) => `${engine.name} could load ${names} (${processOf(engine)}), which the policy bans.`,
       ),
     appliesAtRest: (store, { policy }) =>
       whenAny(
@@ -112,7 +113,8 @@ export const APPROVAL: readonly EngineRule[] = [
                   !matchesAny(policy.bannedPublishers, publisher),
               )
               .map(({ name, publisher }) => `${name} from ${publisher}`),
-            (names) => `${engine.name} has ${names} loaded (${at(engine)}), whose publisher is not approved.`,
+            (names) =>
+              `${engine.name} has ${names} loaded (${processOf(engine)}), whose publisher is not approved.`,
           ),
   },
   {
@@ -127,7 +129,8 @@ export const APPROVAL: readonly EngineRule[] = [
         ? undefined
         : whenAny(
             namesOf(loaded(engine).filter(({ publisher }) => publisher === undefined)),
-            (names) => `${engine.name} has ${names} loaded (${at(engine)}), and its publisher is unknown.`,
+            (names) =>
+              `${engine.name} has ${names} loaded (${processOf(engine)}), and its publisher is unknown.`,
           ),
   },
   {
@@ -144,7 +147,8 @@ export const APPROVAL: readonly EngineRule[] = [
             ({ publisher }) => publisher !== undefined && matchesAny(policy.bannedPublishers, publisher),
           )
           .map(({ name, publisher }) => `${name} from ${publisher}`),
-        (names) => `${engine.name} has ${names} loaded (${at(engine)}), and the policy bans the publisher.`,
+        (names) =>
+          `${engine.name} has ${names} loaded (${processOf(engine)}), and the policy bans the publisher.`,
       ),
   },
   {
@@ -167,7 +171,7 @@ export const APPROVAL: readonly EngineRule[] = [
               )
               .map(({ name, licence }) => `${name} (${licence})`),
             (names) =>
-              `${engine.name} has ${names} loaded (${at(engine)}), under a licence that the policy does not approve.`,
+              `${engine.name} has ${names} loaded (${processOf(engine)}), under a licence that the policy does not approve.`,
           ),
   },
   {
@@ -184,7 +188,7 @@ export const APPROVAL: readonly EngineRule[] = [
           .filter(({ licence }) => licence !== undefined && matchesAny(policy.bannedLicences, licence))
           .map(({ name, licence }) => `${name} (${licence})`),
         (names) =>
-          `${engine.name} has ${names} loaded (${at(engine)}), under a licence that the policy bans.`,
+          `${engine.name} has ${names} loaded (${processOf(engine)}), under a licence that the policy bans.`,
       ),
   },
   {
@@ -202,7 +206,7 @@ export const APPROVAL: readonly EngineRule[] = [
               .filter(({ sizeBytes }) => sizeBytes !== undefined && sizeBytes > policy.modelBytesMax)
               .map(({ name, sizeBytes }) => `${name} (${gib(sizeBytes!)})`),
             (names) =>
-              `${engine.name} has ${names} loaded (${at(engine)}), larger than the limit of ${gib(policy.modelBytesMax)}.`,
+              `${engine.name} has ${names} loaded (${processOf(engine)}), larger than the limit of ${gib(policy.modelBytesMax)}.`,
           ),
   },
 ];

@@ -1,5 +1,5 @@
 import type { Engine } from "../../wire/heartbeat.ts";
-import { at, type EngineRule, grown, isInDoubt, listed, whenAny } from "../rule.ts";
+import { type EngineRule, grown, isInDoubt, listed, processOf, whenAny } from "../rule.ts";
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 /**
@@ -29,11 +29,11 @@ export const EXPOSURE: readonly EngineRule[] = [
     applies: (engine, { policy }) => {
       const addresses = exposedAddresses(engine);
       if (policy.exposure === "any" || engine.auth === "required" || addresses.length === 0) return undefined;
-      const where = `${engine.name} listens on ${listed(addresses)} (${at(engine)})`;
+      const where = `${engine.name} listens on ${listed(addresses)} (${processOf(engine)})`;
       // A response without a credential is worse than an unknown authentication.
       return engine.auth === "open"
-        ? { says: `${where} and requires no credential.`, points: 80 }
-        : { says: `${where}. Whether it requires a credential is unknown.`, points: 75 };
+        ? { explanation: `${where} and requires no credential.`, points: 80 }
+        : { explanation: `${where}. Whether it requires a credential is unknown.`, points: 75 };
     },
   },
   {
@@ -49,7 +49,7 @@ export const EXPOSURE: readonly EngineRule[] = [
         : whenAny(
             exposedAddresses(engine),
             (addresses) =>
-              `${engine.name} listens on ${addresses} (${at(engine)}) and requires a credential.`,
+              `${engine.name} listens on ${addresses} (${processOf(engine)}) and requires a credential.`,
           ),
   },
   {
@@ -62,7 +62,7 @@ export const EXPOSURE: readonly EngineRule[] = [
       "Configure an API key. Without one, every program and web page on this host can use the engine.",
     applies: (engine, { policy }) =>
       policy.requireAuthentication && engine.auth === "open" && exposedAddresses(engine).length === 0
-        ? `${engine.name} (${at(engine)}) accepts requests of any local program without a credential.`
+        ? `${engine.name} (${processOf(engine)}) accepts requests of any local program without a credential.`
         : undefined,
   },
   {
@@ -78,7 +78,7 @@ export const EXPOSURE: readonly EngineRule[] = [
       const hosts = [...new Set(remotes(engine))];
       return policy.exposure === "loopback" && hosts.length > 0
         ? {
-            says: `${engine.name} (${at(engine)}) is in use from ${listed(hosts)}.`,
+            explanation: `${engine.name} (${processOf(engine)}) is in use from ${listed(hosts)}.`,
             points: grown(60, 4, hosts.length),
           }
         : undefined;
@@ -97,7 +97,7 @@ export const EXPOSURE: readonly EngineRule[] = [
       const hosts = [...new Set(remotes(engine))];
       return policy.exposure !== "any" && hosts.length >= SERVED_HOSTS_MIN
         ? {
-            says: `${engine.name} (${at(engine)}) serves ${hosts.length} other hosts: ${listed(hosts)}.`,
+            explanation: `${engine.name} (${processOf(engine)}) serves ${hosts.length} other hosts: ${listed(hosts)}.`,
             points: grown(70, 5, hosts.length, SERVED_HOSTS_MIN),
           }
         : undefined;

@@ -1,8 +1,8 @@
-import type { HostRule, IdentityScene } from "../rule.ts";
+import type { HostRule, IdentityConflict } from "../rule.ts";
 
 const time = (at: string): string => `${at.slice(0, 16).replace("T", " ")} UTC`;
 
-function whoShares({ machines, refused }: IdentityScene): string | undefined {
+function whoShares({ machines, refused }: IdentityConflict): string | undefined {
   const names = machines.slice(0, 3).map(({ hostname, since }) => `${hostname} (since ${time(since)})`);
   const more = machines.length > 3 ? ` and ${machines.length - 3} more` : "";
   const shared =

@@ -1,6 +1,6 @@
 import { matchesAny } from "../glob-pattern.ts";
-import { looksLikeOrders } from "../prompt-injection.ts";
-import { at, type EngineRule, isInDoubt, likelyHolds, whenAny } from "../rule.ts";
+import { looksLikeInstructions } from "../prompt-injection.ts";
+import { type EngineRule, isInDoubt, likelyHolds, processOf, whenAny } from "../rule.ts";
 import { compareVersions } from "../version.ts";
 import { VULNERABILITIES, type Vulnerability } from "../vulnerabilities.ts";
 
@@ -77,7 +77,7 @@ export const ORIGIN: readonly EngineRule[] = [
       "Find out which product it is. Then approve it, remove it, or request its addition to the catalogue.",
     applies: (engine) =>
       engine.id === "openai-compatible"
-        ? `${engine.executable ?? "A process"} (${at(engine)}) responds like an AI engine, but is not a known product.`
+        ? `${engine.executable ?? "A process"} (${processOf(engine)}) responds like an AI engine, but is not a known product.`
         : undefined,
   },
   {
@@ -129,7 +129,7 @@ export const ORIGIN: readonly EngineRule[] = [
     remediation: "Ask the user where the program came from. Install it properly or remove it.",
     applies: (engine, { policy }) =>
       engine.executable !== undefined && matchesAny(policy.suspectPaths, engine.executable)
-        ? `${engine.name} (${at(engine)}) runs from ${engine.executable}, where no program should be installed.`
+        ? `${engine.name} (${processOf(engine)}) runs from ${engine.executable}, where no program should be installed.`
         : undefined,
   },
   {
@@ -143,7 +143,7 @@ export const ORIGIN: readonly EngineRule[] = [
       engine.user !== undefined &&
       engine.container === undefined &&
       matchesAny(policy.privilegedUsers, engine.user)
-        ? `${engine.name} (${at(engine)}) runs as ${engine.user}.`
+        ? `${engine.name} (${processOf(engine)}) runs as ${engine.user}.`
         : undefined,
   },
   {
@@ -156,7 +156,7 @@ export const ORIGIN: readonly EngineRule[] = [
     applies: (engine) =>
       whenAny(
         engine.parents.filter((name) => DOCUMENT_PROGRAMS.test(name)),
-        (names) => `${engine.name} (${at(engine)}) was started by ${names}.`,
+        (names) => `${engine.name} (${processOf(engine)}) was started by ${names}.`,
       ),
   },
   {
@@ -185,8 +185,8 @@ export const ORIGIN: readonly EngineRule[] = [
         engine.container ?? "",
         engine.user ?? "",
       ];
-      return texts.some(looksLikeOrders)
-        ? `A model, client or file of ${engine.name} (${at(engine)}) has a name that reads like instructions to a language model.`
+      return texts.some(looksLikeInstructions)
+        ? `A model, client or file of ${engine.name} (${processOf(engine)}) has a name that reads like instructions to a language model.`
         : undefined;
     },
   },
@@ -204,7 +204,7 @@ export const ORIGIN: readonly EngineRule[] = [
       );
       return found.length === 0
         ? undefined
-        : `${engine.name} ${engine.version} (${at(engine)}) is affected by ${cves(found)}. Fixed in ${found.at(-1)!.fixed}.`;
+        : `${engine.name} ${engine.version} (${processOf(engine)}) is affected by ${cves(found)}. Fixed in ${found.at(-1)!.fixed}.`;
     },
   },
   {
@@ -220,7 +220,7 @@ export const ORIGIN: readonly EngineRule[] = [
       );
       return found.length === 0
         ? undefined
-        : `${engine.name} ${engine.version} (${at(engine)}) is affected by ${cves(found)}. Fixed in ${found.at(-1)!.fixed}.`;
+        : `${engine.name} ${engine.version} (${processOf(engine)}) is affected by ${cves(found)}. Fixed in ${found.at(-1)!.fixed}.`;
     },
   },
   {
@@ -235,7 +235,7 @@ export const ORIGIN: readonly EngineRule[] = [
       return wanted !== undefined &&
         engine.version !== undefined &&
         compareVersions(engine.version, wanted) === -1
-        ? `${engine.name} ${engine.version} (${at(engine)}) is older than ${wanted}.`
+        ? `${engine.name} ${engine.version} (${processOf(engine)}) is older than ${wanted}.`
         : undefined;
     },
   },

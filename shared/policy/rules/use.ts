@@ -1,7 +1,7 @@
 import type { Client, Engine } from "../../wire/heartbeat.ts";
 import { matchesAny } from "../glob-pattern.ts";
 import { clockOf, isWorkingTime } from "../hours.ts";
-import { at, type EngineRule, whenAny } from "../rule.ts";
+import { type EngineRule, processOf, whenAny } from "../rule.ts";
 
 const nameOf = ({ name, executable }: Client): string | undefined => name ?? executable;
 const namesWhere = (engine: Engine, holds: (name: string) => boolean): string[] =>
@@ -53,7 +53,7 @@ export const USE: readonly EngineRule[] = [
     applies: (engine, { policy }) =>
       whenAny(
         namesWhere(engine, (name) => matchesAny(policy.bannedClients, name)),
-        (names) => `${names} uses ${engine.name} (${at(engine)}), and the policy bans it.`,
+        (names) => `${names} uses ${engine.name} (${processOf(engine)}), and the policy bans it.`,
       ),
   },
   {
@@ -72,7 +72,7 @@ export const USE: readonly EngineRule[] = [
               (name) => !matchesAny(policy.approvedClients, name) && !matchesAny(policy.bannedClients, name),
             ),
             (names) =>
-              `${names} uses ${engine.name} (${at(engine)}) and is not on the list of approved clients.`,
+              `${names} uses ${engine.name} (${processOf(engine)}) and is not on the list of approved clients.`,
           ),
   },
   {
@@ -86,7 +86,7 @@ export const USE: readonly EngineRule[] = [
     applies: (engine, { policy }) =>
       whenAny(
         namesWhere(engine, (name) => matchesAny(OFFICE, name) && !matchesAny(policy.approvedClients, name)),
-        (names) => `${names} uses ${engine.name} (${at(engine)}): documents may be sent to the model.`,
+        (names) => `${names} uses ${engine.name} (${processOf(engine)}): documents may be sent to the model.`,
       ),
   },
   {
@@ -104,7 +104,8 @@ export const USE: readonly EngineRule[] = [
             ? [`${nameOf(client) ?? "a program"} in ${client.directory}`]
             : [],
         ),
-        (names) => `${engine.name} (${at(engine)}) is in use by ${names}, which is a protected directory.`,
+        (names) =>
+          `${engine.name} (${processOf(engine)}) is in use by ${names}, which is a protected directory.`,
       ),
   },
   {
@@ -118,7 +119,7 @@ export const USE: readonly EngineRule[] = [
       policy.workingHours !== undefined &&
       engine.clients.length > 0 &&
       !isWorkingTime(time, policy.workingHours)
-        ? `${engine.name} (${at(engine)}) had ${engine.clients.length} client(s) at ${time.slice(11, 16)} UTC, outside the working hours ${policy.workingHours.from} to ${policy.workingHours.to} ${clockOf(policy.workingHours)}.`
+        ? `${engine.name} (${processOf(engine)}) had ${engine.clients.length} client(s) at ${time.slice(11, 16)} UTC, outside the working hours ${policy.workingHours.from} to ${policy.workingHours.to} ${clockOf(policy.workingHours)}.`
         : undefined,
   },
   {
@@ -131,7 +132,7 @@ export const USE: readonly EngineRule[] = [
       "Find out which tools and accounts the agent can use. Approve it in the policy, or remove it.",
     applies: (engine, { policy }) =>
       AGENT_KINDS.has(engine.kind) && !policy.approvedEngines.includes(engine.id)
-        ? `${engine.name} (${at(engine)}) can run tools on its own and is not approved.`
+        ? `${engine.name} (${processOf(engine)}) can run tools on its own and is not approved.`
         : undefined,
   },
   {
@@ -143,7 +144,7 @@ export const USE: readonly EngineRule[] = [
     remediation: "Find out which providers it forwards requests to: the data may leave the company.",
     applies: (engine, { policy }) =>
       engine.kind === "gateway" && !policy.approvedEngines.includes(engine.id)
-        ? `${engine.name} (${at(engine)}) forwards requests to other models and is not approved.`
+        ? `${engine.name} (${processOf(engine)}) forwards requests to other models and is not approved.`
         : undefined,
   },
   {
@@ -162,7 +163,7 @@ export const USE: readonly EngineRule[] = [
             /^(powershell|pwsh|cmd|wscript|cscript|mshta|osascript)(\.exe)?$/i.test(name) &&
             !matchesAny(policy.approvedClients, name),
         ),
-        (names) => `${names} uses ${engine.name} (${at(engine)}).`,
+        (names) => `${names} uses ${engine.name} (${processOf(engine)}).`,
       ),
   },
 ];

@@ -40,7 +40,7 @@ export const webhook = z.strictObject({
 export type Webhook = z.infer<typeof webhook>;
 
 /** Whether a webhook subscribes to events of a kind. A test is sent to the webhook it names regardless. */
-export const isToldOf = ({ events }: Pick<Webhook, "events">, kind: Webhook["events"][number]): boolean =>
+export const isSubscribed = ({ events }: Pick<Webhook, "events">, kind: Webhook["events"][number]): boolean =>
   events.length === 0 || events.includes(kind);
 
 /** Health of a webhook. Shows a failed delivery from the first failure on. */

@@ -2,11 +2,11 @@ import { checkReports, createReportVerifier } from "../../../shared/authority/ch
 import { type AttributeMap, unmarshalItem } from "../../../shared/table/dynamo.ts";
 import { type TenantItem, tenantDefaults } from "../../../shared/table/items/tenant.ts";
 import { type Heartbeat, heartbeat as heartbeatSchema } from "../../../shared/wire/heartbeat.ts";
-import { createPasts } from "../../../worker/assess/baseline-store.ts";
-import { adjudicateOff } from "../../../worker/assess/llm-review.ts";
-import { createPresences } from "../../../worker/assess/presence-cache.ts";
+import { createBaselineStore } from "../../../worker/assess/baseline-store.ts";
+import { withoutLlmReview } from "../../../worker/assess/llm-review.ts";
+import { createPresenceCache } from "../../../worker/assess/presence-cache.ts";
 import { type Delivery, parseDelivery } from "../../../worker/heartbeat/parse-heartbeat.ts";
-import { createLocks } from "../../../worker/platform/keyed-mutex.ts";
+import { createKeyedMutex } from "../../../worker/platform/keyed-mutex.ts";
 import { createMetrics } from "../../../worker/platform/metrics.ts";
 import type { Deps } from "../../../worker/receive/deps.ts";
 import { believing } from "../control/authority.ts";
@@ -27,14 +27,14 @@ export function createWorkerDeps(table: MemoryDynamo, tenant: TenantItem, more: 
     table: "memory",
     queue: { receive: async () => [], remove: async () => {}, extend: async () => {}, bury: async () => {} },
     queueKeys: new Map(),
-    presences: createPresences(table.dynamo, "memory", pause),
-    pasts: createPasts({ dynamo: table.dynamo, table: "memory" }),
+    presences: createPresenceCache(table.dynamo, "memory", pause),
+    baselines: createBaselineStore({ dynamo: table.dynamo, table: "memory" }),
     metrics: createMetrics(),
-    locked: createLocks(),
-    adjudicate: adjudicateOff,
+    withLock: createKeyedMutex(),
+    lookUpVerdict: withoutLlmReview,
     pause,
     tenant: async () => tenant,
-    told: () => {},
+    onOutboxEvent: () => {},
     ...more,
   };
 }

@@ -30,19 +30,19 @@ const tenantPast = (more: Record<string, number[]> = {}) =>
 
 describe("noveltyOf()", () => {
   test("says in words what is new, to whom", () => {
-    const { findings, words } = noveltyOf(OLLAMA, past({}), tenantPast(), DAY);
+    const { findings, sentences: words } = noveltyOf(OLLAMA, past({}), tenantPast(), DAY);
     expect(words).toEqual(["Ollama: the engine is new to this host and to the whole company (28 days)"]);
     expect(findings).toMatchObject([
       { rule: "baseline-novelty", risk: "WARNING", points: 40, source: "baseline" },
     ]);
     const known = noveltyOf(OLLAMA, past({}), tenantPast({ "engine:ollama": [DAY - 2] }), DAY);
     expect(known.findings).toEqual([]);
-    expect(known.words[0]).toContain("known elsewhere in the company");
+    expect(known.sentences[0]).toContain("known elsewhere in the company");
   });
   test("says of which engine it speaks, also where the name is not in the sentence", () => {
     const open = featuresOf({ engines: [makeEngine({ bind: ["0.0.0.0"], models: [] })] }, POLICY);
     const seen = { "engine:ollama": [DAY - 2] };
-    const { words, findings } = noveltyOf(open, past(seen), tenantPast(seen), DAY);
+    const { sentences: words, findings } = noveltyOf(open, past(seen), tenantPast(seen), DAY);
     expect(words[0]).toBe(
       "Ollama: its exposure to the network is new to this host and to the whole company (28 days)",
     );
@@ -52,13 +52,13 @@ describe("noveltyOf()", () => {
   test("knows nothing to be new while it learns", () => {
     const young = past({}, DAY - LEARNING_DAYS + 1);
     expect(
-      noveltyOf(OLLAMA, young, new Map([[TENANT_FEATURE, [DAY - LEARNING_DAYS + 1]]]), DAY).words,
+      noveltyOf(OLLAMA, young, new Map([[TENANT_FEATURE, [DAY - LEARNING_DAYS + 1]]]), DAY).sentences,
     ).toEqual([]);
-    expect(noveltyOf(OLLAMA, past({}, DAY - LEARNING_DAYS), new Map(), DAY).words).toHaveLength(1);
+    expect(noveltyOf(OLLAMA, past({}, DAY - LEARNING_DAYS), new Map(), DAY).sentences).toHaveLength(1);
   });
   test("forgets: seen two weeks ago is known, three weeks ago is new again", () => {
     const seen = (day: number) =>
-      noveltyOf(OLLAMA, past({ "engine:ollama": [day] }), tenantPast(), DAY).words.length;
+      noveltyOf(OLLAMA, past({ "engine:ollama": [day] }), tenantPast(), DAY).sentences.length;
     expect(seen(DAY - 15)).toBe(0);
     expect(seen(DAY - 16)).toBe(1);
     expect(weightOf([DAY - 2], DAY)).toBeGreaterThan(weightOf([DAY - 3], DAY));
@@ -67,7 +67,7 @@ describe("noveltyOf()", () => {
     const before = noveltyOf(OLLAMA, past({}), tenantPast(), DAY);
     const days = { "engine:ollama": [DAY - 1, DAY, DAY + 1] };
     expect(noveltyOf(OLLAMA, past(days), tenantPast(days), DAY)).toEqual(before);
-    expect(noveltyOf(OLLAMA, past(days), tenantPast(days), DAY + 1).words).toEqual([]);
+    expect(noveltyOf(OLLAMA, past(days), tenantPast(days), DAY + 1).sentences).toEqual([]);
   });
   test("what the policy approves by name is never new", () => {
     expect(
@@ -105,7 +105,7 @@ describe("featuresOf()", () => {
         expect.arrayContaining(["engine:vllm", "exposed:vllm", "model:stolen", "client:exfil"]),
       );
       expect(names).toHaveLength(2 + 48);
-      const { findings, words } = noveltyOf(features, past({}), tenantPast(), DAY);
+      const { findings, sentences: words } = noveltyOf(features, past({}), tenantPast(), DAY);
       expect(findings.find(({ engine }) => engine === "vllm")).toMatchObject({ points: 60 });
       expect(words).toHaveLength(9);
       expect(words.at(-1)).toBe("and 42 more");

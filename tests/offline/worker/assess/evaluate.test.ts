@@ -4,7 +4,7 @@ import { makeEngine, makeHeartbeat } from "../../../../lz/platform/simulated-age
 import { ATLAS_VERSION, TECHNIQUES } from "../../../../shared/policy/atlas.ts";
 import { evaluate, FINDINGS_MAX } from "../../../../shared/policy/evaluate/evaluate.ts";
 import { matchesAny } from "../../../../shared/policy/glob-pattern.ts";
-import type { IdentityScene } from "../../../../shared/policy/rule.ts";
+import type { IdentityConflict } from "../../../../shared/policy/rule.ts";
 import { RULES } from "../../../../shared/policy/rules/rules.ts";
 import { type Policy, policy } from "../../../../shared/table/items/policy.ts";
 import type { Engine, Heartbeat } from "../../../../shared/wire/heartbeat.ts";
@@ -18,7 +18,7 @@ type Case = {
   policy?: Partial<Policy>;
   beat?: Partial<Heartbeat>;
   at?: string;
-  identity?: IdentityScene;
+  identity?: IdentityConflict;
 };
 
 const judged = ({ engine, policy: more, beat, at = AT, identity }: Case) =>

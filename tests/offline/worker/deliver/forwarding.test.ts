@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { fromUtf8 } from "../../../../shared/encoding/bytes.ts";
 import { decodePack, encodePack } from "../../../../shared/queue/message.ts";
-import { createForwarding } from "../../../../worker/deliver/webhook-loop.ts";
+import { createWebhookLoops } from "../../../../worker/deliver/webhook-loop.ts";
 import { createMetrics } from "../../../../worker/platform/metrics.ts";
 import { pollOnce } from "../../../../worker/receive/process-batch.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
@@ -15,13 +15,13 @@ function createLoop(forward: (tenantId: string) => Promise<unknown>) {
   // A pause without end in the time of a test: only what wakes the loop lets it go on.
   const random = () => 1000;
   const log = (_level: string, event: string) => void logs.push(event);
-  const forwarding = createForwarding({ forward, random, log, metrics });
+  const forwarding = createWebhookLoops({ forward, random, log, metrics });
   const stop = new AbortController();
   return { forwarding, stop, metrics, logs };
 }
 const turn = () => Bun.sleep(5);
 
-describe("createForwarding()", () => {
+describe("createWebhookLoops()", () => {
   test("looks again at once when an event is reported during a look, and for a tenant it did not know", async () => {
     const looks: string[] = [];
     let release = () => {};
@@ -29,10 +29,10 @@ describe("createForwarding()", () => {
       looks.push(tenantId);
       if (looks.length === 1) await new Promise<void>((done) => (release = done));
     });
-    forwarding.heardOf("org_slow");
+    forwarding.add("org_slow");
     const running = forwarding.run(stop.signal);
     await turn();
-    forwarding.told("org_slow");
+    forwarding.wake("org_slow");
     await turn();
     expect(looks).toEqual(["org_slow"]); // never two looks at one tenant at a time
     release();
@@ -40,7 +40,7 @@ describe("createForwarding()", () => {
     expect(looks).toEqual(["org_slow", "org_slow"]);
     await turn();
     expect(looks).toHaveLength(2); // no new event: it pauses
-    forwarding.told("org_new");
+    forwarding.wake("org_new");
     await turn();
     expect(looks).toEqual(["org_slow", "org_slow", "org_new"]);
     stop.abort();
@@ -53,15 +53,15 @@ describe("createForwarding()", () => {
       looks.push(tenantId);
       if (tenantId.startsWith("org_hangs")) await new Promise(() => {});
     });
-    forwarding.heardOf("org_hangs");
+    forwarding.add("org_hangs");
     const running = forwarding.run(stop.signal);
     await turn();
-    forwarding.told("org_good");
+    forwarding.wake("org_good");
     await turn();
     expect(looks).toEqual(["org_hangs", "org_good"]);
     // More than are looked at at the same time: those that hang stop counting after two seconds.
-    for (let i = 0; i < 100; i++) forwarding.told(`org_hangs_${i}`);
-    forwarding.told("org_late");
+    for (let i = 0; i < 100; i++) forwarding.wake(`org_hangs_${i}`);
+    forwarding.wake("org_late");
     await eventually(async () => looks.includes("org_late"), 6500);
     stop.abort();
     await running; // a look that hangs does not delay the shutdown
@@ -70,7 +70,7 @@ describe("createForwarding()", () => {
   test("looks again at once when there was more than one look takes up", async () => {
     let left = 3;
     const { forwarding, stop } = createLoop(async () => --left > 0);
-    forwarding.heardOf("org_busy");
+    forwarding.add("org_busy");
     const running = forwarding.run(stop.signal);
     await turn();
     expect(left).toBe(0);
@@ -84,7 +84,7 @@ describe("createForwarding()", () => {
       if (tenantId === "org_bad") throw new Error("away");
       looks.push(tenantId);
     });
-    for (const tenant of ["org_bad", "org_good"]) forwarding.heardOf(tenant);
+    for (const tenant of ["org_bad", "org_good"]) forwarding.add(tenant);
     const running = forwarding.run(stop.signal);
     await turn();
     expect(looks).toEqual(["org_good"]);
@@ -121,7 +121,7 @@ describe("a pack of none", () => {
     const message = { receipt: "r", body, receives: 1, sentAtMs: 0 };
     const worker = createWorkerDeps(createMemoryDynamo(), makeTenant(), {
       queueKeys: new Map([["k", key]]),
-      told: (tenantId) => void told.push(tenantId),
+      onOutboxEvent: (tenantId) => void told.push(tenantId),
       queue: {
         receive: async () => [
           { ...message, id: "signed", kid: "k", signature },

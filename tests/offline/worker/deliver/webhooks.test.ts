@@ -5,7 +5,7 @@ import { makeDevice } from "../../../../lz/platform/simulated-agents.ts";
 import { createAuthority } from "../../../../shared/authority/read-authority.ts";
 import { createVerifier } from "../../../../shared/authority/verify-authority.ts";
 import { eventPut } from "../../../../shared/events/event-put.ts";
-import { makeEvent, type Told } from "../../../../shared/events/make-event.ts";
+import { makeEvent, type NewEvent } from "../../../../shared/events/make-event.ts";
 import { requeueUpdate } from "../../../../shared/events/requeue.ts";
 import { OCSF_VERSION, ocsfOf } from "../../../../shared/export/ocsf.ts";
 import { webhookHeaders } from "../../../../shared/export/standard-webhooks.ts";
@@ -17,7 +17,7 @@ import type { TenantItem } from "../../../../shared/table/items/tenant.ts";
 import { WEBHOOK_EVENTS, type Webhook } from "../../../../shared/table/items/webhook.ts";
 import { assetKey, tenantKey } from "../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
-import { createForward, forwardDue, RETRY_SECONDS } from "../../../../worker/deliver/deliver-webhooks.ts";
+import { createDeliverer, forwardDue, RETRY_SECONDS } from "../../../../worker/deliver/deliver-webhooks.ts";
 import { createDeliverySlots } from "../../../../worker/deliver/delivery-slots.ts";
 import { createPostWebhook, type PostWebhook } from "../../../../worker/deliver/post-webhook.ts";
 import { createMetrics } from "../../../../worker/platform/metrics.ts";
@@ -36,7 +36,7 @@ const hook = (more: Partial<Webhook> = {}): Webhook => ({
   ...more,
 });
 const tenantWith = (...webhooks: Webhook[]) => makeTenant({ webhooks });
-const opened = (tenant = tenantWith(hook()), more: Partial<Told> = {}): EventItem =>
+const opened = (tenant = tenantWith(hook()), more: Partial<NewEvent> = {}): EventItem =>
   makeEvent(
     {
       kind: "incident.opened",
@@ -60,7 +60,7 @@ const opened = (tenant = tenantWith(hook()), more: Partial<Told> = {}): EventIte
     timestamp(START_MS),
   );
 
-async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {}) {
+async function createOutbox(tenant = tenantWith(hook()), more: Partial<NewEvent> = {}) {
   const table = createMemoryDynamo();
   let now = START_MS;
   const sent: { url: string; headers: Record<string, string>; body: string }[] = [];
@@ -103,7 +103,7 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
     put: (event: EventItem) => table.dynamo("PutItem", eventPut(event, "t")),
     forward: () => forwardDue(TENANT, deps),
     /** One look as the worker's loop has it: deliveries go on after it. */
-    look: createForward(deps),
+    look: createDeliverer(deps),
     answer: (next: typeof status) => {
       status = next;
     },
@@ -141,7 +141,7 @@ const sentTo = (box: Awaited<ReturnType<typeof createOutbox>>) =>
 
 describe("an event that says what a host proved", () => {
   const device = makeDevice();
-  const proven = async (sign: boolean): Promise<Partial<Told>> => {
+  const proven = async (sign: boolean): Promise<Partial<NewEvent>> => {
     const { x, sign: signed } = await device;
     const said = { generation: 1, action: "isolate", mode: "network" } as const;
     const plain = { ...said, outcome: "applied", at: timestamp(START_MS) } as const;

@@ -11,7 +11,7 @@ import type { ContainmentReport } from "../../../../shared/wire/heartbeat.ts";
 import { CLOSED_MAX, closeRevoked, REVOKED_OPEN_MS } from "../../../../worker/fleet/close-revoked.ts";
 import { recordFleet } from "../../../../worker/fleet/count-fleet.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createIds } from "../../../browser/seed.ts";
 import { interceptDynamo } from "../../../support/dynamo/intercept-dynamo.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
@@ -303,7 +303,11 @@ describe("an asset that left the index", () => {
     expect(await world.close()).toBe(1);
     const [assetId] = world.ids;
     const { signedBy: _, ...containment } = await kept(assetId!, byCode);
-    await record(deliver(makeHeartbeat(1, NOW_MS, "h", { containment }), assetId!), makeTenant(), world.deps);
+    await recordHeartbeat(
+      deliver(makeHeartbeat(1, NOW_MS, "h", { containment }), assetId!),
+      makeTenant(),
+      world.deps,
+    );
     expect(world.read().freedByCode).toMatchObject({ generation: 1 });
     expect(world.isOpen()).toBe(true);
     expect(await world.close()).toBe(0);

@@ -4,7 +4,7 @@ import type { Log } from "../../../../shared/observability/log.ts";
 import { unmarshalItem } from "../../../../shared/table/dynamo.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { pauseMs, recordFleet } from "../../../../worker/fleet/count-fleet.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../browser/seed.ts";
 import { believing } from "../../../support/control/authority.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
@@ -140,7 +140,7 @@ describe("record() keeps the inventory of the newest state", () => {
   const inventoryAfter = async (beats: typeof states) => {
     const table = createMemoryDynamo();
     const worker = createWorkerDeps(table, makeTenant());
-    for (const each of beats) await record(deliver(each), makeTenant(), worker);
+    for (const each of beats) await recordHeartbeat(deliver(each), makeTenant(), worker);
     const [, stored] = [...table.items].find(([key]) => key.includes("| INVENTORY#"))!;
     return unmarshalItem(stored);
   };

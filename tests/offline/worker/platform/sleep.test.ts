@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { sleep } from "../../../../worker/platform/sleep.ts";
-import { createLoad } from "../../../../worker/receive/in-flight-limit.ts";
+import { createInFlightLimit } from "../../../../worker/receive/in-flight-limit.ts";
 
 /** A signal that counts who listens: a worker runs for months and sleeps several times a second. */
 function createSignal() {
@@ -37,12 +37,12 @@ test("sleep() leaves no listener behind", async () => {
   expect(listeners()).toBe(0);
 });
 
-test("createLoad() leaves no listener behind when there is room again", async () => {
+test("createInFlightLimit() leaves no listener behind when there is room again", async () => {
   const { signal, listeners } = createSignal();
-  const load = createLoad({ messages: 1, bytes: 10 });
+  const load = createInFlightLimit({ messages: 1, bytes: 10 });
   for (let round = 0; round < 50; round++) {
     load.take(1, 1);
-    const waiting = load.room(signal);
+    const waiting = load.waitForCapacity(signal);
     load.release(1, 1);
     await waiting;
   }

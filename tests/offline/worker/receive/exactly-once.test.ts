@@ -5,7 +5,7 @@ import type { TenantItem } from "../../../../shared/table/items/tenant.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import type { Engine, Heartbeat } from "../../../../shared/wire/heartbeat.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createMemoryDynamo, type MemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import {
   ASSET,
@@ -58,7 +58,7 @@ function historyOf(steps: readonly Step[]): Heartbeat[] {
 async function inOrder(beats: readonly Heartbeat[]): Promise<MemoryDynamo> {
   const table = createMemoryDynamo();
   const worker = createWorkerDeps(table, TENANT);
-  for (const beat of beats) await record(deliver(beat), TENANT, worker);
+  for (const beat of beats) await recordHeartbeat(deliver(beat), TENANT, worker);
   return table;
 }
 
@@ -116,7 +116,8 @@ describe("record(): the table ends in the same state", () => {
         fc.asyncProperty(cases, async ([beats, [order, again]]) => {
           const table = createMemoryDynamo();
           const worker = createWorkerDeps(table, TENANT);
-          for (const index of [...order, ...again]) await record(deliver(beats[index]!), TENANT, worker);
+          for (const index of [...order, ...again])
+            await recordHeartbeat(deliver(beats[index]!), TENANT, worker);
           expect(contents(table)).toEqual(contents(await inOrder(beats)));
         }),
         { numRuns: RUNS },
@@ -179,10 +180,10 @@ describe("record(): the table ends in the same state", () => {
           const table = createMemoryDynamo();
           const workers = [createWorkerDeps(table, TENANT), createWorkerDeps(table, TENANT)];
           for (const [i, { delivery }] of [...byDelivery, ...again.map((i) => told[i]!)].entries())
-            await record(delivery, TENANT, workers[i % 2]!);
+            await recordHeartbeat(delivery, TENANT, workers[i % 2]!);
           const right = createMemoryDynamo();
           const worker = createWorkerDeps(right, TENANT);
-          for (const { delivery } of bySending) await record(delivery, TENANT, worker);
+          for (const { delivery } of bySending) await recordHeartbeat(delivery, TENANT, worker);
           expect(contents(table)).toEqual(contents(right));
           if (JSON.stringify(contents(right)).includes('"baseline-novelty"')) learnt++;
         }),
@@ -285,19 +286,19 @@ describe("record() while the policy is edited between deliveries", () => {
             telemetryResolutionSeconds: resolution,
           });
           for (const [i, index] of [...order, ...again].entries()) {
-            await record(deliver(beats[index]!), under(editions[i]!), workers[i % 2]!);
+            await recordHeartbeat(deliver(beats[index]!), under(editions[i]!), workers[i % 2]!);
             expectPresenceAtNewestState(table);
           }
           const newest = beats.at(-1)!;
           const next = { ...newest, sequence: newest.sequence + 1 };
           const nextBeat = { ...next, sentAt: timestamp(Date.parse(newest.sentAt) + 2 * HOUR_MS) };
-          await record(deliver(nextBeat), under(last), workers[0]!);
+          await recordHeartbeat(deliver(nextBeat), under(last), workers[0]!);
           const settled = contents(table);
           expectPresenceAtNewestState(table);
           const fresh = createMemoryDynamo();
-          await record(deliver(nextBeat), under(last), createWorkerDeps(fresh, TENANT));
+          await recordHeartbeat(deliver(nextBeat), under(last), createWorkerDeps(fresh, TENANT));
           expect(assessmentOf(table)).toEqual(assessmentOf(fresh));
-          await record(deliver(nextBeat), under(last), workers[1]!);
+          await recordHeartbeat(deliver(nextBeat), under(last), workers[1]!);
           expect(contents(table)).toEqual(settled);
         }),
         { numRuns: RUNS },
@@ -338,7 +339,7 @@ function expectPresenceAtNewestState(table: MemoryDynamo): void {
 async function tableOf(beats: readonly Heartbeat[], tenant: TenantItem): Promise<MemoryDynamo> {
   const table = createMemoryDynamo();
   const worker = createWorkerDeps(table, tenant);
-  for (const beat of beats) await record(deliver(beat), tenant, worker);
+  for (const beat of beats) await recordHeartbeat(deliver(beat), tenant, worker);
   return table;
 }
 
@@ -348,7 +349,7 @@ const withoutNovelty = (table: MemoryDynamo): Record<string, unknown> =>
   );
 
 async function recordAll(beats: readonly Heartbeat[], worker: Deps): Promise<void> {
-  for (const beat of beats) await record(deliver(beat), TENANT, worker);
+  for (const beat of beats) await recordHeartbeat(deliver(beat), TENANT, worker);
 }
 
 /** Lets one worker's next table operation through at a time; a coin says whose. */

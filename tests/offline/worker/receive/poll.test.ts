@@ -5,15 +5,15 @@ import { fromUtf8 } from "../../../../shared/encoding/bytes.ts";
 import { encodeEntry, encodePack } from "../../../../shared/queue/message.ts";
 import { type AttributeMap, DynamoFault } from "../../../../shared/table/dynamo.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
-import { createPresences } from "../../../../worker/assess/presence-cache.ts";
-import { glanceAt } from "../../../../worker/heartbeat/preview-heartbeat.ts";
-import { createLocks } from "../../../../worker/platform/keyed-mutex.ts";
+import { createPresenceCache } from "../../../../worker/assess/presence-cache.ts";
+import { previewHeartbeat } from "../../../../worker/heartbeat/preview-heartbeat.ts";
+import { createKeyedMutex } from "../../../../worker/platform/keyed-mutex.ts";
 import { createMetrics, exposition } from "../../../../worker/platform/metrics.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
-import { createLoad } from "../../../../worker/receive/in-flight-limit.ts";
+import { createInFlightLimit } from "../../../../worker/receive/in-flight-limit.ts";
 import { pollOnce } from "../../../../worker/receive/process-batch.ts";
 import { receiveUntilStopped } from "../../../../worker/receive/receive-loop.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import {
   ASSET,
@@ -50,7 +50,7 @@ describe("receiveUntilStopped()", () => {
     await receiveUntilStopped(
       { ...worker, queue: { ...worker.queue, receive } },
       stop.signal,
-      createLoad({ messages: 1, bytes: 1 }),
+      createInFlightLimit({ messages: 1, bytes: 1 }),
       {
         random: () => 0.5,
         sleep: async (ms) => void (pauses.push(ms) === 10 && stop.abort()),
@@ -99,7 +99,7 @@ describe("receiveUntilStopped()", () => {
       await receiveUntilStopped(
         { ...worker, queue },
         stop.signal,
-        createLoad({ messages: 1, bytes: 2 ** 20 }),
+        createInFlightLimit({ messages: 1, bytes: 2 ** 20 }),
         { random: () => 0.5, sleep: async () => {}, onProgress: () => {} },
       );
       expect(receives).toBe(1);
@@ -120,7 +120,7 @@ describe("receiveUntilStopped()", () => {
     const worker = createWorkerDeps({ ...table, dynamo }, tenant, {
       queueKeys: new Map([["k", KEY]]),
       // One read per asset: a batch of reads would wait for its slowest.
-      presences: createPresences(dynamo, "memory", async () => {}),
+      presences: createPresenceCache(dynamo, "memory", async () => {}),
     });
     const receives = [[{ ...messageOf(["1"]), id: "slow" }], [{ ...messageOf(["2"]), id: "other" }]];
     const removed: string[] = [];
@@ -137,7 +137,7 @@ describe("receiveUntilStopped()", () => {
     const running = receiveUntilStopped(
       { ...worker, queue },
       stop.signal,
-      createLoad({ messages: 10, bytes: 2 ** 20 }),
+      createInFlightLimit({ messages: 10, bytes: 2 ** 20 }),
       { random: () => 0.5, sleep: () => Bun.sleep(5), onProgress: () => {} },
     );
     await eventually(async () => removed.length > 0);
@@ -184,7 +184,7 @@ describe("receiveUntilStopped()", () => {
     const removed: string[] = [];
     const worker = createWorkerDeps(table, tenant, {
       queueKeys: new Map([["k", KEY]]),
-      locked: async (name, work) => {
+      withLock: async (name, work) => {
         if (name.endsWith("1")) await slow;
         await work();
       },
@@ -221,7 +221,7 @@ describe("receiveUntilStopped()", () => {
     await receiveUntilStopped(
       { ...worker, queue },
       stop.signal,
-      createLoad({ messages: 10, bytes: 2 ** 20 }),
+      createInFlightLimit({ messages: 10, bytes: 2 ** 20 }),
       { random: () => 0.5, sleep: async (ms) => void pauses.push(ms), onProgress: () => {} },
     );
     expect(pauses).toEqual([250, 200, 250]);
@@ -243,27 +243,27 @@ describe("receiveUntilStopped()", () => {
       },
     };
     // One after the other, so that each is told of before the next one is there.
-    const locked = createLocks();
+    const locked = createKeyedMutex();
     await receiveUntilStopped(
-      { ...worker, queue, locked: (_, work) => locked("one", work) },
+      { ...worker, queue, withLock: (_, work) => locked("one", work) },
       stop.signal,
-      createLoad({ messages: 10, bytes: 2 ** 20 }),
+      createInFlightLimit({ messages: 10, bytes: 2 ** 20 }),
       { random: () => 0.5, sleep: async () => {}, onProgress: () => void told.push(presences()) },
     );
     expect(told).toEqual([0, 1, 2, 3, -1, 3]);
   });
 });
 
-describe("createLoad()", () => {
+describe("createInFlightLimit()", () => {
   test("lets nobody receive while messages or bytes in flight are at their limit", async () => {
     for (const [messages, bytes] of [
       [10, 1],
       [1, 100],
     ] as const) {
-      const load = createLoad({ messages: 10, bytes: 100 });
+      const load = createInFlightLimit({ messages: 10, bytes: 100 });
       load.take(messages, bytes);
       let hasRoom = false;
-      const waiting = load.room(new AbortController().signal).then(() => {
+      const waiting = load.waitForCapacity(new AbortController().signal).then(() => {
         hasRoom = true;
       });
       await Bun.sleep(5);
@@ -274,10 +274,10 @@ describe("createLoad()", () => {
     }
   });
   test("a stop ends the waiting", async () => {
-    const load = createLoad({ messages: 1, bytes: 1 });
+    const load = createInFlightLimit({ messages: 1, bytes: 1 });
     load.take(1, 1);
     const stop = new AbortController();
-    const waiting = load.room(stop.signal);
+    const waiting = load.waitForCapacity(stop.signal);
     stop.abort();
     await waiting;
   });
@@ -286,14 +286,14 @@ describe("createLoad()", () => {
 describe("a busy DynamoDB", () => {
   test("UnprocessedKeys are asked for again, within a budget", async () => {
     const table = createMemoryDynamo();
-    await record(deliver(makeHeartbeat(1, AT, "h")), tenant, createWorkerDeps(table, tenant));
+    await recordHeartbeat(deliver(makeHeartbeat(1, AT, "h")), tenant, createWorkerDeps(table, tenant));
     let refusals = 3;
     const dynamo = (async (operation: string, input: never) => {
       if (refusals-- > 0)
         return { Responses: {}, UnprocessedKeys: (input as { RequestItems: object }).RequestItems };
       return table.dynamo(operation as "GetItem", input);
     }) as unknown as Deps["dynamo"];
-    const presences = createPresences(dynamo, "memory", async () => {});
+    const presences = createPresenceCache(dynamo, "memory", async () => {});
     expect((await presences.load(TENANT, ASSET))?.presence.sequence).toBe(1);
     refusals = 1000;
     expect(presences.load(TENANT, ASSET)).rejects.toThrow("as unprocessed");
@@ -303,7 +303,11 @@ describe("a busy DynamoDB", () => {
     const table = createMemoryDynamo();
     const busy = `01K${"0".repeat(22)}1`;
     for (const assetId of [ASSET, busy])
-      await record(deliver(makeHeartbeat(1, AT, "h"), assetId), tenant, createWorkerDeps(table, tenant));
+      await recordHeartbeat(
+        deliver(makeHeartbeat(1, AT, "h"), assetId),
+        tenant,
+        createWorkerDeps(table, tenant),
+      );
     const dynamo = (async (
       operation: "BatchGetItem",
       input: { RequestItems: { memory: { Keys: AttributeMap[] } } },
@@ -316,7 +320,7 @@ describe("a busy DynamoDB", () => {
       return { ...answer, UnprocessedKeys: { memory: { Keys: Keys.filter(isBusy) } } };
     }) as unknown as Deps["dynamo"];
     const pausing = Promise.withResolvers<void>();
-    const presences = createPresences(dynamo, "memory", () => pausing.promise);
+    const presences = createPresenceCache(dynamo, "memory", () => pausing.promise);
     const waiting = presences.load(TENANT, busy);
     expect((await presences.load(TENANT, ASSET))?.presence.sequence).toBe(1);
     pausing.resolve();
@@ -327,9 +331,13 @@ describe("a busy DynamoDB", () => {
     const table = createMemoryDynamo();
     const broken = `01K${"0".repeat(22)}1`;
     for (const assetId of [ASSET, broken])
-      await record(deliver(makeHeartbeat(1, AT, "h"), assetId), tenant, createWorkerDeps(table, tenant));
+      await recordHeartbeat(
+        deliver(makeHeartbeat(1, AT, "h"), assetId),
+        tenant,
+        createWorkerDeps(table, tenant),
+      );
     table.items.get(`TENANT#${TENANT} | PRESENCE#${broken}`)!.risk = { S: "PURPLE" };
-    const presences = createPresences(table.dynamo, "memory", async () => {});
+    const presences = createPresenceCache(table.dynamo, "memory", async () => {});
     const read = [presences.load(TENANT, broken), presences.load(TENANT, ASSET)];
     expect((await Promise.allSettled(read)).map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
     expect(read[0]).rejects.toThrow(`PRESENCE#${broken}`);
@@ -349,7 +357,7 @@ describe("a busy DynamoDB", () => {
         if (operation === "TransactWriteItems" && failures-- > 0) throw new DynamoFault(code, reasons);
         return table.dynamo(operation as "GetItem", input);
       }) as unknown as Deps["dynamo"];
-      const done = record(
+      const done = recordHeartbeat(
         deliver(makeHeartbeat(1, AT, "h")),
         tenant,
         createWorkerDeps({ ...table, dynamo }, tenant),
@@ -360,11 +368,11 @@ describe("a busy DynamoDB", () => {
   });
 });
 
-describe("glanceAt()", () => {
+describe("previewHeartbeat()", () => {
   const entry = (body: string) => ({ assetId: ASSET, receivedAt: "2026-11-20T12:00:00.100Z", body });
   const beat = makeHeartbeat(5, AT, "h");
   const text = (more: object) => JSON.stringify({ ...beat, ...more });
-  const raw = (body: string) => glanceAt(entry(body))?.raw;
+  const raw = (body: string) => previewHeartbeat(entry(body))?.raw;
   test("sees the same state through what moves without meaning", () => {
     const same = text({ sequence: 6, sentAt: "2026-11-20T12:00:05.000Z", spool: { waiting: 9, dropped: 2 } });
     expect(raw(same)).toBe(raw(text({}))!);
@@ -381,15 +389,15 @@ describe("glanceAt()", () => {
       expect(raw(text(more))).not.toBe(raw(text({})));
   });
   test("leaves every other form to the parser", () => {
-    expect(glanceAt(entry(` ${text({})}`))).toBeUndefined();
-    expect(glanceAt(entry(text({ sequence: 1e21 })))).toBeUndefined();
-    expect(glanceAt(entry(text({ sentAt: "2026-13-20T12:00:05.000Z" })))).toBeUndefined();
-    expect(glanceAt(entry(text({ extra: 1 })))).toBeUndefined();
-    expect(glanceAt(entry(`${text({}).slice(0, -1)},"x":1}`))).toBeUndefined();
+    expect(previewHeartbeat(entry(` ${text({})}`))).toBeUndefined();
+    expect(previewHeartbeat(entry(text({ sequence: 1e21 })))).toBeUndefined();
+    expect(previewHeartbeat(entry(text({ sentAt: "2026-13-20T12:00:05.000Z" })))).toBeUndefined();
+    expect(previewHeartbeat(entry(text({ extra: 1 })))).toBeUndefined();
+    expect(previewHeartbeat(entry(`${text({}).slice(0, -1)},"x":1}`))).toBeUndefined();
     expect(encodeEntry(entry("{}")).head).toContain(ASSET);
   });
   test("takes the time of receipt for that of a clock ahead beyond the skew, at the limit not", () => {
-    const at = (ms: number) => glanceAt(entry(text({ sentAt: new Date(AT + ms).toISOString() })))?.at;
+    const at = (ms: number) => previewHeartbeat(entry(text({ sentAt: new Date(AT + ms).toISOString() })))?.at;
     expect(at(300_100)).toBe("2026-11-20T12:05:00.100Z");
     expect(at(300_101)).toBe("2026-11-20T12:00:00.100Z");
   });

@@ -5,7 +5,7 @@ import { policy } from "../../../../shared/table/items/policy.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { heartbeat, LIMITS } from "../../../../shared/wire/heartbeat.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
-import { addsNothing, record } from "../../../../worker/record/record-heartbeat.ts";
+import { addsNothing, recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createMemoryDynamo, type MemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { contents, createWorkerDeps, deliver, makeTenant } from "../../../support/dynamo/worker-table.ts";
 
@@ -30,9 +30,9 @@ const BEATS = [
 async function recordAll(table: MemoryDynamo, worker: Deps): Promise<number> {
   let refused = 0;
   for (const beat of BEATS) {
-    await record(beat, TENANT, worker).catch(async () => {
+    await recordHeartbeat(beat, TENANT, worker).catch(async () => {
       refused++;
-      await record(beat, TENANT, worker);
+      await recordHeartbeat(beat, TENANT, worker);
     });
   }
   expect(table.items.size).toBeGreaterThan(0);
@@ -65,7 +65,7 @@ describe("record() when one call to the table fails", () => {
       return table.dynamo(operation, input);
     };
     const worker = createWorkerDeps({ ...table, dynamo }, TENANT);
-    await expect(record(BEATS[0]!, TENANT, worker)).rejects.toThrow("ValidationException");
+    await expect(recordHeartbeat(BEATS[0]!, TENANT, worker)).rejects.toThrow("ValidationException");
   });
 });
 
@@ -84,9 +84,9 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
-    await record(equal(0), tenant, worker);
+    await recordHeartbeat(equal(0), tenant, worker);
     table.calls.clear();
-    await record(equal(1), tenant, worker);
+    await recordHeartbeat(equal(1), tenant, worker);
     expect(Object.fromEntries(table.calls)).toEqual({});
   });
 
@@ -94,13 +94,13 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
-    await record(equal(60), tenant, worker);
-    await record(equal(660), tenant, worker);
+    await recordHeartbeat(equal(60), tenant, worker);
+    await recordHeartbeat(equal(660), tenant, worker);
     const known = () => worker.presences.peek(TENANT.tenantId, equal(0).assetId);
     expect(addsNothing(equal(661), known(), tenant)).toBe(true);
     expect(addsNothing(equal(360), known(), tenant)).toBe(false);
     const left = { ...equal(30), stateSince: at(30) };
-    await record({ ...equal(700), stateSince: at(700) }, tenant, worker);
+    await recordHeartbeat({ ...equal(700), stateSince: at(700) }, tenant, worker);
     expect(addsNothing(left, known(), tenant)).toBe(false);
   });
 
@@ -118,11 +118,11 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
       raw: RAW + 1n,
     });
     const hash = () => [...table.items.values()].find(({ type }) => type?.S === "Presence")!.stateHash!.S;
-    await record({ ...equal(100), stateSince: at(100) }, tenant, worker);
+    await recordHeartbeat({ ...equal(100), stateSince: at(100) }, tenant, worker);
     const newest = hash();
-    await record(idle(50), tenant, worker);
+    await recordHeartbeat(idle(50), tenant, worker);
     expect(hash()).toBe(newest!);
-    await record(idle(160), tenant, worker);
+    await recordHeartbeat(idle(160), tenant, worker);
     expect(hash()).not.toBe(newest!);
   });
 
@@ -130,11 +130,11 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
-    await record(equal(0), tenant, worker);
-    await record({ ...equal(1), raw: RAW + 1n, stateSince: at(1) }, tenant, worker);
-    await record({ ...equal(2), raw: RAW + 2n }, tenant, worker);
+    await recordHeartbeat(equal(0), tenant, worker);
+    await recordHeartbeat({ ...equal(1), raw: RAW + 1n, stateSince: at(1) }, tenant, worker);
+    await recordHeartbeat({ ...equal(2), raw: RAW + 2n }, tenant, worker);
     const other = makeHeartbeat(4, START_MS + 3000, "host-1", { engines: [], stateSince: at(0) });
-    await record({ ...deliver(other), raw: RAW + 3n }, tenant, worker);
+    await recordHeartbeat({ ...deliver(other), raw: RAW + 3n }, tenant, worker);
     const presence = [...table.items.values()].find(({ type }) => type?.S === "Presence")!;
     expect(presence).toMatchObject({ stateAt: { S: at(3) }, engines: { L: [] } });
   });
@@ -143,14 +143,14 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
-    await record(equal(0), tenant, worker);
+    await recordHeartbeat(equal(0), tenant, worker);
     const spool = { waiting: 0, dropped: 1 };
     const lossy = makeHeartbeat(11, START_MS + 10_000, "host-1", {
       engines: EXPOSED,
       stateSince: at(0),
       spool,
     });
-    await record(
+    await recordHeartbeat(
       { ...deliver(lossy), raw: RAW },
       makeTenant({ ...tenant, telemetryResolutionSeconds: 1 }),
       worker,
@@ -165,18 +165,18 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
-    await record({ ...equal(0), receivedAt: at(13 * 3600) }, tenant, worker);
+    await recordHeartbeat({ ...equal(0), receivedAt: at(13 * 3600) }, tenant, worker);
     const baselines = () => [...table.items.values()].filter(({ type }) => type?.S === "Baseline");
     expect(baselines()).toHaveLength(0);
-    await record(equal(1), tenant, worker);
+    await recordHeartbeat(equal(1), tenant, worker);
     expect(baselines()).toHaveLength(1);
   });
 
   test("assesses the host again under an edited policy", async () => {
     const table = createMemoryDynamo();
     const worker = createWorkerDeps(table, approving([]));
-    await record(equal(0), approving([]), worker);
-    await record(equal(1), approving(["ollama"]), worker);
+    await recordHeartbeat(equal(0), approving([]), worker);
+    await recordHeartbeat(equal(1), approving(["ollama"]), worker);
     const items = [...table.items.values()].map((item) => unmarshalItem(item));
     const rulesAt = (time: string) =>
       (items.find((item) => item.kind === "change" && item.at === time)?.findings as { rule: string }[])?.map(
@@ -191,10 +191,10 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
   test("assesses it again under the edited policy also when the first heartbeat after the edit is an older one", async () => {
     const table = createMemoryDynamo();
     const worker = createWorkerDeps(table, approving([]));
-    await record(equal(0), approving([]), worker);
-    await record(equal(300), approving([]), worker);
-    await record(equal(150), approving(["ollama"]), worker);
-    await record(equal(301), approving(["ollama"]), worker);
+    await recordHeartbeat(equal(0), approving([]), worker);
+    await recordHeartbeat(equal(300), approving([]), worker);
+    await recordHeartbeat(equal(150), approving(["ollama"]), worker);
+    await recordHeartbeat(equal(301), approving(["ollama"]), worker);
     const presence = [...table.items.values()].find(({ type }) => type?.S === "Presence")!;
     expect(presence.stateAt).toEqual({ S: at(301) });
   });
@@ -223,6 +223,6 @@ test("record() stores the largest heartbeat the edge takes, with every finding a
   const bytes = Buffer.byteLength(JSON.stringify(heartbeat.parse(beat)));
   expect(bytes).toBeWithin(0.9 * LIMITS.BODY_BYTES_MAX, LIMITS.BODY_BYTES_MAX);
   const table = createMemoryDynamo();
-  await record(deliver(beat), TENANT, createWorkerDeps(table, TENANT));
+  await recordHeartbeat(deliver(beat), TENANT, createWorkerDeps(table, TENANT));
   expect([...table.items.values()].filter(({ kind }) => kind?.S === "change")).toHaveLength(1);
 });

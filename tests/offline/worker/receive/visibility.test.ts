@@ -5,7 +5,7 @@ import { fromUtf8 } from "../../../../shared/encoding/bytes.ts";
 import { COMPRESSED, encodeEntry, encodePack, OPENED_BYTES_MAX } from "../../../../shared/queue/message.ts";
 import type { Message, Queue } from "../../../../worker/heartbeat/queue-message.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
-import { createLoad } from "../../../../worker/receive/in-flight-limit.ts";
+import { createInFlightLimit } from "../../../../worker/receive/in-flight-limit.ts";
 import { pollOnce, VISIBILITY_SECONDS } from "../../../../worker/receive/process-batch.ts";
 import { createQueue } from "../../../../worker/receive/sqs-queue.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
@@ -151,7 +151,7 @@ test("bytes in flight are what messages open to: a compressed one counts tenfold
     [`${COMPRESSED}${"A".repeat(97)}`, 1000],
     [`${COMPRESSED}${"A".repeat(600_000)}`, OPENED_BYTES_MAX],
   ] as const) {
-    const load = createLoad({ messages: 10, bytes: 1e9 });
+    const load = createInFlightLimit({ messages: 10, bytes: 1e9 });
     let inFlight = 0;
     const { queue, ...worker } = createWorkerDeps(createMemoryDynamo(), makeTenant());
     const message = { id: "m", receipt: "r", body, receives: 1, sentAtMs: 0 };

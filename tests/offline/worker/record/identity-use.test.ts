@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { makeEngine, makeHeartbeat } from "../../../../lz/platform/simulated-agents.ts";
-import { noteRefused, noteRun, RUNS_MAX, sceneOf } from "../../../../shared/fleet/identity-use.ts";
+import { identityConflictOf, noteRefused, noteRun, RUNS_MAX } from "../../../../shared/fleet/identity-use.ts";
 import { marshalItem } from "../../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../../shared/table/items/asset/asset.ts";
 import { type IdentityUse, presenceItem } from "../../../../shared/table/items/asset/presence.ts";
@@ -9,7 +9,7 @@ import { type IncidentItem, incidentItem } from "../../../../shared/table/items/
 import { policy } from "../../../../shared/table/items/policy.ts";
 import { assetKey, incidentKey, presenceKey } from "../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { recordSighting } from "../../../../worker/record/record-sighting.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import {
@@ -25,7 +25,7 @@ const at = (seconds: number) => timestamp(START_MS + seconds * 1000);
 const runNamed = (name: string) => name.padEnd(22, "_");
 const INTERVAL_MS = 5000;
 
-describe("noteRun() and sceneOf()", () => {
+describe("noteRun() and identityConflictOf()", () => {
   /** Runs in the order in which their heartbeats are taken in. */
   const noted = (beats: readonly [name: string, seconds: number][]): IdentityUse =>
     beats.reduce<IdentityUse | undefined>(
@@ -34,7 +34,7 @@ describe("noteRun() and sceneOf()", () => {
       undefined,
     )!;
   const machines = (beats: readonly [string, number][], seconds = beats.at(-1)![1]) =>
-    sceneOf(noted(beats), { at: at(seconds), intervalMs: INTERVAL_MS })?.machines.map(
+    identityConflictOf(noted(beats), { at: at(seconds), intervalMs: INTERVAL_MS })?.machines.map(
       ({ hostname }) => hostname,
     );
 
@@ -78,7 +78,7 @@ describe("noteRun() and sceneOf()", () => {
         noteRun(before, { run: runNamed(name), hostname: name, at: at(seconds), intervalMs: 600_000 }),
       undefined,
     );
-    expect(sceneOf(use, { at: at(1200), intervalMs: 600_000 })?.machines).toHaveLength(2);
+    expect(identityConflictOf(use, { at: at(1200), intervalMs: 600_000 })?.machines).toHaveLength(2);
     const behind: [string, number][] = [];
     for (let seconds = 0; seconds < 150; seconds += 5) behind.push(["a", seconds], ["b", seconds + 3 - 120]);
     expect(machines(behind, 145)).toEqual(["b", "a"]);
@@ -171,7 +171,8 @@ describe("noteRun() and sceneOf()", () => {
     expect(refused(first, 59)).toBe(first);
     const later = refused(first, 60);
     expect(later.refused).toEqual({ hostname: "vdi-2", firstAt: at(0), lastAt: at(60) });
-    const scene = (seconds: number) => sceneOf(later, { at: at(seconds), intervalMs: INTERVAL_MS });
+    const scene = (seconds: number) =>
+      identityConflictOf(later, { at: at(seconds), intervalMs: INTERVAL_MS });
     expect(scene(61)).toEqual({ machines: [], refused: { hostname: "vdi-2", since: at(0) } });
     expect(scene(-1)).toBeUndefined();
     expect(scene(660)).toBeDefined();
@@ -203,7 +204,7 @@ function createWorld({ workers = 1, quietPeriodSeconds = 60 } = {}) {
         engines: [makeEngine()],
         stateSince: at(since),
       });
-      await record(deliver(beat), tenant, next());
+      await recordHeartbeat(deliver(beat), tenant, next());
     };
   }
   const incident = (rule = "identity-cloned"): IncidentItem | undefined => {

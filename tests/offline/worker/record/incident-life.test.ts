@@ -9,11 +9,11 @@ import { policy } from "../../../../shared/table/items/policy.ts";
 import { incidentKey } from "../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import type { Engine } from "../../../../shared/wire/heartbeat.ts";
-import { isAmbiguous, withOpinion } from "../../../../worker/assess/llm-prompt.ts";
+import { applyVerdict, isAmbiguous } from "../../../../worker/assess/llm-prompt.ts";
 import type { Message } from "../../../../worker/heartbeat/queue-message.ts";
 import { pollOnce } from "../../../../worker/receive/process-batch.ts";
 import { RUNS_MAX } from "../../../../worker/record/incident-runs.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import {
   ASSET,
@@ -52,7 +52,7 @@ function createLife() {
         engines,
         stateSince: since,
       });
-      await record(deliver(beat), tenant, worker);
+      await recordHeartbeat(deliver(beat), tenant, worker);
     },
     incident(): (IncidentItem & { GSI2PK?: string }) | undefined {
       const stored = table.items.get(`${Key.PK!.S} | ${Key.SK!.S}`);
@@ -207,7 +207,7 @@ describe("an asset that shows other engines with every heartbeat", () => {
     const beat = async (minute: number, engines: Engine[]) => {
       const ms = START_MS + minute * MINUTE_MS;
       const more = { engines, stateSince: timestamp(ms) };
-      await record(deliver(makeHeartbeat(minute + 1, ms, "host-1", more)), tenant, worker);
+      await recordHeartbeat(deliver(makeHeartbeat(minute + 1, ms, "host-1", more)), tenant, worker);
     };
     for (let minute = 0; minute < minutes; minute++)
       await beat(
@@ -260,7 +260,7 @@ describe("a spool beyond the policy's bounds, in the middle of a state,", () => 
         stateSince: timestamp(START_MS),
         spool,
       });
-      await record(deliver(beat), tenant, worker);
+      await recordHeartbeat(deliver(beat), tenant, worker);
       writes.push(written() - before);
     }
     const all = [...table.items.values()].map((item) => unmarshalItem(item) as Record<string, unknown>);
@@ -302,17 +302,17 @@ test("what a model that obeys its evidence says of a baseline's finding opens th
   });
   const table = createMemoryDynamo();
   const worker = createWorkerDeps(table, tenant, {
-    adjudicate: async (judgement, heartbeat) =>
-      isAmbiguous(judgement)
-        ? withOpinion(judgement, { risk: "INFO", score: 0, explanation: "It is fine." }, heartbeat, "m")
-        : judgement,
+    lookUpVerdict: async (assessment, heartbeat) =>
+      isAmbiguous(assessment)
+        ? applyVerdict(assessment, { risk: "INFO", score: 0, explanation: "It is fine." }, heartbeat, "m")
+        : assessment,
   });
   for (let day = 0; day <= 8; day++) {
     const clients = [{ name: day === 8 ? "odd" : "code", connections: 1 }];
     const beat = makeHeartbeat(day + 1, START_MS + day * 24 * 60 * MINUTE_MS, "host-1", {
       engines: [makeEngine({ clients })],
     });
-    await record(deliver(beat), tenant, worker);
+    await recordHeartbeat(deliver(beat), tenant, worker);
   }
   const all = [...table.items.values()].map((item) => unmarshalItem(item) as Record<string, unknown>);
   expect(all.find(({ type }) => type === "Presence")).toMatchObject({ risk: "INFO", score: 20 });

@@ -4,7 +4,7 @@ import { unmarshalItem } from "../../../../shared/table/dynamo.ts";
 import { policy } from "../../../../shared/table/items/policy.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import type { Engine } from "../../../../shared/wire/heartbeat.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createMemoryDynamo, type MemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { createWorkerDeps, deliver, makeTenant } from "../../../support/dynamo/worker-table.ts";
 
@@ -27,7 +27,7 @@ async function recordAll(beats: readonly Beat[], { resolution = 60, table = crea
   const worker = createWorkerDeps(table, tenantOf(0, resolution));
   for (const { second, engines = EXPOSED, host = "host-1", edition = 0 } of beats) {
     const beat = makeHeartbeat(second + 1, START_MS + second * 1000, host, { engines, stateSince: at(0) });
-    await record(deliver(beat), tenantOf(edition, resolution), worker);
+    await recordHeartbeat(deliver(beat), tenantOf(edition, resolution), worker);
   }
   return table;
 }

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { makeEngine, makeHeartbeat } from "../../../../lz/platform/simulated-agents.ts";
 import { unmarshalItem } from "../../../../shared/table/dynamo.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createMemoryDynamo, type MemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { createWorkerDeps, deliver, makeTenant } from "../../../support/dynamo/worker-table.ts";
 
@@ -36,7 +36,7 @@ const pick = (item: Record<string, unknown>) => Object.fromEntries(TOLD.map((nam
 test("events of an incident say all that the incident says: title, technique and remedy too", async () => {
   const table = createMemoryDynamo();
   const worker = createWorkerDeps(table, TENANT);
-  await record(beat(0, 0), TENANT, worker);
+  await recordHeartbeat(beat(0, 0), TENANT, worker);
   const incidents = new Map(itemsOf(table, "Incident").map((item) => [item.rule, item]));
   const opened = itemsOf(table, "Event").filter(({ kind }) => kind === "incident.opened");
   expect(opened.length).toBeGreaterThan(0);
@@ -47,8 +47,8 @@ test("events of an incident say all that the incident says: title, technique and
     expect(incident.remediation).toBeString();
     expect(data).toEqual(JSON.parse(JSON.stringify(pick(incident))));
   }
-  await record(beat(10, 10, []), TENANT, worker);
-  await record(beat(100, 10, []), TENANT, worker);
+  await recordHeartbeat(beat(10, 10, []), TENANT, worker);
+  await recordHeartbeat(beat(100, 10, []), TENANT, worker);
   const resolved = itemsOf(table, "Event").filter(({ kind }) => kind === "incident.resolved");
   expect(resolved).toHaveLength(opened.length);
   for (const { data } of resolved as { data: Record<string, unknown> }[]) {
@@ -61,7 +61,7 @@ test("events of an incident say all that the incident says: title, technique and
 test("the open incidents of presence are in the order of their names, whatever the rules' order", async () => {
   const table = createMemoryDynamo();
   const engines = ["zeta", "mike", "alpha"].map((id) => makeEngine({ id, name: id, bind: ["0.0.0.0"] }));
-  await record(beat(0, 0, engines), TENANT, createWorkerDeps(table, TENANT));
+  await recordHeartbeat(beat(0, 0, engines), TENANT, createWorkerDeps(table, TENANT));
   const [presence] = itemsOf(table, "Presence") as { openIncidents: { rule: string; engine: string }[] }[];
   const names = presence!.openIncidents.map(({ rule, engine }) => `${rule} ${engine}`);
   expect(names.length).toBeGreaterThan(2);
@@ -71,11 +71,11 @@ test("the open incidents of presence are in the order of their names, whatever t
 test("a late state that comes again costs no write and no assessment", async () => {
   const table = createMemoryDynamo();
   const worker = createWorkerDeps(table, TENANT);
-  await record(beat(100, 100, []), TENANT, worker);
+  await recordHeartbeat(beat(100, 100, []), TENANT, worker);
   const late = beat(50, 50);
-  await record(late, TENANT, worker);
+  await recordHeartbeat(late, TENANT, worker);
   const before = new Map(table.calls);
-  await record(late, TENANT, worker);
+  await recordHeartbeat(late, TENANT, worker);
   const made = Object.fromEntries(
     [...table.calls]
       .map(([name, count]) => [name, count - (before.get(name) ?? 0)])

@@ -3,8 +3,8 @@ import { makeHeartbeat } from "../../../../lz/platform/simulated-agents.ts";
 import { unmarshalItem } from "../../../../shared/table/dynamo.ts";
 import { telemetryKey } from "../../../../shared/table/keys.ts";
 import { datesOf } from "../../../../worker/heartbeat/plausible-dates.ts";
-import { glanceAt } from "../../../../worker/heartbeat/preview-heartbeat.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { previewHeartbeat } from "../../../../worker/heartbeat/preview-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import {
   ASSET,
@@ -47,7 +47,7 @@ describe("the dates of a heartbeat", () => {
   test("are the same whether a heartbeat is parsed or only looked at", () => {
     for (const sentMs of [0, Date.parse(RECEIVED), Date.parse(RECEIVED) + DAY_MS]) {
       const beat = makeHeartbeat(1, sentMs, "host");
-      const { at, stateSince } = glanceAt({
+      const { at, stateSince } = previewHeartbeat({
         assetId: ASSET,
         receivedAt: RECEIVED,
         body: JSON.stringify(beat),
@@ -67,7 +67,7 @@ describe("a heartbeat of a host whose clock is of 1970", () => {
     const since = "1970-01-01T00:05:00.000Z";
     for (const [sequence, seconds] of [0, 5, 10].entries()) {
       const beat = makeHeartbeat(sequence, Date.parse(since) + seconds * 1000, "host", { stateSince: since });
-      await record(deliver(beat, ASSET, from(seconds * 1000)), tenant, deps);
+      await recordHeartbeat(deliver(beat, ASSET, from(seconds * 1000)), tenant, deps);
     }
     const items = [...table.items.values()].map(unmarshalItem).filter(({ type }) => type === "Telemetry");
     expect(items.filter(({ kind }) => kind === "change")).toMatchObject([
@@ -77,7 +77,7 @@ describe("a heartbeat of a host whose clock is of 1970", () => {
     expect(presence).toMatchObject({ stateSince: MIDNIGHT });
     // The clock is set right: so is the beginning of the state.
     const right = makeHeartbeat(3, Date.parse(from(15_000)), "host", { stateSince: from(-3000) });
-    await record(deliver(right, ASSET, from(15_000)), tenant, deps);
+    await recordHeartbeat(deliver(right, ASSET, from(15_000)), tenant, deps);
     const now = [...table.items.values()].map(unmarshalItem).find(({ type }) => type === "Presence")!;
     expect(now).toMatchObject({ stateSince: from(-3000) });
   });
@@ -91,7 +91,7 @@ test("an item expires after the retention, counted from the later of event and r
   const late = from(-100 * DAY_MS);
   for (const seconds of [0, 120]) {
     const beat = makeHeartbeat(1 + seconds, Date.parse(late) + seconds * 1000, "host", { stateSince: late });
-    await record(deliver(beat, ASSET, RECEIVED), tenant, deps);
+    await recordHeartbeat(deliver(beat, ASSET, RECEIVED), tenant, deps);
   }
   const items = [...table.items.values()].map(unmarshalItem).filter(({ type }) => type === "Telemetry");
   expect(items.map(({ kind }) => kind).sort()).toEqual(["change", "sample"]);

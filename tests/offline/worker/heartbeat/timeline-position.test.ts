@@ -5,7 +5,7 @@ import { policy } from "../../../../shared/table/items/policy.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { policyKeyOf } from "../../../../worker/heartbeat/state-hash.ts";
 import { intervalStart, phaseOf, sampleAt } from "../../../../worker/heartbeat/timeline-position.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { contents, createWorkerDeps, deliver, makeTenant } from "../../../support/dynamo/worker-table.ts";
 
@@ -82,7 +82,7 @@ test("record() writes an unchanged asset's samples the resolution apart, and one
   const stateSince = timestamp(START_MS);
   for (let beat = 0; beat < 130; beat++) {
     const nowMs = START_MS + beat * 5000;
-    await record(deliver(makeHeartbeat(beat + 1, nowMs, "host-1", { stateSince })), tenant, worker);
+    await recordHeartbeat(deliver(makeHeartbeat(beat + 1, nowMs, "host-1", { stateSince })), tenant, worker);
   }
   const samples = [...table.items.values()].filter(({ kind }) => kind?.S === "sample");
   const times = samples.map(({ at }) => Date.parse(at!.S!)).sort((a, b) => a - b);
@@ -97,11 +97,11 @@ test("record() asks little for a new asset: one read shared by many, its state, 
   const engines = [makeEngine({ bind: ["0.0.0.0"] })]; // with findings, each of which is an incident
   const beat = (host: string) =>
     makeHeartbeat(1, START_MS, host, { engines, stateSince: timestamp(START_MS) });
-  await record(deliver(beat("host-0"), `01K${"0".repeat(22)}1`), tenant, worker);
+  await recordHeartbeat(deliver(beat("host-0"), `01K${"0".repeat(22)}1`), tenant, worker);
   table.calls.clear();
   await Promise.all(
     Array.from({ length: 50 }, (_, i) =>
-      record(deliver(beat(`host-${i}`), `01K${String(i + 10).padStart(23, "0")}`), tenant, worker),
+      recordHeartbeat(deliver(beat(`host-${i}`), `01K${String(i + 10).padStart(23, "0")}`), tenant, worker),
     ),
   );
   expect(Object.fromEntries(table.calls)).toEqual({ BatchGetItem: 1, PutItem: 50, TransactWriteItems: 50 });
@@ -111,13 +111,13 @@ test("record() finds what a crash left without a presence: the same table as if 
   const tenant = makeTenant();
   const beat = makeHeartbeat(1, START_MS, "host-1", { engines: [makeEngine({ bind: ["0.0.0.0"] })] });
   const table = createMemoryDynamo();
-  await record(deliver(beat), tenant, createWorkerDeps(table, tenant));
+  await recordHeartbeat(deliver(beat), tenant, createWorkerDeps(table, tenant));
   const whole = contents(table);
   const incidents = [...table.items.keys()].filter((key) => key.includes("INCIDENT#"));
   expect(incidents.length).toBeGreaterThan(0);
   const presence = [...table.items.keys()].find((key) => key.includes("PRESENCE#"))!;
   (table.items as Map<string, unknown>).delete(presence);
-  await record(deliver(beat), tenant, createWorkerDeps(table, tenant));
+  await recordHeartbeat(deliver(beat), tenant, createWorkerDeps(table, tenant));
   expect(contents(table)).toEqual(whole);
 });
 

@@ -9,7 +9,7 @@ import { actionRequired, assetKey } from "../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import type { ContainmentReport } from "../../../../shared/wire/heartbeat.ts";
 import { isSignedReport } from "../../../../shared/wire/report-signature.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import {
   ASSET,
@@ -99,7 +99,7 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   const sign = (claimed: ContainmentReport) => device.sign({ tenantId: TENANT, assetId: ASSET }, claimed);
   /** As whoever can make a heartbeat tells it. */
   const tellAsIs = (minutes: number, containment: ContainmentReport, since = minutes) =>
-    record(
+    recordHeartbeat(
       deliver(makeHeartbeat(++sequence, minute(minutes), "host-1", { stateSince: at(since), containment })),
       tenant,
       worker,

@@ -4,15 +4,15 @@ import { unmarshalItem } from "../../../../shared/table/dynamo.ts";
 import { type TelemetryChange, telemetryItem } from "../../../../shared/table/items/asset/telemetry.ts";
 import { decodeItem } from "../../../../shared/table/items/decode.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
-import type { Opinion } from "../../../../worker/assess/llm-prompt.ts";
+import type { LlmVerdict } from "../../../../worker/assess/llm-prompt.ts";
 import {
-  type Adjudicator,
-  createAdjudicator,
+  createLlmReviewer,
   createVerdictLookup,
+  type LlmReviewer,
 } from "../../../../worker/assess/llm-review.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
-import { record } from "../../../../worker/record/record-heartbeat.ts";
-import { createReviews, reviewOne } from "../../../../worker/review/review-loop.ts";
+import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
+import { createReviewLoops, reviewOne } from "../../../../worker/review/review-loop.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import {
   ASSET,
@@ -44,25 +44,25 @@ const quiet = (sequence: number, seconds: number) =>
     }),
   );
 
-const critical: Opinion = { risk: "CRITICAL", score: 90, explanation: "It looks like an attack." };
+const critical: LlmVerdict = { risk: "CRITICAL", score: 90, explanation: "It looks like an attack." };
 
-function createWorld(opinion: Opinion | Error = critical) {
+function createWorld(opinion: LlmVerdict | Error = critical) {
   const table = createMemoryDynamo();
   let now = AT + 10_000;
   let asked = 0;
-  let answer: () => Promise<Opinion> = async () => {
+  let answer: () => Promise<LlmVerdict> = async () => {
     if (opinion instanceof Error) throw opinion;
     return opinion;
   };
   const clock = () => now;
   const makeWorker = (more: Partial<Deps> = {}) => {
     const deps = createWorkerDeps(table, tenant, { clock, ...more });
-    deps.adjudicate = createVerdictLookup(MODEL, deps);
+    deps.lookUpVerdict = createVerdictLookup(MODEL, deps);
     const ask = async () => {
       asked++;
       return answer();
     };
-    const adjudicator = createAdjudicator(ask, MODEL, LIMITS, deps);
+    const adjudicator = createLlmReviewer(ask, MODEL, LIMITS, deps);
     return { deps, adjudicator };
   };
   const worker = makeWorker();
@@ -101,7 +101,7 @@ const unavailable = (reason: string) => ({ outcome: "unavailable", reason: expec
 describe("a review", () => {
   test("delays nothing: state, presence and incident are there before the model is asked, the verdict comes after", async () => {
     const world = createWorld();
-    await record(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     expect(world.asked()).toBe(0);
     expect(world.presence()).toMatchObject({ risk: "WARNING", score: 40 });
     expect(world.incidents()).toEqual({ "unapproved-engine": "OPEN" });
@@ -119,23 +119,23 @@ describe("a review", () => {
 
   test("leaves the table a verdict known beforehand would have left", async () => {
     const later = createWorld();
-    await record(doubtful(1, 0), tenant, later.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, later.deps);
     await later.reviewAll();
-    await record(quiet(2, 5), tenant, later.deps);
+    await recordHeartbeat(quiet(2, 5), tenant, later.deps);
 
     const before = createWorld();
     const verdict = [...later.table.items.values()].find(({ type }) => type?.S === "Verdict")!;
     await before.deps.dynamo("PutItem", { TableName: "memory", Item: verdict });
-    await record(doubtful(1, 0), tenant, before.deps);
-    await record(quiet(2, 5), tenant, before.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, before.deps);
+    await recordHeartbeat(quiet(2, 5), tenant, before.deps);
     expect(before.asked()).toBe(0);
     expect(contents(before.table)).toEqual(contents(later.table));
   });
 
   test("about a state the asset has left changes that state and its incident, never the risk the asset has now", async () => {
     const world = createWorld();
-    await record(doubtful(1, 0), tenant, world.deps);
-    await record(quiet(2, 5), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(quiet(2, 5), tenant, world.deps);
     await world.reviewAll();
     expect(world.presence()).toMatchObject({ risk: "INFO", score: 0, sequence: 2 });
     expect(world.stored()).toMatchObject([{ risk: "CRITICAL" }, { risk: "INFO" }]);
@@ -146,9 +146,9 @@ describe("a review", () => {
 
   test("whose answer comes while the state changes lands on the old state only", async () => {
     const world = createWorld();
-    await record(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     world.answer(async () => {
-      await record(quiet(2, 5), tenant, world.makeWorker().deps);
+      await recordHeartbeat(quiet(2, 5), tenant, world.makeWorker().deps);
       return critical;
     });
     await world.reviewAll();
@@ -158,7 +158,7 @@ describe("a review", () => {
 
   test("of two workers at once is asked once and written once", async () => {
     const world = createWorld();
-    await record(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     const [item] = world.due();
     const other = world.makeWorker();
     await Promise.all([
@@ -173,7 +173,7 @@ describe("a review", () => {
   test("survives a crash after any of its writes, and is written once", async () => {
     for (let writes = 0; writes < 6; writes++) {
       const world = createWorld();
-      await record(doubtful(1, 0), tenant, world.deps);
+      await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
       let left = writes;
       const crashing = world.makeWorker({
         dynamo: (async (operation: "PutItem", input: never) => {
@@ -202,10 +202,10 @@ describe("a review", () => {
         return world.table.dynamo(operation, input);
       }) as Deps["dynamo"],
     });
-    await expect(record(doubtful(1, 0), tenant, cut.deps)).rejects.toThrow("killed");
+    await expect(recordHeartbeat(doubtful(1, 0), tenant, cut.deps)).rejects.toThrow("killed");
     await world.reviewAll();
     expect(world.due()).toHaveLength(1);
-    await record(doubtful(1, 0), tenant, world.deps); // it comes again
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps); // it comes again
     world.wait(5001);
     await world.reviewAll();
     expect(world.presence()).toMatchObject({ risk: "CRITICAL" });
@@ -218,10 +218,11 @@ describe("a review", () => {
 
   test("is not repeated by a redelivery, nor undone by one", async () => {
     const world = createWorld();
-    await record(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     await world.reviewAll();
     const before = contents(world.table);
-    for (const deps of [world.deps, world.makeWorker().deps]) await record(doubtful(1, 0), tenant, deps);
+    for (const deps of [world.deps, world.makeWorker().deps])
+      await recordHeartbeat(doubtful(1, 0), tenant, deps);
     await world.reviewAll();
     expect(contents(world.table)).toEqual(before);
     expect(world.asked()).toBe(1);
@@ -237,9 +238,9 @@ describe("a review", () => {
           ...since,
         }),
       );
-    await record(beat(2, 5), tenant, world.deps);
+    await recordHeartbeat(beat(2, 5), tenant, world.deps);
     const [item] = world.due();
-    await record(beat(1, 0), tenant, world.deps);
+    await recordHeartbeat(beat(1, 0), tenant, world.deps);
     await reviewOne(item!, tenant, world.adjudicator, world.deps);
     await world.reviewAll();
     expect(world.stored()).toMatchObject([{ sequence: 1, risk: "CRITICAL" }]);
@@ -249,7 +250,7 @@ describe("a review", () => {
 
   test("lowers the score in the band and takes no finding away", async () => {
     const world = createWorld({ risk: "INFO", score: 0, explanation: "Harmless." });
-    await record(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     await world.reviewAll();
     expect(world.presence()).toMatchObject({ risk: "WARNING", score: 20 });
     expect(world.incidents()).toEqual({ "unapproved-engine": "OPEN" });
@@ -258,7 +259,7 @@ describe("a review", () => {
 
   test("without an answer is tried again with growing pauses, then the state says that there is none", async () => {
     const world = createWorld(new Error("away"));
-    await record(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     const pauses: number[] = [];
     for (let round = 0; round < 10 && world.due().length > 0; round++) {
       await world.reviewAll();
@@ -294,9 +295,9 @@ describe("a review", () => {
 
   test("that throws each time is tried four times, then its state says so", async () => {
     const world = createWorld();
-    await record(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     let tries = 0;
-    const adjudicator: Adjudicator = {
+    const adjudicator: LlmReviewer = {
       pausedMs: () => 0,
       review: async () => {
         tries++;
@@ -313,7 +314,7 @@ describe("a review", () => {
 
   test("whose verdict cannot be applied is tried four times and keeps the verdict on its state", async () => {
     const world = createWorld();
-    await record(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     let tries = 0;
     const failing = world.makeWorker({
       dynamo: (async (operation: "PutItem", input: never) => {
@@ -332,10 +333,10 @@ describe("a review", () => {
 
   test("that threw is given up after six hours, and the first try is made however late it comes", async () => {
     const world = createWorld();
-    await record(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     world.wait(7 * 3600 * 1000);
     let tries = 0;
-    const adjudicator: Adjudicator = {
+    const adjudicator: LlmReviewer = {
       pausedMs: () => 0,
       review: async () => {
         tries++;
@@ -349,9 +350,14 @@ describe("a review", () => {
 });
 
 describe("createReviews()", () => {
-  const start = (world: ReturnType<typeof createWorld>, concurrency: number, adjudicator: Adjudicator) => {
+  const start = (world: ReturnType<typeof createWorld>, concurrency: number, adjudicator: LlmReviewer) => {
     const stop = new AbortController();
-    const reviews = createReviews({ deps: world.deps, adjudicator, concurrency, random: () => 1000 });
+    const reviews = createReviewLoops({
+      deps: world.deps,
+      reviewer: adjudicator,
+      concurrency,
+      random: () => 1000,
+    });
     void reviews.run(stop.signal);
     return { reviews, stop };
   };
@@ -371,7 +377,7 @@ describe("createReviews()", () => {
     });
     const { reviews, stop } = start(world, 4, world.adjudicator);
     world.deps.reviewDue = reviews.wake;
-    for (let i = 0; i < 30; i++) await record(doubtful(i + 1, i, `1.${i}`), tenant, world.deps);
+    for (let i = 0; i < 30; i++) await recordHeartbeat(doubtful(i + 1, i, `1.${i}`), tenant, world.deps);
     world.wait(60_000);
     reviews.wake(TENANT);
     await after(() => world.due().length === 0);
@@ -382,12 +388,12 @@ describe("createReviews()", () => {
 
   test("a tenant whose reviews never end leaves another tenant its half", async () => {
     const world = createWorld();
-    for (let i = 0; i < 5; i++) await record(doubtful(i + 1, i, `1.${i}`), tenant, world.deps);
+    for (let i = 0; i < 5; i++) await recordHeartbeat(doubtful(i + 1, i, `1.${i}`), tenant, world.deps);
     const other = { ...doubtful(1, 0, "9.9"), tenantId: "org_other" };
-    await record(other, { ...tenant, tenantId: "org_other" }, world.deps);
+    await recordHeartbeat(other, { ...tenant, tenantId: "org_other" }, world.deps);
     world.wait(60_000);
     const asked: string[] = [];
-    const adjudicator: Adjudicator = {
+    const adjudicator: LlmReviewer = {
       pausedMs: () => 0,
       review: (_judgement, _heartbeat, { tenantId }) => {
         asked.push(tenantId);
@@ -406,7 +412,7 @@ describe("createReviews()", () => {
 
   test("reads and asks nothing while the endpoint is left alone", async () => {
     const world = createWorld();
-    await record(doubtful(1, 0), tenant, world.deps);
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     const queries = world.table.calls.get("Query") ?? 0;
     const { reviews, stop } = start(world, 2, { ...world.adjudicator, pausedMs: () => 1000 });
     reviews.wake(TENANT);

@@ -7,11 +7,11 @@ import {
   isNewerThan,
   later,
   type Moment,
-  placeOf,
   repeats,
   sampleAt,
   seenThrough,
   stateAt,
+  timelinePositionOf,
 } from "../../../../worker/heartbeat/timeline-position.ts";
 import { ASSET, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 
@@ -196,7 +196,7 @@ describe("seenThrough() and sampleAt()", () => {
   });
 });
 
-describe("placeOf()", () => {
+describe("timelinePositionOf()", () => {
   const SAME = { kind: "same" };
   const seenOnce = presenceAt({ stateAt: after(2000), lastSeenAt: after(2000) });
   const seenAgain = presenceAt({ stateAt: NINE, lastSeenAt: after(60_000) });
@@ -308,7 +308,7 @@ describe("placeOf()", () => {
       { kind: "change", key: after(60_000) },
     ],
   ] as const)("%s", (_, moment, hash, presence, right) => {
-    expect<unknown>(placeOf(moment, hash, presence, tenantOf())).toEqual(right);
+    expect<unknown>(timelinePositionOf(moment, hash, presence, tenantOf())).toEqual(right);
   });
 });
 

@@ -8,9 +8,9 @@ import { encodeEntry, OPENED_BYTES_MAX, REASONS } from "../../../../shared/queue
 import { importHmacKey } from "../../../../shared/wire/signature.ts";
 import type { Message } from "../../../../worker/heartbeat/queue-message.ts";
 import {
-  entryLetterOf,
+  deadLetterOf,
+  deadLetterOfEntry,
   inflate,
-  letterOf,
   openedBytes,
   openMessage,
 } from "../../../../worker/heartbeat/verify-message.ts";
@@ -128,24 +128,29 @@ test("inflate() takes what grows to the limit, and openedBytes() says how much t
   ]);
 });
 
-test("letterOf() keeps the signature of what may yet be found good, and of nothing else", () => {
+test("deadLetterOf() keeps the signature of what may yet be found good, and of nothing else", () => {
   const message = signed("{}");
   const plain = { body: "{}", origin: "m" };
   for (const reason of [REASONS.unknownKey, REASONS.noPack])
-    expect(letterOf(message, reason)).toEqual({ ...plain, reason, kid: "q1", signature: message.signature! });
+    expect(deadLetterOf(message, reason)).toEqual({
+      ...plain,
+      reason,
+      kid: "q1",
+      signature: message.signature!,
+    });
   for (const reason of [REASONS.forged, REASONS.unsigned])
-    expect(letterOf(message, reason)).toEqual({ ...plain, reason });
+    expect(deadLetterOf(message, reason)).toEqual({ ...plain, reason });
   const { kid: _kid, ...withoutKeyId } = message;
   const { signature: _signature, ...withoutSignature } = message;
   for (const incomplete of [withoutKeyId, withoutSignature])
-    expect(letterOf(incomplete, REASONS.noPack)).toEqual({
+    expect(deadLetterOf(incomplete, REASONS.noPack)).toEqual({
       ...plain,
       reason: REASONS.noPack,
     });
 });
 
 test("entryLetterOf() makes a signed pack of the one heartbeat, which a worker can open", () => {
-  const letter = entryLetterOf(signed("{}"), "org_a", entry(7), KEYS);
+  const letter = deadLetterOfEntry(signed("{}"), "org_a", entry(7), KEYS);
   expect(letter).toMatchObject({ reason: REASONS.noHeartbeat, origin: "m", kid: "q1" });
   expect(openMessage({ ...signed(""), ...letter } as Message, KEYS)).toEqual({
     ok: true,
