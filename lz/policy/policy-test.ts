@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { replayStoredState, NOT_STORED } from "../../shared/policy/evaluate/replay-stored-state.ts";
+import { NOT_STORED, replayStoredState } from "../../shared/policy/evaluate/replay-stored-state.ts";
 import { telemetryItem } from "../../shared/table/items/asset/telemetry.ts";
 import { newPolicy, type Policy } from "../../shared/table/items/policy.ts";
 import { createApi } from "../platform/api.ts";

@@ -14,7 +14,10 @@ export function sharingHosts(
   nowMs: number,
 ): string[] {
   if (!presence) return [];
-  const scene = identityConflictOf(presence.identity, { at: timestamp(nowMs), intervalMs: presence.intervalMs });
+  const scene = identityConflictOf(presence.identity, {
+    at: timestamp(nowMs),
+    intervalMs: presence.intervalMs,
+  });
   return scene?.machines.map(({ hostname }) => hostname) ?? [];
 }
 

@@ -1,6 +1,6 @@
 import { hasAi } from "../../../shared/fleet/count.ts";
 import type { FleetRow } from "../../../shared/fleet/read-fleet.ts";
-import { replayStoredState, NOT_STORED } from "../../../shared/policy/evaluate/replay-stored-state.ts";
+import { NOT_STORED, replayStoredState } from "../../../shared/policy/evaluate/replay-stored-state.ts";
 import { RULES_BY_ID } from "../../../shared/policy/rules/rules.ts";
 import type { Finding, TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
 import type { Policy } from "../../../shared/table/items/policy.ts";
