@@ -24,7 +24,7 @@ import type { Env } from "./request-env.ts";
 
 /**
  * The edge as a function from Request to Response. Heartbeats bypass Hono, whose share of a heartbeat's CPU was as large
- * as that of its authentication (docs/decisions/0014-heartbeats-past-the-framework.md). {@link createApp} handles
+ * as that of its authentication (docs/decisions/0014-heartbeats-bypass-the-router.md). {@link createApp} handles
  * everything else.
  */
 export function createFetch(

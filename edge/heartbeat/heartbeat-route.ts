@@ -17,7 +17,7 @@ export const HEARTBEATS_PATH = "/v1/heartbeats";
 /**
  * Handles `POST /v1/heartbeats`: 202 once the queue has accepted the heartbeat, a problem document for a refusal, 503 for
  * a fault of the edge. Works on web Request and Response without Hono, whose routing cost as much CPU as the
- * authentication (docs/decisions/0014-heartbeats-past-the-framework.md).
+ * authentication (docs/decisions/0014-heartbeats-bypass-the-router.md).
  *
  * @param recordRelease injected, because the hot path does not import `control/`
  */
