@@ -1,9 +1,9 @@
 """Verifies a custody export of LifecycleZero offline: python3 verify_custody.py FILE [X_OF_THE_CONTROL_KEY]
-Written from docs/containment.md and docs/wire.md alone, so that it shares no mistake with the code that made the export.
-With a key (its base64url `x`) and the package `cryptography` the checkpoint and the reports of hosts are checked too, else
-it says that they were not. Exit code 0: good. 1: bad, the first bad record is named. 2: this is no export."""
+It was written only from docs/containment.md and docs/wire.md, so it shares no fault with the code that made the export.
+With a key (its base64url `x`) and the package `cryptography`, it also verifies the checkpoint and the reports of hosts.
+Otherwise it prints that it did not. Exit code 0: good. 1: bad, with the first bad record. 2: not an export."""
 import base64, hashlib, json, sys
-def no_number(name): raise ValueError(f"{name} is no JSON")
+def no_number(name): raise ValueError(f"{name} is not JSON")
 def number(text): return int(float(text)) if float(text).is_integer() else float(text)
 def load(text): return json.loads(text, parse_constant=no_number, parse_float=number)
 def canonical(value):
@@ -19,26 +19,26 @@ def first_fault(lines, manifest, head, x):
             if is_text(at): name = f"{is_text(chain) and chain or 'tenant'} {at}"
             unhashed = canonical({member: record[member] for member in record if member != "hash"}).encode()
             link = chains.get(chain, ("", 0))
-            if {type(record["number"]), type(record["tenantNumber"])} != {int}: raise ValueError("its number is none")
+            if {type(record["number"]), type(record["tenantNumber"])} != {int}: raise ValueError("its number is not an integer")
             for is_good, fault in (
                 (canonical(record) == line and hashlib.sha256(unhashed).hexdigest() == record["hash"], "was edited: its hash does not match"),
-                (record["tenantNumber"] != number - 1, f"is a fork: there is another record {number - 1} of the tenant"),
+                (record["tenantNumber"] != number - 1, f"is a fork: the tenant has another record with number {number - 1}"),
                 (record["tenantNumber"] == number, f"is not record {number} of the tenant: one is missing or moved"),
                 (record["tenantPreviousHash"] == previous, f"does not follow record {number - 1} of the tenant"),
-                (not head or record["tenantId"] == head["tenantId"], "is of another tenant than the head"),
+                (not head or record["tenantId"] == head["tenantId"], "belongs to another tenant than the head"),
                 ((record["previousHash"], record["number"] - 1) == link, f"does not follow record {link[1]} of its asset"),
-                (not x or "report" not in record or proves_itself(record), "holds a report that is not signed by the device key it names")):
+                (not x or "report" not in record or proves_itself(record), "contains a report that is not signed by the device key that it names")):
                 if not is_good: return name, fault
             previous, chains[chain] = record["hash"], (record["hash"], record["number"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            return name, f"is no custody record: {error}"
+            return name, f"is not a custody record: {error}"
     end = (head["hash"], head["count"]) if head else ("", 0)
-    if end != (previous, len(lines)): return "head", f"names {end[1]} records, the log holds {len(lines)}"
+    if end != (previous, len(lines)): return "head", f"names {end[1]} records, the log has {len(lines)}"
     own = chains.get(None, ("", 0))
     proven = {"at": load(lines[-1])["at"] if lines else None, "ownHash": own[0], "ownCount": own[1]}
     for member in proven:
-        if head and head.get(member, proven[member]) != proven[member]: return "head", f"names {head[member]} as its {member}, the log {proven[member]}"
-    if manifest["records"] != len(lines): return "manifest", f"names another number of records than {len(lines)}"
+        if head and head.get(member, proven[member]) != proven[member]: return "head", f"names {head[member]} as its {member}, the log has {proven[member]}"
+    if manifest["records"] != len(lines): return "manifest", f"names {manifest['records']} records, the log has {len(lines)}"
 
 def bytes_of(text):
     value = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -63,7 +63,7 @@ def proves_itself(record):
     return report["generation"] == record["generation"] and is_by(x, f"lifecyclezero containment report 1\n{signed}", signature)
 
 def lines_of(text):
-    """JSON lines as they are; of the JSON form, which has its records in any order, the lines it would be."""
+    """Lines of an export. The JSON form has its records in any order, so it is converted to lines."""
     try: log = load(text)
     except ValueError: return text.removesuffix("\n").split("\n")
     if "records" not in log or "type" in log: return [text.removesuffix("\n")]
@@ -87,12 +87,12 @@ try:
     head = manifest.get("head")
     if canonical([manifest["type"], manifest["v"]]) != '["CustodyManifest",1]' or set(manifest) - {"type", "v", "records", "head"}: raise ValueError
     if not is_int(manifest["records"]) or manifest["records"] < 0 or "head" in manifest and not is_head(head): raise ValueError
-except (OSError, IndexError, ValueError, KeyError, TypeError, AttributeError, RecursionError): sys.exit(print("this is no custody export") or 2)
+except (OSError, IndexError, ValueError, KeyError, TypeError, AttributeError, RecursionError): sys.exit(print("this is not a custody export") or 2)
 fault = first_fault(lines, manifest, head, x)
-if not fault and head and not speaks_of(head): fault = "head", "its checkpoint is of another log"
+if not fault and head and not speaks_of(head): fault = "head", "its checkpoint belongs to another log"
 if not fault and x and head and not is_by(x, *head["checkpoint"].rpartition(".")[::2]): fault = "head", "its checkpoint is not signed by this key"
 signed = "the checkpoint " + ("is signed by this key" if x else "was not checked: no key was given") if head else "there is no checkpoint"
-told = 0 if fault else sum("report" in json.loads(line) for line in lines)
-if told: signed += f"; hosts' reports in it: {told}, " + ("each signed by the device key it names" if x else "not checked")
+reports = 0 if fault else sum("report" in json.loads(line) for line in lines)
+if reports: signed += f"; hosts' reports in it: {reports}, " + ("each signed by the device key that it names" if x else "not checked")
 print("not ok: %s: %s" % fault if fault else f"ok: {len(lines)} custody records, unbroken; {signed}")
 sys.exit(bool(fault))

@@ -344,7 +344,7 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
 
   test.each(NO_EXPORTS)("agrees that %s is none", (_what, text) => {
     const { exitCode, stdout } = runTheirs(text, []);
-    expect([exitCode, stdout.toString().trim()]).toEqual([2, "this is no custody export"]);
+    expect([exitCode, stdout.toString().trim()]).toEqual([2, "this is not a custody export"]);
   });
 
   test("says that it did not check the checkpoint when it was given no key", async () => {
@@ -365,7 +365,7 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
       expect(theirs(await makeFreed(asItIs, ASSETS[1]!), publicJwk.x!)).toBe(FREED);
       const freed = await makeFreed(asItIs);
       expect(said(freed, publicJwk.x!)).toEndWith(
-        "hosts' reports in it: 1, each signed by the device key it names",
+        "hosts' reports in it: 1, each signed by the device key that it names",
       );
       expect(said(freed)).toEndWith("hosts' reports in it: 1, not checked");
     },
