@@ -7,7 +7,7 @@ import { authenticate, bearerToken, may } from "../auth/authenticate.ts";
 import { API_KEY_PREFIX, authenticateKey } from "../auth/authenticate-api-key.ts";
 import { recordOfflineReleases } from "../control/containment/release-code.ts";
 import { CursorFault } from "../control/cursor.ts";
-import type { Asker } from "../control/custody/custody-transaction.ts";
+import type { Asker } from "../control/custody/change-plan.ts";
 import type { Deps } from "../deps.ts";
 import { networkOf } from "../http/client-ip.ts";
 import { refusal, tooMany } from "../http/problem-response.ts";
@@ -18,9 +18,7 @@ import type { Env } from "../request-env.ts";
 import type { Input, Operation } from "./define-operation.ts";
 import { OPERATIONS } from "./operations/registry.ts";
 
-/** The dashboard's forms hold themselves to the same words. */
-
-/** A policy at all of its limits is larger than anything else that is asked. */
+/** Enough for a policy at all of its limits, which is the largest request body. */
 export const BODY_BYTES_MAX = 256 * 1024;
 
 export const IDEMPOTENCY_KEY = z.string().regex(/^[A-Za-z0-9_-]{8,100}$/);
@@ -29,7 +27,7 @@ export const IF_MATCH = z.string().regex(/^"[0-9]{1,15}"$/);
 /** Path of an operation as Hono writes it. */
 export const routeOf = (operation: Operation): string => operation.path.replaceAll(/\{(\w+)\}/g, ":$1");
 
-/** The admin API, mounted under `/v1`. Every answer is of the caller's own tenant. */
+/** Routes of the admin API, mounted under `/v1`. Every response belongs to the tenant of the caller. */
 export function adminRoutes(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.use(requireAdmin(deps));
@@ -38,7 +36,7 @@ export function adminRoutes(deps: Deps): Hono<Env> {
     throw error;
   });
   const paths = [...new Set(OPERATIONS.map(routeOf))];
-  // Fixed paths first: `/incidents/acknowledge` is no incident.
+  // Fixed paths first, so that `/incidents/acknowledge` is not taken for an incident id.
   for (const path of paths.sort((a, b) => Number(a.includes(":")) - Number(b.includes(":")))) {
     const operations = OPERATIONS.filter((each) => routeOf(each) === path);
     for (const operation of operations) {
@@ -55,7 +53,7 @@ export function adminRoutes(deps: Deps): Hono<Env> {
   return app;
 }
 
-/** May they, and is it well-formed: in this order, each with the refusal that the specification lists. */
+/** Permission check and validation, in this order. Each refuses with a code that the OpenAPI document lists. */
 function validators(operation: Operation, deps: Deps): MiddlewareHandler<Env>[] {
   const { needs, params = NOTHING, query = NOTHING, body } = operation;
   const invalid = (c: Context<Env>, detail: string) => refusal(c, refuse("admin.invalid", detail), deps);
@@ -64,13 +62,11 @@ function validators(operation: Operation, deps: Deps): MiddlewareHandler<Env>[] 
   });
   return [
     mayCall,
-    // An id that cannot be, one that does not exist and another tenant's: all the same 404.
+    // A malformed id leads to the same 404 as an unknown id and one of another tenant.
     validate("param", params, (c) => refusal(c, refuse("admin.not-found"), deps)),
     onceEach(deps),
-    // Unknown parameters are refused: a misspelt filter would filter nothing.
-    validate("query", query, (c, error) =>
-      invalid(c, `query: ${places(error, "a parameter that is unknown")}`),
-    ),
+    // Unknown parameters are refused, because a misspelt filter would filter nothing.
+    validate("query", query, (c, error) => invalid(c, `query: ${places(error, "unknown parameter")}`)),
     ...(operation.method === "get" ? [] : [conditions(operation, deps)]),
     ...(body
       ? [
@@ -95,7 +91,7 @@ async function carryOut(c: Context<Env>, operation: Operation, deps: Deps): Prom
   await recordOfflineReleases(admin.tenantId, undefined, deps);
   const done = await operation.run(input as Input<never, never, never>, deps);
   if (!done.ok) return refusal(c, done, deps, done.more);
-  // What an admin sees is of this moment and of this person.
+  // Responses of the API must not be cached, because they belong to one caller.
   if ("parts" in done.value) return sendParts(c, done.value.parts, operation, deps);
   const headers = { "cache-control": "no-store", ...done.value.headers };
   return c.json(done.value.body as object, operation.success, headers);
@@ -112,11 +108,11 @@ async function sendParts(c: Context<Env>, parts: AsyncGenerator<string>, operati
 
 const NOTHING = z.strictObject({});
 
-/** Refuses a query parameter that came twice: which of them counts would be a guess. */
+/** Refuses a repeated query parameter, because it is ambiguous. */
 const onceEach = (deps: Deps): MiddlewareHandler<Env> =>
   createMiddleware<Env>(async function onceEach(c, next) {
     const isRepeated = Object.values(c.req.queries()).some((values) => values.length > 1);
-    if (isRepeated) return refusal(c, refuse("admin.invalid", "query: a parameter came twice"), deps);
+    if (isRepeated) return refusal(c, refuse("admin.invalid", "query: repeated parameter"), deps);
     await next();
   });
 
@@ -129,7 +125,7 @@ const conditions = (operation: Operation, deps: Deps): MiddlewareHandler<Env> =>
     await next();
   });
 
-/** What every change must carry, and what a change of something versioned must carry besides. */
+/** Reads the headers of a change: Idempotency-Key, and If-Match if the resource is versioned. */
 function readConditions(
   c: Context<Env>,
   operation: Operation,
@@ -144,7 +140,7 @@ function readConditions(
   return accept({ idempotencyKey: key.data, version: Number(match.data.slice(1, -1)) });
 }
 
-/** Sets `admin`, or answers 401 or 403. Cookies are for pages: the API takes a bearer credential only. */
+/** Authenticates the caller and sets `admin`. The API accepts bearer credentials only; cookies are for pages. */
 function requireAdmin(deps: Deps) {
   return createMiddleware<Env>(async function requireAdmin(c, next) {
     const { admin: limit } = deps.limits;
@@ -171,7 +167,7 @@ function requireAdmin(deps: Deps) {
   });
 }
 
-/** Where it was wrong, each place once. Names the schema does not know are the caller's text, and stay unsaid. */
+/** Paths of the invalid values. Never contains names that the schema does not know, because the caller chose them. */
 const places = (error: z.ZodError, whole = "body"): string =>
   [...new Set(error.issues.map((issue) => issue.path.map(String).join(".") || whole))]
     .join(", ")

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { RefusalCode } from "../../shared/verdict.ts";
 import type { Admin, Permission } from "../auth/permissions.ts";
-import type { Asker, Refused } from "../control/custody/custody-transaction.ts";
+import type { Asker, Refused } from "../control/custody/change-plan.ts";
 import type { Deps } from "../deps.ts";
 
 export type Shape = z.ZodObject | undefined;
@@ -13,35 +13,35 @@ export type Input<Params, Query, Body> = {
   params: Of<Params>;
   query: Of<Query>;
   body: Of<Body>;
-  /** With a changing method: who asks, and under which idempotency key. */
+  /** Origin of the request. Its idempotency key is empty for a read. */
   asker: Asker;
-  /** With `ifMatch`: the version the caller has seen. */
+  /** Version from If-Match, for operations with `versioned`. */
   version: number;
 };
 
-/** `parts`: the JSON text of a body that is too large to be held, as it comes. */
+/** Response of an operation. `parts` is the JSON text of a body that is too large for memory, to be streamed. */
 export type Answer = { body: unknown; headers?: Record<string, string> } | { parts: AsyncGenerator<string> };
 export type Outcome = { ok: true; value: Answer } | Refused;
 
 type Described = {
-  /** Name in the specification and of generated clients. */
+  /** Operation id in the OpenAPI document. Generated clients use it as a name. */
   id: string;
-  /** `/assets/{assetId}`, under `/v1`. */
+  /** Path below `/v1`, such as `/assets/{assetId}`. */
   path: string;
   tag: string;
   summary: string;
   description?: string;
-  /** The right it takes. There is no operation without one. */
+  /** Permission that the caller needs. */
   needs: Permission;
   success: 200 | 201 | 202;
   answer: z.ZodType;
-  /** What it may be refused with beyond what every operation of its kind is. */
+  /** Error codes in addition to those of all operations of its kind. */
   refusals?: readonly RefusalCode[];
-  /** The answer carries an ETag; a change must say with If-Match which one it saw. */
+  /** The response has an ETag. A change must send it as If-Match. */
   versioned?: true;
 };
 
-/** One operation of the admin API: what it is called, who may, what comes in, what goes out, what it does. */
+/** One operation of the admin API: description, permission, request and response schemas, and handler. */
 export type Operation = Described & {
   method: "get" | "post" | "put" | "delete";
   params?: z.ZodObject;
@@ -50,7 +50,7 @@ export type Operation = Described & {
   run(input: Input<never, never, never>, deps: Deps): Promise<Outcome>;
 };
 
-/** An operation whose `run` is typed by its own schemas. */
+/** Defines an operation. The types of `run` follow from its schemas. */
 export function operation<
   Params extends z.ZodObject | undefined = undefined,
   Query extends z.ZodObject | undefined = undefined,

@@ -14,15 +14,15 @@ const UNAVAILABLE = 503;
 const etag = z
   .string()
   .regex(/^"[0-9]+"$/)
-  .meta({ description: "Version of what was read (RFC 9110 §8.8.3)." });
+  .meta({ description: "Version of the resource (RFC 9110 §8.8.3). Send it as If-Match to change it." });
 
 const idempotencyKey = IDEMPOTENCY_KEY.meta({
   description:
-    "Names the change. The same request under the same name is done once, and its repeats within 24 hours are answered alike; another request under it is refused.",
+    "Identifies the change. A repeat of the same request with the same key within 24 hours returns the first result and changes nothing. Another request with the same key is refused.",
 });
-const ifMatch = IF_MATCH.meta({ description: "ETag of the version that was read." });
+const ifMatch = IF_MATCH.meta({ description: "ETag of the version that you read." });
 
-/** The specification (OpenAPI 3.1) of the admin API, made of the very schemas the requests are checked with. */
+/** OpenAPI 3.1 document of the admin API, built from the schemas that validate its requests. */
 export function createOpenApi(version: string, serverUrl?: string): OpenApi {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const operation of OPERATIONS) {
@@ -36,7 +36,7 @@ export function createOpenApi(version: string, serverUrl?: string): OpenApi {
       title: "LifecycleZero admin API",
       version,
       description:
-        "Every answer is of the tenant that the credential belongs to. Refusals are problem documents (RFC 9457) with a `code`; a fault of ours is 503 with Retry-After.",
+        "Every response belongs to the tenant of your credential. Errors are problem documents (RFC 9457) with a stable `code`. A server fault is 503 with Retry-After.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     ...(serverUrl !== undefined && { servers: [{ url: serverUrl }] }),
@@ -47,13 +47,13 @@ export function createOpenApi(version: string, serverUrl?: string): OpenApi {
           type: "http",
           scheme: "bearer",
           bearerFormat: "JWT",
-          description: "Session token of the identity provider.",
+          description: "Session token from your identity provider.",
         },
         apiKey: {
           type: "http",
           scheme: "bearer",
           bearerFormat: "lzk",
-          description: "API key of a machine, `lzk_…`.",
+          description: "API key, `lzk_…`.",
         },
       },
     },
@@ -81,7 +81,7 @@ function headersOf({ method, versioned }: Operation): z.ZodObject | undefined {
   return z.object({ "idempotency-key": idempotencyKey, ...(versioned && { "if-match": ifMatch }) });
 }
 
-/** Refusals that any operation of its kind can meet, and its own. */
+/** Error codes of an operation: those of its kind and its own. */
 function refusalsOf({ method, params, query, body, versioned, refusals = [] }: Operation): RefusalCode[] {
   const codes: RefusalCode[] = ["admin.unauthenticated", "admin.forbidden", "admin.invalid", "wire.too-many"];
   if (params) codes.push("admin.not-found");
@@ -93,9 +93,9 @@ function refusalsOf({ method, params, query, body, versioned, refusals = [] }: O
 }
 
 function responsesOf(operation: Operation): ZodOpenApiResponsesObject {
-  const answers: ZodOpenApiResponsesObject = {
+  const responses: ZodOpenApiResponsesObject = {
     [operation.success]: {
-      description: "Done",
+      description: "Success",
       ...(operation.versioned && { headers: z.object({ etag }) }),
       content: { "application/json": { schema: operation.answer } },
     },
@@ -104,18 +104,18 @@ function responsesOf(operation: Operation): ZodOpenApiResponsesObject {
   for (const code of refusalsOf(operation)) {
     const { status, title } = REFUSALS[code];
     const key = String(status) as "400";
-    const told = answers[key] as { description: string } | undefined;
-    answers[key] = {
-      description: told ? `${told.description}; ${code}: ${title}` : `${code}: ${title}`,
+    const other = responses[key] as { description: string } | undefined;
+    responses[key] = {
+      description: other ? `${other.description}; ${code}: ${title}` : `${code}: ${title}`,
       content: problem,
     };
   }
-  answers["431"] = { description: "The runtime refuses a request line or header that is too long" };
-  const retryAfter = z.string().regex(/^\d+$/).meta({ description: "Seconds." });
-  answers[`${UNAVAILABLE}`] = {
+  responses["431"] = { description: "The runtime refused a request line or header that is too long" };
+  const retryAfter = z.string().regex(/^\d+$/).meta({ description: "Seconds until you should retry." });
+  responses[`${UNAVAILABLE}`] = {
     description: "edge.unavailable: Try again shortly",
     headers: z.object({ "retry-after": retryAfter }),
     content: problem,
   };
-  return answers;
+  return responses;
 }

@@ -5,18 +5,19 @@ import { keyId } from "../auth/authenticate-api-key.ts";
 import { CURSOR_CHARACTERS_MAX, CURSOR_FORM } from "../control/cursor.ts";
 import { incidentName } from "../control/incidents/incident-name.ts";
 
-/** What comes in with several operations. */
-
-/** As it came with the page before. */
+/** Cursor of a previous page. */
 export const cursor = z.string().max(CURSOR_CHARACTERS_MAX).regex(CURSOR_FORM);
+
+/** Longest silence that can be searched for: ten years, the maximum of `assetExpiryDays`. */
+export const SILENT_HOURS_MAX = 3650 * 24;
 
 export const PAGE_ITEMS_MAX = 200;
 export const page = z.strictObject({
   limit: integerText(1, PAGE_ITEMS_MAX)
     .default(50)
-    .meta({ description: "Items at most. A page may be shorter and still not be the last." }),
+    .meta({ description: "Maximum number of items. A page can be shorter and still not be the last." }),
   cursor: cursor.optional().meta({
-    description: "Of the page before, as it is. Good for the same list with the same filters only.",
+    description: "Cursor of the previous page. Valid only for the same list with the same filters.",
   }),
 });
 
@@ -27,7 +28,7 @@ export const assetParams = z.strictObject({ assetId });
 export const employeeParams = z.strictObject({ employeeId });
 export const tokenParams = z.strictObject({ tokenId: keyId });
 export const keyParams = z.strictObject({ keyId });
-/** As the edge makes them: a ULID in small letters. */
+/** A ULID in lower case. */
 const webhookId = z.string().regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/);
 export const webhookParams = z.strictObject({ webhookId });
 export const deliveryParams = z.strictObject({

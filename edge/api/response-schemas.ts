@@ -18,8 +18,6 @@ import { SKIP_REASONS } from "../control/assets/skip-reasons.ts";
 import { named } from "../control/named-schema.ts";
 import { settings } from "../control/tenant/settings-schema.ts";
 
-/** Answers of the admin API, as its specification tells them and its tests hold them to. */
-
 export const callerView = named(
   "Caller",
   z.object({
@@ -29,9 +27,9 @@ export const callerView = named(
     role: z.enum(ROLES),
     impersonated: z.boolean(),
     via: z.enum(["session", "api-key"]),
-    keyMadeBy: z.string().optional().meta({ description: "Who made the API key." }),
+    keyMadeBy: z.string().optional().meta({ description: "Person who created the API key." }),
     permissions: z.array(z.enum(PERMISSIONS)),
-    version: z.string().meta({ description: "Release of the node that answers." }),
+    version: z.string().meta({ description: "Product version of the node." }),
   }),
 );
 
@@ -68,23 +66,28 @@ export const assetView = named(
     .extend({
       enrolledAgainAs: assetId.optional().meta({
         description:
-          "Of one asset: the asset that the same machine reports as since it enrolled again, by its own claim. Absent once this one reports again, and while it is isolated.",
+          "Newer asset as which the same machine enrolled again, according to its hardware fingerprint. Only when you read a single asset. Absent if this asset reported since then, and while it is isolated.",
       }),
       lifecycle: z
         .object({
           state: z.enum(["active", "expired"]),
-          reason: z.enum(EXPIRY_REASONS).optional().meta({ description: "Why it left the active list." }),
-          since: isoTimestamp.optional().meta({ description: "When it left the active list." }),
+          reason: z
+            .enum(EXPIRY_REASONS)
+            .optional()
+            .meta({ description: "Reason why the asset left the active list." }),
+          since: isoTimestamp
+            .optional()
+            .meta({ description: "Time at which the asset left the active list." }),
         })
         .meta({
           description:
-            "Whether it is on the active list. An expired asset is kept, and returns with its next heartbeat unless it was superseded.",
+            "Whether the asset is on the active list. An expired asset is kept. It returns to the list with its next heartbeat, unless it was superseded.",
         }),
       containment: z.object({
         state: z
           .enum(CONTAINMENT_STATES)
-          .meta({ description: "What the admin wished, as far as it is proven." }),
-        offline: z.boolean().meta({ description: "The host has not been heard of lately." }),
+          .meta({ description: "Requested state combined with what the host has proven." }),
+        offline: z.boolean().meta({ description: "The host has sent no heartbeat recently." }),
         reason: z.string().optional(),
         mode: z.enum(MODES).optional(),
         stopEnginesBy: stopEnginesBy.optional(),
@@ -124,7 +127,10 @@ export const releaseCodeView = named(
   "ReleaseCode",
   z.object({
     codeId: keyId,
-    code: z.string().optional().meta({ description: "In the first answer only." }),
+    code: z
+      .string()
+      .optional()
+      .meta({ description: "The release code. Only the first response contains it." }),
     generation: z.int(),
     expiresAt: isoTimestamp,
   }),
@@ -158,16 +164,19 @@ export const problemView = named(
   z.object({
     type: z.string(),
     status: z.int(),
-    code: z.string().meta({ description: "What the refusal is called, for programs." }),
+    code: z.string().meta({ description: "Stable error code for programs, such as `admin.not-found`." }),
     title: z.string(),
     requestId: z.string(),
     detail: z.string().optional(),
-    current: z.unknown().optional().meta({ description: "With a 409: the resource as it is." }),
+    current: z.unknown().optional().meta({ description: "Current state of the resource, with status 409." }),
   }),
 );
 
 export const pageOf = <Schema extends z.ZodType>(item: Schema) =>
   z.object({
     items: z.array(item),
-    cursor: z.string().optional().meta({ description: "There may be more: ask again with it." }),
+    cursor: z
+      .string()
+      .optional()
+      .meta({ description: "Send it to read the next page. Absent on the last page." }),
   });

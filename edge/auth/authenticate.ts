@@ -48,7 +48,7 @@ const isAuthorizedParty = (azp: unknown, { admin }: Deps): boolean =>
   azp === undefined ? admin.allowsMissingParty === true : admin.parties.some((party) => party === azp);
 
 /**
- * Whether verification failed because there are no keys to verify with. That is a fault of ours (503), not a bad token
+ * Whether verification failed because there are no keys to verify with. That is a server fault (503), not a bad token
  * (401). For a bad token jose throws a JOSEError.
  */
 const isKeyServerFault = (error: unknown): boolean => !(error instanceof errors.JOSEError);

@@ -171,7 +171,7 @@ const rsaKey = z.object({
   e: z.string().regex(/^[A-Za-z0-9_-]{1,12}$/),
 });
 
-/** Parses a key set and returns its RS256 keys. Throws if there are none or if two have the same key id. */
+/** Parses a key set and returns its RS256 keys. Throws if it has no such key or two with the same key id. */
 export function readKeySet(text: string): KeySet {
   let parsed: unknown;
   try {

@@ -1,12 +1,12 @@
 import { base64url, fromBase64url, fromUtf8, utf8 } from "../../shared/encoding/bytes.ts";
 import { type AttributeMap, marshalItem, unmarshalItem } from "../../shared/table/dynamo.ts";
 
-/** Something came as a cursor that this node did not make for this very list. */
+/** The cursor is invalid, or was made for another list. */
 export class CursorFault extends Error {
   override name = "CursorFault";
 }
 
-/** What a cursor is good for: the tenant, the list, its order and its filters. */
+/** Scope in which a cursor is valid: tenant, list, order and filters. */
 export type Scope = readonly (string | number | boolean | undefined)[];
 
 export const CURSOR_FORM = /^([A-Za-z0-9_-]{1,1900})\.([A-Za-z0-9_-]{43})$/;
@@ -14,7 +14,7 @@ export const CURSOR_CHARACTERS_MAX = 2000;
 
 const signed = (scope: Scope, body: string) => utf8(JSON.stringify(["cursor", scope, body]));
 
-/** `<position>.<HMAC-SHA256 over scope and position>`: opaque to the caller, and of use for one list only. */
+/** Creates a cursor: `<position>.<HMAC-SHA256 over scope and position>`. It is valid for this scope only. */
 export async function sealCursor(
   keys: readonly CryptoKey[],
   scope: Scope,
@@ -25,7 +25,7 @@ export async function sealCursor(
   return `${body}.${base64url(new Uint8Array(mac))}`;
 }
 
-/** Position of a cursor that was made for this scope. Throws {@link CursorFault} for any other text. */
+/** Verifies a cursor and returns its position. Throws {@link CursorFault} unless it was made for this scope. */
 export async function openCursor(
   keys: readonly CryptoKey[],
   scope: Scope,

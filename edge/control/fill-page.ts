@@ -1,17 +1,17 @@
-/** A page asks the table this often at most, even when most of what it reads is left out. */
+/** Reads of the table for one page at most, even if the filter drops most items. */
 export const READS_MAX = 8;
 
-/** Where a read begins and how much it may look at. */
+/** Start and size of one read. */
 export type Part = { limit: number; from?: string };
 type Read<Found> = { items: Found[]; cursor?: string };
 
 /**
- * Fills a page through a filter that the table does not know: reads on until `limit` items were kept, the list has ended,
- * or {@link READS_MAX} reads were made. The page may then be short, or empty, and still have a cursor.
+ * Fills a page with items that pass a filter outside of the table. Reads until the page has `limit` items, the list ends,
+ * or {@link READS_MAX} reads were made. The page can be short or empty and still have a cursor.
  *
- * @param read looks at `limit` items at most
- * @param keep what of these the page holds
- * @returns `leftOut`: how many items were read and not kept
+ * @param read reads at most `limit` items
+ * @param keep selects the items for the page
+ * @returns `leftOut` is the number of items that `keep` dropped
  */
 export async function fillPage<Found, Kept>(
   page: Part,
@@ -22,7 +22,7 @@ export async function fillPage<Found, Kept>(
   let leftOut = 0;
   let { from } = page;
   for (let reads = 0; reads < READS_MAX && items.length < page.limit; reads++) {
-    // What is left to fill is also what may be looked at, so the cursor never passes over an item.
+    // Read no more items than the page can still take. Otherwise the cursor would skip items.
     const limit = page.limit - items.length;
     const found = await read({ limit, ...(from !== undefined && { from }) });
     const kept = await keep(found.items);

@@ -1,22 +1,28 @@
 import { z } from "zod";
 import { text } from "../../shared/wire/text.ts";
 
-/** As the specification tells it: three visible characters, and none that could disguise them. */
+/** Control and bidirectional formatting characters, which could disguise the text. For the OpenAPI pattern. */
 const HIDDEN = "\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ufffe\\uffff";
 
 const WORDS = `^[^${HIDDEN}]*[^\\s${HIDDEN}][^${HIDDEN}]+[^\\s${HIDDEN}][^${HIDDEN}]*$`;
 
-/** A line a person wrote: at least three characters that are not space, none that could disguise it. */
+/** Shortest text that counts as a reason. */
+export const WORDS_CHARACTERS_MIN = 3;
+
+/** Text of a person in one line, without control characters: at least three characters when trimmed, at most `max`. */
 export const words = (max: number) =>
   text(max)
-    .min(3)
-    .refine((value) => value.trim().length >= 3, "too short")
+    .min(WORDS_CHARACTERS_MIN)
+    .refine(
+      (value) => value.trim().length >= WORDS_CHARACTERS_MIN,
+      `expected at least ${WORDS_CHARACTERS_MIN} characters`,
+    )
     .meta({ pattern: WORDS });
 
 export const JUSTIFICATION_CHARACTERS_MAX = 1000;
 
 export const justification = words(JUSTIFICATION_CHARACTERS_MAX).meta({
-  description: "Why. It goes into the custody record.",
+  description: "Reason for the change. It is stored in the custody record.",
 });
 
 export const justified = z.strictObject({ justification });

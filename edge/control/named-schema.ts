@@ -1,4 +1,4 @@
 import type { z } from "zod";
 
-/** Called after its name in the specification; a name is registered once. */
+/** Gives a schema its name in the OpenAPI document. Each name may be used once. */
 export const named = <Schema extends z.ZodType>(id: string, schema: Schema): Schema => schema.meta({ id });

@@ -10,26 +10,27 @@ export type Reader = Pick<Deps, "dynamo" | "table" | "clock" | "authority"> & {
 /** One page of a list. `cursor` is absent on the last page. */
 export type Page<T> = { items: T[]; cursor?: string };
 
+/** A query of the table or of an index. */
 export type Query = {
   index?: string;
   partition: string;
   prefix?: string;
-  /** Sort keys from the first to the second, both included; instead of a prefix. */
+  /** Range of sort keys, both ends included. Alternative to `prefix`. */
   between?: readonly [string, string];
   newestFirst?: boolean;
   limit?: number;
   from?: string;
-  /** Sort key at most, where a list read newest first begins: of its first page only, a cursor stands below it. */
+  /** Highest sort key, for lists that are read newest first. Only for the first page: later pages start at the cursor. */
   until?: string;
-  /** Of the table itself: everything that was written before. */
+  /** Consistent read. Not available for indexes. */
   isConsistent?: boolean;
-  /** Only these, of what the limit lets it look at: a page may be short and still have a cursor. */
+  /** DynamoDB filter. It applies after `limit`, so a page can be short and still have a cursor. */
   filter?: { expression: string; names?: Record<string, string>; values?: Parameters<typeof values>[0] };
-  /** What the caller filters by itself: a cursor is good for the same only. */
+  /** Name of a filter that the caller applies. Cursors are valid for the same filter only. */
   scope?: string;
 };
 
-/** A cursor is good for the query it came from and no other. The partition names the tenant. */
+/** Scope of the cursors of a query. The partition contains the tenant. */
 const scopeOf = ({ index, partition, prefix, between, newestFirst, filter, scope }: Query): Scope => [
   index,
   partition,
@@ -42,13 +43,14 @@ const scopeOf = ({ index, partition, prefix, between, newestFirst, filter, scope
 const keyNames = (index: string | undefined) =>
   index ? ([`${index}PK`, `${index}SK`] as const) : (["PK", "SK"] as const);
 
-/** What is asked of the sort key, and the values it is compared with. */
+/** Condition on the sort key, and its values. */
 function sortRange({ prefix, between, until, from }: Query, sk: string): [string, Record<string, string>] {
   if (between) return [` AND ${sk} BETWEEN :first AND :last`, { first: between[0], last: between[1] }];
   if (prefix) return [` AND begins_with(${sk}, :prefix)`, { prefix }];
   return until && from === undefined ? [` AND ${sk} <= :until`, { until }] : ["", {}];
 }
 
+/** Reads one page. Throws CursorFault if `query.from` was made for another query. */
 export async function queryPage(reader: Reader, query: Query): Promise<Page<AttributeMap>> {
   const [pk, sk] = keyNames(query.index);
   const { cursorKeys } = reader.admin;
@@ -77,6 +79,7 @@ export async function queryPage(reader: Reader, query: Query): Promise<Page<Attr
   return { items, cursor: await sealCursor(cursorKeys, scope, page.LastEvaluatedKey) };
 }
 
+/** Reads all pages. */
 export async function queryAll(reader: Reader, query: Query): Promise<AttributeMap[]> {
   const all: AttributeMap[] = [];
   let from: string | undefined;

@@ -112,7 +112,7 @@ describe("approvals", () => {
     await setFourEyes(edge.deps, token, true, "terminate");
     const answer = await post(`${path}/approve`, form!, cookies.jo);
     expect(answer.status).toBe(409);
-    expect(await answer.text()).toContain("the settings say now that engines are terminated");
+    expect(await answer.text()).toContain("the settings have changed: engines are now terminated");
     expect(await actionsOf(assetId)).toEqual(["request-isolation"]);
     const request = requestIn(await read("/approvals", cookies.jo), path);
     expect(request).not.toContain(`${path}/approve`);
@@ -134,7 +134,7 @@ describe("approvals", () => {
     await setFourEyes(edge.deps, token, false, "terminate");
     const answer = await post(`${path}/isolate`, form!, cookies.mara);
     expect(answer.status).toBe(409);
-    expect(await answer.text()).toContain("the settings say now that engines are terminated");
+    expect(await answer.text()).toContain("the settings have changed: engines are now terminated");
     expect(await actionsOf(assetId)).toEqual([]);
   });
 
@@ -275,7 +275,9 @@ describe("webhooks", () => {
     stale.set("key", "of-another-window");
     const refused = await send(stale);
     expect(refused.status).toBe(409);
-    expect(await refused.text()).toContain("Nothing was changed: it was not given up: it waits to be sent.");
+    expect(await refused.text()).toContain(
+      "Nothing was changed: it has not failed: it is waiting to be sent.",
+    );
     const none = await send(all, "resend-dead");
     expect([none.status, await none.text()]).toEqual([200, expect.stringContaining("Nothing was queued")]);
     const resent = async () =>

@@ -1,6 +1,6 @@
 import { authenticate } from "../../edge/auth/authenticate.ts";
 import { changeContainment } from "../../edge/control/containment/isolate-or-release.ts";
-import type { Asker } from "../../edge/control/custody/custody-transaction.ts";
+import type { Asker } from "../../edge/control/custody/change-plan.ts";
 import { changeSettings, readSettings } from "../../edge/control/tenant/update-tenant.ts";
 import { createWebhook } from "../../edge/control/webhooks/manage-webhooks.ts";
 import type { Deps } from "../../edge/deps.ts";

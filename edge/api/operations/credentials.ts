@@ -48,9 +48,14 @@ const createToken = operation({
   id: "createEnrolmentToken",
   method: "post",
   path: "/enrolment-tokens",
-  summary: "Make a token with which devices enrol",
+  summary: "Create a token with which devices enrol",
   body: z.strictObject({
-    uses: z.int().min(1).max(100_000).default(1).meta({ description: "Devices it lets in." }),
+    uses: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1)
+      .meta({ description: "Number of devices that can enrol with the token." }),
     hours: z.int().min(1).max(TOKEN_HOURS_MAX).default(24),
   }),
   success: 201,
@@ -68,7 +73,7 @@ const revokeToken = operation({
   method: "post",
   path: "/enrolment-tokens/{tokenId}/revoke",
   summary: "Revoke an enrolment token",
-  description: "No device gets in with it any more. Those that did stay.",
+  description: "No further device can enrol with it. Devices that already enrolled stay enrolled.",
   params: tokenParams,
   body: justified,
   success: 200,
@@ -101,21 +106,29 @@ const scopes = z
   .min(1)
   .max(PERMISSIONS.length)
   .optional()
-  .meta({ description: "Narrows what the role may do. Left out: all of it, but what no machine may." });
+  .meta({
+    description:
+      "Limits the permissions of the role. Default: all permissions of the role that API keys can have.",
+  });
 
 const createKey = operation({
   ...keys,
   id: "createApiKey",
   method: "post",
   path: "/api-keys",
-  summary: "Make an API key for a machine",
+  summary: "Create an API key for a program",
   description:
-    "The key is in this answer and nowhere else. A machine may never approve another's request, nor make or revoke keys, whatever its role.",
+    "Only the first response contains the key. An API key with any role cannot approve requests or manage API keys.",
   body: z.strictObject({
     name: words(120),
     role: z.enum(ROLES),
     scopes,
-    days: z.int().min(1).max(KEY_DAYS_MAX).default(90).meta({ description: "How long it is good." }),
+    days: z
+      .int()
+      .min(1)
+      .max(KEY_DAYS_MAX)
+      .default(90)
+      .meta({ description: "Number of days until the key expires." }),
   }),
   success: 201,
   answer: madeKeyView,

@@ -10,22 +10,23 @@ const exportEvents = operation({
   method: "get",
   path: "/events/ocsf",
   tag: "Events",
-  summary: "Read what happened, for a SIEM, from a cursor on",
+  summary: "Read events for a SIEM, starting at a cursor",
   description:
-    "Incidents opened, escalated, resolved, reopened; isolations requested, proven, failed, released. In the order of recording, up to ten seconds ago, so that nothing ever appears behind a cursor. There is always a cursor: keep it, and ask again with it. `metadata.uid` is an event's id, the same for ever.",
+    "Events: incidents opened, escalated, resolved and reopened; isolations requested, proven, failed and released. In order of recording, up to ten seconds ago, so that no event appears behind a cursor. Every page has a cursor: store it and read on with it. `metadata.uid` is the permanent id of an event.",
   needs: "read-events",
   query: z.strictObject({
     ...page.shape,
     since: isoTimestamp.optional().meta({
-      description:
-        "Where to begin without a cursor, by the time of recording. Left out: as far back as events are kept.",
+      description: "Start time without a cursor, by time of recording. Default: the oldest stored event.",
     }),
   }),
   success: 200,
   answer: z.object({
     items: z.array(ocsfView),
-    cursor: z.string().meta({ description: "Ask again with it, also when this page was empty." }),
-    isCaughtUp: z.boolean().meta({ description: "There is nothing more for now: ask again in a while." }),
+    cursor: z.string().meta({ description: "Send it with the next request, also after an empty page." }),
+    isCaughtUp: z
+      .boolean()
+      .meta({ description: "True if there are no more events at the moment. Wait before the next request." }),
   }),
   run: async ({ admin, query }, deps) => ({
     ok: true,

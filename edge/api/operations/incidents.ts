@@ -2,7 +2,7 @@ import { z } from "zod";
 import { assetId, slug } from "../../../shared/ids.ts";
 import { refuse } from "../../../shared/verdict.ts";
 import { LIFECYCLES } from "../../control/assets/read-assets.ts";
-import type { Decision } from "../../control/custody/custody-transaction.ts";
+import type { Decision } from "../../control/custody/change-plan.ts";
 import { incidentName } from "../../control/incidents/incident-name.ts";
 import { incidentView as viewOf } from "../../control/incidents/list-incidents.ts";
 import { findIncidents, readIncidentItem } from "../../control/incidents/search-incidents.ts";
@@ -33,13 +33,13 @@ const listIncidents = operation({
     asset: assetId.optional(),
     lifecycle: z.enum(LIFECYCLES).optional().meta({
       description:
-        "Of which hosts: `active` (default), `expired` or `all` (default with `asset`). Open incidents of an expired host stay open, and return to the list with it.",
+        "Incidents of which hosts: `active` (default), `expired` or `all` (default with `asset`). Open incidents of an expired host stay open and return to the list together with the host.",
     }),
   }),
   success: 200,
   answer: pageOf(incidentView).extend({
     expiredLeftOut: z.int().optional().meta({
-      description: "With `lifecycle` active: incidents of expired hosts that are not in this page.",
+      description: "With `lifecycle=active`: number of incidents of expired hosts that are left out.",
     }),
   }),
   async run({ admin, query }, deps) {
@@ -88,7 +88,7 @@ const acknowledge = operation({
   id: "acknowledgeIncident",
   method: "post",
   path: "/incidents/{incidentId}/acknowledge",
-  summary: "Say that somebody is looking at an incident",
+  summary: "Acknowledge an incident",
   params: incidentParams,
   body: z.strictObject({ justification: justification.optional() }),
   answer: incidentView,
@@ -104,9 +104,9 @@ const acknowledgeMany = operation({
   method: "post",
   path: "/incidents/acknowledge",
   refusals: ["admin.conflict", "admin.not-found"],
-  summary: "Acknowledge several incidents at once",
+  summary: "Acknowledge several incidents",
   description:
-    "All in one transaction, with a custody record for each. Incidents that cannot be acknowledged are listed in `skipped` with the reason.",
+    "One transaction, with a custody record for each incident. Incidents that cannot be acknowledged are listed in `skipped` with the reason.",
   body: z.strictObject({
     incidentIds: z.array(incidentName).min(1).max(BULK_INCIDENTS_MAX),
     justification: justification.optional(),
@@ -124,7 +124,7 @@ const resolve = operation({
   method: "post",
   path: "/incidents/{incidentId}/resolve",
   summary: "Resolve an incident with a reason",
-  description: "It opens again when a later state of the asset shows the same condition.",
+  description: "The incident is reopened if a later state of the asset meets the same condition.",
   params: incidentParams,
   body: z.strictObject({ reason: words(1000) }),
   answer: incidentView,

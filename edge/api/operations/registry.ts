@@ -1,5 +1,7 @@
 import type { Operation } from "../define-operation.ts";
 import { approvalOperations } from "./approvals.ts";
+import { assetChangeOperations } from "./asset-changes.ts";
+import { containmentOperations } from "./asset-containment.ts";
 import { assetOperations } from "./assets.ts";
 import { credentialOperations } from "./credentials.ts";
 import { eventOperations } from "./events.ts";
@@ -7,10 +9,12 @@ import { incidentOperations } from "./incidents.ts";
 import { tenantOperations } from "./tenant.ts";
 import { webhookOperations } from "./webhooks.ts";
 
-/** The admin API, whole: routes, rights and specification are made from this list and from nothing else. */
+/** All operations of the admin API. Routes, permissions and the OpenAPI document are built from this list. */
 export const OPERATIONS: readonly Operation[] = [
   ...tenantOperations,
   ...assetOperations,
+  ...containmentOperations,
+  ...assetChangeOperations,
   ...approvalOperations,
   ...incidentOperations,
   ...credentialOperations,

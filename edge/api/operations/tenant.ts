@@ -23,7 +23,7 @@ import {
   settingsView,
 } from "../response-schemas.ts";
 
-/** A strong entity tag (RFC 9110 §8.8.3): the version of what was read. */
+/** Response with a strong entity tag (RFC 9110 §8.8.3), which is the version of the resource. */
 const tagged = <T>({ version, value }: { version: number; value: T }) =>
   ({ ok: true, value: { body: value, headers: { etag: `"${version}"` } } }) as const;
 
@@ -32,7 +32,7 @@ const whoAmI = operation({
   method: "get",
   path: "/me",
   tag: "Caller",
-  summary: "Say who calls, and what they may do",
+  summary: "Read your own identity and permissions",
   needs: "read",
   success: 200,
   answer: callerView,
@@ -58,7 +58,7 @@ const putSettings = operation({
   path: "/settings",
   tag: "Settings",
   summary: "Replace the settings of the tenant",
-  description: "What is left out gets its default.",
+  description: "A missing member gets its default.",
   needs: "manage-settings",
   body: settings,
   success: 200,
@@ -75,7 +75,7 @@ const getPolicy = operation({
   method: "get",
   path: "/policy",
   tag: "Settings",
-  summary: "Read the policy: what the company allows",
+  summary: "Read the policy",
   needs: "read",
   success: 200,
   answer: policyView,
@@ -89,7 +89,7 @@ const putPolicy = operation({
   path: "/policy",
   tag: "Settings",
   summary: "Replace the policy",
-  description: "What is left out gets its default. It counts for every heartbeat from then on.",
+  description: "A missing member gets its default. The policy applies to every later heartbeat.",
   needs: "manage-settings",
   body: newPolicy,
   success: 200,
@@ -106,7 +106,7 @@ const allEmployees = operation({
   method: "get",
   path: "/employees",
   tag: "Employees",
-  summary: "List the people who answer for assets",
+  summary: "List employees who have assets",
   needs: "read",
   query: page,
   success: 200,
@@ -138,7 +138,7 @@ const employeeAssets = operation({
   method: "get",
   path: "/employees/{employeeId}/assets",
   tag: "Employees",
-  summary: "List the assets an employee answers for",
+  summary: "List the assets of an employee",
   needs: "read",
   params: employeeParams,
   query: page,
@@ -160,7 +160,7 @@ const getCustody = operation({
   tag: "Custody",
   summary: "Export the whole custody log with its signed head",
   description:
-    "All that an offline verification needs: `lz audit verify` takes it as it is. It is the log as its head was when the reading began, however long, sent as it is read: an answer that breaks off is not the log.",
+    "Contains everything that an offline verification needs: pass it to `lz audit verify`. The response is streamed and shows the log as of the start of the request. An incomplete response is not a valid log.",
   needs: "read",
   success: 200,
   answer: custodyExport,

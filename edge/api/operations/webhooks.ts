@@ -2,7 +2,7 @@ import { z } from "zod";
 import { webhook } from "../../../shared/table/items/webhook.ts";
 import { refuse } from "../../../shared/verdict.ts";
 import { isoTimestamp } from "../../../shared/wire/text.ts";
-import type { Decision } from "../../control/custody/custody-transaction.ts";
+import type { Decision } from "../../control/custody/change-plan.ts";
 import { justified } from "../../control/justification.ts";
 import {
   listDeliveries,
@@ -33,16 +33,16 @@ import { type Outcome, operation } from "../define-operation.ts";
 import { cursor, deliveryParams, page, pageFrom, webhookParams } from "../request-schemas.ts";
 import { pageOf } from "../response-schemas.ts";
 
-/** A webhook's address may itself be a secret: only who may change it sees it. */
+/** The URL of a webhook can contain a secret, so reading it also needs the permission to change it. */
 const common = { tag: "Webhooks", needs: "manage-settings" } as const;
 const one = { ...common, params: webhookParams } as const;
 
 const terms = z.strictObject({
   url: webhook.shape.url.meta({
     description:
-      "https, of a public host. Redirects are not followed; an address inside of a network is refused each time it is sent to.",
+      "https URL of a public host. Redirects are not followed. Private addresses are refused here and before each delivery.",
   }),
-  events: webhook.shape.events.meta({ description: "None: every event." }),
+  events: webhook.shape.events.meta({ description: "Events that the webhook receives. Empty: all events." }),
 });
 
 const list = operation({
@@ -50,7 +50,7 @@ const list = operation({
   id: "listWebhooks",
   method: "get",
   path: "/webhooks",
-  summary: "List webhooks, each with how it is doing",
+  summary: "List webhooks with their health",
   success: 200,
   answer: z.object({ items: z.array(webhookView) }),
   run: async ({ admin }, deps) => ({
@@ -66,7 +66,7 @@ const create = operation({
   path: "/webhooks",
   summary: "Add a webhook",
   description:
-    "Deliveries follow the Standard Webhooks specification: HMAC-SHA256 over id, time and body under the secret that is in this answer and nowhere else.",
+    "Deliveries follow the Standard Webhooks specification: HMAC-SHA256 over id, time and body. Only the first response contains the secret.",
   body: terms,
   success: 201,
   answer: madeWebhookView,
@@ -80,7 +80,7 @@ const read = operation({
   id: "getWebhook",
   method: "get",
   path: "/webhooks/{webhookId}",
-  summary: "Read a webhook, with how it is doing",
+  summary: "Read a webhook with its health",
   success: 200,
   answer: webhookView,
   run: ({ admin, params }, deps) => answer(admin.tenantId, params.webhookId, deps),
@@ -91,8 +91,8 @@ const change = operation({
   id: "changeWebhook",
   method: "put",
   path: "/webhooks/{webhookId}",
-  summary: "Replace where a webhook goes and what it is told",
-  description: "Its secret stays.",
+  summary: "Replace the URL and the events of a webhook",
+  description: "The secret stays the same.",
   body: terms,
   success: 200,
   answer: webhookView,
@@ -107,8 +107,8 @@ const remove = operation({
   id: "deleteWebhook",
   method: "delete",
   path: "/webhooks/{webhookId}",
-  summary: "Remove a webhook",
-  description: "What still waited for it is not sent.",
+  summary: "Delete a webhook",
+  description: "Deliveries that wait for it are dropped.",
   success: 200,
   answer: z.object({ webhookId: z.string() }),
   async run({ params, asker }, deps) {
@@ -122,8 +122,8 @@ const rotate = operation({
   id: "rotateWebhookSecret",
   method: "post",
   path: "/webhooks/{webhookId}/rotate-secret",
-  summary: "Give a webhook another secret",
-  description: `The new one is in this answer and nowhere else. For ${ROTATION_HOURS} hours deliveries bear two signatures, by the new secret and by the one before.`,
+  summary: "Give a webhook a new secret",
+  description: `Only the first response contains the new secret. For ${ROTATION_HOURS} hours deliveries have two signatures: one with the new and one with the previous secret.`,
   body: justified,
   success: 200,
   answer: madeWebhookView,
@@ -137,9 +137,9 @@ const test = operation({
   id: "testWebhook",
   method: "post",
   path: "/webhooks/{webhookId}/test",
-  summary: "Send a webhook a test and tell what came of it",
+  summary: "Send a test to a webhook and return the result",
   description:
-    "Signed, once, by the worker, as every event is. `delivered` and `dead` are outcomes; `waiting` says that there was none within eight seconds: the same request again looks once more and sends nothing.",
+    "The worker signs and sends the test once, like every event. The result is `delivered` or `dead`. `waiting` means that there was no result within eight seconds: repeat the same request to check again. A repeat sends nothing.",
   success: 200,
   answer: deliveryView,
   async run({ params: { webhookId }, asker }, deps) {
@@ -153,7 +153,7 @@ const deliveries = operation({
   id: "listDeliveries",
   method: "get",
   path: "/webhooks/{webhookId}/deliveries",
-  summary: "List what was sent to a webhook, newest first, with what came of it",
+  summary: "List the deliveries of a webhook, newest first",
   query: page.extend({ state: z.enum(["waiting", "delivered", "dead"]).optional() }),
   success: 200,
   answer: pageOf(deliveryView),
@@ -170,10 +170,12 @@ const resend = operation({
   method: "post",
   path: "/webhooks/{webhookId}/deliveries/{eventId}/resend",
   params: deliveryParams,
-  summary: "Send a delivery that was given up again",
+  summary: "Resend a failed delivery",
   description:
-    "Under the id it had, at once, and with all its attempts anew. One that waits or was delivered, a test, and an event that the webhook is not told of any more are refused with a 409, with the delivery as it is in `current`.",
-  body: z.strictObject({ recordedAt: isoTimestamp.meta({ description: "Of the delivery, as listed." }) }),
+    "Sends it immediately, with the same event id and a full set of attempts. Refused with 409, with the delivery in `current`: a delivery that is waiting or was delivered, a test, and an event that the webhook no longer receives.",
+  body: z.strictObject({
+    recordedAt: isoTimestamp.meta({ description: "`recordedAt` of the delivery in the list." }),
+  }),
   success: 202,
   answer: deliveryView,
   async run({ params, body, asker }, deps) {
@@ -187,10 +189,10 @@ const resendDead = operation({
   id: "resendDeadDeliveries",
   method: "post",
   path: "/webhooks/{webhookId}/resend-dead",
-  summary: "Send again what was given up of a webhook",
-  description: `The oldest first, at most ${RESENT_MAX} a request, each as by \`resendDelivery\`; tests and events that the webhook is not told of any more are left out. A request looks through a bounded part of the table: with a \`cursor\` in the answer there may be more, also when it queued none.`,
+  summary: "Resend all failed deliveries of a webhook",
+  description: `Oldest first, at most ${RESENT_MAX} per request, each like \`resendDelivery\`. Tests and events that the webhook no longer receives are left out. Each request reads a limited number of events: if the response has a \`cursor\` there may be more, even if it queued none.`,
   body: z.strictObject({
-    cursor: cursor.optional().meta({ description: "Of the answer before, as it is." }),
+    cursor: cursor.optional().meta({ description: "Cursor of the previous response." }),
   }),
   success: 202,
   answer: resentView,
@@ -205,7 +207,7 @@ async function answer(tenantId: string, webhookId: string, deps: Deps): Promise<
   return body ? { ok: true, value: { body } } : refuse("admin.not-found");
 }
 
-/** The webhook, and its secret if this is the first answer. */
+/** Responds with the webhook, and with its secret if this is the first response. */
 async function withWebhook(
   tenantId: string,
   done: Decision<{ webhookId: string; secret?: string }>,

@@ -4,7 +4,7 @@ import { assetTimeline, GSI1, telemetryKey, timelineDate } from "../../../shared
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { getItem, type Page, queryPage, type Reader } from "../table-query.ts";
 
-/** The whole state an asset is in now, from the telemetry item its presence points at. */
+/** Reads the full state of an asset from the telemetry item of the change at `stateAt` (from its presence). */
 export async function readState(
   reader: Reader,
   tenantId: string,
@@ -17,7 +17,7 @@ export async function readState(
   return item?.kind === "change" ? item : undefined;
 }
 
-/** Changes of an asset, newest first, from GSI1; with `until` those up to that moment. */
+/** Lists the state changes of an asset, newest first. `until` is the latest time to include. */
 export async function listTimeline(
   reader: Reader,
   tenantId: string,

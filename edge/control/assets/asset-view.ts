@@ -5,7 +5,7 @@ import type { AssetItem } from "../../../shared/table/items/asset/asset.ts";
 import type { PresenceItem } from "../../../shared/table/items/asset/presence.ts";
 import type { StopEnginesBy } from "../../../shared/wire/heartbeat.ts";
 
-/** An asset as API and dashboard show it: no device key, no directive. */
+/** An asset as API and dashboard show it, without device key and directive. */
 export type AssetView = Pick<
   AssetItem,
   | "assetId"
@@ -22,9 +22,9 @@ export type AssetView = Pick<
   | "supersedes"
   | "enrolledBefore"
 > & {
-  /** The asset that the same machine reports as since; of one asset that is read by itself. */
+  /** Newer asset under which the same machine now reports. Only if the asset is read by itself. */
   enrolledAgainAs?: string;
-  /** Whether it is on the active list, and if not, why and since when. */
+  /** Whether the asset is on the active list, and if not, why and since when. */
   lifecycle: { state: "active" | "expired" } & Partial<Expiry>;
   containment: Containment & {
     mode?: string;
@@ -36,12 +36,16 @@ export type AssetView = Pick<
   presence?: Omit<PresenceItem, "type" | "tenantId" | "assetId" | "stateHash">;
 };
 
-/** @param asset as `checkAssets` answers it: a stored report is shown only when the device signed it */
+/**
+ * Builds the view of an asset.
+ *
+ * @param asset result of `checkAssets`, which contains only reports that the device signed
+ * @param expiryDays setting `assetExpiryDays` of the tenant
+ */
 export function viewOf(
   asset: CheckedAsset,
   presence: PresenceItem | undefined,
   nowMs: number,
-  /** Setting `assetExpiryDays` of the tenant. */
   expiryDays = 0,
 ): AssetView {
   const { assetId, hostname, employeeId, os, arch, status, generation, enrolledAt, wish, proof } = asset;

@@ -9,9 +9,9 @@ import type { AssetItem } from "../../../shared/table/items/asset/asset.ts";
 import type { Deps } from "../../deps.ts";
 
 /**
- * Assets of a list, with only such reports as their devices signed. An asset that has a report, or that left the active
- * list by somebody's decision, is read again with its authority records: the device key is then one that the control plane
- * vouches for, and the decision an administrator's. The others cost nothing.
+ * Removes reports that the device did not sign from the assets of a list. An asset with a report, and one that an
+ * administrator took off the active list, is read again with its signed records, which prove the device key and the
+ * decision. Other assets need no extra read.
  */
 export async function checkAssets(
   { authority }: Pick<Deps, "authority">,

@@ -5,9 +5,9 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { assetKey, hardwareKey, type Key } from "../../../shared/table/keys.ts";
 
 /**
- * The asset that this machine reports as since it enrolled again: a proposal for an administrator, who merges the two.
- * Undefined for an asset that reported since, or that is isolated or revoked: the fingerprint of an enrolment is a claim,
- * and anyone with a token could otherwise hide a host.
+ * Finds the newer asset under which the same machine enrolled again, so that an administrator can merge the two. Undefined
+ * if this asset reported since then, or is isolated or revoked. The hardware fingerprint of an enrolment is only a claim,
+ * so anyone with a token could otherwise hide a host.
  */
 export async function enrolledAgainAs(
   asset: AssetItem,
@@ -21,7 +21,7 @@ export async function enrolledAgainAs(
   const index = await get(hardwareKey(tenantId, hardware.id));
   const newest = index && decodeItem(hardwareItem, index).assets[0];
   if (newest === undefined || newest === assetId) return undefined;
-  // The index is not signed: what counts is what the newer asset said when it enrolled.
+  // The hardware index is not signed, so compare with the fingerprint in the newer asset itself.
   const stored = await get(assetKey(tenantId, newest));
   const newer = stored && decodeItem(assetItem, stored);
   if (newer?.hardware?.id !== hardware.id || newer.revokedAt !== undefined) return undefined;

@@ -1,12 +1,13 @@
 import { expiryOf, isContained } from "../../../shared/fleet/expiry.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
-import { type Asker, type Committed, commit, type Decision } from "../custody/custody-transaction.ts";
+import type { Asker, Committed, Decision } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 import { readPresences } from "./read-assets.ts";
 import { removal } from "./retire-assets.ts";
 
-/** Takes one asset off the active list until its next heartbeat. Refuses with `admin.conflict` for a contained one. */
+/** Takes one asset off the active list until its next heartbeat. Refuses a contained asset with `admin.conflict`. */
 export async function expireAsset(
   asker: Asker,
   { assetId, justification }: { assetId: string; justification: string },
@@ -20,10 +21,13 @@ export async function expireAsset(
     ]);
     if (!before) return refuse("admin.not-found");
     if (isContained(before, nowMs))
-      return refuse("admin.conflict", "the asset is contained, so it stays listed: release it first");
-    // With no days to count, what is left is what an administrator decided.
+      return refuse(
+        "admin.conflict",
+        "the asset is contained, so it stays on the active list: release it first",
+      );
+    // Expiry days of 0 turn off expiry by silence, so only a decision of an administrator remains.
     const left = expiryOf(before, presences.get(assetId), 0, nowMs);
-    if (left) return refuse("admin.conflict", `the asset is off the active list already (${left.reason})`);
+    if (left) return refuse("admin.conflict", `the asset is already off the active list (${left.reason})`);
     return accept({ assets: [removal(before, nowMs, justification)], result: { assetId } });
   };
   return commit(asker, ["expire", assetId, justification], decide, deps);

@@ -4,13 +4,8 @@ import { type AssetItem, SUPERSEDED_MAX } from "../../../shared/table/items/asse
 import type { PresenceItem } from "../../../shared/table/items/asset/presence.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
-import {
-  type Asker,
-  type AssetChange,
-  commit,
-  type Decision,
-  type Plan,
-} from "../custody/custody-transaction.ts";
+import type { Asker, AssetChange, Decision, Plan } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import { listAssetIncidents } from "../incidents/list-incidents.ts";
 import { BULK_INCIDENTS_MAX, closeIncidents } from "../incidents/update-incidents.ts";
 import { readAssetItem } from "./read-asset-item.ts";
@@ -18,7 +13,7 @@ import { readPresences } from "./read-assets.ts";
 import { revocation } from "./retire-assets.ts";
 import { silenceMs } from "./search-assets.ts";
 
-/** A host that reported within this time is in use: the order may be wrong, or two hosts share an identity. */
+/** A host that reported within this time is in use. Perhaps the two assets were swapped, or two hosts share an identity. */
 export const MERGE_SILENCE_MS = 10 * 60_000;
 
 export type Merge = {
@@ -33,12 +28,11 @@ export type Merge = {
 export type Merged = { assetId: string; into: string; incidentsClosed: number };
 
 /**
- * Merges an asset into the one that took its place. In one transaction with a custody record on each: the old one is
- * revoked, so that its device key never reports again, and the two name each other. Then open incidents of the old one
- * are closed with a link. Its history stays where it is.
+ * Merges an asset into the one that replaced it. One transaction with a custody record for each asset revokes the old one,
+ * so that its device key never reports again, and links the two. The history of the old asset stays with it.
  *
- * The incidents follow in transactions of their own, because there may be more than one can hold. The same request again
- * closes what an interruption left open.
+ * Then open incidents of the old asset are closed in separate transactions, because one transaction may be too small. A
+ * repeat of the request closes incidents that an interruption left open.
  */
 export async function mergeAssets(asker: Asker, merge: Merge, deps: Deps): Promise<Decision<Merged>> {
   const { assetId, into, justification, evenIfActive = false } = merge;
@@ -60,7 +54,7 @@ export async function mergeAssets(asker: Asker, merge: Merge, deps: Deps): Promi
   return accept({ assetId, into, incidentsClosed: await closeAll(asker, merge, deps) });
 }
 
-/** Why these two are not merged; undefined when they may be. */
+/** Reason why the two assets cannot be merged. Undefined if they can. */
 export function whyNotMerge(
   old: AssetItem,
   next: AssetItem | undefined,
@@ -69,25 +63,24 @@ export function whyNotMerge(
   nowMs: number,
 ): string | undefined {
   if (next && old.assetId === next.assetId) return "an asset cannot be merged into itself";
-  if (!next) return "there is no asset with the id it would be merged into";
-  if (old.supersededBy !== undefined) return `the asset was merged into ${old.supersededBy} already`;
-  // So no chain of merges ever leads back to where it began.
+  if (!next) return "the other asset does not exist: check the id in `into`";
+  if (old.supersededBy !== undefined) return `the asset was already merged into ${old.supersededBy}`;
+  // Prevents cycles of merges.
   if (next.supersededBy !== undefined)
     return `the other asset was itself merged into ${next.supersededBy}: merge into that one`;
-  if (next.revokedAt !== undefined)
-    return "the other asset is revoked, and cannot take the place of this one";
+  if (next.revokedAt !== undefined) return "the other asset is revoked, so it cannot replace this one";
   if (isContained(old, nowMs)) return "the asset is contained: release it first";
   if ((next.supersedes?.length ?? 0) >= SUPERSEDED_MAX)
-    return `the other asset has taken the place of ${SUPERSEDED_MAX} already`;
+    return `the other asset already replaces ${SUPERSEDED_MAX} assets, which is the maximum`;
   if (!evenIfActive && presence && silenceMs({ ...old, presence }, nowMs) < MERGE_SILENCE_MS)
-    return "the asset reported within the last 10 minutes, so it is in use";
+    return "the asset reported within the last 10 minutes, so it is in use: set evenIfActive to merge it anyway";
   return undefined;
 }
 
 function mergeChanges(old: AssetItem, next: AssetItem, justification: string, nowMs: number): AssetChange[] {
   const revoked = revocation(old, nowMs, justification);
   const { revokedAt: _at, ...index } = revoked.set as Record<string, string>;
-  // One that was revoked before keeps the time at which that was.
+  // An asset that is already revoked keeps its time of revocation.
   const isRevoked = old.revokedAt !== undefined;
   const record = { action: "merge" as const, justification };
   return [
@@ -107,7 +100,7 @@ function mergeChanges(old: AssetItem, next: AssetItem, justification: string, no
   ];
 }
 
-/** Whether this very merge was done before and left incidents open. */
+/** Whether an earlier request made this merge and left incidents open. */
 async function isUnfinished(tenantId: string, { assetId, into }: Merge, deps: Deps): Promise<boolean> {
   const old = await readAssetItem(deps, tenantId, assetId);
   return old?.supersededBy === into && (await openIncidents(tenantId, assetId, deps)).length > 0;

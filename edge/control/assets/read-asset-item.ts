@@ -5,10 +5,10 @@ import { assetKey } from "../../../shared/table/keys.ts";
 import type { Deps } from "../../deps.ts";
 
 /**
- * The asset as it is now, for a change that depends on it, with only such reports as its device signed; undefined when
- * the tenant has none of that id.
+ * Reads an asset consistently, for a change that depends on it. Reports that the device did not sign are removed.
+ * Undefined if the tenant has no asset with this id.
  *
- * @throws AuthorityFault when the item differs from what was signed
+ * @throws AuthorityFault if the signature of the asset does not verify
  */
 export async function readAssetItem(
   { authority }: Pick<Deps, "authority">,

@@ -21,6 +21,7 @@ import { type AssetView, viewOf } from "./asset-view.ts";
 import { checkAssets } from "./check-assets.ts";
 import { enrolledAgainAs } from "./enrolled-again.ts";
 
+/** Reads the presences of these assets, by asset id. Eventually consistent. */
 export async function readPresences(reader: Reader, tenantId: string, assetIds: readonly string[]) {
   const found = new Map<string, PresenceItem>();
   for (let i = 0; i < assetIds.length; i += BATCH_GET_MAX) {
@@ -33,6 +34,7 @@ export async function readPresences(reader: Reader, tenantId: string, assetIds: 
   return found;
 }
 
+/** Reads these assets, by asset id. Reports that the device did not sign are removed. */
 export async function readAssetItems(reader: Reader, tenantId: string, assetIds: readonly string[]) {
   const found = new Map<string, CheckedAsset>();
   for (let i = 0; i < assetIds.length; i += BATCH_GET_MAX) {
@@ -60,14 +62,14 @@ async function withPresence(
   return page.cursor === undefined ? { items } : { items, cursor: page.cursor };
 }
 
-/** Which assets a list holds: those on the active list, those that left it, or both. */
+/** Assets in a list: on the active list, expired (no longer on it), or both. */
 export const LIFECYCLES = ["active", "expired", "all"] as const;
 export type Lifecycle = (typeof LIFECYCLES)[number];
 
-/** `expiredLeftOut`: assets that fit, and are not in `items` because they are not on the active list; absent for none. */
+/** `expiredLeftOut` is the number of assets that match but are expired, if a list of active assets leaves some out. */
 export type AssetPage = Page<AssetView> & { expiredLeftOut?: number };
 
-/** Assets by id (enrolment order). A page of one lifecycle may be short, or empty, and still have a cursor. */
+/** Lists assets in order of enrolment. A page of one lifecycle can be short or empty and still have a cursor. */
 export async function listAssets(
   reader: Reader,
   tenantId: string,
@@ -86,7 +88,7 @@ export async function listAssets(
   return withLeftOut(filled, lifecycle);
 }
 
-/** With the number of those left out because they are not on the active list. */
+/** Adds `expiredLeftOut` to a page of active assets. */
 export function withLeftOut<T>(
   { leftOut, ...page }: Page<T> & { leftOut: number },
   lifecycle: Lifecycle,
@@ -94,6 +96,7 @@ export function withLeftOut<T>(
   return lifecycle === "active" && leftOut > 0 ? { ...page, expiredLeftOut: leftOut } : page;
 }
 
+/** Lists the assets of an employee. */
 export async function listEmployeeAssets(
   reader: Reader,
   tenantId: string,
@@ -104,11 +107,15 @@ export async function listEmployeeAssets(
   return withPresence(reader, tenantId, await queryPage(reader, { index: GSI1, partition, ...page }));
 }
 
+/**
+ * Reads one asset. Undefined if the tenant has no asset with this id.
+ *
+ * @param knownExpiryDays setting `assetExpiryDays`, if the caller has read it already
+ */
 export async function readAsset(
   reader: Reader,
   tenantId: string,
   assetId: string,
-  /** Setting of the tenant, where the caller has read it. */
   knownExpiryDays?: number,
 ): Promise<AssetView | undefined> {
   const [asset, presence, expiryDays] = await Promise.all([
@@ -124,7 +131,7 @@ export async function readAsset(
   return again === undefined ? view : { ...view, enrolledAgainAs: again };
 }
 
-/** Assets with an open action, newest request first: from isolate until the release is proven, and revoked ones. */
+/** Lists assets with a pending action, newest first: from isolation until the release is proven, and revoked ones. */
 export async function listActionRequired(
   reader: Reader,
   tenantId: string,
@@ -135,7 +142,7 @@ export async function listActionRequired(
   return withPresence(reader, tenantId, found);
 }
 
-/** The named assets, in the order asked; those the tenant does not have are left out. */
+/** Reads these assets in the given order. Skips ids that the tenant does not have. */
 export async function readAssets(
   reader: Reader,
   tenantId: string,

@@ -8,7 +8,7 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import { type Refusal, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
 
-/** Host names of the machines that use an identity in turns; empty when one does. A session was open to each of them. */
+/** Host names of the machines that share an identity. Empty if only one machine uses it. */
 export function sharingHosts(
   presence: Pick<PresenceItem, "identity" | "intervalMs"> | undefined,
   nowMs: number,
@@ -21,7 +21,7 @@ export function sharingHosts(
   return scene?.machines.map(({ hostname }) => hostname) ?? [];
 }
 
-/** Refuses a directive that several machines would obey, because nothing tells them apart. */
+/** Refuses a directive with `admin.copies` if several machines share the identity, because each would apply it. */
 export async function refuseCopies(
   { tenantId, assetId }: Pick<AssetItem, "tenantId" | "assetId">,
   nowMs: number,
@@ -34,6 +34,6 @@ export async function refuseCopies(
   const named = hosts.slice(0, 3).join(", ");
   return refuse(
     "admin.copies",
-    `${hosts.length} machines use it (${named}), and each would obey: revoke the asset and enrol each of them again, or say everyCopy to change all`,
+    `${hosts.length} machines share this identity (${named}), and each would apply the directive. Revoke the asset and enrol each machine again, or set everyCopy to change all`,
   );
 }

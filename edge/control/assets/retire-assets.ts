@@ -7,19 +7,13 @@ import { actionRequired, assetKey, indexSort } from "../../../shared/table/keys.
 import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
-import {
-  type Asker,
-  type AssetChange,
-  commit,
-  type Decision,
-  type Plan,
-  type Refused,
-} from "../custody/custody-transaction.ts";
+import type { Asker, AssetChange, Decision, Plan, Refused } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import { readPresences } from "./read-assets.ts";
 import { silenceMs } from "./search-assets.ts";
 import type { SkipReason } from "./skip-reasons.ts";
 
-/** Each takes three of the hundred items of a transaction: itself, its authority record, its custody record. */
+/** Assets per request. Each takes 3 of the 100 items of a transaction: asset, signed record and custody record. */
 export const BULK_ASSETS_MAX = 25;
 
 export type Retired = { changed: string[]; skipped: { assetId: string; reason: SkipReason }[] };
@@ -28,16 +22,16 @@ export type Retirement = {
   action: "revoke" | "expire";
   assetIds: readonly string[];
   justification: string;
-  /** Skips assets that reported within this many hours: they may have returned since the caller listed them. */
+  /** Skips assets that reported within this many hours, because they may have returned since the caller listed them. */
   silentHours?: number | undefined;
-  /** Revokes contained hosts too: no directive reaches them any more, only a release code frees them. */
+  /** Also revokes contained hosts. No directive reaches them afterwards; only a release code frees them. */
   evenIfContained?: boolean | undefined;
 };
 
 /**
- * Revokes assets, or takes them off the active list, all in one transaction with a custody record for each. Those that
- * cannot be changed are named with the reason. If that is all of them, nothing is written and the answer says so, so an
- * interrupted run can be repeated.
+ * Revokes assets or takes them off the active list, in one transaction with a custody record for each. Assets that cannot
+ * be changed are returned in `skipped` with the reason. If all are skipped, nothing is written and the request still
+ * succeeds, so that an interrupted run can be repeated.
  */
 export async function retireAssets(
   asker: Asker,
@@ -54,7 +48,7 @@ export async function retireAssets(
       const change = action === "revoke" ? revocation : removal;
       return accept({ assets: found.map((asset) => change(asset, nowMs, justification)), result });
     }
-    none = { refused: refuse("admin.conflict", "none of these assets can be changed"), result };
+    none = { refused: refuse("admin.conflict", "all of these assets were skipped"), result };
     return none.refused;
   };
   const asked = [`${action}-assets`, assetIds, justification, silentHours, evenIfContained];
@@ -63,7 +57,7 @@ export async function retireAssets(
   return none?.refused === done ? accept(none.result) : done;
 }
 
-/** Assets that can be changed, and the others with the reason. */
+/** Separates assets that can be changed from those that are skipped. */
 async function sorted(
   { action, assetIds, silentHours, evenIfContained }: Retirement,
   tenantId: string,
@@ -109,8 +103,8 @@ function isDone(
 }
 
 /**
- * Revokes an asset for good: every edge node refuses its heartbeats within the two seconds in which it learns
- * of open actions, and it gets no session any more. A host that is to come back enrols as a new asset.
+ * Change that revokes an asset permanently. Every edge node refuses its heartbeats within 2 s, the refresh interval of
+ * pending actions, and opens no session for it. A host that returns must enrol as a new asset.
  */
 export function revocation(before: AssetItem, nowMs: number, justification: string): AssetChange {
   const { tenantId, assetId, status } = before;
@@ -123,12 +117,12 @@ export function revocation(before: AssetItem, nowMs: number, justification: stri
   };
 }
 
-/** Takes an asset off the active list until its next heartbeat. */
+/** Change that takes an asset off the active list until its next heartbeat. */
 export function removal(before: AssetItem, nowMs: number, justification: string): AssetChange {
   return {
     before,
     set: { expiredAt: timestamp(nowMs) },
-    // Nobody may have isolated it meanwhile.
+    // Fails if the asset was isolated or released since it was read.
     equal: { status: before.status, generation: before.generation },
     records: [{ action: "expire", before: before.status, after: "EXPIRED", justification }],
   };

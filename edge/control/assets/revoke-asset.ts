@@ -1,10 +1,11 @@
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
-import { type Asker, type Committed, commit, type Decision } from "../custody/custody-transaction.ts";
+import type { Asker, Committed, Decision } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 import { revocation } from "./retire-assets.ts";
 
-/** Revokes one asset for good, contained or not: see {@link revocation}. */
+/** Revokes one asset permanently, even if it is contained. See {@link revocation}. */
 export async function revokeAsset(
   asker: Asker,
   { assetId, justification }: { assetId: string; justification: string },
@@ -13,7 +14,7 @@ export async function revokeAsset(
   const decide = async (nowMs: number) => {
     const before = await readAssetItem(deps, asker.admin.tenantId, assetId);
     if (!before) return refuse("admin.not-found");
-    if (before.revokedAt !== undefined) return refuse("admin.conflict", "the asset was revoked already");
+    if (before.revokedAt !== undefined) return refuse("admin.conflict", "the asset is already revoked");
     return accept({ assets: [revocation(before, nowMs, justification)], result: { assetId } });
   };
   return commit(asker, ["revoke", assetId, justification], decide, deps);

@@ -13,37 +13,36 @@ import {
 import { readExpiryDays } from "../../../shared/tenant/read-expiry-days.ts";
 import { BATCH_GET_MAX } from "../batch-get.ts";
 import { openCursor, type Scope, sealCursor } from "../cursor.ts";
+import { READS_MAX } from "../fill-page.ts";
 import type { Reader } from "../table-query.ts";
 import { type AssetView, viewOf } from "./asset-view.ts";
 import { type AssetPage, type Lifecycle, listAssets, readAssetItems, readPresences } from "./read-assets.ts";
 
 export type AssetFilter = {
   status?: AssetItem["status"] | undefined;
-  /** Containment state, wish and proof taken together. */
+  /** Containment state: desired state and proof combined. */
   state?: string | undefined;
-  /** Catalogue id of an engine that was found on it last. */
+  /** Catalogue id of an engine in the last report. */
   engine?: string | undefined;
   employee?: string | undefined;
-  /** Part of the host name, in any case. With a `*`, which stands for anything, the whole name. */
+  /** Part of the host name, case-insensitive. With `*` as wildcard it must match the whole name. */
   hostname?: string | undefined;
-  /** Part of the operating system, in any case. */
+  /** Part of the operating system, case-insensitive. */
   os?: string | undefined;
-  /** No heartbeat for at least this many hours; what never reported counts from its enrolment. */
+  /** No heartbeat for at least this many hours. Counts from enrolment if the host never reported. */
   silentHours?: number | undefined;
-  /** Enrolled and never reported. */
+  /** Whether the host has never reported. */
   neverReported?: boolean | undefined;
   /** Absent: all. */
   lifecycle?: Lifecycle | undefined;
 };
 
-/** A page asks the table this often at most, however little it finds: it is then short, and has a cursor. */
-const READS_MAX = 8;
-/** One read looks at this many items at most. */
+/** Items per read. */
 const EVALUATED_MAX = 1000;
-/** Candidates a page reads in full at most. */
+/** Candidates per page for which asset and presence are read. */
 const JOINED_MAX = 1000;
 
-/** Where to look first: the smallest set that surely holds all that is asked for. */
+/** The query that finds candidates: the smallest set that contains all matches. */
 type Driver = { partition: string; prefix?: string; index?: string; fields: readonly string[] };
 
 function driverOf(tenantId: string, filter: AssetFilter): Driver {
@@ -55,7 +54,7 @@ function driverOf(tenantId: string, filter: AssetFilter): Driver {
       fields: ["assetId", "hostname"],
     };
   }
-  // Whatever is not simply active has an open action, and the sparse index holds those only.
+  // Every asset that is not simply active has a pending action, and the sparse index contains only those.
   if (filter.status === "ISOLATED" || (filter.state !== undefined && filter.state !== "active")) {
     return { index: GSI2, partition: actionRequired(tenantId), fields: ["assetId", "hostname"] };
   }
@@ -66,8 +65,8 @@ function driverOf(tenantId: string, filter: AssetFilter): Driver {
 }
 
 /**
- * Assets that fit the filter, with their presence. Reads are bounded whatever the size of the tenant: a page
- * may be short, or empty, and still have a cursor.
+ * Finds assets that match the filter, with their presence. The number of reads is bounded for any size of tenant, so a
+ * page can be short or empty and still have a cursor.
  */
 export async function findAssets(
   reader: Reader,
@@ -132,9 +131,9 @@ async function queryCandidates(reader: Reader, driver: Driver, from: AttributeMa
   return { items: page.Items ?? [], next: page.LastEvaluatedKey };
 }
 
-/** What the few projected fields already rule out. */
+/** Whether a candidate may match, judging by its projected fields. */
 function mayFit(stored: AttributeMap, { hostname, engine, os }: AssetFilter): boolean {
-  // A presence carries the name its host gave itself last, which need not be the asset's.
+  // Do not compare host names of presences: a presence has the last reported name, which can differ from the asset's.
   if (hostname !== undefined && !stored.engines && !isNamed(stored.hostname?.S ?? "", hostname)) return false;
   if (os !== undefined && stored.os && !holds(stored.os.S ?? "", os)) return false;
   if (engine === undefined || !stored.engines) return true;
@@ -155,20 +154,20 @@ function fits(view: AssetView, filter: AssetFilter, nowMs: number): boolean {
 
 const HOUR_MS = 3_600_000;
 
-/** How long a host has been silent: since its last heartbeat, or since its enrolment where there was none. */
+/** Milliseconds since the last heartbeat, or since enrolment if the host never reported. */
 export const silenceMs = (
   { presence, enrolledAt }: { presence?: { lastSeenAt: string } | undefined; enrolledAt: string },
   nowMs: number,
 ): number => nowMs - Date.parse(presence?.lastSeenAt ?? enrolledAt);
 
-/** A pattern with `*` names the whole host, any other text a part of its name. */
+/** Matches the whole name if `wanted` has a `*`, otherwise a part of it. */
 function isNamed(name: string, wanted: string): boolean {
   return wanted.includes("*") ? matchesPattern(wanted, name) : holds(name, wanted);
 }
 
 const holds = (text: string, part: string): boolean => text.toLowerCase().includes(part.toLowerCase());
 
-/** The assets of these candidates with their presences, in their order. */
+/** Reads assets and presences of these candidates, in the same order. */
 async function readViews(
   reader: Reader,
   tenantId: string,
@@ -189,7 +188,7 @@ async function readViews(
   });
 }
 
-/** Key of a candidate, from which the next page goes on. */
+/** Key of a candidate, as start of the next page. */
 function positionOf({ index }: Driver, stored: AttributeMap): AttributeMap {
   const names = ["PK", "SK", ...(index ? [`${index}PK`, `${index}SK`] : [])];
   return Object.fromEntries(names.map((name) => [name, stored[name]!]));

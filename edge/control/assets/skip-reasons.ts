@@ -1,11 +1,12 @@
-/** Why an asset of a bulk change was left as it is. */
+/** Reasons why a bulk change skips an asset. */
 export const SKIP_REASONS = [
   "not-found",
-  /** It is not what the control key signed. */
+  /** The signature of the asset does not verify. */
   "not-signed",
+  /** The change was made before. */
   "already",
   "contained",
-  /** It reported within `silentHours`. */
+  /** The asset reported within `silentHours`. */
   "reported",
 ] as const;
 export type SkipReason = (typeof SKIP_REASONS)[number];

@@ -8,16 +8,17 @@ import { KEY_USER_PREFIX } from "../../auth/authenticate-api-key.ts";
 import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
 import { refuseCopies } from "../assets/refuse-copies.ts";
-import { type Asker, type Committed, commit, type Decision } from "../custody/custody-transaction.ts";
+import type { Asker, Committed, Decision } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import { wishedChange } from "./isolate-or-release.ts";
 import { guardIsolation } from "./isolation-limits.ts";
 
 export type Approved = { assetId: string; generation: number };
 
 /**
- * The second pair of eyes: isolates what somebody else asked for, in one transaction with its record, which names
- * the request by its id. Nobody approves their own request or that of an API key they made, no machine any, and none
- * after its hour.
+ * Approves another person's request to isolate (four-eyes principle): isolates the asset in one transaction with a custody
+ * record that names the request. A person cannot approve their own request or one of an API key that they created. API
+ * keys cannot approve. A request expires after an hour.
  */
 export async function approveIsolation(
   asker: Asker,
@@ -31,29 +32,36 @@ export async function approveIsolation(
     const stored = await deps.authority.read(key);
     if (!stored) return refuse("admin.not-found");
     const request = decodeItem(approvalItem, stored);
-    if (admin.via !== "session") return refuse("admin.forbidden", "no machine approves");
+    if (admin.via !== "session") return refuse("admin.forbidden", "API keys cannot approve isolations");
     const { requestedBy, keyMadeBy } = request;
-    if (requestedBy === admin.userId) return refuse("admin.forbidden", "nobody approves their own request");
+    if (requestedBy === admin.userId)
+      return refuse("admin.forbidden", "you cannot approve your own request: another person must");
     if (keyMadeBy === admin.userId)
-      return refuse("admin.forbidden", "nobody approves what their own API key asked for");
-    // Asked before requests said it: nobody can tell whose four eyes these would be.
+      return refuse("admin.forbidden", "you cannot approve a request of an API key that you created");
+    // Requests of an older version do not name the key's creator, so that a second person cannot be verified.
     if (requestedBy.startsWith(KEY_USER_PREFIX) && keyMadeBy === undefined)
-      return refuse("admin.conflict", "the request does not say who made the API key: ask anew");
-    if (request.approvedAt !== undefined) return refuse("admin.conflict", "it was approved already");
-    if (request.deniedAt !== undefined) return refuse("admin.conflict", "it was denied");
+      return refuse(
+        "admin.conflict",
+        "the request does not name the creator of its API key: request the isolation again",
+      );
+    if (request.approvedAt !== undefined) return refuse("admin.conflict", "the request was already approved");
+    if (request.deniedAt !== undefined) return refuse("admin.conflict", "the request was denied");
     if (!(nowMs < Date.parse(request.validUntil))) return refuse("admin.conflict", "the request has expired");
     const asset = await readAssetItem(deps, tenantId, request.assetId);
     if (!asset) return refuse("admin.not-found");
     const wrong = refusedChange(asset, "isolate", nowMs);
     if (wrong) return refuse("admin.conflict", wrong);
     if (request.generation !== undefined && request.generation !== asset.generation)
-      return refuse("admin.conflict", "the asset was isolated or released since it was asked: ask anew");
+      return refuse(
+        "admin.conflict",
+        "the asset was isolated or released since the request: request the isolation again",
+      );
     const shared = request.everyCopy ? undefined : await refuseCopies(asset, nowMs, deps);
     if (shared) return shared;
     const { mode, stopEnginesBy, justification, assetId } = request;
-    const told = stopEnginesBy && { stopEnginesBy };
-    const asked = { admin, mode, ...told, justification, breakGlass: false, isApproved: true };
-    const guarded = await guardIsolation(asset, asked, nowMs, deps);
+    const how = stopEnginesBy && { stopEnginesBy };
+    const isolation = { admin, mode, ...how, justification, breakGlass: false, isApproved: true };
+    const guarded = await guardIsolation(asset, isolation, nowMs, deps);
     if (!guarded.ok) return guarded;
     const wanted = { action: "isolate" as const, mode, justification, target: approvalId };
     const changed = await wishedChange(asset, wanted, nowMs, deps);

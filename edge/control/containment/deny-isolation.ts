@@ -5,13 +5,14 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
-import { type Asker, type Committed, commit, type Decision } from "../custody/custody-transaction.ts";
+import type { Asker, Committed, Decision } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 
 export type Denied = { assetId: string; approvalId: string };
 
 /**
- * The second pair of eyes says no, with its reason in a custody record. Whoever asked may deny their own request
- * too: that takes it back. Refuses with `admin.conflict` what was answered before or has expired.
+ * Denies a request to isolate and stores the reason in a custody record. The person who made the request can also deny it,
+ * which withdraws it. Refuses a request that was already decided or has expired with `admin.conflict`.
  */
 export async function denyIsolation(
   asker: Asker,
@@ -25,9 +26,9 @@ export async function denyIsolation(
     const stored = await deps.authority.read(key);
     if (!stored) return refuse("admin.not-found");
     const request = decodeItem(approvalItem, stored);
-    if (admin.via !== "session") return refuse("admin.forbidden", "no machine answers a request");
-    if (request.approvedAt !== undefined) return refuse("admin.conflict", "it was approved already");
-    if (request.deniedAt !== undefined) return refuse("admin.conflict", "it was denied already");
+    if (admin.via !== "session") return refuse("admin.forbidden", "API keys cannot deny isolations");
+    if (request.approvedAt !== undefined) return refuse("admin.conflict", "the request was already approved");
+    if (request.deniedAt !== undefined) return refuse("admin.conflict", "the request was already denied");
     if (!(nowMs < Date.parse(request.validUntil))) return refuse("admin.conflict", "the request has expired");
     const { assetId, mode } = request;
     const before = await readAssetItem(deps, tenantId, assetId);

@@ -10,41 +10,37 @@ import type { Admin } from "../../auth/permissions.ts";
 import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
 import { refuseCopies } from "../assets/refuse-copies.ts";
-import {
-  type AssetChange,
-  type Committed,
-  commit,
-  type Decision,
-  type Plan,
-} from "../custody/custody-transaction.ts";
+import type { AssetChange, Committed, Decision, Plan } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import { readSettings } from "../tenant/update-tenant.ts";
 import { guardIsolation } from "./isolation-limits.ts";
 
 export type ContainmentChange = {
   assetId: string;
   action: "isolate" | "release";
-  /** A release keeps the mode of what it ends. */
+  /** A release keeps the mode of the isolation. */
   mode?: Mode;
-  /** How engines will be stopped, as whoever asks was told: settings that say otherwise by now are a conflict. */
+  /** How engines will be stopped according to the page that the caller saw. A conflict if the settings differ by now. */
   stopEnginesBy?: StopEnginesBy;
   justification: string;
-  /** Of an isolation: past the tenant's cap and second person, told in the record. */
+  /** Skips the tenant's hourly limit and the second person. The custody record says so. */
   breakGlass?: boolean;
-  /** Although several machines use the identity, and all of them will obey. */
+  /** Applies to all machines that share the identity. Without it such a change is refused. */
   everyCopy?: boolean;
   idempotencyKey: string;
   sourceIp: string;
   requestId: string;
 };
 
-/** The generation that was made; or the request that a second person is to approve, and nothing else. */
+/** The new generation. With `approvalId` nothing has changed yet: a second person must approve that request. */
 export type Changed = { generation: number; approvalId?: string };
 
 /**
  * Isolates or releases an asset, in one transaction with its custody record.
  *
- * Refuses with `admin.conflict` when the asset already is in that status, `admin.not-found` for an asset the
- * admin's tenant does not have.
+ * @returns `admin.forbidden` without the permission `contain`, `admin.not-found` for an unknown asset, `admin.conflict` if
+ *   the asset already has that status, `admin.copies` if several machines share the identity, `admin.capped` above the
+ *   hourly limit
  */
 export async function changeContainment(
   admin: Admin,
@@ -105,55 +101,37 @@ export async function changeContainment(
   return commit({ admin, ...origin }, asked, decide, deps);
 }
 
-/** The transition itself, with the directive that carries it out. `target` goes into the record. */
+type Transition = Pick<ContainmentChange, "action" | "mode" | "justification"> & { target?: string };
+type Wish = NonNullable<AssetItem["wish"]>;
+
+/**
+ * Change of an asset that isolates or releases it, with the signed directive for the agent.
+ *
+ * @param transition `target` is stored in the custody record: the approval, or `break-glass`
+ */
 export async function wishedChange(
   before: AssetItem,
-  {
-    action,
-    mode: wanted,
-    justification,
-    target,
-  }: Pick<ContainmentChange, "action" | "mode" | "justification"> & { target?: string },
+  { action, mode, justification, target }: Transition,
   nowMs: number,
   deps: Deps,
 ): Promise<AssetChange> {
   const { tenantId, assetId } = before;
-  const generation = nextGeneration(before);
-  const mode = wanted ?? before.wish?.mode ?? "observe";
-  const iat = Math.floor(nowMs / 1000);
-  const exp = iat + DIRECTIVE_LIFETIME_SECONDS;
-  const settings = action === "isolate" ? (await readSettings(deps, tenantId)).value : undefined;
-  const by = mode === "stop-engines" ? settings?.stopEnginesBy : undefined;
-  const how = by !== undefined && { stopEnginesBy: by };
-  const claims = {
-    tenant: tenantId,
-    asset: assetId,
-    generation,
-    action,
-    mode,
-    // Only where it differs: what an agent that knows nothing of it does is to suspend.
-    ...(by === "terminate" && how),
-    ...(settings && settings.isolationNotice !== "" && { notice: settings.isolationNotice }),
-    // A machine that is known to be another one must not obey.
-    ...(before.hardware?.strength === "board" && { hardware: before.hardware.id }),
-    iat,
-    exp,
+  const wish = await signWish(before, { action, mode: mode ?? before.wish?.mode ?? "observe" }, nowMs, deps);
+  const { generation, requestedAt } = wish;
+  const how = {
+    mode: wish.mode,
+    ...(wish.stopEnginesBy !== undefined && { stopEnginesBy: wish.stopEnginesBy }),
   };
-  const directive = await signDirective(deps.controlKey!, claims);
-  const requestedAt = timestamp(nowMs);
-  const wish = { generation, action, mode, ...how, requestedAt, expiresAt: timestamp(exp * 1000), directive };
   const status = statusAfter(action);
   return {
     before,
     set: {
-      status,
-      generation,
-      wish,
+      ...{ status, generation, wish },
       GSI1SK: assetState(status),
       GSI2PK: actionRequired(tenantId),
       GSI2SK: indexSort(requestedAt, assetId),
     },
-    // The table itself refuses a second isolation, whatever the code above believes.
+    // The table itself also refuses a second isolation, in addition to the checks before.
     equal: {
       status: before.status,
       generation: before.generation,
@@ -165,20 +143,47 @@ export async function wishedChange(
         kind: action === "isolate" ? "isolation.requested" : "release.requested",
         assetId,
         hostname: before.hostname,
-        data: { generation, mode, ...how, justification, ...(target !== undefined && { approval: target }) },
+        data: { generation, ...how, justification, ...(target !== undefined && { approval: target }) },
       },
     ],
     records: [
       {
-        action,
-        mode,
-        ...how,
-        generation,
+        ...{ action, ...how, generation },
         ...(target !== undefined && { target }),
-        before: before.status,
-        after: status,
-        justification,
+        ...{ before: before.status, after: status, justification },
       },
     ],
   };
+}
+
+/** Builds the desired state of an asset and signs the directive that carries it to the agent. */
+async function signWish(
+  before: AssetItem,
+  { action, mode }: Pick<Wish, "action" | "mode">,
+  nowMs: number,
+  deps: Deps,
+): Promise<Wish> {
+  const { tenantId, assetId } = before;
+  const generation = nextGeneration(before);
+  const iat = Math.floor(nowMs / 1000);
+  const exp = iat + DIRECTIVE_LIFETIME_SECONDS;
+  const settings = action === "isolate" ? (await readSettings(deps, tenantId)).value : undefined;
+  const by = mode === "stop-engines" ? settings?.stopEnginesBy : undefined;
+  const how = by !== undefined && { stopEnginesBy: by };
+  const directive = await signDirective(deps.controlKey!, {
+    tenant: tenantId,
+    asset: assetId,
+    generation,
+    action,
+    mode,
+    // Only `terminate` is sent, because agents suspend engines by default and older ones do not know the claim.
+    ...(by === "terminate" && how),
+    ...(settings && settings.isolationNotice !== "" && { notice: settings.isolationNotice }),
+    // Binds the directive to the mainboard, so that a copy of the identity on another machine does not apply it.
+    ...(before.hardware?.strength === "board" && { hardware: before.hardware.id }),
+    iat,
+    exp,
+  });
+  const times = { requestedAt: timestamp(nowMs), expiresAt: timestamp(exp * 1000) };
+  return { generation, action, mode, ...how, ...times, directive };
 }

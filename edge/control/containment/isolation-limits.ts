@@ -11,34 +11,34 @@ import type { Mode, StopEnginesBy } from "../../../shared/wire/heartbeat.ts";
 import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import type { Deps } from "../../deps.ts";
-import type { AssetChange, Decision } from "../custody/custody-transaction.ts";
+import type { AssetChange, Decision } from "../custody/change-plan.ts";
 import type { Write } from "../custody/transaction-write.ts";
 import { readSettings, settingsStill } from "../tenant/update-tenant.ts";
 
-/** How long a second person has to approve. */
+/** Time in which a second person can approve a request. */
 export const APPROVAL_MS = 3600_000;
 const DAY_SECONDS = 24 * 3600;
 
 export type Asked = {
   admin: Admin;
   mode: Mode;
-  /** How engines will be stopped, as everybody who decided was told. */
+  /** How engines will be stopped, according to what the deciding people saw. */
   stopEnginesBy?: StopEnginesBy;
   justification: string;
-  /** Past cap and second person, by an administrator in person; the record says so. */
+  /** Skips hourly limit and second person. Only for signed-in administrators. */
   breakGlass: boolean;
-  /** Every machine that uses the identity is meant. */
+  /** Applies to all machines that share the identity. */
   everyCopy?: boolean;
-  /** A second person has approved it. */
+  /** Whether a second person has approved. */
   isApproved: boolean;
 };
 
-/** `go`: what else the transaction has to carry. `ask`: a second person is needed first. */
+/** `go`: isolate, with these additional writes. `ask`: a second person must approve first, with these writes instead. */
 export type Guarded =
   | { is: "go"; writes: readonly Write[]; target?: string }
   | { is: "ask"; approvalId: string; writes: readonly Write[]; change: AssetChange };
 
-/** What a tenant lays in the way of an isolation: a second pair of eyes, and a number an hour. */
+/** Applies the tenant's limits to an isolation: approval by a second person (four eyes), and a number per hour. */
 export async function guardIsolation(
   asset: AssetItem,
   asked: Asked,
@@ -46,15 +46,19 @@ export async function guardIsolation(
   deps: Deps,
 ): Promise<Decision<Guarded>> {
   const { version, value } = await readSettings(deps, asset.tenantId);
-  const otherwise = saysOtherwise(asked, value.stopEnginesBy);
-  if (otherwise) return refuse("admin.conflict", otherwise);
+  const changed = changedStopMode(asked, value.stopEnginesBy);
+  if (changed) return refuse("admin.conflict", changed);
   if (asked.breakGlass) {
     const isInPerson = asked.admin.via === "session" && may(asked.admin, "manage-settings");
-    if (!isInPerson) return refuse("admin.forbidden", "breaking the glass takes an administrator in person");
+    if (!isInPerson)
+      return refuse(
+        "admin.forbidden",
+        "breakGlass is for signed-in administrators only, not for API keys or other roles",
+      );
     return accept({ is: "go", writes: [], target: "break-glass" });
   }
   const { fourEyes, isolationsPerHourMax } = value;
-  // Whoever tightens the settings is obeyed by every isolation that is not yet in the table.
+  // The transaction fails if the settings change before it, so that stricter settings apply immediately.
   const still = settingsStill(asset.tenantId, version, deps.table);
   const how = asked.mode === "stop-engines" && { stopEnginesBy: value.stopEnginesBy };
   if (fourEyes && !asked.isApproved)
@@ -63,16 +67,16 @@ export async function guardIsolation(
   return countOne(asset.tenantId, isolationsPerHourMax, still, nowMs, deps);
 }
 
-/** Nobody decides on one thing and causes another: to suspend engines and to end them are not the same. */
-export function saysOtherwise(
+/** Conflict text if the settings now stop engines in another way than the caller saw. Undefined otherwise. */
+export function changedStopMode(
   { mode, stopEnginesBy }: { mode: Mode; stopEnginesBy?: StopEnginesBy | undefined },
   now: StopEnginesBy,
 ): string | undefined {
   if (mode !== "stop-engines" || stopEnginesBy === undefined || stopEnginesBy === now) return undefined;
-  return `the settings say now that engines are ${now === "terminate" ? "terminated, not suspended" : "suspended, not terminated"}: ask for it anew`;
+  return `the settings have changed: engines are now ${now === "terminate" ? "terminated, not suspended" : "suspended, not terminated"}. Check and request the isolation again`;
 }
 
-/** One more of this hour (UTC), under the condition that the table itself checks. */
+/** Counts an isolation of this hour (UTC). Refuses with `admin.capped` at the limit, which the table also checks. */
 async function countOne(
   tenantId: string,
   max: number,
@@ -83,7 +87,7 @@ async function countOne(
   const key = isolationCountKey(tenantId, timestamp(nowMs).slice(0, 13));
   const Item = await deps.authority.read(key);
   const used = Item ? decodeItem(isolationCountItem, Item).count : 0;
-  if (used >= max) return refuse("admin.capped", `${max} isolations an hour is this tenant's limit`);
+  if (used >= max) return refuse("admin.capped", `the limit is ${max} isolations per hour`);
   const item = {
     ...key,
     type: "IsolationCount",
@@ -105,6 +109,7 @@ async function countOne(
   return accept({ is: "go", writes: [still, write] });
 }
 
+/** Writes of a request that a second person must approve. */
 function requestOf(
   before: AssetItem,
   { admin, mode, stopEnginesBy, justification, everyCopy }: Asked,

@@ -12,14 +12,15 @@ import { signReleaseCode } from "../../../shared/wire/release-code.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
-import { type Asker, commit, type Decision } from "../custody/custody-transaction.ts";
+import type { Asker, Decision } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 
 type Wanted = { assetId: string; hours: number; justification: string };
 type Made = { codeId: string; generation: number; expiresAt: string; code?: string };
 
 /**
- * Makes a code for a host that is, or may still be, contained. Who made it and why is in the custody log. It is the one
- * way out for a revoked host: no directive reaches that any more.
+ * Creates a release code for a contained host, which frees it without a connection. The custody log records who created it
+ * and why. For a revoked host it is the only way out, because directives no longer reach it.
  */
 export async function makeReleaseCode(
   asker: Asker,
@@ -31,7 +32,7 @@ export async function makeReleaseCode(
     const before = await readAssetItem(deps, tenantId, assetId);
     if (!before) return refuse("admin.not-found");
     if (containmentOf(before, undefined, nowMs).state === "active")
-      return refuse("admin.conflict", "the asset is not contained");
+      return refuse("admin.conflict", "the asset is not contained, so it needs no release code");
     const { generation } = before;
     const codeId = ulid(nowMs, () => deps.random(1)[0]! / 256);
     const iat = Math.floor(nowMs / 1000);
@@ -56,10 +57,10 @@ export async function makeReleaseCode(
 }
 
 /**
- * Writes into the custody log that hosts were freed with a code, as soon as a node that holds the control key
- * hears of it: with a heartbeat of that host, or with any request of an admin. What fails is tried again then.
+ * Adds custody records for hosts that were freed with a release code. Runs on nodes with the control key, with a heartbeat
+ * of such a host and with each admin request. Never rejects; a failure is logged and retried with the next of these.
  *
- * @param only this asset; undefined: all of the tenant
+ * @param only this asset; undefined for all assets of the tenant
  */
 export async function recordOfflineReleases(
   tenantId: string,
@@ -97,19 +98,19 @@ async function record(tenantId: string, assetId: string, deps: Deps): Promise<vo
     const before = await readAssetItem(deps, tenantId, assetId);
     const freed = before && unrecordedRelease(before);
     if (!before || freed?.generation !== generation)
-      return refuse("admin.conflict", "there is nothing to record");
+      return refuse("admin.conflict", "the release is already recorded");
     const draft = {
       action: "release-offline" as const,
       mode: freed.mode,
       generation,
       before: statusAfter("isolate"),
       after: "RELEASED-OFFLINE",
-      // One from before devices signed their reports proves nothing to who verifies the log.
+      // A report without signature (of an older agent) proves nothing in the log, so it is left out.
       ...(freed.signedBy !== undefined && { report: freed }),
       justification: freed.reason ?? "released at the host",
     };
     const after = { ...before, offlineReleaseOf: generation };
-    // An admin's release was proven meanwhile: only the record that was missing kept the action open.
+    // If an admin's release was proven meanwhile, only the missing record kept the action pending.
     const isOver =
       before.revokedAt === undefined &&
       containmentOf(after, undefined, nowMs).state === "active" &&
@@ -125,7 +126,7 @@ async function record(tenantId: string, assetId: string, deps: Deps): Promise<vo
   await commit(asker, ["release-offline", assetId, generation], decide, deps);
 }
 
-/** Under the condition that no worker has opened the action anew since this was read. */
+/** Closes the pending action, on the condition that no worker has reopened it since the asset was read. */
 const closing = ({ setBack }: AssetItem, freedByCode: ContainmentReport) => ({
   isClosed: true,
   equal: { freedByCode, ...(setBack && { setBack }) },

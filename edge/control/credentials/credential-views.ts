@@ -15,7 +15,7 @@ export const enrolmentTokenView = named(
     uses: z.int(),
     used: z.int(),
     ...recorded,
-    assetId: assetId.optional().meta({ description: "It replaces the device key of this asset." }),
+    assetId: assetId.optional().meta({ description: "The token replaces the device key of this asset." }),
     status: z.enum(["valid", "used-up", "expired", "revoked"]),
     revokedAt: isoTimestamp.optional(),
   }),
@@ -42,7 +42,7 @@ export const madeKeyView = named(
   "NewApiKey",
   z.object({
     key: z.string().optional().meta({
-      description: "The key itself, in the first answer only: a repeat of the request cannot tell it again.",
+      description: "The API key. Only the first response contains it; a repeat of the request does not.",
     }),
     apiKey: apiKeyView,
   }),

@@ -4,27 +4,18 @@ import { tenantKey } from "../../../shared/table/keys.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
-import {
-  type Asker,
-  type Committed,
-  commit,
-  type Decision,
-  type Draft,
-  type Plan,
-} from "../custody/custody-transaction.ts";
+import type { Asker, Committed, Decision, Draft, Plan } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import { type Page, queryPage, type Reader } from "../table-query.ts";
 
-/**
- * A kind of thing an admin makes so that somebody may come in, that is stored without its secret, and that can be
- * taken back: enrolment tokens and API keys.
- */
+/** A kind of credential that admins create and revoke: enrolment tokens and API keys. Stored without its secret. */
 export type CredentialKind<Item, View> = {
-  /** As a refusal calls it. */
+  /** Name in messages. */
   noun: string;
   schema: z.ZodType<Item>;
   prefix: string;
   keyOf(tenantId: string, id: string): { PK: string; SK: string };
-  /** As the API shows it; undefined for what it does not show. */
+  /** View for the API. Undefined for an item that the API does not show. */
   view(item: Item, nowMs: number): View | undefined;
 };
 
@@ -40,7 +31,7 @@ async function readItem<Item>(
   return stored && decodeItem(schema, stored);
 }
 
-/** Takes it back: nobody gets in with it any more. 404 for an unknown one, 409 for one that was revoked before. */
+/** Revokes a credential. Refuses with `admin.not-found`, or with `admin.conflict` if it is already revoked. */
 export async function revokeCredential<Item extends Revocable>(
   kind: CredentialKind<Item, unknown>,
   asker: Asker,
@@ -51,7 +42,7 @@ export async function revokeCredential<Item extends Revocable>(
   const decide = async (nowMs: number): Promise<Decision<Plan<{ id: string }>>> => {
     const item = await readItem(kind, deps, tenantId, id);
     if (!item) return refuse("admin.not-found");
-    if (item.revokedAt !== undefined) return refuse("admin.conflict", `the ${kind.noun} was revoked already`);
+    if (item.revokedAt !== undefined) return refuse("admin.conflict", `the ${kind.noun} is already revoked`);
     const change = {
       key: kind.keyOf(tenantId, id),
       set: { revokedAt: timestamp(nowMs) },
@@ -62,7 +53,7 @@ export async function revokeCredential<Item extends Revocable>(
   return commit(asker, [action, id, justification], decide, deps);
 }
 
-/** Those of the tenant, newest first, without anything of their secrets. */
+/** Lists the tenant's credentials of one kind, newest first, without secrets. */
 export async function listCredentials<Item, View>(
   { prefix, schema, view }: CredentialKind<Item, View>,
   reader: Reader,
@@ -76,7 +67,7 @@ export async function listCredentials<Item, View>(
   return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
 }
 
-/** One as the API shows it; undefined when there is none. */
+/** Reads one credential. Undefined if the tenant has none with this id. */
 export async function readCredential<Item, View>(
   kind: CredentialKind<Item, View>,
   reader: Reader,

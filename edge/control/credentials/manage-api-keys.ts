@@ -8,7 +8,8 @@ import { accept } from "../../../shared/verdict.ts";
 import { formatApiKey, SECRET_BYTES, secretHash } from "../../auth/authenticate-api-key.ts";
 import { PERMISSIONS, type Permission, type Role } from "../../auth/permissions.ts";
 import type { Deps } from "../../deps.ts";
-import { type Asker, commit, type Decision, type Draft, type Plan } from "../custody/custody-transaction.ts";
+import type { Asker, Decision, Draft, Plan } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
 import type { Reader } from "../table-query.ts";
 import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
@@ -16,12 +17,12 @@ import type { ApiKeyView } from "./credential-views.ts";
 
 export type KeyTerms = { name: string; role: Role; scopes?: Permission[] | undefined; days: number };
 
-/** The record of an expired key stays this long. */
+/** How long the item of an expired key is kept. */
 const KEPT_SECONDS = 30 * 24 * 3600;
 
 /**
- * Makes an API key. The secret is in the first answer and nowhere else: it is stored as a hash, so a repeat of
- * the request cannot tell it again. Who lost it revokes the key and makes another.
+ * Creates an API key. Only the first response contains it: its secret is stored as a hash, so a repeat of the request
+ * cannot return it. To replace a lost key, revoke it and create another.
  */
 export async function createApiKey(
   asker: Asker,
@@ -90,7 +91,7 @@ const API_KEYS: CredentialKind<ApiKeyItem, ApiKeyView> = {
   },
 };
 
-/** Revokes a key: the next request with it is refused. */
+/** Revokes an API key. The next request with it is refused. */
 export const revokeApiKey = (
   asker: Asker,
   { keyId, justification }: { keyId: string; justification: string },

@@ -8,28 +8,22 @@ import { accept, refuse } from "../../../shared/verdict.ts";
 import { signEnrolmentToken } from "../../../shared/wire/enrolment-token.ts";
 import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
-import {
-  type Asker,
-  type Committed,
-  commit,
-  type Decision,
-  type Draft,
-  type Plan,
-} from "../custody/custody-transaction.ts";
+import type { Asker, Committed, Decision, Draft, Plan } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
 import type { Reader } from "../table-query.ts";
 import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
 import type { EnrolmentTokenView } from "./credential-views.ts";
 
 type Terms = { uses: number; hours: number };
-/** What is kept of a new token. The token itself is signed again from it when the request is repeated. */
+/** Stored result of a new token. A repeat of the request signs the same token from it again. */
 type Issued = { tokenId: string; uses: number; expiresAtSeconds: number; assetId?: string };
 export type MadeToken = { token: string; tokenId: string; expiresAt: string; uses: number };
 
-/** The record of a used-up or expired token stays this long, so that the list can still say what became of it. */
+/** How long the item of a used-up or expired token is kept for the list. */
 const KEPT_SECONDS = 30 * 24 * 3600;
 
-/** Makes a token that lets `uses` devices in until it expires, and records it so that it can be revoked. */
+/** Creates a token with which `uses` devices can enrol until it expires. It is stored so that it can be revoked. */
 export async function createEnrolmentToken(
   asker: Asker,
   terms: Terms,
@@ -46,9 +40,9 @@ export async function createEnrolmentToken(
 }
 
 /**
- * Makes a token of one use that gives this asset a new device key. Until the device comes with it the old key
- * stays good; from then on it opens no session. Sessions it has open end within the hour, so a key that was
- * stolen is answered with a revocation, which takes effect at once.
+ * Creates a single-use token that replaces the device key of this asset. The old key stays valid until the device uses the
+ * token, and opens no session afterwards. Sessions that are open end within the hour, so revoke the asset instead if its
+ * key was stolen: that takes effect within seconds.
  */
 export async function rotateDeviceKey(
   asker: Asker,
@@ -58,7 +52,7 @@ export async function rotateDeviceKey(
   const decide = async (nowMs: number): Promise<Decision<Plan<Issued>>> => {
     const before: AssetItem | undefined = await readAssetItem(deps, asker.admin.tenantId, assetId);
     if (!before) return refuse("admin.not-found");
-    if (before.revokedAt !== undefined) return refuse("admin.conflict", "the asset was revoked");
+    if (before.revokedAt !== undefined) return refuse("admin.conflict", "the asset is revoked");
     const issued = { ...issue({ uses: 1, hours }, nowMs, deps), assetId };
     const records: Draft[] = [{ action: "rotate-key", target: issued.tokenId, justification }];
     const writes = [recordOf(asker, issued, nowMs, deps)];
@@ -99,7 +93,7 @@ function recordOf(asker: Asker, issued: Issued, nowMs: number, deps: Deps): Writ
   };
 }
 
-/** Ed25519 signs the same claims to the same token: a repeated request gets the very same one. */
+/** Signs the token. Ed25519 is deterministic, so a repeated request returns the same token. */
 async function signed(
   asker: Asker,
   made: Decision<Committed<Issued>>,
@@ -123,7 +117,7 @@ const ENROLMENT_TOKENS: CredentialKind<EnrolmentItem, EnrolmentTokenView> = {
   prefix: ENROLMENT_PREFIX,
   keyOf: enrolmentKey,
   view({ jti: tokenId, uses: used, issued, revokedAt }, nowMs) {
-    if (!issued) return undefined; // made before tokens were recorded: nothing is known of it but its uses
+    if (!issued) return undefined; // created by a version that stored only the number of uses
     const { usesMax: uses, at: createdAt, by: createdBy, until: validUntil, assetId } = issued;
     const lived = nowMs < Date.parse(validUntil) ? "valid" : "expired";
     const left = used >= uses ? "used-up" : lived;
@@ -141,7 +135,7 @@ const ENROLMENT_TOKENS: CredentialKind<EnrolmentItem, EnrolmentTokenView> = {
   },
 };
 
-/** Revokes a token: no device gets in with it any more. Those that did stay. */
+/** Revokes an enrolment token. Devices that enrolled with it stay enrolled. */
 export const revokeEnrolmentToken = (
   asker: Asker,
   { tokenId, justification }: { tokenId: string; justification: string },
@@ -154,7 +148,7 @@ export const revokeEnrolmentToken = (
     deps,
   );
 
-/** The tokens themselves are stored nowhere. */
+/** Lists enrolment tokens, newest first. The tokens themselves are not stored. */
 export const listEnrolmentTokens = (
   reader: Reader,
   tenantId: string,

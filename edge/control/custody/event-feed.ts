@@ -10,8 +10,8 @@ import { CursorFault, openCursor, type Scope, sealCursor } from "../cursor.ts";
 import type { Reader } from "../table-query.ts";
 
 /**
- * A reader stays this far behind the present. An event bears the time at which its transaction set out; whoever
- * writes gives up on it sooner than this, so nothing appears behind a cursor.
+ * The feed ends this long before the present. An event has the time at which its transaction began, and writers give up
+ * on a transaction sooner than this. Therefore no event appears behind a cursor.
  */
 export const BEHIND_MS = 10_000;
 
@@ -20,10 +20,10 @@ export type OcsfPage = { items: OcsfEvent[]; cursor: string; isCaughtUp: boolean
 const scopeOf = (tenantId: string): Scope => ["ocsf", tenantId];
 
 /**
- * Events in the order in which they were recorded, as OCSF, from a cursor or a time on. There is always a cursor to
- * come back with, also at the end; what is read with it has not been read before, and nothing is left out.
+ * Reads events in order of recording, as OCSF, starting at a cursor or a time. The page always has a cursor, also at the
+ * end of the feed. Reading on with it neither repeats nor misses events.
  *
- * @throws CursorFault when the cursor is of another tenant or list, or altered
+ * @throws CursorFault if the cursor belongs to another tenant or list, or was altered
  */
 export async function readOcsf(
   reader: Reader & Pick<Deps, "log">,
@@ -47,7 +47,7 @@ export async function readOcsf(
   };
 }
 
-/** The key range begins right behind this key: no id holds a space, and none sorts before one. */
+/** Start of the range after this key. Ids contain no space, and no character of an id sorts before a space. */
 const after = (key: string): string => `${key} `;
 
 async function positionOf(reader: Reader, scope: Scope, cursor: string): Promise<string> {

@@ -9,14 +9,15 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { auditPrefix, custodyHeadKey, tenantKey } from "../../../shared/table/keys.ts";
 import { queryPage, type Reader } from "../table-query.ts";
 
-/** As many records as a page, a report or a CSV may hold at once, some 20 MB. As JSON a log of any length goes out. */
+/** Records that a page, a report or a CSV file holds in memory, about 20 MB. The JSON export streams and has no limit. */
 export const CUSTODY_HELD_MAX = 20_000;
 
 type CustodyLog = { head: CustodyHeadItem | undefined; pages: AsyncGenerator<AuditItem[]> };
 
 /**
- * A tenant's whole custody log as it was when its head was read, a page of the table at a time, in the order of
- * the table: by asset. What is recorded meanwhile is left out; what no head counts is not, for somebody put it there.
+ * Reads a tenant's whole custody log as of its head, one page of the table at a time, in table order (by asset). Records
+ * that are added during the read are left out. Records beyond the newest head are included, because they were not added
+ * by the control plane and a verification must find them.
  */
 export async function readCustody(reader: Reader, tenantId: string): Promise<CustodyLog> {
   const head = await readHead(reader, tenantId);
@@ -47,7 +48,7 @@ async function readHead(reader: Reader, tenantId: string): Promise<CustodyHeadIt
   return Item && decodeItem(custodyHeadItem, Item);
 }
 
-/** The log with its signed head as one JSON text, `{ records, head }`: what an offline verification needs. */
+/** Custody log with its signed head as one JSON text, `{ records, head }`, for offline verification. */
 export async function* custodyJson(reader: Reader, tenantId: string): AsyncGenerator<string> {
   const { head, pages } = await readCustody(reader, tenantId);
   let begun = false;
@@ -60,18 +61,18 @@ export async function* custodyJson(reader: Reader, tenantId: string): AsyncGener
   yield `${begun ? "\n]" : '{"records":[]'}${head ? `,"head":${JSON.stringify(head)}` : ""}}\n`;
 }
 
-/** In the tenant's order. Of a log that is too long to be held only what was asked for, which says nothing of the rest. */
+/** Custody log in memory, in the tenant's order. */
 export type HeldCustody = {
   head: CustodyHeadItem | undefined;
-  /** How many records there are. */
+  /** Number of records in the log. */
   count: number;
-  /** All of them. */
+  /** All records. Absent if there are more than {@link CUSTODY_HELD_MAX}. */
   all?: AuditItem[];
-  /** Those that `wanted` picked, unless there are too many of them too. */
+  /** Records that `wanted` selected. Absent if there are more than {@link CUSTODY_HELD_MAX}. */
   picked?: AuditItem[];
 };
 
-/** Reads the whole log and holds as much of it as there is room for. */
+/** Reads the whole log and keeps up to {@link CUSTODY_HELD_MAX} records, and as many selected ones, in memory. */
 export async function holdCustody(
   reader: Reader,
   tenantId: string,

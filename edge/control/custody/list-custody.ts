@@ -6,7 +6,7 @@ import { type Page, queryPage, type Reader } from "../table-query.ts";
 /** A custody record as API and dashboard show it. */
 export type CustodyView = Omit<AuditItem, "type">;
 
-/** Custody records, newest first, of one asset. */
+/** Lists the custody records of one asset, newest first. */
 export async function listCustody(
   reader: Reader,
   tenantId: string,

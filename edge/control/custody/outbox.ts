@@ -6,22 +6,22 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import type { Deps } from "../../deps.ts";
 import type { Write } from "./transaction-write.ts";
 
-/** What a change tells webhooks and the SIEM export, without when: that is when it is carried out. */
+/** Event of a change, for webhooks and the SIEM export. Its time is set when the transaction is built. */
 export type News = Pick<NewEvent, "kind" | "data" | "assetId" | "hostname"> & {
-  /** Known beforehand by whoever is to find the event again. */
+  /** Set by a caller that must find the event again. */
   eventId?: string;
   recordedAt?: string;
 };
 
-/** Id of an event that an admin's change makes. */
+/** Generates an event id. */
 export const newEventId = (nowMs: number, deps: Pick<Deps, "random">): string =>
   `evt_${ulid(nowMs, () => deps.random(1)[0]! / 256)}`;
 
 /**
- * Puts of events, for the transaction of what they tell of: told exactly when it happened, by whom is added.
- * `isWaited`: some webhook is to be told.
+ * Builds the writes of events for the transaction of their change, so that an event is stored if and only if the change
+ * is. Adds the operator. `isWaited` is true if a webhook receives one of them, so that a worker must be woken.
  */
-export async function tell(
+export async function writeEvents(
   news: readonly News[],
   { tenantId, userId }: { tenantId: string; userId: string },
   clock: () => number,
@@ -31,8 +31,8 @@ export async function tell(
   const tenant = await readTenant(deps, tenantId);
   const nowMs = clock();
   const at = timestamp(nowMs);
-  const events = news.map(({ eventId = newEventId(nowMs, deps), recordedAt = at, data, ...told }) =>
-    makeEvent({ ...told, eventId, at, data: { ...data, operator: userId } }, tenant, recordedAt),
+  const events = news.map(({ eventId = newEventId(nowMs, deps), recordedAt = at, data, ...event }) =>
+    makeEvent({ ...event, eventId, at, data: { ...data, operator: userId } }, tenant, recordedAt),
   );
   return {
     writes: events.map((event): Write => ({ Put: eventPut(event, deps.table) })),
@@ -40,7 +40,7 @@ export async function tell(
   };
 }
 
-/** Lets a worker know that an event waits. Without it the event goes out with the tenant's next heartbeats. */
+/** Wakes a worker for the outbox. If that fails, events are delivered with the tenant's next heartbeats. */
 export async function nudge(tenantId: string, deps: Pick<Deps, "nudge" | "log">): Promise<void> {
   try {
     await deps.nudge(tenantId);

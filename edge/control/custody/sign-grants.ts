@@ -21,27 +21,27 @@ import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
 import type { Deps } from "../../deps.ts";
 import type { Write } from "./transaction-write.ts";
 
-/** An item that grants or decides, as a transaction leaves it. */
+/** An item with authority (one that grants or decides something) that a transaction changes. */
 export type Grant = {
   key: Key;
-  /** The whole item after the change, from what is stored before; `undefined`: there is none yet. */
+  /** Builds the whole item after the change from the stored one. `before` is undefined for a new item. */
   after: (before: AttributeMap | undefined) => AttributeMap;
 };
 
 type Signing = {
   tenantId: string;
-  /** Number of the custody record that this change ends with: grows with every change of the tenant. */
+  /** Number of the last custody record of this change. It grows with every change of the tenant. */
   version: number;
   control: ControlKey;
   nowMs: number;
 };
 
 /**
- * Writes that make a change of granting items count: a record for each of them, and the tenant's new head. A change
- * without such items signs the head too, because its version says how long the custody log is. Nothing is signed over
- * an item whose present content is not signed, so an edit of the table never gains a signature.
+ * Builds the signed records of the changed items, and the tenant's new authority head. The head is also signed for a
+ * change without such items, because its version is the length of the custody log. An item is only signed if its stored
+ * content has a valid signature, so that an edit of the table never gains one.
  *
- * @throws AuthorityFault when an item or the head is not what was signed (mode `observe` logs it and signs)
+ * @throws AuthorityFault if the signature of an item or of the head does not verify (mode `observe`: logged, then signed)
  */
 export async function signGrants(
   grants: readonly Grant[],
@@ -53,7 +53,7 @@ export async function signGrants(
   const before = await Promise.all(grants.map(({ key }) => claimsBefore(key, tenantId, found, deps)));
   const items = grants.map(({ key, after }) => {
     const item = after(found(key));
-    if (!needsAuthority(item)) throw new Error(`no kind of authority is known for the item ${key.SK}`);
+    if (!needsAuthority(item)) throw new Error(`the item ${key.SK} is not of a kind that is signed`);
     return { ...item, ...marshalItem(key) };
   });
   const after: AuthorityClaims[] = await Promise.all(items.map((item) => claimsOf(tenantId, item, version)));
@@ -92,7 +92,7 @@ export async function signGrants(
   ];
 }
 
-/** Claims of the control key's record before this change; undefined where there is none. */
+/** Claims of the item's signed record before this change. Undefined if it has none. */
 async function claimsBefore(
   key: Key,
   tenantId: string,

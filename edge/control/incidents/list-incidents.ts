@@ -11,13 +11,10 @@ import { type Page, type Query, queryPage, type Reader } from "../table-query.ts
 /** An incident as API and dashboard show it. */
 export type IncidentView = Omit<IncidentItem, "type" | "tenantId"> & { id: string };
 
-/** `expiredLeftOut`: incidents that fit, and are not in `items` because their host is not on the active list; absent for none. */
+/** `expiredLeftOut` is the number of incidents that match but belong to expired hosts, if a list leaves some out. */
 export type IncidentPage = Page<IncidentView> & { expiredLeftOut?: number };
 
-/**
- * Open incidents from GSI2, newest first, or those of hosts of one lifecycle. A page may be short and still have a
- * cursor.
- */
+/** Lists open incidents of one risk, newest first. A page can be short and still have a cursor. */
 export async function listIncidents(
   reader: Reader,
   tenantId: string,
@@ -54,7 +51,7 @@ export async function listIncidents(
   return withLeftOut(filled, lifecycle);
 }
 
-/** Those incidents whose host is on the active list, or is not. An incident of a host without an item counts as active. */
+/** Filters incidents by the lifecycle of their host. An incident without asset item counts as active. */
 async function ofLifecycle(
   reader: Reader,
   tenantId: string,
@@ -77,9 +74,10 @@ async function ofLifecycle(
   return incidents.filter(({ assetId }) => expired.has(assetId) === (lifecycle === "expired"));
 }
 
+/** Builds the view of an incident. */
 export function incidentView({ type: _type, tenantId: _tenant, ...incident }: IncidentItem): IncidentView {
   const { acknowledgedAt, acknowledgedBy, resolvedAt, resolution, resolvedBy, ...view } = incident;
-  // What was acknowledged before it was opened again was said of something else.
+  // An acknowledgement from before the incident was reopened does not count.
   const isCurrent = acknowledgedAt !== undefined && acknowledgedAt >= incident.openedAt;
   return {
     id: incidentId(incident),
@@ -89,13 +87,13 @@ export function incidentView({ type: _type, tenantId: _tenant, ...incident }: In
   };
 }
 
-/** Of one asset this many incidents are read, so that no host makes its page slow. */
+/** Incidents that are read for one asset, so that no host makes its page slow. */
 export const ASSET_INCIDENTS_MAX = 2000;
 const INCIDENTS_PAGE = 500;
 
 /**
- * Incidents of one asset, the open ones first and each kind newest first. They lie in the order of their keys, so
- * all of them are read, up to {@link ASSET_INCIDENTS_MAX}: beyond it `complete` is false, and open ones may be left out.
+ * Lists the incidents of one asset: open ones first, then resolved ones, each newest first. They are stored in another
+ * order, so all are read, up to {@link ASSET_INCIDENTS_MAX}. With more, `complete` is false and open ones can be missing.
  */
 export async function listAssetIncidents(
   reader: Reader,

@@ -14,11 +14,11 @@ export type IncidentFilter = {
   rule?: string | undefined;
   engine?: string | undefined;
   assetId?: string | undefined;
-  /** Of which hosts. Absent: all. */
+  /** Lifecycle of the hosts. Absent: all. */
   lifecycle?: Lifecycle | undefined;
 };
 
-/** Open incidents of a risk from GSI2, newest first. A page may be short and still have a cursor. */
+/** Finds open incidents of one risk, newest first. A page can be short and still have a cursor. */
 export const findIncidents = (
   reader: Reader,
   tenantId: string,
@@ -43,7 +43,7 @@ function expressionOf({
   };
 }
 
-/** Incidents of an asset, resolved ones too, by rule and engine. */
+/** Lists the incidents of an asset, including resolved ones, in order of rule and engine. */
 export async function listIncidentsOf(
   reader: Reader,
   tenantId: string,
@@ -57,7 +57,7 @@ export async function listIncidentsOf(
   return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
 }
 
-/** An incident as it is now; undefined when the tenant has none of that id. `id` is well-formed. */
+/** Reads an incident consistently. Undefined if the tenant has no incident with this id. `id` has been validated. */
 export async function readIncidentItem(
   deps: Pick<Deps, "dynamo" | "table" | "authority">,
   tenantId: string,

@@ -4,14 +4,14 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
-import type { Committed, Decision, Plan } from "../custody/custody-transaction.ts";
-import { type Asker, type AssetChange, commit, type Draft } from "../custody/custody-transaction.ts";
+import type { Asker, AssetChange, Committed, Decision, Draft, Plan } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import type { News } from "../custody/outbox.ts";
 import type { Write } from "../custody/transaction-write.ts";
 import { incidentParts } from "./incident-name.ts";
 import { readIncidentItem } from "./search-incidents.ts";
 
-/** Each takes up to three of the hundred items of a transaction: itself, its custody record, its asset or its event. */
+/** Incidents per request. Each takes up to 3 of the 100 items of a transaction: incident, custody record, asset or event. */
 export const BULK_INCIDENTS_MAX = 30;
 
 type Found = { id: string; key: { PK: string; SK: string }; item: IncidentItem };
@@ -22,8 +22,8 @@ export type Acknowledged = {
 };
 
 /**
- * Acknowledges open incidents, all in one transaction with a custody record for each. Those that cannot be are
- * named with the reason; when there is none left to acknowledge, nothing is written.
+ * Acknowledges open incidents, in one transaction with a custody record for each. Incidents that cannot be acknowledged
+ * are returned in `skipped` with the reason. If all are skipped, nothing is written and the request is refused.
  */
 export async function acknowledgeIncidents(
   asker: Asker,
@@ -46,7 +46,7 @@ export async function acknowledgeIncidents(
     if (open.length === 0) {
       const [first] = skipped;
       if (first?.reason === "not-found") return refuse("admin.not-found");
-      return refuse("admin.conflict", `the incident is ${first?.reason ?? "gone"} already`);
+      return refuse("admin.conflict", `the incident is already ${first?.reason ?? "gone"}`);
     }
     const at = timestamp(nowMs);
     const writes = open.map((incident) =>
@@ -59,7 +59,7 @@ export async function acknowledgeIncidents(
   return commit(asker, ["acknowledge", ids, asked.justification], decide, deps);
 }
 
-/** An acknowledgement from before the incident was opened again was said of something else. */
+/** Reason why an incident cannot be acknowledged. An acknowledgement from before it was reopened does not count. */
 function whyNotAcknowledge(item: IncidentItem): "resolved" | "acknowledged" | undefined {
   if (item.status !== "OPEN") return "resolved";
   return item.acknowledgedAt !== undefined && item.acknowledgedAt >= item.openedAt
@@ -67,7 +67,7 @@ function whyNotAcknowledge(item: IncidentItem): "resolved" | "acknowledged" | un
     : undefined;
 }
 
-/** Resolves an open incident with a reason. It opens again when a later state shows its condition again. */
+/** Resolves an open incident with a reason. It is reopened if a later state meets its condition again. */
 export async function resolveIncident(
   asker: Asker,
   asked: { id: string; reason: string },
@@ -78,7 +78,7 @@ export async function resolveIncident(
   const decide = async (nowMs: number): Promise<Decision<Plan<{ id: string }>>> => {
     const stored = await readIncidentItem(deps, tenantId, id);
     if (!stored) return refuse("admin.not-found");
-    if (stored.item.status !== "OPEN") return refuse("admin.conflict", "the incident is resolved already");
+    if (stored.item.status !== "OPEN") return refuse("admin.conflict", "the incident is already resolved");
     const found = { id, ...stored };
     const set = { status: "RESOLVED", resolvedAt: timestamp(nowMs), resolvedBy: userId, resolution: reason };
     const writes = [updateOpen(found, set, ["GSI2PK", "GSI2SK"], deps)];
@@ -89,8 +89,8 @@ export async function resolveIncident(
 }
 
 /**
- * Closes those of these incidents of one asset that are open, in one transaction with a custody record for each, and says
- * how many. At most {@link BULK_INCIDENTS_MAX}.
+ * Resolves the open ones among these incidents of one asset, in one transaction with a custody record for each. Returns
+ * their number. At most {@link BULK_INCIDENTS_MAX} ids.
  */
 export async function closeIncidents(
   asker: Asker,
@@ -115,10 +115,10 @@ export async function closeIncidents(
   const done = await commit(asker, ["close", ids, reason], decide, deps);
   if (done.ok) return done.value.result;
   if (done.code === "admin.conflict") return 0;
-  throw new Error(`incidents were not closed: ${done.code}`);
+  throw new Error(`cannot resolve the incidents of a merged asset: ${done.code}`);
 }
 
-/** As the worker tells of one that the quiet period resolved, and with the person's reason. */
+/** Event of a resolved incident, the same as the worker's after a quiet period, plus the person's reason. */
 const resolvedNews = ({ item }: Found, reason: string): News => {
   const { assetId, hostname, rule, engine, engineName, risk, points, explanation, openedAt, title, atlas } =
     item;
@@ -147,7 +147,7 @@ const draftsOf = (
     ...(justification !== undefined && { justification }),
   }));
 
-/** Only while it is open, and is still the opening that was read. */
+/** Update of an incident, on the condition that it is open and was not reopened since it was read. */
 function updateOpen({ key, item }: Found, set: Record<string, string>, remove: string[], deps: Deps): Write {
   const names = [...Object.keys(set), "status", "openedAt"];
   const sets = Object.keys(set).map((name) => `#${name} = :${name}`);
@@ -163,7 +163,7 @@ function updateOpen({ key, item }: Found, set: Record<string, string>, remove: s
   };
 }
 
-/** The records go into the chains of the assets they are about: one change for each asset. */
+/** Groups records by asset, because each record belongs to the custody chain of its asset. */
 async function assetChanges(
   tenantId: string,
   found: readonly Found[],
@@ -174,7 +174,7 @@ async function assetChanges(
   return Promise.all(
     ids.map(async (assetId) => {
       const before = await readAssetItem(deps, tenantId, assetId);
-      if (!before) throw new Error(`an incident names the asset ${assetId}, which is not there`);
+      if (!before) throw new Error(`an incident refers to the asset ${assetId}, which does not exist`);
       const records = drafts.filter(({ target }) => incidentParts(target!).assetId === assetId);
       return { before, records };
     }),

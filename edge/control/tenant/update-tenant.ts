@@ -7,36 +7,31 @@ import { type TenantItem, tenantDefaults, tenantItem } from "../../../shared/tab
 import { tenantKey } from "../../../shared/table/keys.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
-import {
-  type Asker,
-  type Committed,
-  commit,
-  type Decision,
-  type Draft,
-  type ItemChange,
-  type Plan,
-} from "../custody/custody-transaction.ts";
+import type { Asker, Committed, Decision, Draft, ItemChange, Plan } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
 import { type Settings, settings } from "./settings-schema.ts";
 
-/** A part of the tenant's item that is read and replaced as a whole, with a version of its own. */
+/** Part of the tenant's item that is read and replaced as a whole. Each part has its own version. */
 type Part = "settings" | "policy";
 const VERSION = { settings: "settingsVersion", policy: "policyVersion" } as const;
 const ACTION = { settings: "change-settings", policy: "change-policy" } as const;
 
 export type Versioned<T> = { version: number; value: T };
 
+/** Reads the settings of a tenant and their version. */
 export async function readSettings(deps: Pick<Deps, "authority">, tenantId: string) {
   const { item } = await readTenantItem(deps, tenantId);
   return { version: item.settingsVersion, value: settingsOf(item) };
 }
 
+/** Reads the policy of a tenant and its version. */
 export async function readPolicy(deps: Pick<Deps, "authority">, tenantId: string) {
   const { item } = await readTenantItem(deps, tenantId);
   return { version: item.policyVersion, value: item.policy };
 }
 
-/** `stored`: as it is in the table; undefined when no admin has ever written any settings. */
+/** `stored` is the item in the table. Undefined if no admin has written settings yet. */
 async function readTenantItem({ authority }: Pick<Deps, "authority">, tenantId: string) {
   const stored = await authority.read(tenantKey(tenantId));
   return { item: stored ? decodeItem(tenantItem, stored) : tenantDefaults(tenantId), stored };
@@ -47,12 +42,12 @@ const settingsOf = (tenant: TenantItem): Settings =>
     Object.fromEntries(Object.keys(settings.shape).map((name) => [name, tenant[name as never]])),
   );
 
-/** For the transaction of what was decided by settings: it fails if they are another version by then. */
+/** Condition for a transaction that depends on settings: it fails if their version has changed. */
 export const settingsStill = (tenantId: string, version: number, table: string): Write => ({
   ConditionCheck: {
     TableName: table,
     Key: marshalItem(tenantKey(tenantId)),
-    // A tenant that never changed its settings has no version stored, or no item at all.
+    // A tenant that never changed its settings has no stored version, or no item.
     ConditionExpression:
       version === 0 ? "attribute_not_exists(#version) OR #version = :seen" : "#version = :seen",
     ExpressionAttributeNames: { "#version": VERSION.settings },
@@ -60,11 +55,11 @@ export const settingsStill = (tenantId: string, version: number, table: string):
   },
 });
 
-/** Replaces the settings, if they are still the version the admin has seen; else refuses with `admin.outdated`. */
+/** Replaces the settings. Refuses with `admin.outdated` if their version is not the one that the admin read. */
 export const changeSettings = (asker: Asker, wanted: Versioned<Settings>, deps: Deps) =>
   changePart(asker, "settings", wanted, deps);
 
-/** Replaces the policy, on the same terms. */
+/** Replaces the policy. Refuses with `admin.outdated` if its version is not the one that the admin read. */
 export const changePolicy = (asker: Asker, wanted: Versioned<Policy>, deps: Deps) =>
   changePart(asker, "policy", wanted, deps);
 
@@ -88,7 +83,7 @@ async function changePart(
   return commit(asker, [ACTION[part], version, value], decide, deps);
 }
 
-/** Sets the members of one part and leaves those of the others. */
+/** Sets the members of one part. Members of the other parts stay as they are. */
 function tenantChange(
   item: TenantItem,
   stored: AttributeMap | undefined,
@@ -114,19 +109,19 @@ function tenantChange(
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** As much as a custody record holds; what is longer is told by its hash, and no text is cut in the middle. */
-const TOLD_CHARACTERS_MAX = 4000;
+/** Longest text in a custody record. A longer one is replaced by its hash, never truncated. */
+const RECORDED_CHARACTERS_MAX = 4000;
 
-/** The members that differ, before and after, as canonical JSON or its SHA-256. */
+/** The members that differ, before and after the change, as canonical JSON or its SHA-256. */
 async function differences(before: Members, after: Members): Promise<[string, string]> {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
     (name) => canonicalJson(before[name] ?? null) !== canonicalJson(after[name] ?? null),
   );
-  const told = async (members: Members) => {
+  const recorded = async (members: Members) => {
     const json = canonicalJson(Object.fromEntries(names.map((name) => [name, members[name]])));
-    if (json.length <= TOLD_CHARACTERS_MAX) return json;
+    if (json.length <= RECORDED_CHARACTERS_MAX) return json;
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(json)));
     return `sha256:${Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
   };
-  return [await told(before), await told(after)];
+  return [await recorded(before), await recorded(after)];
 }

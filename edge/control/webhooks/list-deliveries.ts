@@ -10,17 +10,17 @@ import { EVENT_PREFIX, eventKey, eventsPartition, webhookHealthKey } from "../..
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
-import type { Asker, Decision } from "../custody/custody-transaction.ts";
+import type { Asker, Decision } from "../custody/change-plan.ts";
 import { fillPage } from "../fill-page.ts";
 import { type Page, type Query, queryPage, type Reader } from "../table-query.ts";
 import { orderTest } from "./manage-webhooks.ts";
 import type { DeliveryView, WebhookView } from "./webhook-views.ts";
 
-/** A worker looks into the outbox at once when it is told to; what takes longer than this is found in the list. */
+/** Polls for the result of a test, for 8 s in total. A woken worker delivers within that time, or the list shows it later. */
 const TEST_POLL_MS = 200;
 const TEST_POLLS_MAX = 40;
 
-/** The webhooks of a tenant, each with how it is doing, and nothing of their secrets. */
+/** Lists the tenant's webhooks with their health, without secrets. */
 export async function listWebhooks(reader: Reader, tenantId: string): Promise<WebhookView[]> {
   const { webhooks } = await readTenant(reader, tenantId);
   return Promise.all(
@@ -28,7 +28,7 @@ export async function listWebhooks(reader: Reader, tenantId: string): Promise<We
   );
 }
 
-/** One of them; undefined when there is none of that id. */
+/** Reads one webhook. Undefined if the tenant has none with this id. */
 export async function readWebhook(
   reader: Reader,
   tenantId: string,
@@ -39,7 +39,7 @@ export async function readWebhook(
   return webhook && viewOf(webhook, await readHealth(reader, tenantId, webhookId));
 }
 
-/** Undefined: nothing was tried yet. */
+/** Reads the health of a webhook. Undefined before the first delivery attempt. */
 export async function readHealth(
   { dynamo, table }: Pick<Deps, "dynamo" | "table">,
   tenantId: string,
@@ -79,7 +79,7 @@ function viewOf(webhook: Webhook, health: WebhookHealthItem | undefined): Webhoo
 
 export type DeliveryState = DeliveryView["state"];
 
-/** What was tried for a webhook, newest first; `state` narrows. A page may be short and still have a cursor. */
+/** Lists the deliveries of a webhook, newest first, optionally of one state. A page can be short and still have a cursor. */
 export async function listDeliveries(
   reader: Reader,
   tenantId: string,
@@ -107,14 +107,14 @@ function expressionOf(state: DeliveryState | undefined): string {
   return `attribute_exists(forwards.#id)${state === "waiting" ? ` AND ${open}` : ""}`;
 }
 
-/** How far an event got on its way to one webhook; not tried yet is waiting. */
+/** Delivery of an event to one webhook. It is `waiting` before the first attempt. */
 export function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
   const { eventId, kind, at, recordedAt, assetId, hostname } = event;
   const { deliveredAt, deadAt, lastError, nextAttemptAt, ...tried } = event.forwards[webhookId] ?? {
     attempts: 0,
   };
   const state = deliveredAt !== undefined ? "delivered" : deadAt !== undefined ? "dead" : "waiting";
-  // Its own time; while a worker is at it, when another may be.
+  // The later of the webhook's next attempt and the event's lease: while one worker delivers, no other one may.
   const next = [nextAttemptAt ?? "", event.nextAttemptAt ?? ""].toSorted()[1];
   return {
     eventId,
@@ -133,8 +133,8 @@ export function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
 }
 
 /**
- * Sends a test by way of the worker, signed like any event, and tells its outcome. `waiting`: no worker has come to
- * an end with it within eight seconds; a repeat of the request looks again and sends nothing.
+ * Sends a test event through the worker, signed like any event, and returns its delivery. The state is `waiting` if no
+ * worker finished within 8 s. A repeat of the request polls again and sends nothing.
  */
 export async function testWebhook(
   asker: Asker,

@@ -9,20 +9,13 @@ import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
-import {
-  type Asker,
-  type Committed,
-  commit,
-  type Decision,
-  type Draft,
-  type ItemChange,
-  type Plan,
-} from "../custody/custody-transaction.ts";
+import type { Asker, Committed, Decision, Draft, ItemChange, Plan } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import { newEventId } from "../custody/outbox.ts";
 
-/** 192 bits: the specification asks for 24 to 64 bytes. */
+/** 192 bits. The Standard Webhooks specification requires 24 to 64 bytes. */
 const SECRET_BYTES = 24;
-/** A secret that was rotated signs as well for this long. */
+/** How long deliveries are also signed with the previous secret after a rotation. */
 export const ROTATION_HOURS = 24;
 
 export type WebhookTerms = { url: string; events: Webhook["events"] };
@@ -32,8 +25,8 @@ type WithSecret = Named & { secret?: string };
 const newSecret = (deps: Pick<Deps, "random">) => `${SECRET_PREFIX}${base64(deps.random(SECRET_BYTES))}`;
 
 /**
- * Adds a webhook. Its secret is in the first answer and in no other: a repeat of the request cannot tell it again.
- * Refuses a target that may not be sent to with `admin.invalid`, and one too many with `admin.conflict`.
+ * Adds a webhook. Only the first response contains its secret. Refuses a URL that is not allowed with `admin.invalid`, and
+ * a webhook above the maximum of {@link WEBHOOKS_MAX} with `admin.conflict`.
  */
 export async function createWebhook(
   asker: Asker,
@@ -46,7 +39,7 @@ export async function createWebhook(
   const decide = async (nowMs: number) => {
     const tenant = await readTenant(deps, asker.admin.tenantId);
     if (tenant.webhooks.length >= WEBHOOKS_MAX)
-      return refuse("admin.conflict", `there are ${WEBHOOKS_MAX} webhooks, which is the most`);
+      return refuse("admin.conflict", `a tenant can have at most ${WEBHOOKS_MAX} webhooks: delete one first`);
     const webhookId = ulid(nowMs, () => deps.random(1)[0]! / 256).toLowerCase();
     const made: Webhook = {
       id: webhookId,
@@ -55,13 +48,13 @@ export async function createWebhook(
       createdAt: timestamp(nowMs),
       createdBy: asker.admin.userId,
     };
-    const record: Draft = { action: "create-webhook", target: webhookId, after: told(made) };
+    const record: Draft = { action: "create-webhook", target: webhookId, after: recorded(made) };
     return accept(planOf(tenant, [...tenant.webhooks, made], record));
   };
   return withSecret(await commit(asker, ["create-webhook", terms], decide, deps), secret);
 }
 
-/** Replaces where a webhook goes and what it is told. Its secret stays. */
+/** Replaces the URL and the event list of a webhook. Its secret stays. */
 export async function changeWebhook(
   asker: Asker,
   { webhookId, ...terms }: Named & WebhookTerms,
@@ -74,14 +67,14 @@ export async function changeWebhook(
     const record: Draft = {
       action: "change-webhook",
       target: webhookId,
-      before: told(webhook),
-      after: told(after),
+      before: recorded(webhook),
+      after: recorded(after),
     };
     return { after, record };
   });
 }
 
-/** Gives a webhook another secret, in the first answer only. The one before signs as well for a day. */
+/** Gives a webhook a new secret, which only the first response contains. The previous secret also signs for a day. */
 export async function rotateWebhookSecret(
   asker: Asker,
   { webhookId, justification }: Named & { justification: string },
@@ -98,7 +91,7 @@ export async function rotateWebhookSecret(
   return withSecret(done, secret);
 }
 
-/** Removes a webhook with its secrets. What still waited for it is not sent. */
+/** Deletes a webhook with its secrets. Deliveries that wait for it are dropped. */
 export const deleteWebhook = (
   asker: Asker,
   { webhookId }: Named,
@@ -106,10 +99,10 @@ export const deleteWebhook = (
 ): Promise<Decision<Committed<Named>>> =>
   changeOne(asker, ["delete-webhook", webhookId], webhookId, deps, (webhook) => ({
     after: undefined,
-    record: { action: "delete-webhook", target: webhookId, before: told(webhook) },
+    record: { action: "delete-webhook", target: webhookId, before: recorded(webhook) },
   }));
 
-/** Puts a test into the outbox: it goes the way every event goes, once. */
+/** Puts a test event into the outbox. It is delivered like every event, but tried only once. */
 export async function orderTest(
   asker: Asker,
   { webhookId }: Named,
@@ -119,7 +112,7 @@ export async function orderTest(
     const { webhooks } = await readTenant(deps, asker.admin.tenantId);
     if (!webhooks.some(({ id }) => id === webhookId)) return refuse("admin.not-found");
     const ordered = { eventId: newEventId(nowMs, deps), recordedAt: timestamp(nowMs) };
-    const data = { webhook: webhookId, text: "A test of this webhook, asked for by an administrator." };
+    const data = { webhook: webhookId, text: "Test of this webhook, requested by an administrator." };
     const records: Draft[] = [{ action: "test-webhook", target: webhookId }];
     return accept({ records, news: [{ kind: "webhook.test" as const, ...ordered, data }], result: ordered });
   };
@@ -127,8 +120,8 @@ export async function orderTest(
   return done.ok ? accept(done.value.result) : done;
 }
 
-/** What the custody record says of a webhook: nothing of its secrets. */
-const told = ({ url, events }: Webhook): string => JSON.stringify({ url, events });
+/** Content of a webhook for the custody record, without its secrets. */
+const recorded = ({ url, events }: Webhook): string => JSON.stringify({ url, events });
 
 const withSecret = (done: Decision<Committed<Named>>, secret: string): Decision<WithSecret> => {
   if (!done.ok) return done;
@@ -136,7 +129,7 @@ const withSecret = (done: Decision<Committed<Named>>, secret: string): Decision<
   return accept(replayed ? result : { ...result, secret });
 };
 
-/** Changes one webhook of the list, or takes it out. `asked` names the request. */
+/** Changes one webhook of the tenant, or removes it if `change` returns no `after`. `asked` identifies the request. */
 function changeOne(
   asker: Asker,
   asked: readonly unknown[],
@@ -155,7 +148,7 @@ function changeOne(
   return commit(asker, asked, decide, deps);
 }
 
-/** Replaces the whole list under its own version: of two admins at once, the second decides on what the first left. */
+/** Replaces the whole list, guarded by its version: a concurrent change of another admin is an optimistic-lock conflict. */
 function planOf(tenant: TenantItem, webhooks: readonly Webhook[], record: Draft): Plan<Named> {
   const { tenantId, name, webhooksVersion: seen } = tenant;
   const change: ItemChange = {

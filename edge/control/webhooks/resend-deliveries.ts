@@ -8,28 +8,23 @@ import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
 import { openCursor, type Scope, sealCursor } from "../cursor.ts";
-import {
-  type Asker,
-  commit,
-  type Decision,
-  type Plan,
-  type Refused,
-} from "../custody/custody-transaction.ts";
+import type { Asker, Decision, Plan, Refused } from "../custody/change-plan.ts";
+import { commit } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
 import { deliveryOf, readHealth } from "./list-deliveries.ts";
 import type { DeliveryView, ResentView } from "./webhook-views.ts";
 
-/** Of one request: each is an item of its transaction, and their ids stand in its custody record. */
+/** Deliveries per request. Each is an item of the transaction, and the custody record contains their ids. */
 export const RESENT_MAX = 50;
-/** A request asks the table this often at most, and looks at this many events each time. */
+/** Reads per request, and events per read. */
 const READS_MAX = 8;
 const EVALUATED_MAX = 500;
 
 type Named = { webhookId: string; eventId: string; recordedAt: string };
 
 /**
- * Puts one delivery that was given up back into the outbox, with all its attempts anew: the receiver gets it under the
- * id it had. Refuses with `admin.conflict`, and the delivery as it is, whatever else came of it meanwhile.
+ * Puts one failed (`dead`) delivery back into the outbox under the same event id, with a full set of attempts. Refuses a
+ * delivery in another state with `admin.conflict`, and returns it as it is.
  */
 export async function resendDelivery(
   asker: Asker,
@@ -59,8 +54,8 @@ export async function resendDelivery(
 }
 
 /**
- * {@link resendDelivery} for what was given up of a webhook, the oldest first, as many as one transaction holds. With
- * `cursor` there may be more. When there is none to send again, nothing is written.
+ * {@link resendDelivery} for all failed deliveries of a webhook, oldest first, at most {@link RESENT_MAX} per request. If
+ * the result has a cursor, there may be more. Writes nothing if there is nothing to resend.
  */
 export async function resendDeadDeliveries(
   asker: Asker,
@@ -74,7 +69,7 @@ export async function resendDeadDeliveries(
     const { events, next } = await findDead(asker.admin.tenantId, webhook, cursor, deps);
     const result = { queued: events.length, ...(next !== undefined && { cursor: next }) };
     if (events.length > 0) return accept(await planOf(webhook, events, result, nowMs, deps));
-    none = { refused: refuse("admin.conflict", "none was given up"), result };
+    none = { refused: refuse("admin.conflict", "there are no failed deliveries to resend"), result };
     return none.refused;
   };
   const done = await commit(asker, ["resend-dead-deliveries", webhookId, cursor], decide, deps);
@@ -87,15 +82,15 @@ async function findWebhook(tenantId: string, webhookId: string, deps: Deps): Pro
   return webhooks.find(({ id }) => id === webhookId);
 }
 
-/** Why this delivery cannot be sent again; undefined when it can. */
+/** Reason why this delivery cannot be resent. Undefined if it can. */
 export function whyNotResend(
   webhook: Pick<Webhook, "events">,
   { kind, state }: Pick<DeliveryView, "kind" | "state">,
 ): string | undefined {
-  if (kind === "webhook.test") return "a test is sent once: send another one";
+  if (kind === "webhook.test") return "a test is sent only once: send a new test";
   if (state === "delivered") return "it was delivered";
-  if (state === "waiting") return "it was not given up: it waits to be sent";
-  return isSubscribed(webhook, kind) ? undefined : `the webhook is not told of ${kind} any more`;
+  if (state === "waiting") return "it has not failed: it is waiting to be sent";
+  return isSubscribed(webhook, kind) ? undefined : `the webhook no longer receives ${kind} events`;
 }
 
 async function planOf<Result>(
@@ -118,7 +113,7 @@ async function planOf<Result>(
   };
 }
 
-/** What waits again is not given up: it leaves the count of what was since the last that got through. */
+/** Subtracts resent deliveries from the webhook's count of failed ones. Undefined if the count does not change. */
 async function healthWrite(
   webhookId: string,
   events: readonly EventItem[],
@@ -143,7 +138,7 @@ async function healthWrite(
   };
 }
 
-/** Events whose delivery can be sent again, the oldest first, and where the next request goes on. */
+/** Finds deliveries that can be resent, oldest first. `next` is the cursor for the next request. */
 async function findDead(
   tenantId: string,
   webhook: Webhook,
@@ -159,7 +154,7 @@ async function findDead(
     for (const stored of page.Items ?? []) {
       const event = decodeItem(eventItem, stored);
       if (whyNotResend(webhook, deliveryOf(event, webhook.id)) !== undefined) continue;
-      // There is one more than this request takes: the next one begins behind the last that it took.
+      // There is at least one more: the next request starts after the last event of this one.
       if (events.length === RESENT_MAX) return { events, next: await sealCursor(cursorKeys, scope, from!) };
       events.push(event);
       from = { PK: stored.PK!, SK: stored.SK! };

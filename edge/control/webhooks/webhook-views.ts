@@ -3,28 +3,30 @@ import { WEBHOOK_EVENTS } from "../../../shared/table/items/webhook.ts";
 import { isoTimestamp } from "../../../shared/wire/text.ts";
 import { named } from "../named-schema.ts";
 
-const isWhen = { lastDeliveredAt: isoTimestamp.optional(), lastFailedAt: isoTimestamp.optional() };
+const lastAttempts = { lastDeliveredAt: isoTimestamp.optional(), lastFailedAt: isoTimestamp.optional() };
 
 export const webhookView = named(
   "Webhook",
   z.object({
     webhookId: z.string(),
     url: z.string(),
-    events: z.array(z.enum(WEBHOOK_EVENTS)).meta({ description: "None: it is told of every event." }),
+    events: z
+      .array(z.enum(WEBHOOK_EVENTS))
+      .meta({ description: "Events that the webhook receives. Empty: all events." }),
     createdAt: isoTimestamp.optional(),
     createdBy: z.string().optional(),
-    previousSecretUntil: isoTimestamp
-      .optional()
-      .meta({ description: "The secret was rotated; the one before signs as well until then." }),
+    previousSecretUntil: isoTimestamp.optional().meta({
+      description: "After a rotation: deliveries are also signed with the previous secret until then.",
+    }),
     health: z.object({
       state: z
         .enum(["untried", "fine", "failing"])
-        .meta({ description: "`failing`: the newest attempt did not get through." }),
-      failures: z.int().meta({ description: "Attempts that failed since the last that got through." }),
+        .meta({ description: "`failing`: the last attempt failed. `untried`: there was no attempt yet." }),
+      failures: z.int().meta({ description: "Failed attempts since the last successful delivery." }),
       dead: z.int().meta({
-        description: "Events given up since the last that got through, without those sent again.",
+        description: "Deliveries that failed for good since the last successful one, without resent ones.",
       }),
-      ...isWhen,
+      ...lastAttempts,
       lastError: z.string().optional(),
     }),
   }),
@@ -36,7 +38,8 @@ export const madeWebhookView = named(
   "NewWebhook",
   z.object({
     secret: z.string().optional().meta({
-      description: "`whsec_…`, in the first answer only: a repeat of the request cannot tell it again.",
+      description:
+        "Signing secret, `whsec_…`. Only the first response contains it; a repeat of the request does not.",
     }),
     webhook: webhookView,
   }),
@@ -52,14 +55,18 @@ export const deliveryView = named(
     assetId: z.string().optional(),
     hostname: z.string().optional(),
     state: z.enum(["waiting", "delivered", "dead"]).meta({
-      description: "`waiting`: not tried yet, or tried again at `nextAttemptAt`. `dead`: given up.",
+      description:
+        "`waiting`: not tried yet, or retried at `nextAttemptAt`. `dead`: failed after the last attempt. Resend it to try again.",
     }),
     attempts: z.int(),
-    status: z.int().optional().meta({ description: "What the receiver answered, if it did." }),
-    latencyMs: z.int().optional().meta({ description: "How long the newest attempt took." }),
+    status: z
+      .int()
+      .optional()
+      .meta({ description: "HTTP status of the receiver's response, if there was one." }),
+    latencyMs: z.int().optional().meta({ description: "Duration of the last attempt in milliseconds." }),
     error: z.string().optional(),
     deliveredAt: isoTimestamp.optional(),
-    deadAt: isoTimestamp.optional().meta({ description: "When it was given up." }),
+    deadAt: isoTimestamp.optional().meta({ description: "Time at which the last attempt failed." }),
     nextAttemptAt: isoTimestamp.optional(),
   }),
 );
@@ -69,11 +76,11 @@ export type DeliveryView = z.infer<typeof deliveryView>;
 export const resentView = named(
   "Resent",
   z.object({
-    queued: z.int().meta({ description: "Deliveries that are sent again by this request." }),
+    queued: z.int().meta({ description: "Number of deliveries that this request resends." }),
     cursor: z
       .string()
       .optional()
-      .meta({ description: "There may be more that were given up: ask again with it." }),
+      .meta({ description: "There may be more failed deliveries. Send it with the next request." }),
   }),
 );
 

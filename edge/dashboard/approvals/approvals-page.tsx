@@ -2,7 +2,7 @@ import type { StopEnginesBy } from "../../../shared/wire/heartbeat.ts";
 import { may, mayRespond } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import { readAssets } from "../../control/assets/read-assets.ts";
-import { saysOtherwise } from "../../control/containment/isolation-limits.ts";
+import { changedStopMode } from "../../control/containment/isolation-limits.ts";
 import { listApprovals } from "../../control/containment/list-approvals.ts";
 import { readSettings } from "../../control/tenant/update-tenant.ts";
 import type { Deps } from "../../deps.ts";
@@ -260,7 +260,7 @@ const Answer = ({ asked, view }: { asked: Asked; view: View }) => {
     return <p class="muted small">You asked for it: somebody else has to approve.</p>;
   if (request.keyMadeBy === admin.userId)
     return <p class="muted small">You made the key that asked for it: somebody else has to approve.</p>;
-  const otherwise = saysOtherwise(request, view.settings.stopEnginesBy);
+  const otherwise = changedStopMode(request, view.settings.stopEnginesBy);
   return (
     <div class="answers">
       {otherwise === undefined ? (

@@ -10,7 +10,7 @@ import type { Admin } from "../../auth/permissions.ts";
 import { approveIsolation } from "../../control/containment/approve-isolation.ts";
 import { denyIsolation } from "../../control/containment/deny-isolation.ts";
 import { changeContainment } from "../../control/containment/isolate-or-release.ts";
-import type { Asker, Decision } from "../../control/custody/custody-transaction.ts";
+import type { Asker, Decision } from "../../control/custody/change-plan.ts";
 import type { Deps } from "../../deps.ts";
 import type { Env } from "../../request-env.ts";
 import { approvalsPage } from "../approvals/approvals-page.tsx";

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { accept, refuse, type Verdict } from "../../../shared/verdict.ts";
 import { authenticate } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
-import type { Asker } from "../../control/custody/custody-transaction.ts";
+import type { Asker } from "../../control/custody/change-plan.ts";
 import type { Deps } from "../../deps.ts";
 import { keepForm, valid, validate } from "../../http/validate.ts";
 import type { Env } from "../../request-env.ts";

@@ -5,7 +5,7 @@ import { WEBHOOK_EVENTS, webhook } from "../../../shared/table/items/webhook.ts"
 import { refuse } from "../../../shared/verdict.ts";
 import { isoTimestamp } from "../../../shared/wire/text.ts";
 import { cursor, deliveryParams } from "../../api/request-schemas.ts";
-import type { Refused } from "../../control/custody/custody-transaction.ts";
+import type { Refused } from "../../control/custody/change-plan.ts";
 import { testWebhook } from "../../control/webhooks/list-deliveries.ts";
 import {
   changeWebhook,

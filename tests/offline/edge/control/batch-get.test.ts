@@ -42,10 +42,12 @@ test("batchGet() asks again for what was left unread, until all of it was read",
 
 test("a table that leaves everything unread is a fault, and is not asked without end", async () => {
   const table = busyTable(0);
-  await expect(batchGet(table.reader, [assetKey(TENANT, idOf(0))])).rejects.toThrow("1 items were not read");
+  await expect(batchGet(table.reader, [assetKey(TENANT, idOf(0))])).rejects.toThrow(
+    "DynamoDB left 1 items unread",
+  );
   expect(table.batches()).toBe(8);
-  await expect(listAssets(table.reader, TENANT, { limit: 2 })).rejects.toThrow("were not read");
+  await expect(listAssets(table.reader, TENANT, { limit: 2 })).rejects.toThrow("left 2 items unread");
   await expect(findAssets(table.reader, TENANT, { hostname: "h" }, { limit: 2 })).rejects.toThrow(
-    "were not read",
+    "items unread",
   );
 });

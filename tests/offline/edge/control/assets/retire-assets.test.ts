@@ -139,7 +139,7 @@ describe("expire", () => {
     const again = await world.ask("POST", `/assets/${id}/expire`, because);
     expect([again.status, again.body.detail]).toEqual([
       409,
-      "the asset is off the active list already (removed)",
+      "the asset is already off the active list (removed)",
     ]);
     world.state.nowMs += 60_000;
     await report(world, 0);
@@ -151,7 +151,7 @@ describe("expire", () => {
     const done = await world.ask("POST", `/assets/${world.ids[0]}/expire`, because);
     expect([done.status, done.body.detail]).toEqual([
       409,
-      "the asset is contained, so it stays listed: release it first",
+      "the asset is contained, so it stays on the active list: release it first",
     ]);
     expect(await world.listed()).toEqual(["host-0"]);
   });
@@ -366,23 +366,20 @@ describe("merge", () => {
       return [status, body.detail];
     };
     expect(await refused(2, 2)).toEqual([409, "an asset cannot be merged into itself"]);
-    expect(await refused(0, 2)).toEqual([409, `the asset was merged into ${world.ids[1]} already`]);
-    expect(await refused(0, 1)).toEqual([409, `the asset was merged into ${world.ids[1]} already`]);
+    expect(await refused(0, 2)).toEqual([409, `the asset was already merged into ${world.ids[1]}`]);
+    expect(await refused(0, 1)).toEqual([409, `the asset was already merged into ${world.ids[1]}`]);
     // A cycle would begin with this one.
     expect(await refused(1, 0)).toEqual([
       409,
       `the other asset was itself merged into ${world.ids[1]}: merge into that one`,
     ]);
-    expect(await refused(2, 6)).toEqual([
-      409,
-      "the other asset is revoked, and cannot take the place of this one",
-    ]);
+    expect(await refused(2, 6)).toEqual([409, "the other asset is revoked, so it cannot replace this one"]);
     expect(await refused(3, 2)).toEqual([409, "the asset is contained: release it first"]);
     expect(await refused(4, 2)).toEqual([
       409,
-      "the asset reported within the last 10 minutes, so it is in use",
+      "the asset reported within the last 10 minutes, so it is in use: set evenIfActive to merge it anyway",
     ]);
-    expect(await refused(2, 5)).toEqual([409, "there is no asset with the id it would be merged into"]);
+    expect(await refused(2, 5)).toEqual([409, "the other asset does not exist: check the id in `into`"]);
     expect((await merge(world, 5, 2)).status).toBe(404);
     expect(await world.isWhole()).toHaveLength(3);
     expect((await merge(world, 4, 2, { evenIfActive: true })).status).toBe(200);

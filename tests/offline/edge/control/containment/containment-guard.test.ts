@@ -194,7 +194,7 @@ describe("four eyes", () => {
     expect(released.status).toBe(202);
     const refused = await approve(second);
     expect([refused.status, await world.statusOf(0)]).toEqual([409, "ACTIVE"]);
-    expect(JSON.stringify(await refused.json())).toContain("since it was asked");
+    expect(JSON.stringify(await refused.json())).toContain("released since the request");
     await world.isolate(0, world.ann);
     const [anew] = await world.approvals();
     expect([(await approve(anew)).status, await world.statusOf(0)]).toEqual([202, "ISOLATED"]);
@@ -435,7 +435,9 @@ describe("an asset whose identity several machines use", () => {
     const { isolate, post, ann, codeOf, statusOf, custody } = await shared({});
     const refused = await isolate(0, ann);
     expect(await codeOf(refused.clone())).toEqual([409, "admin.copies"]);
-    expect(await refused.text()).toContain("2 machines use it (vdi-1, vdi-2), and each would obey");
+    expect(await refused.text()).toContain(
+      "2 machines share this identity (vdi-1, vdi-2), and each would apply the directive",
+    );
     expect(await statusOf(0)).toBe("ACTIVE");
     expect((await isolate(0, ann, { everyCopy: true })).status).toBe(202);
     const release = (more: object) =>

@@ -4,8 +4,8 @@ import { type Admin, permissionsOf } from "../../../../../edge/auth/permissions.
 import {
   APPROVAL_MS,
   type Asked,
+  changedStopMode,
   guardIsolation,
-  saysOtherwise,
 } from "../../../../../edge/control/containment/isolation-limits.ts";
 import type { Deps } from "../../../../../edge/deps.ts";
 import { marshalItem, unmarshalItem } from "../../../../../shared/table/dynamo.ts";
@@ -118,7 +118,7 @@ describe("break-glass", () => {
     expect(await guard({}, { breakGlass: true, admin })).toMatchObject({
       ok: false,
       code: "admin.forbidden",
-      detail: "breaking the glass takes an administrator in person",
+      detail: "breakGlass is for signed-in administrators only, not for API keys or other roles",
     });
   });
 });
@@ -159,7 +159,7 @@ describe("the cap", () => {
     expect(await guard({ isolationsPerHourMax: 3 }, {}, used)).toMatchObject({
       ok: false,
       code: "admin.capped",
-      detail: "3 isolations an hour is this tenant's limit",
+      detail: "the limit is 3 isolations per hour",
     });
   });
 
@@ -219,9 +219,9 @@ describe("four eyes", () => {
   });
 });
 
-describe("saysOtherwise()", () => {
-  const suspended = "engines are suspended, not terminated: ask for it anew";
-  const terminated = "engines are terminated, not suspended: ask for it anew";
+describe("changedStopMode()", () => {
+  const suspended = "engines are now suspended, not terminated";
+  const terminated = "engines are now terminated, not suspended";
   test.each([
     ["stop-engines", "suspend", "terminate", terminated],
     ["stop-engines", "terminate", "suspend", suspended],
@@ -231,8 +231,8 @@ describe("saysOtherwise()", () => {
     ["network", "suspend", "terminate", undefined],
     ["observe", "terminate", "suspend", undefined],
   ] as const)("in mode %s, decided %p, settings %s: %p", (mode, stopEnginesBy, now, says) => {
-    const said = saysOtherwise({ mode, stopEnginesBy }, now);
-    expect(said).toBe(says && `the settings say now that ${says}`);
+    const said = changedStopMode({ mode, stopEnginesBy }, now);
+    expect(said).toBe(says && `the settings have changed: ${says}. Check and request the isolation again`);
   });
 
   test("refuses what was decided by other settings", async () => {
@@ -241,7 +241,7 @@ describe("saysOtherwise()", () => {
       expect(await guard({ stopEnginesBy: "terminate", fourEyes: true }, asked)).toMatchObject({
         ok: false,
         code: "admin.conflict",
-        detail: `the settings say now that ${terminated}`,
+        detail: `the settings have changed: ${terminated}. Check and request the isolation again`,
       });
     }
   });

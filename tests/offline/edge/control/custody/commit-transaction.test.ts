@@ -1,12 +1,8 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import type { Admin } from "../../../../../edge/auth/permissions.ts";
-import {
-  type Asker,
-  commit,
-  type Decision,
-  type Plan,
-} from "../../../../../edge/control/custody/custody-transaction.ts";
+import type { Asker, Decision, Plan } from "../../../../../edge/control/custody/change-plan.ts";
+import { commit } from "../../../../../edge/control/custody/custody-transaction.ts";
 import type { Deps } from "../../../../../edge/deps.ts";
 import type { PendingAction } from "../../../../../edge/heartbeat/read-pending-actions.ts";
 import { createKeyedMutex } from "../../../../../edge/platform/keyed-mutex.ts";

@@ -301,18 +301,23 @@ describe("resendDelivery", () => {
     expect([done!.status, refused!.status]).toEqual([202, 409]);
     expect(refused!.body).toMatchObject({
       code: "admin.conflict",
-      detail: "it was not given up: it waits to be sent",
+      detail: "it has not failed: it is waiting to be sent",
       current: { eventId: "evt_1", state: "waiting", attempts: 0 },
     });
     expect(resent()).toHaveLength(1);
     expect(inOutbox()).toMatchObject([{ resends: 1 }]);
   });
 
-  const OTHER = "the webhook is not told of isolation.failed any more";
+  const OTHER = "the webhook no longer receives isolation.failed events";
   const refusals: [string, Forward, Partial<EventItem>, string][] = [
     ["that was delivered", { attempts: 1, deliveredAt: DEAD_AT }, {}, "it was delivered"],
-    ["that waits", { attempts: 3 }, { nextAttemptAt: DEAD_AT }, "it was not given up: it waits to be sent"],
-    ["that is a test", DEAD, { kind: "webhook.test" }, "a test is sent once: send another one"],
+    [
+      "that waits",
+      { attempts: 3 },
+      { nextAttemptAt: DEAD_AT },
+      "it has not failed: it is waiting to be sent",
+    ],
+    ["that is a test", DEAD, { kind: "webhook.test" }, "a test is sent only once: send a new test"],
     ["of a kind it is not told of any more", DEAD, { kind: "isolation.failed" }, OTHER],
   ];
   for (const [what, forward, more, detail] of refusals) {

@@ -1,0 +1,27 @@
+import { readAsset } from "../../control/assets/read-assets.ts";
+import type { Asker, Decision } from "../../control/custody/change-plan.ts";
+import type { Deps } from "../../deps.ts";
+import type { Outcome } from "../define-operation.ts";
+import { assetParams } from "../request-schemas.ts";
+import { assetView } from "../response-schemas.ts";
+
+/** Response to a change of an asset: the asset after it. A conflict contains the asset in `current`. */
+export async function respondWithAsset(
+  asker: Asker,
+  assetId: string,
+  done: Decision<unknown>,
+  deps: Deps,
+): Promise<Outcome> {
+  if (!done.ok && done.code !== "admin.conflict" && done.code !== "admin.copies") return done;
+  const current = await readAsset(deps, asker.admin.tenantId, assetId);
+  return done.ok ? { ok: true, value: { body: current } } : { ...done, more: { current } };
+}
+
+/** Fields that operations which change one asset have in common. */
+export const changingAsset = {
+  tag: "Assets",
+  params: assetParams,
+  success: 202,
+  answer: assetView,
+  refusals: ["admin.conflict"],
+} as const;
