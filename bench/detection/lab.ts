@@ -141,7 +141,10 @@ async function appear(running: readonly Running[], watcher: Watcher, msMax: numb
 }
 
 async function scan(agent: string): Promise<{ engines: Engine[]; durationMs: number }> {
-  const child = Bun.spawn([agent, "scan", "--json"], { stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn([agent, "scan", "--json", "--allow-partial"], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
   const text = await new Response(child.stdout).text();
   await child.exited;
   return JSON.parse(text);

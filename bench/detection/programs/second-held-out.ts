@@ -208,13 +208,16 @@ export const SECOND_HELD_OUT: readonly AiProgram[] = [
     }),
   },
   {
-    name: "ollama-0.17",
-    wanted: ["ollama"],
-    source: { registry: "go", module: "github.com/ollama/ollama@v0.17.4", command: "." },
+    name: "chainlit-1",
+    wanted: ["chainlit"],
+    source: {
+      registry: "pypi",
+      packages: ["chainlit==1.3.2", "pydantic==2.10.1", "sniffio==1.3.1"],
+      sourceBuild: true,
+    },
     as: "syncd",
-    start: ({ bin, home, host, port }) => ({
-      command: [bin("ollama"), "serve"],
-      env: { OLLAMA_HOST: `${host}:${port}`, OLLAMA_MODELS: `${home}/models` },
+    start: ({ bin, app, host, port }) => ({
+      command: [bin("chainlit"), "run", app("chainlit_app.py"), "-h", "--host", host, "--port", String(port)],
     }),
   },
 ];

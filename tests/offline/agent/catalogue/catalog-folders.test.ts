@@ -4,7 +4,7 @@ import { createIdentify } from "../../../../agent/scan/identify/fixtures.ts";
 
 const identify = createIdentify(catalogue);
 
-/** What a folder with the source code of a product may be called. */
+/** Names of folders with the source code of a product. */
 const foldersOf = ({ id, name }: { id: string; name: string }): string[] => [
   ...new Set([name, name.replaceAll(" ", ""), name.replaceAll(" ", "-"), id]),
 ];

@@ -3,7 +3,7 @@ import { everywhere, html } from "./catalog-ordinary-answers.ts";
 import { SERVICES } from "./catalog-ordinary-services.ts";
 
 /*
- * Servers that run no AI and answer on paths that AI products use. None of them may be taken for anything.
+ * Servers without AI that respond on paths of AI products. None of them may be reported.
  */
 
 const notFound = { status: 404, body: { detail: "Not Found" } };

@@ -6,13 +6,13 @@ import { probeOf } from "../../../../agent/scan/identify/fixtures.ts";
 import { UNSHOWN } from "./catalog-unshown.ts";
 import { answerOf } from "./fixture-answers.ts";
 
-/** Products whose code is not public: what their makers write about their API has to do. */
+/** Products without public code. The API documentation of the vendor is their source. */
 const CLOSED = new Set(["lm-studio", "nvidia-nim"]);
 
 /** A version such as 1.2, v250 or r2.11, or a commit. */
 const VERSION = /\b(?:\d+\.\d+|v\d+)|\b[0-9a-f]{7,40}\b/;
 
-/** A run of the product, or its code, of a version that can be looked up. */
+/** A recording or source code with a version or commit. */
 function isVerified(id: string, { source }: Fixture): boolean {
   const isOwn =
     /^(?:recorded from|code:) /.test(source) || (CLOSED.has(id) && source.startsWith("documented:"));
@@ -41,7 +41,7 @@ function hasTrait(answers: Map<string, Examined>, trait: CatalogEntry["traits"][
   return answer !== undefined && matchesTrait(trait, answer);
 }
 
-test("every trait is shown by a run of its product, or by the product's own code, with the version", async () => {
+test("every trait is shown by a recording or the source code of a version", async () => {
   expect((await Promise.all(catalogue.map(unverified))).flat()).toEqual([]);
 });
 
@@ -62,7 +62,7 @@ test.each([
   expect(isVerified("acme", { source })).toBe(true);
 });
 
-test("patterns over processes are shown by a fixture of their product, but for a list of old ones", () => {
+test("every process pattern is shown by a fixture, except for a list of old patterns", () => {
   const found = catalogue.flatMap((entry) => {
     const shown = entry.fixtures.positive.flatMap(({ process }) => (process ? [process] : []));
     const paths = shown.map(({ executable }) => slashed(executable));

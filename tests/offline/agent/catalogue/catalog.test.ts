@@ -42,7 +42,7 @@ describe("catalogue", () => {
     }
   });
 
-  test("a product can be told at all: by a trait, a library, a path or a command line", () => {
+  test("every product has a trait, a library, a path or a command line", () => {
     const blind = catalogue.filter(
       ({ traits, libraries, binaries, commands }: CatalogEntry) =>
         traits.every(({ weight }) => weight === "hint") && !libraries && !binaries && !commands,
@@ -50,7 +50,7 @@ describe("catalogue", () => {
     expect(blind.map(({ id }) => id)).toEqual([]);
   });
 
-  test("every fixture says what its source is: a run, code, documentation, a lead, or nothing", () => {
+  test("every fixture states its source: a run, code, documentation, a lead, or made up", () => {
     const kinds = /^(?:recorded from|code:|documented:|lead:|made up:) \S/;
     const fixtures = catalogue.flatMap(({ id, fixtures: { positive, negative } }) =>
       [...positive, ...negative].map(({ source }) => ({ id, source })),
@@ -85,8 +85,8 @@ describe("catalogue", () => {
     );
   });
 
-  test("every trait that decides is seen to match in some positive fixture of its product", async () => {
-    // A trait no fixture shows is a guess: it has to be hinted at, or shown.
+  test("every identifying trait matches a positive fixture of its product", async () => {
+    // A trait without a fixture is a guess. It must be a hint, or get a fixture.
     const { judge } = await import("../../../../agent/catalogue/judge.ts");
     const { examine } = await import("../../../../agent/catalogue/match.ts");
     const unseen: string[] = [];
@@ -111,7 +111,7 @@ describe("catalogue", () => {
 });
 
 describe("fingerprint()", () => {
-  test("asks nothing twice and never /health or /metrics of a server it knows by its front page", async () => {
+  test("requests no path twice, and not /health or /metrics of a server that its front page identifies", async () => {
     const asked: string[] = [];
     const litellm = byId.get("litellm")!;
     const deps = { probe: probeOf(litellm.fixtures.positive[0]!, asked), catalogue, elapsed: () => 0 };
@@ -144,7 +144,7 @@ describe("fingerprint()", () => {
     expect(most).toBe(expected);
   });
 
-  test("is done with a server that holds six connections and drops the seventh, as Python's http.server", async () => {
+  test("completes with a server that queues only six connections", async () => {
     const asked: string[] = [];
     let asking = 0;
     const probe = async (_: unknown, path: string): ReturnType<Probe> => {
@@ -162,7 +162,7 @@ describe("fingerprint()", () => {
     expect(asked).toContain("/metrics");
   });
 
-  test("asks a server that left a question unanswered four things at once from then on", async () => {
+  test("sends four requests in parallel after a timeout", async () => {
     let asking = 0;
     let most = 0;
     const probe = async (_: unknown, path: string): ReturnType<Probe> => {
@@ -202,7 +202,7 @@ describe("parseCutJson()", () => {
   );
 });
 
-describe("an OpenAI-compatible server that nobody knows", () => {
+describe("an unknown OpenAI-compatible server", () => {
   const listing = (...data: object[]) => ({ "/v1/models": { body: { object: "list", data } } });
   const refusal = {
     status: 401,
@@ -228,7 +228,7 @@ describe("an OpenAI-compatible server that nobody knows", () => {
   });
 });
 
-describe("whether a server asks for a credential", () => {
+describe("authentication of a server", () => {
   type Answers = NonNullable<Parameters<typeof probeOf>[0]["answers"]>;
   const authOf = async (answers: Answers) => {
     const probe = probeOf({ source: "made up", answers });
@@ -392,7 +392,7 @@ describe("whether a server asks for a credential", () => {
   });
 });
 
-describe("fingerprint() of what was recorded", () => {
+describe("fingerprint() of recorded responses", () => {
   test.each([
     ["bentoml", "1.4.39"],
     ["chroma", "1.0.0"],
@@ -420,7 +420,7 @@ describe("fingerprint() of what was recorded", () => {
     expect(found).not.toHaveProperty("version");
   });
 
-  test("tells LM Studio's models in memory from those at rest", async () => {
+  test("distinguishes LM Studio's models in memory from models on disk", async () => {
     const fixture = byId.get("lm-studio")!.fixtures.positive[0]!;
     const deps = { probe: probeOf(fixture), catalogue, elapsed: () => 0 };
     const { models } = await fingerprint(deps, { address: "127.0.0.1", port: 1 }, new Set());
@@ -453,7 +453,7 @@ describe("findCandidates() of products that are several processes", () => {
   };
   const ray = "/venv/lib/python3.11/site-packages/ray/core/src/ray";
 
-  test("reports Ray once: its raylet and its store are children of `ray start`", () => {
+  test("reports Ray once, with raylet and store as children of `ray start`", () => {
     expect(
       reported([
         {
@@ -474,7 +474,7 @@ describe("findCandidates() of products that are several processes", () => {
     ).toEqual([{ id: "ray-serve", pid: 12, members: 1 }]);
   });
 
-  test("reports nothing for another program that is told to start", () => {
+  test("reports nothing for another program with the argument start", () => {
     expect(
       reported([{ pid: 10, parentPid: 2, executable: "/usr/bin/xray", argv: ["xray", "start"] }]),
     ).toEqual([]);

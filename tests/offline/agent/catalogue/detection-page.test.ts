@@ -11,7 +11,7 @@ import { DIRECTORY } from "../../../../agent/scan/stores/walk-directory.ts";
 import { ENGINE_KINDS, LIMITS } from "../../../../shared/wire/heartbeat.ts";
 import { ROOT } from "../../../support/stack.ts";
 
-/** Without the spaces that align tables and the line breaks of paragraphs. */
+/** The page without alignment spaces and line breaks. */
 const page = readFileSync(join(ROOT, "docs/detection.md"), "utf8").replace(/ +/g, " ");
 const prose = page.replace(/\n */g, " ");
 const rowsOf = (heading: string): string[][] => {
@@ -36,7 +36,7 @@ test("docs/detection.md has every kind of evidence with its signal and weight, a
   expect(prose).toContain(`**From ${REPORT_THRESHOLD} on it is reported**`);
 });
 
-test("docs/detection.md tells from which amounts on weights are concluded", () => {
+test("docs/detection.md states the amounts from which weights are concluded", () => {
   expect(prose).toContain(
     `A runtime is reported from ${RUNTIME_BYTES_MIN / MIB} MiB held and ${RUNTIME_BYTES_MIN / MIB} MiB read on.`,
   );
@@ -60,7 +60,7 @@ test("docs/detection.md counts the products of the catalogue by kind", () => {
   expect(prose).toContain(`knows ${catalogue.length} products; ${stores} of them with the directories`);
 });
 
-test("docs/detection.md tells the limits of models on disk and of GPU memory as they are", () => {
+test("docs/detection.md states the limits of models on disk and of GPU memory", () => {
   const { FILES_MAX, DEPTH_MAX, WEIGHTS_BYTES_MIN, HEADERS_MAX } = DIRECTORY;
   expect(prose).toContain(`At most every ${REFRESH_MS / 1000} s`);
   const size = `files from ${WEIGHTS_BYTES_MIN / MIB} MiB on`;

@@ -1,7 +1,7 @@
 import type { Answer } from "../../../../agent/catalogue/http-answer.ts";
 import type { ProbeResult } from "../../../../agent/scan/probe/probe.ts";
 
-/** The HTTP answer of a probe of a fixture. Throws when the fixture has no answer for the path. */
+/** The HTTP response of a fixture for a path. Throws if the fixture has no response for it. */
 export function answerOf(result: ProbeResult): Answer {
   if ("failed" in result) throw new Error(`the fixture does not answer: ${result.failed}`);
   return result;

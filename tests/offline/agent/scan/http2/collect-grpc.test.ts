@@ -38,14 +38,14 @@ const metadata = (name: string, version: string) => ({
   hex: messageOf([1, name], [2, version], [3, "model_repository"], [3, "statistics"]),
 });
 
-test("every product that is known by gRPC is in the catalogue", () => {
+test("every product with gRPC traits is in the catalogue", () => {
   const ids = new Set(catalogue.map(({ id }) => id));
   const named = [...GRPC_TRAITS.map(({ product }) => product), ...Object.keys(GRPC_MODELS)];
   expect(named.filter((id) => !ids.has(id))).toEqual([]);
 });
 
 describeUnless(lacking, "fingerprint() of a gRPC server", () => {
-  test("names Triton with its version and models, and that it is open", async () => {
+  test("identifies Triton with version, models and open access", async () => {
     const model = (name: string, state: string) =>
       encode([
         [1, name],
@@ -68,7 +68,7 @@ describeUnless(lacking, "fingerprint() of a gRPC server", () => {
     expect(await refreshModels(deps, found)).toBe(found);
   });
 
-  test("is asked the same over TLS", async () => {
+  test("works over TLS too", async () => {
     const tls = (name: string) => join(ROOT, "tests/fixtures/tls", name);
     const port = await serve(
       { [METADATA]: metadata("triton", "2.51.0") },
@@ -142,7 +142,7 @@ describeUnless(lacking, "fingerprint() of a gRPC server", () => {
     expect(found.version).toBe(version!);
   });
 
-  test("keeps a bounded part of a list without end", async () => {
+  test("keeps a limited part of an endless list", async () => {
     const items = Array.from({ length: 4000 }, (_, at): [number, Buffer] => [
       1,
       encode([
@@ -159,7 +159,7 @@ describeUnless(lacking, "fingerprint() of a gRPC server", () => {
     expect(found.models[63]).toEqual({ name: "m63", loaded: true });
   });
 
-  test("names the models of vLLM, by their served name", async () => {
+  test("lists the models of vLLM by their served name", async () => {
     const service = "/vllm.grpc.engine.VllmEngine";
     const found = await ask(
       await serve({
@@ -170,7 +170,7 @@ describeUnless(lacking, "fingerprint() of a gRPC server", () => {
     expect(found).toMatchObject({ auth: "open", models: [{ name: "Qwen/Qwen3-8B", loaded: true }] });
   });
 
-  test("says that a credential is required where one is", async () => {
+  test("detects that a credential is required", async () => {
     const found = await ask(
       await serve({
         [METADATA]: metadata("triton", "2.51.0"),
@@ -199,7 +199,7 @@ describeUnless(lacking, "fingerprint() of a gRPC server", () => {
 });
 
 describe("fingerprint() of a server that speaks HTTP/2 alone", () => {
-  test("asks it with GET as any other", async () => {
+  test("probes it with GET", async () => {
     const { createServer } = await import("node:http2");
     const server = createServer((request, response) => {
       const isRoot = request.method === "GET" && request.url === "/";

@@ -9,10 +9,10 @@ import {
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex.replace(/\s/g, ""), "hex"));
 
 describe("createHeaderDecoder()", () => {
-  // RFC 7541 Appendix C.6: three answers on one connection, with Huffman codes and evictions.
+  // RFC 7541 Appendix C.6: three responses on one connection, with Huffman codes and evictions.
   test("reads the examples of RFC 7541 with Huffman codes", () => {
     const decode = createHeaderDecoder();
-    // The examples are for a table of 256 bytes: the first block says so.
+    // The examples use a table of 256 bytes, which the first block sets.
     const first =
       "3fe101 4882 6402 5885 aec3 771a 4b61 96d0 7abe 9410 54d4 44a8 2005 9504 0b81 66e0 82a6 2d1b ff6e 919d 29ad 1718 63c7 8f0b 97c8 e9ae 82ae 43d3";
     const date = ["date", "Mon, 21 Oct 2013 20:13:21 GMT"];
@@ -60,7 +60,7 @@ describe("createHeaderDecoder()", () => {
     expect(() => createHeaderDecoder()(bytes(hex))).toThrow(MalformedHeaders);
   });
 
-  test("only ever throws what it names, whatever it is given", () => {
+  test("throws only MalformedHeaders, for any input", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (block) => {
         try {

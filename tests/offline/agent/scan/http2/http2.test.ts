@@ -20,7 +20,7 @@ function listen(server: Http2Server | Http2SecureServer | Server): Promise<numbe
   });
 }
 
-/** A server that answers whatever is sent first with these bytes. */
+/** A server that responds to the first data with these bytes. */
 const raw = (bytes: Uint8Array) =>
   listen(
     createTcpServer((socket) => {
@@ -44,9 +44,9 @@ const SETTINGS = frame(4, 0, 0, Buffer.alloc(0));
 const STATUS_200 = Buffer.from([0x88]);
 
 describe("isHttp2Preface()", () => {
-  test("knows a SETTINGS frame, and nothing that other servers begin with", () => {
+  test("accepts a SETTINGS frame and rejects the first bytes of other servers", () => {
     expect(isHttp2Preface(SETTINGS)).toBe(true);
-    // Sent by grpcio 1.85.3 to a client of HTTP/1.1.
+    // First bytes of grpcio 1.85.3 to an HTTP/1.1 client.
     const grpc = "000018040000000000000400400000000500400000000600004000fe030000000100000408000000000000";
     expect(isHttp2Preface(Buffer.from(grpc, "hex"))).toBe(true);
     expect(isHttp2Preface(Buffer.from("220 mail.example.com ESMTP\r\n"))).toBe(false);
@@ -58,12 +58,12 @@ describe("isHttp2Preface()", () => {
 });
 
 describe("a probe of HTTP/2", () => {
-  test("says http2 where a server answers HTTP/1.1 with a SETTINGS frame", async () => {
+  test("reports http2 if a server responds to HTTP/1.1 with a SETTINGS frame", async () => {
     const port = await raw(SETTINGS);
     expect(await probe({ address: "127.0.0.1", port, tls: false }, "/")).toEqual({ failed: "http2" });
   });
 
-  test("reads status, headers and body of a server that speaks HTTP/2 alone", async () => {
+  test("reads status, headers and body of a server that speaks only HTTP/2", async () => {
     const server = createServer((request, response) => {
       response.writeHead(request.url === "/v1/models" ? 200 : 404, { "content-type": "application/json" });
       response.end(JSON.stringify({ method: request.method, ü: "x".repeat(40_000) }));
@@ -75,7 +75,7 @@ describe("a probe of HTTP/2", () => {
     expect(await probe(at(port), "/other", { bodyBytesMax: 100 })).toMatchObject({ status: 404 });
   });
 
-  test("asks for HTTP/2 in the handshake of TLS", async () => {
+  test("offers HTTP/2 in the TLS handshake", async () => {
     const tls = (name: string) => readFileSync(join(ROOT, "tests/fixtures/tls", name));
     const server = createSecureServer(
       { key: tls("self-signed-key.pem"), cert: tls("self-signed.pem") },
@@ -84,7 +84,7 @@ describe("a probe of HTTP/2", () => {
     expect(await probe(at(await listen(server), true), "/")).toMatchObject({ status: 200, body: "ok" });
   });
 
-  test("keeps what has come when its time is over, and says silent when nothing has", async () => {
+  test("returns a partial response at a timeout, and reports silent without any", async () => {
     const answer = Buffer.concat([SETTINGS, frame(1, 4, 1, STATUS_200), frame(0, 0, 1, Buffer.from("half"))]);
     expect(await probe(at(await raw(answer)), "/")).toMatchObject({ status: 200, body: "half" });
     expect(await probe(at(await raw(SETTINGS)), "/")).toEqual({ failed: "silent" });
@@ -101,7 +101,7 @@ describe("a probe of HTTP/2", () => {
     expect(await probe(at(await raw(bytes)), "/")).toEqual({ failed: "not-http" });
   });
 
-  test("reads padding, priorities, interim answers and blocks in several frames", () => {
+  test("reads padding, priorities, interim responses and split header blocks", () => {
     const block = Buffer.concat([STATUS_200, Buffer.from([0, 1, 0x61, 1, 0x62])]);
     const bytes = Buffer.concat([
       SETTINGS,
@@ -124,7 +124,7 @@ describe("a probe of HTTP/2", () => {
     expect(reader.takeReplies()).toHaveLength(1);
   });
 
-  test("reads the same however the bytes are cut, and never throws", () => {
+  test("gives the same result for any split of the bytes, and never throws", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (tail, isPreface) => {
         const bytes = isPreface ? new Uint8Array(Buffer.concat([SETTINGS, tail])) : tail;

@@ -18,8 +18,8 @@ import { ROOT } from "../../../../support/stack.ts";
 import { ggufFile } from "../scan-gguf.ts";
 
 /*
- * What another local user can do to an attribution. docs/detection.md has a table of them; each of its rows has its test
- * here, with real processes of two users where the kernel decides.
+ * Tests for each row of the attribution table in docs/detection.md: whether another local user can forge it. They use real
+ * processes of two users if the kernel decides.
  */
 
 const NOBODY = 65_534;
@@ -65,7 +65,7 @@ const idsOf = ({ engines }: ScanResult, pid: number | undefined): string[] =>
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
 const claimsOf = createClaimsOf(catalogue);
 
-/** A host of these processes, with Ollama's answer at each of these sockets. */
+/** A host with these processes, and Ollama's response at each of these sockets. */
 function find(processes: ProcessFacts[], listeners: Listener[], more: Partial<Snapshot> = {}) {
   const trait = { path: "/", weight: "identity", says: "it names itself" } as const;
   const heard = listeners.map((listener): Heard => {
@@ -108,7 +108,7 @@ const socket = (pid: number | undefined, more: Partial<Listener> = {}): Listener
 const told = (candidates: ReturnType<typeof find>): string[] =>
   candidates.map((one) => `${one.id}@${one.root.pid}${isCertain(one) ? "" : " unsure"}`).sort();
 
-/** `/proc/80` and the file of a docker-proxy, with these differences from one that dockerd started. */
+/** `/proc/80` and the executable of a docker-proxy. The options change what dockerd would have set. */
 function forwarderOf(other: {
   files?: Record<string, Partial<FileFacts>>;
   uids?: string;
@@ -147,8 +147,8 @@ function forwarderOf(other: {
 const BRIDGED = { network: "net:[2]", reachableAt: "172.17.0.2", port: 80 };
 const DOCKER: Forward = { address: "172.17.0.2", port: 80 };
 
-/** By the first column of the table. */
-/** Serves on a unix socket, as `as` if given. */
+/** Tests by the first column of the table. */
+/** Serves on a unix socket, as the user `as` if given. */
 async function startUnix(spec: object, as?: number): Promise<number> {
   const user = as === undefined ? [] : ["setpriv", `--reuid=${as}`, `--regid=${as}`, "--clear-groups"];
   const command = [...user, PYTHON, "-c", UNIX_SERVER, JSON.stringify(spec)];
@@ -177,7 +177,7 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     const server = await start([PYTHON, "-c", SERVER, "--as", String(NOBODY), ...heir]);
     const worker = await start([PYTHON, "-c", SERVER, "--as", "0", ...heir]);
     const result = await scan();
-    // Python of another user is the same program, as the workers of nginx are; of the same user it need not be.
+    // A holder of another user that runs the same program is a worker, like those of nginx.
     expect([idsOf(result, server.pid), idsOf(result, server.child)]).toEqual([["ollama"], []]);
     expect([idsOf(result, worker.pid), idsOf(result, worker.child)]).toEqual([["ollama"], []]);
     const other = ["/bin/sh", "-c", 'exec 5<&"$LISTEN_ON"; echo; cat >/dev/null', OLLAMA];
@@ -260,7 +260,7 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     const result = await scan();
     for (const { pid, user } of result.engines.filter((one) => one.pid === liar.pid))
       expect([pid, user]).toEqual([liar.pid, "nobody"]);
-    // A shell in between, as the parent of it: what a child is called says nothing about it.
+    // A shell in between is the parent. The name of a child is not evidence about it.
     expect(
       told(
         find(
@@ -279,7 +279,7 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     expect(told(find([indexer], [], { weights, gpu }))).toEqual(["unknown-weights@70"]);
   },
   "weights concluded from amounts of memory": () => {
-    // A service with ONNX Runtime that was sent a large file by somebody.
+    // A service with ONNX Runtime that received a large file from another user.
     const service = program(71, { uid: 0, executable: "/srv/app/server" });
     const libraries = new Map([[71, ["/srv/app/libonnxruntime.so.1"]]]);
     const amounts = { heldBytes: 2 ** 29, readBytes: 2 ** 29, mapsGpu: true, earlier: [], nearby: [] };

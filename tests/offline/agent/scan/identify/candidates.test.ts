@@ -40,7 +40,7 @@ type Given = Partial<ProcessFacts> & {
   libraries?: string[];
 };
 
-/** A host with these processes, and these products answering on ports of theirs. */
+/** A host with these processes, and products that respond on their ports. */
 function find(
   given: Given[],
   answering: {
@@ -52,12 +52,12 @@ function find(
     network?: string;
     reachableAt?: string;
     tls?: boolean;
-    /** Products that the answer hints at, and ones that it fits less well. */
+    /** Products with weak traits, and products that fit less well. */
     hints?: string[];
     runnersUp?: string[];
   }[],
   forwards: Record<number, Forward> = {},
-  /** Sockets that were not asked, or gave no answer. */
+  /** Sockets that were not probed or did not respond. */
   quiet: Listener[] = [],
   lasting: ReadonlySet<string> = new Set(),
 ) {
@@ -150,7 +150,7 @@ const summary = (candidates: readonly Candidate[]) => candidates.map(({ id, root
 const ollama = { name: "ollama", executable: "/usr/local/bin/ollama" };
 
 describe("confidence", () => {
-  test("the strongest weight of each signal falls in the wire's order", () => {
+  test("the strongest weights of the signals decrease in the order of the heartbeat schema", () => {
     const strongest = SIGNALS.map((signal) =>
       Math.max(...Object.values(WEIGHTS).flatMap((one) => (one.signal === signal ? [one.weight] : []))),
     );
@@ -174,7 +174,7 @@ describe("confidence", () => {
 });
 
 describe("findCandidates()", () => {
-  test("reports no process for its name or its port alone", () => {
+  test("does not report a process for its name or port alone", () => {
     expect(find([{ pid: 10, ...ollama }], [{ pid: 10, port: 11_434 }])).toEqual([]);
     expect(find([{ pid: 10, name: "llama-backup", executable: "/usr/bin/llama-backup" }], [])).toEqual([]);
     expect(find([{ pid: 10, name: "bash", user: "jan", argv: ["bash", "/home/jan/run.sh"] }], [])).toEqual(
@@ -182,7 +182,7 @@ describe("findCandidates()", () => {
     );
   });
 
-  test("counts every port of a process that is the product's own: its inference API may be more open than the rest", () => {
+  test("includes every port of a process that is the product itself", () => {
     const torchserve = {
       pid: 10,
       executable: "/usr/lib/jvm/java-17/bin/java",
@@ -199,7 +199,7 @@ describe("findCandidates()", () => {
     expect(others).toEqual([]);
   });
 
-  test("leaves a web server the ports on which it serves something else than the product", () => {
+  test("excludes ports of a web server on which it serves something else", () => {
     const [one, ...others] = find(
       [{ pid: 10, name: "nginx", executable: "/usr/sbin/nginx", argv: ["nginx"] }],
       [
@@ -223,7 +223,7 @@ describe("findCandidates()", () => {
     expect(toEngine(one!, NOTHING_MORE).engine.renamed).toBe(renamed);
   });
 
-  describe("an interpreter is no disguise", () => {
+  describe("an interpreter is not a renamed engine", () => {
     type Content = NonNullable<Parameters<typeof toEngine>[1]["language"]>;
     const renamedOf = (process: Partial<ProcessFacts>, product: string, language?: Content) => {
       const [one] = find([{ pid: 10, ...process }], [{ pid: 10, port: 8080, product }]);
@@ -243,7 +243,7 @@ describe("findCandidates()", () => {
       expect(renamedOf({ executable, argv: [executable, "/srv/app/server"] }, product)).not.toBe(true);
     });
 
-    test("for a product that does not run on it, even under another name", () => {
+    test("for a product that does not run on it, even if the interpreter is renamed", () => {
       const process = { name: "sysupdated", executable: "/opt/sysupdated" };
       expect(renamedOf(process, "ollama", "node")).toBeUndefined();
       expect(renamedOf(process, "ollama", "none")).toBe(true);
@@ -258,12 +258,12 @@ describe("findCandidates()", () => {
       expect(renamedOf({ executable, argv: [executable] }, product, language)).toBe(false);
     });
 
-    test("a program of its own that is called like one is the engine under another name", () => {
+    test("a program with the name of an interpreter is a renamed engine", () => {
       const process = { name: "python3", executable: "/usr/bin/python3" };
       expect(renamedOf(process, "ollama", "none")).toBe(true);
     });
 
-    test("its script is judged: one of the product has its name", () => {
+    test("with a script of the product", () => {
       const argv = ["node", "/usr/lib/node_modules/.bin/litellm"];
       expect(renamedOf({ executable: "/usr/bin/node", argv }, "litellm", "node")).toBe(false);
     });
@@ -350,7 +350,7 @@ describe("findCandidates()", () => {
     });
   });
 
-  test("a web server that has the model in its own memory is the engine under another name", () => {
+  test("a web server with the model in its memory is a renamed engine", () => {
     const given = { pid: 10, name: "nginx", executable: "/usr/sbin/nginx" };
     for (const held of [{ weights: [GGUF] }, { libraries: ["/x/libggml.so"] }]) {
       const [one] = find([{ ...given, ...held }], [{ pid: 10, port: 8080, product: "ollama" }]);
@@ -387,7 +387,7 @@ describe("findCandidates()", () => {
     expect(summary(find(given, [{ pid: 22, port: 4321, product: "llama-cpp" }]))).toEqual(["jan@20"]);
   });
 
-  test("reports an engine whose owner may not be looked at, once for all its addresses, with its account", () => {
+  test("reports an engine with an unreadable owner once for all addresses, with the user", () => {
     const given = [{ pid: 25, uid: 998, user: "ollama", name: "sh" }];
     const socket = { port: 11_434, uid: 998 };
     const [one, ...others] = find(given, [
@@ -396,7 +396,7 @@ describe("findCandidates()", () => {
       { port: 9000, uid: 998 },
     ]);
     expect(others).toEqual([]);
-    // The kernel's own number: 1 is init, which may be an ancestor, and -1 stands for every process in kill(2).
+    // Pid 0 is the kernel. Pid 1 is init, which may be an ancestor, and -1 means every process in kill(2).
     expect(UNREADABLE_PID).toBe(0);
     expect(one).toMatchObject({ id: "ollama", root: { pid: UNREADABLE_PID, user: "ollama" } });
     expect(one!.heard).toHaveLength(2);
@@ -407,7 +407,7 @@ describe("findCandidates()", () => {
     expect(engine.parse(made)).toEqual(made);
   });
 
-  test("two quantisations of a model are two models, and what is said of one is joined", () => {
+  test("two quantisations are two models, and facts of one model are merged", () => {
     const [one] = find([{ pid: 10, ...ollama }], [{ pid: 10, port: 11_434, product: "ollama" }]);
     one!.heard[0]!.fingerprint.models.push(
       { name: "llama3", loaded: true, quantisation: "Q4_K_M" },
@@ -426,7 +426,7 @@ describe("findCandidates()", () => {
     ]);
   });
 
-  test("describes what is loaded by what a cache tells of it, and adds nothing that is not", () => {
+  test("adds facts from the cache to loaded models only", () => {
     const [one] = find([{ pid: 10, ...ollama }], [{ pid: 10, port: 11_434, product: "ollama" }]);
     one!.heard[0]!.fingerprint.models.push(
       { name: "Qwen/Qwen3", loaded: true, sizeBytes: 7 },
@@ -446,7 +446,7 @@ describe("findCandidates()", () => {
     ]);
   });
 
-  test("keeps two engines apart whose owners may not be looked at", () => {
+  test("keeps two engines with unreadable owners apart", () => {
     const found = find(
       [],
       [
@@ -463,7 +463,7 @@ describe("findCandidates()", () => {
     ]);
   });
 
-  test("leaves an engine alone that a coding agent or a shell happened to start", () => {
+  test("does not join an engine to the coding agent or shell that started it", () => {
     const cursor = { name: "cursor", executable: "/usr/share/cursor/cursor" };
     const given = [
       { pid: 30, ...cursor },
@@ -474,7 +474,7 @@ describe("findCandidates()", () => {
     expect(summary(found).sort()).toEqual(["cursor@30", "ollama@31", "unknown-weights@32"]);
   });
 
-  test("reports weights in an unknown process as such, with what it serves", () => {
+  test("reports an unknown process with weights, with its ports", () => {
     const [one] = find(
       [{ pid: 40, name: "python3", weights: [GGUF] }],
       [{ pid: 40, port: 9, shape: "lists models" }],
@@ -498,7 +498,7 @@ describe("findCandidates()", () => {
     ]);
   });
 
-  test("leaves a proxy the ports that were not asked: they need not be the product's", () => {
+  test("excludes ports of a proxy that were not probed", () => {
     const quiet = { key: "q", address: "0.0.0.0", port: 48_123, pid: 10 };
     const nginx = { pid: 10, name: "nginx", executable: "/usr/sbin/nginx" };
     const [one] = find([nginx], [{ pid: 10, port: 80, product: "ollama" }], {}, [quiet]);
@@ -520,19 +520,19 @@ describe("findCandidates()", () => {
     const READS = ["Program that reads model files", 55, false];
     const HOLDS = "Unknown process with model weights";
 
-    test("is one that shows nothing but a file, mapped for now or open, and no target of containment", () => {
+    test("has only a file mapped for a short time or open, and is not stopped by containment", () => {
       expect(told({})).toEqual(READS);
       expect(told({ weights: [OPEN] })).toEqual(READS);
       expect(told({ weights: [GGUF, { ...GGUF, path: "/m/b.dat" }, OPEN] })).toEqual(READS);
-      // Another file of it, or the same of another process, says nothing.
+      // Another file, or the same file in another process, does not count.
       expect(told({}, ["10 /m/b.dat", "11 /m/a.dat"])).toEqual(READS);
     });
 
-    test("is an engine once the same file stays mapped", () => {
+    test("becomes an engine when the file stays mapped", () => {
       expect(told({}, ["10 /m/a.dat"])).toEqual([HOLDS, 80, true]);
     });
 
-    test("is an engine at once with a second sign of one", () => {
+    test("is an engine immediately with a second sign", () => {
       expect(told({ gpu: true })).toEqual([HOLDS, 100, true]);
       expect(told({ libraries: ["/x/libggml-base.so.0"] })).toEqual([HOLDS, 90, true]);
       expect(told({}, [], "lists models")).toEqual([HOLDS, 100, true]);
@@ -540,7 +540,7 @@ describe("findCandidates()", () => {
     });
   });
 
-  test("counts every port of a process that holds a model, whatever it answers: containment refuses them", () => {
+  test("includes every port of a process that holds a model, because containment blocks them", () => {
     const [one, ...others] = find(
       [{ pid: 40, name: "python3", weights: [GGUF] }],
       [
@@ -550,7 +550,7 @@ describe("findCandidates()", () => {
     );
     expect(others).toEqual([]);
     expect(toEngine(one!, NOTHING_MORE).engine).toMatchObject({ id: "unknown-weights", ports: [5301, 5302] });
-    // One that only speaks like a server of models is reported with the ports on which it does.
+    // A server that only has the OpenAI API is reported with the ports of that API.
     const [server] = find(
       [{ pid: 41 }],
       [
@@ -561,7 +561,7 @@ describe("findCandidates()", () => {
     expect(toEngine(server!, NOTHING_MORE).engine).toMatchObject({ id: "openai-compatible", ports: [5302] });
   });
 
-  test("gives the OpenAI shape to the product whose name the process has, not to the one whose port it is", () => {
+  test("attributes an OpenAI API by the name of the process, not by the port", () => {
     const named = { pid: 50, name: "gpt4all", executable: "/opt/gpt4all" };
     expect(summary(find([named], [{ pid: 50, port: 4891, shape: "lists models" }]))).toEqual(["gpt4all@50"]);
     expect(summary(find([{ pid: 51 }], [{ pid: 51, port: 1234, shape: "lists models" }]))).toEqual([
@@ -569,12 +569,12 @@ describe("findCandidates()", () => {
     ]);
   });
 
-  test("does not take weights in a process that is merely called like a user interface for that product", () => {
+  test("weights in a process with the name of a user interface are not that product", () => {
     const found = find([{ pid: 60, name: "hermes", executable: "/usr/bin/hermes", weights: [GGUF] }], []);
     expect(summary(found)).toEqual(["unknown-weights@60"]);
   });
 
-  test("adds GPU memory to a name, and reports nothing for GPU memory alone", () => {
+  test("counts GPU memory as evidence for a name, and reports nothing for GPU memory alone", () => {
     expect(summary(find([{ pid: 70, ...ollama, gpu: true }], []))).toEqual(["ollama@70"]);
     expect(find([{ pid: 71, name: "game", gpu: true }], [])).toEqual([]);
   });
@@ -583,7 +583,7 @@ describe("findCandidates()", () => {
     const python = { name: "python3", executable: "/usr/bin/python3.12" };
     const torch = ["/opt/venv/lib/python3.12/site-packages/torch/lib/libtorch_cuda.so"];
 
-    test("is reported when it computes with a library that runs models", () => {
+    test("is reported if it computes with an inference library", () => {
       const [one, ...others] = find([{ pid: 72, ...python, gpu: "computes", libraries: torch }], []);
       expect(others).toEqual([]);
       expect(one).toMatchObject({ id: "unknown-weights", kind: "weights", root: { pid: 72 } });
@@ -594,7 +594,7 @@ describe("findCandidates()", () => {
       ]);
     });
 
-    test("is its server's when it is a child of one", () => {
+    test("belongs to its parent server", () => {
       const found = find(
         [
           { pid: 72, name: "python3", executable: "/usr/bin/python3.12" },
@@ -606,12 +606,12 @@ describe("findCandidates()", () => {
       expect(found[0]!.evidence).toContainEqual(expect.objectContaining({ signal: "gpu", weight: 65 }));
     });
 
-    test("is none when it is a game, which draws and may have such a library", () => {
+    test("is not reported if it also draws, like a game", () => {
       const libraries = ["/games/a/libonnxruntime.so.1"];
       expect(find([{ pid: 74, name: "game", gpu: true, libraries }], [])).toEqual([]);
     });
 
-    test("is none when it computes without such a library, or has one and does not compute", () => {
+    test("is not reported without an inference library or without computing", () => {
       expect(find([{ pid: 75, name: "hashcat", gpu: "computes" }], [])).toEqual([]);
       expect(find([{ pid: 76, ...python, libraries: torch }], [])).toEqual([]);
     });
@@ -630,7 +630,7 @@ describe("findCandidates()", () => {
         forwards,
       );
 
-    test("of Docker stands for the container behind it, by what its command line says", () => {
+    test("of Docker is attributed to the container in its command line", () => {
       const argv = ["/usr/bin/docker-proxy", "-container-ip", "172.17.0.2", "-container-port", "5000"];
       expect(dockerTarget(argv)).toEqual(target);
       const found = behind({ 80: target }, [{}]);
@@ -638,7 +638,7 @@ describe("findCandidates()", () => {
       expect(found[0]!.heard.map(portOf)).toEqual([11_434, 5000]);
     });
 
-    test("that is not one of root's stands for itself", () => {
+    test("that does not belong to root is attributed to itself", () => {
       expect(summary(behind({}, [{}])).sort()).toEqual(["ollama@80", "ollama@81"]);
     });
 
@@ -650,7 +650,7 @@ describe("findCandidates()", () => {
       expect(summary(behind(forwards, [there])).sort()).toEqual(["ollama@80", "ollama@81"]);
     });
 
-    test("stands for itself where a second network shows the same address and port", () => {
+    test("is attributed to itself if two networks have the same address and port", () => {
       const found = behind({ 80: target }, [{}, { pid: 82, network: "net:[3]" }]);
       expect(summary(found).sort()).toEqual(["ollama@80", "ollama@81", "ollama@82"]);
     });
@@ -664,7 +664,7 @@ describe("findCandidates()", () => {
     });
   });
 
-  test("never gives a socket to a process by user and name, and reports a hidden namesake once", () => {
+  test("never attributes a socket by user and name, and reports a hidden process of the same product once", () => {
     const socket = { port: 11_434, product: "ollama", uid: 997 };
     const owner = (...given: Given[]) => summary(find(given, [socket]));
     expect(owner({ pid: 90, name: "ollama", uid: 997 })).toEqual([`ollama@${UNREADABLE_PID}`]);
@@ -674,12 +674,12 @@ describe("findCandidates()", () => {
     expect(one!.evidence.map(({ detail }) => detail)).toContain(
       "process 90 of that user: process is called ollama",
     );
-    // One of another user is no sign of this socket.
+    // A process of another user is not evidence for this socket.
     const strong = { name: "ollama", argv, libraries: ["/usr/lib/ollama/libggml.so"], weights: [GGUF] };
     expect(owner({ pid: 90, uid: 998, ...strong }).sort()).toEqual([`ollama@${UNREADABLE_PID}`, "ollama@90"]);
   });
 
-  test("the owner of a socket that may not be looked at is called by its number where no process has that user", () => {
+  test("an unreadable owner is reported by its uid if no process of that user is known", () => {
     const socket = { port: 11_434, product: "ollama", uid: 998 };
     const userOf = (given: Given[]) => find(given, [socket])[0]!.root.user;
     expect(userOf([])).toBe("998");
@@ -693,18 +693,18 @@ describe("findCandidates()", () => {
     const python = (argv: string[]): Given => ({ pid: 40, executable: "/usr/bin/python3.12", argv });
     const page = { pid: 40, port: 7860, product: "gradio" };
 
-    test("is named by its process where its page names only the framework", () => {
+    test("is identified by its process if its page only names the framework", () => {
       const found = find([python(["python3", "/opt/Applio/app.py"])], [page]);
       expect(summary(found)).toEqual(["rvc@40"]);
       expect(toEngine(found[0]!, NOTHING_MORE).engine.ports).toEqual([7860]);
     });
 
-    test("is Gradio where the process names nothing, or something by its name alone", () => {
+    test("is Gradio if the process shows no product, or only by its name", () => {
       expect(summary(find([python(["python3", "/srv/app.py"])], [page]))).toEqual(["gradio@40"]);
       expect(summary(find([python(["python3", "/srv/bin/aphrodite"])], [page]))).toEqual(["gradio@40"]);
     });
 
-    test("keeps what its other ports name", () => {
+    test("keeps products that other ports identify", () => {
       const api = { pid: 40, port: 5000, product: "text-generation-webui" };
       const found = find([python(["python3", "/opt/text-generation-webui/server.py"])], [page, api]);
       expect(summary(found)).toEqual(["text-generation-webui@40"]);
@@ -737,7 +737,7 @@ describe("findCandidates()", () => {
     ];
     const dashboard = (from: number) => ({ pid: from + 2, port: 8265, product: "ray-serve" });
 
-    test("is one engine, with all that listens and runs in it", () => {
+    test("is one engine with all its processes and ports", () => {
       const app = { pid: 303, port: 8000, product: "vllm" };
       const found = find(clusterOf(SESSION, 300), [dashboard(300), app]);
       expect(summary(found)).toEqual(["ray-serve@300"]);
@@ -748,7 +748,7 @@ describe("findCandidates()", () => {
       expect(details).toContain("process 302: GET / on http port 8265: it names itself");
     });
 
-    test("is apart from another session and from that of another user", () => {
+    test("is separate from other sessions and from other users", () => {
       const other = SESSION.replace("16514", "16515");
       const two = [...clusterOf(SESSION, 300), ...clusterOf(other, 400)];
       expect(summary(find(two, [dashboard(300), dashboard(400)]))).toEqual([
@@ -767,7 +767,7 @@ describe("findCandidates()", () => {
     const chain = (length: number): Given[] =>
       Array.from({ length }, (_, i) => ({ pid: 101 + i, parentPid: 100 + i, name: "sh" }));
 
-    test("to its topmost ancestor of the same product, and to none beyond eight generations", () => {
+    test("to its topmost ancestor of the same product, within eight generations", () => {
       for (const [between, ids] of [
         [7, ["ollama@100"]],
         [8, ["ollama@100", "ollama@200"]],
@@ -793,7 +793,7 @@ describe("findCandidates()", () => {
       expect(top!.heard.map(portOf).sort()).toEqual([100, 101, 102]);
     });
 
-    test("not to init, whatever init is called, nor in a circle of parents", () => {
+    test("not to init under any name, and not in a cycle of parents", () => {
       const init = { pid: 1, parentPid: 0, ...ollama };
       const child = { pid: 100, parentPid: 1, ...ollama };
       const answering = [
@@ -809,7 +809,7 @@ describe("findCandidates()", () => {
       expect(summary(find(circle, [{ pid: 102, port: 2, product: "ollama" }]))).toEqual(["ollama@102"]);
     });
 
-    test("of another product only to one that starts such children, and that is itself proven", () => {
+    test("of another product only to a proven product that starts such children", () => {
       const child = { pid: 101, parentPid: 100, name: "llama-server", weights: [GGUF] };
       const answers = [{ pid: 101, port: 2, product: "llama-cpp" }];
       const under = (parent: Given, port?: string) =>
@@ -817,7 +817,7 @@ describe("findCandidates()", () => {
           find([parent, child], port ? [...answers, { pid: 100, port: 1, product: port }] : answers),
         ).sort();
       expect(under({ pid: 100, ...ollama }, "ollama")).toEqual(["ollama@100"]);
-      // Its name alone does not prove the parent, and a proxy does not hold models.
+      // A name alone does not prove the parent, and a proxy does not hold models.
       expect(under({ pid: 100, name: "ollama" })).toEqual(["llama-cpp@101"]);
       expect(under({ pid: 100, name: "litellm" }, "litellm")).toEqual(["litellm@100", "llama-cpp@101"]);
       const other = { pid: 101, parentPid: 100, name: "vllm", weights: [GGUF] };
@@ -828,7 +828,7 @@ describe("findCandidates()", () => {
       expect(summary(find([{ pid: 100, ...ollama }, other], two)).sort()).toEqual(["ollama@100", "vllm@101"]);
     });
 
-    test("with what it holds, and notes the rest of it with its number and no weight", () => {
+    test("with its weights as evidence; other evidence has no weight", () => {
       const given = [
         { pid: 100, ...ollama },
         { pid: 101, parentPid: 100, name: "llama-server", weights: [GGUF], gpu: true },
@@ -845,7 +845,7 @@ describe("findCandidates()", () => {
         gpu: WEIGHTS.gpu.weight,
       });
       expect([one!.weights, one!.members.map(({ pid }) => pid)]).toEqual([[GGUF], [100, 101]]);
-      // A child of the same product proves as much as its parent.
+      // Evidence of a child of the same product counts in full.
       const [same] = find(
         [given[0]!, { pid: 101, parentPid: 100, ...ollama }],
         [
@@ -861,7 +861,7 @@ describe("findCandidates()", () => {
   describe("evidence", () => {
     const details = (one: Candidate | undefined) => one?.evidence.map(({ detail }) => detail) ?? [];
 
-    test("tells where a product answered, by which scheme, and what else it looks like", () => {
+    test("shows where and over which scheme a product responded, and which others fit", () => {
       const [one] = find(
         [{ pid: 10, ...ollama }],
         [
@@ -881,7 +881,7 @@ describe("findCandidates()", () => {
       expect(one!.evidence.find(({ detail }) => detail.includes("also answers"))?.weight).toBe(0);
     });
 
-    test("counts a hint at the product that a process claims to be, and at no other", () => {
+    test("counts a hint only for the product that the process claims to be", () => {
       const hinting = (hints: string[]) =>
         find([{ pid: 10, ...ollama, weights: [GGUF] }], [{ pid: 10, port: 9, hints }])[0];
       expect(hinting(["ollama"])!.id).toBe("ollama");
@@ -889,7 +889,7 @@ describe("findCandidates()", () => {
       expect(details(hinting(["vllm"])).filter((detail) => detail.startsWith("GET"))).toEqual([]);
     });
 
-    test("tells mapped weights from open ones, by repository or name, with what their header says", () => {
+    test("distinguishes mapped from open weights, with repository or name and header", () => {
       const header = { architecture: "llama", parameters: "8B", quantisation: "Q4_K_M" };
       const told = (file: Partial<WeightFile>) =>
         details(
@@ -942,7 +942,7 @@ describe("names", () => {
   test("isRenamed() goes by the names of the product", () => {
     expect(isRenamed(byId.get("ollama")!, "/usr/local/bin/ollama")).toBe(false);
     expect(isRenamed(byId.get("ollama")!, "/opt/helper")).toBe(true);
-    // The wrapper that Nix puts before a program.
+    // A program wrapped by Nix.
     expect(isRenamed(byId.get("ollama")!, "/nix/store/x-ollama-0.12.6/bin/.ollama-wrapped")).toBe(false);
     expect(isRenamed(byId.get("ollama")!, "/nix/store/x-helper-1/bin/.helper-wrapped")).toBe(true);
     expect(isRenamed(byId.get("llamafile")!, "/home/a/llava.llamafile")).toBe(false);

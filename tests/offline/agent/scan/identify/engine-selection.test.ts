@@ -35,7 +35,7 @@ const counted = (engines: readonly Engine[]) =>
   );
 
 describe("selectEngines()", () => {
-  test("keeps what has a model in memory, however many servers answer with more confidence", () => {
+  test("keeps engines with a model in memory ahead of servers with more confidence", () => {
     const { engines, limits } = selectEngines([
       ...some(200, "ollama", "eve", HTTP, signal("binary", 60)),
       ...some(1, "unknown-weights", "eve", WEIGHTS),
@@ -47,7 +47,7 @@ describe("selectEngines()", () => {
     ]);
   });
 
-  test("a library that many programs load is no sign of a model in memory", () => {
+  test("a shared library is not evidence of a model in memory", () => {
     const { engines } = selectEngines(
       [...some(9, "a", "eve", HTTP, signal("library", 10)), ...some(1, "b", "ada", signal("gpu", 65))],
       1,
@@ -76,7 +76,7 @@ describe("selectEngines()", () => {
     });
   });
 
-  test("names the largest groups of what it left out, and leaves nothing out silently", () => {
+  test("names the largest groups that were left out", () => {
     const products = ["a", "b", "c", "d", "e", "f"];
     const { engines, limits } = selectEngines(
       products.flatMap((id, at) => some(10 + at, id, "eve", HTTP)),
@@ -90,7 +90,7 @@ describe("selectEngines()", () => {
   });
 });
 
-test("a heartbeat that has to shrink says how many engines of how many it kept, the most certain first", () => {
+test("a truncated heartbeat keeps the most certain engines and counts all", () => {
   const large = { ...WEIGHTS, detail: "x".repeat(6000) };
   const { engines } = selectEngines([
     ...some(63, "ollama", "eve", { ...large, signal: "http" }),

@@ -19,7 +19,7 @@ function watching() {
   };
 }
 
-test("weights last when the same process has the same file mapped for two minutes", () => {
+test("weights are lasting after the same process had the file mapped for two minutes", () => {
   const at = watching();
   const weights = { 7: [file("/m/a"), file("/m/b", "open")], 8: [file("/m/a")] };
   expect([...at(0, { 7: weights[7] })]).toEqual([]);
@@ -29,18 +29,18 @@ test("weights last when the same process has the same file mapped for two minute
   expect([...at(LASTING_MS + 1000, weights)]).toEqual(["7 /m/a", "8 /m/a"]);
 });
 
-test("a program that goes from file to file, or that is another one by now, begins anew", () => {
+test("the period restarts for another file or another process", () => {
   const at = watching();
   for (let round = 0; round < 8; round += 1)
     expect([...at(round * 60_000, { 7: [file(`/m/${Math.floor(round / 2)}`)] })]).toEqual([]);
   expect([...at(600_000, { 7: [file("/m/x")] }, "first")]).toEqual([]);
   expect([...at(600_000 + LASTING_MS, { 7: [file("/m/x")] }, "second")]).toEqual([]);
-  // Not seen in between: whether it was mapped all the time is not known.
+  // A scan in between did not see the mapping, so the time is unknown.
   at(800_000, {});
   expect([...at(600_000 + 3 * LASTING_MS, { 7: [file("/m/x")] }, "second")]).toEqual([]);
 });
 
-test("the set is the same one while it says the same", () => {
+test("returns the same set while nothing changes", () => {
   const at = watching();
   at(0, { 7: [file("/m/a")] });
   const first = at(LASTING_MS, { 7: [file("/m/a")] });

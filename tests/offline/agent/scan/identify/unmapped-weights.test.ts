@@ -69,7 +69,7 @@ function find(given: Given) {
   });
 }
 
-/** Confidence of the one process; 0 when it is not reported. */
+/** Confidence of the process, or 0 if it is not reported. */
 const confidence = (given: Given): number => {
   const [one] = find(given);
   return one ? confidenceOf(one.evidence) : 0;
@@ -77,7 +77,7 @@ const confidence = (given: Given): number => {
 const model = (mib: number): ModelOnDisk => ({ name: "model.pt", sizeBytes: mib * MIB });
 
 describe("a runtime that holds and has read as much as a model", () => {
-  test("is reported with 50 under a name that says how sure that is", () => {
+  test("is reported with confidence 50 as likely weights", () => {
     const [one, ...others] = find({ libraries: [GGML] });
     expect(others).toEqual([]);
     expect(one).toMatchObject({
@@ -115,7 +115,7 @@ describe("a runtime that holds and has read as much as a model", () => {
     [{ libraries: [GGML], heldMib: 63 }],
     [{ libraries: [GGML], readMib: 63 }],
     [{ libraries: [GGML], heldMib: 63, earlierMib: 60 }],
-    // What it had open before is larger than all that it holds.
+    // The file that was open before is larger than the memory of the process.
     [{ libraries: [GGML], earlierMib: 500, readMib: 0 }],
     [{ libraries: [] }],
     [{ libraries: [SAFETENSORS] }],
@@ -171,16 +171,16 @@ describe("a framework, which also trains and computes", () => {
 });
 
 describe("what is concluded from amounts of memory", () => {
-  test("is never certain: a large request of another user has the same effect", () => {
+  test("is never a target of containment, because another user can cause it", () => {
     const [one] = find({ libraries: [GGML], earlierMib: 300, mapsGpu: true });
     expect([isCertain(one!), isReader(one!)]).toEqual([false, false]);
-    // A product that is known by its name besides is not certain either.
+    // The name of a product as further evidence does not make it certain either.
     const named = { name: "koboldcpp", executable: "/opt/x/koboldcpp" };
     const [product] = find({ libraries: [GGML], process: named });
     expect([product!.id, isCertain(product!)]).toEqual(["koboldcpp", false]);
   });
 
-  test("adds to a product that is known otherwise, which keeps its name and stays certain", () => {
+  test("adds to a product with other evidence, which keeps its name", () => {
     const python = {
       name: "python3",
       executable: "/usr/bin/python3",

@@ -80,19 +80,19 @@ describe("parseAnswer()", () => {
     },
   );
 
-  test("takes a line feed alone for the end of a line, as old servers write", () => {
+  test("accepts a line feed alone as the end of a line", () => {
     expect(parse("HTTP/1.0 200 OK\nServer: llama.cpp\n\nhello\r\n\r\nyou", true)).toEqual({
       state: "complete",
       answer: { status: 200, headers: { server: "llama.cpp" }, body: "hello\r\n\r\nyou" },
     });
   });
 
-  test("joins chunks, with extensions and without their framing", () => {
+  test("joins chunks and ignores their extensions", () => {
     const text = `${head}Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\nC\r\n and a world\r\n0\r\n\r\n`;
     expect(parse(text)).toMatchObject({ answer: { body: "hello and a world" } });
   });
 
-  // Each of these once had the reader turn in a circle, or read what stood behind the end of the body.
+  // Earlier versions of the parser looped on these or read past the end of the body.
   test.each(["-6\r\n", "-1\r\nhello", "0x5\r\nhello", " 5\r\nhello", "5e\u0000\r\nhello", "\r\nhello"])(
     "ends a body where %j stands instead of a chunk's size",
     (chunk) => {
@@ -103,7 +103,7 @@ describe("parseAnswer()", () => {
     },
   );
 
-  test("takes at most its number of chunks, however small", () => {
+  test("reads a limited number of chunks", () => {
     const chunks = "1\r\nx\r\n".repeat(CHUNKS_MAX);
     const text = `${head}Transfer-Encoding: chunked\r\n\r\n${chunks}`;
     expect(parse(text, false, 65_536)).toMatchObject({ answer: { body: "x".repeat(CHUNKS_MAX) } });
@@ -132,7 +132,7 @@ describe("parseAnswer()", () => {
     },
   );
 
-  test("reads the beginning of a body that would be larger than memory once decompressed", () => {
+  test("decompresses only the start of a body that expands beyond the limit", () => {
     const beginning = "a title ".repeat(200);
     const bomb = gzipSync(`${beginning}${"x".repeat(20_000_000)}`).toString("latin1");
     const parsed = parse(`${head}Content-Encoding: gzip\r\n\r\n${bomb}`, true, 65_536);
@@ -141,14 +141,14 @@ describe("parseAnswer()", () => {
     expect(body.length).toBeLessThanOrEqual(65_536);
   });
 
-  test("leaves a body as it came that is not in the coding it names, or in one that is not known", () => {
+  test("leaves a body unchanged if its coding is unknown or wrong", () => {
     for (const coding of ["gzip", "zstd", "identity", "gzip, br"]) {
       const text = `${head}Content-Encoding: ${coding}\r\n\r\nplain`;
       expect(parse(text, true)).toMatchObject({ answer: { body: "plain" } });
     }
   });
 
-  test("cuts a body at the limit, whatever its framing", () => {
+  test("cuts a body of any framing at the limit", () => {
     const long = "x".repeat(5000);
     for (const framing of ["", "Content-Length: 5000\r\n"]) {
       expect(parse(`${head}${framing}\r\n${long}`, true, 100)).toMatchObject({
@@ -159,7 +159,7 @@ describe("parseAnswer()", () => {
     expect(parse(chunked, false, 100)).toMatchObject({ answer: { body: "x".repeat(100) } });
   });
 
-  test("tells a TLS alert from another protocol", () => {
+  test("distinguishes a TLS alert from other protocols", () => {
     expect(parse("\x15\x03\x03\x00\x02\x02\x46")).toEqual({ state: "not-http", tlsAlert: true });
     expect(parse("SSH-2.0-OpenSSH_9.9\r\n")).toEqual({ state: "not-http", tlsAlert: false });
     expect(parse("", true)).toEqual({ state: "not-http", tlsAlert: true });
@@ -169,7 +169,7 @@ describe("parseAnswer()", () => {
     });
   });
 
-  test("never throws for what a stranger sends", () => {
+  test("never throws for arbitrary bytes", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 300 }), fc.boolean(), (tail, ended) => {
         parse(tail, ended);
@@ -208,14 +208,14 @@ describe("createProbe()", () => {
 
   const target = (port: number) => ({ address: "127.0.0.1", port, tls: false });
 
-  test("gives up on a server that accepts and never answers, after its time", async () => {
+  test("times out on a server that accepts and never responds", async () => {
     const port = await listen(() => {});
     const startedAt = performance.now();
     expect(await createProbe(100)(target(port), "/")).toEqual({ failed: "silent" });
     expect(performance.now() - startedAt).toBeLessThan(3000);
   });
 
-  test("takes what a stream without end has said so far", async () => {
+  test("returns the start of an endless stream", async () => {
     const port = await listen((socket) => socket.write("HTTP/1.1 200 OK\r\n\r\nevent: endpoint\n"));
     expect(await createProbe(700)(target(port), "/sse")).toMatchObject({
       status: 200,
@@ -230,7 +230,7 @@ describe("createProbe()", () => {
     expect(await createProbe()(target(port), "/")).toMatchObject({ status: 302, body: "" });
   });
 
-  test("says refused, and stops at once when asked to", async () => {
+  test("reports a refused connection, and stops immediately when aborted", async () => {
     expect(await createProbe()(target(1), "/")).toEqual({ failed: "refused" });
     const port = await listen(() => {});
     expect(await createProbe(5000)(target(port), "/", { signal: AbortSignal.timeout(50) })).toEqual({
@@ -241,11 +241,11 @@ describe("createProbe()", () => {
     });
   });
 
-  test("keeps no more connections open at once than its limit", async () => {
+  test("limits the number of open connections", async () => {
     let open = 0;
     let most = 0;
     const port = await listen((socket, request) => {
-      // Other agents of this host may ask this port too.
+      // Another agent on this host may probe this port too.
       if (!request.includes("GET /counted ")) return;
       open += 1;
       most = Math.max(most, open);

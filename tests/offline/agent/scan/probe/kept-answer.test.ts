@@ -17,7 +17,7 @@ const answer = (body: unknown, headers: Record<string, string> = {}) => ({
 });
 const DENSE = Array.from({ length: 20_000 }, () => []);
 
-/** A budget that notes the most that was ever taken, and how much is taken now. */
+/** A budget that records the current and the highest use. */
 function watched(limit?: number) {
   const budget = createByteBudget(limit, () => undefined);
   const seen = { now: 0, most: 0, refused: 0 };
@@ -39,7 +39,7 @@ function watched(limit?: number) {
 }
 
 describe("createKeeper()", () => {
-  test("keeps no body, no JSON that nothing reads later, and no header but those that say something", () => {
+  test("keeps no body, and only the JSON and headers that are read later", () => {
     const keeper = createKeeper(catalogue, watched().shared);
     const kept = keeper.keep(
       "/docs",
@@ -50,7 +50,7 @@ describe("createKeeper()", () => {
     expect(keeper.keep("/v1/models", answer(models)).json).toEqual(models);
   });
 
-  test("keeps of one listener, and of all together, no more than the budgets", () => {
+  test("keeps at most the budget of one listener, and of all together", () => {
     const { shared, seen } = watched();
     const keepers = Array.from({ length: 32 }, () => createKeeper(catalogue, shared));
     for (const keeper of keepers) {
@@ -66,7 +66,7 @@ describe("createKeeper()", () => {
     expect(seen.now).toBe(0);
   });
 
-  test("asks for the garbage to be collected when much was read and dropped", () => {
+  test("runs the garbage collector after many dropped bytes", () => {
     let collected = 0;
     const shared = createByteBudget(KEPT_LIMITS.BYTES_MAX, () => (collected += 1));
     const keeper = createKeeper(catalogue, shared);
@@ -106,7 +106,7 @@ test("pruned() keeps what comes first, and cuts long texts and what lies deep", 
   expect(pruned({ data: models }, 512 * 1024).value).toEqual({ data: models });
   const { value, bytes } = pruned({ data: models }, 20_000);
   const some = (value as { data: unknown[] }).data;
-  // The last one may be cut.
+  // The last value may be truncated.
   expect(some.slice(0, -1)).toEqual(models.slice(0, some.length - 1));
   expect(some.length).toBeGreaterThan(20);
   expect(bytes).toBeLessThanOrEqual(20_000);

@@ -12,7 +12,7 @@ afterAll(() => {
   }
 });
 
-/** Answers one path with an event stream that begins with this text and never ends. */
+/** Serves an endless event stream at one path that starts with this text. */
 async function streaming(path: string, begins: string): Promise<number> {
   const server = createServer((request, response) => {
     if (request.url !== path) return void response.writeHead(404).end("Not Found");

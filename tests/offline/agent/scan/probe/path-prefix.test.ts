@@ -61,19 +61,19 @@ describe("ListenerProber of a server behind a path prefix", () => {
     return (await listening.update(sighting, () => new Set())).heard[0]!.fingerprint;
   };
 
-  test("asks behind the prefix of a suspect", async () => {
+  test("probes a suspect below its path prefix", async () => {
     const found = await heardOf(serverAt("/lm", []), true);
     expect(found).toMatchObject({ auth: "open", models: [{ name: "m" }], target: { prefix: "/lm" } });
     expect(found.shape).toBe("GET /v1/models lists 1 models as OpenAI does");
   });
 
-  test("asks without it where there is nothing: a proxy may remove it", async () => {
+  test("probes without the prefix if nothing responds below it, because a proxy may strip it", async () => {
     const found = await heardOf(serverAt("", []), true);
     expect(found).toMatchObject({ auth: "open", models: [{ name: "m" }] });
     expect(found.target.prefix).toBeUndefined();
   });
 
-  test("does not ask there what is no suspect", async () => {
+  test("does not use the prefix of a process that is no suspect", async () => {
     const asked: string[] = [];
     const found = await heardOf(serverAt("/lm", asked), false);
     expect(found.shape).toBeUndefined();

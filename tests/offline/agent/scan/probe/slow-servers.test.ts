@@ -21,13 +21,13 @@ const NOT_FOUND = { status: 404, headers: {}, body: "Not Found" };
 
 type Asked = { path: string; isAnswered: boolean };
 
-/** A server that needs so long for each answer, and answers this; a clock that its answers move. */
+/** A server with this delay per response, and a clock that advances by the delay. */
 function slowServer(latencyMs: number, answers: Record<string, unknown>) {
   const state = { nowMs: 0, asked: [] as Asked[] };
   const probe: Probe = async (_, path, { timeoutMs = PROBE_LIMITS.TIMEOUT_MS } = {}) => {
     const isAnswered = latencyMs <= timeoutMs;
     state.asked.push({ path, isAnswered });
-    // Four questions are asked at once.
+    // Four requests are in flight.
     state.nowMs += Math.min(latencyMs, timeoutMs) / FINGERPRINT_LIMITS.AT_ONCE;
     await Promise.resolve();
     const body = answers[path];
@@ -39,7 +39,7 @@ function slowServer(latencyMs: number, answers: Record<string, unknown>) {
   return { state, probe };
 }
 
-/** Products that answer neither on the front page nor with a list of models: their paths are asked late. */
+/** Products that are not recognised by the front page or a model list, so their paths are requested late. */
 const LATE = catalogue
   .flatMap((entry) => entry.fixtures.positive.map((fixture) => ({ entry, fixture })))
   .filter(({ fixture }) => fixture.answers && !fixture.answers["/"] && !fixture.answers["/v1/models"])
@@ -72,7 +72,7 @@ describe("ListenerProber with slow servers", () => {
     }
   });
 
-  test("asks a silent listener again soon, each time more patiently, and ever more rarely", async () => {
+  test("retries a silent listener with growing timeouts and growing delays", async () => {
     const waits: number[] = [];
     const at: number[] = [];
     let nowMs = 0;
@@ -109,7 +109,7 @@ test("fingerprint() keeps what is known of a product and learns its version when
   expect([second.version, second.rest]).toEqual(["0.12.6", undefined]);
 });
 
-test("a question that is never answered is given up after four attempts", async () => {
+test("a path without a response is given up after four attempts", async () => {
   const asked: string[] = [];
   const probe: Probe = async (_, path) => {
     asked.push(path);
@@ -123,7 +123,7 @@ test("a question that is never answered is given up after four attempts", async 
   expect(asked.filter((path) => path === "/v1/models")).toHaveLength(FINGERPRINT_LIMITS.ATTEMPTS_MAX);
 });
 
-test("an inquiry that waits takes none of the common budget, and asks again for what there was no room to keep", () => {
+test("a waiting probe session frees the shared budget, and requests again what did not fit", () => {
   const shared = createByteBudget(100_000, () => undefined);
   const keeper = createKeeper(catalogue, shared);
   const body = JSON.stringify({ data: Array.from({ length: 100 }, (_, at) => ({ id: `m${at}` })) });

@@ -69,7 +69,7 @@ test("atRest.read() lists the models of the Hugging Face cache, and no data sets
   ]);
 });
 
-test("atRest.read() looks at the disk once in ten minutes", () => {
+test("atRest.read() reads the disk once in ten minutes", () => {
   let now = 0;
   let listed = 0;
   const files = realFiles();
@@ -91,7 +91,7 @@ test("atRest.read() looks at the disk once in ten minutes", () => {
   expect(listed).toBe(first * 2);
 });
 
-test("atRest.report() counts what was read, and says when that is not all", () => {
+test("atRest.report() counts the models, and is partial if some were not read", () => {
   const source = atRest();
   const detail = () => source.report().detail;
   expect(source.report()).toEqual({ name: "at-rest", status: "ok", detail: "0 models on disk so far" });
@@ -102,7 +102,7 @@ test("atRest.report() counts what was read, and says when that is not all", () =
   expect(detail()).toBe("4 models on disk");
 });
 
-test("atRest.report() tells of directories and files that may not be read", () => {
+test("atRest.report() counts directories and files that may not be read", () => {
   const files = realFiles();
   const deny = (path: string): never => {
     throw Object.assign(new Error(path), { code: "EACCES" });
@@ -122,7 +122,7 @@ test("atRest.report() tells of directories and files that may not be read", () =
   expect(sealed.report()).toMatchObject({ status: "partial", detail });
 });
 
-test("atRest.report() says when a store is too deep to be read in full", () => {
+test("atRest.report() is partial if a store is too deep", () => {
   const deep = mkdtempSync(join(tmpdir(), "collect-deep-"));
   try {
     const directory = join(deep, ".lmstudio/models/1/2/3/4/5/6");
@@ -151,7 +151,7 @@ describe("atRest.stores()", () => {
   const namesOf = (stores: Store[] | undefined) =>
     Object.fromEntries((stores ?? []).map(({ id, models }) => [id, models.map(({ name }) => name).sort()]));
 
-  test("tells the models of products that do not run, the shared cache as its own, nobody twice", () => {
+  test("lists the models of products that are not running, each once, and the shared cache separately", () => {
     const stores = atRest().stores(running(), 1000)!;
     expect(namesOf(stores)).toEqual({
       ollama: ["hf.co/bartowski/tiny-gguf:latest", "llama3:8b"],
@@ -162,7 +162,7 @@ describe("atRest.stores()", () => {
     for (const one of stores) expect(store.safeParse(one).success).toBe(true);
   });
 
-  test("keeps what the shared cache says of its models, for those that are loaded from there", () => {
+  test("describes loaded models by the shared cache", () => {
     const source = atRest();
     expect(source.cached()).toEqual([]);
     source.stores(running(), 1000);
@@ -170,7 +170,7 @@ describe("atRest.stores()", () => {
     expect(source.cached()).toBe(source.cached());
   });
 
-  test("leaves out what a running product reads, the shared cache too", () => {
+  test("excludes directories of running products, including the shared cache", () => {
     const source = atRest();
     expect(Object.keys(namesOf(source.stores(running("ollama"), 1000))).sort()).toEqual([
       "huggingface",
@@ -183,7 +183,7 @@ describe("atRest.stores()", () => {
     expect(Object.keys(namesOf(source.stores(running("jan"), 1000))).sort()).toHaveLength(3);
   });
 
-  test("says nothing before there was time for every place, and goes on where it stopped", () => {
+  test("is undefined until every directory was read, and resumes where it stopped", () => {
     let now = 0;
     const files = ownFiles();
     const slow = {
@@ -202,7 +202,7 @@ describe("atRest.stores()", () => {
     expect(Object.keys(namesOf(source.stores(running(), 0)))).toHaveLength(3);
   });
 
-  test("gives the same list while disks say the same, and another within ten minutes of a download", () => {
+  test("returns the same list while nothing changes, and sees a download within ten minutes", () => {
     const other = mkdtempSync(join(tmpdir(), "collect-download-"));
     try {
       mkdirSync(join(other, ".lmstudio/models"), { recursive: true });
@@ -231,7 +231,7 @@ describe("atRest.stores()", () => {
     }
   });
 
-  test("looks into the home of somebody who moved in, and forgets who moved out", () => {
+  test("reads new homes and forgets removed ones", () => {
     const other = mkdtempSync(join(tmpdir(), "collect-moved-"));
     try {
       mkdirSync(join(other, ".lmstudio/models"), { recursive: true });
@@ -253,7 +253,7 @@ describe("atRest.stores()", () => {
     }
   });
 
-  test("cuts a store to what a heartbeat takes, and says how much is left", () => {
+  test("truncates a store to the limits of a heartbeat and counts the rest", () => {
     const many = mkdtempSync(join(tmpdir(), "collect-stored-"));
     try {
       for (let at = 0; at < LIMITS.MODELS_MAX + 3; at += 1) {

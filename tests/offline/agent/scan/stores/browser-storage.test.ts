@@ -35,7 +35,7 @@ const IDB = `${PROFILE}/IndexedDB/https_chat.example_0.indexeddb.blob/1/00`;
 const MORGUE = ".mozilla/firefox/x.default/storage/default/https+++chat.example/cache/morgue/12";
 
 describe("models in the storage of browsers", () => {
-  test("in OPFS of a Chromium are reported by format and size alone", () => {
+  test("in OPFS of Chromium are reported with format and size only", () => {
     put(`${PROFILE}/File System/000/t/00/00000001`, weights);
     expect(look().stores).toEqual([
       {
@@ -46,7 +46,7 @@ describe("models in the storage of browsers", () => {
     ]);
   });
 
-  test("in Cache Storage are found behind the address of the response", () => {
+  test("in Cache Storage are found after the URL of the response", () => {
     put(`${CACHE}/a_0`, cacheEntry("https://chat.example/m/tiny.gguf?token=s3cret", weights));
     put(`${CACHE}/b_0`, cacheEntry("https://chat.example/m/tiny", SAFETENSORS));
     const { stores } = look();
@@ -57,13 +57,13 @@ describe("models in the storage of browsers", () => {
     expect(JSON.stringify(stores)).not.toMatch(/example|s3cret|tiny/);
   });
 
-  test("for WebLLM, which have no magic bytes, are found by the names of their parts", () => {
+  test("for WebLLM, which have no magic bytes, are found by file name", () => {
     for (const part of [0, 1])
       put(`${CACHE}/${part}_0`, cacheEntry(`https://hub.example/m/params_shard_${part}.bin`, LARGE));
     expect(names()).toEqual(["WebLLM model in Cache Storage of Chrome"]);
   });
 
-  test("in IndexedDB are found as blobs, as values, and as packed values", () => {
+  test("in IndexedDB are found as blobs, values and compressed values", () => {
     put(`${IDB}/1`, weights);
     expect(names()).toEqual(["GGUF model in IndexedDB of Chrome"]);
     put(`${IDB}/1`, serialised(weights));
@@ -100,7 +100,7 @@ describe("models in the storage of browsers", () => {
     ]);
   });
 
-  test("that the browser itself brings are reported: Chrome's and Edge's", () => {
+  test("that are built into Chrome and Edge are reported", () => {
     const model = put(".config/google-chrome/OptGuideOnDeviceModel/2025.8.8.1141/weights.bin", "x");
     truncateSync(model, 65 * MIB);
     const key = "0123456789abcdef".repeat(4);
@@ -123,7 +123,7 @@ describe("an ordinary profile", () => {
     const mp4 = onlyStart(new TextEncoder().encode("\0\0\0\x20ftypisom"), 17 * MIB);
     const wasm = onlyStart(new TextEncoder().encode("\0asm\x01\0\0\0"), 3 * MIB);
     const json = new TextEncoder().encode(`{"__metadata__":${" ".repeat(2 * MIB)}{}}`);
-    // As ONNX begins, and much else: version 8 of something, then a field 2.
+    // Starts like ONNX, as other protobuf files do: field 1 with value 8, then field 2.
     const protobuf = onlyStart(Uint8Array.of(8, 8, 0x12, 200, 1, 0, 0), 17 * MIB);
     for (const [at, content] of [LARGE, mp4, wasm, json, protobuf].entries()) {
       put(`${CACHE}/${at}_0`, cacheEntry(`https://video.example/${at}`, content));

@@ -10,7 +10,7 @@ import { putIn } from "./store-files.ts";
 const root = mkdtempSync(join(tmpdir(), "collect-homes-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-test("homes of a domain are known once the reader process has listed it, and used from then on", async () => {
+test("homes of a domain are used after the reader process has listed them", async () => {
   putIn(root)("eve/.profile", "");
   putIn(root)("EXAMPLE.COM/bob/.profile", "");
   const machine = { platform: "linux", env: {}, home: "/root" } as const;

@@ -11,9 +11,9 @@ import { ggufFile, HOLIDAY_PHOTOS } from "../scan-gguf.ts";
 import { llamafile } from "./llamafiles.ts";
 
 /*
- * A process that looks like a llamafile under its loader: the executable is the loader, the first argument the file,
- * which is a portable executable with weights inside, mapped into memory. Python stands for the loader, because it too
- * runs an archive with anything before it; the file's program is Python as well.
+ * A process like a llamafile under its loader: the executable is the loader, and the first argument is a portable
+ * executable with weights inside that are mapped. Python replaces the loader, because Python runs zip archives with a
+ * prefix too. The program in the archive is Python as well.
  */
 
 const directory = mkdtempSync(join(tmpdir(), "llamafile-"));

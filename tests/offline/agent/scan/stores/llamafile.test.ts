@@ -19,21 +19,21 @@ test("recogniseWeights() finds the weights inside a llamafile and reads their he
     });
 });
 
-test("recogniseWeights() finds them in a llamafile of more than 4 GiB", () => {
+test("recogniseWeights() finds the weights in a llamafile above 4 GiB", () => {
   expect(found(llamafile([args, tiny], { isWide: true }))).toMatchObject({
     header: { architecture: "llama" },
   });
 });
 
-test("recogniseWeights() finds none in other portable executables", () => {
+test("recogniseWeights() finds no weights in other portable executables", () => {
   expect(found(llamafile([args]))).toBeUndefined();
   expect(found(llamafile([{ ...tiny, method: 8 }]))).toBeUndefined();
   expect(found(llamafile([{ name: "notes.gguf", content: new Uint8Array(64) }]))).toBeUndefined();
-  // A zip archive that is no program: a backup of models is not what an engine maps.
+  // A zip archive that is not a program, such as a backup of models.
   expect(found(llamafile([tiny], { head: "PK" }))).toBeUndefined();
 });
 
-test("recogniseWeights() survives archives that are cut or hostile", () => {
+test("recogniseWeights() returns nothing for truncated or hostile archives", () => {
   const whole = llamafile([args, tiny], { isWide: true });
   for (let cut = 1; cut < whole.length; cut += 37) {
     const file = whole.slice(0, whole.length - cut);

@@ -19,8 +19,8 @@ const joined = (parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> =>
 const WIDE = 0xffff_ffff;
 
 /**
- * A file like a llamafile: the head of an Actually Portable Executable, then a zip archive with offsets from the start
- * of the file, as PKWARE's APPNOTE has it. `isWide`: with the records of an archive of more than 4 GiB.
+ * A file like a llamafile: the head of an Actually Portable Executable, then a zip archive with offsets from the start of
+ * the file (PKWARE APPNOTE). `isWide`: with the records of an archive above 4 GiB (Zip64).
  */
 export function llamafile(
   entries: readonly Entry[],

@@ -8,7 +8,7 @@ import { realFiles } from "../../../../../agent/scan/system/files.ts";
 import { missing, testUnless } from "../../../../support/missing.ts";
 import { MIB, only, ownFiles, product, weights } from "../../catalogue/model-homes.ts";
 
-test("atRest.read() names more models than it reads headers of by their files, and drops none", () => {
+test("atRest.read() names models beyond the header limit by their file", () => {
   const many = mkdtempSync(join(tmpdir(), "collect-many-"));
   try {
     mkdirSync(join(many, ".lmstudio/models"), { recursive: true });
@@ -44,7 +44,7 @@ test("atRest.read() names more models than it reads headers of by their files, a
   }
 });
 
-test("atRest.read() tells the quantisations of one repository apart, and parts of one file not", () => {
+test("atRest.read() lists quantisations of a repository separately, and parts of a file together", () => {
   const hub = mkdtempSync(join(tmpdir(), "collect-hub-"));
   try {
     const snapshot = join(hub, ".cache/huggingface/hub/models--ada--tiny-GGUF/snapshots/abc");
@@ -89,7 +89,7 @@ describe("atRest.read() of a Hugging Face cache", () => {
     };
   };
 
-  test("tells the revision that main was, not one beside it", () => {
+  test("reads the revision of main", () => {
     using hub = hubWith({
       "refs/main": REVISION,
       "snapshots/aaaa/model.safetensors": "x".repeat(10),
@@ -98,7 +98,7 @@ describe("atRest.read() of a Hugging Face cache", () => {
     expect(hub.read().map(({ sizeBytes }) => sizeBytes)).toEqual([20]);
   });
 
-  test("tells the digest of a model that is one file, and of no other", () => {
+  test("has a digest only for a model in one file", () => {
     using hub = hubWith({ [`blobs/${"d".repeat(64)}`]: "x", "snapshots/a/config.json": "{}" });
     symlinkSync(`../../blobs/${"d".repeat(64)}`, join(hub.repository, "snapshots/a/model.safetensors"));
     expect(hub.read()).toMatchObject([{ digest: `sha256:${"d".repeat(64)}`, format: "safetensors" }]);
@@ -119,7 +119,7 @@ describe("atRest.read() of a Hugging Face cache", () => {
     expect(hub.read()[0]?.licence).toBe(licence);
   });
 
-  test("counts weights in directories below, as pipelines of pictures have them", () => {
+  test("includes weights in subdirectories", () => {
     using hub = hubWith({
       "snapshots/a/unet/diffusion_pytorch_model.safetensors": "x".repeat(30),
       "snapshots/a/vae/diffusion_pytorch_model.safetensors": "x".repeat(12),
@@ -127,7 +127,7 @@ describe("atRest.read() of a Hugging Face cache", () => {
     expect(hub.read()).toMatchObject([{ name: "ada/tiny", sizeBytes: 42, format: "safetensors" }]);
   });
 
-  test("calls a repository without weights no model, a large file of any name one", () => {
+  test("reports no model without weights, and a large file of any name as weights", () => {
     using hub = hubWith({ "snapshots/a/tokenizer.json": "{}", "snapshots/a/config.json": "{}" });
     expect(hub.read()).toEqual([]);
     const large = join(hub.repository, "snapshots/a/consolidated.00");
@@ -136,7 +136,7 @@ describe("atRest.read() of a Hugging Face cache", () => {
     expect(hub.read()).toMatchObject([{ name: "ada/tiny", sizeBytes: 64 * MIB }]);
   });
 
-  testUnless(missing("Linux"), "opens nothing that is no regular file, whatever it is called", () => {
+  testUnless(missing("Linux"), "opens only regular files", () => {
     using hub = hubWith({ "snapshots/a/model.safetensors": "x" });
     const opened: string[] = [];
     for (const name of ["config.json", "README.md"])
@@ -155,7 +155,7 @@ describe("atRest.read() of a Hugging Face cache", () => {
 });
 
 describe("atRest.read() of files", () => {
-  /** As safetensors begin: the length of a header, and the header. */
+  /** Start of a safetensors file: the length of the header, and the header. */
   const safetensors = (sizeBytes: number) => {
     const header = JSON.stringify({ a: { dtype: "F32", shape: [1], data_offsets: [0, 4] } });
     const bytes = new Uint8Array(sizeBytes);
@@ -182,7 +182,7 @@ describe("atRest.read() of files", () => {
     }
   };
 
-  test("calls safetensors by their directory, with all parts one model, and its configuration", () => {
+  test("names safetensors by their directory, joins parts, and reads config.json", () => {
     const models = modelsOf({
       "mlx-community/Qwen3-4B-4bit/model-00001-of-00002.safetensors": safetensors(2 * MIB),
       "mlx-community/Qwen3-4B-4bit/model-00002-of-00002.safetensors": safetensors(MIB),
@@ -203,7 +203,7 @@ describe("atRest.read() of files", () => {
     ]);
   });
 
-  test("takes the parts of a GGUF for one model, and two files beside each other for two", () => {
+  test("joins parts of a GGUF model, but not two models in one directory", () => {
     const models = modelsOf({
       "ada/big/big-00001-of-00002.gguf": weights,
       "ada/big/big-00002-of-00002.gguf": weights,
@@ -213,7 +213,7 @@ describe("atRest.read() of files", () => {
   });
 });
 
-test("atRest.read() reads no file by a digest that is none", () => {
+test("atRest.read() does not open a file for an invalid digest", () => {
   const other = mkdtempSync(join(tmpdir(), "collect-digest-"));
   try {
     const models = join(other, ".ollama/models");
@@ -262,7 +262,7 @@ describe("atRest.read() of Ollama's manifests", () => {
   });
   const large = Array.from({ length: 1000 }, (_, at) => layer("license", 1, at));
 
-  test("takes a manifest of more than 64 KiB", () => {
+  test("reads a manifest above 64 KiB", () => {
     const layers = [...large, layer("model", 1_100_000)];
     expect(JSON.stringify({ layers }).length).toBeGreaterThan(128 * 1024);
     const { models, report } = storeWith({ "registry.ollama.ai/library/large/1b": { layers } });
@@ -270,7 +270,7 @@ describe("atRest.read() of Ollama's manifests", () => {
     expect(report.status).toBe("ok");
   });
 
-  test("takes a model whose tensors are a layer each", () => {
+  test("reads a model with one layer per tensor", () => {
     const layers = Array.from({ length: 1000 }, (_, at) => layer("tensor", 1000, at));
     const { models } = storeWith({ "registry.ollama.ai/x/picture/latest": { layers } });
     expect(models).toEqual([
@@ -285,7 +285,7 @@ describe("atRest.read() of Ollama's manifests", () => {
     expect(report).toMatchObject({ detail: "1 files or directories of models not readable" });
   });
 
-  test("passes over layers of any other form", () => {
+  test("ignores other kinds of layers", () => {
     for (const layers of [null, {}, [null, 7, "x"], [{ ...layer("model", 1), digest: "sha256:../x" }]])
       expect(storeWith({ "r/l/odd/1b": { layers } }).models).toEqual([]);
     expect(storeWith({ "r/l/odd/1b": { layers: [{ ...layer("tensor", -1) }] } }).models).toEqual([]);

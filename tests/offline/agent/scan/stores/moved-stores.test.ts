@@ -42,7 +42,7 @@ const process = (pid: number, more: Partial<ProcessFacts> = {}): ProcessFacts =>
   ...more,
 });
 
-/** What only this test's directories hold; the units of the machine that runs it are not there. */
+/** Files of the test's directories only, without the units of the machine that runs the test. */
 function own(owners: Parameters<typeof ownedFiles>[0]): Files {
   const files = ownedFiles({
     [`${root}/home/ada`]: { uid: ADA },
@@ -86,8 +86,8 @@ async function scanner(owners: Parameters<typeof ownedFiles>[0] = {}, engines: P
 const lmStudio = (user: string, downloadsFolder: string) =>
   put(`home/${user}/.lmstudio/settings.json`, JSON.stringify({ downloadsFolder }));
 
-describe("stores that settings move", () => {
-  test("LM Studio's models are found where its settings put them", async () => {
+describe("model directories that settings name", () => {
+  test("LM Studio's models are found in the directory of its settings", async () => {
     put("big/ada/tiny/tiny.gguf", weights);
     lmStudio("ada", `${root}/big`);
     const { namesOf, atRest } = await scanner({ [`${root}/big`]: { uid: ADA } });
@@ -114,7 +114,7 @@ describe("stores that settings move", () => {
     expect(await (await scanner()).namesOf()).toEqual({ "lm-studio": ["TinyLlama 1.1B Chat"] });
   });
 
-  test("the environment of an engine that runs is read once, and its models are the engine's", async () => {
+  test("the environment of a running engine is read once, and its models belong to the engine", async () => {
     put("data/manifests/registry.ollama.ai/library/moved/1b", manifest);
     put(`data/blobs/${digest.replace(":", "-")}`, weights);
     put("proc/7/environ", `HOME=/x\0OLLAMA_MODELS=${root}/data\0`);
@@ -146,7 +146,7 @@ describe("stores that settings move", () => {
     expect(other.report()).toMatchObject({ detail: "1 settings of model stores not readable" });
   });
 
-  test("a moved cache of Hugging Face belongs to what runs and reads it, else to itself", async () => {
+  test("a moved Hugging Face cache belongs to the running product that reads it, or to the cache store", async () => {
     put("hf/hub/models--ada--tiny/snapshots/a/model.safetensors", "x");
     put("proc/7/environ", `HF_HOME=${root}/hf\0`);
     const { namesOf } = await scanner({ [`${root}/hf`]: { uid: ADA } }, [process(7)]);
@@ -154,7 +154,7 @@ describe("stores that settings move", () => {
     expect(await namesOf(new Set(["vllm"]))).toEqual({});
   });
 
-  test("a user's setting does not hide the store of another user, whatever it says is there", async () => {
+  test("a user's setting does not hide the store of another user", async () => {
     put("home/bob/.xinference/cache/tiny.gguf", weights);
     put("home/bob/models/tiny.gguf", weights);
     lmStudio("bob", `${root}/home/bob/models`);
@@ -179,7 +179,7 @@ describe("stores that settings move", () => {
     expect((await namesOf()).browser).toEqual(["GGUF model in OPFS of Chromium"]);
   });
 
-  test("stores that are known stay reported while a new engine's settings are read", async () => {
+  test("known stores stay reported while settings of a new engine are read", async () => {
     put("home/bob/.lmstudio/models/tiny.gguf", weights);
     put("data/manifests/registry.ollama.ai/library/moved/1b", manifest);
     put("proc/7/environ", `OLLAMA_MODELS=${root}/data\0`);

@@ -12,7 +12,7 @@ export function putIn(root: string): (path: string, content: string | Uint8Array
   };
 }
 
-/** The files of this machine with owners and modes that only root could give them, by the start of their path. */
+/** The files of this machine, with owners and modes overridden by path prefix. Only root could set them on disk. */
 export function ownedFiles(owners: Readonly<Record<string, { uid: number; mode?: number }>>): Files {
   const files = realFiles();
   return {

@@ -46,7 +46,7 @@ test.each([
   expect(source.read(product("ollama"))).toMatchObject([{ name: "tiny:1b", quantisation: "Q4_K_M" }]);
 });
 
-test("Ollama's models are found behind the link that DynamicUser= of systemd makes", () => {
+test("Ollama's models are found through the link of DynamicUser= in systemd", () => {
   const root = join(base, "dynamic");
   putIn(root)("/var/lib/private/ollama/models/manifests/registry.ollama.ai/library/tiny/1b", manifest);
   mkdirSync(dirname(join(root, "/var/lib/ollama")), { recursive: true });

@@ -38,12 +38,12 @@ describe("readSettings() of systemd units", () => {
     expect(moved()).toEqual([ollama("/data/plain")]);
   });
 
-  test("goes on in the next line after a backslash, past comments", () => {
+  test("joins lines after a backslash and skips comments", () => {
     put("usr/lib/systemd/system/o.service", unit("Environment=A=1 \\", "# no", "  OLLAMA_MODELS=/data/o"));
     expect(moved()).toEqual([ollama("/data/o")]);
   });
 
-  test("an administrator's unit hides the distribution's of that name, and a masked one cannot run", () => {
+  test("an administrator's unit overrides the distribution's, and a masked unit cannot run", () => {
     put("usr/lib/systemd/system/ollama.service", unit("Environment=OLLAMA_MODELS=/data/old"));
     put("etc/systemd/system/ollama.service", unit("Environment=OLLAMA_MODELS=/data/new"));
     expect(moved()).toEqual([ollama("/data/new")]);
@@ -52,7 +52,7 @@ describe("readSettings() of systemd units", () => {
     expect(moved()).toEqual([]);
   });
 
-  test("drop-ins apply in the order of their names, wherever they are; an empty value resets", () => {
+  test("drop-ins of all directories apply in order of their names; an empty value resets", () => {
     put("usr/lib/systemd/system/ollama.service", unit("Environment=OLLAMA_MODELS=/data/old"));
     put(
       "usr/lib/systemd/system/ollama.service.d/50-x.conf",
@@ -69,7 +69,7 @@ describe("readSettings() of systemd units", () => {
     expect(moved()).toEqual([{ store: "huggingface", path: "/data/hf/hub" }]);
   });
 
-  test("environment files outweigh the unit; those that are missing or special files are passed over", () => {
+  test("environment files override the unit; missing and special files are skipped", () => {
     const file = put("etc/default/ollama", '# models\nOLLAMA_MODELS="/data/from file"\n');
     put(
       "usr/lib/systemd/system/o.service",
@@ -104,7 +104,7 @@ describe("readSettings() of systemd units", () => {
     expect(moved()).toEqual([ollama("/data/gone")]);
   });
 
-  test("takes absolute paths alone, expands known specifiers, and leaves out values with others", () => {
+  test("accepts absolute paths, expands known specifiers, and drops values with unknown ones", () => {
     for (const value of ["models", "../x", "/", "$HOME/x", "%i/x", "%U/x"]) {
       put("usr/lib/systemd/system/o.service", unit(`Environment=OLLAMA_MODELS=${value}`));
       expect(moved()).toEqual([]);
@@ -152,14 +152,14 @@ describe("readSettings() of systemd units", () => {
 });
 
 describe("readSettings() of other files", () => {
-  test("reads /etc/environment and environment.d, the last one by name outweighing the others", () => {
+  test("reads /etc/environment and environment.d; the last file by name wins", () => {
     put("etc/environment", "export HF_HUB_CACHE='/data/hub'\nOLLAMA_MODELS=/data/e\n");
     put("etc/environment.d/50-x.conf", "OLLAMA_MODELS=/data/d\n");
     put("etc/environment.d/60-x.off", "OLLAMA_MODELS=/data/off\n");
     expect(moved()).toEqual([ollama("/data/d"), { store: "huggingface", path: "/data/hub" }]);
   });
 
-  test("HF_HUB_CACHE outweighs HF_HOME, and that XDG_CACHE_HOME", () => {
+  test("HF_HUB_CACHE overrides HF_HOME, which overrides XDG_CACHE_HOME", () => {
     put("etc/environment", "XDG_CACHE_HOME=/c\nHF_HOME=/h\n");
     expect(moved()).toEqual([
       { store: "huggingface", path: "/h/hub" },
@@ -247,7 +247,7 @@ describe("readSettings() of a home", () => {
     expect(settings("C:\\Users\\ada\\..\\bob\\models")).toEqual([]);
   });
 
-  test("a home of root that others may write to names nothing", () => {
+  test("settings in a home of root that others can write to are ignored", () => {
     put("shared/.lmstudio-home-pointer", "/data/x");
     const open = ownedFiles({ [`${root}/shared`]: { uid: 0, mode: 0o1777 } });
     expect(moved({ of: "home", home: `${root}/shared`, userUnits: [] }, open)).toEqual([]);
@@ -257,20 +257,24 @@ describe("readSettings() of a home", () => {
 });
 
 describe("readSettings() of a process that runs", () => {
-  testUnless(missing("Linux"), "reads its environment, and only as that of its user", async () => {
-    const child = Bun.spawn(["sleep", "60"], {
-      env: { OLLAMA_MODELS: "/data/run", HF_HOME: "~/hf", HOME: "/home/ada" },
-    });
-    try {
-      const uid = process.getuid!();
-      const source = { of: "process", directory: `/proc/${child.pid}`, uid } as const;
-      const expected = [ollama("/data/run"), { store: "huggingface", path: "/home/ada/hf/hub" }];
-      const owner = uid === 0 ? {} : { ownerUid: uid };
-      expect<unknown>(moved(source)).toEqual(expected.map((one) => ({ ...one, ...owner })));
-      expect(moved({ ...source, uid: uid + 1 })).toEqual([]);
-    } finally {
-      child.kill();
-      await child.exited;
-    }
-  });
+  testUnless(
+    missing("Linux"),
+    "reads its environment only if the process belongs to the expected user",
+    async () => {
+      const child = Bun.spawn(["sleep", "60"], {
+        env: { OLLAMA_MODELS: "/data/run", HF_HOME: "~/hf", HOME: "/home/ada" },
+      });
+      try {
+        const uid = process.getuid!();
+        const source = { of: "process", directory: `/proc/${child.pid}`, uid } as const;
+        const expected = [ollama("/data/run"), { store: "huggingface", path: "/home/ada/hf/hub" }];
+        const owner = uid === 0 ? {} : { ownerUid: uid };
+        expect<unknown>(moved(source)).toEqual(expected.map((one) => ({ ...one, ...owner })));
+        expect(moved({ ...source, uid: uid + 1 })).toEqual([]);
+      } finally {
+        child.kill();
+        await child.exited;
+      }
+    },
+  );
 });

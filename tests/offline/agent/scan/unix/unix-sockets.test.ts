@@ -34,7 +34,7 @@ async function serve(spec: Record<string, unknown>, python: string[] = ["python3
   await new Promise<void>((resolve) =>
     lines.on("line", (line) => (line === "ready" ? resolve() : requests.push(JSON.parse(line)))),
   );
-  /** The requests that have arrived, after which the server is gone. */
+  /** Stops the server and returns the requests that it received. */
   const heard = async (): Promise<string[]> => {
     const closed = new Promise((resolve) => lines.once("close", resolve));
     child.stdin.end();
@@ -86,25 +86,25 @@ test("parseUnixTable() takes stream sockets that listen and have a name", () => 
 describeUnless(missing("Linux", "python3"), "askSocket()", () => {
   const answers = { "/v1/models": [200, "x".repeat(3000)] };
 
-  test("gets the answer of the process that listens, cut to its limit", async () => {
+  test("reads the response of the listening process, up to the limit", async () => {
     const path = newPath();
     const { pid, heard } = await serve({ path, answers });
     expect(ask({ path }, [1, pid])).toMatchObject({ answer: { status: 200, body: "x".repeat(1024) } });
     expect(await heard()).toEqual([requestText("localhost", "/v1/models")]);
   });
 
-  test("gets the answer at an abstract name", async () => {
+  test("reads the response at an abstract name", async () => {
     const abstract = `lz-test-${process.pid}`;
     const { pid } = await serve({ abstract, answers });
     expect(ask({ abstract }, [pid])).toMatchObject({ answer: { status: 200 } });
     expect(ask({ abstract }, [pid], { uid: uid + 1 })).toEqual({ failed: "stranger" });
   });
 
-  test("sends nothing where another process or user listens than the one expected", async () => {
+  test("sends nothing if another process or user listens than expected", async () => {
     const path = newPath();
     const { pid, heard } = await serve({ path, answers });
     expect(ask({ path }, [pid + 1])).toEqual({ failed: "stranger" });
-    // Root asks with the rights of that user, who may not connect.
+    // Root connects with the rights of that user, who may not connect.
     expect(ask({ path }, [pid], { uid: uid + 1 })).toEqual({ failed: uid === 0 ? "refused" : "stranger" });
     expect(ask({ path }, [pid])).toMatchObject({ answer: { status: 200 } });
     expect(await heard()).toHaveLength(1);
@@ -117,7 +117,7 @@ describeUnless(missing("Linux", "python3"), "askSocket()", () => {
     expect(await heard()).toEqual([]);
   });
 
-  test("says silent after its time where nothing is answered, with signs of life meanwhile", async () => {
+  test("reports silent after the timeout and sends keep-alives until then", async () => {
     const path = newPath();
     const { pid } = await serve({ path, mute: true });
     let signs = 0;
@@ -164,7 +164,7 @@ describeUnless(
       try {
         chownSync(open, NOBODY, NOBODY);
         const path = join(open, "a.sock");
-        // Nobody may read what lies in the home of whoever runs the test.
+        // The user nobody cannot read the home of the user who runs the test.
         copyFileSync(script, join(open, "server.py"));
         const asNobody = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
         const python = [...asNobody, "/usr/bin/python3", join(open, "server.py")];
@@ -204,7 +204,7 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     return newSockets().read([one], new Map([[one.pid, one]]));
   };
 
-  test("finds the socket of a suspect by its inode, with who may have made it listen", async () => {
+  test("finds the socket of a suspect by its inode, with the processes that may have opened it", async () => {
     const path = newPath();
     const { pid } = await serve({ path });
     const parent = processOf(process.pid);
@@ -221,7 +221,7 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     ]);
     expect(first.collector).toEqual({ name: "unix-sockets", status: "ok", detail: "1 unix sockets" });
     expect(sockets.read([one], processes).listeners).toBe(first.listeners);
-    // Not a suspect: nobody's socket.
+    // The process is not a suspect.
     expect(sockets.read([other], processes).listeners).toEqual([]);
   });
 
@@ -235,7 +235,7 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     ["raylet", "raylet"],
     ["X0", "X0"],
     ["redis.sock", ""],
-    // ZeroMQ of vLLM: a name of its own that no command line has.
+    // ZeroMQ socket of vLLM: its name is in no command line.
     ["7f9c1c7e-7a55-4d4e-9d0c-6a3f5e0e6a11", ""],
   ])("never asks %s", async (name, word) => {
     expect((await named(name, word === "" ? [] : ["python3", word])).listeners).toEqual([]);
@@ -251,7 +251,7 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     expect((await named(name, argv)).listeners).toHaveLength(1);
   });
 
-  test("counts what it may not see, and not what has ended", () => {
+  test("counts processes that it may not read, but not processes that ended", () => {
     const denied = Object.assign(new Error("denied"), { code: "EACCES" });
     const files: Files = {
       ...realFiles(),
@@ -273,7 +273,7 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     expect(read(files).status).toBe("ok");
   });
 
-  test("takes a bounded number of sockets and counts the rest", () => {
+  test("limits the number of sockets and counts the rest", () => {
     const inodes = Array.from({ length: UNIX_LISTENERS_MAX + 6 }, (_, at) => `${at + 1}`);
     const files: Files = {
       ...realFiles(),
