@@ -34,7 +34,7 @@ export async function startAgent(
     env: { PATH: process.env.PATH ?? "", HOME: folder },
     cwd: root,
     onLine: showFaults,
-    isReady: (line) => line.includes("takes heartbeats"),
+    isReady: (line) => line.includes("control-plane.online"),
   });
   const { items } = (await callAdmin(stack, "/v1/assets")) as { items: { assetId: string }[] };
   return { assetId: items[0]!.assetId, stage };

@@ -16,7 +16,7 @@ import { copyTree, type Tree } from "./tree.ts";
  * and Node 22.
  */
 
-const ROOT = resolve(import.meta.dir, "..");
+const ROOT = resolve(import.meta.dir, "../..");
 /** Test runs at the same time. The machine has two cores, and tests wait more than they compute. */
 const AT_ONCE = 2;
 /** Time limit of a mutant: a multiple of the time on unchanged code, and some seconds for a busy machine. */

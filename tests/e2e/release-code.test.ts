@@ -56,7 +56,7 @@ describe("lz release-code → lz-agent release", () => {
       env: ENVIRONMENT,
       cwd: folder,
       onLine: (_stage, line) => stack.lines.push(`${name} ${line}`),
-      isReady: (line) => line.includes("takes heartbeats"),
+      isReady: (line) => line.includes("control-plane.online"),
       readyMs: 60_000,
     });
     stack.add(stage);

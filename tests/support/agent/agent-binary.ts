@@ -30,7 +30,7 @@ export async function runAgent(binary: string, stack: TestStack, home: string): 
       env,
       cwd: home,
       onLine: (_stage, line) => stack.lines.push(line),
-      isReady: (line) => line.includes("takes heartbeats"),
+      isReady: (line) => line.includes("control-plane.online"),
       readyMs: 60_000,
     }),
   );
