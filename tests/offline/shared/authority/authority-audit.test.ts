@@ -68,7 +68,7 @@ const apiKey = (more: object = {}) =>
     ...more,
   });
 
-/** A tenant with settings, an API key, a host that enrolled and one that was isolated; all signed at version 7. */
+/** A tenant with settings, an API key, an enrolled host and an isolated host, all signed at version 7. */
 async function makeTable() {
   const table = createMemoryDynamo();
   const where = { dynamo: table.dynamo, table: "t" };
@@ -97,7 +97,7 @@ async function makeTable() {
   return { where, put, audit, signed, remove, get };
 }
 
-test("signing a table signs what has no signature, and nothing twice", async () => {
+test("signing a table signs unsigned items once", async () => {
   const { where, signed, audit } = await makeTable();
   expect(signed.map(({ item }) => item).sort()).toEqual([`APIKEY#${IDS[0]}`, `ASSET#${IDS[1]}`, "METADATA"]);
   const again = await signTable(where, {
@@ -111,7 +111,7 @@ test("signing a table signs what has no signature, and nothing twice", async () 
   expect(await audit()).toEqual({ version: 8, items: 4, byKid: { "control-1": 5 }, faults: [] });
 });
 
-test("a tenant that nothing was ever signed for has no fault", async () => {
+test("a tenant without signed items has no faults", async () => {
   const { dynamo } = createMemoryDynamo();
   const verifier = createVerifier(control.jwks);
   expect(
@@ -124,7 +124,7 @@ test("a tenant that nothing was ever signed for has no fault", async () => {
   });
 });
 
-test("after a rotation the table is signed by the new key, and the old one may go", async () => {
+test("after a rotation the table is signed with the new key, and the old key can be removed", async () => {
   const { where } = await makeTable();
   const both = createVerifier({ keys: [...control.jwks.keys, ...next.jwks.keys] });
   const signed = await signTable(where, {
@@ -150,7 +150,7 @@ test.each([
   ["a recorded token", { issued: ISSUED }],
   ["a token from before tokens were recorded", {}],
 ])(
-  "%s that counts fewer uses than devices enrolled is named, also without the devices' items",
+  "%s with fewer counted uses than enrolled devices is reported, even without the items of the devices",
   async (_, more) => {
     const { where, put, remove, audit } = await makeTable();
     const item = { ...enrolmentKey(TENANT, "t1"), type: "Enrolment", tenantId: TENANT, jti: "t1", ...more };
@@ -276,7 +276,7 @@ describe("an audit finds", () => {
     expect(found).toHaveLength(faults.length);
     expect(found).toEqual(expect.arrayContaining(faults));
   });
-  test("an item and its record put back to an older state", async () => {
+  test("an item and its record restored to an older state", async () => {
     const world = await makeTable();
     const [item, record] = [world.get(apiKeyKey(TENANT, IDS[0])), world.get(authorityKey(TENANT, KEY))];
     await world.put(apiKey({ revokedAt: "2026-11-23T00:00:00.000Z" }));
@@ -293,14 +293,14 @@ describe("an audit finds", () => {
     await world.put(record);
     expect((await world.audit()).faults).toEqual([{ item: "HEAD", code: "count" }]);
   });
-  test("a whole table that was put back, from the version that was seen before", async () => {
+  test("a restored table, by the version seen before", async () => {
     const world = await makeTable();
     expect((await world.audit({ versionMin: 7 })).faults).toEqual([]);
     expect((await world.audit({ versionMin: 8 })).faults).toEqual([{ item: "HEAD", code: "rolledBack" }]);
   });
 });
 
-test("an item that TTL removed after its end is no fault", async () => {
+test("an item deleted by TTL after its expiry is not a fault", async () => {
   const world = await makeTable();
   world.remove(apiKeyKey(TENANT, IDS[0]));
   expect((await world.audit({ nowSeconds: NOW_SECONDS + 8 })).faults).toEqual([
@@ -309,7 +309,7 @@ test("an item that TTL removed after its end is no fault", async () => {
   expect((await world.audit({ nowSeconds: NOW_SECONDS + 9 })).faults).toEqual([]);
 });
 
-test("what is not signed can be listed before it is signed", async () => {
+test("unsigned items can be listed before signing", async () => {
   const world = await makeTable();
   await world.put(apiKey({ role: "admin" }));
   const listed: { item: string; reason: string }[] = [];

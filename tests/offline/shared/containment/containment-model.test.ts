@@ -31,7 +31,7 @@ const PUT_BACK_SHOWN = "active is shown, the host says that it is isolated";
 
 type Explored = {
   worlds: World[];
-  /** Number of the world before, and the step from it: the way there is the shortest. */
+  /** Number of the previous world and the step from it. The path to each world is the shortest one. */
   from: Int32Array;
   names: string[];
   edges: [number, number][];
@@ -81,7 +81,7 @@ function wayTo(found: Explored, to: number): string[] {
   return way;
 }
 
-/** Worlds from which no way leads to a free host that is shown as free. */
+/** Worlds from which no path leads to a released host that is shown as released. */
 function stranded({ worlds, edges }: Explored): number | undefined {
   const before: number[][] = worlds.map(() => []);
   for (const [from, to] of edges) before[to]!.push(from);
@@ -104,7 +104,7 @@ describe("the containment machine", () => {
     ["of a host put back to its isolation", PUT_BACK],
     ["of a host whose rules are altered repeatedly", TAMPERED],
   ])(
-    "every interleaving of two admins, edge, agent, queue and workers keeps the invariants, and every host can be freed: %s",
+    "every interleaving of two administrators, edge, agent, queue and workers keeps the invariants, and every host can be released: %s",
     (what, bounds) => {
       const found = explore(bounds);
       expect(found.problem).toBeUndefined();
@@ -190,7 +190,7 @@ describe("the containment machine", () => {
       "enforced is shown without proof of that generation",
     ],
   ];
-  test.each(broken)("%s is found out", (_what, rules, problem) => {
+  test.each(broken)("detects %s", (_what, rules, problem) => {
     playBy(rules);
     const isAboutPutBack = ["no way leads to a free host", PUT_BACK_SHOWN].includes(problem);
     const found = explore(isAboutPutBack ? PUT_BACK : problem === REPEATED ? TAMPERED : BOUNDS);
@@ -199,7 +199,7 @@ describe("the containment machine", () => {
   });
 });
 
-/** What the bug lists of this trade are full of, each by its name. */
+/** Failures that bug reports of containment products describe. */
 describe("a known failure of containment does not happen here:", () => {
   const NOW_MS = 1_790_000_000_000;
   const wish = (generation: number, action: "isolate" | "release") => ({
@@ -233,12 +233,12 @@ describe("a known failure of containment does not happen here:", () => {
   test("release while pending", () => {
     expect(stateOf(isolating)).toBe("pending");
     expect(refusedChange(isolating, "release", NOW_MS)).toBeUndefined();
-    // The agent that took only the release obeys it, and the isolation behind it no more.
+    // The agent that got only the release obeys it, and then ignores the earlier isolation.
     expect(isNewDirective({ generation: 2 }, { generation: 0 })).toBe(true);
     expect(isNewDirective({ generation: 1 }, { generation: 2 })).toBe(false);
   });
 
-  test("release while releasing is refused, and allowed when that release failed or expired untaken", () => {
+  test("release while releasing is refused, and allowed when that release failed or expired", () => {
     expect(refusedChange(releasing, "release", NOW_MS)).toBe("the asset is ACTIVE, not ISOLATED");
     expect(refusedChange(releasing, "release", NOW_MS + 60_001)).toBeUndefined();
     const failed = report(2, { action: "release", outcome: "failed", reason: "nft is gone" });
@@ -247,13 +247,13 @@ describe("a known failure of containment does not happen here:", () => {
     expect(refusedChange({ ...releasing, proof: done }, "release", NOW_MS + 60_001)).toBeDefined();
   });
 
-  test("success reported late: it counts for its own generation only, also after the directive expired", () => {
+  test("a late success counts for its own generation only, even after the directive expired", () => {
     expect(isProof(isolating, report(1))).toBe(true);
     expect(stateOf({ ...isolating, proof: report(1) }, NOW_MS + 60_001)).toBe("enforced");
     expect(isProof(releasing, report(1))).toBe(false);
   });
 
-  test("success logged as failure: the newer word counts, whichever is taken first", () => {
+  test("success logged as failure: the newer report counts, in any order of delivery", () => {
     const failed = report(1, {
       outcome: "failed",
       reason: "nft is not installed",
@@ -270,12 +270,12 @@ describe("a known failure of containment does not happen here:", () => {
     expect(endsAction(releasing, report(2, { action: "release", outcome: "failed" }))).toBe(false);
   });
 
-  test("a host put back to a snapshot of its isolation is not shown as free, and can be released", () => {
+  test("a host restored to a snapshot of its isolation is not shown as released, and can be released", () => {
     const proof = report(2, { action: "release" });
     const freed = { ...releasing, proof };
     const later = timestamp(NOW_MS + 1);
     const again = (more: Partial<ContainmentReport> = {}) => report(1, { at: later, ...more });
-    // What was proven before the release was is late, and no more, whenever it is heard.
+    // A proof from before the release is only late.
     expect(isSetBackBy(freed, again({ at: proof.at }))).toBe(false);
     expect(isSetBackBy(freed, again())).toBe(true);
     expect(isSetBackBy(freed, again({ outcome: "failed" }))).toBe(true);
@@ -289,12 +289,12 @@ describe("a known failure of containment does not happen here:", () => {
     expect(shown).toMatchObject({ state: "releasing", reason: expect.stringContaining("generation 1") });
     expect(stateOf(back, NOW_MS + 60_001)).toBe("release-failed");
     for (const at of [NOW_MS, NOW_MS + 60_001]) expect(refusedChange(back, "release", at)).toBeUndefined();
-    // The next wish is another matter.
+    // The next request is a different case.
     const isolated = { ...back, status: "ISOLATED" as const, generation: 3, wish: wish(3, "isolate") };
     expect(stateOf(isolated)).toBe("pending");
   });
 
-  test("a host freed with a code is shown so, and its isolation stays open until an admin settles it", () => {
+  test("a host released by code is shown as such, and its isolation stays open until an administrator ends it", () => {
     const reason = "released at the host with code 01JD8Z";
     const freed = { ...isolating, proof: report(1, { action: "release", reason }) };
     expect(stateOf(freed)).toBe("released-offline");
@@ -302,7 +302,7 @@ describe("a known failure of containment does not happen here:", () => {
     expect(refusedChange(freed, "release", NOW_MS)).toBeUndefined();
   });
 
-  test("a release that a host took for obeyed, because its table was restored, can be asked for again", () => {
+  test("a release that a host ignored because of a restored table can be requested again", () => {
     const stuck = { ...releasing, proof: report(2) };
     expect(stateOf(stuck)).toBe("release-failed");
     expect(refusedChange(stuck, "release", NOW_MS)).toBeUndefined();
@@ -332,7 +332,7 @@ describe("a known failure of containment does not happen here:", () => {
     );
   });
 
-  test("a directive is handed out up to its expiry and until it was obeyed, and no longer", () => {
+  test("a directive is sent until it expires or was obeyed", () => {
     const action = { generation: 2, expiresAtMs: NOW_MS + 1 };
     expect(isDirectiveDue(action, 1, NOW_MS)).toBe(true);
     expect(isDirectiveDue(action, 2, NOW_MS)).toBe(false);

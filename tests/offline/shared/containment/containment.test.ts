@@ -41,7 +41,7 @@ const proof = (more = {}): ContainmentReport => ({
 });
 const asset = (parts: Partial<AssetItem>) => ({ status: "ISOLATED" as const, generation: 2, ...parts });
 
-test("containmentOf() does not tell suspended engines as terminated: an agent from before there was a choice", () => {
+test("containmentOf() does not report suspended engines as terminated (older agents)", () => {
   const by = (wished?: "suspend" | "terminate", done?: "suspend" | "terminate") =>
     containmentOf(
       asset({
@@ -62,7 +62,7 @@ test("containmentOf() does not tell suspended engines as terminated: an agent fr
     expect(by(wished, done)).toEqual({ state: "enforced", offline: false });
 });
 
-test("isUnrecordedRelease() is a release by a code that is not recorded yet, and nothing else", () => {
+test("isUnrecordedRelease() accepts only a release by code that is not in the custody log", () => {
   const freed = proof({ action: "release", reason: "released at the host with code A" });
   const asked = (report: ContainmentReport, more: Partial<AssetItem> = {}) =>
     isUnrecordedRelease({ generation: 2, ...more }, report);
@@ -163,7 +163,7 @@ describe("containmentOf() claims no more than is proven", () => {
   }
 });
 
-test("containmentOf() says of what is unproven that a report came which this device did not sign, and of nothing else", () => {
+test("containmentOf() mentions an unsigned report only for an unproven state", () => {
   const reason = "the report is not signed by the device key of this host";
   const of = (generation: number, parts: Partial<AssetItem>, nowMs = NOW_MS) =>
     containmentOf(asset({ unsignedReport: { generation, at: timestamp(NOW_MS) }, ...parts }), seen, nowMs);
@@ -177,7 +177,7 @@ test("containmentOf() says of what is unproven that a report came which this dev
   expect(of(2, {})).toEqual({ state: "active", offline: false });
 });
 
-test("containmentOf() says which directive of the same number a host obeyed before its table was restored", () => {
+test("containmentOf() names the directive with the same generation that a host obeyed before a restore", () => {
   const at = timestamp(NOW_MS - 5000);
   const said = (wished: "isolate" | "release", done: "isolate" | "release") =>
     containmentOf(
@@ -197,18 +197,18 @@ test("containmentOf() says which directive of the same number a host obeyed befo
   });
 });
 
-test("nextGeneration() goes past every directive that the host is known to have obeyed", () => {
+test("nextGeneration() is higher than every directive that the host is known to have obeyed", () => {
   expect(nextGeneration({ generation: 4 })).toBe(5);
   expect(nextGeneration({ generation: 4, heardGeneration: 7 })).toBe(8);
   expect(nextGeneration({ generation: 9, heardGeneration: 7 })).toBe(10);
 });
 
-test("isAhead() is an answer to a wish that the table does not know, once, and within bounds", () => {
+test("isAhead() accepts a report on an unknown request once, and within limits", () => {
   const of = (generation: number, more = {}) => isAhead({ generation: 4, ...more }, { generation });
   expect([3, 4, 5, 7].map((generation) => of(generation))).toEqual([false, false, true, true]);
   expect([6, 7, 8].map((generation) => of(generation, { heardGeneration: 7 }))).toEqual([false, false, true]);
   expect(of(7, { revokedAt: timestamp(NOW_MS) })).toBe(false);
-  // A host that claims the last number there is would keep its table from counting on.
+  // A host that claims the last number would stop the table from counting on.
   expect([1_000_004, 1_000_005].map((generation) => of(generation))).toEqual([true, false]);
 });
 
@@ -233,7 +233,7 @@ test("containmentOf() says why nothing is in force", () => {
   expect(containmentOf(asset(back), seen, NOW_MS + 1001).state).toBe("release-failed");
 });
 
-test("refusedChange() refuses what changes nothing or reaches nobody, with the reason", () => {
+test("refusedChange() refuses a change without effect or recipient, with the reason", () => {
   const refused = (action: "isolate" | "release", parts: Partial<AssetItem>, nowMs = NOW_MS) =>
     refusedChange(asset(parts), action, nowMs);
   expect(refused("isolate", { status: "ACTIVE" })).toBeUndefined();
@@ -250,13 +250,13 @@ test("refusedChange() refuses what changes nothing or reaches nobody, with the r
   expect(refused("release", released, NOW_MS + 1001)).toBeUndefined();
 });
 
-test("isDirectiveDue() hands a directive out until its generation is reported or it expires", () => {
+test("isDirectiveDue() is true until the generation is reported or the directive expires", () => {
   const due = (reported: number, nowMs = NOW_MS) =>
     isDirectiveDue({ generation: 2, expiresAtMs: NOW_MS + 1 }, reported, nowMs);
   expect([due(0), due(1), due(2), due(3), due(1, NOW_MS + 1)]).toEqual([true, true, false, false, false]);
 });
 
-test("isProof() takes a newer report of the wished generation, and no other", () => {
+test("isProof() accepts only a newer report of the requested generation", () => {
   const takes = (report: Partial<ContainmentReport>, parts: Partial<AssetItem> = {}) =>
     isProof(asset(parts), proof(report));
   const later = timestamp(NOW_MS + 1);
@@ -267,7 +267,7 @@ test("isProof() takes a newer report of the wished generation, and no other", ()
   expect(takes({}, { proof: proof({ generation: 1, at: later }) })).toBe(true);
 });
 
-test("isSetBackBy() is an isolation proven after the release was, and once", () => {
+test("isSetBackBy() accepts an isolation proven after the release, once", () => {
   const at = (ms: number) => timestamp(NOW_MS + ms);
   const freed = { wish: wish({ action: "release" }), proof: proof({ action: "release", at: at(5) }) };
   const back = (report: Partial<ContainmentReport>, parts: Partial<AssetItem> = {}) =>
@@ -281,7 +281,7 @@ test("isSetBackBy() is an isolation proven after the release was, and once", () 
   ]);
 });
 
-test("unrecordedRelease() is the oldest use of a code that the custody log does not hold", () => {
+test("unrecordedRelease() returns the oldest release by code that is missing from the custody log", () => {
   const byCode = (generation: number) =>
     proof({ generation, action: "release", reason: "released at the host with code A" });
   const both = { wish: wish(), proof: byCode(2), freedByCode: byCode(1) };
@@ -297,7 +297,7 @@ test("unrecordedRelease() is the oldest use of a code that the custody log does 
   ]);
 });
 
-test("endsAction() is a release that was wished and applied, and nothing else", () => {
+test("endsAction() accepts only a requested and applied release", () => {
   const ends = (wished: "isolate" | "release", report: Partial<ContainmentReport>) =>
     endsAction({ wish: wish({ action: wished }) }, proof(report));
   expect(ends("release", { action: "release" })).toBe(true);

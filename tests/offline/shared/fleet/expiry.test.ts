@@ -27,19 +27,19 @@ describe("expiryOf()", () => {
     expect(never(7)).toEqual({ reason: "never-reported", since: at(0) });
   });
 
-  test("0 turns expiry by silence off, and not what an administrator decided", () => {
+  test("0 disables expiry of silent hosts, but not decisions of an administrator", () => {
     expect(expiryOf(asset(), seen(3650), 0, NOW_MS)).toBeUndefined();
     expect(expiryOf(asset({ expiredAt: at(1) }), seen(2), 0, NOW_MS)?.reason).toBe("removed");
   });
 
-  test("a host taken off the list returns with the first heartbeat after that, and not with an older one", () => {
+  test("a removed host returns with its next heartbeat, but not with an older one", () => {
     const removed = asset({ expiredAt: at(1) });
     expect(expiryOf(removed, seen(1.001), 30, NOW_MS)).toEqual({ reason: "removed", since: at(1) });
     expect(expiryOf(removed, undefined, 30, NOW_MS)?.reason).toBe("removed");
     expect(expiryOf(removed, seen(0.999), 30, NOW_MS)).toBeUndefined();
   });
 
-  test("an isolated host never expires, whatever the setting and the administrator say", () => {
+  test("an isolated host never expires, regardless of setting and administrator", () => {
     const isolated = asset({
       status: "ISOLATED",
       generation: 1,
@@ -57,7 +57,7 @@ describe("expiryOf()", () => {
     expect(expiryOf(released, seen(300), 30, NOW_MS)?.reason).toBe("silent");
   });
 
-  test("a superseded asset is off the list at once and does not return with a heartbeat", () => {
+  test("a superseded asset is removed immediately and does not return with a heartbeat", () => {
     const superseded = asset({ supersededBy: "01K00000000000000000000001", revokedAt: at(2) });
     expect(expiryOf(superseded, seen(0), 30, NOW_MS)).toEqual({ reason: "superseded", since: at(2) });
   });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { messageOf } from "../../../../shared/observability/error-message.ts";
 import { createLog } from "../../../../shared/observability/log.ts";
 
-test("a fetch that failed is told without Bun's hint for programmers, in messages and in log lines", async () => {
+test("messages and log lines of a failed fetch omit Bun's hint for programmers", async () => {
   const server = Bun.listen({
     hostname: "127.0.0.1",
     port: 0,
@@ -12,7 +12,7 @@ test("a fetch that failed is told without Bun's hint for programmers, in message
     (cause: unknown) => cause,
   );
   server.stop(true);
-  // If Bun stops adding the hint, the function has nothing to do any more.
+  // If Bun stops adding the hint, this function can be removed.
   expect((fault as Error).message).toContain("verbose: true");
   expect(messageOf(fault)).toBe("ECONNRESET: The socket connection was closed unexpectedly");
   const lines: string[] = [];
@@ -29,7 +29,7 @@ test("a fetch that failed is told without Bun's hint for programmers, in message
   expect(lines[0]).not.toContain("verbose");
 });
 
-test("messageOf() leaves other messages alone, and has words for what has none", () => {
+test("messageOf() keeps other messages, and has a default for errors without one", () => {
   expect(messageOf(new Error("no such host. Try again"))).toBe("no such host. Try again");
   expect(messageOf(new Error(""))).toBe("unknown error");
   expect(messageOf("text", "did not answer")).toBe("did not answer");

@@ -6,7 +6,7 @@ import { newPolicy, policy } from "../../../../shared/table/items/policy.ts";
 const MINUTE_MS = 60_000;
 
 describe("working hours that end on the next day", () => {
-  // The night from a Friday to a Saturday, an hour east of UTC.
+  // The night from a Friday to a Saturday, one hour east of UTC.
   const night = { days: [5], from: "22:00", to: "06:00", utcOffsetMinutes: 60 };
   for (const [at, isWorking] of [
     ["2026-11-20T20:59:59.999Z", false],
@@ -14,13 +14,13 @@ describe("working hours that end on the next day", () => {
     ["2026-11-20T23:30:00.000Z", true],
     ["2026-11-21T04:59:59.999Z", true],
     ["2026-11-21T05:00:00.000Z", false],
-    ["2026-11-20T04:00:00.000Z", false], // of the night before, which is a Thursday's
+    ["2026-11-20T04:00:00.000Z", false], // part of the night before, which belongs to Thursday
     ["2026-11-21T22:00:00.000Z", false],
   ] as const)
     test(`${at} is ${isWorking ? "within" : "outside of"} them`, () =>
       expect(isWorkingTime(at, night)).toBe(isWorking));
 
-  test("a policy may have them, and none that begin as they end", () => {
+  test("are valid in a policy, unless begin and end are equal", () => {
     expect(policy.safeParse({ workingHours: night }).success).toBe(true);
     expect(policy.safeParse({ workingHours: { ...night, to: "22:00" } }).success).toBe(false);
   });
@@ -48,14 +48,14 @@ describe("working hours in a time zone", () => {
     expect(isWorkingTime(at, office(timeZone))).toBe(isWorking);
   });
 
-  test("have the weekdays of that zone", () => {
-    // A Monday in Auckland since eleven hours, and a Sunday still in UTC.
+  test("use the weekdays of that zone", () => {
+    // Monday for eleven hours in Auckland, still Sunday in UTC.
     const monday = office("Pacific/Auckland", [1]);
     expect(isWorkingTime("2026-11-22T20:00:00.000Z", monday)).toBe(true);
     expect(isWorkingTime("2026-11-23T20:00:00.000Z", monday)).toBe(false);
   });
 
-  test("are taken for UTC by a runtime that does not know the zone", () => {
+  test("are read as UTC by a runtime that does not know the zone", () => {
     const hours = office("Mars/Olympus_Mons");
     expect(isWorkingTime("2026-07-15T08:00:00.000Z", hours)).toBe(true);
     expect(isWorkingTime("2026-07-15T07:59:59.999Z", hours)).toBe(false);
@@ -67,14 +67,14 @@ describe("working hours in a time zone", () => {
     [{ timeZone: "Europe/Stokholm" }, "workingHours.timeZone"],
     [{ timeZone: "+01:00" }, "workingHours.timeZone"],
     [{ timeZone: "Europe/Stockholm", utcOffsetMinutes: 60 }, "workingHours.utcOffsetMinutes"],
-  ])("%j, handed in, is wrong at %p", (clock, where) => {
+  ])("a new policy with %j has an error at %p", (clock, where) => {
     const read = newPolicy.safeParse({ workingHours: { days: [1], from: "08:00", to: "18:00", ...clock } });
     expect(read.error?.issues.map(({ path }) => path.join("."))).toEqual(
       where === undefined ? undefined : [where],
     );
   });
 
-  test("of a zone that is no longer known are read from the table all the same", () => {
+  test("with an unknown zone can still be read from the table", () => {
     const { timeZone, ...rest } = office("Mars/Olympus_Mons");
     expect(policy.safeParse({ workingHours: { ...rest, timeZone } }).success).toBe(true);
     expect(policy.safeParse({ workingHours: { ...rest, timeZone: "no zone" } }).success).toBe(false);
@@ -85,15 +85,15 @@ describe("working hours in a time zone", () => {
     [{}, "UTC"],
     [{ utcOffsetMinutes: 60 }, "UTC+01:00"],
     [{ utcOffsetMinutes: -210 }, "UTC-03:30"],
-  ])("%j is called %s", (clock, name) => {
+  ])("%j is displayed as %s", (clock, name) => {
     expect(clockOf({ days: [1], from: "08:00", to: "18:00", utcOffsetMinutes: 0, ...clock })).toBe(name);
   });
 });
 
-test("hoursBoundary() is not after the moment, and between the two nothing changes", () => {
+test("hoursBoundary() is not after the given time, and working hours do not change in between", () => {
   const clock = (minutes: number) =>
     `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
-  // Weeks with a change of clocks in one of the zones, and one without.
+  // Weeks with a clock change in one of the zones, and one week without.
   const starts = ["2026-11-16", "2026-03-26", "2026-10-22", "2026-04-02"].map((day) =>
     Date.parse(`${day}T00:00:00.000Z`),
   );
@@ -119,7 +119,7 @@ test("hoursBoundary() is not after the moment, and between the two nothing chang
         const boundaryMs = Date.parse(hoursBoundary(new Date(atMs).toISOString(), hours));
         const isWorking = (ms: number) => isWorkingTime(new Date(ms).toISOString(), hours);
         expect(boundaryMs).toBeLessThanOrEqual(atMs);
-        // A day of 25 hours is the longest.
+        // A day has at most 25 hours.
         expect(atMs - boundaryMs).toBeLessThan((zone.timeZone ? 1500 : 1440) * MINUTE_MS);
         for (let ms = boundaryMs; ms <= atMs; ms += 7 * MINUTE_MS)
           expect(isWorking(ms)).toBe(isWorking(atMs));

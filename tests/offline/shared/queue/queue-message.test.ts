@@ -39,7 +39,7 @@ test("a pack is a header and one line for each heartbeat, byte for byte", () => 
   expect(Buffer.byteLength(pack)).toBe(bytes);
 });
 
-test("a pack of none is taken: something waits in the outbox", () => {
+test("a pack without heartbeats is valid: the outbox has a new event", () => {
   expect(decodePack(text())).toEqual({ tenantId: "org_a", entries: [] });
 });
 
@@ -47,7 +47,7 @@ describe("decodePack() refuses", () => {
   const line = `{"asset":"${ASSET}","receivedAt":"${AT}"} {}`;
   const pack = (header: object, ...lines: string[]) => [JSON.stringify(header), ...lines].join("\n");
   const good = { v: 1, tenant: "org_a", count: 1 };
-  test("nothing of a pack that is whole", () => {
+  test("no valid pack", () => {
     expect(decodePack(pack(good, line)).entries).toHaveLength(1);
     const many = Array.from({ length: 10_000 }, () => line);
     expect(decodePack(pack({ ...good, count: 10_000 }, ...many)).entries).toHaveLength(10_000);
@@ -94,7 +94,7 @@ describe("decodePack() refuses", () => {
   });
 });
 
-test("limits and names are what edges and workers of other versions rely on", () => {
+test("limits and names stay compatible with other versions of edge and worker", () => {
   expect([PACK_BYTES_MAX, OPENED_BYTES_MAX, COMPRESSED]).toEqual([491_520, 4_194_304, "z1:"]);
   expect(Object.values(REASONS)).toEqual([
     "unsigned",

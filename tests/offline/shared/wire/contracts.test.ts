@@ -16,14 +16,14 @@ import { text, tidy } from "../../../../shared/wire/text.ts";
 const ASSET = "01M807NRG7BVMVH9SM4YAEXFPG";
 
 describe("text", () => {
-  test("tidy() makes any string one that text() takes", () => {
+  test("tidy() makes any string valid for text()", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), fc.integer({ min: 1, max: 50 }), (value, max) => {
         expect(text(max).safeParse(tidy(value, max)).success).toBe(true);
       }),
     );
   });
-  test("text() takes its limit and refuses one more, nothing, and what a page would show as something else", () => {
+  test("text() accepts its limit, and refuses longer, empty and deceptive text", () => {
     expect(text(3).safeParse("abc").success).toBe(true);
     for (const wrong of ["abcd", "", "a\u0000", "a\u202e", "\ud800", "a\uffff", "a\u2028"]) {
       expect(text(3).safeParse(wrong).success).toBe(false);
@@ -32,12 +32,12 @@ describe("text", () => {
 });
 
 describe("heartbeat", () => {
-  test("the example of the fleet is a heartbeat", () => {
+  test("the example heartbeat of the simulated fleet is valid", () => {
     expect(heartbeat.safeParse(makeHeartbeat(1, Date.now(), "h", { engines: [makeEngine()] })).success).toBe(
       true,
     );
   });
-  test("stateText() ignores what moves without meaning and tells what matters", () => {
+  test("stateText() ignores insignificant details and includes significant ones", () => {
     const base = makeHeartbeat(1, 1_790_000_000_000, "h", {
       engines: [makeEngine(), makeEngine({ id: "vllm" })],
     });
@@ -69,7 +69,7 @@ describe("queue message", () => {
     receivedAt: timestamp(0).replace("1970", "2026"),
     body,
   });
-  test("decodePack() gives back each heartbeat byte for byte", () => {
+  test("decodePack() returns each heartbeat byte for byte", () => {
     const bodies = fc.array(
       fc.jsonValue().map((value) => JSON.stringify(value)),
       { minLength: 1, maxLength: 5 },
@@ -84,7 +84,7 @@ describe("queue message", () => {
       }),
     );
   });
-  test("decodePack() refuses a pack that names more or fewer heartbeats than it holds", () => {
+  test("decodePack() refuses a pack with a wrong count of heartbeats", () => {
     const pack = fromUtf8(encodePack("org_a", [encodeEntry(entry("{}")), encodeEntry(entry("{}"))]));
     expect(() => decodePack(pack.replace('"count":2', '"count":1'))).toThrow();
     expect(() => decodePack(pack.replace('"count":2', '"count":3'))).toThrow();
@@ -93,7 +93,7 @@ describe("queue message", () => {
 });
 
 describe("table", () => {
-  test("marshalItem() and unmarshalItem() are each other's inverse for all that JSON holds", () => {
+  test("unmarshalItem() reverts marshalItem() for all JSON values", () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (item) => {
         const plain = JSON.parse(JSON.stringify(item)) as Record<string, unknown>;
@@ -101,7 +101,7 @@ describe("table", () => {
       }),
     );
   });
-  test("shardOf() stays inside the shards, never moves an asset, and spreads them evenly", () => {
+  test("shardOf() is in range, stable per asset, and evenly distributed", () => {
     const ids = Array.from(
       { length: 10_000 },
       (_, i) => ASSET.slice(0, 20) + i.toString(32).toUpperCase().padStart(6, "0"),
@@ -114,14 +114,14 @@ describe("table", () => {
       SK: `TELEMETRY#${ASSET}#2026-11-21T00:00:00.000Z`,
     });
   });
-  test("decodeItem() names the key of an item it cannot read, and none of its content", () => {
+  test("decodeItem() reports the key of an invalid item, but not its content", () => {
     const stored = marshalItem({ PK: "TENANT#org_a", SK: "ASSET#x", type: "Asset", hostname: "secret-host" });
     expect(() => decodeItem(assetItem, stored)).toThrow(/TENANT#org_a \/ ASSET#x/);
     expect(() => decodeItem(assetItem, stored)).not.toThrow(/secret-host/);
   });
 });
 
-test("canonicalJson() is the same text for the same value, however it was built", () => {
+test("canonicalJson() returns the same text for equal values", () => {
   expect(canonicalJson({ b: [1, { d: null, c: "é" }], a: undefined })).toBe('{"b":[1,{"c":"é","d":null}]}');
   expect(canonicalJson({ a: 1, b: 2 })).toBe(canonicalJson({ b: 2, a: 1 }));
 });

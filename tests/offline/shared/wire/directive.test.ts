@@ -31,12 +31,12 @@ async function control(): Promise<{ key: ControlKey; jwks: JSONWebKeySet }> {
   return { key: { kid: "control-1", key }, jwks: { keys: [publicJwk(controlKey)] } };
 }
 
-test("verifyDirective() gives back what the control key signed", async () => {
+test("verifyDirective() returns the claims that the control key signed", async () => {
   const { key, jwks } = await control();
   expect(await verifyDirective(await signDirective(key, CLAIMS), jwks, SELF, NOW_MS)).toEqual(CLAIMS);
 });
 
-test("verifyDirective() refuses another asset, another tenant, another key, an expired one and another type", async () => {
+test("verifyDirective() refuses another asset, tenant, key or type, and an expired directive", async () => {
   const { key, jwks } = await control();
   const jws = await signDirective(key, CLAIMS);
   const claims = { ...CLAIMS, iss: "lifecyclezero" };
@@ -59,7 +59,7 @@ test("verifyDirective() refuses another asset, another tenant, another key, an e
   for (const refused of cases) await expect(verifyDirective(...refused)).rejects.toThrow();
 });
 
-test("verifyDirective() takes how engines are stopped, or nothing of it, and only of an isolation that stops engines", async () => {
+test("verifyDirective() accepts stopEnginesBy only for an isolation in mode stop-engines", async () => {
   const { key, jwks } = await control();
   const stop = { ...CLAIMS, mode: "stop-engines" } as const;
   for (const claims of [
@@ -83,14 +83,14 @@ test("verifyDirective() takes how engines are stopped, or nothing of it, and onl
   }
 });
 
-test("an agent from before there was a choice reads a directive to terminate as one to suspend", () => {
-  // Its schema as it was released: what it does not know it leaves out, and the isolation stands.
+test("an older agent reads a directive to terminate as one to suspend", () => {
+  // The schema of an older release: it omits unknown members, and the isolation stays valid.
   const before = z.object({ generation: z.int(), action: z.enum(["isolate", "release"]), mode: z.string() });
   const claims = { ...CLAIMS, mode: "stop-engines", stopEnginesBy: "terminate" };
   expect(before.parse(claims)).toEqual({ generation: 3, action: "isolate", mode: "stop-engines" });
 });
 
-test("verifyDirective() refuses claims that are no directive", async () => {
+test("verifyDirective() refuses invalid claims", async () => {
   const { key, jwks } = await control();
   for (const wrong of [{ generation: 0 }, { action: "wipe" }, { mode: "delete" }, { exp: undefined }]) {
     const jws = await signDirective(key, { ...CLAIMS, ...wrong } as Directive);
@@ -98,7 +98,7 @@ test("verifyDirective() refuses claims that are no directive", async () => {
   }
 });
 
-test("a directive lives for 30 days, begins with generation 1, and takes a notice of 300 characters", async () => {
+test("a directive is valid for 30 days, starts with generation 1, and has a notice of up to 300 characters", async () => {
   expect(DIRECTIVE_LIFETIME_SECONDS).toBe(2_592_000);
   const { key, jwks } = await control();
   const verify = async (more: Partial<Directive>) =>

@@ -17,12 +17,12 @@ const ID = {
 };
 const KEYID = "lz1.v1.org_2abc.01M807NRG7BVMVH9SM4YAEXFPG.1790003600";
 
-test("sessionKeyid() and parseSessionKeyid() are each other's inverse", () => {
+test("parseSessionKeyid() reverts sessionKeyid()", () => {
   expect(sessionKeyid(ID)).toBe(KEYID);
   expect(parseSessionKeyid(KEYID)).toEqual(ID);
 });
 
-test("parseSessionKeyid() takes no other spelling of the same name", () => {
+test("parseSessionKeyid() refuses every other spelling", () => {
   const wrong = [
     "",
     KEYID.replace("lz1", "lz2"),
@@ -49,7 +49,7 @@ test("deriveSessionKey() is HMAC-SHA256 of the keyid under the edge secret", asy
   );
 });
 
-test("parseDeviceKeyid() takes a tenant and an asset and nothing else", () => {
+test("parseDeviceKeyid() accepts only a tenant and an asset", () => {
   const keyid = "lzd1.org_2abc.01M807NRG7BVMVH9SM4YAEXFPG";
   expect(parseDeviceKeyid(keyid)).toEqual({ tenantId: ID.tenantId, assetId: ID.assetId });
   for (const wrong of [

@@ -19,7 +19,7 @@ const REPORT: ContainmentReport = {
 };
 
 describe("reportBytes()", () => {
-  test("reportBytes() is one line that says what it is, and canonical JSON of everything", () => {
+  test("reportBytes() is a label line and canonical JSON of the whole report", () => {
     expect(fromUtf8(reportBytes(HOST, REPORT))).toBe(
       "lifecyclezero containment report 1\n" +
         '{"asset":"01M807NRG7BVMVH9SM4YAEXFPG","report":{"action":"isolate","at":"2026-11-22T11:00:00.000Z",' +
@@ -29,13 +29,13 @@ describe("reportBytes()", () => {
     );
   });
 
-  test("reportBytes() does not depend on the order of members, on the signature or on what is kept beside it", () => {
+  test("reportBytes() does not depend on the order of members, the signature or additional stored members", () => {
     const turned = Object.fromEntries(Object.entries(REPORT).toReversed()) as ContainmentReport;
     const kept = { ...turned, signature: "A".repeat(86), signedBy: "A".repeat(43) };
     expect(reportBytes(HOST, kept)).toEqual(reportBytes(HOST, REPORT));
   });
 
-  test("reportBytes() differs with every field there is, so nothing in a report is unsigned", () => {
+  test("reportBytes() differs with every field, so the signature covers all of them", () => {
     const others: Required<Omit<ContainmentReport, "signature">> = {
       generation: 4,
       action: "release",
@@ -60,7 +60,7 @@ describe("reportBytes()", () => {
 });
 
 describe("isSignedReport()", () => {
-  test("isSignedReport() takes what signReport() made, what fits the wire, and the same signature each time", async () => {
+  test("isSignedReport() accepts signatures of signReport(), which are valid on the wire and deterministic", async () => {
     const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
     const { x } = await crypto.subtle.exportKey("jwk", pair.publicKey);
     const signed = await signReport(pair.privateKey, HOST, REPORT);
@@ -71,14 +71,14 @@ describe("isSignedReport()", () => {
     expect(await signReport(pair.privateKey, HOST, REPORT)).toEqual(signed);
   });
 
-  test("isSignedReport() takes the signature of another implementation of Ed25519", async () => {
+  test("isSignedReport() accepts a signature of another implementation of Ed25519", async () => {
     const { publicKey, privateKey } = generateKeyPairSync("ed25519");
     const { x } = publicKey.export({ format: "jwk" });
     const signature = signWithNode(null, reportBytes(HOST, REPORT), privateKey).toString("base64url");
     expect(await isSignedReport(x!, HOST, { ...REPORT, signature })).toBe(true);
   });
 
-  test("isSignedReport() refuses another host, another key, no signature, and what is no key or signature at all", async () => {
+  test("isSignedReport() refuses another host, another key, and missing or invalid keys and signatures", async () => {
     const [device, other] = [await makeDevice(), await makeDevice()];
     const signed = await device.sign(HOST, REPORT);
     const { signature = "", ...bare } = signed;
@@ -100,7 +100,7 @@ describe("isSignedReport()", () => {
     expect(await isSignedReport(device.x, HOST, signed)).toBe(true);
   });
 
-  test("isSignedReport() refuses a signature that the device made of a request", async () => {
+  test("isSignedReport() refuses a request signature of the device", async () => {
     const device = await makeDevice();
     const body = reportBytes(HOST, REPORT);
     const request = { method: "POST", path: "/v1/session", body };
@@ -111,7 +111,7 @@ describe("isSignedReport()", () => {
   });
 });
 
-test("the wire takes a signature of 64 bytes in its one spelling, and no other text for one", () => {
+test("the heartbeat schema accepts only the canonical spelling of a 64-byte signature", () => {
   const good = `${"A".repeat(85)}Q`;
   for (const [signature, isGood] of [
     [good, true],

@@ -70,7 +70,7 @@ describe("interoperability with another implementation of RFC 9421", () => {
     },
   } as const;
   for (const algorithm of ["hmac-sha256", "ed25519"] as const) {
-    test(`what we sign with ${algorithm}, it verifies`, async () => {
+    test(`it verifies our ${algorithm} signature`, async () => {
       const { privateKey, publicKey, name } = await algorithms[algorithm]();
       const body = utf8('{"a":"b"}');
       const headers = await signRequest(
@@ -96,7 +96,7 @@ describe("interoperability with another implementation of RFC 9421", () => {
       expect(verified.parameters.keyid).toBe("lz1.k");
     });
 
-    test(`what it signs with ${algorithm}, we verify, with or without alg`, async () => {
+    test(`we verify its ${algorithm} signature, with or without alg`, async () => {
       const { privateKey, publicKey, name } = await algorithms[algorithm]();
       const body = utf8('{"a":"b"}');
       const digest = await contentDigest(body);
@@ -177,7 +177,7 @@ describe("parseSignature()", () => {
     ["with 13 digits", usual.replace("1790000000", "1790000000000")],
     ["with a character that keyids do not have", usual.replace("lz1.k", "lz1 k")],
     ["with a backslash", usual.replace("lz1.k", "lz1\\k")],
-  ])("refuses a parameter %s of what our own agents write", (_where, input) => {
+  ])("refuses the parameters of our own agents with a parameter %s", (_where, input) => {
     expect(parse(usual).ok).toBe(true);
     expect(parse(input)).toEqual({
       ok: false,
@@ -186,7 +186,7 @@ describe("parseSignature()", () => {
     });
   });
 
-  test("takes the parameters in any order, the algorithm with the rest or not at all", () => {
+  test("accepts the parameters in any order, with or without the algorithm", () => {
     const [components, created, keyid, alg] = usual.split(";");
     for (const order of [
       [created, keyid, alg],
@@ -229,11 +229,11 @@ describe("parseSignature()", () => {
     );
   });
 
-  test("takes a keyid of the limit", () => {
+  test("accepts a keyid of maximum length", () => {
     expect(parse(good.input.replace("lz1.k", "k".repeat(256))).ok).toBe(true);
   });
 
-  test("refuses any signature but 32 bytes of strict base64 behind the label", () => {
+  test("refuses any signature except 32 bytes of strict base64 after the label", () => {
     const wrong = [
       "lz=::",
       "lz=AAAA",
@@ -245,7 +245,7 @@ describe("parseSignature()", () => {
     }
   });
 
-  test("never throws, whatever the headers hold", () => {
+  test("never throws, for any headers", () => {
     const ascii = fc.string({ unit: "grapheme-ascii" });
     fc.assert(
       fc.property(ascii, ascii, (input, signature) => {
@@ -260,7 +260,7 @@ describe("parseSignature()", () => {
 });
 
 describe("verifySignature()", () => {
-  test("one changed bit anywhere in what is covered is enough to refuse", async () => {
+  test("refuses any change of one covered bit", async () => {
     const body = utf8(VECTOR.body);
     const headers = await signRequest(await hmacSigner(), { ...post, body }, 1_790_000_000);
     const parsed = parseSignature(new Headers(headers), "hmac-sha256");
@@ -277,7 +277,7 @@ describe("verifySignature()", () => {
   });
 });
 
-test("imported keys serve their purpose and cannot be exported", async () => {
+test("imported keys are usable for their purpose and not exportable", async () => {
   const hmac = await importHmacKey(KEY, ["verify"]);
   expect([hmac.extractable, hmac.usages, hmac.algorithm.name]).toEqual([false, ["verify"], "HMAC"]);
   const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
@@ -287,7 +287,7 @@ test("imported keys serve their purpose and cannot be exported", async () => {
   await expect(importDeviceKey("AAAA")).rejects.toThrow();
 });
 
-test("isFresh() draws the line at the skew, both ways", () => {
+test("isFresh() accepts exactly the allowed skew, in both directions", () => {
   const now = 1_790_000_000_000;
   for (const [created, fresh] of [
     [1_790_000_300, true],
@@ -300,7 +300,7 @@ test("isFresh() draws the line at the skew, both ways", () => {
   }
 });
 
-test("fromBase64() inverts base64() and takes nothing else", () => {
+test("fromBase64() reverts base64() and refuses everything else", () => {
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => expect(fromBase64(base64(bytes))).toEqual(new Uint8Array(bytes))),
   );

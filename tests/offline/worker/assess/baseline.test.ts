@@ -29,7 +29,7 @@ const tenantPast = (more: Record<string, number[]> = {}) =>
   new Map(Object.entries({ [TENANT_FEATURE]: [DAY - 20], ...more }));
 
 describe("noveltyOf()", () => {
-  test("says in words what is new, to whom", () => {
+  test("describes what is new, and whether to the host or the whole company", () => {
     const { findings, sentences: words } = noveltyOf(OLLAMA, past({}), tenantPast(), DAY);
     expect(words).toEqual(["Ollama: the engine is new to this host and to the whole company (28 days)"]);
     expect(findings).toMatchObject([
@@ -39,7 +39,7 @@ describe("noveltyOf()", () => {
     expect(known.findings).toEqual([]);
     expect(known.sentences[0]).toContain("known elsewhere in the company");
   });
-  test("says of which engine it speaks, also where the name is not in the sentence", () => {
+  test("starts each sentence with the name of the engine", () => {
     const open = featuresOf({ engines: [makeEngine({ bind: ["0.0.0.0"], models: [] })] }, POLICY);
     const seen = { "engine:ollama": [DAY - 2] };
     const { sentences: words, findings } = noveltyOf(open, past(seen), tenantPast(seen), DAY);
@@ -49,27 +49,27 @@ describe("noveltyOf()", () => {
     for (const each of words) expect(each).toStartWith("Ollama: ");
     expect(findings[0]!.explanation.match(/Ollama/g)).toHaveLength(1);
   });
-  test("knows nothing to be new while it learns", () => {
+  test("reports nothing as new during the learning phase", () => {
     const young = past({}, DAY - LEARNING_DAYS + 1);
     expect(
       noveltyOf(OLLAMA, young, new Map([[TENANT_FEATURE, [DAY - LEARNING_DAYS + 1]]]), DAY).sentences,
     ).toEqual([]);
     expect(noveltyOf(OLLAMA, past({}, DAY - LEARNING_DAYS), new Map(), DAY).sentences).toHaveLength(1);
   });
-  test("forgets: seen two weeks ago is known, three weeks ago is new again", () => {
+  test("knows a feature from two weeks ago, and reports one from three weeks ago as new again", () => {
     const seen = (day: number) =>
       noveltyOf(OLLAMA, past({ "engine:ollama": [day] }), tenantPast(), DAY).sentences.length;
     expect(seen(DAY - 15)).toBe(0);
     expect(seen(DAY - 16)).toBe(1);
     expect(weightOf([DAY - 2], DAY)).toBeGreaterThan(weightOf([DAY - 3], DAY));
   });
-  test("what is new is new for that day and the next, whatever of these days was told already", () => {
+  test("reports a new feature on its first day and the next, regardless of what these days already contain", () => {
     const before = noveltyOf(OLLAMA, past({}), tenantPast(), DAY);
     const days = { "engine:ollama": [DAY - 1, DAY, DAY + 1] };
     expect(noveltyOf(OLLAMA, past(days), tenantPast(days), DAY)).toEqual(before);
     expect(noveltyOf(OLLAMA, past(days), tenantPast(days), DAY + 1).sentences).toEqual([]);
   });
-  test("what the policy approves by name is never new", () => {
+  test("never reports what the policy approves by name", () => {
     expect(
       featuresOf(
         { engines: [makeEngine({ clients: [] })] },
@@ -94,7 +94,7 @@ describe("featuresOf()", () => {
   });
   const approving = policy.parse({ approvedEngines: ["ollama"] });
 
-  test("a flood of names on one engine hides neither another engine nor what it is used for", () => {
+  test("a flood of names on one engine hides neither another engine nor its models and clients", () => {
     for (const engines of [
       [flood, exposed],
       [exposed, flood],
@@ -111,7 +111,7 @@ describe("featuresOf()", () => {
       expect(words.at(-1)).toBe("and 42 more");
     }
   });
-  test("sixty-four exposed engines are all there, and the order the host tells them in does not matter", () => {
+  test("includes all of 64 exposed engines, independent of their order in the heartbeat", () => {
     const engines = named(64, "engine").map((id) => ({ ...flood, id, bind: ["0.0.0.0"] }));
     const features = featuresOf({ engines }, approving);
     expect(features.filter(({ kind }) => kind === "engine")).toHaveLength(64);
@@ -125,22 +125,22 @@ describe("featuresOf()", () => {
   });
 });
 
-test("isTimely(): what was under way for up to twelve hours teaches, and nothing that came later", () => {
+test("isTimely() accepts a delay of up to twelve hours, and no more", () => {
   const at = "2026-11-20T12:00:00.000Z";
   expect(isTimely({ at, receivedAt: "2026-11-21T00:00:00.000Z" })).toBe(true);
   expect(isTimely({ at, receivedAt: "2026-11-21T00:00:00.001Z" })).toBe(false);
-  expect(isTimely({ at, receivedAt: "2026-11-20T11:56:00.000Z" })).toBe(true); // its clock is ahead
+  expect(isTimely({ at, receivedAt: "2026-11-20T11:56:00.000Z" })).toBe(true); // the clock of the host is ahead
 });
 
 describe("remember()", () => {
-  test("is a set of days: twice and in any order is the same, and nothing new is the same object", () => {
+  test("is independent of order and repetition, and returns the same object when nothing is new", () => {
     const once = remember(undefined, OWNER, OLLAMA, DAY);
     expect(remember(once, OWNER, OLLAMA, DAY)).toBe(once);
     const forth = remember(remember(undefined, OWNER, OLLAMA, DAY - 1), OWNER, OLLAMA, DAY);
     const back = remember(remember(undefined, OWNER, OLLAMA, DAY), OWNER, OLLAMA, DAY - 1);
     expect(back).toEqual(forth);
   });
-  test("stays small", () => {
+  test("keeps a bounded number of features and days", () => {
     let item = remember(undefined, OWNER, OLLAMA, DAY);
     for (let day = DAY; day < DAY + 100; day++) item = remember(item, OWNER, OLLAMA, day);
     expect(item.features["engine:ollama"]).toHaveLength(MEMORY_DAYS);
@@ -149,7 +149,7 @@ describe("remember()", () => {
   });
 });
 
-/** mulberry32: the same weeks in every run. */
+/** mulberry32, a seeded generator: the same weeks in every run. */
 function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -160,7 +160,7 @@ function createRandom(seed: number): () => number {
   };
 }
 
-test("finds the known anomalies of synthetic weeks, and little else", () => {
+test("finds the injected anomalies of synthetic weeks with few false alarms", () => {
   const random = createRandom(7);
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)]!;
   const ASSETS = 200;

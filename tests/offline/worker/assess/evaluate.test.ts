@@ -59,7 +59,7 @@ const stored = (name: string, more?: Partial<Policy>): Case => ({
 });
 const hours = { days: [1, 2, 3, 4, 5], from: "08:00", to: "18:00", utcOffsetMinutes: 60 };
 
-/** Every rule: what makes it speak, and the near miss that does not. */
+/** For every rule: cases that match, and near misses that do not. */
 const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
   "unapproved-engine": {
     hit: [e({ id: "vllm" })],
@@ -220,7 +220,7 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
   "suspect-path": {
     hit: [
       e({ executable: "/tmp/x/ollama" }),
-      e({ executable: "/private/tmp/x/ollama" }), // as macOS resolves /tmp
+      e({ executable: "/private/tmp/x/ollama" }), // /tmp as macOS resolves it
       e({ executable: "/private/var/folders/q1/T/AppTranslocation/0A1B/d/Ollama.app/Contents/MacOS/Ollama" }),
       e({ executable: "/var/folders/q1/T/ollama" }),
       e({ executable: "~/Downloads/llamafile" }),
@@ -238,7 +238,7 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
       e({ user: "nt authority\\system" }),
       e({ user: "NT-AUTORITÄT\\SYSTEM" }),
       e({ user: "AUTORITE NT\\Système" }),
-      e({ user: "DESKTOP-1\\Administrator" }), // the agent tells who it is with the host before it
+      e({ user: "DESKTOP-1\\Administrator" }), // the agent reports the account with the host name in front
       e({ user: "PC-2\\Administrateur" }),
     ],
     miss: [
@@ -322,7 +322,7 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
       e(client({ name: "EXCEL.EXE" })),
       ...["Word", "Excel", "PowerPoint", "Outlook", "OneNote"].map((name) =>
         e(client({ name: `Microsoft ${name}` })),
-      ), // as macOS calls them
+      ), // names of processes on macOS
     ],
     miss: [
       e(client({ name: "code" })),
@@ -442,7 +442,7 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
   },
 };
 
-test("a process in doubt is no exposed engine, whoever connects to its port", () => {
+test("a process that may not be an engine is never an exposed engine, even with remote clients", () => {
   const reader: Partial<Engine> = {
     id: "unknown-weights",
     confidence: 55,
@@ -462,7 +462,7 @@ test("a process in doubt is no exposed engine, whoever connects to its port", ()
     expect(engine).toContain(rule);
 });
 
-test("every rule has its cases, and there are at least 25", () => {
+test("every rule has cases, and there are at least 25 rules", () => {
   expect(Object.keys(CASES).sort()).toEqual(RULES.map((rule) => rule.id).sort());
   expect(new Set(RULES.map((rule) => rule.id)).size).toBe(RULES.length);
   expect(RULES.length).toBeGreaterThanOrEqual(25);
@@ -470,18 +470,17 @@ test("every rule has its cases, and there are at least 25", () => {
 
 for (const [rule, { hit, miss }] of Object.entries(CASES)) {
   describe(rule, () => {
-    for (const one of hit)
-      test(`speaks for ${JSON.stringify(one)}`, () => expect(rulesOf(one)).toContain(rule));
+    for (const one of hit) test(`matches ${JSON.stringify(one)}`, () => expect(rulesOf(one)).toContain(rule));
     for (const one of miss)
-      test(`is silent for ${JSON.stringify(one)}`, () => expect(rulesOf(one)).not.toContain(rule));
-    test("is silent when the policy disables it", () => {
+      test(`does not match ${JSON.stringify(one)}`, () => expect(rulesOf(one)).not.toContain(rule));
+    test("does not match when the policy disables it", () => {
       for (const one of hit)
         expect(rulesOf({ ...one, policy: { ...one.policy, disabledRules: [rule] } })).not.toContain(rule);
     });
   });
 }
 
-test("every rule says what to do, and names a technique of the pinned ATLAS release", () => {
+test("every rule has a remediation and a technique of the pinned ATLAS release", () => {
   expect(ATLAS_VERSION).toBe("2026.09");
   for (const rule of RULES) {
     expect(rule.title.length).toBeGreaterThan(5);
@@ -495,22 +494,22 @@ test("every rule says what to do, and names a technique of the pinned ATLAS rele
   expect(Object.keys(TECHNIQUES).filter((technique) => !named.has(technique))).toEqual([]);
 });
 
-test("an approved engine on loopback with an approved model is nothing to tell", () => {
+test("an approved engine on loopback with an approved model has no findings", () => {
   expect(judged(e({}))).toEqual({ risk: "INFO", score: 0, findings: [] });
 });
 
-test("an empty object is a whole policy, and an unknown field is none", () => {
+test("an empty object is a complete policy, and an unknown field is rejected", () => {
   expect(policy.parse({}).exposure).toBe("loopback");
   expect(policy.safeParse({ approvedEngine: ["ollama"] }).success).toBe(false);
 });
 
-test("two engines of one kind make one finding a rule, so one incident", () => {
+test("two processes of one engine result in one finding per rule, so one incident", () => {
   const engines = [makeEngine({ id: "vllm", pid: 1 }), makeEngine({ id: "vllm", pid: 2 })];
   const { findings } = judged({ beat: { engines } });
   expect(findings.filter((finding) => finding.rule === "unapproved-engine")).toHaveLength(1);
 });
 
-test("hostile names stay texts of bounded length, and findings are bounded in number, the worst kept", () => {
+test("explanations with hostile names are bounded in length, and findings in number, keeping the worst", () => {
   const engines = Array.from({ length: 60 }, (_, i) =>
     makeEngine({
       id: `x-${i}`,
@@ -528,7 +527,7 @@ test("hostile names stay texts of bounded length, and findings are bounded in nu
   }
 });
 
-test("the score is capped and the worst finding gives the risk", () => {
+test("the score is capped, and the worst finding determines the risk", () => {
   expect(judged(e({ id: "vllm", bind: ["0.0.0.0"], renamed: true, ...model("x") }))).toMatchObject({
     risk: "CRITICAL",
     score: 100,
@@ -536,7 +535,7 @@ test("the score is capped and the worst finding gives the risk", () => {
   expect(judged(e({ id: "vllm" }))).toMatchObject({ risk: "WARNING", score: 40 });
 });
 
-describe("points grow with the facts, up to a bound", () => {
+describe("points grow with the facts, up to a limit", () => {
   const pointsOf = (rule: string, one: Case) =>
     judged(one).findings.find((finding) => finding.rule === rule)?.points;
   const hosts = (count: number): Partial<Engine> => ({
@@ -547,7 +546,7 @@ describe("points grow with the facts, up to a bound", () => {
       { models: Array.from({ length: count }, (_, i) => ({ name: `llama3-${i}`, loaded: true })) },
       { bannedModels: ["llama3*"] },
     );
-  test("of hosts that use an engine, each time they are twice as many", () => {
+  test("each time the number of remote hosts doubles", () => {
     expect([1, 2, 3, 4, 32].map((count) => pointsOf("remote-client", e(hosts(count))))).toEqual([
       60, 64, 64, 68, 68,
     ]);
@@ -555,26 +554,26 @@ describe("points grow with the facts, up to a bound", () => {
       70, 70, 75, 80, 85, 85,
     ]);
   });
-  test("of banned models, each named once", () => {
+  test("each time the number of distinct banned models doubles", () => {
     expect([1, 2, 3, 4, 8, 64].map((count) => pointsOf("banned-model", banned(count)))).toEqual([
       75, 80, 80, 85, 90, 90,
     ]);
   });
-  test("of an exposed engine that answered without a credential", () => {
+  test("when an exposed engine responded without a credential", () => {
     expect(
       (["unknown", "open"] as const).map((auth) =>
         pointsOf("exposed-engine", e({ bind: ["0.0.0.0"], auth })),
       ),
     ).toEqual([75, 80]);
   });
-  test("and says of it what is known: that it asks for no credential, or that nobody knows", () => {
+  test("the explanation says whether the missing credential is known or unknown", () => {
     const [unknown, open] = (["unknown", "open"] as const).map(
       (auth) => judged(e({ bind: ["0.0.0.0"], auth })).findings[0]!.explanation,
     );
     expect(unknown).toEndWith("Whether it requires a credential is unknown.");
     expect(open).toEndWith("and requires no credential.");
   });
-  test("of several processes of an engine the worst is told, in whatever order", () => {
+  test("the worst of several processes of an engine is reported, in any order", () => {
     const [few, many] = [makeEngine(hosts(3)), makeEngine(hosts(6))];
     for (const engines of [
       [few, many],
@@ -584,7 +583,7 @@ describe("points grow with the facts, up to a bound", () => {
   });
 });
 
-test("matchesAny() matches what a regular expression of the same pattern would, in any list", () => {
+test("matchesAny() agrees with regular expressions for the same patterns", () => {
   const word = fc.string({ unit: fc.constantFrom("a", "B", "b", "*", "."), maxLength: 8 });
   const asked = fc.string({ unit: fc.constantFrom("a", "A", "b", "."), maxLength: 10 });
   const expression = (pattern: string) =>

@@ -10,13 +10,13 @@ import { policy } from "../../../../shared/table/items/policy.ts";
 import { WEBHOOK_EVENTS } from "../../../../shared/table/items/webhook.ts";
 import { ROOT } from "../../../support/stack.ts";
 
-/** Without the spaces that align tables. */
+/** The page without the spaces that align tables. */
 const page = (name: string) =>
   readFileSync(join(ROOT, "docs", name), "utf8")
     .replace(/ +\|/g, " |")
     .replace(/^\|-+/gm, "|-");
 
-test("docs/rules.md tells every rule as it is, and no other", () => {
+test("docs/rules.md lists exactly the rules of the code", () => {
   const rows = page("rules.md").match(/^\| `[a-z-]+` \|.*$/gm) as string[];
   expect(rows).toEqual(
     RULES.map(
@@ -24,7 +24,7 @@ test("docs/rules.md tells every rule as it is, and no other", () => {
         `| \`${id}\` | ${pointsMax === undefined ? points : `${points} to ${pointsMax}`} | ${points >= CRITICAL_POINTS ? "CRITICAL" : "WARNING"} | ${atlas} | ${title} |`,
     ),
   );
-  // The risk told in the table holds for all points a rule can have.
+  // The risk in the table is correct for all points that a rule can have.
   for (const { points, pointsMax = points } of RULES)
     expect(points >= CRITICAL_POINTS).toBe(pointsMax >= CRITICAL_POINTS);
   for (const { remediation } of RULES) expect(page("rules.md")).toContain(remediation);
@@ -38,7 +38,7 @@ test("docs/policy.md explains every field of the schema", () => {
   for (const field of Object.keys(policy.shape)) expect(rows).toContain(`\`${field}\``);
 });
 
-test("every vulnerability names its source, its engine and a range that is one", () => {
+test("every vulnerability has a source, an entry in docs/rules.md and a valid range", () => {
   for (const { id, source, from, fixed } of VULNERABILITIES) {
     expect(source).toBe(`https://nvd.nist.gov/vuln/detail/${id}`);
     expect(page("rules.md")).toContain(`[${id}](${source})`);
@@ -49,7 +49,7 @@ test("every vulnerability names its source, its engine and a range that is one",
   expect(new Set(WEBHOOK_EVENTS).size).toBe(WEBHOOK_EVENTS.length);
 });
 
-test("compareVersions() orders as releases do, and judges nothing that is no version", () => {
+test("compareVersions() orders releases, and returns undefined for text that is not a version", () => {
   const ascending = [
     "0.1.9",
     "0.1.10",
@@ -67,7 +67,7 @@ test("compareVersions() orders as releases do, and judges nothing that is no ver
   expect(compareVersions("1.0", "1.0.0")).toBe(0);
   expect(compareVersions("b3560", "b3561")).toBe(-1);
   expect(compareVersions("b3561-b6a1c2d", "b3561")).toBe(0);
-  // Commits, a date run together, and a build that was counted in no history.
+  // Commits, a date without separators, and builds without history.
   for (const none of ["", "latest", "main-2024", "x1.2", "5f3a2b1", "0a1b2c3", "1234567890"])
     expect(compareVersions(none, "1.0")).toBeUndefined();
   for (const none of ["b0-unknown", "b1-9f2a1b3", "0.0.4500", "0.9.4"])

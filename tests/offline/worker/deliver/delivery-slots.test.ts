@@ -4,7 +4,7 @@ import { createDeliverySlots, type DeliverySlots } from "../../../../worker/deli
 const ATTEMPT_MS = 10_000;
 const after = (ms: number) => () => new Promise<string>((done) => setTimeout(() => done("sent"), ms));
 const prompt = after(20);
-/** What an attempt does whose receiver never answers. */
+/** An attempt whose receiver never responds. */
 const hanging = after(ATTEMPT_MS);
 
 type Delivery = { outcome?: { sent: string } | { deferMs: number } };
@@ -15,7 +15,7 @@ function deliver(slots: DeliverySlots, tenantId: string, webhookId: string, send
   });
   return delivery;
 }
-/** Lets this much time pass in small steps, with the promises in between. */
+/** Advances the fake clock in small steps and runs pending promises in between. */
 async function pass(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 10) {
     jest.advanceTimersByTime(10);
@@ -30,7 +30,7 @@ describe("createDeliverySlots()", () => {
   beforeEach(() => void jest.useFakeTimers());
   afterEach(() => void jest.useRealTimers());
 
-  test("a prompt receiver gets a burst of 200 within its wait, nothing is deferred", async () => {
+  test("a prompt receiver gets a burst of 200 deliveries without deferral", async () => {
     const slots = createDeliverySlots();
     deliver(slots, "a", "good");
     await pass(30);
@@ -39,7 +39,7 @@ describe("createDeliverySlots()", () => {
     expect(sentOf(burst)).toBe(200);
   });
 
-  test("a receiver that hangs is tried one at a time from its first late answer on; the rest is deferred at once", async () => {
+  test("a slow receiver gets one delivery at a time, and the rest is deferred immediately", async () => {
     const slots = createDeliverySlots();
     let underWay = 0;
     let highest = 0;
@@ -60,7 +60,7 @@ describe("createDeliverySlots()", () => {
     expect(highest).toBe(1);
   });
 
-  test("deferrals of a slow receiver are spaced as attempts are, up to half an hour, and start over when it answers", async () => {
+  test("deferrals of a slow receiver grow by the duration of an attempt, up to 30 minutes, and reset after a response", async () => {
     const slots = createDeliverySlots();
     deliver(slots, "a", "bad", hanging);
     deliver(slots, "a", "bad", hanging);
@@ -82,7 +82,7 @@ describe("createDeliverySlots()", () => {
     expect(sentOf(burst)).toBe(50);
   });
 
-  test("a tenant whose ten receivers all hang delays neither its own prompt one nor another tenant's", async () => {
+  test("ten slow receivers of a tenant delay neither its prompt receiver nor another tenant's", async () => {
     const slots = createDeliverySlots();
     deliver(slots, "a", "good");
     deliver(slots, "b", "good");
@@ -96,7 +96,7 @@ describe("createDeliverySlots()", () => {
     expect(sentOf(good)).toBe(40);
   });
 
-  test("500 tenants with receivers that hang leave prompt receivers their slots, also ones that were prompt before", async () => {
+  test("500 tenants with slow receivers leave the slots of prompt receivers free, even if they were prompt before", async () => {
     const slots = createDeliverySlots();
     for (let tenant = 0; tenant < 500; tenant++) deliver(slots, `t${tenant}`, "hook");
     deliver(slots, "b", "good");
@@ -104,7 +104,7 @@ describe("createDeliverySlots()", () => {
     const hang = () => {
       for (let tenant = 0; tenant < 500; tenant++) deliver(slots, `t${tenant}`, "hook", hanging);
     };
-    // All of them hang from now on. Each is found out by one late answer, 256 of them every two seconds.
+    // From now on all receivers hang. One slow response identifies each, 256 of them every two seconds.
     for (let second = 0; second < 5; second++) {
       hang();
       await pass(1000);
@@ -118,7 +118,7 @@ describe("createDeliverySlots()", () => {
     }
   });
 
-  test("a new tenant's receiver is reached within seconds although many others hang", async () => {
+  test("a new tenant's receiver is reached within seconds while many others hang", async () => {
     const slots = createDeliverySlots();
     for (let tenant = 0; tenant < 50; tenant++) many(2, () => deliver(slots, `t${tenant}`, "hook", hanging));
     await pass(ATTEMPT_MS + 10);

@@ -12,7 +12,7 @@ import { eventually } from "../../../support/stack.ts";
 function createLoop(forward: (tenantId: string) => Promise<unknown>) {
   const metrics = createMetrics();
   const logs: string[] = [];
-  // A pause without end in the time of a test: only what wakes the loop lets it go on.
+  // A pause longer than any test, so that only waking continues the loop.
   const random = () => 1000;
   const log = (_level: string, event: string) => void logs.push(event);
   const forwarding = createWebhookLoops({ forward, random, log, metrics });
@@ -22,7 +22,7 @@ function createLoop(forward: (tenantId: string) => Promise<unknown>) {
 const turn = () => Bun.sleep(5);
 
 describe("createWebhookLoops()", () => {
-  test("looks again at once when an event is reported during a look, and for a tenant it did not know", async () => {
+  test("runs again immediately after an event during a run, and for a new tenant", async () => {
     const looks: string[] = [];
     let release = () => {};
     const { forwarding, stop } = createLoop(async (tenantId) => {
@@ -34,12 +34,12 @@ describe("createWebhookLoops()", () => {
     await turn();
     forwarding.wake("org_slow");
     await turn();
-    expect(looks).toEqual(["org_slow"]); // never two looks at one tenant at a time
+    expect(looks).toEqual(["org_slow"]); // never two concurrent runs for one tenant
     release();
     await turn();
     expect(looks).toEqual(["org_slow", "org_slow"]);
     await turn();
-    expect(looks).toHaveLength(2); // no new event: it pauses
+    expect(looks).toHaveLength(2); // no new event: the loop pauses
     forwarding.wake("org_new");
     await turn();
     expect(looks).toEqual(["org_slow", "org_slow", "org_new"]);
@@ -47,7 +47,7 @@ describe("createWebhookLoops()", () => {
     await running;
   });
 
-  test("a look that hangs delays no other tenant, however many hang", async () => {
+  test("runs that hang delay no other tenant", async () => {
     const looks: string[] = [];
     const { forwarding, stop } = createLoop(async (tenantId) => {
       looks.push(tenantId);
@@ -59,15 +59,15 @@ describe("createWebhookLoops()", () => {
     forwarding.wake("org_good");
     await turn();
     expect(looks).toEqual(["org_hangs", "org_good"]);
-    // More than are looked at at the same time: those that hang stop counting after two seconds.
+    // More runs than the limit: those that hang stop counting after two seconds.
     for (let i = 0; i < 100; i++) forwarding.wake(`org_hangs_${i}`);
     forwarding.wake("org_late");
     await eventually(async () => looks.includes("org_late"), 6500);
     stop.abort();
-    await running; // a look that hangs does not delay the shutdown
+    await running; // a run that hangs does not delay the shutdown
   }, 15_000);
 
-  test("looks again at once when there was more than one look takes up", async () => {
+  test("runs again immediately when there are more events than one run handles", async () => {
     let left = 3;
     const { forwarding, stop } = createLoop(async () => --left > 0);
     forwarding.add("org_busy");
@@ -78,7 +78,7 @@ describe("createWebhookLoops()", () => {
     await running;
   });
 
-  test("a fault is counted and told, and holds no other tenant back", async () => {
+  test("an error is counted and logged, and delays no other tenant", async () => {
     const looks: string[] = [];
     const { forwarding, stop, metrics, logs } = createLoop(async (tenantId) => {
       if (tenantId === "org_bad") throw new Error("away");
@@ -94,7 +94,7 @@ describe("createWebhookLoops()", () => {
     await running;
   });
 
-  test("ends when told to stop, in the middle of its pause", async () => {
+  test("stops during a pause when the signal aborts", async () => {
     const { forwarding, stop } = createLoop(async () => {});
     const running = forwarding.run(stop.signal);
     await turn();
@@ -103,17 +103,17 @@ describe("createWebhookLoops()", () => {
   });
 });
 
-describe("a pack of none", () => {
+describe("a pack without heartbeats", () => {
   const body = fromUtf8(encodePack(TENANT, []));
   const key = Buffer.alloc(32, 9);
 
-  test("decodePack() takes it for what it is, and refuses one that names none and holds something", () => {
+  test("is accepted by decodePack(), which refuses a count of 0 with entries", () => {
     expect(decodePack(body)).toEqual({ tenantId: TENANT, entries: [] });
     expect(() => decodePack(`${body}x`)).toThrow();
     expect(() => decodePack(`${body}\n`)).toThrow();
   });
 
-  test("pollOnce() tells of its tenant and removes it; an unsigned one tells nothing", async () => {
+  test("wakes the outbox of its tenant and is deleted; an unsigned pack does nothing", async () => {
     const told: string[] = [];
     const removed: string[] = [];
     const buried: string[] = [];

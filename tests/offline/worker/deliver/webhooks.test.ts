@@ -102,12 +102,12 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<NewEvent>
     keepItem,
     put: (event: EventItem) => table.dynamo("PutItem", eventPut(event, "t")),
     forward: () => forwardDue(TENANT, deps),
-    /** One look as the worker's loop has it: deliveries go on after it. */
+    /** One run as in the worker's loop: deliveries continue after it. */
     look: createDeliverer(deps),
     answer: (next: typeof status) => {
       status = next;
     },
-    /** As an admin's change does. */
+    /** Like a change by an administrator. */
     requeue: (webhookId: string) =>
       table.dynamo("UpdateItem", requeueUpdate(decodeItem(eventItem, stored()), webhookId, now, "t")),
     wait: (seconds: number) => {
@@ -121,7 +121,7 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<NewEvent>
 }
 
 describe("webhookHeaders()", () => {
-  test("signs as the specification's example does", async () => {
+  test("matches the example of the specification", async () => {
     // Example of the reference libraries (github.com/standard-webhooks/standard-webhooks).
     const headers = await webhookHeaders(
       [SECRET],
@@ -131,7 +131,7 @@ describe("webhookHeaders()", () => {
     );
     expect(headers["webhook-signature"]).toBe("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
   });
-  test("refuses a secret that is none", async () => {
+  test("rejects an invalid secret", async () => {
     expect(webhookHeaders(["secret"], "id", 1, "{}")).rejects.toThrow("whsec_");
   });
 });
@@ -139,7 +139,7 @@ describe("webhookHeaders()", () => {
 const sentTo = (box: Awaited<ReturnType<typeof createOutbox>>) =>
   box.sent.map(({ url }) => new URL(url).host);
 
-describe("an event that says what a host proved", () => {
+describe("an event about what a host has proven", () => {
   const device = makeDevice();
   const proven = async (sign: boolean): Promise<Partial<NewEvent>> => {
     const { x, sign: signed } = await device;
@@ -156,14 +156,14 @@ describe("an event that says what a host proved", () => {
       ...{ status: "ISOLATED", generation: 1, custodyCount: 1 },
     });
 
-  test("is sent with the report that the device signed", async () => {
+  test("is sent if it has a report signed by the device", async () => {
     const box = await createOutbox(tenantWith(hook()), await proven(true));
     await box.keepItem(await enrolled());
     await box.forward();
     expect(box.sent.map(({ body }) => JSON.parse(body).type)).toEqual(["isolation.proven"]);
   });
 
-  test("is not sent without it: the delivery says why, and the log names the host", async () => {
+  test("is not sent otherwise: the delivery states the reason, and the log names the host", async () => {
     const box = await createOutbox(tenantWith(hook()), await proven(false));
     await box.keepItem(await enrolled());
     await box.forward();
@@ -177,7 +177,7 @@ describe("an event that says what a host proved", () => {
 });
 
 describe("forwardDue()", () => {
-  test("delivers once, signed over what it sends, and leaves the outbox", async () => {
+  test("delivers an event once, signed, and removes it from the outbox", async () => {
     const box = await createOutbox();
     expect(await box.forward()).toBe(1);
     expect(await box.forward()).toBe(0);
@@ -196,7 +196,7 @@ describe("forwardDue()", () => {
     expect(box.event()).toMatchObject({ forwards: { siem: { attempts: 1, status: 204, latencyMs: 0 } } });
   });
 
-  test("a failure is visible from the first one on, and over with the first success", async () => {
+  test("a failure is visible from the first attempt until the first success", async () => {
     const box = await createOutbox();
     box.answer(() => 503);
     await box.forward();
@@ -211,7 +211,7 @@ describe("forwardDue()", () => {
     expect(box.health()).toMatchObject([{ failures: 0, lastDeliveredAt: expect.any(String) }]);
   });
 
-  test("an event that does not parse is told of, and holds back none behind it", async () => {
+  test("an event that does not parse is logged, and delays no other event", async () => {
     const box = await createOutbox();
     const first = timestamp(START_MS - 1000);
     const unknown = { ...opened(), eventId: "evt_newer", recordedAt: first, nextAttemptAt: first };
@@ -222,7 +222,7 @@ describe("forwardDue()", () => {
     expect(box.metrics.read()).toMatchObject({ forwards_faulted_total: 1, webhooks_delivered_total: 1 });
   });
 
-  test("says how long what it takes up has been due", async () => {
+  test("reports the delay of due events as a metric", async () => {
     const box = await createOutbox();
     box.wait(90);
     await box.forward();
@@ -231,7 +231,7 @@ describe("forwardDue()", () => {
     expect(box.metrics.read().webhooks_behind_seconds).toBe(0);
   });
 
-  test("signs by both secrets while one is rotated, and by the new one alone after that", async () => {
+  test("signs with both secrets during a rotation, and with the new one afterwards", async () => {
     const old = `whsec_${Buffer.alloc(24, 7).toString("base64")}`;
     const until = timestamp(START_MS + 3_600_000);
     const signatures = async (seconds: number) => {
@@ -244,7 +244,7 @@ describe("forwardDue()", () => {
     expect(await signatures(3600)).toHaveLength(1);
   });
 
-  test("sends to the webhooks there are when it sends: one of a moment ago is told, one taken out is not", async () => {
+  test("sends to the current webhooks: to a new one, and not to a deleted one", async () => {
     const tenant = tenantWith(hook());
     const box = await createOutbox(tenant);
     await box.keep({ ...tenant, webhooks: [hook({ id: "new", url: "https://new.example.com/" })] });
@@ -253,7 +253,7 @@ describe("forwardDue()", () => {
     expect(box.event().GSI2PK).toBeUndefined();
   });
 
-  test("a delivery that waits for a webhook that asks for its kind no more is given up, visibly and without a send", async () => {
+  test("gives up a pending delivery to a webhook that no longer subscribes to its kind, without an attempt", async () => {
     const outbox = await createOutbox(tenantWith(hook(), hook({ id: "chat" })));
     outbox.answer(() => 500);
     await outbox.forward();
@@ -271,7 +271,7 @@ describe("forwardDue()", () => {
     expect(outbox.health().map(({ dead }) => dead)).toEqual([0, 0]);
   });
 
-  test("a test goes to the webhook it names, once: it is not tried again and counts as nothing given up", async () => {
+  test("a test is sent once to the webhook it names: it is not retried and not counted as given up", async () => {
     const tenant = tenantWith(hook({ events: ["isolation.failed"] }), hook({ id: "other" }));
     const box = await createOutbox(tenant, { kind: "webhook.test", data: { webhook: "siem" } });
     box.answer(() => 500);
@@ -284,7 +284,7 @@ describe("forwardDue()", () => {
     expect(box.metrics.read().webhooks_dead_total).toBe(0);
   });
 
-  test("tries again with the same id after each pause, not before, and gives up after the last, visibly", async () => {
+  test("retries with the same id after each delay, not earlier, and gives up after the last", async () => {
     const box = await createOutbox();
     box.answer(() => 500);
     await box.forward();
@@ -306,7 +306,7 @@ describe("forwardDue()", () => {
     expect(box.logs.at(-1)).toBe("webhook.dead");
   });
 
-  test("a receiver that is gone gets no more; one that fails does not hold back another", async () => {
+  test("a receiver that responds 410 gets no more attempts; a failing receiver delays no other", async () => {
     const gone = await createOutbox();
     gone.answer(() => 410);
     await gone.forward();
@@ -317,16 +317,16 @@ describe("forwardDue()", () => {
     await two.forward();
     two.wait(5);
     await two.forward();
-    expect(two.sent).toHaveLength(3); // the one that had it is not told again
+    expect(two.sent).toHaveLength(3); // a webhook that already has the event does not get it again
   });
 
-  test("two workers at once deliver once", async () => {
+  test("two concurrent workers deliver an event once", async () => {
     const box = await createOutbox();
     await Promise.all([box.forward(), box.forward()]);
     expect(box.sent).toHaveLength(1);
   });
 
-  test("a receiver that never answers delays no other webhook of its tenant, and costs an event no attempt it did not make", async () => {
+  test("a receiver that never responds delays no other webhook of its tenant, and a deferral counts as no attempt", async () => {
     const tenant = tenantWith(
       hook({ id: "good", url: "https://good.example.com/" }),
       hook({ id: "bad", url: "https://bad.example.com/" }),
@@ -354,7 +354,7 @@ describe("forwardDue()", () => {
     hook({ id: "gone", url: "https://gone.example.com/" }),
     hook({ id: "slow", url: "https://slow.example.com/" }),
   );
-  test("what is sent again while the event is under way is sent, and the outcome under way is kept", async () => {
+  test("a resend during a delivery is sent, and the outcome of that delivery is kept", async () => {
     const box = await createOutbox(TWO);
     box.answer((url) => (url.includes("gone") ? 410 : 500));
     await box.forward();
@@ -363,7 +363,7 @@ describe("forwardDue()", () => {
     box.answer(async () => {
       box.answer(() => 204);
       await box.requeue("gone");
-      expect(await box.forward()).toBe(0); // the lease holds: no other worker sends what is under way
+      expect(await box.forward()).toBe(0); // the lease is valid: no other worker sends the event
       return 204;
     });
     expect(await box.forward()).toBe(1);
@@ -379,13 +379,13 @@ describe("forwardDue()", () => {
     expect(box.event().GSI2PK).toBeUndefined();
   });
 
-  test("what is sent again costs another webhook of the event none of its attempts", async () => {
+  test("a resend to one webhook does not count as an attempt of another", async () => {
     const box = await createOutbox(TWO);
     box.answer((url) => (url.includes("gone") ? 410 : 500));
     await box.forward();
     box.wait(5);
     await box.forward();
-    const later = box.event().nextAttemptAt as string; // in five minutes
+    const later = box.event().nextAttemptAt as string; // after five minutes
     box.wait(120);
     await box.requeue("gone");
     box.answer((url) => (url.includes("gone") ? 503 : 204));
@@ -397,7 +397,7 @@ describe("forwardDue()", () => {
     });
   });
 
-  test("a worker whose lease ran out leaves what the one after it found", async () => {
+  test("a worker whose lease expired keeps the outcome of the next worker", async () => {
     const box = await createOutbox();
     box.answer(async () => {
       box.answer(() => 204);
@@ -413,7 +413,7 @@ describe("forwardDue()", () => {
     expect(box.logs).toContain("webhook.lease-lost");
   });
 
-  test("requeueUpdate() takes a delivery that was given up, and none that waits or was delivered", async () => {
+  test("requeueUpdate() accepts a delivery that was given up, and refuses a pending or completed one", async () => {
     const box = await createOutbox();
     await expect(box.requeue("siem")).rejects.toThrow("ConditionalCheckFailed");
     box.answer(() => 500);
@@ -431,7 +431,7 @@ describe("forwardDue()", () => {
     expect(box.event()).toMatchObject({ resends: 1, forwards: { siem: { attempts: 1 } } });
   });
 
-  test("an event nobody asked for is in no outbox", () => {
+  test("an event without a subscribed webhook is not in the outbox", () => {
     const tenant = tenantWith(hook({ events: ["isolation.failed"] }));
     expect(opened(tenant).nextAttemptAt).toBeUndefined();
   });
@@ -452,11 +452,11 @@ describe("createPostWebhook()", () => {
     "https://[fd00::1]/",
   ];
   for (const url of REFUSED) {
-    test(`does not talk to ${url}`, async () => {
+    test(`refuses to connect to ${url}`, async () => {
       expect(createPostWebhook(false)(url, {}, "{}")).rejects.toThrow(/target/);
     });
   }
-  test("knows the public addresses from the others, at the edges", () => {
+  test("distinguishes public addresses at the boundaries of each range", () => {
     const yes = [
       "9.255.255.255",
       "11.0.0.0",
@@ -482,7 +482,7 @@ describe("createPostWebhook()", () => {
     expect(yes.filter((address) => !isPublicAddress(address))).toEqual([]);
     expect(no.filter(isPublicAddress)).toEqual([]);
   });
-  test("posts to a server, follows no redirect, and says what it answered", async () => {
+  test("posts to a server, follows no redirect, and returns the status", async () => {
     const paths: string[] = [];
     const server = Bun.serve({
       hostname: "127.0.0.1",
@@ -501,7 +501,7 @@ describe("createPostWebhook()", () => {
     await server.stop(true);
   });
 
-  test("gives up in time on a server that is silent, one that drips, and one whose head never ends", async () => {
+  test("times out for a silent server, a slow one, and one with endless headers", async () => {
     const misbehave: ((socket: Socket) => void)[] = [
       () => {},
       (socket) => void setInterval(() => socket.write("x"), 20).unref(),
@@ -525,7 +525,7 @@ describe("createPostWebhook()", () => {
     }
   });
 
-  test("takes the status of an answer whose body never ends", async () => {
+  test("accepts the status of a response with an endless body", async () => {
     const endless = new ReadableStream({ pull: (to) => void to.enqueue(new Uint8Array(65_536)) });
     const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(endless) });
     expect(await createPostWebhook(true)(`http://127.0.0.1:${server.port}/`, {}, "{}")).toBe(200);
@@ -534,7 +534,7 @@ describe("createPostWebhook()", () => {
 });
 
 describe("targetFault()", () => {
-  test("takes https of a public host, and http of any only where configuration allows it", () => {
+  test("accepts https to a public host, and http or private hosts only if the configuration allows them", () => {
     expect(targetFault("https://hooks.example.com:8443/a?b=c", false)).toBeUndefined();
     expect(targetFault("https://1.1.1.1/", false)).toBeUndefined();
     expect(targetFault("https://bücher.example.com/ä?q=ü", false)).toBeUndefined();
@@ -572,7 +572,7 @@ describe("targetFault()", () => {
     "https://hooks.example.com:70000/",
   ];
   for (const url of REFUSED) test(`refuses ${url}`, () => expect(targetFault(url, false)).toMatch(/target/));
-  test("refuses user names and other schemes even where private targets are fine", () => {
+  test("refuses user names and other schemes even if private targets are allowed", () => {
     expect(targetFault("http://a:b@127.0.0.1/", true)).toBeDefined();
     expect(targetFault("file:///etc/passwd", true)).toBeDefined();
     expect(targetFault("http://127.0.0.1:0/", true)).toContain("port");
@@ -580,7 +580,7 @@ describe("targetFault()", () => {
 });
 
 describe("ocsfOf()", () => {
-  test("uses the ids of the schema: Restore is 3 (4 would be Harden), and so is a release that failed", () => {
+  test("uses the ids of the schema: Restore is 3 (4 is Harden), also for a failed release", () => {
     const data = { generation: 2, mode: "network" };
     const typeOf = (kind: EventItem["kind"], action: string) =>
       ocsfOf({ ...opened(), kind, data: { ...data, action } })!.type_uid;
@@ -592,7 +592,7 @@ describe("ocsfOf()", () => {
     expect(typeOf("isolation.failed", "release")).toBe(700_103);
   });
 
-  test("maps every event but the test of a webhook, with a type that is class and activity", () => {
+  test("maps every event except a webhook test, with type_uid = class and activity", () => {
     for (const kind of WEBHOOK_EVENTS) {
       const mapped = ocsfOf({ ...opened(), kind });
       if (kind === "webhook.test") expect(mapped).toBeUndefined();

@@ -48,7 +48,7 @@ async function makeWorld() {
   return { state, put, sign, deps, found, metrics };
 }
 
-test("a tenant whose items are all signed has no fault, and is checked once a minute by one worker", async () => {
+test("a tenant with signed items has no faults, and one worker audits it once a minute", async () => {
   const { deps, state, found, metrics } = await makeWorld();
   expect(await auditSignatures(TENANT, new Map(), deps)).toBe(true);
   expect(found()).toMatchObject({
@@ -64,7 +64,7 @@ test("a tenant whose items are all signed has no fault, and is checked once a mi
   expect(metrics.read().signature_faults_total).toBe(0);
 });
 
-test("an edited item is a security event, counted, and named in the table", async () => {
+test("an edited item is logged as a security event, counted, and listed in the table", async () => {
   const { deps, state, put, found, metrics } = await makeWorld();
   await put({ fourEyes: true });
   await auditSignatures(TENANT, new Map(), deps);
@@ -75,7 +75,7 @@ test("an edited item is a security event, counted, and named in the table", asyn
   expect(metrics.read().signature_faults_total).toBe(1);
 });
 
-test("a table that was put back is found by a worker that saw it newer, whatever the last check in it says", async () => {
+test("a restored table is detected by a worker that saw a newer version, regardless of the stored result", async () => {
   const { deps, state, found } = await makeWorld();
   await auditSignatures(TENANT, new Map([[TENANT, 9]]), deps);
   expect(state.logged).toMatchObject([{ item: "HEAD", reason: "rolledBack" }]);

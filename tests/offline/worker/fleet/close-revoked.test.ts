@@ -23,7 +23,7 @@ import { decide } from "../../../support/iam/policy.ts";
 const NOW_MS = Date.parse("2026-11-22T12:00:00.000Z");
 const ago = (ms: number): string => timestamp(NOW_MS - ms);
 const MINUTE_MS = 60_000;
-/** Just long enough ago. */
+/** Exactly long enough ago. */
 const LONG_AGO = ago(REVOKED_OPEN_MS);
 const CODE = "01K00000000000000000000CDE";
 
@@ -37,7 +37,7 @@ const wishOf = (action: "isolate" | "release", generation: number): NonNullable<
   expiresAt: ago(9 * REVOKED_OPEN_MS),
 });
 
-/** A report on generation 2, as the worker keeps it when `by` signed it. */
+/** A report on generation 2 as the worker stores it, signed by `by`. */
 async function kept(assetId: string, more: Partial<ContainmentReport> = {}, by = device) {
   const report: ContainmentReport = {
     ...{ generation: 2, action: "release", mode: "network", outcome: "applied" },
@@ -51,7 +51,7 @@ const byCode = { generation: 1, reason: `released at the host with code ${CODE}`
 const otherProof = await kept("another", { outcome: "failed" });
 const otherUse = await kept("another", byCode);
 
-/** Members of an asset beside those of every revoked one. */
+/** Additional members of a revoked asset. */
 type Members = Partial<AssetItem> | ((assetId: string) => Promise<Partial<AssetItem>>);
 
 const revoked = (assetId: string): AssetItem => ({
@@ -68,7 +68,7 @@ const revoked = (assetId: string): AssetItem => ({
   ...{ custodyCount: 1, revokedAt: LONG_AGO },
 });
 
-/** A worker and assets in the index of open actions. */
+/** A worker, and assets in the index of open actions. */
 async function makeWorld(...assets: Members[]) {
   const table = createMemoryDynamo();
   const calls: [operation: string, input: object][] = [];
@@ -105,7 +105,7 @@ async function makeWorld(...assets: Members[]) {
     close: (more: Partial<Deps> = {}) => closeRevoked(TENANT, { ...deps, ...more }),
     isOpen: (assetId = ids[0]!) => stored(assetId).GSI2PK !== undefined,
     read: (assetId = ids[0]!) => decodeItem(assetItem, stored(assetId)),
-    /** Done once, before the next call of that kind. */
+    /** Runs once, before the next call of that kind. */
     interfere: (kind: string, act: () => Promise<void>) => {
       before = async (operation) => {
         if (operation !== kind) return;
@@ -121,11 +121,11 @@ async function makeWorld(...assets: Members[]) {
   };
 }
 
-test("no session is left when an asset leaves the index, whichever clock is an hour off", () => {
+test("all sessions have expired when an asset leaves the index, even if a clock is one hour off", () => {
   expect(REVOKED_OPEN_MS).toBeGreaterThanOrEqual(SESSION_SECONDS * 1000 + 3600_000);
 });
 
-describe("closeRevoked() takes out of the index", () => {
+describe("closeRevoked() removes from the index", () => {
   const cases: [string, Members][] = [
     ["an asset that was never contained", {}],
     [
@@ -151,7 +151,7 @@ describe("closeRevoked() takes out of the index", () => {
   });
 });
 
-describe("closeRevoked() leaves in the index", () => {
+describe("closeRevoked() keeps in the index", () => {
   const released = { generation: 2, wish: wishOf("release", 2) };
   const cases: [string, Members][] = [
     ["an asset that is not revoked", { revokedAt: undefined }],
@@ -186,7 +186,7 @@ describe("closeRevoked() leaves in the index", () => {
     expect(world.logged.filter((line) => line.includes("revoked."))).toEqual([]);
   });
 
-  test("one that is not what was signed", async () => {
+  test("an asset with an invalid signature", async () => {
     const world = await makeWorld({}, {});
     const [forged] = world.ids;
     const { authority } = world.deps;
@@ -212,7 +212,7 @@ describe("closeRevoked() leaves in the index", () => {
     ["proven otherwise", { proof: otherProof }],
     ["freed by a code", { freedByCode: otherUse }],
     ["set back", { setBack: { generation: 1, since: 2, at: ago(0) } }],
-  ] as [string, Partial<AssetItem>][])("one that was %s since it was read", async (_what, more) => {
+  ] as [string, Partial<AssetItem>][])("an asset that was %s after it was read", async (_what, more) => {
     const world = await makeWorld(async (assetId) => ({
       ...released,
       proof: await kept(assetId),
@@ -226,7 +226,7 @@ describe("closeRevoked() leaves in the index", () => {
 describe("a run of closeRevoked()", () => {
   const many = (count: number): Members[] => Array.from({ length: count }, () => ({}));
 
-  test("ends after its bound, and the next one goes on", async () => {
+  test("ends at its limit, and the next run continues", async () => {
     const world = await makeWorld(...many(CLOSED_MAX + 30));
     expect(await world.close()).toBe(CLOSED_MAX);
     expect(world.ids.filter(world.isOpen)).toHaveLength(30);
@@ -252,13 +252,13 @@ describe("a run of closeRevoked()", () => {
     expect(world.calls.filter(([operation]) => operation === "Query").length).toBeGreaterThanOrEqual(4);
   });
 
-  test("looks at nothing that is too new", async () => {
+  test("does not read revocations that are too recent", async () => {
     const world = await makeWorld({ revokedAt: ago(MINUTE_MS) });
     await world.close();
     expect(world.calls.map(([operation]) => operation)).toEqual(["Query"]);
   });
 
-  test("asks for no more than the policy of workers allows", async () => {
+  test("uses only permissions of the worker's IAM policy", async () => {
     const world = await makeWorld({}, {});
     expect(await world.close()).toBe(2);
     const { worker } = deployedPolicies();
@@ -271,7 +271,7 @@ describe("a run of closeRevoked()", () => {
 });
 
 describe("recordFleet()", () => {
-  test("takes revoked assets out of the index, as often as it counts", async () => {
+  test("removes revoked assets from the index at each count", async () => {
     const world = await makeWorld({}, {});
     expect(await recordFleet(TENANT, world.deps)).toBe(true);
     expect(world.ids.map(world.isOpen)).toEqual([false, false]);
@@ -281,7 +281,7 @@ describe("recordFleet()", () => {
     expect(world.calls.map(([operation]) => operation)).toEqual(["GetItem"]);
   });
 
-  test("counts the fleet although that failed, and says so", async () => {
+  test("counts the fleet even if this fails, and logs the failure", async () => {
     const world = await makeWorld({}, {});
     world.interfere("UpdateItem", async () => {
       // The first update claims the count.
@@ -295,8 +295,8 @@ describe("recordFleet()", () => {
   });
 });
 
-describe("an asset that left the index", () => {
-  test("is put back by the late report of a release by a code, and stays until the log holds it", async () => {
+describe("an asset that was removed from the index", () => {
+  test("is added again by a late report of a release by code, and stays until the custody log contains it", async () => {
     const world = await makeWorld(async (assetId) => ({
       ...{ generation: 2, wish: wishOf("release", 2), proof: await kept(assetId) },
     }));

@@ -53,7 +53,7 @@ async function fleetOf(hosts: number) {
 }
 
 describe("recordFleet()", () => {
-  test("counts the fleet and its open incidents, as the newest numbers and as those of the hour", async () => {
+  test("stores the newest counts and the counts of the hour", async () => {
     const { deps, item } = await fleetOf(4);
     expect(await recordFleet(TENANT, deps)).toBe(true);
     expect(item("2026-11-22T12")).toMatchObject({
@@ -70,7 +70,7 @@ describe("recordFleet()", () => {
     });
   });
 
-  test("counts expired hosts apart, and none of their incidents, until they report again", async () => {
+  test("counts expired hosts separately, without their incidents, until they report again", async () => {
     const { deps, clock, item, table } = await fleetOf(4);
     clock.nowMs += 31 * 24 * 60 * MINUTE_MS;
     const [presence] = [...table.items.values()].filter(({ type, hostname }) => {
@@ -91,7 +91,7 @@ describe("recordFleet()", () => {
     expect(item(timestamp(clock.nowMs).slice(0, 13))).toMatchObject({ critical: 1 });
   });
 
-  test("leaves alone what was counted just now, and counts again once it is due", async () => {
+  test("does not count again before the next count is due", async () => {
     const { deps, clock, item } = await fleetOf(1);
     await recordFleet(TENANT, deps);
     clock.nowMs += MINUTE_MS - 1;
@@ -106,7 +106,7 @@ describe("recordFleet()", () => {
     ]);
   });
 
-  test("is done by one of several workers; one that died in it is succeeded after five minutes", async () => {
+  test("is done by one of several workers; after a crash another one takes over in five minutes", async () => {
     const { deps, clock, table } = await fleetOf(1);
     const done = await Promise.all([1, 2, 3].map(() => recordFleet(TENANT, deps)));
     expect(done.filter(Boolean)).toHaveLength(1);
@@ -128,7 +128,7 @@ const failingQuery = (dynamo: ReturnType<typeof createMemoryDynamo>["dynamo"]) =
     return dynamo(operation, input);
   }) as unknown as typeof dynamo;
 
-describe("record() keeps the inventory of the newest state", () => {
+describe("recordHeartbeat() stores the inventory of the newest state", () => {
   const beat = (sequence: number, minute: number, engines: ReturnType<typeof makeEngine>[]) => {
     const atMs = NOW_MS + minute * MINUTE_MS;
     return makeHeartbeat(sequence, atMs, "host-1", { stateSince: timestamp(atMs), engines });
@@ -145,7 +145,7 @@ describe("record() keeps the inventory of the newest state", () => {
     return unmarshalItem(stored);
   };
 
-  test("models with their facts, those in memory first, and clients by name", async () => {
+  test("models with metadata, loaded ones first, and clients by name", async () => {
     expect(await inventoryAfter(states.slice(0, 1))).toMatchObject({
       stateAt: timestamp(NOW_MS),
       models: [
@@ -156,7 +156,7 @@ describe("record() keeps the inventory of the newest state", () => {
     });
   });
 
-  test("models on disk of what does not run too, after those of engines", async () => {
+  test("models on disk of products that do not run, after those of engines", async () => {
     const [first] = states;
     const stores = [{ id: "jan", name: "Jan", models: [{ name: "phi4", licence: "mit" }] }];
     expect((await inventoryAfter([{ ...first!, stores }])).models).toMatchObject([
@@ -166,7 +166,7 @@ describe("record() keeps the inventory of the newest state", () => {
     ]);
   });
 
-  test("as many models as it takes, and how many are left", async () => {
+  test("a limited number of models, and the number of omitted ones", async () => {
     const [first] = states;
     const models = Array.from({ length: 70 }, (_, at) => ({ name: `m${at}` }));
     const stores = [
@@ -180,7 +180,7 @@ describe("record() keeps the inventory of the newest state", () => {
     );
   });
 
-  test("a state that is told late does not bring back what is gone", async () => {
+  test("a late state does not replace the inventory of a newer one", async () => {
     const inOrder = await inventoryAfter(states);
     expect(inOrder).toMatchObject({ models: [], clients: [{ name: "another host" }] });
     expect(await inventoryAfter([...states].reverse())).toEqual(inOrder);

@@ -24,7 +24,7 @@ describe("the dates of a heartbeat", () => {
     ["300 s ahead", 300_000],
     ["as it comes", 0],
     ["400 days late", -400 * DAY_MS],
-  ])("are the agent's: %s", (_what, ms) => {
+  ])("are the reported ones: %s", (_what, ms) => {
     const [sentAt, stateSince] = [from(ms), from(Math.max(ms - 5000, -400 * DAY_MS))];
     expect(datesOf({ sentAt, stateSince }, RECEIVED)).toEqual({ at: sentAt, stateSince });
   });
@@ -33,18 +33,18 @@ describe("the dates of a heartbeat", () => {
     ["more than 300 s ahead", from(300_001)],
     ["more than 400 days ago", from(-400 * DAY_MS - 1)],
     ["of 1970", "1970-01-01T00:05:00.000Z"],
-  ])("are those of its receipt when they cannot be: %s", (_what, sentAt) => {
+  ])("are replaced by the time of receipt if implausible: %s", (_what, sentAt) => {
     expect(datesOf({ sentAt, stateSince: sentAt }, RECEIVED)).toEqual({ at: RECEIVED, stateSince: MIDNIGHT });
   });
 
-  test("begin a state today that is said to have begun impossibly long ago", () => {
+  test("start a state at the start of the day if its reported start is implausibly long ago", () => {
     const sentAt = from(-1000);
     const dates = (stateSince: string) => datesOf({ sentAt, stateSince }, RECEIVED);
     expect(dates(from(-400 * DAY_MS - 1))).toEqual({ at: sentAt, stateSince: MIDNIGHT });
     expect(dates(from(-400 * DAY_MS))).toEqual({ at: sentAt, stateSince: from(-400 * DAY_MS) });
   });
 
-  test("are the same whether a heartbeat is parsed or only looked at", () => {
+  test("are the same for a parsed heartbeat and its preview", () => {
     for (const sentMs of [0, Date.parse(RECEIVED), Date.parse(RECEIVED) + DAY_MS]) {
       const beat = makeHeartbeat(1, sentMs, "host");
       const { at, stateSince } = previewHeartbeat({
@@ -58,10 +58,10 @@ describe("the dates of a heartbeat", () => {
   });
 });
 
-describe("a heartbeat of a host whose clock is of 1970", () => {
+describe("a heartbeat of a host with a clock of 1970", () => {
   const tenant = makeTenant({ retentionDays: 30 });
 
-  test("is recorded at its receipt, and expires after the retention; the state goes on as one", async () => {
+  test("is recorded at its time of receipt and expires after the retention; its state continues as one", async () => {
     const table = createMemoryDynamo();
     const deps = createWorkerDeps(table, tenant);
     const since = "1970-01-01T00:05:00.000Z";
@@ -75,7 +75,7 @@ describe("a heartbeat of a host whose clock is of 1970", () => {
     ]);
     const presence = [...table.items.values()].map(unmarshalItem).find(({ type }) => type === "Presence")!;
     expect(presence).toMatchObject({ stateSince: MIDNIGHT });
-    // The clock is set right: so is the beginning of the state.
+    // After the clock is corrected, the start of the state is correct too.
     const right = makeHeartbeat(3, Date.parse(from(15_000)), "host", { stateSince: from(-3000) });
     await recordHeartbeat(deliver(right, ASSET, from(15_000)), tenant, deps);
     const now = [...table.items.values()].map(unmarshalItem).find(({ type }) => type === "Presence")!;

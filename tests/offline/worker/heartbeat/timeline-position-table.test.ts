@@ -15,7 +15,7 @@ import {
 } from "../../../../worker/heartbeat/timeline-position.ts";
 import { ASSET, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 
-/** Times of one day, to the second: `clock("09:00:00")`. */
+/** A time of one day, to the second: `clock("09:00:00")`. */
 const clock = (time: string, day = "2026-11-20"): string => `${day}T${time}.000Z`;
 const NINE = clock("09:00:00");
 
@@ -58,7 +58,7 @@ const presenceAt = (more: Partial<PresenceItem> = {}): PresenceItem =>
     ...more,
   });
 
-test("later() gives the greater of two timestamps, whichever comes first", () => {
+test("later() returns the later of two timestamps, in any order", () => {
   expect(later(NINE, clock("10:00:00"))).toBe(clock("10:00:00"));
   expect(later(clock("10:00:00"), NINE)).toBe(clock("10:00:00"));
   expect(later(NINE, NINE)).toBe(NINE);
@@ -143,19 +143,19 @@ describe("intervalStart()", () => {
     ["from the phase on", clock("09:00:30"), 0.5, 60, clock("09:00:30")],
     ["of whole milliseconds of phase", clock("09:00:10"), 0.00001, 60, NINE],
     ["the time itself with resolution 0", "2026-11-20T09:00:59.999Z", 0.5, 0, "2026-11-20T09:00:59.999Z"],
-  ] as const)("gives %s", (_, at, phase, resolution, right) => {
+  ] as const)("returns %s", (_, at, phase, resolution, right) => {
     expect(intervalStart(at, phase, resolution)).toBe(right);
   });
 });
 
-/** Starts of the asset's own intervals around nine, at a resolution of 60 s. */
+/** Starts of the asset's resolution intervals around nine, at a resolution of 60 s. */
 const startOf = (at: string) =>
   seenThrough(momentAt(at, { stateSince: "2026-11-20T00:00:00.000Z" }), tenantOf());
 const FIRST = startOf(clock("09:05:00"));
 const after = (ms: number): string => new Date(Date.parse(FIRST) + ms).toISOString();
 
 describe("seenThrough() and sampleAt()", () => {
-  test("intervals of the asset begin a minute apart", () => {
+  test("resolution intervals of the asset start one minute apart", () => {
     expect([startOf(after(0)), startOf(after(59_999)), startOf(after(60_000))]).toEqual([
       FIRST,
       FIRST,
@@ -189,7 +189,7 @@ describe("seenThrough() and sampleAt()", () => {
     expect(seenThrough(momentAt(at, { stateSince }), tenantOf())).toBe(seen);
     expect(sampleAt(momentAt(at, { stateSince }), tenantOf())).toBe(sample);
   });
-  test("with resolution 0 each heartbeat is seen and sampled at its own time, the first of a state by its item", () => {
+  test("with resolution 0 each heartbeat has its own sample; the item of a state is the sample of its first heartbeat", () => {
     expect(seenThrough(momentAt(after(1)), tenantOf(0))).toBe(after(1));
     expect(sampleAt(momentAt(after(1)), tenantOf(0))).toBe(after(1));
     expect(sampleAt(momentAt(NINE), tenantOf(0))).toBeUndefined();
@@ -399,7 +399,7 @@ describe("additions() and repeats()", () => {
     expect(additions(moment, presence as PresenceItem, tenantOf())).toEqual(right);
     expect(repeats(moment, presence as PresenceItem, tenantOf())).toBe(isRepeated);
   });
-  test("with resolution 0 every heartbeat but the very last one adds", () => {
+  test("with resolution 0 every heartbeat except a duplicate of the newest adds something", () => {
     const last = presenceAt({ lastSeenAt: after(5) });
     expect(repeats(momentAt(after(5)), last, tenantOf(0))).toBe(true);
     expect(repeats(momentAt(after(6)), last, tenantOf(0))).toBe(false);
@@ -408,7 +408,7 @@ describe("additions() and repeats()", () => {
       sample: after(6),
     });
   });
-  test("a resolution that is changed counts at once", () => {
+  test("a changed resolution applies immediately", () => {
     const presence = presenceAt({ lastSeenAt: after(0) });
     expect(repeats(momentAt(after(30_000)), presence, tenantOf(60))).toBe(true);
     expect(repeats(momentAt(after(30_000)), presence, tenantOf(1))).toBe(false);

@@ -16,7 +16,7 @@ const assetId = fc
   .map((rest) => `0${rest.join("")}`);
 const resolution = fc.constantFrom(1, 7, 60, 61, 3600);
 
-test("intervalStart() gives intervals of the resolution's length, without gap or overlap, for any asset", () => {
+test("intervalStart() partitions time into intervals of the resolution, for any asset", () => {
   fc.assert(
     fc.property(assetId, resolution, fc.integer({ min: 0, max: 10 ** 8 }), (id, seconds, ms) => {
       const at = START_MS + ms;
@@ -30,7 +30,7 @@ test("intervalStart() gives intervals of the resolution's length, without gap or
   );
 });
 
-test("sampleAt() keeps one asset's samples exactly the resolution apart, whatever the rhythm of its heartbeats", () => {
+test("sampleAt() spaces the samples of an asset exactly by the resolution, for any heartbeat interval", () => {
   const gaps = fc.array(fc.integer({ min: 1, max: 90_000 }), { minLength: 2, maxLength: 60 });
   fc.assert(
     fc.property(assetId, resolution, gaps, (id, seconds, between) => {
@@ -51,7 +51,7 @@ test("sampleAt() keeps one asset's samples exactly the resolution apart, whateve
   );
 });
 
-test("sampleAt() with resolution 0 makes every heartbeat a sample of its own time", () => {
+test("sampleAt() with resolution 0 returns a sample for every heartbeat, at its own time", () => {
   const tenant = makeTenant({ telemetryResolutionSeconds: 0 });
   const at = timestamp(START_MS + 5000);
   const moment = {
@@ -64,7 +64,7 @@ test("sampleAt() with resolution 0 makes every heartbeat a sample of its own tim
   expect(sampleAt(moment, tenant)).toBe(at);
 });
 
-test("phaseOf() spreads a fleet over the interval: no second of a minute has twice its share, none less than half", () => {
+test("phaseOf() spreads a fleet over the interval: each second has between half and twice its share", () => {
   const FLEET = 30_000;
   const perSecond = new Array<number>(60).fill(0);
   for (let i = 0; i < FLEET; i++) {
@@ -75,7 +75,7 @@ test("phaseOf() spreads a fleet over the interval: no second of a minute has twi
   expect(Math.min(...perSecond)).toBeGreaterThan(FLEET / 60 / 2);
 });
 
-test("record() writes an unchanged asset's samples the resolution apart, and one each", async () => {
+test("recordHeartbeat() writes one sample per resolution interval for an unchanged asset", async () => {
   const table = createMemoryDynamo();
   const tenant = makeTenant();
   const worker = createWorkerDeps(table, tenant);
@@ -90,11 +90,11 @@ test("record() writes an unchanged asset's samples the resolution apart, and one
   expect(new Set(times.slice(1).map((time, index) => time - times[index]!))).toEqual(new Set([60_000]));
 });
 
-test("record() asks little for a new asset: one read shared by many, its state, and one transaction", async () => {
+test("recordHeartbeat() needs one shared read, one write of the state and one transaction for a new asset", async () => {
   const table = createMemoryDynamo();
   const tenant = makeTenant();
   const worker = createWorkerDeps(table, tenant);
-  const engines = [makeEngine({ bind: ["0.0.0.0"] })]; // with findings, each of which is an incident
+  const engines = [makeEngine({ bind: ["0.0.0.0"] })]; // with findings, so that there are incidents
   const beat = (host: string) =>
     makeHeartbeat(1, START_MS, host, { engines, stateSince: timestamp(START_MS) });
   await recordHeartbeat(deliver(beat("host-0"), `01K${"0".repeat(22)}1`), tenant, worker);
@@ -107,7 +107,7 @@ test("record() asks little for a new asset: one read shared by many, its state, 
   expect(Object.fromEntries(table.calls)).toEqual({ BatchGetItem: 1, PutItem: 50, TransactWriteItems: 50 });
 });
 
-test("record() finds what a crash left without a presence: the same table as if there had been none", async () => {
+test("recordHeartbeat() completes a state that a crash left without presence, with the same table as without the crash", async () => {
   const tenant = makeTenant();
   const beat = makeHeartbeat(1, START_MS, "host-1", { engines: [makeEngine({ bind: ["0.0.0.0"] })] });
   const table = createMemoryDynamo();
@@ -121,7 +121,7 @@ test("record() finds what a crash left without a presence: the same table as if 
   expect(contents(table)).toEqual(whole);
 });
 
-test("policyKeyOf() names a policy by what it says: a map of DynamoDB comes in whatever order", () => {
+test("policyKeyOf() depends on the content of a policy, not on the order of its members", () => {
   const keyOf = (engineVersionsMin: Record<string, string>) =>
     policyKeyOf(makeTenant({ policy: policy.parse({ engineVersionsMin }) }));
   expect(keyOf({ ollama: "0.17.1", vllm: "0.11.1" })).toBe(keyOf({ vllm: "0.11.1", ollama: "0.17.1" }));

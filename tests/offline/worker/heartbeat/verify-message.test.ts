@@ -23,7 +23,7 @@ const entry = (sequence: number) => ({
   body: JSON.stringify(makeHeartbeat(sequence, 1_790_000_000_000, "höst 主机")),
 });
 
-/** A message as the edge sends it, taken from its own request. */
+/** A message as the edge sends it, taken from its request. */
 async function sent(hashing: Pick<Hashing, "deflate">, sequences: number[]): Promise<Message> {
   let request:
     | { MessageBody: string; MessageAttributes: Record<string, { StringValue: string }> }
@@ -71,7 +71,7 @@ describe("openMessage()", () => {
     ["Bun", bunHashing],
     ["the web", webHashing],
   ] as const) {
-    test(`gives back what an edge with ${name}'s compression sent, byte for byte`, async () => {
+    test(`returns the heartbeats of an edge with the compression of ${name}, byte for byte`, async () => {
       const message = await sent(hashing, [1, 2, 3]);
       expect(message.body.startsWith("z1:")).toBe(true);
       expect(openMessage(message, KEYS)).toEqual({
@@ -81,7 +81,7 @@ describe("openMessage()", () => {
     });
   }
 
-  test("inflates nothing whose signature does not verify", async () => {
+  test("decompresses nothing without a valid signature", async () => {
     const message = await sent(bunHashing, [1]);
     const body = `${message.body.slice(0, -4)}AAAA`;
     expect(openMessage({ ...message, body }, KEYS)).toEqual({
@@ -90,7 +90,7 @@ describe("openMessage()", () => {
     });
   });
 
-  test("refuses what was signed and is no pack: not base64, not deflate, or grown beyond the limit", () => {
+  test("refuses a signed body that is not a pack: invalid base64, invalid deflate, or too large", () => {
     const bomb = deflateRawSync(Buffer.alloc(OPENED_BYTES_MAX + 1, 32)).toString("base64");
     for (const body of ["z1:", "z1:####", "z1:AAAA", `z1:${bomb}`, "z2:AAAA", "{}"]) {
       expect(openMessage(signed(body), KEYS)).toMatchObject({ ok: false });
@@ -98,7 +98,7 @@ describe("openMessage()", () => {
   });
 });
 
-describe("openMessage() says why it opens nothing", () => {
+describe("openMessage() returns the reason for a refusal", () => {
   const body = '{"v":1,"tenant":"org_a","count":0}';
   test.each([
     ["without a key id", { kid: undefined }, REASONS.unsigned],
@@ -111,12 +111,12 @@ describe("openMessage() says why it opens nothing", () => {
     expect(openMessage(signed(body), KEYS)).toEqual({ ok: true, pack: { tenantId: "org_a", entries: [] } });
     expect(openMessage({ ...signed(body), ...more } as Message, KEYS)).toEqual({ ok: false, reason });
   });
-  test("signed, but no pack", () => {
+  test("signed, but not a pack", () => {
     expect(openMessage(signed("{}"), KEYS)).toEqual({ ok: false, reason: REASONS.noPack });
   });
 });
 
-test("inflate() takes what grows to the limit, and openedBytes() says how much that may be", () => {
+test("inflate() accepts data up to the limit, and openedBytes() estimates its size", () => {
   const text = " ".repeat(OPENED_BYTES_MAX);
   const body = `z1:${deflateRawSync(text).toString("base64")}`;
   expect(inflate(body)).toBe(text);
@@ -128,7 +128,7 @@ test("inflate() takes what grows to the limit, and openedBytes() says how much t
   ]);
 });
 
-test("deadLetterOf() keeps the signature of what may yet be found good, and of nothing else", () => {
+test("deadLetterOf() keeps the signature only if another worker may accept the message", () => {
   const message = signed("{}");
   const plain = { body: "{}", origin: "m" };
   for (const reason of [REASONS.unknownKey, REASONS.noPack])
@@ -149,7 +149,7 @@ test("deadLetterOf() keeps the signature of what may yet be found good, and of n
     });
 });
 
-test("entryLetterOf() makes a signed pack of the one heartbeat, which a worker can open", () => {
+test("deadLetterOfEntry() creates a signed pack of one heartbeat that a worker can open", () => {
   const letter = deadLetterOfEntry(signed("{}"), "org_a", entry(7), KEYS);
   expect(letter).toMatchObject({ reason: REASONS.noHeartbeat, origin: "m", kid: "q1" });
   expect(openMessage({ ...signed(""), ...letter } as Message, KEYS)).toEqual({

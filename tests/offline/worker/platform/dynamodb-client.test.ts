@@ -12,7 +12,7 @@ const CREDENTIALS = {
   secretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
 };
 
-/** A DynamoDB that answers as it is told to, one answer after the other, the last one again and again. */
+/** A DynamoDB stub that returns the given responses in order, and repeats the last one. */
 const asked: {
   target: string | null;
   body: Record<string, unknown>;
@@ -79,7 +79,7 @@ beforeEach(() => {
 
 describe("createSigner()", () => {
   for (const sessionToken of [undefined, "IQoJb3JpZ2luX2VjE=="]) {
-    test(`signs as aws4fetch does, ${sessionToken ? "with" : "without"} a session token`, async () => {
+    test(`signs like aws4fetch, ${sessionToken ? "with" : "without"} a session token`, async () => {
       const body = JSON.stringify({ ...get, name: "größer ✓" });
       const credentials = { ...CREDENTIALS, ...(sessionToken && { sessionToken }) };
       const sign = createSigner("dynamodb", "eu-central-1");
@@ -104,7 +104,7 @@ describe("createSigner()", () => {
     });
   }
 
-  test("makes another key for another day and other credentials", () => {
+  test("uses a different signing key for another day and other credentials", () => {
     const sign = createSigner("dynamodb", "eu-central-1");
     const request = { host: "h", target: "t", body: "{}" };
     const signatures = [
@@ -119,7 +119,7 @@ describe("createSigner()", () => {
 });
 
 describe("createDynamo()", () => {
-  test("asks in the wire's own words, for the region and by the credentials of the SDK's configuration", async () => {
+  test("sends requests of the JSON protocol with region and credentials from the SDK's configuration", async () => {
     answers = [fine({ Item: { PK: { S: "a" } } })];
     expect<unknown>(await createAll().dynamo("GetItem", get)).toEqual({ Item: { PK: { S: "a" } } });
     expect(asked).toMatchObject([
@@ -128,7 +128,7 @@ describe("createDynamo()", () => {
     expect(asked[0]!.authorization).toContain("Credential=AKIDEXAMPLE/20261120/eu-central-1/dynamodb/");
   });
 
-  test("a refusal is a fault with its code, and a cancelled transaction's reasons in order, at once", async () => {
+  test("an error has its code, and the reasons of a cancelled transaction in order, without a retry", async () => {
     const reasons = { CancellationReasons: [{ Code: "None" }, { Code: "ConditionalCheckFailed" }] };
     answers = [refused("TransactionCanceledException", 400, reasons)];
     const fault = await createAll()
@@ -153,18 +153,18 @@ describe("createDynamo()", () => {
     () => new Response("busy", { status: 503 }),
   ];
   for (const [number, passing] of PASSING.entries()) {
-    test(`tries again what passes by itself (${number}), with a pause that grows`, async () => {
+    test(`retries transient errors (${number}) with growing pauses`, async () => {
       answers = [passing, passing, fine({ Count: 1 })];
       expect<unknown>(await createAll().dynamo("Query", { TableName: "t" })).toEqual({ Count: 1 });
       expect(pauses).toEqual([1, 2]);
     });
   }
 
-  test("gives up after the attempts that are configured, or before the reader of the export comes by", async () => {
+  test("gives up after the configured number of attempts, or after the timeout of a call", async () => {
     answers = [refused("ThrottlingException")];
     for (const [pauseMs, attempts] of [
       [0, 4],
-      [3000, 3], // the fourth would begin after the time is up
+      [3000, 3], // the fourth attempt would begin after the timeout
     ] as const) {
       asked.length = 0;
       const { dynamo } = createAll(CREDENTIALS, pauseMs);
@@ -174,7 +174,7 @@ describe("createDynamo()", () => {
     expect(CALL_TIMEOUT_MS).toBeLessThan(10_000);
   });
 
-  test("a transaction that is tried again bears the same token, another one another", async () => {
+  test("a retried transaction has the same token, and each transaction its own", async () => {
     answers = [refused("TransactionInProgressException"), fine()];
     const { dynamo } = createAll();
     await dynamo("TransactWriteItems", { TransactItems: [] });
@@ -182,13 +182,13 @@ describe("createDynamo()", () => {
     expect(asked.map(({ body }) => body.ClientRequestToken)).toEqual(["token-0", "token-0", "token-1"]);
   });
 
-  test("a connection that breaks, and a body that is no JSON, are tried again", async () => {
+  test("retries a broken connection and a body that is not JSON", async () => {
     answers = [() => new Response("{", { headers: { "content-length": "1" } }), fine({ Count: 2 })];
     expect<unknown>(await createAll().dynamo("Query", { TableName: "t" })).toEqual({ Count: 2 });
   });
 
   test.each(IMPOSTORS)(
-    "$is is not an answer of DynamoDB: it is tried again and never counts as written",
+    "$is is not a response of DynamoDB: it is retried and never counts as written",
     async ({ answer }) => {
       answers = [answer, fine({ Count: 2 })];
       expect<unknown>(await createAll().dynamo("Query", { TableName: "t" })).toEqual({ Count: 2 });
@@ -202,7 +202,7 @@ describe("createDynamo()", () => {
     },
   );
 
-  test("fetches new credentials once when they ran out early, and gives up when those are refused too", async () => {
+  test("fetches new credentials once after an early expiry, and gives up if those are refused too", async () => {
     answers = [refused("ExpiredTokenException"), fine()];
     await createAll().dynamo("GetItem", get);
     expect(renewed).toBeGreaterThan(1);
@@ -212,7 +212,7 @@ describe("createDynamo()", () => {
     expect(asked).toHaveLength(2);
   });
 
-  test("a clock that is off is put right by the server's", async () => {
+  test("corrects a wrong clock by the Date header", async () => {
     const date = new Date(NOW + 3_600_000).toUTCString();
     answers = [refused("InvalidSignatureException", 400, {}, { date }), fine()];
     await createAll().dynamo("GetItem", get);
@@ -223,7 +223,7 @@ describe("createDynamo()", () => {
     });
   });
 
-  test("neither key, token nor body is in a fault's words", async () => {
+  test("errors contain no key, token or body", async () => {
     answers = [refused("ValidationException", 400, { message: "AKIDEXAMPLE" })];
     const fault = await createAll({ ...CREDENTIALS, sessionToken: "tok" })
       .dynamo("GetItem", get)

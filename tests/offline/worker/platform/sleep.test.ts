@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { sleep } from "../../../../worker/platform/sleep.ts";
 import { createInFlightLimit } from "../../../../worker/receive/in-flight-limit.ts";
 
-/** A signal that counts who listens: a worker runs for months and sleeps several times a second. */
+/** A signal that counts its listeners: a worker runs for months and sleeps several times a second. */
 function createSignal() {
   const stop = new AbortController();
   const { signal } = stop;
@@ -19,15 +19,15 @@ function createSignal() {
   return { stop, signal, listeners: () => listeners };
 }
 
-test("sleep() ends with its time, with the signal, and at once when that was given before", async () => {
+test("sleep() ends after its time, when the signal aborts, and immediately if it has aborted before", async () => {
   const { stop, signal } = createSignal();
   const startMs = performance.now();
-  await sleep(30, signal); // what is tested
+  await sleep(30, signal); // the subject of the test
   expect(performance.now() - startMs).toBeGreaterThan(25);
   const long = sleep(60_000, signal);
   stop.abort();
   await long;
-  await sleep(60_000, signal); // ends at once
+  await sleep(60_000, signal); // ends immediately
   expect(performance.now() - startMs).toBeLessThan(30_000);
 });
 
@@ -37,7 +37,7 @@ test("sleep() leaves no listener behind", async () => {
   expect(listeners()).toBe(0);
 });
 
-test("createInFlightLimit() leaves no listener behind when there is room again", async () => {
+test("createInFlightLimit() leaves no listener behind after waiting for capacity", async () => {
   const { signal, listeners } = createSignal();
   const load = createInFlightLimit({ messages: 1, bytes: 10 });
   for (let round = 0; round < 50; round++) {

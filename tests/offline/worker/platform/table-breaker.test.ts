@@ -4,7 +4,7 @@ import { createMetrics } from "../../../../worker/platform/metrics.ts";
 import { isOutage, isPassingFault } from "../../../../worker/platform/passing-fault.ts";
 import { createTableBreaker } from "../../../../worker/platform/table-breaker.ts";
 
-/** A table that answers as `fault` says, and a breaker before it that waits no real time. */
+/** A table that fails with `fault`, and a breaker in front of it that waits no real time. */
 async function createWorld({ isAwayAtStart = false } = {}) {
   const stop = new AbortController();
   const metrics = createMetrics();
@@ -55,7 +55,7 @@ async function createWorld({ isAwayAtStart = false } = {}) {
 }
 
 describe("createTableBreaker()", () => {
-  test("a worker that starts during an outage waits until a probe is answered", async () => {
+  test("a worker that starts during an outage waits until a probe succeeds", async () => {
     const { world, breaker, stop, probeAgain, waits } = await createWorld({ isAwayAtStart: true });
     let isReady = false;
     void breaker.whenAvailable(stop.signal).then(() => (isReady = true));
@@ -67,7 +67,7 @@ describe("createTableBreaker()", () => {
     expect(waits).toEqual([250, 500]);
   });
 
-  test("opens at the first failed call, makes no call but probes while open, and closes when one is answered", async () => {
+  test("opens at the first failed call, sends only probes while open, and closes when a probe succeeds", async () => {
     const { world, breaker, call, probeAgain, events, metrics } = await createWorld();
     world.fault = "Unreachable";
     expect(await call()).toBe("Unreachable");
@@ -84,7 +84,7 @@ describe("createTableBreaker()", () => {
     expect(metrics.read()).toMatchObject({ table_away: 0, table_outages_total: 1 });
   });
 
-  test("probes less and less often, at most every five seconds", async () => {
+  test("increases the pause between probes up to five seconds", async () => {
     const { world, call, probeAgain, waits } = await createWorld();
     world.fault = "InternalServerError";
     await call();
@@ -92,7 +92,7 @@ describe("createTableBreaker()", () => {
     expect(waits.slice(0, 6)).toEqual([250, 500, 1000, 2000, 4000, 5000]);
   });
 
-  test("a call that fails while others succeed is no outage, nor is a throttle or a refused condition", async () => {
+  test("stays closed when other calls succeed, and for throttling and failed conditions", async () => {
     const { world, breaker, call } = await createWorld();
     const failing = Promise.withResolvers<void>();
     world.fault = "Unreachable";
@@ -110,7 +110,7 @@ describe("createTableBreaker()", () => {
     }
   });
 
-  test("a table that answers reads and refuses writes is away until a write is answered", async () => {
+  test("a table that refuses writes is unavailable until a write probe succeeds", async () => {
     const { world, breaker, call, probeAgain, waits } = await createWorld();
     const read = () => breaker.dynamo("GetItem", { TableName: "t", Key: {} }).catch(({ code }) => code);
     world.writeFault = "InternalServerError";
@@ -129,7 +129,7 @@ describe("createTableBreaker()", () => {
     expect(breaker.isAvailable()).toBe(true);
   });
 
-  test("a stop ends the waiting", async () => {
+  test("stops waiting when the signal aborts", async () => {
     const { breaker, stop } = await createWorld({ isAwayAtStart: true });
     const waiting = breaker.whenAvailable(stop.signal);
     stop.abort();
@@ -138,7 +138,7 @@ describe("createTableBreaker()", () => {
   });
 });
 
-test("a fault is passing when another try can succeed, and an outage when no call can", () => {
+test("an error is transient if a retry can succeed, and an outage if no call can", () => {
   const kinds = (code: string) => [isPassingFault(new DynamoFault(code)), isOutage(new DynamoFault(code))];
   for (const code of ["Unreachable", "500", "InternalServerError", "ServiceUnavailable", "CircuitOpen"])
     expect(kinds(code)).toEqual([true, true]);

@@ -9,7 +9,7 @@ function createDog() {
   return { dog, wait: (seconds: number) => (now += seconds * 1000) };
 }
 
-test("createWatchdog() is unwell at half and stalled at the whole of its time, and not before", () => {
+test("createWatchdog() is unwell after half of the limit and stalled after the whole, not earlier", () => {
   const { dog, wait } = createDog();
   wait(59.999);
   expect([dog.isWell(), dog.isStalled()]).toEqual([true, false]);
@@ -21,7 +21,7 @@ test("createWatchdog() is unwell at half and stalled at the whole of its time, a
   expect(dog.isStalled()).toBe(true);
 });
 
-test("createWatchdog() begins anew with each receive that comes to an end", () => {
+test("createWatchdog() restarts with each completed receive", () => {
   const { dog, wait } = createDog();
   for (let i = 0; i < 100; i++) {
     wait(100);
@@ -33,7 +33,7 @@ test("createWatchdog() begins anew with each receive that comes to an end", () =
   expect(dog.isStalled()).toBe(true);
 });
 
-test("answerProbe() says well or not by status, exposes the metrics, and has nothing else", async () => {
+test("answerProbe() serves health and metrics, and 404 for everything else", async () => {
   const { dog, wait } = createDog();
   const metrics = createMetrics();
   metrics.gauge("queue_age_seconds", 12.5);
@@ -55,7 +55,7 @@ test("answerProbe() says well or not by status, exposes the metrics, and has not
     expect(exposed.split("\n")).toContain(line);
 });
 
-test("exposition() gives each metric with help and type, counters from the start and gauges once they are known", () => {
+test("exposition() has help and type for each metric, counters from the start and gauges once set", () => {
   const text = exposition(createMetrics());
   expect(text).toMatch(
     /# TYPE lz_worker_forwards_faulted_total counter\nlz_worker_forwards_faulted_total 0\n/,

@@ -38,7 +38,7 @@ function signed(body: string, kid: string, key: Buffer): Message {
   return { id: "m1", receipt: "r", body, kid, signature, receives: 1, sentAtMs: 0 };
 }
 
-/** Workers that come one after the other on the same table, and what they set aside. */
+/** Successive workers on the same table, and their dead letters. */
 function createWorld() {
   const table = createMemoryDynamo();
   const letters: DeadLetter[] = [];
@@ -69,7 +69,7 @@ function createWorld() {
       const { type, sequence } = item as { type: string; sequence: number };
       return type === "Telemetry" ? [sequence] : [];
     });
-  /** As `lz dlq replay` does. */
+  /** Like `lz dlq replay`. */
   const replayed = ({ body, kid, signature, reason }: DeadLetter): Message => {
     expect(PASSING_REASONS.has(reason)).toBe(true);
     return { id: "m2", receipt: "r", body, kid: kid!, signature: signature!, receives: 1, sentAtMs: 0 };
@@ -77,10 +77,10 @@ function createWorld() {
   return { poll, letters, removed, sequences, replayed, away };
 }
 
-describe("a message of a key the worker does not know", () => {
+describe("a message signed with an unknown key", () => {
   const message = signed(packOf([makeHeartbeat(7, AT, "h")]), "k2", NEXT_KEY);
 
-  test("is left to the others at first, then set aside with its signature", async () => {
+  test("is left to other workers at first, then becomes a dead letter with its signature", async () => {
     const world = createWorld();
     for (const receives of [1, 2]) await world.poll({ ...message, receives }, OLD);
     expect([world.letters, world.removed]).toEqual([[], []]);
@@ -92,7 +92,7 @@ describe("a message of a key the worker does not know", () => {
     expect(world.removed).toEqual(["m1"]);
   });
 
-  test("is recorded when it is replayed once the key is there", async () => {
+  test("is recorded by a replay after the key was added", async () => {
     const world = createWorld();
     await world.poll({ ...message, receives: 3 }, OLD);
     expect(world.sequences()).toEqual([]);
@@ -101,7 +101,7 @@ describe("a message of a key the worker does not know", () => {
     expect(world.letters).toHaveLength(1);
   });
 
-  test("that was forged is found out then, and cannot be replayed again", async () => {
+  test("that is forged is detected then, and cannot be replayed again", async () => {
     const world = createWorld();
     await world.poll({ ...message, signature: signed("x", "k2", KEY).signature!, receives: 3 }, OLD);
     await world.poll(world.replayed(world.letters[0]!), BOTH);
@@ -112,26 +112,26 @@ describe("a message of a key the worker does not know", () => {
   });
 });
 
-test("a heartbeat of a newer schema is set aside as a signed pack of itself, with its tenant", async () => {
+test("a heartbeat of a newer schema becomes a dead letter: a signed pack of its own", async () => {
   const world = createWorld();
   const newer = { ...makeHeartbeat(2, AT + 1, "h"), v: 2 } as unknown as Heartbeat;
   await world.poll(signed(packOf([makeHeartbeat(1, AT, "h"), newer]), "k1", KEY), OLD);
   expect(world.sequences()).toEqual([1]);
   const [letter] = world.letters;
-  // Opened again by the same worker it is the same letter: only its schema was in the way.
+  // The same worker produces the same dead letter again, because only the schema is unknown.
   await world.poll(world.replayed(letter!), OLD);
   expect(world.letters[1]).toEqual({ ...letter!, origin: "m2" });
   expect(letter).toMatchObject({ body: packOf([newer]), kid: "k1", reason: REASONS.noHeartbeat });
 });
 
-describe("a heartbeat that is none, in a pack with others,", () => {
+describe("an invalid heartbeat in a pack with valid ones", () => {
   const message = signed(
     packOf([makeHeartbeat(1, AT, "h"), { v: 2 }, makeHeartbeat(2, AT + 1, "h")]),
     "k1",
     KEY,
   );
 
-  test("holds none of them back while the dead-letter queue is away, and is set aside when it is there", async () => {
+  test("delays none of them while the dead-letter queue is unavailable, and becomes a dead letter later", async () => {
     const world = createWorld();
     world.away.deadLetters = true;
     await world.poll(message, OLD);
@@ -143,7 +143,7 @@ describe("a heartbeat that is none, in a pack with others,", () => {
     expect(world.removed).toEqual(["m1"]);
   });
 
-  test("is set aside once, however often its message comes again because of another", async () => {
+  test("becomes one dead letter, even if its message is delivered again because of another heartbeat", async () => {
     const world = createWorld();
     world.away.table = true;
     for (let receive = 0; receive < 3; receive++) await world.poll(message, OLD);
@@ -155,7 +155,7 @@ describe("a heartbeat that is none, in a pack with others,", () => {
   });
 });
 
-test("bury() sends kid and signature where a letter has them", async () => {
+test("bury() sends key id and signature if a dead letter has them", async () => {
   const sent: Record<string, unknown>[] = [];
   const client = sqsClient(async (input) => {
     sent.push(input);

@@ -18,7 +18,7 @@ import {
 const TENANT = makeTenant({ quietPeriodSeconds: 600 });
 const START_MS = Date.parse("2026-11-20T23:40:00.000Z"); // the run passes midnight
 
-/** States an asset can be in; some with findings that come, get worse, and go. */
+/** States of an asset; some with findings that appear, get worse and disappear. */
 const STATES: Engine[][] = [
   [],
   [makeEngine()],
@@ -27,12 +27,12 @@ const STATES: Engine[][] = [
   [makeEngine({ id: "vllm", name: "vLLM", version: "0.20.0" })],
   [makeEngine({ id: "vllm", name: "vLLM", version: "0.8.1" }), makeEngine({ renamed: true })],
 ];
-/** One more, which no host begins with: new when it comes. */
+/** A further state that no host starts with, so it is new when it appears. */
 const NEW_STATE = STATES.push([makeEngine({ id: "jan", name: "Jan", bind: ["0.0.0.0"] })]) - 1;
 
 type Step = { state: number; beats: number; gapSeconds: number };
 
-/** Heartbeats of an agent that dates its states truthfully. Spool and client pids move without being state. */
+/** Heartbeats of an agent with correct state dates. Spool and client pids vary without a change of state. */
 function historyOf(steps: readonly Step[]): Heartbeat[] {
   const beats: Heartbeat[] = [];
   let nowMs = START_MS;
@@ -70,7 +70,7 @@ const steps = fc.array(
   }),
   { minLength: 1, maxLength: 7 },
 );
-/** The same over ten days and more: long enough that the baseline has learnt. */
+/** The same over at least ten days, so that the baseline has learnt. */
 const tenDays = fc
   .array(
     fc.record({
@@ -85,7 +85,7 @@ const tenDays = fc
     { state: 4, beats: 11, gapSeconds: 24 * 3600 },
     { state: NEW_STATE, beats: 4, gapSeconds: 17 * 3600 },
   ]);
-/** An order of deliveries: some twice, each as if it had been dropped and come again. */
+/** An order of deliveries with duplicates, as if a delivery had been dropped and repeated. */
 const shuffled = (count: number) =>
   fc.tuple(
     fc.shuffledSubarray(
@@ -97,16 +97,16 @@ const shuffled = (count: number) =>
 
 const HOUR_MS = 3600 * 1000;
 const HOSTS = [ASSET, "01K00000000000000000000001"];
-/** How long a heartbeat waits in its host's spool: up to twelve hours it teaches the baseline. */
+/** Delay of a heartbeat in the host's spool. Up to twelve hours it changes the baseline. */
 const DELAYS_HOURS = [0, 0, 0, 5, 12, 13, 100];
 
 const RUNS = 50;
 const TEN_DAYS_RUNS = 40;
 const TIMEOUT_MS = 60_000;
 
-describe("record(): the table ends in the same state", () => {
+describe("recordHeartbeat() results in the same table", () => {
   test(
-    "whatever the order, and however often a heartbeat comes, while the baseline learns",
+    "in any order and with duplicates, during the learning phase",
     async () => {
       const cases = steps.chain((made) => {
         const beats = historyOf(made);
@@ -127,9 +127,9 @@ describe("record(): the table ends in the same state", () => {
   );
 
   test(
-    "over ten days in whatever order, but for what the baseline says",
+    "over ten days in any order, except the results of the baseline",
     async () => {
-      // Its rule is off; its words on an item, `novelty`, are what is left of it.
+      // The baseline rule is disabled; only `novelty` on the items remains of it.
       const policy = { ...TENANT.policy, disabledRules: ["baseline-novelty"] };
       const tenant = { ...TENANT, policy };
       const cases = tenDays.chain((made) => {
@@ -151,7 +151,7 @@ describe("record(): the table ends in the same state", () => {
   );
 
   test(
-    "over ten days with what the baseline says, however late hosts send, in any order a queue makes within half a day",
+    "over ten days with the baseline, for any spool delay and any order within half a day",
     async () => {
       let learnt = 0;
       const cases = fc.tuple(tenDays, tenDays).chain((made) => {
@@ -195,7 +195,7 @@ describe("record(): the table ends in the same state", () => {
   );
 
   test(
-    "with two workers at once, each write falling between any two of the other",
+    "with two concurrent workers and any interleaving of their writes",
     async () => {
       const cases = steps.chain((made) => {
         const beats = historyOf(made);
@@ -228,7 +228,7 @@ describe("record(): the table ends in the same state", () => {
   );
 
   test(
-    "when a worker dies after any write, and the heartbeat comes to another",
+    "when a worker crashes after any write and another gets the heartbeat",
     async () => {
       const cases = steps.chain((made) => {
         const beats = historyOf(made);
@@ -256,15 +256,15 @@ describe("record(): the table ends in the same state", () => {
   );
 });
 
-/** Editions of a policy that assess the states above differently; each turns off another rule. */
+/** Versions of a policy that assess the states above differently; each disables another rule. */
 const EDITIONS = ["exposed-engine", "unapproved-engine", "baseline-novelty"].map((rule, number) => {
   const policy = { ...TENANT.policy, approvedModels: [`edition-${number}`], disabledRules: [rule] };
   return { ...TENANT, policy };
 });
 
-describe("record() while the policy is edited between deliveries", () => {
+describe("recordHeartbeat() while the policy is edited between deliveries", () => {
   test(
-    "takes every heartbeat in any order, keeps presence at the newest stored state, and settles under the last edition",
+    "accepts every heartbeat in any order, keeps presence at the newest state, and ends with the last version",
     async () => {
       const cases = steps.chain((made) => {
         const beats = historyOf(made);
@@ -311,7 +311,7 @@ describe("record() while the policy is edited between deliveries", () => {
 const itemsOf = (table: MemoryDynamo): Record<string, unknown>[] =>
   Object.values(contents(table)) as Record<string, unknown>[];
 
-/** Risk, score and the conditions that presence says hold now. */
+/** Risk, score and the conditions that presence currently lists. */
 function assessmentOf(table: MemoryDynamo) {
   const { risk, score, openIncidents } = itemsOf(table).find(({ type }) => type === "Presence")!;
   const open = openIncidents as { rule: string; engine: string; absentSince?: string }[];
@@ -352,7 +352,7 @@ async function recordAll(beats: readonly Heartbeat[], worker: Deps): Promise<voi
   for (const beat of beats) await recordHeartbeat(deliver(beat), TENANT, worker);
 }
 
-/** Lets one worker's next table operation through at a time; a coin says whose. */
+/** Allows one table operation of one worker at a time; a random choice decides whose. */
 function createScheduler(coin: () => boolean) {
   type Waiting = { number: number; go: () => void };
   let waiting: Waiting[] = [];

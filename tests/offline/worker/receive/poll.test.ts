@@ -28,7 +28,7 @@ const AT = Date.parse("2026-11-20T12:00:00.000Z");
 const KEY = Buffer.alloc(32, 1);
 const tenant = makeTenant();
 
-/** A signed message with a heartbeat of each of these assets. */
+/** A signed message with one heartbeat per asset. */
 function messageOf(assets: readonly string[], tenantId = TENANT) {
   const lines = assets.map((last) => {
     const body = JSON.stringify(makeHeartbeat(1, AT, "h"));
@@ -40,7 +40,7 @@ function messageOf(assets: readonly string[], tenantId = TENANT) {
 }
 
 describe("receiveUntilStopped()", () => {
-  test("a receive that fails is tried again after a pause that grows, with jitter, and never ends the receiver", async () => {
+  test("a failed receive is retried with exponential backoff and jitter, and never ends the receiver", async () => {
     const stop = new AbortController();
     const pauses: number[] = [];
     const receive = async () => {
@@ -64,7 +64,7 @@ describe("receiveUntilStopped()", () => {
   });
 
   for (const part of ["the table", "the settings of the tenant", "the removal of a message"] as const)
-    test(`a message is received once and tried again in hand while ${part} fails, with growing pauses`, async () => {
+    test(`a message is received once and retried in place while ${part} fails, with growing pauses`, async () => {
       const stop = new AbortController();
       const table = createMemoryDynamo();
       const pauses: number[] = [];
@@ -108,7 +108,7 @@ describe("receiveUntilStopped()", () => {
       expect([...table.items.values()].filter(({ type }) => type?.S === "Presence")).toHaveLength(2);
     });
 
-  test("one slow asset delays neither the removal of the other messages of its batch nor the next receives", async () => {
+  test("a slow asset delays neither the deletion of other messages of its batch nor the next receives", async () => {
     const stop = new AbortController();
     const table = createMemoryDynamo();
     let release = () => {};
@@ -128,7 +128,7 @@ describe("receiveUntilStopped()", () => {
       ...worker.queue,
       receive: async () => {
         const given = receives.shift();
-        if (!given) await Bun.sleep(20); // a long poll that brings nothing
+        if (!given) await Bun.sleep(20); // a long poll without messages
         return given ?? [];
       },
       remove: async (messages: readonly { id: string }[]) =>
@@ -144,11 +144,11 @@ describe("receiveUntilStopped()", () => {
     expect(removed).toEqual(["other"]);
     stop.abort();
     release();
-    await running; // what was received is finished
+    await running; // received messages are finished
     expect(removed).toEqual(["other", "slow"]);
   });
 
-  test("within a batch, settings of a tenant that are slow to read hold back no message of another tenant", async () => {
+  test("within a batch, slow settings of a tenant delay no message of another tenant", async () => {
     const table = createMemoryDynamo();
     let release = () => {};
     const slow = new Promise<void>((done) => (release = done));
@@ -177,7 +177,7 @@ describe("receiveUntilStopped()", () => {
     expect(removed).toEqual(["other", "slow"]);
   });
 
-  test("within a batch, the message of a slow asset is the only one that is not removed", async () => {
+  test("within a batch, only the message of a slow asset is not deleted yet", async () => {
     const table = createMemoryDynamo();
     let release = () => {};
     const slow = new Promise<void>((done) => (release = done));
@@ -206,7 +206,7 @@ describe("receiveUntilStopped()", () => {
     expect(removed).toEqual(["other", "slow"]);
   });
 
-  test("does not pause for one message in two that has to come again", async () => {
+  test("does not pause when half of the messages failed", async () => {
     const stop = new AbortController();
     const unknown = { ...messageOf(["1"]), kid: "k2" };
     const receives = [[messageOf(["1"]), unknown], [unknown], [messageOf(["2"])]];
@@ -227,7 +227,7 @@ describe("receiveUntilStopped()", () => {
     expect(pauses).toEqual([250, 200, 250]);
   });
 
-  test("tells of progress with each asset that is done, not only when the whole of a slow batch is", async () => {
+  test("reports progress after each asset, not only after the whole batch", async () => {
     const stop = new AbortController();
     const table = createMemoryDynamo();
     const message = messageOf(["1", "2", "3"]);
@@ -242,7 +242,7 @@ describe("receiveUntilStopped()", () => {
         stop.abort();
       },
     };
-    // One after the other, so that each is told of before the next one is there.
+    // One asset after another, so that progress is reported for each.
     const locked = createKeyedMutex();
     await receiveUntilStopped(
       { ...worker, queue, withLock: (_, work) => locked("one", work) },
@@ -255,7 +255,7 @@ describe("receiveUntilStopped()", () => {
 });
 
 describe("createInFlightLimit()", () => {
-  test("lets nobody receive while messages or bytes in flight are at their limit", async () => {
+  test("blocks receives while messages or bytes in flight are at the limit", async () => {
     for (const [messages, bytes] of [
       [10, 1],
       [1, 100],
@@ -273,7 +273,7 @@ describe("createInFlightLimit()", () => {
       expect(hasRoom).toBe(true);
     }
   });
-  test("a stop ends the waiting", async () => {
+  test("stops waiting when the signal aborts", async () => {
     const load = createInFlightLimit({ messages: 1, bytes: 1 });
     load.take(1, 1);
     const stop = new AbortController();
@@ -284,7 +284,7 @@ describe("createInFlightLimit()", () => {
 });
 
 describe("a busy DynamoDB", () => {
-  test("UnprocessedKeys are asked for again, within a budget", async () => {
+  test("unprocessed keys are retried a limited number of times", async () => {
     const table = createMemoryDynamo();
     await recordHeartbeat(deliver(makeHeartbeat(1, AT, "h")), tenant, createWorkerDeps(table, tenant));
     let refusals = 3;
@@ -299,7 +299,7 @@ describe("a busy DynamoDB", () => {
     expect(presences.load(TENANT, ASSET)).rejects.toThrow("as unprocessed");
   });
 
-  test("a key that DynamoDB had no capacity for holds back none that was read with it", async () => {
+  test("an unprocessed key delays no other key of its request", async () => {
     const table = createMemoryDynamo();
     const busy = `01K${"0".repeat(22)}1`;
     for (const assetId of [ASSET, busy])
@@ -327,7 +327,7 @@ describe("a busy DynamoDB", () => {
     expect(waiting).rejects.toThrow("as unprocessed");
   });
 
-  test("a presence that does not parse is a fault of its own asset, and holds back none that was read with it", async () => {
+  test("a presence that does not parse is an error of its own asset only", async () => {
     const table = createMemoryDynamo();
     const broken = `01K${"0".repeat(22)}1`;
     for (const assetId of [ASSET, broken])
@@ -344,7 +344,7 @@ describe("a busy DynamoDB", () => {
     expect(table.calls.get("BatchGetItem")).toBe(3);
   });
 
-  test("a transaction that loses a race is decided anew; another fault leaves the heartbeat to come again", async () => {
+  test("retries after an optimistic-lock conflict; after other errors the heartbeat stays in the queue", async () => {
     for (const [code, reasons, isRetried] of [
       ["TransactionCanceledException", ["TransactionConflict", "None"], true],
       ["TransactionCanceledException", ["None", "ThrottlingError"], true],
@@ -373,13 +373,13 @@ describe("previewHeartbeat()", () => {
   const beat = makeHeartbeat(5, AT, "h");
   const text = (more: object) => JSON.stringify({ ...beat, ...more });
   const raw = (body: string) => previewHeartbeat(entry(body))?.raw;
-  test("sees the same state through what moves without meaning", () => {
+  test("has the same hash for details that are not part of the state", () => {
     const same = text({ sequence: 6, sentAt: "2026-11-20T12:00:05.000Z", spool: { waiting: 9, dropped: 2 } });
     expect(raw(same)).toBe(raw(text({}))!);
     const worded = (detail: string) => text({ collectors: [{ name: "processes", status: "ok", detail }] });
     expect(raw(worded("412 processes"))).toBe(raw(worded("413 processes"))!);
   });
-  test("sees another state in anything else", () => {
+  test("has another hash for every other difference", () => {
     for (const more of [
       { collectors: [] },
       { collectors: [{ name: "processes", status: "failed" }] },
@@ -388,7 +388,7 @@ describe("previewHeartbeat()", () => {
     ])
       expect(raw(text(more))).not.toBe(raw(text({})));
   });
-  test("leaves every other form to the parser", () => {
+  test("returns undefined for every other form of JSON", () => {
     expect(previewHeartbeat(entry(` ${text({})}`))).toBeUndefined();
     expect(previewHeartbeat(entry(text({ sequence: 1e21 })))).toBeUndefined();
     expect(previewHeartbeat(entry(text({ sentAt: "2026-13-20T12:00:05.000Z" })))).toBeUndefined();
@@ -396,7 +396,7 @@ describe("previewHeartbeat()", () => {
     expect(previewHeartbeat(entry(`${text({}).slice(0, -1)},"x":1}`))).toBeUndefined();
     expect(encodeEntry(entry("{}")).head).toContain(ASSET);
   });
-  test("takes the time of receipt for that of a clock ahead beyond the skew, at the limit not", () => {
+  test("replaces the time of a clock beyond the allowed skew, but not at the limit", () => {
     const at = (ms: number) => previewHeartbeat(entry(text({ sentAt: new Date(AT + ms).toISOString() })))?.at;
     expect(at(300_100)).toBe("2026-11-20T12:05:00.100Z");
     expect(at(300_101)).toBe("2026-11-20T12:00:00.100Z");

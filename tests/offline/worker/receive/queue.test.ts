@@ -54,7 +54,7 @@ describe.each([
   ["remove", "message.not-removed", () => queue.remove(MESSAGES)],
   ["extend", "message.not-extended", () => queue.extend(MESSAGES, 60)],
 ] as const)("%s()", (_verb, event, run) => {
-  test("each message that the answer does not name as successful is logged, whatever else it names", async () => {
+  test("logs each message that the response does not list as successful", async () => {
     answer = () =>
       Response.json({
         Successful: [{ Id: "0" }, { Id: "7" }],
@@ -67,20 +67,20 @@ describe.each([
     ]);
   });
 
-  test("one that is named as both has failed", async () => {
+  test("counts a message listed as both as failed", async () => {
     const Successful = ["0", "1", "2"].map((Id) => ({ Id }));
     answer = () => Response.json({ Successful, Failed: [{ Id: "2" }] });
     await run();
     expect(logged).toEqual([{ event, messageId: "c", code: "Failed" }]);
   });
 
-  test("an empty object accounts for none", async () => {
+  test("counts all messages as failed for an empty response", async () => {
     answer = () => Response.json({});
     await run();
     expect(logged).toHaveLength(3);
   });
 
-  test("nothing is logged when all are named as successful", async () => {
+  test("logs nothing when all messages are listed as successful", async () => {
     answer = ({ Entries }) => Response.json({ Successful: Entries!.map(({ Id }) => ({ Id })), Failed: [] });
     await run();
     expect(logged).toEqual([]);
@@ -88,7 +88,7 @@ describe.each([
 });
 
 describe("bury()", () => {
-  test("takes an answer that names the dead letter and its MD5", async () => {
+  test("accepts a response with message id and matching MD5", async () => {
     answer = () => Response.json({ MessageId: "m", MD5OfMessageBody: md5("text") });
     await queue.bury(letter);
   });
@@ -98,16 +98,13 @@ describe("bury()", () => {
     ["no MessageId", { MD5OfMessageBody: md5("text") }],
     ["no MD5", { MessageId: "m" }],
     ["the MD5 of another text", { MessageId: "m", MD5OfMessageBody: md5("other") }],
-  ])(
-    "rejects when the answer names %s: else the heartbeat would be removed and gone",
-    async (_what, value) => {
-      answer = () => Response.json(value);
-      await expect(queue.bury(letter)).rejects.toThrow("without the message id and MD5");
-    },
-  );
+  ])("rejects when the response names %s, so that the heartbeat is not lost", async (_what, value) => {
+    answer = () => Response.json(value);
+    await expect(queue.bury(letter)).rejects.toThrow("without the message id and MD5");
+  });
 });
 
-test("receive() leaves out a message without id or receipt handle, and says so", async () => {
+test("receive() skips a message without id or receipt handle, and logs it", async () => {
   answer = () =>
     Response.json({
       Messages: [

@@ -14,7 +14,7 @@ const at = (second: number): string => timestamp(START_MS + second * 1000);
 const TENANT = makeTenant({ quietPeriodSeconds: 60 });
 const EXPOSED = [makeEngine({ bind: ["0.0.0.0"] })];
 
-/** A state, its samples, another state, one that is late, one that comes back, and one past the quiet period. */
+/** A state, its samples, another state, a late one, one that returns, and one after the quiet period. */
 const BEATS = [
   { second: 0, since: 0, engines: EXPOSED },
   { second: 70, since: 0, engines: EXPOSED },
@@ -26,7 +26,7 @@ const BEATS = [
   deliver(makeHeartbeat(second + 1, START_MS + second * 1000, "host-1", { engines, stateSince: at(since) })),
 );
 
-/** Records all in order; a heartbeat that is not recorded comes again, as the queue has it. Counts those. */
+/** Records all in order; a heartbeat that failed is delivered again, like by the queue. Returns their number. */
 async function recordAll(table: MemoryDynamo, worker: Deps): Promise<number> {
   let refused = 0;
   for (const beat of BEATS) {
@@ -39,8 +39,8 @@ async function recordAll(table: MemoryDynamo, worker: Deps): Promise<number> {
   return refused;
 }
 
-describe("record() when one call to the table fails", () => {
-  test("leaves the heartbeat in the queue, and the redelivery makes the same table, whichever call it was", async () => {
+describe("recordHeartbeat() when one call to the table fails", () => {
+  test("leaves the heartbeat in the queue, and the redelivery results in the same table, for every call", async () => {
     const whole = createMemoryDynamo();
     expect(await recordAll(whole, createWorkerDeps(whole, TENANT))).toBe(0);
     const callsMade = [...whole.calls.values()].reduce((sum, count) => sum + count, 0);
@@ -58,7 +58,7 @@ describe("record() when one call to the table fails", () => {
     }
   }, 60_000);
 
-  test("does not take a write that DynamoDB refuses as malformed for one that was made before", async () => {
+  test("does not treat a malformed write as an earlier one that succeeded", async () => {
     const table = createMemoryDynamo();
     const dynamo: Deps["dynamo"] = async (operation, input) => {
       if (operation === "PutItem") throw new DynamoFault("ValidationException");
@@ -69,7 +69,7 @@ describe("record() when one call to the table fails", () => {
   });
 });
 
-describe("record() of a heartbeat whose state is byte-equal to the one before", () => {
+describe("recordHeartbeat() for a state equal to the one before", () => {
   const RAW = 7n;
   const equal = (second: number) => ({
     ...deliver(
@@ -80,7 +80,7 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
   const approving = (approvedEngines: string[]) =>
     makeTenant({ policy: policy.parse({ approvedEngines, disabledRules: ["baseline-novelty"] }) });
 
-  test("does not ask the table under the same policy", async () => {
+  test("makes no request under the same policy", async () => {
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
@@ -90,7 +90,7 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     expect(Object.fromEntries(table.calls)).toEqual({});
   });
 
-  test("knows that a heartbeat of an interval without a sample adds one, and one of a state that was left adds itself", async () => {
+  test("adds the sample of a new interval, and a late heartbeat of an earlier state", async () => {
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
@@ -104,7 +104,7 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     expect(addsNothing(left, known(), tenant)).toBe(false);
   });
 
-  test("does not take a state that came late for the newest one", async () => {
+  test("does not treat a late state as the newest one", async () => {
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
@@ -126,7 +126,7 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     expect(hash()).not.toBe(newest!);
   });
 
-  test("reads a heartbeat whose state is another one", async () => {
+  test("parses a heartbeat with another state", async () => {
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
@@ -139,7 +139,7 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     expect(presence).toMatchObject({ stateAt: { S: at(3) }, engines: { L: [] } });
   });
 
-  test("sees the spool cross its bound", async () => {
+  test("detects that the spool crosses its limit", async () => {
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
@@ -161,7 +161,7 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     expect(rules).toContain("lost-heartbeats");
   });
 
-  test("teaches the baseline when the one before came too late for that", async () => {
+  test("adds to the baseline if the heartbeat before was too late for it", async () => {
     const table = createMemoryDynamo();
     const tenant = approving([]);
     const worker = createWorkerDeps(table, tenant);
@@ -200,7 +200,7 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
   });
 });
 
-test("record() stores the largest heartbeat the edge takes, with every finding and in three bytes a character", async () => {
+test("recordHeartbeat() stores the largest heartbeat that the edge accepts, with every finding and three bytes per character", async () => {
   const wide = (length: number) => "語".repeat(length);
   const models = (count: number) =>
     Array.from({ length: count }, (_, i) => ({

@@ -23,7 +23,7 @@ function makeMessage(): Message {
   return { id: "m", receipt: "r", body, kid: "k", signature, receives: 1, sentAtMs: 0 };
 }
 
-/** A queue of one message that hides what it gave away, by the fake clock, and a worker whose table is slow. */
+/** A queue with one message, visibility by a fake clock, and a worker with a slow table. */
 function createSlowWorker(extend: (hide: () => void) => void, queueHidesSeconds = VISIBILITY_SECONDS) {
   const message = makeMessage();
   let hiddenUntilMs = 0;
@@ -59,7 +59,7 @@ function createSlowWorker(extend: (hide: () => void) => void, queueHidesSeconds 
   return { worker, queue, finish, isRemoved: () => isRemoved };
 }
 
-/** How often somebody else gets the message while the worker takes so long over it. */
+/** How often the message is delivered to another receiver while the worker is busy. */
 async function receivedTwice(world: ReturnType<typeof createSlowWorker>, seconds = 240): Promise<number> {
   const stop = new AbortController().signal;
   const polling = pollOnce(world.worker, stop);
@@ -79,18 +79,18 @@ async function receivedTwice(world: ReturnType<typeof createSlowWorker>, seconds
 describe("slow work", () => {
   afterEach(() => void jest.useRealTimers());
 
-  test("keeps its messages invisible until it is done: nobody receives them a second time", async () => {
+  test("keeps its messages invisible until it is done, so no one receives them a second time", async () => {
     jest.useFakeTimers();
     const world = createSlowWorker((hide) => hide());
     expect(await receivedTwice(world)).toBe(0);
     const { messages_extended_total } = world.worker.metrics.read();
     expect(messages_extended_total).toBe(12);
-    // And when it is done, nothing is extended any more.
+    // After the work nothing is extended any more.
     jest.advanceTimersByTime(120_000);
     expect(world.worker.metrics.read().messages_extended_total).toBe(12);
   });
 
-  test("of hours keeps them too: a heartbeat of 169 KB before a table that is slow is no dead letter", async () => {
+  test("of hours keeps them invisible too: a slow table creates no dead letter", async () => {
     jest.useFakeTimers();
     expect(
       await receivedTwice(
@@ -100,18 +100,18 @@ describe("slow work", () => {
     ).toBe(0);
   });
 
-  test("keeps them also where the queue hides a message for ten seconds only", async () => {
+  test("keeps them invisible with a queue timeout of ten seconds", async () => {
     jest.useFakeTimers();
     expect(await receivedTwice(createSlowWorker((hide) => hide(), 10))).toBe(0);
   });
 
-  test("whose messages cannot be kept invisible comes again, which this test would see", async () => {
+  test("is delivered again if extending fails, which this test detects", async () => {
     jest.useFakeTimers();
     expect(await receivedTwice(createSlowWorker(() => {}))).toBe(4);
   });
 });
 
-test("extend() logs each message that SQS did not keep invisible, and only those", async () => {
+test("extend() logs exactly the messages that SQS did not extend", async () => {
   const lines: unknown[][] = [];
   const client = sqsClient(async () => ({
     Successful: [{ Id: "0" }],
@@ -124,7 +124,7 @@ test("extend() logs each message that SQS did not keep invisible, and only those
   ]);
 });
 
-test("remove() rejects when SQS itself failed to remove a message, and not for a receipt that is no longer valid", async () => {
+test("remove() rejects for an error of SQS, but not for an expired receipt handle", async () => {
   const removing = (SenderFault: boolean) => {
     const client = sqsClient(async () => ({ Failed: [{ Id: "0", Code: "InternalError", SenderFault }] }));
     return createQueue(client, "q", "d", () => {}).remove([makeMessage()]);
@@ -133,7 +133,7 @@ test("remove() rejects when SQS itself failed to remove a message, and not for a
   await removing(true);
 });
 
-test("deadLetters() takes only a count for an answer", async () => {
+test("deadLetters() rejects a response without a count", async () => {
   const asking = (Attributes?: object) =>
     createQueue(
       sqsClient(async () => ({ Attributes })),
@@ -145,7 +145,7 @@ test("deadLetters() takes only a count for an answer", async () => {
   await expect(asking()).rejects.toThrow("no ApproximateNumberOfMessages");
 });
 
-test("bytes in flight are what messages open to: a compressed one counts tenfold, up to what is opened at all", async () => {
+test("bytes in flight count a compressed message ten times, up to the limit of an opened pack", async () => {
   for (const [body, bytes] of [
     ["plain text", 10],
     [`${COMPRESSED}${"A".repeat(97)}`, 1000],

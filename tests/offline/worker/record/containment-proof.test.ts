@@ -22,7 +22,7 @@ import {
 const START_MS = Date.parse("2026-11-22T11:00:00.000Z");
 const minute = (n: number): number => START_MS + n * 60_000;
 const at = (n: number): string => timestamp(minute(n));
-/** Of somebody else. */
+/** A device key of another host. */
 const other = await makeDevice();
 const CODE = "01K00000000000000000000CDE";
 
@@ -38,14 +38,14 @@ const report = (generation: number, minutes: number, more: Partial<ContainmentRe
 const byCode = (generation: number, minutes: number) =>
   report(generation, minutes, { action: "release", reason: `released at the host with code ${CODE}` });
 
-/** One asset, what an admin wishes of it, and a worker that is told of it. */
+/** One asset, the request of an administrator, and a worker that receives its heartbeats. */
 async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   const table = createMemoryDynamo();
   const tenant = makeTenant();
   const device = await makeDevice();
   const logged: string[] = [];
   const Key = assetKey(TENANT, ASSET);
-  /** Done once, right after the next read of the asset. */
+  /** Runs once, right after the next read of the asset. */
   let interference: (() => Promise<void>) | undefined;
   /** Thrown once, by the next write to the asset. */
   let failure: Error | undefined;
@@ -97,7 +97,7 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   await table.dynamo("PutItem", { TableName: "t", Item: marshalItem({ ...Key, ...index, ...asset }) });
   let sequence = 0;
   const sign = (claimed: ContainmentReport) => device.sign({ tenantId: TENANT, assetId: ASSET }, claimed);
-  /** As whoever can make a heartbeat tells it. */
+  /** A heartbeat as anyone with a session key can create it. */
   const tellAsIs = (minutes: number, containment: ContainmentReport, since = minutes) =>
     recordHeartbeat(
       deliver(makeHeartbeat(++sequence, minute(minutes), "host-1", { stateSince: at(since), containment })),
@@ -114,7 +114,7 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
     sign,
     tell,
     tellAsIs,
-    /** What is kept of a report that was checked. */
+    /** The stored form of a verified report. */
     kept: async (claimed: ContainmentReport) => ({ ...(await sign(claimed)), signedBy: device.x }),
     interfere: (act: () => Promise<void>) => {
       interference = act;
@@ -140,8 +140,8 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   };
 }
 
-describe("a host that a code freed before an admin released it", () => {
-  test("is marked by its late report, and stays in the index of open actions although the release is proven", async () => {
+describe("a host that was released by code before an administrator released it", () => {
+  test("is marked by its late report, and stays in the index of open actions after the proof of the release", async () => {
     const world = await makeWorld(2);
     await world.tell(1, byCode(1, 0));
     expect(world.read().freedByCode).toEqual(await world.kept(byCode(1, 0)));
@@ -150,7 +150,7 @@ describe("a host that a code freed before an admin released it", () => {
     expect(world.isOpen()).toBe(true);
   });
 
-  test("is marked also when its report comes after the proof of the release: then it is in the index again", async () => {
+  test("is marked and added to the index again if its report arrives after the proof of the release", async () => {
     const world = await makeWorld(2);
     await world.tell(2, report(2, 2));
     expect(world.isOpen()).toBe(false);
@@ -159,14 +159,14 @@ describe("a host that a code freed before an admin released it", () => {
     expect(world.isOpen()).toBe(true);
   });
 
-  test("is marked with its present generation too: an admin may be faster than who writes the record", async () => {
+  test("is marked for its current generation too, because a node may write the custody record later", async () => {
     const world = await makeWorld(1);
     await world.tell(1, byCode(1, 0));
     expect(world.read()).toMatchObject({ proof: byCode(1, 0), freedByCode: byCode(1, 0) });
     expect(world.read().proof).toEqual(await world.kept(byCode(1, 0)));
   });
 
-  test("is not marked when its record is in the log, nor by a release that an admin wished, nor by one that failed", async () => {
+  test("is not marked if the custody log has the release, for a requested release, or for a failed one", async () => {
     for (const [told, recorded] of [
       [byCode(1, 0), 1],
       [report(1, 0, { action: "release" }), 0],
@@ -182,8 +182,8 @@ describe("a host that a code freed before an admin released it", () => {
   });
 });
 
-describe("a host put back to a snapshot of its isolation after the release was proven", () => {
-  test("gets its action back, is not shown as free, and is free when it has released again", async () => {
+describe("a host restored to a snapshot of its isolation after the release was proven", () => {
+  test("gets its action reopened, is not shown as released, and is released after a new proof", async () => {
     const world = await makeWorld(2);
     await world.tell(2, report(2, 2));
     expect(world.isOpen()).toBe(false);
@@ -198,12 +198,12 @@ describe("a host put back to a snapshot of its isolation after the release was p
     expect(world.read().setBack?.since).toBe(0);
     expect(containmentOf(world.read(), undefined, minute(21)).state).toBe("active");
     expect(world.isOpen()).toBe(false);
-    // The same heartbeat, delivered once more, is no second step back.
+    // A duplicate of the heartbeat does not count as a second restore.
     await world.tell(20, report(1, 20));
     expect(world.isOpen()).toBe(false);
   });
 
-  test("has an open action too when it took the release from somewhere before a worker heard of it", async () => {
+  test("has an open action too if it obeyed the release again before a worker recorded it", async () => {
     const world = await makeWorld(2);
     await world.tell(2, report(2, 2));
     await world.tell(20, report(2, 20, { outcome: "none" }));
@@ -212,7 +212,7 @@ describe("a host put back to a snapshot of its isolation after the release was p
     expect(world.isOpen()).toBe(false);
   });
 
-  test("what it proved before the release opens nothing, heard late or in a new heartbeat", async () => {
+  test("reopens nothing with a proof from before the release, late or repeated", async () => {
     const world = await makeWorld(2);
     await world.tell(2, report(2, 2));
     await world.tell(1, report(1, 0));
@@ -228,7 +228,7 @@ describe("a stored report that the device did not sign", () => {
     ...{ signature: "A".repeat(86), signedBy: other.x },
   });
 
-  test("gives way to the true proof, however new it says it is", async () => {
+  test("is replaced by the signed proof, regardless of its time", async () => {
     const world = await makeWorld(1);
     await world.change({ proof: forged() });
     await world.tell(5, report(1, 5));
@@ -236,7 +236,7 @@ describe("a stored report that the device did not sign", () => {
     expect(world.events()).toEqual([{ kind: "isolation.proven", reason: undefined }]);
   });
 
-  test("of the release does not make a host look set back, nor close its action", async () => {
+  test("of a release neither marks the host as restored nor ends its action", async () => {
     const world = await makeWorld(2);
     await world.change({ proof: { ...forged(), generation: 2, action: "release", at: at(1) } });
     await world.tell(20, report(1, 20));
@@ -244,7 +244,7 @@ describe("a stored report that the device did not sign", () => {
     expect(world.isOpen()).toBe(true);
   });
 
-  test("of a release by a code gives way to a true one, and does not keep a release open", async () => {
+  test("of a release by code is replaced by a signed one, and keeps no action open", async () => {
     const world = await makeWorld(2);
     const reason = `released at the host with code ${CODE}`;
     await world.change({ freedByCode: { ...forged({ action: "release", reason }), generation: 2 } });
@@ -257,8 +257,8 @@ describe("a stored report that the device did not sign", () => {
   });
 });
 
-describe("what a proof tells of itself", () => {
-  test("is an event with the report that the device signed", async () => {
+describe("a recorded proof", () => {
+  test("is an event with the signed report of the device", async () => {
     const world = await makeWorld(1);
     await world.tell(5, report(1, 5));
     expect(world.reported()).toEqual([await world.kept(report(1, 5))]);
@@ -266,7 +266,7 @@ describe("what a proof tells of itself", () => {
 
   const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
 
-  test("is one event for each thing it says that is new", async () => {
+  test("is one event for each new result", async () => {
     const world = await makeWorld(1);
     const open = { ...probes, forbiddenBlocked: false };
     await world.tell(1, report(1, 1, { outcome: "none" }));
@@ -286,7 +286,7 @@ describe("what a proof tells of itself", () => {
     expect(free.events().map(({ kind }) => kind)).toEqual(["isolation.released"]);
   });
 
-  test("a write that fails is no proof that was taken: the message comes again", async () => {
+  test("is not recorded if the write fails: the message is delivered again", async () => {
     for (const [generation, told] of [
       [1, report(1, 5, { probes })],
       [2, byCode(1, 5)],
@@ -305,7 +305,7 @@ describe("what a proof tells of itself", () => {
     await expect(unsigned.tellAsIs(5, report(1, 5))).rejects.toThrow("connection reset");
   });
 
-  test("reads the asset as it is now, and says in the log whose report was not taken and why", async () => {
+  test("is based on a fresh read, and a refused report is logged with its host and reason", async () => {
     const world = await makeWorld(1);
     await world.tellAsIs(5, report(1, 5));
     const reads = world.asked.filter((one) => one.includes('"GetItem"') && one.includes(`ASSET#${ASSET}`));
@@ -325,10 +325,10 @@ describe("what a proof tells of itself", () => {
   });
 });
 
-describe("a table that was restored from a backup older than what the host obeyed", () => {
+describe("a table restored from a backup that is older than the last directive obeyed", () => {
   const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
 
-  test("learns from a signed report how far the host is, and that report is no proof of anything", async () => {
+  test("learns the host's generation from a signed report, which is not a proof", async () => {
     const world = await makeWorld(2);
     await world.tell(2, report(2, 2));
     const before = world.read();
@@ -336,14 +336,14 @@ describe("a table that was restored from a backup older than what the host obeye
     expect(world.read()).toEqual({ ...before, heardGeneration: 7 });
     expect(nextGeneration(world.read())).toBe(8);
     expect(world.logged).toEqual([expect.stringContaining('"event":"containment.ahead"')]);
-    // An older one, heard late, takes nothing back, and a newer one counts.
+    // An older generation, received late, changes nothing; a newer one counts.
     await world.tell(21, report(5, 19, { probes }));
     expect(world.read().heardGeneration).toBe(7);
     await world.tell(22, report(9, 22, { probes }));
     expect([world.read().heardGeneration, world.logged.length]).toEqual([9, 2]);
   });
 
-  test("learns nothing from a report that the device did not sign, or that is beyond all reason", async () => {
+  test("learns nothing from an unsigned report or an implausible generation", async () => {
     const world = await makeWorld(2);
     const here = { tenantId: TENANT, assetId: ASSET };
     await world.tellAsIs(20, report(7, 20));
@@ -354,7 +354,7 @@ describe("a table that was restored from a backup older than what the host obeye
     expect(world.metrics.read().reports_unsigned_total).toBe(2);
   });
 
-  test("learns nothing of a host whose key was replaced, or whose next wish was made, since the asset was read", async () => {
+  test("learns nothing if the device key or the request changed after the read", async () => {
     for (const changed of [{ deviceKey: other.x }, { generation: 7 }]) {
       const world = await makeWorld(2);
       world.interfere(async () => world.change(changed));
@@ -364,14 +364,14 @@ describe("a table that was restored from a backup older than what the host obeye
     }
   });
 
-  test("takes the report that answers a wish of the same number, although it came before the wish", async () => {
+  test("accepts a report with the generation of a later request", async () => {
     const world = await makeWorld(2);
     const early = report(7, 20, { probes });
     await world.tell(20, early);
     const wish = { ...world.read().wish!, generation: 7, action: "isolate" as const };
     await world.change({ status: "ISOLATED", generation: 7, wish });
     expect(containmentOf(world.read(), undefined, minute(20)).state).toBe("pending");
-    // The state of the host does not change any more: it is isolated, and says so with every heartbeat.
+    // The state of the host does not change any more: every heartbeat reports the isolation.
     for (const minutes of [20.1, 20.2]) await world.tell(minutes, early, 20);
     await world.tell(22, early, 20);
     expect(world.read().proof).toEqual(await world.kept(early));
@@ -379,14 +379,14 @@ describe("a table that was restored from a backup older than what the host obeye
   });
 });
 
-describe("recordProof() takes a report only with a signature of the asset's device key", () => {
+describe("recordProof() accepts a report only with a signature of the asset's device key", () => {
   const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
   const shut = (more: Partial<ContainmentReport> = {}) => report(1, 1, { probes, ...more });
   const UNSIGNED = "the report is not signed by the device key of this host";
   const unsigned = ({ metrics }: { metrics: { read(): Record<string, number> } }) =>
     metrics.read().reports_unsigned_total;
 
-  test("one that is signed is the proof, kept so that anybody can check it again", async () => {
+  test("a signed report is the proof, stored so that it can be verified again", async () => {
     const world = await makeWorld(1);
     await world.tell(1, shut());
     const { proof } = world.read();
@@ -436,7 +436,7 @@ describe("recordProof() takes a report only with a signature of the asset's devi
     ],
   ];
   test.each(forgeries)(
-    "one %s changes no proof, is shown as that, counted and told",
+    "a report %s changes no proof; it is shown, counted and logged",
     async (_what, forge) => {
       const world = await makeWorld(1);
       await world.tellAsIs(1, await forge(world));
@@ -448,7 +448,7 @@ describe("recordProof() takes a report only with a signature of the asset's devi
       expect(unsigned(world)).toBe(1);
       expect(world.logged).toEqual([expect.stringContaining("containment.unsigned")]);
       expect(world.logged[0]).not.toMatch(/[A-Za-z0-9_-]{43}/);
-      // What else the heartbeat says is recorded, and the device's own word is heard after it.
+      // The rest of the heartbeat is recorded, and a later signed report counts.
       const again = shut({ at: at(3) });
       await world.tell(3, again);
       expect(world.read().proof).toEqual(await world.kept(again));
@@ -457,7 +457,7 @@ describe("recordProof() takes a report only with a signature of the asset's devi
     },
   );
 
-  test("a forged release is no end of the action, no use of a code and no step back", async () => {
+  test("a forged release neither ends the action nor counts as a release by code or a restore", async () => {
     for (const [generation, forged] of [
       [2, report(2, 5)],
       [1, byCode(1, 5)],
@@ -477,7 +477,7 @@ describe("recordProof() takes a report only with a signature of the asset's devi
     expect([free.isOpen(), unsigned(free)]).toEqual([false, 1]);
   });
 
-  test("a true report that is played again takes nothing back", async () => {
+  test("a replayed report changes nothing", async () => {
     const world = await makeWorld(1);
     const [good, bad] = [await world.sign(shut()), await world.sign(shut({ outcome: "failed", at: at(2) }))];
     await world.tellAsIs(1, good);
@@ -493,7 +493,7 @@ describe("recordProof() takes a report only with a signature of the asset's devi
     ["release", 4, report(2, 2)],
     ["use of a code that is in the custody log", 3, byCode(1, 2)],
   ])(
-    "a true report of an earlier %s that is played again says nothing of generation %d",
+    "a replayed report of an earlier %s does not count for generation %d",
     async (_what, generation, old) => {
       const world = await makeWorld(generation, { offlineReleaseOf: 1 });
       const asIs = world.read();
@@ -507,7 +507,7 @@ describe("recordProof() takes a report only with a signature of the asset's devi
     },
   );
 
-  test("the asset is written once for a generation, however many unsigned reports come", async () => {
+  test("many unsigned reports cause one write per generation", async () => {
     const world = await makeWorld(1);
     await world.tellAsIs(1, shut());
     const first = world.read().unsignedReport;
@@ -515,7 +515,7 @@ describe("recordProof() takes a report only with a signature of the asset's devi
     expect([world.read().unsignedReport, unsigned(world)]).toEqual([first, 2]);
   });
 
-  test("after the device key was replaced only the new one counts, and the old proof stays with the key it is by", async () => {
+  test("after the device key was replaced only the new key counts, and the old proof keeps its key", async () => {
     const world = await makeWorld(1);
     await world.tell(1, shut());
     const old = world.read().proof!;
@@ -528,7 +528,7 @@ describe("recordProof() takes a report only with a signature of the asset's devi
     expect(world.read().proof).toMatchObject({ at: at(3), signedBy: other.x });
   });
 
-  test("a revoked asset takes no proof, signed or not", async () => {
+  test("a revoked asset accepts no proof, signed or unsigned", async () => {
     const world = await makeWorld(1, { revokedAt: at(0) });
     await world.tell(1, shut());
     await world.tellAsIs(2, shut({ at: at(2) }));

@@ -26,7 +26,7 @@ const runNamed = (name: string) => name.padEnd(22, "_");
 const INTERVAL_MS = 5000;
 
 describe("noteRun() and identityConflictOf()", () => {
-  /** Runs in the order in which their heartbeats are taken in. */
+  /** Runs in the order in which their heartbeats are recorded. */
   const noted = (beats: readonly [name: string, seconds: number][]): IdentityUse =>
     beats.reduce<IdentityUse | undefined>(
       (use, [name, seconds]) =>
@@ -38,7 +38,7 @@ describe("noteRun() and identityConflictOf()", () => {
       ({ hostname }) => hostname,
     );
 
-  test("two daemons in turns are two machines, once the earlier one returned twice", () => {
+  test("two alternating daemons are two machines after the earlier one returned twice", () => {
     expect(
       machines([
         ["a", 0],
@@ -65,7 +65,7 @@ describe("noteRun() and identityConflictOf()", () => {
     ).toEqual(["a", "b"]);
   });
 
-  test("and are noticed with an interval of ten minutes too, and with a clock that is two minutes behind", () => {
+  test("two machines are detected with an interval of ten minutes too, and with a clock that is two minutes slow", () => {
     const slow = [
       ["a", 0],
       ["b", 300],
@@ -84,7 +84,7 @@ describe("noteRun() and identityConflictOf()", () => {
     expect(machines(behind, 145)).toEqual(["b", "a"]);
   });
 
-  test("restarts are one machine, however many, with what was spooled before them arriving after", () => {
+  test("restarts are one machine, even with late heartbeats from before them", () => {
     expect(
       machines([
         ["a", 0],
@@ -99,7 +99,7 @@ describe("noteRun() and identityConflictOf()", () => {
     expect(machines([["a", 0], ["b", 95], ...spooled])).toBeUndefined();
   });
 
-  test("a machine that was put back to a snapshot once is one machine; again and again it looks like two", () => {
+  test("one restored snapshot is one machine; repeated restores look like two", () => {
     expect(
       machines([
         ["a", 0],
@@ -122,7 +122,7 @@ describe("noteRun() and identityConflictOf()", () => {
     ).toEqual(["a", "c"]);
   });
 
-  test("two returns far apart are no two machines, and neither are two once one is silent", () => {
+  test("two distant returns are one machine, and so are two machines once one is silent", () => {
     expect(
       machines([
         ["a", 0],
@@ -141,11 +141,11 @@ describe("noteRun() and identityConflictOf()", () => {
     ];
     expect(machines(shared, 610)).toEqual(["a", "b"]);
     expect(machines(shared, 611)).toBeUndefined();
-    // A heartbeat from before says nothing of what came after.
+    // A heartbeat from before is not affected by later ones.
     expect(machines(shared, 4)).toBeUndefined();
   });
 
-  test("of five hundred copies eight are remembered, and they are enough", () => {
+  test("remembering eight of five hundred copies is enough", () => {
     const beats: [string, number][] = [];
     for (let round = 0; round < 3; round++)
       for (let i = 0; i < 500; i++) beats.push([`h${i}`, round * 5 + i * 0.01]);
@@ -154,17 +154,17 @@ describe("noteRun() and identityConflictOf()", () => {
     expect(machines(beats)).toHaveLength(RUNS_MAX);
   });
 
-  test("one run is noted once and then costs no write", () => {
+  test("a single run is stored once and then causes no write", () => {
     const use = noted([["a", 0]]);
     expect(noteRun(use, { run: runNamed("a"), hostname: "a", at: at(5), intervalMs: INTERVAL_MS })).toBe(use);
-    // A daemon that was started again and again: the newest run finds no room, until the first of them are over.
+    // After many restarts the newest run is not tracked until the first ones are over.
     const restarted = noted(Array.from({ length: RUNS_MAX + 1 }, (_, i) => [`r${i}`, i]));
     const newest = { run: runNamed(`r${RUNS_MAX}`), hostname: "desk", intervalMs: INTERVAL_MS };
     expect(noteRun(restarted, { ...newest, at: at(100) })).toBe(restarted);
     expect(noteRun(restarted, { ...newest, at: at(605) }).runs.map(({ run }) => run)).toContain(newest.run);
   });
 
-  test("a refused machine is noted at most once a minute, with its name", () => {
+  test("a refused machine is stored at most once a minute, with its hostname", () => {
     const refused = (before: IdentityUse | undefined, seconds: number, hostname?: string) =>
       noteRefused(before, { hostname, at: at(seconds), intervalMs: INTERVAL_MS });
     const first = refused(undefined, 0, "vdi-2");
@@ -181,7 +181,7 @@ describe("noteRun() and identityConflictOf()", () => {
   });
 });
 
-/** Machines that report under one identity to one table, by way of as many workers. */
+/** Machines that report under one identity to one table, through as many workers. */
 function createWorld({ workers = 1, quietPeriodSeconds = 60 } = {}) {
   const tenant = makeTenant({
     policy: policy.parse({
@@ -227,7 +227,7 @@ function createWorld({ workers = 1, quietPeriodSeconds = 60 } = {}) {
 }
 
 describe.each([1, 3])("with %p worker(s)", (workers) => {
-  test("two machines under one identity are an incident within minutes, and it closes when one is left", async () => {
+  test("two machines with one identity open an incident within minutes, which resolves when one is left", async () => {
     const { machine, incident } = createWorld({ workers });
     const [a, b] = [machine("vdi-0001", 0), machine("vdi-0002", 3)];
     let opened: number | undefined;
@@ -246,7 +246,7 @@ describe.each([1, 3])("with %p worker(s)", (workers) => {
   });
 });
 
-test("a restart is no incident, and one machine writes no more than it did", async () => {
+test("a restart opens no incident, and one machine causes no additional writes", async () => {
   const { machine, incident, table } = createWorld();
   const before = machine("desk", 0, runNamed("first"));
   for (let seconds = 0; seconds < 600; seconds += 5) await before(seconds);
@@ -262,7 +262,7 @@ test("a restart is no incident, and one machine writes no more than it did", asy
   expect(plain.presence().identity).toBeUndefined();
 });
 
-test("a session that was refused to another machine is an incident with the next heartbeat, and closes", async () => {
+test("a session refused to another machine opens an incident with the next heartbeat, which resolves later", async () => {
   const { machine, incident, sighting } = createWorld();
   const a = machine("golden", 0);
   await a(0);
@@ -276,13 +276,13 @@ test("a session that was refused to another machine is an incident with the next
   expect(incident()!.status).toBe("RESOLVED");
 });
 
-test("a sighting of an asset that never reported is nothing to keep", async () => {
+test("a sighting of an asset that never reported is not stored", async () => {
   const { sighting, table } = createWorld();
   await sighting(0, "vdi-2");
   expect(table.items.size).toBe(0);
 });
 
-describe("a machine that enrolled as an isolated host before", () => {
+describe("a machine that was enrolled as an isolated host before", () => {
   const OLD = "01K00000000000000000000001";
   const asset = (assetId: string, more: Partial<AssetItem>): Record<string, unknown> => ({
     ...assetKey(TENANT, assetId),
@@ -317,7 +317,7 @@ describe("a machine that enrolled as an isolated host before", () => {
       expect(incident("isolated-host-reenrolled")!.explanation).toBe(
         `This machine was enrolled before as old-name (${OLD}), and that asset was isolated when it enrolled again.`,
       );
-    // A changed state does not make it forgotten.
+    // A changed state keeps it.
     await machine("new-name-2", 95)(95);
     expect(incident("isolated-host-reenrolled")?.status).toBe(isTold ? "OPEN" : undefined!);
   });

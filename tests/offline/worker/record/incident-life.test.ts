@@ -32,7 +32,7 @@ const POLICY = policy.parse({
 });
 const EXPOSED = makeEngine({ bind: ["0.0.0.0"] });
 
-/** One asset with one possible finding, told minute by minute; quiet after 15 minutes. */
+/** One asset with one possible finding, one heartbeat per minute; a quiet period of 15 minutes. */
 function createLife() {
   const tenant = makeTenant({ policy: POLICY });
   const table = createMemoryDynamo();
@@ -60,7 +60,7 @@ function createLife() {
       const plain = unmarshalItem(stored) as { GSI2PK?: string };
       return { ...incidentItem.parse(plain), ...(plain.GSI2PK !== undefined && { GSI2PK: plain.GSI2PK }) };
     },
-    /** As the admin API does. */
+    /** Like the API. */
     async byPerson(minute: number, action: "acknowledge" | "resolve"): Promise<void> {
       await table.dynamo("UpdateItem", {
         TableName: "t",
@@ -85,7 +85,7 @@ function createLife() {
 }
 
 describe("an incident", () => {
-  test("is opened, extended, resolved by the quiet period, and opened again as a new run", async () => {
+  test("is opened, extended, resolved after the quiet period, and reopened as a new run", async () => {
     const life = createLife();
     await life.beat(0, [EXPOSED]);
     await life.beat(5, [{ ...EXPOSED, pid: 7 }]);
@@ -94,7 +94,7 @@ describe("an incident", () => {
     await life.beat(10, []);
     await life.beat(24, []);
     expect(life.incident()!.status).toBe("OPEN");
-    await life.beat(26, []); // by then it is certain, at the resolution of a minute, that it was gone at 25
+    await life.beat(26, []); // by then it is certain, at a resolution of one minute, that the condition was absent at 25
     expect(life.incident()).toMatchObject({ status: "RESOLVED", resolvedAt: life.at(25) });
     expect(life.incident()!.GSI2PK).toBeUndefined();
     await life.beat(40, [EXPOSED]);
@@ -103,7 +103,7 @@ describe("an incident", () => {
     expect(life.events().sort()).toEqual(["incident.opened", "incident.reopened", "incident.resolved"]);
   });
 
-  test("escalates when its facts get worse, and is corrected in silence when they get better", async () => {
+  test("escalates when its facts get worse, and is corrected without an event when they get better", async () => {
     const life = createLife();
     const exposed = (auth: Engine["auth"]) => [{ ...EXPOSED, auth }];
     await life.beat(0, exposed("unknown"));
@@ -116,7 +116,7 @@ describe("an incident", () => {
     expect(life.events().sort()).toEqual(["incident.escalated", "incident.opened"]);
   });
 
-  test("of an engine that loses its credential is another one, opened CRITICAL", async () => {
+  test("of an engine that loses its credential is a separate one, opened as CRITICAL", async () => {
     const life = createLife();
     await life.beat(0, [{ ...EXPOSED, auth: "required" }]);
     expect(life.incident()).toBeUndefined();
@@ -125,7 +125,7 @@ describe("an incident", () => {
     expect(life.events()).toEqual(["incident.opened", "incident.opened"]);
   });
 
-  test("that comes and goes within the quiet period is one, however often", async () => {
+  test("whose condition comes and goes within the quiet period stays one incident", async () => {
     const life = createLife();
     for (let minute = 0; minute < 60; minute += 10) {
       await life.beat(minute, [EXPOSED]);
@@ -135,7 +135,7 @@ describe("an incident", () => {
     expect(life.events()).toEqual(["incident.opened"]);
   });
 
-  test("keeps its acknowledgement while it is extended, and loses it when it is a new run", async () => {
+  test("keeps its acknowledgement while it is extended, and loses it with a new run", async () => {
     const life = createLife();
     await life.beat(0, [EXPOSED]);
     await life.byPerson(1, "acknowledge");
@@ -147,7 +147,7 @@ describe("an incident", () => {
     expect(life.incident()!.acknowledgedBy).toBeUndefined();
   });
 
-  test("resolved by a person stays so while the condition lasts, through heartbeats, changes and a short absence", async () => {
+  test("that a person resolved stays resolved while the condition lasts, including a short absence", async () => {
     const life = createLife();
     await life.beat(0, [EXPOSED]);
     await life.byPerson(1, "resolve");
@@ -159,7 +159,7 @@ describe("an incident", () => {
     expect(life.events()).toEqual(["incident.opened"]);
   });
 
-  test("resolved by a person is opened again when the condition was gone for the quiet period and is back", async () => {
+  test("that a person resolved is reopened when the condition returns after the quiet period", async () => {
     const life = createLife();
     await life.beat(0, [EXPOSED]);
     await life.byPerson(1, "resolve");
@@ -170,10 +170,10 @@ describe("an incident", () => {
     expect(life.incident()!.resolution).toBeUndefined();
   });
 
-  test("resolved by a person is opened again by what got worse before, and was told only after", async () => {
+  test("that a person resolved is reopened by a late heartbeat with a worse state", async () => {
     const life = createLife();
     await life.beat(0, [{ ...EXPOSED, auth: "unknown" }]);
-    await life.byPerson(5, "resolve"); // who had seen 75 points, while a host out of reach had 80
+    await life.byPerson(5, "resolve"); // who had seen 75 points, while an unreachable host had 80
     await life.beat(3, [EXPOSED]);
     expect(life.incident()).toMatchObject({
       status: "OPEN",
@@ -187,7 +187,7 @@ describe("an incident", () => {
     expect(life.incident()!.status).toBe("RESOLVED");
   });
 
-  test("a person resolved is not touched when the quiet period ends it too", async () => {
+  test("that a person resolved is not changed by the end of the quiet period", async () => {
     const life = createLife();
     await life.beat(0, [EXPOSED]);
     await life.byPerson(1, "resolve");
@@ -197,7 +197,7 @@ describe("an incident", () => {
   });
 });
 
-describe("an asset that shows other engines with every heartbeat", () => {
+describe("an asset that shows different engines in every heartbeat", () => {
   const DECOYS = 40;
   const namesOf = (minute: number) => Array.from({ length: DECOYS }, (_, i) => `decoy-${minute}-${i}`);
   async function flood(minutes: number) {
@@ -223,7 +223,7 @@ describe("an asset that shows other engines with every heartbeat", () => {
     return { beat, open, known: length };
   }
 
-  test("has a bounded number of incidents open, each of which presence knows, and at the bound all of them", async () => {
+  test("has a limited number of open incidents, all of them listed in presence", async () => {
     const atBound = await flood(RUNS_MAX.WARNING / DECOYS);
     expect([atBound.open().length, atBound.known]).toEqual([RUNS_MAX.WARNING, RUNS_MAX.WARNING]);
     const beyond = await flood(RUNS_MAX.WARNING / DECOYS + 1);
@@ -231,7 +231,7 @@ describe("an asset that shows other engines with every heartbeat", () => {
     expect(beyond.open()).not.toContain(`decoy-${RUNS_MAX.WARNING / DECOYS}-0`);
   });
 
-  test("hides nothing CRITICAL behind them, and has room again when they were gone for the quiet period", async () => {
+  test("still opens CRITICAL incidents, and has capacity again after the quiet period", async () => {
     const minutes = RUNS_MAX.WARNING / DECOYS + 1;
     const { beat, open } = await flood(minutes);
     await beat(minutes, [EXPOSED, makeEngine({ id: "vllm", models: [] })]);
@@ -242,8 +242,8 @@ describe("an asset that shows other engines with every heartbeat", () => {
   });
 });
 
-describe("a spool beyond the policy's bounds, in the middle of a state,", () => {
-  /** Told every minute; writes counted by what each minute added. */
+describe("a spool beyond the limits of the policy, during a state", () => {
+  /** One heartbeat per minute; counts the writes of each minute. */
   async function lifeOf(spools: readonly { waiting: number; dropped: number }[]) {
     const tenant = makeTenant({ policy: POLICY });
     const table = createMemoryDynamo();
@@ -268,15 +268,15 @@ describe("a spool beyond the policy's bounds, in the middle of a state,", () => 
   }
   const at = (minute: number) => timestamp(START_MS + minute * MINUTE_MS);
 
-  test("opens its incident with the heartbeat that crosses, and a count that moves on is no change", async () => {
+  test("opens its incident with the heartbeat that crosses the limit; a further growth is no change", async () => {
     const spools = Array.from({ length: 400 }, (_, i) => ({ waiting: 0, dropped: i > 5 ? 900 + i : 0 }));
     const { incidents, all, writes } = await lifeOf(spools);
     expect(incidents).toMatchObject([{ rule: "lost-heartbeats", status: "OPEN", openedAt: at(6) }]);
     expect(all.filter(({ kind }) => kind === "change")).toHaveLength(2);
-    expect(Math.max(...writes.slice(7))).toBe(2); // a sample and presence, as ever
+    expect(Math.max(...writes.slice(7))).toBe(2); // a sample and presence, as usual
   });
 
-  test("ends it with the one that comes back, after the quiet period", async () => {
+  test("resolves it after the spool is below the limit for the quiet period", async () => {
     const spools = Array.from({ length: 60 }, (_, i) => ({
       waiting: i >= 10 && i < 20 ? 800 + i : 700 + (i % 20),
       dropped: 0,
@@ -288,7 +288,7 @@ describe("a spool beyond the policy's bounds, in the middle of a state,", () => 
     expect(all.filter(({ kind }) => kind === "change")).toHaveLength(3);
   });
 
-  test("is at the bound no change, and one beyond it is", async () => {
+  test("is a change one heartbeat beyond the limit, but not at the limit", async () => {
     expect((await lifeOf([0, 719, 720].map((waiting) => ({ waiting, dropped: 0 })))).incidents).toEqual([]);
     expect((await lifeOf([0, 720, 721].map((waiting) => ({ waiting, dropped: 0 })))).incidents).toHaveLength(
       1,
@@ -296,7 +296,7 @@ describe("a spool beyond the policy's bounds, in the middle of a state,", () => 
   });
 });
 
-test("what a model that obeys its evidence says of a baseline's finding opens the incident all the same", async () => {
+test("a finding of the baseline opens its incident even if the language model follows instructions in the evidence", async () => {
   const tenant = makeTenant({
     policy: policy.parse({ approvedEngines: ["ollama", "odd"], approvedModels: ["*"] }),
   });
@@ -321,7 +321,7 @@ test("what a model that obeys its evidence says of a baseline's finding opens th
   ]);
 });
 
-test("a day of 1,000 assets of which 0.1 % is risky yields tens of incidents", async () => {
+test("a day of 1,000 assets with 0.1 % of risky hours results in tens of incidents", async () => {
   const tenant = makeTenant({ policy: POLICY, telemetryResolutionSeconds: 3600 });
   const table = createMemoryDynamo();
   const key = Buffer.alloc(32, 1);
@@ -340,7 +340,8 @@ test("a day of 1,000 assets of which 0.1 % is risky yields tens of incidents", a
   const ASSETS = 1000;
   const STEP_MS = 10 * MINUTE_MS;
   const dayMs = Date.parse("2026-11-20T00:00:00.000Z");
-  // 24 episodes of an hour on 24 assets: 24 of 24,000 asset hours. Within each the process starts anew every time.
+  // 24 episodes of an hour on 24 assets: 24 of 24,000 asset hours. Within each, the process restarts
+  // repeatedly.
   const isRisky = (asset: number, step: number) =>
     asset % 42 === 7 && Math.floor(step / 6) === Math.floor(asset / 42);
   let heartbeats = 0;

@@ -22,7 +22,10 @@ const tenantOf = (edition: number, resolution: number) =>
     policy: policy.parse({ approvedModels: [`edition-${edition}`], disabledRules: ["baseline-novelty"] }),
   });
 
-/** Records heartbeats in the order given, each under the edition of the policy it names; all say "as since second 0". */
+/**
+ * Records heartbeats in the given order, each under the named version of the policy. All report the state
+ * since second 0.
+ */
 async function recordAll(beats: readonly Beat[], { resolution = 60, table = createMemoryDynamo() } = {}) {
   const worker = createWorkerDeps(table, tenantOf(0, resolution));
   for (const { second, engines = EXPOSED, host = "host-1", edition = 0 } of beats) {
@@ -35,7 +38,7 @@ async function recordAll(beats: readonly Beat[], { resolution = 60, table = crea
 const items = (table: MemoryDynamo): Record<string, unknown>[] =>
   [...table.items.values()].map((item) => unmarshalItem(item));
 const presenceIn = (table: MemoryDynamo) => items(table).find(({ type }) => type === "Presence")!;
-/** Second of each change, oldest first, with the ids of the engines it shows. */
+/** Second of each change, oldest first, with the ids of its engines. */
 const changesIn = (table: MemoryDynamo) =>
   items(table)
     .filter(({ kind }) => kind === "change")
@@ -46,8 +49,8 @@ const changesIn = (table: MemoryDynamo) =>
     }))
     .sort((a, b) => a.second - b.second);
 
-describe("record() under a policy that is edited", () => {
-  test("assesses a host once per edit, at its next heartbeat, when two edits fall into one interval", async () => {
+describe("recordHeartbeat() with an edited policy", () => {
+  test("assesses a host once per edit, at its next heartbeat, with two edits in one interval", async () => {
     const edited = [0, 0, 1, 2, 2, 2, 2, 2];
     const seconds = [0, 30, 60, 90, 120, 150, 400, 1000];
     const table = await recordAll(seconds.map((second, i) => ({ second, edition: edited[i]! })));
@@ -55,7 +58,7 @@ describe("record() under a policy that is edited", () => {
     expect(presenceIn(table)).toMatchObject({ stateAt: at(90), stateSince: at(0) });
   });
 
-  test("does so at the longest resolution, where one interval holds many heartbeats", async () => {
+  test("does so at the longest resolution, with many heartbeats per interval", async () => {
     const later = Array.from({ length: 40 }, (_, i) => ({ second: 120 + i * 60, edition: 2 }));
     const table = await recordAll([{ second: 0 }, { second: 60, edition: 1 }, ...later], {
       resolution: 3600,
@@ -69,7 +72,7 @@ describe("record() under a policy that is edited", () => {
     expect(changesIn(table).map(({ second }) => second)).toEqual([0, 60, 90]);
   });
 
-  test("leaves the assessment to the next heartbeat when one from before the host was last seen arrives", async () => {
+  test("does not assess again for a late heartbeat, but at the next current one", async () => {
     const table = await recordAll([{ second: 0 }, { second: 300 }]);
     const before = presenceIn(table);
     await recordAll([{ second: 100, edition: 1 }], { table });
@@ -79,14 +82,14 @@ describe("record() under a policy that is edited", () => {
   });
 });
 
-describe("record() of an agent that shows something else than it dates", () => {
-  test("keeps every flip of two hosts that share an identity", async () => {
+describe("recordHeartbeat() for an agent with wrong state dates", () => {
+  test("stores every change between two hosts that share an identity", async () => {
     const beats = [0, 1, 3, 4, 6, 7].map((second, i) => ({ second, host: i % 2 === 0 ? "a" : "b" }));
     const flips = changesIn(await recordAll(beats)).map(({ second, hostname }) => [second, hostname]);
     expect(flips).toEqual(beats.map(({ second, host }) => [second, host]));
   });
 
-  test("puts a contradicting heartbeat that arrives late between two items of the state the host is in", async () => {
+  test("inserts a late contradicting heartbeat between two items of the current state", async () => {
     const table = await recordAll([{ second: 0 }, { second: 400 }]);
     const seen = String(presenceIn(table).lastSeenAt);
     await recordAll([{ second: 100, engines: UNKNOWN }], { table });
@@ -105,7 +108,7 @@ describe("record() of an agent that shows something else than it dates", () => {
     expect(open.some(({ engine }) => engine === "ollama")).toBe(true);
   });
 
-  test("resolves what only that heartbeat showed after the quiet period, and nothing the host still shows", async () => {
+  test("resolves incidents of only that heartbeat after the quiet period, and no others", async () => {
     const late = { second: 100, engines: UNKNOWN };
     const table = await recordAll([{ second: 0 }, { second: 400 }, late, late, { second: 1200 }]);
     const states = items(table)

@@ -18,7 +18,7 @@ const beat = (second: number, since: number, engines = EXPOSED) => {
 const itemsOf = (table: MemoryDynamo, type: string) =>
   [...table.items.values()].filter((item) => item.type?.S === type).map(unmarshalItem);
 
-/** What the event and its incident have in common. */
+/** Members that the event and its incident have in common. */
 const TOLD = [
   "rule",
   "engine",
@@ -33,7 +33,7 @@ const TOLD = [
 ];
 const pick = (item: Record<string, unknown>) => Object.fromEntries(TOLD.map((name) => [name, item[name]]));
 
-test("events of an incident say all that the incident says: title, technique and remedy too", async () => {
+test("events of an incident contain all its details, including title, technique and remediation", async () => {
   const table = createMemoryDynamo();
   const worker = createWorkerDeps(table, TENANT);
   await recordHeartbeat(beat(0, 0), TENANT, worker);
@@ -58,7 +58,7 @@ test("events of an incident say all that the incident says: title, technique and
   }
 });
 
-test("the open incidents of presence are in the order of their names, whatever the rules' order", async () => {
+test("presence lists open incidents in order of their names", async () => {
   const table = createMemoryDynamo();
   const engines = ["zeta", "mike", "alpha"].map((id) => makeEngine({ id, name: id, bind: ["0.0.0.0"] }));
   await recordHeartbeat(beat(0, 0, engines), TENANT, createWorkerDeps(table, TENANT));
@@ -68,7 +68,7 @@ test("the open incidents of presence are in the order of their names, whatever t
   expect(names).toEqual([...names].sort());
 });
 
-test("a late state that comes again costs no write and no assessment", async () => {
+test("a duplicate of a late state causes no write and no assessment", async () => {
   const table = createMemoryDynamo();
   const worker = createWorkerDeps(table, TENANT);
   await recordHeartbeat(beat(100, 100, []), TENANT, worker);

@@ -28,7 +28,7 @@ const tenant = makeTenant();
 const MODEL = "test-model";
 const LIMITS = { timeoutMs: 1000, concurrency: 4, dailyQuestions: 100 };
 
-/** In doubt: one engine without approval, 40 points. */
+/** Ambiguous: one unapproved engine, 40 points. */
 const doubtful = (sequence: number, seconds: number, version = "1.0") =>
   deliver(
     makeHeartbeat(sequence, AT + seconds * 1000, "host-1", {
@@ -99,7 +99,7 @@ function createWorld(opinion: LlmVerdict | Error = critical) {
 const unavailable = (reason: string) => ({ outcome: "unavailable", reason: expect.stringContaining(reason) });
 
 describe("a review", () => {
-  test("delays nothing: state, presence and incident are there before the model is asked, the verdict comes after", async () => {
+  test("delays nothing: state, presence and incident are stored before the request, the verdict is added later", async () => {
     const world = createWorld();
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     expect(world.asked()).toBe(0);
@@ -117,7 +117,7 @@ describe("a review", () => {
     expect(world.events()).toEqual(["incident.opened unapproved-engine", "incident.opened ai-adjudication"]);
   });
 
-  test("leaves the table a verdict known beforehand would have left", async () => {
+  test("results in the same table as a verdict known in advance", async () => {
     const later = createWorld();
     await recordHeartbeat(doubtful(1, 0), tenant, later.deps);
     await later.reviewAll();
@@ -132,7 +132,7 @@ describe("a review", () => {
     expect(contents(before.table)).toEqual(contents(later.table));
   });
 
-  test("about a state the asset has left changes that state and its incident, never the risk the asset has now", async () => {
+  test("of a past state changes that state and its incident, but not the current risk", async () => {
     const world = createWorld();
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     await recordHeartbeat(quiet(2, 5), tenant, world.deps);
@@ -144,7 +144,7 @@ describe("a review", () => {
     expect(open.map(({ rule }) => rule).sort()).toEqual(["ai-adjudication", "unapproved-engine"]);
   });
 
-  test("whose answer comes while the state changes lands on the old state only", async () => {
+  test("that ends during a change of state applies to the old state only", async () => {
     const world = createWorld();
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     world.answer(async () => {
@@ -156,7 +156,7 @@ describe("a review", () => {
     expect(world.stored().map(({ risk }) => risk)).toEqual(["CRITICAL", "INFO"]);
   });
 
-  test("of two workers at once is asked once and written once", async () => {
+  test("by two concurrent workers sends one request and writes once", async () => {
     const world = createWorld();
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     const [item] = world.due();
@@ -183,7 +183,7 @@ describe("a review", () => {
         }) as Deps["dynamo"],
       });
       await world.reviewAll(crashing).catch(() => {});
-      world.wait(90_001); // its lease is over
+      world.wait(90_001); // the lease has expired
       await world.reviewAll();
       expect(world.presence()).toMatchObject({ risk: "CRITICAL", score: 90 });
       expect(world.events().sort()).toEqual([
@@ -194,7 +194,7 @@ describe("a review", () => {
     }
   });
 
-  test("waits for the presence of its state, when a crash cut the heartbeat off, and for no other reason", async () => {
+  test("waits for presence only if a crash interrupted the recording of its state", async () => {
     const world = createWorld();
     const cut = world.makeWorker({
       dynamo: (async (operation: "PutItem", input: never) => {
@@ -205,7 +205,7 @@ describe("a review", () => {
     await expect(recordHeartbeat(doubtful(1, 0), tenant, cut.deps)).rejects.toThrow("killed");
     await world.reviewAll();
     expect(world.due()).toHaveLength(1);
-    await recordHeartbeat(doubtful(1, 0), tenant, world.deps); // it comes again
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps); // the heartbeat is delivered again
     world.wait(5001);
     await world.reviewAll();
     expect(world.presence()).toMatchObject({ risk: "CRITICAL" });
@@ -216,7 +216,7 @@ describe("a review", () => {
     expect(world.asked()).toBe(1);
   });
 
-  test("is not repeated by a redelivery, nor undone by one", async () => {
+  test("is neither repeated nor undone by a redelivery", async () => {
     const world = createWorld();
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     await world.reviewAll();
@@ -228,7 +228,7 @@ describe("a review", () => {
     expect(world.asked()).toBe(1);
   });
 
-  test("of a state that an earlier heartbeat replaces is about the earlier one", async () => {
+  test("of a state that an earlier heartbeat replaced applies to the earlier one", async () => {
     const world = createWorld();
     const since = { stateSince: timestamp(AT) };
     const beat = (sequence: number, seconds: number) =>
@@ -248,7 +248,7 @@ describe("a review", () => {
     expect(world.due()).toEqual([]);
   });
 
-  test("lowers the score in the band and takes no finding away", async () => {
+  test("lowers the score in the ambiguous band without removing findings", async () => {
     const world = createWorld({ risk: "INFO", score: 0, explanation: "Harmless." });
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     await world.reviewAll();
@@ -257,7 +257,7 @@ describe("a review", () => {
     expect(world.events()).toEqual(["incident.opened unapproved-engine"]);
   });
 
-  test("without an answer is tried again with growing pauses, then the state says that there is none", async () => {
+  test("without a response is retried with growing pauses, then the state gives the reason", async () => {
     const world = createWorld(new Error("away"));
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     const pauses: number[] = [];
@@ -277,7 +277,7 @@ describe("a review", () => {
     expect(world.deps.metrics.read().reviews_dropped_total).toBe(1);
   });
 
-  /** Lets each review of the only state throw until none is due. Returns the pauses between the tries. */
+  /** Lets each review of the only state fail until none is due. Returns the pauses between the attempts. */
   async function reviewUntilGivenUp(
     world: ReturnType<typeof createWorld>,
     worker: Parameters<ReturnType<typeof createWorld>["reviewAll"]>[0],
@@ -293,7 +293,7 @@ describe("a review", () => {
     return pauses;
   }
 
-  test("that throws each time is tried four times, then its state says so", async () => {
+  test("that always fails is tried four times, then the state gives the reason", async () => {
     const world = createWorld();
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     let tries = 0;
@@ -312,7 +312,7 @@ describe("a review", () => {
     expect(world.deps.metrics.read().reviews_dropped_total).toBe(1);
   });
 
-  test("whose verdict cannot be applied is tried four times and keeps the verdict on its state", async () => {
+  test("whose verdict cannot be applied is tried four times, and the verdict stays on the state", async () => {
     const world = createWorld();
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     let tries = 0;
@@ -331,7 +331,7 @@ describe("a review", () => {
     expect(world.stored()).toMatchObject([{ risk: "CRITICAL", adjudication: { outcome: "judged" } }]);
   });
 
-  test("that threw is given up after six hours, and the first try is made however late it comes", async () => {
+  test("that failed is given up after six hours, but the first attempt is always made", async () => {
     const world = createWorld();
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     world.wait(7 * 3600 * 1000);
@@ -349,7 +349,7 @@ describe("a review", () => {
   });
 });
 
-describe("createReviews()", () => {
+describe("createReviewLoops()", () => {
   const start = (world: ReturnType<typeof createWorld>, concurrency: number, adjudicator: LlmReviewer) => {
     const stop = new AbortController();
     const reviews = createReviewLoops({
@@ -362,16 +362,16 @@ describe("createReviews()", () => {
     return { reviews, stop };
   };
   const after = async (isTrue: () => boolean) => {
-    while (!isTrue()) await Bun.sleep(5); // the test's own timeout bounds it
+    while (!isTrue()) await Bun.sleep(5); // the timeout of the test limits this
   };
 
-  test("reviews what was recorded, however many states wait, with a bounded number of questions at once", async () => {
+  test("reviews all pending states with a limited number of concurrent requests", async () => {
     const world = createWorld();
     let underWay = 0;
     let highest = 0;
     world.answer(async () => {
       highest = Math.max(highest, ++underWay);
-      await Bun.sleep(2); // the model's latency
+      await Bun.sleep(2); // latency of the language model
       underWay--;
       return { risk: "WARNING", score: 50, explanation: "So it is." };
     });
@@ -382,11 +382,11 @@ describe("createReviews()", () => {
     reviews.wake(TENANT);
     await after(() => world.due().length === 0);
     expect(world.stored().every(({ score }) => score === 50)).toBe(true);
-    expect(highest).toBe(2); // of one tenant half of them
+    expect(highest).toBe(2); // one tenant gets half of them
     stop.abort();
   }, 60_000);
 
-  test("a tenant whose reviews never end leaves another tenant its half", async () => {
+  test("a tenant whose reviews never end leaves half of the slots to others", async () => {
     const world = createWorld();
     for (let i = 0; i < 5; i++) await recordHeartbeat(doubtful(i + 1, i, `1.${i}`), tenant, world.deps);
     const other = { ...doubtful(1, 0, "9.9"), tenantId: "org_other" };
@@ -410,13 +410,13 @@ describe("createReviews()", () => {
     stop.abort();
   });
 
-  test("reads and asks nothing while the endpoint is left alone", async () => {
+  test("makes no reads and requests while requests are paused", async () => {
     const world = createWorld();
     await recordHeartbeat(doubtful(1, 0), tenant, world.deps);
     const queries = world.table.calls.get("Query") ?? 0;
     const { reviews, stop } = start(world, 2, { ...world.adjudicator, pausedMs: () => 1000 });
     reviews.wake(TENANT);
-    await Bun.sleep(20); // the absence of queries is what is observed
+    await Bun.sleep(20); // the test observes that there are no queries
     expect(world.table.calls.get("Query") ?? 0).toBe(queries);
     expect(world.due()).toHaveLength(1);
     expect(world.due()[0]!.assetId).toBe(ASSET);

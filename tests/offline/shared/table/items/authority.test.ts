@@ -90,13 +90,13 @@ const refusal = (read: Promise<unknown>) =>
     (error: { code: string }) => error.code,
   );
 
-describe("an item that grants", () => {
-  test("is given out when the control key signed it as it is stored", async () => {
+describe("an item that needs a signature", () => {
+  test("is returned when it matches the signature of the control key", async () => {
     const { read, put } = makeTable();
     await put(apiKey(), await signed(apiKey()));
     expect(await read(apiKeyKey(TENANT, ID))).toEqual(apiKey());
   });
-  test("without a record is refused, and the refusal is logged with its name", async () => {
+  test("without a record is refused, and the refusal is logged with its key", async () => {
     const { read, put, logged } = makeTable();
     await put(apiKey());
     expect(await refusal(read(apiKeyKey(TENANT, ID)))).toBe("unsigned");
@@ -107,10 +107,10 @@ describe("an item that grants", () => {
       },
     ]);
   });
-  test("that exists neither itself nor as a record is absent, not refused", async () => {
+  test("without item and record is absent, not refused", async () => {
     expect(await makeTable().read(apiKeyKey(TENANT, ID))).toBeUndefined();
   });
-  test("that was removed while its record stays is refused", async () => {
+  test("that was deleted while its record exists is refused", async () => {
     const { read, put } = makeTable();
     await put(await signed(apiKey()));
     expect(await refusal(read(apiKeyKey(TENANT, ID)))).toBe("removed");
@@ -135,14 +135,14 @@ describe("an item that grants", () => {
     await put(used, await signed(apiKey()));
     expect(await read(apiKeyKey(TENANT, ID))).toEqual(used);
   });
-  test("put back to an older content is refused", async () => {
+  test("restored to an older content is refused", async () => {
     const { read, put } = makeTable();
     const revoked = apiKey({ revokedAt: "2026-11-23T00:00:00.000Z" });
     await put(revoked, await signed(revoked, { version: 8 }));
     await put(apiKey());
     expect(await refusal(read(apiKeyKey(TENANT, ID)))).toBe("mismatch");
   });
-  test("is read again before it is refused: a transaction may lie between two reads", async () => {
+  test("is read again before it is refused, because a transaction may be between two reads", async () => {
     const { table, put } = makeTable();
     const after = apiKey({ revokedAt: "2026-11-23T00:00:00.000Z" });
     await put(apiKey(), await signed(after));
@@ -161,7 +161,7 @@ describe("an item that grants", () => {
     expect(await read(apiKeyKey(TENANT, ID))).toEqual(after);
     expect(pauses).toBe(1);
   });
-  test("in a table that is being signed counts and is logged", async () => {
+  test("without a signature is used and logged in mode `observe`", async () => {
     const { read, put, logged } = makeTable({ mode: "observe" });
     await put(apiKey());
     expect(await read(apiKeyKey(TENANT, ID))).toEqual(apiKey());
@@ -235,12 +235,12 @@ describe("a device that enrolled", () => {
     ["with a replaced key", { keyRotatedAt: "2026-11-23T00:00:00.000Z" }],
     ["with a wish", { wish: { generation: 1 } }],
   ];
-  test.each(decided)("that is %s is refused: an enrol key decides nothing", async (_name, more) => {
+  test.each(decided)("that is %s is refused: an enrol key cannot decide this", async (_name, more) => {
     const { read, put } = makeTable();
     await put(asset(more), await signNewDevice(enrol.key, TENANT, asset(more)));
     expect(await refusal(read(assetKey(TENANT, ID)))).toBe("notNew");
   });
-  test("cannot get another device key from whoever holds an enrol key, once the control key has signed it", async () => {
+  test("cannot get another device key from a holder of an enrol key after the control key signed it", async () => {
     const { read, put } = makeTable();
     const revoked = asset({ revokedAt: "2026-11-23T00:00:00.000Z", custodyCount: 1 });
     const stolen = asset({ deviceKey: "B".repeat(43) });
@@ -250,7 +250,7 @@ describe("a device that enrolled", () => {
   test.each([
     ["the key of whoever holds the enrol key", { deviceKey: "B".repeat(43) }],
     ["no key", { deviceKey: undefined }],
-  ])("cannot get %s in place of its own, though no admin has touched it", async (_name, more) => {
+  ])("cannot get %s instead of its own, even before a change by an administrator", async (_name, more) => {
     const { read, put } = makeTable();
     await put(asset(more), await signNewDevice(enrol.key, TENANT, asset(more)));
     expect(await refusal(read(assetKey(TENANT, ID)))).toBe("deviceKey");
@@ -261,12 +261,12 @@ describe("a device that enrolled", () => {
     expect(await assetIdOf(TENANT, DEVICE_KEY, atMs + 1)).not.toBe(ID);
     expect(ID).toMatch(/^[0-9A-HJKMNP-TV-Z]{26}$/);
   });
-  test("that was removed is refused", async () => {
+  test("that was deleted is refused", async () => {
     const { read, put } = makeTable();
     await put(await signNewDevice(enrol.key, TENANT, asset()));
     expect(await refusal(read(assetKey(TENANT, ID)))).toBe("removed");
   });
-  test("is no pattern for another kind of item: an enrol key makes no API key", async () => {
+  test("does not allow an enrol key to sign other kinds of items, such as API keys", async () => {
     const { read, put } = makeTable();
     const forged = { ...(await signNewDevice(enrol.key, TENANT, asset())), ...deviceRecordKey(TENANT, ID) };
     await put(apiKey(), forged);
@@ -281,7 +281,7 @@ describe("the digest of a tenant's records", () => {
     version,
     hash: "h".repeat(43),
   });
-  test("does not depend on the order, and taking one out undoes adding it", async () => {
+  test("does not depend on the order, and removing a record reverts adding it", async () => {
     const [a, b, c] = [claims("A", 1), claims("B", 2), claims("C", 3)];
     const all = await addToDigest(EMPTY_DIGEST, [a, b, c]);
     expect(await addToDigest(EMPTY_DIGEST, [c, a, b])).toBe(all);
@@ -293,14 +293,14 @@ describe("the digest of a tenant's records", () => {
     ["item", claims("B", 1)],
     ["version", claims("A", 2)],
     ["hash", { ...claims("A", 1), hash: "i".repeat(43) }],
-  ])("is another one for another %s", async (_name, other) => {
+  ])("differs for another %s", async (_name, other) => {
     expect(await addToDigest(EMPTY_DIGEST, [other])).not.toBe(
       await addToDigest(EMPTY_DIGEST, [claims("A", 1)]),
     );
   });
 });
 
-test("the hash of a tenant's settings covers every stored member but the keys", async () => {
+test("the hash of a tenant's settings covers every stored member except the keys", async () => {
   const tenant = (key: Key, more: object) =>
     hashOfCovered(marshalItem({ ...key, type: "Tenant", tenantId: TENANT, name: "A", ...more }));
   const plain = await tenant(tenantKey(TENANT), {});

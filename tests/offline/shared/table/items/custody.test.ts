@@ -11,7 +11,7 @@ const A = "01JD0000000000000000000001";
 const B = "01JD0000000000000000000002";
 const WHO = { tenantId: "org_a", operatorId: "u", sessionId: "s", sourceIp: "192.0.2.1", requestId: "r" };
 
-/** Records of two assets and of the tenant, in the order that `of` names; `undefined` is the tenant as a whole. */
+/** Records of two assets and of the tenant, in the order of `of`; `undefined` is a tenant-level record. */
 const makeLog = (
   of: readonly (string | undefined)[] = [A, undefined, B, A, undefined, A],
 ): Promise<AuditItem[]> =>
@@ -28,14 +28,14 @@ function endOf(records: readonly AuditItem[]): Required<CustodyEnd> {
   return { hash, count: records.length, at, ownHash: own.at(-1)?.hash ?? "", ownCount: own.length };
 }
 
-/** The record with a change, sealed again. */
+/** The record with a change and a new hash. */
 async function resealed({ hash: _, ...record }: AuditItem, change: Partial<AuditItem>): Promise<AuditItem> {
   const changed = { ...record, ...change };
   return { ...changed, hash: await custodyHash(changed) };
 }
 
 describe("custodyHash()", () => {
-  test("is the SHA-256, in hex, of the record's canonical JSON, whatever the order of its members", async () => {
+  test("is the SHA-256 in hex of the record's canonical JSON, independent of the order of members", async () => {
     const [record] = await makeLog([A]);
     const { hash, ...rest } = record!;
     const reversed = Object.fromEntries(Object.entries(rest).toReversed()) as typeof rest;
@@ -49,7 +49,7 @@ describe("custodyHash()", () => {
 });
 
 describe("verifyCustody()", () => {
-  test("finds nothing wrong with a whole log, in any order, and with an empty one", async () => {
+  test("accepts a complete log in any order, and an empty one", async () => {
     const log = await makeLog();
     expect(await verifyCustody(log, endOf(log))).toBeUndefined();
     expect(await verifyCustody(log.toReversed(), endOf(log))).toBeUndefined();
@@ -57,14 +57,14 @@ describe("verifyCustody()", () => {
     expect(await verifyCustody([], { hash: "", count: 0, ownHash: "", ownCount: 0 })).toBeUndefined();
   });
 
-  test("leaves the order of what it was given alone", async () => {
+  test("does not change its input", async () => {
     const log = (await makeLog()).toReversed();
     const before = [...log];
     await verifyCustody(log, endOf(before.toReversed()));
     expect(log).toEqual(before);
   });
 
-  test("a head of an older version claims hash and count alone", async () => {
+  test("accepts a head of an older version with hash and count only", async () => {
     const log = await makeLog();
     const { hash, count } = endOf(log);
     expect(await verifyCustody(log, { hash, count })).toBeUndefined();
@@ -79,7 +79,7 @@ describe("verifyCustody()", () => {
       fault: "the newest record in the head is not the newest record of the log",
       index: 6,
     });
-    // Its own head would take it: only the checkpoint's signature can tell then.
+    // A matching head would accept it; only the signature of the checkpoint reveals it.
     expect(await verifyCustody(rewritten, endOf(rewritten))).toBeUndefined();
   });
 
@@ -106,7 +106,7 @@ describe("verifyCustody()", () => {
     }
   });
 
-  test("a log without records on the tenant has none, and an empty log has no time", async () => {
+  test("handles a log without tenant-level records, and an empty log without a time", async () => {
     const log = await makeLog([A, A]);
     expect(await verifyCustody(log, { ...endOf(log), ownCount: 1 })).toMatchObject({ record: "head" });
     expect(await verifyCustody(log, { ...endOf(log), ownHash: log[0]!.hash })).toMatchObject({
@@ -120,7 +120,7 @@ describe("verifyCustody()", () => {
     });
   });
 
-  test("records without a head are not the whole log, nor is a head without records", async () => {
+  test("refuses records without a head, and a head without records", async () => {
     const log = await makeLog();
     expect((await verifyCustody(log, undefined))!.fault).toBe("the head counts 0 records, but the log has 6");
     expect((await verifyCustody([], endOf(log)))!.fault).toBe("the head counts 6 records, but the log has 0");
@@ -146,7 +146,7 @@ describe("verifyCustody()", () => {
       /does not follow record 0 of the tenant/,
     ],
     ["a deletion in the middle", (log: AuditItem[]) => log.toSpliced(3, 1), 3, /does not follow record 3 of/],
-  ] as const)("%s is found, and the first bad record named", async (_what, tamper, index, fault) => {
+  ] as const)("%s is detected, with the first bad record", async (_what, tamper, index, fault) => {
     const log = await makeLog();
     const tampered = tamper(log);
     const found = await verifyCustody(tampered, endOf(log));
@@ -156,7 +156,7 @@ describe("verifyCustody()", () => {
     expect(found!.record).toBe(`${named.assetId ?? "tenant"} ${named.at}`);
   });
 
-  test("a record that links to another one than the tenant's newest is found", async () => {
+  test("a record that does not link to the tenant's previous record is detected", async () => {
     const log = await makeLog([A, A]);
     const tampered = log.with(1, await resealed(log[1]!, { tenantPreviousHash: "0".repeat(64) }));
     expect((await verifyCustody(tampered, endOf(tampered)))!.fault).toMatch(
