@@ -304,10 +304,10 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.locator("#url").fill("https://half.typed.example/");
     await switchTo(context);
     await page.waitForSelector('#freshness[data-state="ended"]', { timeout: 8000 });
-    expect(await page.locator("#freshness-text").textContent()).toContain("signed in otherwise");
+    expect(await page.locator("#freshness-text").textContent()).toContain("signed in as someone else");
     expect(await page.locator("#url").inputValue()).toBe("https://half.typed.example/");
     expect(await page.locator(`a[href="${paths.webhook}"]`).count()).toBe(1);
-    await page.getByRole("link", { name: "Load it again" }).click();
+    await page.getByRole("link", { name: "Reload", exact: true }).click();
     await page.waitForSelector(`.person >> text=${EMPTY}`);
     await context.close();
   });
@@ -457,10 +457,10 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.keyboard.type("jk");
     expect(await page.getByRole("searchbox").inputValue()).toBe("jk");
     await page.goto(`${edge.origin}/incidents`);
-    await page.getByRole("button", { name: "Turn keys off" }).click();
+    await page.getByRole("button", { name: "Turn shortcuts off" }).click();
     await page.keyboard.press("j");
     expect(await focused()).toBeNull();
-    await page.getByRole("button", { name: "Turn keys on" }).click();
+    await page.getByRole("button", { name: "Turn shortcuts on" }).click();
     await page.keyboard.press("j");
     await page.keyboard.press("Enter");
     await page.waitForURL(/\/incidents\/[0-9A-Z]{26}/);
@@ -515,7 +515,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.setOffline(true);
     await page.waitForSelector('#freshness[data-state="lost"]', { timeout: 15_000 });
     expect(await page.locator("#freshness").textContent()).toMatch(
-      /Connection lost\. This is from \d+ s ago/,
+      /Connection lost\. Showing data from \d+ s ago/,
     );
     await context.setOffline(false);
     await page.waitForSelector('#freshness[data-state="live"]', { timeout: 15_000 });

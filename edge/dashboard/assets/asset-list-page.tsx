@@ -8,7 +8,7 @@ import { listAssets, readAssets } from "../../control/assets/read-assets.ts";
 import type { Deps } from "../../deps.ts";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "../components/badges.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
-import { Keys } from "../components/keys.tsx";
+import { KeyboardShortcuts } from "../components/keyboard-shortcuts.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { Counted } from "../components/partial-count-notice.tsx";
 import { Ago } from "../components/time.tsx";
@@ -114,7 +114,7 @@ export async function assetsPage(
       <Counted of={[fleet]} now={now} />
       <AssetFilter query={query} fleet={fleet} />
       <div class="list-tools">
-        <Keys />
+        <KeyboardShortcuts />
       </div>
       <section id="asset-list" class="card" data-live aria-label="Assets">
         {assets.length > 0 ? (

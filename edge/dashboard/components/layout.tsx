@@ -1,7 +1,7 @@
 import type { Child } from "hono/jsx";
 import { mayRespond } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
-import { MARK, SCRIPT, STYLE } from "../static/static-files.ts";
+import { LOGO, SCRIPT_URL, SCRIPTS, STYLE } from "../static/static-files.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { exact } from "./time.tsx";
 
@@ -44,9 +44,10 @@ export const Layout = ({ frame, children }: { frame: Frame; children: Child }) =
       <meta name="color-scheme" content="light dark" />
       <meta name="robots" content="noindex" />
       <title>{`${frame.title} · LifecycleZero`}</title>
-      <link rel="icon" type="image/svg+xml" href={MARK.url} />
+      <link rel="icon" type="image/svg+xml" href={LOGO.url} />
       <link rel="stylesheet" href={STYLE.url} />
-      {frame.admin && <script defer src={SCRIPT.url} />}
+      {frame.admin && SCRIPTS.map(({ url }) => <link rel="modulepreload" href={url} />)}
+      {frame.admin && <script type="module" src={SCRIPT_URL} />}
       {frame.reloadSeconds && (
         <noscript>
           <meta http-equiv="refresh" content={String(frame.reloadSeconds)} />
@@ -75,7 +76,7 @@ const Header = ({ frame }: { frame: Frame }) => (
   <header class="top">
     <div class="bar-inner">
       <a class="brand" href="/">
-        <img src={MARK.url} width="26" height="26" alt="" />
+        <img src={LOGO.url} width="26" height="26" alt="" />
         LifecycleZero
       </a>
       {frame.admin && (

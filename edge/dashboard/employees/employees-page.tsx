@@ -6,7 +6,7 @@ import type { Deps } from "../../deps.ts";
 import { AssetTable } from "../assets/asset-list-page.tsx";
 import { plural } from "../components/badges.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
-import { Keys } from "../components/keys.tsx";
+import { KeyboardShortcuts } from "../components/keyboard-shortcuts.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { Counted as CountedLine } from "../components/partial-count-notice.tsx";
 import { holdsWords, PartPager, partAfter, TextFilter } from "../components/table-section.tsx";
@@ -84,7 +84,7 @@ export async function employeesPage(
         <>
           <TextFilter path="/employees" label="Employee, engine or model" q={q} />
           <div class="list-tools">
-            <Keys />
+            <KeyboardShortcuts />
           </div>
         </>
       )}

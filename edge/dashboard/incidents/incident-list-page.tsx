@@ -8,7 +8,7 @@ import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
 import { ChangeForm } from "../components/change-form.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
-import { Keys } from "../components/keys.tsx";
+import { KeyboardShortcuts } from "../components/keyboard-shortcuts.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
 import { AGE_TOLD_MS, Ago } from "../components/time.tsx";
@@ -121,7 +121,7 @@ export async function incidentsPage(
         <div id="incident-bulk" data-live>
           {csrf !== undefined && tickable && <BulkForm csrf={csrf} />}
         </div>
-        <Keys ticks={csrf !== undefined} />
+        <KeyboardShortcuts selects={csrf !== undefined} />
       </div>
       <section
         id="incident-list"

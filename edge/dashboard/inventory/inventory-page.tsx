@@ -8,7 +8,7 @@ import { gigabytes, kindName } from "../assets/engines.tsx";
 import { Badge, plural } from "../components/badges.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
 import { Icon } from "../components/icon.tsx";
-import { Keys } from "../components/keys.tsx";
+import { KeyboardShortcuts } from "../components/keyboard-shortcuts.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { Counted as CountedLine } from "../components/partial-count-notice.tsx";
 import { holdsWords, type Part, PartPager, partAfter, TextFilter } from "../components/table-section.tsx";
@@ -108,7 +108,7 @@ export async function inventoryPage(
         <>
           <TextFilter path="/inventory" label="Model, licence, publisher, engine, kind or client" q={q} />
           <div class="list-tools">
-            <Keys />
+            <KeyboardShortcuts />
           </div>
         </>
       )}

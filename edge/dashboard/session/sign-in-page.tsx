@@ -1,6 +1,6 @@
 import { Icon } from "../components/icon.tsx";
 import { Layout } from "../components/layout.tsx";
-import { MARK } from "../static/static-files.ts";
+import { LOGO } from "../static/static-files.ts";
 
 type SignIn = {
   address: string;
@@ -17,7 +17,7 @@ type SignIn = {
 export const signInPage = (page: SignIn) => (
   <Layout frame={{ title: "Sign in", nowMs: page.nowMs }}>
     <div class="centre">
-      <img src={MARK.url} width="56" height="56" alt="" />
+      <img src={LOGO.url} width="56" height="56" alt="" />
       <h1>See and govern the AI that runs on your own machines</h1>
       {page.sent && (
         <p class="strip warning" role="status">
