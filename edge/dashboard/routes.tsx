@@ -19,35 +19,41 @@ import { unavailablePage } from "./components/error-page.tsx";
 import { noticeOf } from "./components/notice-texts.ts";
 import { custodyPage } from "./custody/custody-page.tsx";
 import { custodyQuery } from "./custody/custody-search.ts";
-import { employeePage, employeesPage, employeesQuery } from "./employees/employees-page.tsx";
+import { employeesQuery } from "./employees/employee-data.ts";
+import { employeePage } from "./employees/employee-page.tsx";
+import { employeesPage } from "./employees/employees-page.tsx";
 import { enrolmentPage } from "./enrolment/enrolment-page.tsx";
-import { downloadRoutes } from "./exports/export-routes.ts";
+import { exportRoutes } from "./exports/export-routes.ts";
 import { incidentsPage } from "./incidents/incident-list-page.tsx";
 import { incidentPage } from "./incidents/incident-page.tsx";
 import { incidentQuery } from "./incidents/incident-search.ts";
+import { DELIVERY_STATES } from "./integrations/delivery-table.tsx";
 import { integrationsPage, mayIntegrate } from "./integrations/integrations-page.tsx";
-import { DELIVERY_STATES, webhookPage } from "./integrations/webhook-page.tsx";
-import {
-  type FleetReads,
-  inventoryPage,
-  inventoryQuery,
-  modelPage,
-  modelQuery,
-} from "./inventory/inventory-page.tsx";
+import { webhookPage } from "./integrations/webhook-page.tsx";
+import { inventoryPage } from "./inventory/inventory-page.tsx";
+import { type FleetReads, inventoryQuery } from "./inventory/inventory-query.ts";
+import { modelPage, modelQuery } from "./inventory/model-page.tsx";
 import { createFleets, type Fleets } from "./overview/fleet-cache.ts";
 import { overviewPage } from "./overview/overview-page.tsx";
 import { policyPage } from "./policy/policy-page.tsx";
-import { periodOf, reportPage, reportQuery } from "./report/report-page.tsx";
-import { changeRoutes } from "./routing/action-routes.ts";
+import { reportPage } from "./report/report-page.tsx";
+import { periodOf, reportQuery } from "./report/report-period.ts";
+import { actionRoutes } from "./routing/action-routes.ts";
 import { approvalRoutes } from "./routing/approval-routes.ts";
-import { failureOf, type Markup, sendFailure, sendPage, sendStranger } from "./routing/render-response.ts";
-import { configureRoutes } from "./routing/settings-routes.ts";
-import { backgroundOf, numbersFor } from "./routing/wait-until.ts";
+import { backgroundOf, numbersFor } from "./routing/background-work.ts";
+import {
+  failureOf,
+  type Markup,
+  sendFailure,
+  sendPage,
+  sendUnauthenticated,
+} from "./routing/render-response.ts";
+import { settingsRoutes } from "./routing/settings-routes.ts";
 import { webhookRoutes } from "./routing/webhook-routes.ts";
 import {
   forgetSession,
-  mayShake,
-  startAnew,
+  mayStartHandshake,
+  restartHandshake,
   startHandshake,
   takeHandshake,
   withoutHandshake,
@@ -60,8 +66,8 @@ import { settingsPage } from "./settings/settings-page.tsx";
 import { staticRoutes } from "./static/static-files.ts";
 
 /**
- * The pages people see: server-rendered, readable without script, of the signed-in organisation only. Reading
- * needs a session; isolating and releasing need a role, a token of the form and a request from this very site.
+ * The pages of the dashboard, rendered on the server and usable without script. Reading needs a session and shows its
+ * organisation only. Changes also need a role, a CSRF token and a same-origin request.
  */
 export function dashboardRoutes(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
@@ -81,16 +87,16 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
   signInRoutes(app, deps);
 
   const page = pageRoute(app, deps);
-  watchPages(page, app, deps, fleets, readsOf);
-  settingPages(page, deps, fleets);
-  downloadRoutes(app, deps, readsOf);
-  changeRoutes(app, deps);
-  configureRoutes(app, deps, fleets);
+  fleetPages(page, app, deps, fleets, readsOf);
+  configurationPages(page, deps, fleets);
+  exportRoutes(app, deps, readsOf);
+  actionRoutes(app, deps);
+  settingsRoutes(app, deps, fleets);
   approvalRoutes(app, deps);
   webhookRoutes(app, deps);
   app.get("*", (c) => {
-    const forPeople = (c.req.header("accept") ?? "").includes("text/html") && !c.req.path.startsWith("/v1/");
-    return forPeople ? sendFailure(c, refuse("admin.not-found"), deps) : c.notFound();
+    const isBrowser = (c.req.header("accept") ?? "").includes("text/html") && !c.req.path.startsWith("/v1/");
+    return isBrowser ? sendFailure(c, refuse("admin.not-found"), deps) : c.notFound();
   });
   return app;
 }
@@ -98,8 +104,8 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
 type PageRoute = ReturnType<typeof pageRoute>;
 type ReadsOf = (c: Context<Env>) => FleetReads;
 
-/** What is going on: overview, incidents, assets, inventory, people, records. */
-function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets, readsOf: ReadsOf): void {
+/** Pages that show the fleet: overview, incidents, hosts, inventory, employees, custody log, report. */
+function fleetPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets, readsOf: ReadsOf): void {
   page("/", {}, (c, admin) => overviewPage(admin, deps, numbersFor(c, fleets)));
   page("/incidents", { query: incidentQuery }, (c, admin, { query }) =>
     incidentsPage(admin, query, deps, {
@@ -111,7 +117,7 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
       },
     }),
   );
-  // Who reloads the answer to the form by its address finds the list.
+  // This address only accepts POST; a reload of its response goes to the list.
   app.get("/incidents/acknowledge", (c) => c.redirect("/incidents", 302));
   page("/incidents/:id", { params: z.object({ id: incidentName }) }, async (c, admin, { params }) => {
     const notice = noticeOf(c.req.query("done"));
@@ -132,7 +138,7 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
   page("/inventory", { query: inventoryQuery }, (c, admin, { query }) =>
     inventoryPage(admin, query, deps, readsOf(c)),
   );
-  page("/inventory/model", { query: modelQuery, wrongQuery: "admin.not-found" }, (c, admin, { query }) =>
+  page("/inventory/model", { query: modelQuery, invalidQuery: "admin.not-found" }, (c, admin, { query }) =>
     modelPage(admin, query, deps, readsOf(c)),
   );
   page("/employees", { query: employeesQuery }, (c, admin, { query }) =>
@@ -152,8 +158,8 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
   });
 }
 
-/** What the organisation wants: who approves, what is allowed, who is told. */
-function settingPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
+/** Pages that configure the organisation: policy, settings, approvals, integrations, enrolment. */
+function configurationPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
   page("/policy", {}, (c, admin) =>
     policyPage(admin, deps, numbersFor(c, fleets), { notice: noticeOf(c.req.query("done")) }),
   );
@@ -177,70 +183,75 @@ function settingPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
   });
 }
 
-/** An unknown state shows all deliveries. */
+/** An unknown state is ignored: the page then lists all deliveries. */
 const webhookQuery = z.object({
   state: z.enum(DELIVERY_STATES).optional().catch(undefined),
   cursor: z.string().optional(),
 });
 
-type Answer = Markup | Refusal;
-const isRefusal = (answer: Answer): answer is Refusal => (answer as { ok?: unknown }).ok === false;
+type PageResult = Markup | Refusal;
+const isRefusal = (result: PageResult): result is Refusal => (result as { ok?: unknown }).ok === false;
 
 type Of<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
 
-/** What a page takes. An invalid parameter of the path is always "not found". */
+/** Permission and input of a page. An invalid path parameter always returns 404. */
 type PageInput<Params, Query> = {
   right?: (admin: Admin) => boolean;
   params?: Params;
-  /** Unknown parameters are ignored, one that came twice is invalid. */
+  /** Unknown query parameters are ignored. A repeated parameter is invalid. */
   query?: Query;
-  wrongQuery?: "admin.not-found";
+  /** Code for an invalid query; `admin.invalid` by default. */
+  invalidQuery?: "admin.not-found";
 };
 
 const NOTHING = z.object({});
 
-/** A page behind a session: 302 to sign-in without one, 401 for the script of a page whose session has ended. */
+/** Adds a page that needs a session. Without one, returns 302 to sign-in, or 401 for a poll of the browser script. */
 function pageRoute(app: Hono<Env>, deps: Deps) {
   const signedIn = createMiddleware<Env>(async function signedIn(c, next) {
-    // Before the session is read: who comes from switching still has one of the organisation they left.
+    // Before authentication: after switching, the old cookie still has a session of the previous organisation.
     if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
     const admin = await authenticate(c.req.raw, deps);
-    if (!admin.ok) return sendStranger(c, admin, deps);
+    if (!admin.ok) return sendUnauthenticated(c, admin, deps);
     c.set("admin", admin.value);
     await next();
   });
   return <Params extends z.ZodType | undefined, Query extends z.ZodType | undefined>(
     path: string,
-    { right = () => true, params, query, wrongQuery }: PageInput<Params, Query>,
-    show: (c: Context<Env>, admin: Admin, input: { params: Of<Params>; query: Of<Query> }) => Promise<Answer>,
+    { right = () => true, params, query, invalidQuery }: PageInput<Params, Query>,
+    show: (
+      c: Context<Env>,
+      admin: Admin,
+      input: { params: Of<Params>; query: Of<Query> },
+    ) => Promise<PageResult>,
   ) => {
-    const mayLook = createMiddleware<Env>(async function mayLook(c, next) {
+    const mayView = createMiddleware<Env>(async function mayView(c, next) {
       return right(c.var.admin) ? await next() : sendFailure(c, refuse("admin.forbidden"), deps);
     });
-    const wrong = wrongQuery ? refuse(wrongQuery) : refuse("admin.invalid", "query");
+    const invalid = invalidQuery ? refuse(invalidQuery) : refuse("admin.invalid", "query");
     app.get(
       path,
       signedIn,
-      mayLook,
+      mayView,
       validate("param", params ?? NOTHING, (c) => sendFailure(c, refuse("admin.not-found"), deps)),
-      validate("query", query ?? NOTHING, (c) => sendFailure(c, wrong, deps)),
+      validate("query", query ?? NOTHING, (c) => sendFailure(c, invalid, deps)),
       async (c) => {
         const input = {
           params: valid(c, "param", params ?? NOTHING) as Of<Params>,
           query: valid(c, "query", query ?? NOTHING) as Of<Query>,
         };
-        const answer = await show(c, c.var.admin, input);
-        return isRefusal(answer) ? sendFailure(c, answer, deps) : sendPage(c, answer);
+        const result = await show(c, c.var.admin, input);
+        return isRefusal(result) ? sendFailure(c, result, deps) : sendPage(c, result);
       },
     );
   };
 }
 
-/** In the frame that the script opens: renews the session and tells the script by a cookie when it ends. */
+/** The page in the hidden frame of the browser script. It renews the session by a handshake and sets the expiry cookie. */
 function sessionRoute(app: Hono<Env>, deps: Deps): void {
   const { handshakeUrl } = deps.admin;
   if (handshakeUrl === undefined) return;
-  // The frame goes to the provider and back: pages may show those two and no other.
+  // The frame redirects to the provider and back, so pages may embed only this site and the provider.
   const frames = `frame-src 'self' ${new URL(handshakeUrl).origin}`;
   app.use(async function frameSource(c, next) {
     await next();
@@ -264,18 +275,19 @@ function signInRoutes(app: Hono<Env>, deps: Deps): void {
     const admin = await authenticate(c.req.raw, deps);
     const switching = c.req.query("switch") !== undefined;
     const { handshakeUrl } = deps.admin;
-    // Back from the provider's pages: known there, and not yet here, or here as a member of another organisation.
-    if (handshakeUrl !== undefined && c.req.query("back") !== undefined) return startAnew(c, back, deps);
-    const isStranger = !admin.ok && admin.code === "admin.unauthenticated";
-    if (isStranger && mayShake(c.req.raw, deps)) return startHandshake(c, back, deps);
+    // Back from the provider's sign-in page, without a session here yet or with one of another organisation.
+    if (handshakeUrl !== undefined && c.req.query("back") !== undefined)
+      return restartHandshake(c, back, deps);
+    const isSignedOut = !admin.ok && admin.code === "admin.unauthenticated";
+    if (isSignedOut && mayStartHandshake(c.req.raw, deps)) return startHandshake(c, back, deps);
     if (admin.ok && !switching) return c.redirect(back, 302);
     const landing = `/sign-in?${new URLSearchParams({ back: "", return: back })}`;
     const address = signInAddress(c.req.raw, handshakeUrl === undefined ? back : landing, deps);
     const ended = (c.req.header("cookie") ?? "").includes(`${SESSION_COOKIE}=`);
-    const sent = c.req.query("sent") !== undefined;
+    const formLost = c.req.query("sent") !== undefined;
     const hasNone = !admin.ok && admin.code === "admin.no-organisation";
-    const who = hasNone ? "no-organisation" : admin.ok ? "switching" : "stranger";
-    return sendPage(c, signInPage({ address, ended, sent, who, nowMs: deps.clock() }));
+    const user = hasNone ? "no-organisation" : admin.ok ? "switching" : "signed-out";
+    return sendPage(c, signInPage({ address, ended, formLost, user, nowMs: deps.clock() }));
   });
   app.post("/sign-out", async (c) => {
     if (!isSameSite(c.req.raw, deps)) return sendFailure(c, refuse("admin.cross-site"), deps);

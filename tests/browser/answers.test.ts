@@ -141,8 +141,8 @@ describe("approvals", () => {
   test("who asked sees no form and is refused when they send one; a viewer too", async () => {
     const [assetId, path] = await asked("own");
     expect(await formOf("/approvals", `${path}/approve`, {}, cookies.mara)).toBeUndefined();
-    expect(await read("/approvals")).toContain("You asked for it");
-    expect(await read("/approvals", cookies.vera)).toContain("Your role looks only");
+    expect(await read("/approvals")).toContain("You made this request");
+    expect(await read("/approvals", cookies.vera)).toContain("Your role is read-only");
     const own = await formOf("/settings", "/settings", {}, cookies.mara);
     const { csrf, key } = Object.fromEntries(own!);
     const body = new URLSearchParams({ csrf: csrf!, key: key!, confirm: "yes" });
@@ -190,7 +190,7 @@ describe("approvals", () => {
       "/approvals?done=again",
     );
     expect(await actionsOf(assetId)).toEqual(["request-isolation", "request-isolation"]);
-    expect(await read("/approvals")).toContain("Asked by <bdi>jo</bdi>");
+    expect(await read("/approvals")).toContain("Requested by <bdi>jo</bdi>");
   });
 });
 
@@ -228,7 +228,7 @@ describe("webhooks", () => {
     const changed = { url: "https://hooks.example.com/there" };
     const change = await formOf(path, path, changed, cookies.mara);
     expect((await post(path, change!, cookies.mara)).headers.get("location")).toBe(`${path}?done=webhook`);
-    expect(await read(path)).toContain("Told of every event");
+    expect(await read(path)).toContain("Receives every event");
     const rotate = await formOf(path, `${path}/rotate`, { justification: "It leaked" }, cookies.mara);
     const rotated = await (await post(`${path}/rotate`, rotate!, cookies.mara)).text();
     expect(rotated).toMatch(/whsec_/);
@@ -250,7 +250,7 @@ describe("webhooks", () => {
       const answer = await post("/integrations/webhooks", form!, cookies.mara);
       expect(answer.status).toBe(400);
       const markup = await answer.text();
-      expect(markup).toContain("No webhook was made");
+      expect(markup).toContain("No webhook was created");
       expect(markup).toContain(`value="${url}"`);
     }
   });
@@ -259,7 +259,7 @@ describe("webhooks", () => {
     const token = cookies.mara.slice("__session=".length);
     const path = `/integrations/${await furnishWebhook(edge.deps, token, Date.now())}`;
     const dead = `${path}?state=dead`;
-    expect(await read(path)).toContain("1 event given up");
+    expect(await read(path)).toContain("1 failed delivery");
     const [one, all] = await Promise.all([
       formOf(dead, `${path}/resend`, {}, cookies.mara),
       formOf(dead, `${path}/resend-dead`, {}, cookies.mara),
@@ -267,8 +267,8 @@ describe("webhooks", () => {
     const send = (form: typeof one, to = "resend") => post(`${path}/${to}`, form!, cookies.mara);
     const twice = await Promise.all([send(one), send(one)]);
     for (const answer of twice) expect(answer.headers.get("location")).toBe(`${dead}&done=resent`);
-    expect(await read(`${dead}&done=resent`)).toContain("Queued and recorded");
-    expect(await read(path)).not.toContain("given up");
+    expect(await read(`${dead}&done=resent`)).toContain("Delivery queued again");
+    expect(await read(path)).not.toContain("failed delivery");
     expect(await read(`${path}?state=waiting`)).toContain("incident.resolved");
     // Another window's form, which shows what was there before.
     const stale = new URLSearchParams(one!);
@@ -291,8 +291,8 @@ describe("webhooks", () => {
     const other = `/integrations/${await furnishWebhook(edge.deps, token, Date.now())}`;
     const form = await formOf(other, `${other}/resend-dead`, {}, cookies.mara);
     const sent = await (await post(`${other}/resend-dead`, form!, cookies.mara)).text();
-    expect(sent).toContain("1 delivery queued and recorded");
-    expect(sent).not.toContain("Send all again");
+    expect(sent).toContain("1 delivery queued again and recorded");
+    expect(sent).not.toContain("Resend all failed");
     expect(await resent()).toHaveLength(2);
     for (const [to, cookie, status] of [
       ["resend", cookies.jo, 403],
@@ -307,7 +307,7 @@ describe("webhooks", () => {
     const path = `/integrations/${webhookId}`;
     expect(await read("/integrations")).toContain("answered 503");
     const page = await read(path);
-    for (const words of ["Failing", "Given up", "Delivered", "tried again", "answered 204, in 88 ms"])
+    for (const words of ["Failing", "Failed", "Delivered", "next attempt", "answered 204, in 88 ms"])
       expect(page).toContain(words);
     const dead = await read(`${path}?state=dead`);
     expect(dead).toContain("did not answer");

@@ -79,7 +79,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
   test("no name of an ordinary length is broken on a tablet", async () => {
     const { context, page } = await open({ viewport: { width: 768, height: 1000 } });
     await page.goto(`${edge.origin}/inventory`);
-    const names = page.locator('.inventory td:is([data-label="Who has it"], [data-label="Licence"]) bdi');
+    const names = page.locator('.inventory td:is([data-label="Employees"], [data-label="Licence"]) bdi');
     const broken = await names.evaluateAll((all) =>
       all
         .filter(({ textContent: name }) => !/[ -]/.test(name) && name.length <= 16)
@@ -108,7 +108,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await isolate.click();
     await page.waitForURL(/\/assets\/[^?]+$/); // the word of thanks leaves the address, so that a reload does not repeat it
     expect(await state()).toBe("pending");
-    expect(await page.locator("#containment").textContent()).toContain("treat the host as unrestricted");
+    expect(await page.locator("#containment").textContent()).toContain("Treat the host as unrestricted");
     expect(await page.locator("#custody").textContent()).toContain("INC-7: exposed engine");
 
     await page.evaluate(() => Object.assign(globalThis, { sameDocument: true }));
@@ -151,12 +151,16 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       await panel(outcome);
       const words = await page.locator("#containment").textContent();
       if (outcome === "enforced") {
-        for (const proof of ["Control plane: reachable", "Forbidden address: blocked", "Isolated, proven"])
+        for (const proof of [
+          "Control plane: reachable",
+          "Address that must be blocked: blocked",
+          "Isolated, proven",
+        ])
           expect(words).toContain(proof);
       } else {
         expect(words).toContain(`Failed: ${NO_RIGHT}`);
         expect(words).toContain("Treat the host as unrestricted");
-        expect(words).not.toContain("proven the isolation");
+        expect(words).not.toContain("has proven the isolation");
       }
       expect(await page.evaluate(() => "sameDocument" in globalThis)).toBe(true);
       expect(complaints).toEqual([]);
@@ -174,7 +178,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.locator("#isolate button").click();
     await page.waitForSelector("#wrong");
     await page.waitForTimeout(2600);
-    expect(await page.locator("#wrong").textContent()).toContain("Confirm that you mean this host");
+    expect(await page.locator("#wrong").textContent()).toContain("Select the checkbox to confirm the host");
     expect(await page.locator("#justification").inputValue()).toBe("INC-10");
     await page.reload().catch(() => {});
     await page.goto(page.url());
@@ -491,8 +495,8 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     const before = await boxes.count();
     await boxes.nth(before - 1).check();
     await boxes.nth(before - 2).check();
-    await page.getByRole("button", { name: "Acknowledge the ticked" }).click();
-    expect(await page.locator("main [role=status]").textContent()).toContain("Acknowledged and recorded");
+    await page.getByRole("button", { name: "Acknowledge selected" }).click();
+    expect(await page.locator("main [role=status]").textContent()).toContain("Incidents acknowledged");
     expect(await boxes.count()).toBe(before - 2);
     await context.close();
   });
@@ -545,21 +549,23 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       const { context, page, complaints } = await open({ javaScriptEnabled, bypassCSP: javaScriptEnabled });
       await page.goto(`${edge.origin}/policy`);
       expect(await page.locator("#approvedEngines-hint").textContent()).toContain(
-        "Found now: ollama, lm-studio",
+        "Found on hosts: ollama, lm-studio",
       );
       await page.locator("#bannedEngines").fill("lm-studio\nolama");
-      await page.getByRole("button", { name: "Try it on them first" }).first().click();
+      await page.getByRole("button", { name: "Dry run" }).first().click();
       await page.waitForSelector("#dry-run");
-      expect(await page.locator("#bannedEngines-hint").textContent()).toEndWith("On no host now: olama.");
-      expect(await page.locator("#approvedEngines-hint").textContent()).not.toContain("On no host");
+      expect(await page.locator("#bannedEngines-hint").textContent()).toEndWith(
+        "Not found on any host: olama.",
+      );
+      expect(await page.locator("#approvedEngines-hint").textContent()).not.toContain("Not found on");
       await page.locator("#bannedEngines").fill("lm-studio");
-      await page.getByRole("button", { name: "Try it on them first" }).first().click();
-      await page.locator('#bannedEngines-hint:not(:has-text("On no host"))').waitFor();
+      await page.getByRole("button", { name: "Dry run" }).first().click();
+      await page.locator('#bannedEngines-hint:not(:has-text("Not found on"))').waitFor();
       expect(await page.locator("#dry-run").textContent()).toContain("banned-engine");
       expect(await page.locator("#bannedEngines").inputValue()).toBe("lm-studio");
       if (javaScriptEnabled) expect(await axe(page)).toEqual([]);
       await page.locator("#bannedEngines").fill("lm-studio\nNot an id");
-      await page.getByRole("button", { name: "Save the policy", exact: true }).click();
+      await page.getByRole("button", { name: "Save policy", exact: true }).click();
       expect(await page.locator("#wrong").textContent()).toContain("line 2: Banned engines");
       expect(await page.locator("#bannedEngines").getAttribute("aria-invalid")).toBe("true");
       if (javaScriptEnabled) expect(await axe(page)).toEqual([]);

@@ -73,7 +73,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
   }
 
   async function sendTest(): Promise<string> {
-    await page.getByRole("button", { name: "Send a test" }).click();
+    await page.getByRole("button", { name: "Send test event" }).click();
     // The strip of an earlier test goes with its page: this one is of the answer to this click.
     await page.waitForURL(/\/test$/);
     const told = (await page.locator("main [role=status]").first().textContent())!;
@@ -85,12 +85,12 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
     await page.goto(`${edge.origin}/integrations`);
     const url = `http://127.0.0.1:${receiver.port}/lifecyclezero`;
     await page.getByLabel("Address").fill(url);
-    await page.getByRole("button", { name: "Add the webhook" }).click();
+    await page.getByRole("button", { name: "Add webhook" }).click();
     const secret = (await page.locator("code", { hasText: "whsec_" }).first().textContent())!;
     await page.goto(`${edge.origin}/integrations`);
     await page.getByRole("link", { name: url }).click();
 
-    expect(await sendTest()).toContain("No outcome of the test yet");
+    expect(await sendTest()).toContain("Test event not sent yet");
     expect(received).toEqual([]);
 
     startWorker();
@@ -108,8 +108,8 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
 
   test("says how it failed when the receiver refuses, and got through when it takes it again", async () => {
     for (const [answer, words] of [
-      [500, "The test did not get through: answered 500"],
-      [204, "The test got through: answered 204"],
+      [500, "Test event failed: answered 500"],
+      [204, "Test event delivered: answered 204"],
     ] as const) {
       status = answer;
       // A form answers for one test, however often it is sent: another one is asked for from the page as it is now.
@@ -135,12 +135,12 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
     for (const id of ["evt_one", "evt_two", "evt_three"]) await tell(id);
     await page.goto(`${hook}?state=dead`);
     for (const id of ["evt_one", "evt_two", "evt_three"])
-      await page.getByRole("button", { name: `Send again: isolation.requested ${id}` }).waitFor();
-    expect(await page.locator("#webhook-head").textContent()).toContain("3 events given up");
+      await page.getByRole("button", { name: `Resend isolation.requested ${id}` }).waitFor();
+    expect(await page.locator("#webhook-head").textContent()).toContain("3 failed deliveries");
 
     status = 204;
-    await page.getByRole("button", { name: "Send again: isolation.requested evt_two" }).click();
-    await page.locator("main [role=status]", { hasText: "Queued and recorded" }).waitFor();
+    await page.getByRole("button", { name: "Resend isolation.requested evt_two" }).click();
+    await page.locator("main [role=status]", { hasText: "Delivery queued again" }).waitFor();
     await page.waitForFunction(() => !document.querySelector("main")!.textContent!.includes("evt_two"));
     await page.goto(`${hook}?state=delivered`);
     await page.locator("[data-key=evt_two]").waitFor();
@@ -150,9 +150,11 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
     await context.addCookies([{ name: "__session", value: await edge.session(), url: edge.origin }]);
     const plain = await context.newPage();
     await plain.goto(`${hook}?state=dead`);
-    await plain.getByRole("button", { name: "Send all again" }).click();
-    expect(await plain.locator("main [role=status]").first().textContent()).toContain("2 deliveries queued");
-    expect(await plain.getByRole("button", { name: /^Send again/ }).count()).toBe(0);
+    await plain.getByRole("button", { name: "Resend all failed" }).click();
+    expect(await plain.locator("main [role=status]").first().textContent()).toContain(
+      "2 deliveries queued again",
+    );
+    expect(await plain.getByRole("button", { name: /^Resend/ }).count()).toBe(0);
     await page.locator("[data-key=evt_one]").waitFor();
     await page.locator("[data-key=evt_three]").waitFor();
     expect(["evt_one", "evt_two", "evt_three"].map((id) => sentAs(id).length)).toEqual([2, 2, 2]);

@@ -95,7 +95,7 @@ describe("the form of a host that leaves", () => {
     expect((await post(old, form)).headers.get("location")).toBe(`/assets/${old}?done=merge`);
     const before = await pageOf(old);
     expect(before).toContain(`<a href="/assets/${next}">`);
-    expect(before).toContain("was merged into another asset and is revoked");
+    expect(before).toContain("was merged into another host, and its device key is revoked");
     expect(before).not.toContain(`/assets/${old}/leave`);
     expect(await pageOf(next)).toContain(`<a href="/assets/${old}">`);
     expect((await records(next)).map(({ action, target }) => [action, target])).toEqual([["merge", old]]);
@@ -106,7 +106,7 @@ describe("the form of a host that leaves", () => {
     const without = await post(assetId, await formOf(assetId, { how: "merge", into: "" }));
     expect(without.status).toBe(400);
     const markup = await without.text();
-    expect(markup).toContain("Give the id of the asset that takes its place");
+    expect(markup).toContain("Enter the id of the host to merge into");
     expect(markup).toContain("returned to the lender");
     const refused = await post(assetId, await formOf(assetId, { how: "merge", into: assetId }));
     expect(refused.status).toBe(409);
@@ -145,17 +145,17 @@ describeUnless(lacking, "hosts that leave, in Chromium", () => {
     await putHosts(edge.deps, [leaving]);
     const { context, page, complaints } = await open();
     await page.goto(`${edge.origin}/assets/${leaving.assetId}`);
-    await page.getByText("This host leaves").click();
-    await page.getByRole("radio", { name: /Take it off the active list/ }).check();
+    await page.getByText("Remove, revoke or merge this host").click();
+    await page.getByRole("radio", { name: /Remove from the active list/ }).check();
     await page.getByLabel("Reason", { exact: true }).fill("returned to the lender");
-    await page.getByLabel("I mean leaving-laptop").check();
+    await page.getByLabel("I confirm this for leaving-laptop").check();
     expect(await axe(page)).toEqual([]);
-    await page.getByRole("button", { name: "Carry it out" }).click();
-    await page.waitForSelector("#lifecycle >> text=taken off the active list by an administrator");
-    expect(await page.locator("#asset-head .badges").textContent()).toContain("Taken off the list");
+    await page.getByRole("button", { name: "Apply" }).click();
+    await page.waitForSelector("#lifecycle >> text=removed from the active list by an administrator");
+    expect(await page.locator("#asset-head .badges").textContent()).toContain("Removed from the list");
 
     await page.goto(`${edge.origin}/assets?q=leaving-laptop`);
-    expect(await page.locator("#asset-list").textContent()).toContain("No asset matches");
+    expect(await page.locator("#asset-list").textContent()).toContain("No host matches");
     await page.getByRole("link", { name: "1 expired host" }).click();
     await page.waitForSelector("#asset-list >> text=leaving-laptop");
     expect(await axe(page)).toEqual([]);

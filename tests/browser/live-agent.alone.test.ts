@@ -65,12 +65,12 @@ describeUnless(lacking, "isolate with a live agent, in Chromium", () => {
     await page.getByLabel(/^Isolate /).check();
     await page.getByRole("button", { name: "Isolate", exact: true }).click();
     await panel("pending");
-    expect(await page.locator("#containment").textContent()).toContain("treat the host as unrestricted");
+    expect(await page.locator("#containment").textContent()).toContain("Treat the host as unrestricted");
     await page.evaluate(() => Object.assign(globalThis, { sameDocument: true }));
     const askedAtMs = Date.now();
     await panel("acknowledged");
     const acknowledgedMs = Date.now() - askedAtMs;
-    expect(await page.locator("#containment").textContent()).toContain("The agent answered for generation 1");
+    expect(await page.locator("#containment").textContent()).toContain("The agent reported on generation 1");
 
     await page.getByLabel("Justification").fill("INC-7 is closed");
     await page.getByLabel(/^Release /).check();
@@ -86,7 +86,7 @@ describeUnless(lacking, "isolate with a live agent, in Chromium", () => {
     );
 
     const custody = page.locator("#custody");
-    for (const words of ["Isolate requested", "Release requested", "INC-7 is closed", "chain unbroken"])
+    for (const words of ["Isolation requested", "Release requested", "INC-7 is closed", "chain unbroken"])
       expect(await custody.textContent()).toContain(words);
     expect(await page.locator("#containment").textContent()).toContain("Nothing restricts this host");
   });

@@ -94,7 +94,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
     }
     // What a form answers with is a page of its own, and not to be had by an address.
     await page.goto(edge.origin + paths.enrol!);
-    await page.getByRole("button", { name: "Make the token" }).click();
+    await page.getByRole("button", { name: "Create token" }).click();
     await page.waitForSelector("#commands-title");
     const closed = page.locator("details:not([open]) > summary");
     while ((await closed.count()) > 0) await closed.first().click();
@@ -254,7 +254,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
     const { context, page } = await open({}, await edge.session({ role: "viewer", userId: "vera" }));
     await page.goto(edge.origin + paths.asset!);
     expect(await page.locator("#containment form").count()).toBe(0);
-    expect(await page.locator("#containment").textContent()).toContain("Your role looks only");
+    expect(await page.locator("#containment").textContent()).toContain("Your role is read-only");
     await context.close();
   });
 

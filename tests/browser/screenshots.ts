@@ -78,7 +78,7 @@ async function sendStale(page: Page): Promise<void> {
 
 /** The page that answers the form: it is not to be had by its address. */
 async function makeToken(page: Page): Promise<void> {
-  await page.getByRole("button", { name: "Make the token" }).click();
+  await page.getByRole("button", { name: "Create token" }).click();
   await page.waitForSelector("#commands-title");
   for (const system of await page.locator("details.system").all())
     await system.evaluate((details: HTMLDetailsElement) => {
@@ -144,7 +144,7 @@ async function tourOf(
 async function tryPolicy(page: Page): Promise<void> {
   await page.locator("#approvedEngines").fill("ollama\nlm-studio");
   await page.locator("#bannedModels").fill("deepseek*");
-  await page.getByRole("button", { name: "Try it on them first" }).first().click();
+  await page.getByRole("button", { name: "Dry run" }).first().click();
   await page.waitForSelector("#dry-run");
 }
 

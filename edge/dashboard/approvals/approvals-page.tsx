@@ -8,7 +8,7 @@ import { readSettings } from "../../control/tenant/update-tenant.ts";
 import type { Deps } from "../../deps.ts";
 import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "../assets/isolation-terms.tsx";
 import { Badge, plural } from "../components/badges.tsx";
-import { ChangeForm, type Hidden, hiddenFor, whyNoForm } from "../components/change-form.tsx";
+import { ChangeForm, type Hidden, hiddenFor, readOnlyReason } from "../components/change-form.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
 import { Icon } from "../components/icon.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
@@ -18,14 +18,14 @@ import { type ApprovalView, isUnanswered, isWaiting, listWaiting } from "./pendi
 
 const SHOWN_MAX = 50;
 
-/** By what it was asked under; a request from before that was kept goes by the settings. */
+/** How the isolation stops engines. Old requests do not store this, so they use the current setting. */
 const stoppingOf = (request: ApprovalView, { stopEnginesBy }: IsolationSettings): StopEnginesBy =>
   request.stopEnginesBy ?? stopEnginesBy;
 
-type Asked = { request: ApprovalView; hostname: string; employeeId: string | undefined };
+type RequestOnHost = { request: ApprovalView; hostname: string; employeeId: string | undefined };
 type Forms = { approve: Hidden; deny: Hidden; again: Hidden };
 
-async function loadApprovals(deps: Deps, tenantId: string): Promise<Asked[]> {
+async function loadApprovals(deps: Deps, tenantId: string): Promise<RequestOnHost[]> {
   const [newest, { waiting }] = await Promise.all([
     listApprovals(deps, tenantId, { limit: SHOWN_MAX }),
     listWaiting(deps, tenantId),
@@ -40,7 +40,7 @@ async function loadApprovals(deps: Deps, tenantId: string): Promise<Asked[]> {
   });
 }
 
-/** Isolations that wait for a second person, and what became of those before. */
+/** Isolation requests: waiting for a second person, expired, and answered. */
 export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?: Notice | undefined } = {}) {
   const [asked, { value: settings }] = await Promise.all([
     loadApprovals(deps, admin.tenantId),
@@ -48,17 +48,23 @@ export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?:
   ]);
   const now = deps.clock();
   const waiting = asked.filter(({ request }) => isWaiting(request, now));
-  const lost = asked.filter(({ request }) => isUnanswered(request) && !isWaiting(request, now));
+  const expired = asked.filter(({ request }) => isUnanswered(request) && !isWaiting(request, now));
   const answered = asked.filter(({ request }) => !isUnanswered(request));
-  const forms = await formsOf(admin, [...waiting, ...lost], deps);
-  const who = "responders and administrators approve";
-  const view = { admin, now, forms, settings, why: whyNoForm(admin, may(admin, "approve"), deps, who) };
+  const forms = await formsOf(admin, [...waiting, ...expired], deps);
+  const approvers = "responders and administrators can approve requests";
+  const view = {
+    admin,
+    now,
+    forms,
+    settings,
+    why: readOnlyReason(admin, may(admin, "approve"), deps, approvers),
+  };
   return (
     <Layout
       frame={{
         title: waiting.length > 0 ? `Approvals (${waiting.length})` : "Approvals",
         admin,
-        place: "approvals",
+        nav: "approvals",
         nowMs: now,
         live: true,
         pollPath: answer.notice && "/approvals",
@@ -70,8 +76,8 @@ export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?:
           {asked.length > 0 && <DownloadLinks list="approvals" />}
         </div>
         <p class="muted">
-          Where the <a href="/settings">settings</a> ask for a second person, an isolation waits here for up
-          to an hour. Until somebody else approves, nothing is isolated.
+          If the <a href="/settings">settings</a> require a second person, an isolation waits here for up to
+          one hour. The host is not isolated until another user approves the request.
         </p>
       </div>
       <NoticeStrip notice={answer.notice} />
@@ -81,10 +87,10 @@ export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?:
           <span class="muted">{plural(waiting.length, "request")}</span>
         </div>
         {waiting.length === 0 ? (
-          <Empty title="No isolation waits for approval">
+          <Empty title="No requests are waiting">
             {settings.fourEyes
-              ? "The settings ask for a second person: whatever is asked for next appears here."
-              : "The settings ask for no second person: an isolation goes out at once and does not come by here."}
+              ? "The settings require a second person, so new isolation requests appear here."
+              : "The settings do not require a second person, so isolations take effect immediately and do not appear here."}
           </Empty>
         ) : (
           <ul class="rows">
@@ -94,13 +100,13 @@ export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?:
           </ul>
         )}
       </section>
-      {lost.length > 0 && (
-        <Others id="approvals-lost" title="Expired without an answer" asked={lost} view={view}>
-          These hosts were not isolated. Whoever still wants it asks again.
-        </Others>
+      {expired.length > 0 && (
+        <OtherRequests id="approvals-lost" title="Expired without an answer" asked={expired} view={view}>
+          These hosts were not isolated. If the isolation is still needed, request it again.
+        </OtherRequests>
       )}
       {answered.length > 0 && (
-        <Others id="approvals-answered" title="Answered" asked={answered} view={view} />
+        <OtherRequests id="approvals-answered" title="Answered" asked={answered} view={view} />
       )}
     </Layout>
   );
@@ -108,7 +114,7 @@ export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?:
 
 async function formsOf(
   admin: Admin,
-  asked: readonly Asked[],
+  asked: readonly RequestOnHost[],
   deps: Deps,
 ): Promise<ReadonlyMap<string, Forms>> {
   const of = async (approvalId: string): Promise<[string, Forms]> => {
@@ -119,10 +125,10 @@ async function formsOf(
   return new Map(await Promise.all(asked.map(({ request }) => of(request.approvalId))));
 }
 
-const Others = (others: {
+const OtherRequests = (others: {
   id: string;
   title: string;
-  asked: readonly Asked[];
+  asked: readonly RequestOnHost[];
   view: View;
   children?: string;
 }) => (
@@ -148,11 +154,11 @@ type View = {
   why: string;
 };
 
-const Request = ({ asked, view }: { asked: Asked; view: View }) => {
+const Request = ({ asked, view }: { asked: RequestOnHost; view: View }) => {
   const { request, hostname, employeeId } = asked;
   const { now, settings } = view;
   const waits = isWaiting(request, now);
-  // Asked anew, a request that nobody answered goes by what the settings say then.
+  // A request that is repeated uses the settings of that time.
   const by = waits ? stoppingOf(request, settings) : settings.stopEnginesBy;
   return (
     <li data-key={request.approvalId} class="request">
@@ -166,7 +172,7 @@ const Request = ({ asked, view }: { asked: Asked; view: View }) => {
           {employeeId && !isUnanswered(request) && (
             <>
               {" · "}
-              <bdi>{employeeId}</bdi> works on it
+              used by <bdi>{employeeId}</bdi>
             </>
           )}
         </p>
@@ -174,10 +180,10 @@ const Request = ({ asked, view }: { asked: Asked; view: View }) => {
           <bdi>{request.justification}</bdi>
         </blockquote>
         <p class="muted small">
-          Asked by <bdi>{request.requestedBy}</bdi>
+          Requested by <bdi>{request.requestedBy}</bdi>
           {request.keyMadeBy !== undefined && (
             <>
-              , a key made by <bdi>{request.keyMadeBy}</bdi>,
+              , an API key created by <bdi>{request.keyMadeBy}</bdi>,
             </>
           )}{" "}
           <Ago at={request.requestedAt} now={now} />
@@ -192,7 +198,7 @@ const Request = ({ asked, view }: { asked: Asked; view: View }) => {
       <div class="end">
         <Outcome request={request} now={now} />
       </div>
-      <Answer asked={asked} view={view} />
+      <ResponseForms asked={asked} view={view} />
     </li>
   );
 };
@@ -236,8 +242,8 @@ const Outcome = ({ request, now }: { request: ApprovalView; now: number }) => {
   );
 };
 
-/** What this person may answer: everybody but who asked; and whoever may isolate may ask anew. */
-const Answer = ({ asked, view }: { asked: Asked; view: View }) => {
+/** Forms to approve or deny a waiting request, or to repeat an expired one. Users cannot approve their own requests. */
+const ResponseForms = ({ asked, view }: { asked: RequestOnHost; view: View }) => {
   const { request, hostname } = asked;
   const { admin, now, why } = view;
   const forms = view.forms.get(request.approvalId);
@@ -249,7 +255,7 @@ const Answer = ({ asked, view }: { asked: Asked; view: View }) => {
       <div class="answers">
         <ChangeForm look="inline" action={`${path}/again`} name={`again-${path}`} hidden={forms.again}>
           <button type="submit">
-            Ask again<span class="hidden"> to isolate {hostname}</span>
+            Request again<span class="hidden"> to isolate {hostname}</span>
           </button>
         </ChangeForm>
       </div>
@@ -257,9 +263,13 @@ const Answer = ({ asked, view }: { asked: Asked; view: View }) => {
   }
   if (why !== "") return <p class="muted small">{why}</p>;
   if (request.requestedBy === admin.userId)
-    return <p class="muted small">You asked for it: somebody else has to approve.</p>;
+    return <p class="muted small">You made this request, so another user must approve it.</p>;
   if (request.keyMadeBy === admin.userId)
-    return <p class="muted small">You made the key that asked for it: somebody else has to approve.</p>;
+    return (
+      <p class="muted small">
+        You created the API key that made this request, so another user must approve it.
+      </p>
+    );
   const otherwise = changedStopMode(request, view.settings.stopEnginesBy);
   return (
     <div class="answers">
@@ -278,12 +288,12 @@ const Answer = ({ asked, view }: { asked: Asked; view: View }) => {
       ) : (
         <p class="strip warning">
           <Icon name="warning" />
-          It cannot be approved: {otherwise}.
+          This request cannot be approved: {otherwise}.
         </p>
       )}
       <ChangeForm look="inline" action={`${path}/deny`} name={`deny-${path}`} hidden={forms.deny}>
         <div class="field">
-          <label for={`reason-${request.approvalId}`}>Reason to deny it</label>
+          <label for={`reason-${request.approvalId}`}>Reason to deny</label>
           <input
             id={`reason-${request.approvalId}`}
             name="justification"

@@ -3,16 +3,16 @@ import type { approvalView } from "../../api/response-schemas.ts";
 import { listApprovals } from "../../control/containment/list-approvals.ts";
 import type { Reader } from "../../control/table-query.ts";
 
-/** Of the requests of the last hour this many are read. */
+/** Newest requests that are read to find waiting ones. */
 export const REQUESTS_MAX = 1000;
 const PAGE_ITEMS = 100;
 
-/** `complete`: false where more were asked for in the hour than are read, and older ones may wait too. */
+/** `complete`: false if there were more requests in the last hour than are read, so that older ones may also wait. */
 export type Waiting = { waiting: ApprovalView[]; complete: boolean };
 
 /**
- * Isolations that wait for a second person, newest first. However many newer requests were answered meanwhile: a
- * request lives an hour, so it is read on until a whole page is past its time.
+ * Finds isolations that wait for a second person, newest first. A request is valid for one hour, so the search ends
+ * at the first page on which all requests have expired.
  */
 export async function listWaiting(reader: Reader, tenantId: string): Promise<Waiting> {
   const now = reader.clock();
@@ -25,15 +25,15 @@ export async function listWaiting(reader: Reader, tenantId: string): Promise<Wai
     });
     waiting.push(...page.items.filter((request) => isWaiting(request, now)));
     from = page.cursor;
-    const isLiving = page.items.some(({ validUntil }) => now < Date.parse(validUntil));
-    if (from === undefined || !isLiving) return { waiting, complete: true };
+    const hasValid = page.items.some(({ validUntil }) => now < Date.parse(validUntil));
+    if (from === undefined || !hasValid) return { waiting, complete: true };
   }
   return { waiting, complete: false };
 }
 
 export type ApprovalView = z.infer<typeof approvalView>;
 
-/** Nobody has answered it, and there still is time to. */
+/** Whether a request has neither been answered nor expired. */
 export const isWaiting = (request: ApprovalView, now: number): boolean =>
   isUnanswered(request) && now < Date.parse(request.validUntil);
 

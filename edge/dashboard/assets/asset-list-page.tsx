@@ -7,10 +7,10 @@ import type { AssetView } from "../../control/assets/asset-view.ts";
 import { listAssets, readAssets } from "../../control/assets/read-assets.ts";
 import type { Deps } from "../../deps.ts";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "../components/badges.tsx";
+import { CountNotices } from "../components/count-notices.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
 import { KeyboardShortcuts } from "../components/keyboard-shortcuts.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
-import { Counted } from "../components/partial-count-notice.tsx";
 import { Ago } from "../components/time.tsx";
 import { mayEnrol } from "../enrolment/enrolment-page.tsx";
 import {
@@ -22,7 +22,7 @@ import {
   lifecycleOf,
   matching,
 } from "../overview/fleet-cache.ts";
-import { ExpiredBadge, ExpiredLeftOut } from "./expired.tsx";
+import { ExpiredBadge, ExpiredHostsLink } from "./lifecycle-notices.tsx";
 
 const PAGE_SIZE = 50;
 const ENGINES_SHOWN_MAX = 4;
@@ -36,11 +36,11 @@ export const assetQuery = z.object({
   engine: blank.or(slug).optional(),
   model: blank.or(z.string().max(200)).optional(),
   client: blank.or(z.string().max(120)).optional(),
-  /** Whatever is typed: a name that nobody can have is of nobody, and no fault. */
+  /** Free text: an invalid employee id matches no host and is not an error. */
   employee: blank.or(z.string().max(128)).optional(),
-  /** Of the unfiltered list: where the table goes on. */
+  /** Cursor of the unfiltered list. */
   cursor: z.string().max(2000).optional(),
-  /** Of a filtered list: the last asset already shown. */
+  /** Id of the last host shown, in a filtered list. */
   after: assetId.optional(),
 });
 export type AssetQuery = z.infer<typeof assetQuery>;
@@ -50,16 +50,16 @@ const STATES: Record<NonNullable<FleetFilter["state"]>, string> = {
   silent: "Silent",
   never: "Never seen",
   unseen: "Silent or never seen",
-  isolated: "Isolation wanted",
+  isolated: "Isolation requested",
   collectors: "Sources failing",
   ai: "AI found",
   expired: "Expired",
-  all: "Any, expired too",
+  all: "Any, including expired",
 };
 
 type Shown = { assets: AssetView[]; next?: URLSearchParams; total?: number };
 
-/** Without a filter straight from the table, page by page; with one from the picture of the fleet. */
+/** Without a filter, reads one page from the table. With a filter, searches the cached fleet. */
 async function findAssets(deps: Deps, tenantId: string, query: AssetQuery, fleet: Fleet): Promise<Shown> {
   const { cursor, after, ...filter } = query;
   if (!isFiltered(filter)) {
@@ -96,32 +96,32 @@ export async function assetsPage(
   const now = deps.clock();
   const { cursor, after, ...filter } = query;
   return (
-    <Layout frame={{ title: "Assets", admin, place: "assets", nowMs: now, live: true, reloadSeconds: 60 }}>
+    <Layout frame={{ title: "Hosts", admin, nav: "assets", nowMs: now, live: true, reloadSeconds: 60 }}>
       <div class="page-head">
         <div class="card-head">
-          <h1>Assets</h1>
+          <h1>Hosts</h1>
           {mayEnrol(admin) && (
             <a class="button" href="/enrol">
               Enrol hosts
             </a>
           )}
         </div>
-        <p class="muted">Every host with an enrolled agent, in the order of enrolment.</p>
+        <p class="muted">All hosts with an enrolled agent, in the order of their enrolment.</p>
         {lifecycleOf(filter) === "active" && (
-          <ExpiredLeftOut count={matching(fleet.expired, filter, now).length} filter={filter} />
+          <ExpiredHostsLink count={matching(fleet.expired, filter, now).length} filter={filter} />
         )}
       </div>
-      <Counted of={[fleet]} now={now} />
+      <CountNotices of={[fleet]} now={now} />
       <AssetFilter query={query} fleet={fleet} />
       <div class="list-tools">
         <KeyboardShortcuts />
       </div>
-      <section id="asset-list" class="card" data-live aria-label="Assets">
+      <section id="asset-list" class="card" data-live aria-label="Hosts">
         {assets.length > 0 ? (
           <>
             <div class="card-head">
               <p class="count">
-                {plural(total ?? 0, "asset")}
+                {plural(total ?? 0, "host")}
                 {isFiltered(filter) && (total === 1 ? " matches" : " match")}
                 {(cursor ?? after) !== undefined && " · continued"}
               </p>
@@ -130,15 +130,15 @@ export async function assetsPage(
             <AssetTable assets={assets} now={now} />
           </>
         ) : isFiltered(filter) ? (
-          <Empty title="No asset matches">
-            <a href="/assets">Show all assets</a>
+          <Empty title="No host matches">
+            <a href="/assets">Show all hosts</a>
           </Empty>
         ) : fleet.expired.length > 0 ? (
-          <Empty title="No host is on the active list">
+          <Empty title="No hosts are on the active list">
             <a href="/assets?state=expired">Show the expired hosts</a>
           </Empty>
         ) : (
-          <Empty title="No agent has enrolled">Hosts appear here as soon as their agent enrols.</Empty>
+          <Empty title="No hosts are enrolled yet">Hosts appear here when their agent enrols.</Empty>
         )}
         <p class="pager">
           {(cursor ?? after) !== undefined && <a href={firstPage(filter)}>First page</a>}
@@ -211,9 +211,9 @@ const AssetRow = ({ asset, now }: { asset: AssetView; now: number }) => {
   );
 };
 
-/** Absent: never looked. Empty: looked and found none. The page does not mix them up. */
+/** Names of engines. Undefined means that the host has never reported; an empty list means that no engine was found. */
 const Chips = ({ names }: { names: string[] | undefined }) => {
-  if (!names) return <span class="muted">not known</span>;
+  if (!names) return <span class="muted">unknown</span>;
   if (names.length === 0) return <span class="muted">none found</span>;
   return (
     <span class="badges">
@@ -271,7 +271,7 @@ const AssetFilter = ({ query, fleet }: { query: AssetQuery; fleet: Fleet }) => (
         </div>
       )}
       <div class="field">
-        <label for="employee">Employee, whole name</label>
+        <label for="employee">Employee (exact id)</label>
         <input
           id="employee"
           name="employee"

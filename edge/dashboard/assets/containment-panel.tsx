@@ -13,37 +13,38 @@ import {
 import { containmentSteps, type Step, type StepStatus } from "./containment-steps.ts";
 import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "./isolation-terms.tsx";
 
-/** What each state means for the host, and no more than is proven. */
+/** The meaning of each containment state for the host. Claims only what the agent has proven. */
 const MEANING: Record<ContainmentState, string> = {
   active: "Nothing restricts this host.",
-  pending: "Isolation was requested. It is not proven: treat the host as unrestricted.",
+  pending: "Isolation was requested but is not proven yet. Treat the host as unrestricted.",
   acknowledged:
-    "The agent has acknowledged the isolation in mode observe. This mode changes nothing on the host: engines and network go on as before.",
+    "The agent has acknowledged the isolation in mode observe. This mode changes nothing on the host: engines and network keep working.",
   enforced:
-    "The agent has proven the isolation: the control plane is reachable and a forbidden address is blocked.",
-  failed: "The agent tried and failed. Treat the host as unrestricted.",
+    "The agent has proven the isolation: the host can reach the control plane, and other addresses are blocked.",
+  failed: "The agent could not isolate this host. Treat it as unrestricted, and see the reason below.",
   expired:
-    "The directive expired before the agent obeyed it. Treat the host as unrestricted, and release it before you try again.",
-  releasing: "Release was requested. It is not proven: restrictions may still be in force.",
-  "release-failed": "The agent tried to release and failed: restrictions may still be in force.",
+    "The directive expired before the agent applied it. Treat the host as unrestricted. To try again, release it first.",
+  releasing: "Release was requested but is not proven yet. Restrictions may still be in force.",
+  "release-failed":
+    "The agent could not release this host, so restrictions may still be in force. See the reason below.",
   "released-offline":
-    "Somebody at the host freed it with a one-time release code. Treat it as unrestricted; release it to close the isolation.",
+    "A user at the host released it with a one-time code. Treat the host as unrestricted, and release it here to end the isolation.",
 };
 
 export type PanelForms = {
   hidden: Hidden;
   draft?: Draft | undefined;
-  /** An administrator may go past what the settings lay in the way of an isolation. */
+  /** The user may skip the second person and the hourly limit (break-glass). */
   mayBreakGlass?: boolean;
-  /** Host names of the machines that use the identity in turns. */
+  /** Host names of machines that share this device key. */
   sharing?: readonly string[];
-  /** What the settings say now. The form says it back: under other settings nothing is changed. */
+  /** Current settings. The form sends back how engines are stopped, and is rejected if this has changed since. */
   settings?: IsolationSettings;
 };
 
 /**
- * What the form is for. A release that failed, or whose host was put back to its isolation, is asked for again: the host
- * may be shut although nobody wishes it.
+ * The action that the form offers. If a release failed, or the host was reset to its isolation, the form offers the
+ * release again, because the host may still be isolated.
  */
 export function nextChange({ status, containment }: AssetView): "isolate" | "release" {
   const { state, reason } = containment;
@@ -52,7 +53,7 @@ export function nextChange({ status, containment }: AssetView): "isolate" | "rel
   return status === "ISOLATED" || isStuck ? "release" : "isolate";
 }
 
-/** The wish, the proof, and the form for the next change: the form only for those who may send it. */
+/** Containment state, its steps, and the form for the next change if the user may make it. */
 export const ContainmentPanel = (panel: {
   asset: AssetView;
   newest: CustodyView | undefined;
@@ -73,14 +74,14 @@ export const ContainmentPanel = (panel: {
       {offline && state !== "active" && (
         <p class="strip warning">
           <Icon name="silent" />
-          The host is silent. What stands here is the last it said, not what is so now.
+          The host has stopped reporting. You see its last report, which may be out of date.
         </p>
       )}
       {steps && <Steps steps={steps} now={now} />}
       {asset.containment.proof && asset.containment.proof.generation < asset.generation && (
         <p class="muted small">
-          The newest report is on generation {String(asset.containment.proof.generation)}; it says nothing of
-          generation {String(asset.generation)}.
+          The newest report is about generation {String(asset.containment.proof.generation)}, so it does not
+          prove generation {String(asset.generation)}.
         </p>
       )}
       {forms ? (
@@ -148,7 +149,7 @@ const IsolateForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
       hidden={{ ...forms.hidden, stopEnginesBy: settings.stopEnginesBy }}
     >
       <h3>Isolate this host</h3>
-      <Wrong draft={draft} />
+      <Problems draft={draft} />
       <fieldset class="modes">
         <legend>Mode</legend>
         {MODE_CHOICES.map((mode) => (
@@ -173,14 +174,15 @@ const IsolateForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
       <IsolationTerms employeeId={asset.employeeId} settings={settings} />
       <Justification draft={draft} />
       <Confirm draft={draft}>
-        Isolate <bdi>{asset.hostname}</bdi>, which <bdi>{asset.employeeId}</bdi> works on
+        Isolate <bdi>{asset.hostname}</bdi>, used by <bdi>{asset.employeeId}</bdi>
       </Confirm>
-      <EveryCopy forms={forms} />
+      <SharedIdentity forms={forms} />
       {forms.mayBreakGlass && (
         <label class="confirm">
           <input type="checkbox" name="breakGlass" value="yes" />
           <span>
-            Break the glass: at once, past the second person and the number an hour. The record says so.
+            Emergency override (break-glass): isolate immediately, without a second person and beyond the
+            hourly limit. The custody record notes the override.
           </span>
         </label>
       )}
@@ -188,7 +190,7 @@ const IsolateForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
         Isolate
       </button>
       <p class="muted small">
-        Writes one custody record that nobody can edit afterwards. Release works the same way.
+        This writes one custody record that cannot be edited. You can release the host later on this page.
       </p>
     </ChangeForm>
   );
@@ -203,31 +205,31 @@ const ReleaseForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
     hidden={forms.hidden}
   >
     <h3>Release this host</h3>
-    <Wrong draft={forms.draft} />
+    <Problems draft={forms.draft} />
     <p class="muted small">
-      The agent takes back what mode {asset.containment.mode ?? "observe"} did, and proves it with its next
-      heartbeat.
+      The agent removes the restrictions of mode {asset.containment.mode ?? "observe"} and proves this with
+      its next heartbeat.
       {asset.containment.stopEnginesBy === "terminate" &&
-        " Programs that it terminated do not come back by themselves: whoever works on the host starts them again."}
+        " Programs that it terminated do not restart automatically. The user of the host has to start them again."}
     </p>
     <Justification draft={forms.draft} />
     <Confirm draft={forms.draft}>
       Release <bdi>{asset.hostname}</bdi>
     </Confirm>
-    <EveryCopy forms={forms} />
+    <SharedIdentity forms={forms} />
     <button class="primary" type="submit">
       Release
     </button>
   </ChangeForm>
 );
 
-const PROBLEMS: Record<string, string> = {
-  justification: `Give a justification of ${JUSTIFICATION_CHARACTERS_MIN} to ${JUSTIFICATION_CHARACTERS_MAX} characters, without control characters.`,
-  confirm: "Confirm that you mean this host.",
+const MESSAGES: Record<string, string> = {
+  justification: `Enter a justification of ${JUSTIFICATION_CHARACTERS_MIN} to ${JUSTIFICATION_CHARACTERS_MAX} characters, without control characters.`,
+  confirm: "Select the checkbox to confirm the host.",
   mode: "Choose one of the modes.",
 };
 
-const Wrong = ({ draft }: { draft: Draft | undefined }) =>
+const Problems = ({ draft }: { draft: Draft | undefined }) =>
   draft ? (
     <div class="strip critical" role="alert" id="wrong">
       <div>
@@ -237,10 +239,10 @@ const Wrong = ({ draft }: { draft: Draft | undefined }) =>
         <ul>
           {draft.wrong.map((field) => (
             <li>
-              {PROBLEMS[field] ?? "The form was not complete: send it again from this page."}
+              {MESSAGES[field] ?? "The form was incomplete. Fill it in on this page and send it again."}
               {field === "justification" &&
                 draft.justification.length > JUSTIFICATION_CHARACTERS_MAX &&
-                ` This one has ${draft.justification.length.toLocaleString("en")}.`}
+                ` Yours has ${draft.justification.length.toLocaleString("en")}.`}
             </li>
           ))}
         </ul>
@@ -264,25 +266,26 @@ const Justification = ({ draft }: { draft: Draft | undefined }) => (
       {draft?.justification ?? ""}
     </textarea>
     <p class="muted small" id="justification-note">
-      Required. It goes into the custody record with your name and address.
+      Required. The custody record stores it with your user id and IP address.
     </p>
   </div>
 );
 
-/** Asked when several machines would obey, because nothing tells them apart. */
-const EveryCopy = ({ forms: { sharing: hosts = [] } }: { forms: PanelForms }) => {
+/** Asks for confirmation if several machines share the device key: the directive applies to all of them. */
+const SharedIdentity = ({ forms: { sharing: hosts = [] } }: { forms: PanelForms }) => {
   if (hosts.length === 0) return null;
   return (
     <div class="strip critical">
       <Icon name="failed" />
       <div>
         <p>
-          {String(hosts.length)} machines use this identity (<bdi>{hosts.slice(0, 3).join(", ")}</bdi>), and
-          each of them obeys. To change one of them, revoke this asset and enrol each machine again.
+          {String(hosts.length)} machines share this device key (<bdi>{hosts.slice(0, 3).join(", ")}</bdi>),
+          and this change applies to all of them. To change only one, revoke this host and enrol each machine
+          again.
         </p>
         <label class="confirm">
           <input type="checkbox" name="everyCopy" value="yes" required />
-          <span>Change every machine that uses this identity.</span>
+          <span>Change every machine that shares this device key</span>
         </label>
       </div>
     </div>

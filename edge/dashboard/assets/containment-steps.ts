@@ -8,16 +8,16 @@ export type Step = {
   name: "Requested" | "Acknowledged" | "Proven";
   status: StepStatus;
   at?: string;
-  /** Facts of this step, in words. */
+  /** Facts about this step, as sentences. */
   facts: string[];
-  /** Until when its directive is good. */
+  /** End of the validity of the directive. */
   until?: string;
 };
 
 /**
- * Requested → acknowledged → proven, for the newest change. Every word rests on the asset's own record: the wish
- * with its custody record, and the agent's report on exactly this generation. A report on another generation
- * proves nothing of this one. Undefined when nothing was ever asked.
+ * The steps requested → acknowledged → proven of the newest containment change. They use only the stored request, its
+ * custody record, and the agent's report on the same generation, because a report on another generation proves
+ * nothing about this one. Undefined if no change was ever requested.
  */
 export function containmentSteps(asset: AssetView, record: CustodyView | undefined): Step[] | undefined {
   const { containment, generation } = asset;
@@ -57,15 +57,15 @@ function acknowledged({ containment }: AssetView, answered: Report | undefined):
       name,
       status: "done",
       at: answered.at,
-      facts: [`The agent answered for generation ${answered.generation}`],
+      facts: [`The agent reported on generation ${answered.generation}`],
     };
   }
   if (containment.state === "expired") {
-    return { name, status: "failed", facts: ["The directive expired before the agent obeyed it"] };
+    return { name, status: "failed", facts: ["The directive expired before the agent applied it"] };
   }
   const facts = containment.offline
-    ? ["The host is silent: the directive waits for its next heartbeat"]
-    : ["The directive travels in the answer to the next heartbeat"];
+    ? ["The host is silent. It gets the directive with its next heartbeat"]
+    : ["The host gets the directive in the response to its next heartbeat"];
   return { name, status: "waiting", facts };
 }
 
@@ -82,7 +82,7 @@ function proven(
     return {
       name,
       status: containment.state === "expired" ? "not-reached" : "waiting",
-      facts: [isUnsigned ? `Nothing is proven: ${reason}` : "Nothing is proven yet"],
+      facts: [isUnsigned ? `Not proven: ${reason}` : "Not proven yet"],
     };
   }
   const probes = probeFacts(answered);
@@ -91,7 +91,7 @@ function proven(
     return { name, status: "failed", at: answered.at, facts: [`Failed: ${reason}`, ...probes] };
   }
   if (containment.state === "acknowledged") {
-    const facts = ["Mode observe blocks nothing, so there is nothing to prove", ...probes];
+    const facts = ["Mode observe does not block anything, so there is nothing to prove", ...probes];
     return { name, status: "does-not-apply", facts };
   }
   if (containment.state === "enforced") {
@@ -107,13 +107,13 @@ function proven(
       name,
       status: "done",
       at: answered.at,
-      facts: ["The agent reported the release as applied", ...probes],
+      facts: ["The agent reported that the release was applied", ...probes],
     };
   }
-  return { name, status: "waiting", facts: [containment.reason ?? "Nothing is proven yet", ...probes] };
+  return { name, status: "waiting", facts: [containment.reason ?? "Not proven yet", ...probes] };
 }
 
-/** What became of the engines, and never more than the agent said. */
+/** How the engines were stopped, as reported by the agent. */
 function stoppingFacts({ mode, reason }: AssetView["containment"], report: Report): string[] {
   if (mode !== "stop-engines") return [];
   const done = `Engines: ${report.stopEnginesBy === "terminate" ? "terminated" : "suspended"}`;
@@ -124,7 +124,7 @@ function probeFacts({ probes }: Report): string[] {
   if (!probes) return [];
   const blocked =
     probes.forbiddenBlocked === null
-      ? "Forbidden address: not probed, this mode blocks none"
-      : `Forbidden address: ${probes.forbiddenBlocked ? "blocked" : "still reachable"}`;
+      ? "Address that must be blocked: not probed, because this mode blocks no addresses"
+      : `Address that must be blocked: ${probes.forbiddenBlocked ? "blocked" : "still reachable"}`;
   return [`Control plane: ${probes.controlPlaneReachable ? "reachable" : "not reachable"}`, blocked];
 }

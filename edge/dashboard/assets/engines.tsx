@@ -1,12 +1,12 @@
 import type { Client, Engine, Evidence, HeldModel, Store } from "../../../shared/wire/heartbeat.ts";
-import { Meter } from "../charts/chart.tsx";
+import { Meter } from "../charts/bar-charts.tsx";
 import { Badge, plural } from "../components/badges.tsx";
 import { Empty } from "../components/layout.tsx";
 import { Ago } from "../components/time.tsx";
 
 const isLoopback = (address: string): boolean => /^(127\.|\[?::1\]?$|::ffff:127\.|localhost$)/i.test(address);
 
-/** Whether it listens on an address that other hosts can reach. */
+/** Whether the engine listens on an address that other hosts can reach. */
 export const isExposed = (engine: Pick<Engine, "bind">): boolean => engine.bind.some((at) => !isLoopback(at));
 
 const KIND: Partial<Record<Engine["kind"], string>> = {
@@ -20,7 +20,7 @@ export const kindName = (kind: string): string => KIND[kind as Engine["kind"]] ?
 
 export const Engines = ({ engines, now }: { engines: readonly Engine[]; now: number }) =>
   engines.length === 0 ? (
-    <Empty title="No AI engine found">By the sources that could be read, at the time given above.</Empty>
+    <Empty title="No AI engine found">The sources that the agent could read show no AI engine.</Empty>
   ) : (
     <div class="engines">
       {engines.map((engine) => (
@@ -69,12 +69,12 @@ const Warnings = ({ engine }: { engine: Engine }) => (
     )}
     {engine.auth === "open" && (
       <Badge tone="warning" icon="warning">
-        Answers without a credential
+        No credential required
       </Badge>
     )}
     {engine.auth === "required" && (
       <Badge tone="quiet" icon="ok">
-        Asks for a credential
+        Credential required
       </Badge>
     )}
     {engine.renamed && (
@@ -149,7 +149,7 @@ const Fact = ({ name, children }: { name: string; children: unknown }) => (
 export const gigabytes = (bytes: number): string =>
   bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`;
 
-/** Models on disk of products that do not run. */
+/** Models on disk, by application. */
 export const Stores = ({ stores }: { stores: readonly Store[] }) => (
   <div class="engines">
     {stores.map((store) => (
@@ -171,7 +171,7 @@ const Models = ({ models }: { models: readonly HeldModel[] }) => (
         <li data-key={model.name}>
           <bdi class="mono strong">{model.name}</bdi>
           <span class="muted small">
-            {model.loaded ? "in memory" : "at rest"}
+            {model.loaded ? "in memory" : "on disk"}
             {[model.parameters, model.quantisation, model.architecture, model.format]
               .filter((part): part is string => part !== undefined)
               .map((part) => (
@@ -231,17 +231,17 @@ const Clients = ({ clients }: { clients: readonly Client[] }) => (
 );
 
 const SIGNAL: Record<Evidence["signal"], string> = {
-  http: "It identified itself over HTTP",
-  weights: "Weights mapped into the process",
-  library: "Engine library loaded",
-  gpu: "Uses the GPU",
-  binary: "Binary and path",
-  "openai-shape": "Generic OpenAI shape",
-  name: "Name",
-  port: "Port",
+  http: "HTTP response",
+  weights: "Model weights in memory",
+  library: "Engine library in memory",
+  gpu: "GPU use",
+  binary: "Program file and path",
+  "openai-shape": "OpenAI-compatible API",
+  name: "Process name",
+  port: "Port number",
 };
 
-/** Every piece of evidence with what it added: the confidence can be checked by hand. */
+/** All evidence with its weights. Their sum, at most 100, is the confidence. */
 export const EvidenceTable = ({ evidence }: { evidence: readonly Evidence[] }) => (
   <details open>
     <summary>Evidence: {plural(evidence.length, "piece")}</summary>
@@ -249,7 +249,7 @@ export const EvidenceTable = ({ evidence }: { evidence: readonly Evidence[] }) =
       <thead>
         <tr>
           <th scope="col">Signal</th>
-          <th scope="col">What was seen</th>
+          <th scope="col">Observed</th>
           <th scope="col" class="number">
             Weight
           </th>
@@ -262,7 +262,7 @@ export const EvidenceTable = ({ evidence }: { evidence: readonly Evidence[] }) =
             <td>
               <bdi>{piece.detail}</bdi>
             </td>
-            <td class="number">{piece.weight > 0 ? `+${piece.weight}` : "noted"}</td>
+            <td class="number">{piece.weight > 0 ? `+${piece.weight}` : "0"}</td>
           </tr>
         ))}
       </tbody>

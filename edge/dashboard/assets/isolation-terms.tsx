@@ -2,7 +2,7 @@ import { DIRECTIVE_LIFETIME_SECONDS } from "../../../shared/wire/directive.ts";
 import type { Mode, StopEnginesBy } from "../../../shared/wire/heartbeat.ts";
 import type { Settings } from "../../control/tenant/settings-schema.ts";
 
-/** What the settings say of every isolation. */
+/** Settings that apply to every isolation. */
 export type IsolationSettings = Pick<Settings, "stopEnginesBy" | "isolationNotice">;
 
 export const MODE_NAMES: Record<Mode, string> = {
@@ -13,50 +13,51 @@ export const MODE_NAMES: Record<Mode, string> = {
 
 const STOPPING: Record<StopEnginesBy, string> = {
   suspend:
-    "The agent suspends the inference processes and refuses their ports. Other work goes on. A release wakes them.",
+    "The agent suspends the inference processes and blocks their ports. Everything else keeps running. A release resumes the processes.",
   terminate:
-    "The agent terminates the inference processes, each time they are started, and refuses their ports. Other work goes on. What they held in memory is lost, and a release does not start them again.",
+    "The agent terminates the inference processes whenever they start, and blocks their ports. Everything else keeps running. Data in their memory is lost, and a release does not start them again.",
 };
 
 const effectOf = (mode: Mode, by: StopEnginesBy): string =>
   ({
     observe:
-      "Nothing on the host changes. The decision is recorded and the agent acknowledges it: a rehearsal.",
+      "Nothing changes on the host. The decision is recorded and the agent acknowledges it. Use this mode to rehearse an isolation.",
     "stop-engines": STOPPING[by],
-    network: "The host reaches only itself, DNS and the control plane. Whoever works on it is cut off.",
+    network:
+      "The host can reach only itself, DNS and the control plane. Its user loses all other network access.",
   })[mode];
 
-/** What a mode does to the host, in the same words for who asks and for who approves. */
+/** The effect of a mode on the host. The request form and the approval show the same text. */
 export const Effect = ({ mode, by }: { mode: Mode; by: StopEnginesBy }) => (
   <span class="effect">{effectOf(mode, by)}</span>
 );
 
 const DIRECTIVE_DAYS = DIRECTIVE_LIFETIME_SECONDS / 86_400;
 
-/** Whom an isolation affects, what they are told, and how long it may take: the same for who asks and who approves. */
+/** Affected employee, message at the host, and deadline. The request form and the approval show the same text. */
 export const IsolationTerms = (terms: { employeeId: string | undefined; settings: IsolationSettings }) => {
   const { employeeId, settings } = terms;
   return (
     <ul class="terms">
       {employeeId !== undefined && (
         <li>
-          Affected: <bdi>{employeeId}</bdi>, who works on it.
+          Affected employee: <bdi>{employeeId}</bdi>.
         </li>
       )}
       <li>
-        Told at the host, unless the mode is observe:{" "}
+        Message at the host, except in mode observe:{" "}
         {settings.isolationNotice === "" ? (
-          "the agent's own words, to contact the security team"
+          "the agent's default text, which says to contact the security team"
         ) : (
           <q>
             <bdi>{settings.isolationNotice}</bdi>
           </q>
         )}
-        , and what was done.
+        . It also says what was restricted.
       </li>
       <li>
-        A silent host is isolated when it is heard of again, within {String(DIRECTIVE_DAYS)} days. Until the
-        agent proves it, treat the host as unrestricted.
+        A silent host is isolated when it reports again within {String(DIRECTIVE_DAYS)} days. Treat the host
+        as unrestricted until the agent has proven the isolation.
       </li>
     </ul>
   );

@@ -6,7 +6,7 @@ import { isExposed } from "./engines.tsx";
 
 export type Change = { kind: "appeared" | "gone" | "worse" | "better" | "note"; words: string };
 
-/** What differs between two states that follow each other, in words. Without an older one: what was there first. */
+/** Describes the differences between two consecutive states. Without an older state, lists the engines of the newer one. */
 export function changesBetween(newer: TelemetryChange, older: TelemetryChange | undefined): Change[] {
   if (!older) return [{ kind: "note", words: `Oldest state shown: ${engineNames(newer.engines)}` }];
   const changes = [
@@ -19,7 +19,7 @@ export function changesBetween(newer: TelemetryChange, older: TelemetryChange | 
     const kind = newer.score > older.score ? "worse" : "better";
     changes.push({ kind, words: `Risk ${older.risk} ${older.score} → ${newer.risk} ${newer.score}` });
   }
-  return changes.length > 0 ? changes : [{ kind: "note", words: "Details of the state changed" }];
+  return changes.length > 0 ? changes : [{ kind: "note", words: "Other details changed" }];
 }
 
 const engineNames = (engines: readonly Engine[]): string =>
@@ -28,7 +28,7 @@ const engineNames = (engines: readonly Engine[]): string =>
 const byKey = (engines: readonly Engine[]) =>
   new Map(engines.map((engine) => [`${engine.id} ${engine.pid}`, engine]));
 
-/** What came, went and changed among the engines of two states. */
+/** Describes which engines appeared, disappeared or changed between two states. */
 export function engineChanges(newer: readonly Engine[], older: readonly Engine[]): Change[] {
   const [now, before] = [byKey(newer), byKey(older)];
   const changes: Change[] = [];
@@ -47,7 +47,7 @@ export function engineChanges(newer: readonly Engine[], older: readonly Engine[]
   return changes;
 }
 
-const processOf = ({ pid }: Engine): string => (pid === undefined ? "owner not readable" : `process ${pid}`);
+const processOf = ({ pid }: Engine): string => (pid === undefined ? "process unknown" : `process ${pid}`);
 
 const portsOf = ({ ports }: Engine): string => (ports.length > 0 ? `, port ${ports.join(", ")}` : "");
 
@@ -66,13 +66,13 @@ function sameEngine(now: Engine, before: Engine): Change[] {
     changes.push(
       isExposed(now)
         ? { kind: "worse", words: `${now.name} is now reachable from other hosts` }
-        : { kind: "better", words: `${now.name} is on loopback only again` },
+        : { kind: "better", words: `${now.name} listens on loopback only again` },
     );
   }
   if (now.clients.length !== before.clients.length) {
     changes.push({
       kind: "note",
-      words: `${now.name} has ${now.clients.length} clients, it had ${before.clients.length}`,
+      words: `${now.name}: ${before.clients.length} → ${plural(now.clients.length, "client")}`,
     });
   }
   if (now.confidence !== before.confidence) {
@@ -81,11 +81,16 @@ function sameEngine(now: Engine, before: Engine): Change[] {
   return changes;
 }
 
-/** Models that came to a disk or went from it. What an engine had that stopped since was there before. */
+/** Describes models that appeared on disk or disappeared. Models of an engine that stopped in between are not new. */
 function storeChanges(newer: TelemetryChange, older: TelemetryChange): Change[] {
   if (newer.stores && !older.stores) {
     const models = newer.stores.reduce((sum, store) => sum + store.models.length, 0);
-    return [{ kind: "note", words: `Disks were looked at: ${plural(models, "model")} of what does not run` }];
+    return [
+      {
+        kind: "note",
+        words: `Disks scanned for the first time: ${plural(models, "model")} of applications that are not running`,
+      },
+    ];
   }
   if (!newer.stores || !older.stores) return [];
   const change =
@@ -122,7 +127,7 @@ function containmentChanges(newer: TelemetryChange, older: TelemetryChange): Cha
   return [
     {
       kind,
-      words: `Agent reports ${now.action} (mode ${now.mode}, generation ${now.generation}): ${now.outcome}`,
+      words: `Agent reported ${now.action} (mode ${now.mode}, generation ${now.generation}): ${now.outcome}`,
     },
   ];
 }

@@ -5,7 +5,7 @@ import { Moment } from "../components/time.tsx";
 import { Plot, type PlotScales, plotScales } from "./plot.tsx";
 
 const HEIGHT = 112;
-/** Nothing was counted for longer than this: the line breaks, for what happened meanwhile is not known. */
+/** After this time without a count, the line has a gap: the values in between are unknown. */
 const GAP_MS = 3 * 3600_000;
 const DAY_MS = 24 * 3600_000;
 
@@ -21,7 +21,7 @@ const INCIDENTS: readonly Series[] = [
   { name: "Warning", look: "warning", href: "/incidents?risk=WARNING", of: ({ warning }) => warning },
 ];
 
-/** The week behind: hosts and open incidents by the hour, the newest point from the page's own numbers. */
+/** Hosts and open incidents of the last seven days by the hour. `now`: the newest point, from the numbers of the page. */
 export const FleetTrend = ({ hours, now }: { hours: readonly FleetHourItem[]; now: Point }) => {
   const points: Point[] = [...hours.filter(({ at }) => at < now.at), now];
   const [first] = points;
@@ -29,11 +29,11 @@ export const FleetTrend = ({ hours, now }: { hours: readonly FleetHourItem[]; no
   return (
     <section id="trend" class="card" data-live aria-labelledby="trend-title">
       <div class="card-head">
-        <h2 id="trend-title">The week behind</h2>
+        <h2 id="trend-title">Last 7 days</h2>
       </div>
       {points.length < 2 || !isOld ? (
         <p class="muted">
-          The fleet is counted every hour, and the last hours are drawn here. So far there is one count:{" "}
+          The fleet is counted every hour, and the chart appears after the second count. First count:{" "}
           {plural(now.reporting, "host")} reporting, {now.withAi.toLocaleString("en")} with AI.
         </p>
       ) : (
@@ -43,7 +43,7 @@ export const FleetTrend = ({ hours, now }: { hours: readonly FleetHourItem[]; no
             <Lines title="Open incidents" series={INCIDENTS} points={points} />
           </div>
           <p class="muted small">
-            Counted every hour from <Moment at={first!.at} /> to now. Days and hours on the axis are UTC.
+            Counted every hour from <Moment at={first!.at} /> to now. Times on the axis are UTC.
           </p>
           <DayTable points={points} />
         </>
@@ -95,7 +95,7 @@ const Lines = ({
   );
 };
 
-/** Steps: a count holds until the next one. Where there was none for long the line has a gap. */
+/** Draws steps, because a count is valid until the next one. Leaves a gap where no count was made for {@link GAP_MS}. */
 export function pathOf(
   points: readonly Point[],
   of: (point: Point) => number,
@@ -116,7 +116,7 @@ export function pathOf(
   return draw(known) ?? "";
 }
 
-/** The same as a table, one row a day: the last count of it. */
+/** The trend as a table: the last count of each day. */
 const DayTable = ({ points }: { points: readonly Point[] }) => {
   const days = new Map(points.map((point) => [Math.floor(Date.parse(point.at) / DAY_MS), point]));
   return (

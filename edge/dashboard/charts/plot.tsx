@@ -1,12 +1,12 @@
 import { type ScaleLinear, type ScaleTime, scaleLinear, scaleUtc } from "d3-scale";
 import type { Child } from "hono/jsx";
 
-/** Units of a plot's own drawing. It is stretched to the width there is; strokes and words are not. */
+/** Width of a plot in its own units. The plot is stretched to the available width; strokes and labels are not. */
 export const PLOT_WIDTH = 600;
 const TOP = 8;
 const LEVELS_WIDTH = 36;
 const AXIS_HEIGHT = 20;
-/** Labels of moments closer than this share of the width would touch on a phone. */
+/** Minimum distance of time labels, as a share of the width. Closer labels would overlap on a phone. */
 const LABEL_SHARE = 0.16;
 const EDGE_SHARE = 0.07;
 const MOMENTS_WANTED = 6;
@@ -18,20 +18,20 @@ export type PlotScales = {
   level: ScaleLinear<number, number>;
 };
 
-/** Scales of a plot between two moments, in ms, and from nothing to `most`, which its axis rounds up. */
+/** Scales of a plot: time from `startMs` to `endMs`, and values from 0 to `most`, rounded up by the axis. */
 export const plotScales = (startMs: number, endMs: number, most: number, height: number): PlotScales => ({
   height,
   time: scaleUtc([startMs, Math.max(endMs, startMs + 1)], [0, PLOT_WIDTH]),
   level: scaleLinear([0, Math.max(1, most)], [height - 2, TOP]).nice(2),
 });
 
-/** `16 Nov` of a midnight, else `06:00`: days and hours are those of UTC, which a page drawn on the server can know. */
+/** `16 Nov` at midnight, otherwise `06:00`. In UTC, because the server does not know the user's time zone. */
 const momentLabel = (at: Date): string =>
   at.getTime() % DAY_MS === 0
     ? at.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" })
     : at.toISOString().slice(11, 16);
 
-/** Marks of the time axis that have room for their label, each with its place as a share of the width. */
+/** Marks of the time axis that have room for their label. `share`: position as a share of the width. */
 export function momentMarks(time: PlotScales["time"]): { label: string; share: number }[] {
   const marks: { label: string; share: number }[] = [];
   for (const at of time.ticks(MOMENTS_WANTED)) {
@@ -40,20 +40,20 @@ export function momentMarks(time: PlotScales["time"]): { label: string; share: n
     const before = marks.at(-1);
     const isInside = share >= EDGE_SHARE && share <= 1 - EDGE_SHARE;
     const hasRoom = !before || share - before.share >= LABEL_SHARE;
-    // Within a minute every mark would say the same.
+    // Marks within the same minute would have the same label.
     if (isInside && hasRoom && label !== before?.label) marks.push({ label, share });
   }
   return marks;
 }
 
-/** Whole numbers to be read off: hosts and incidents have no halves. */
+/** Marks of the value axis. Whole numbers only, because they count hosts and incidents. */
 export const levelMarks = (level: PlotScales["level"]): number[] => level.ticks(2).filter(Number.isInteger);
 
 const percent = (share: number): string => `${Math.round(share * 1000) / 10}%`;
 
 /**
- * Axes around what `children` draw in units of the scales. Numbers stand in a column of their own and moments at
- * percentages, so that one drawing fits every width; hidden from readers, who have the table beside it.
+ * Axes around `children`, which draw in units of the scales. Value labels have a fixed column and time labels have
+ * percentage positions, so that the plot fits every width. Screen readers skip it and read the table beside it.
  */
 export const Plot = ({ scales, children }: { scales: PlotScales; children: Child }) => {
   const { height, time, level } = scales;

@@ -24,7 +24,7 @@ export const RiskBadge = ({ risk }: { risk: Risk }) => (
   </Badge>
 );
 
-/** One word per state, for lists. The containment panel says it in a sentence. */
+/** Short labels of containment states. The containment panel explains each state in a sentence. */
 export const CONTAINMENT: Record<ContainmentState, { tone: Tone; icon: IconName; label: string }> = {
   active: { tone: "quiet", icon: "ok", label: "Not contained" },
   pending: { tone: "warning", icon: "pending", label: "Isolation pending" },
@@ -34,7 +34,7 @@ export const CONTAINMENT: Record<ContainmentState, { tone: Tone; icon: IconName;
   expired: { tone: "critical", icon: "failed", label: "Isolation expired" },
   releasing: { tone: "warning", icon: "pending", label: "Release pending" },
   "release-failed": { tone: "critical", icon: "failed", label: "Release failed" },
-  "released-offline": { tone: "critical", icon: "failed", label: "Freed with a code" },
+  "released-offline": { tone: "critical", icon: "failed", label: "Released with a code" },
 };
 
 export const ContainmentBadge = ({ state }: { state: ContainmentState }) => (

@@ -3,10 +3,10 @@ import type { Admin } from "../../auth/permissions.ts";
 import type { Deps } from "../../deps.ts";
 import { changeKey, csrfToken } from "../session/csrf.ts";
 
-/** What a form carries that nobody types: whose it is and, where it changes something once, which change it is. */
+/** Hidden fields of a form by name: the CSRF token, the idempotency key, and others that a form adds. */
 export type Hidden = Readonly<Record<string, string>>;
 
-/** For a form about `about` as it stands now: sent twice it is one change, see {@link changeKey}. */
+/** Hidden fields for a change of `about` in its current state. Submitting the form twice makes one change, see {@link changeKey}. */
 export async function hiddenFor(
   admin: Admin,
   about: readonly (string | number)[],
@@ -16,13 +16,13 @@ export async function hiddenFor(
   return { csrf, key };
 }
 
-/** A form that changes something: posted to this very site, sent once, and kept while the page around it is read anew. */
+/** A POST form for a change. The browser script disables it after the first submit, and keeps its input when the page updates. */
 export const ChangeForm = (form: {
   action: string;
   hidden: Hidden;
   look?: "plain-form" | "act" | "filter" | "bulk" | "inline";
   id?: string;
-  /** Names the form among its siblings, so that what is typed into it is not lost. */
+  /** Identifies the form among its siblings, so that its input survives updates of the page. */
   name?: string;
   children: Child;
 }) => (
@@ -41,14 +41,18 @@ export const ChangeForm = (form: {
   </form>
 );
 
-/** Why somebody sees no form; empty when they may send one. */
-export function whyNoForm(
+/** A node without the control key cannot sign custody records, so it shows pages without forms. */
+export const READ_ONLY_NODE =
+  "This node is read-only because it has no control key. Use a node that has one; your administrator knows its address.";
+
+/** Tells the user why a page has no form; empty if the user may change it. `allowedRoles` completes "Only … .". */
+export function readOnlyReason(
   admin: Admin,
   allowed: boolean,
   deps: Pick<Deps, "controlKey">,
-  who: string,
+  allowedRoles: string,
 ): string {
-  if (admin.impersonated) return "An impersonated session looks only: it changes nothing.";
-  if (!allowed) return `Your role looks only: ${who}.`;
-  return deps.controlKey ? "" : "This node holds no control key: it only reads.";
+  if (admin.impersonated) return "You are in an impersonated session, which cannot change anything.";
+  if (!allowed) return `Your role is read-only. Only ${allowedRoles}.`;
+  return deps.controlKey ? "" : READ_ONLY_NODE;
 }

@@ -1,4 +1,4 @@
-/** Takes the list away as it is filtered now, all of it and not only the page shown. */
+/** Links that download the whole filtered list as CSV or JSON, not only the page shown. */
 export const DownloadLinks = ({
   list,
   filter = {},

@@ -1,93 +1,92 @@
 import type { Child } from "hono/jsx";
 import { REFUSALS, type Refusal } from "../../../shared/verdict.ts";
 import type { Admin } from "../../auth/permissions.ts";
-import { formPlace } from "../session/return-path.ts";
+import { pageOfForm } from "../session/return-path.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { Layout } from "./layout.tsx";
 import { Moment } from "./time.tsx";
 
-/** What went wrong, for whom, and where: enough to say what can be done about it. */
+/** The failed request, as far as the page needs it to explain the failure. */
 type Failure = {
   admin: Admin | undefined;
   requestId: string;
   nowMs: number;
-  /** Path and query that were asked for. */
+  /** Path and query of the request. */
   path: string;
-  /** A form was sent, and so something may have been meant to change. */
+  /** The request was a form post, so the user wanted to change something. */
   isChange: boolean;
 };
 
-type Told = {
+type Explanation = {
   title?: string;
-  /** What happened, where the title alone does not say it. */
-  what?: string;
-  /** What the person can do about it. */
+  /** The cause, if the title does not say it. */
+  cause?: string;
+  /** The next step for the user. */
   advice: string;
 };
 
-const FORBIDDEN: Told = {
+const FORBIDDEN: Explanation = {
   advice:
-    "Ask an administrator of your organisation for the role it takes, or switch to the organisation that gave you one.",
+    "Ask an administrator of your organisation for the required role, or switch to an organisation where you have it.",
 };
 
-/** What a person can do about each refusal a page can give. */
-const TOLD: Partial<Record<Refusal["code"], Told>> = {
+/** Explanations of the refusals that a page can return. */
+const EXPLANATIONS: Partial<Record<Refusal["code"], Explanation>> = {
   "admin.forbidden": FORBIDDEN,
   "admin.no-organisation": {
     title: "Choose an organisation",
-    what: "You are signed in, and no organisation is active in your session.",
-    advice:
-      "Choose one where you signed in, then come back. If you belong to none, ask an administrator to invite you.",
+    cause: "You are signed in, but no organisation is active in your session.",
+    advice: "Choose an organisation. If you are not a member of one, ask an administrator to invite you.",
   },
   "admin.cross-site": {
-    title: "The form was not taken",
-    what: "It lay open for too long, or it was not sent from a page of this site in your own session.",
+    title: "The form has expired",
+    cause: "It was open for more than two hours, or it was not sent from this site in your own session.",
     advice:
-      "Load the page anew and send the form from there. What you typed may still be behind your browser's back button.",
+      "Reload the page and send the form again. Your browser's back button may still have what you typed.",
   },
   "admin.not-found": {
-    title: "There is nothing at this address",
-    what: "It does not exist, it was removed, or it belongs to another organisation: which of them is not told.",
-    advice: "Look for it by name among the assets, or switch to the organisation it belongs to.",
+    title: "Page not found",
+    cause: "This page does not exist, was removed, or belongs to another organisation.",
+    advice: "Search for the host by name, or switch to the organisation that it belongs to.",
   },
   "admin.read-only": {
-    advice: "Send it through a node that holds the control key: your administrators know its address.",
+    advice: "Use a node that has the control key. Your administrator knows its address.",
   },
   "admin.invalid": {
-    title: "This address or form is not one that these pages make",
-    what: "A filter in the address is unknown or misspelt, a link to a further page of a list is of another list, or a field of a form is missing.",
-    advice: "Start from the page itself and choose again there.",
+    title: "Invalid address or form",
+    cause: "The address has an unknown filter or a page link of another list, or the form lacks a field.",
+    advice: "Open the page from the navigation, then set the filter or fill in the form again.",
   },
-  "admin.too-long": { advice: "Nothing was cut: no file was made." },
+  "admin.too-long": { advice: "No file was created." },
   "wire.too-large": {
-    title: "What was sent is too long",
-    advice: "Shorten what you typed: your browser's back button still has it.",
+    title: "The form is too large",
+    advice: "Go back with your browser's back button, shorten your input, and send the form again.",
   },
 };
 
-const PERIOD: Told = {
-  title: "These days end before they begin",
-  what: "The last day of the report is before its first one.",
-  advice: "Go back and choose the days again: what you chose is still there.",
+const PERIOD: Explanation = {
+  title: "Invalid report period",
+  cause: "The last day is before the first day.",
+  advice: "Go back and change the days.",
 };
 
-/** A refusal, told: what it was, what can be done, the way onward, and the id that finds it in the log. */
+/** The page for a refused request: what happened, what to do next, and the request id. */
 export const failurePage = (failure: Failure & { refused: Refusal }) => {
   const { refused, admin, isChange } = failure;
   const { status, title } = REFUSALS[refused.code];
-  const told = (refused.detail === "period" ? PERIOD : TOLD[refused.code]) ?? {
-    advice: "Go back and try it another way.",
+  const explanation = (refused.detail === "period" ? PERIOD : EXPLANATIONS[refused.code]) ?? {
+    advice: "Go back and try again.",
   };
-  const isSaid = refused.code === "admin.forbidden" || refused.code === "admin.too-long";
-  const why = isSaid && refused.detail !== undefined ? sentence(refused.detail) : told.what;
+  const showsDetail = refused.code === "admin.forbidden" || refused.code === "admin.too-long";
+  const cause = showsDetail && refused.detail !== undefined ? sentence(refused.detail) : explanation.cause;
   return (
-    <Notice
+    <ErrorNotice
       failure={failure}
-      title={told.title ?? title}
+      title={explanation.title ?? title}
       status={status}
       icon={status === 404 ? "absent" : "info"}
     >
-      {why !== undefined && <p>{why}</p>}
+      {cause !== undefined && <p>{cause}</p>}
       {refused.code === "admin.forbidden" && admin && (
         <p>
           You are signed in as <bdi>{admin.userId}</bdi>, with the role <strong>{admin.role}</strong>.
@@ -98,39 +97,40 @@ export const failurePage = (failure: Failure & { refused: Refusal }) => {
           <strong>Nothing was changed.</strong>
         </p>
       )}
-      <p>{told.advice}</p>
-    </Notice>
+      <p>{explanation.advice}</p>
+    </ErrorNotice>
   );
 };
 
 const sentence = (words: string): string => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 
-/** A fault of ours or of what we depend on. Says nothing of its cause: that is in the log. */
+/** The page for an internal error or a failed dependency. The cause is in the log only. */
 export const unavailablePage = (failure: Failure) => (
-  <Notice
+  <ErrorNotice
     failure={failure}
     title={
-      failure.isChange ? "Whether it was done is not known" : "The dashboard cannot read its data just now"
+      failure.isChange ? "It is unknown whether the change was saved" : "The dashboard cannot read its data"
     }
     status={503}
     icon="warning"
   >
     <p>
       {failure.isChange
-        ? "The answer of the table did not arrive. The change is either recorded as a whole or not at all."
-        : "Nothing is shown, because what could be shown would be a guess. What the hosts do now is not known here."}
+        ? "The database did not respond. The change was either saved completely or not at all."
+        : "The database does not respond, so the state of your hosts is unknown here."}
     </p>
     <p>
       {failure.isChange
-        ? "Go back to the page it was on: it shows what is recorded. The same form sent again makes no second record."
-        : "Agents keep what they cannot deliver, and containment that was proven does not depend on this page. Load it again in a few seconds."}
+        ? "Go back to the page to see the saved state. You can send the same form again: it is saved only once."
+        : "Agents store their reports until they can send them, and isolated hosts stay isolated. Reload the page in a few seconds."}
     </p>
-  </Notice>
+  </ErrorNotice>
 );
 
-const placeOf = ({ path, isChange }: Failure): string => (isChange ? formPlace(path) : path);
+/** The page that the user came from. */
+const pageOf = ({ path, isChange }: Failure): string => (isChange ? pageOfForm(path) : path);
 
-const Notice = (notice: {
+const ErrorNotice = (notice: {
   failure: Failure;
   title: string;
   status: number;
@@ -147,18 +147,18 @@ const Notice = (notice: {
         </p>
         <h1>{notice.title}</h1>
         {notice.children}
-        <Onward failure={failure} status={status} />
+        <NextSteps failure={failure} status={status} />
         <p class="muted small">
-          Request <code>{requestId}</code>, <Moment at={new Date(nowMs).toISOString()} />. It finds this in
-          the log of the node: give it to whoever you ask.
+          Request id <code>{requestId}</code>, <Moment at={new Date(nowMs).toISOString()} />. If you ask for
+          help, include this id: it identifies the request in the log.
         </p>
       </div>
     </Layout>
   );
 };
 
-/** Where a person can go from here. Who was let in nowhere can only leave. */
-const Onward = ({ failure, status }: { failure: Failure; status: number }) => {
+/** Buttons for the next step. Users without access to any organisation can only switch or sign out. */
+const NextSteps = ({ failure, status }: { failure: Failure; status: number }) => {
   const { admin, isChange } = failure;
   if (status === 403 && !admin) {
     return (
@@ -172,22 +172,22 @@ const Onward = ({ failure, status }: { failure: Failure; status: number }) => {
       </div>
     );
   }
-  const place = placeOf(failure);
-  const isAgain = (isChange || status === 503) && place !== "/";
+  const page = pageOf(failure);
+  const showsBack = (isChange || status === 503) && page !== "/";
   return (
     <div class="onward">
-      {isAgain && (
-        <a class="button primary" href={place}>
-          {isChange ? "Back to the page" : "Load it again"}
+      {showsBack && (
+        <a class="button primary" href={page}>
+          {isChange ? "Back to the page" : "Reload"}
         </a>
       )}
       {status === 404 && admin && (
         <a class="button" href="/assets">
-          Find an asset
+          Find a host
         </a>
       )}
       <a class="button" href="/">
-        {status === 503 && place === "/" ? "Load it again" : "To the overview"}
+        {status === 503 && page === "/" ? "Reload" : "Go to the overview"}
       </a>
     </div>
   );

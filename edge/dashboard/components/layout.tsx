@@ -5,10 +5,11 @@ import { LOGO, SCRIPT_URL, SCRIPTS, STYLE } from "../static/static-files.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { exact } from "./time.tsx";
 
-export const PLACES = [
+/** Navigation of the dashboard. `/assets` keeps the name of the API; people read "hosts". */
+export const NAV_ITEMS = [
   { name: "overview", href: "/", label: "Overview" },
   { name: "incidents", href: "/incidents", label: "Incidents" },
-  { name: "assets", href: "/assets", label: "Assets" },
+  { name: "assets", href: "/assets", label: "Hosts" },
   { name: "inventory", href: "/inventory", label: "AI inventory" },
   { name: "employees", href: "/employees", label: "Employees" },
   { name: "custody", href: "/custody", label: "Custody" },
@@ -19,23 +20,24 @@ export const PLACES = [
   { name: "settings", href: "/settings", label: "Settings" },
 ] as const;
 
-export type Place = (typeof PLACES)[number]["name"];
+export type NavItem = (typeof NAV_ITEMS)[number]["name"];
 
 export type Frame = {
   title: string;
-  /** Absent on pages that belong to nobody: sign-in, failures before a session is known. */
+  /** Absent on pages without a session: sign-in, and errors before authentication. */
   admin?: Admin | undefined;
-  place?: Place | undefined;
+  /** The navigation item that is marked as current. */
+  nav?: NavItem | undefined;
   nowMs: number;
-  /** Polls and swaps its live regions. */
+  /** The browser script polls this page and updates its regions marked with `data-live`. */
   live?: boolean | undefined;
-  /** Where to poll, for an answer to a form: its own address takes only POST. */
+  /** Address to poll, if it differs from the page's own: the response to a form has an address that accepts only POST. */
   pollPath?: string | undefined;
-  /** Without script: reloads itself. Never on a page with a form somebody may be filling in. */
+  /** Reload interval without script. Never set on a page with a form, because a reload would discard the input. */
   reloadSeconds?: number | undefined;
 };
 
-/** The frame of every page: head, skip link, navigation, who is signed in, and how old the picture is. */
+/** The frame of every page: document head, skip link, navigation, signed-in user and age of the data. */
 export const Layout = ({ frame, children }: { frame: Frame; children: Child }) => (
   <html lang="en">
     <head>
@@ -56,7 +58,7 @@ export const Layout = ({ frame, children }: { frame: Frame; children: Child }) =
     </head>
     <body data-poll={frame.pollPath}>
       <a class="skip" href="#main">
-        Skip to the content
+        Skip to main content
       </a>
       <Header frame={frame} />
       <main id="main" tabindex={-1}>
@@ -64,8 +66,8 @@ export const Layout = ({ frame, children }: { frame: Frame; children: Child }) =
       </main>
       <footer>
         <p>
-          LifecycleZero shows what agents reported and what they proved. A source that is quiet is not a
-          source that is clean.
+          LifecycleZero shows what agents reported and proved. If a host or a source does not report, this
+          does not mean that no AI runs there.
         </p>
       </footer>
     </body>
@@ -82,10 +84,10 @@ const Header = ({ frame }: { frame: Frame }) => (
       {frame.admin && (
         <nav aria-label="Main">
           <ul>
-            {PLACES.map((place) => (
+            {NAV_ITEMS.map((item) => (
               <li>
-                <a href={place.href} {...(place.name === frame.place && { "aria-current": "page" })}>
-                  {place.label}
+                <a href={item.href} {...(item.name === frame.nav && { "aria-current": "page" })}>
+                  {item.label}
                 </a>
               </li>
             ))}
@@ -104,7 +106,7 @@ const Person = ({ admin }: { admin: Admin }) => (
       <bdi class="clip">{admin.userId}</bdi>
       <span class="muted">
         <bdi>{admin.tenantId}</bdi> · {admin.role}
-        {admin.impersonated ? " · impersonated, looks only" : mayRespond(admin) ? "" : " · looks only"}
+        {admin.impersonated ? " · impersonated, read-only" : mayRespond(admin) ? "" : " · read-only"}
       </span>
     </p>
     <a class="switch" href="/sign-in?switch">
@@ -118,7 +120,7 @@ const Person = ({ admin }: { admin: Admin }) => (
   </div>
 );
 
-/** No number stands without its age: this line ticks, and says so when the connection is lost. */
+/** The age of the data on the page. The browser script updates it, and says when the connection is lost. */
 const Freshness = ({ nowMs }: { nowMs: number }) => {
   const at = new Date(nowMs).toISOString();
   return (
@@ -131,14 +133,14 @@ const Freshness = ({ nowMs }: { nowMs: number }) => {
             {exact(at)}
           </time>
         </span>{" "}
-        <noscript>Reload the page to read it again.</noscript>
+        <noscript>Reload the page to update it.</noscript>
       </p>
       <p class="hidden" role="status" id="freshness-status" />
     </div>
   );
 };
 
-/** `icon`: a check mark only where nothing is good news; where nothing is known it would be a lie. */
+/** An empty state. Use the icon `ok` only if "nothing" is good news, and not if the data is unknown. */
 export const Empty = ({ title, icon, children }: { title: string; icon?: IconName; children?: Child }) => (
   <div class="empty">
     <Icon name={icon ?? "info"} />

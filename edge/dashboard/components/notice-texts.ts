@@ -1,53 +1,64 @@
 import type { Notice } from "./notice.tsx";
 
-/** Said after a change, by code: no text of an address is ever shown. */
+/** Confirmations after a change, by the code in `?done=`. An address can select one of these texts, but never supply one. */
 const NOTICES: Readonly<Record<string, Notice>> = {
   isolate: {
     tone: "ok",
-    words: "Isolation requested and recorded. Whether it holds is what the steps below prove.",
+    words: "Isolation requested and recorded. The steps below show whether the agent has proven it.",
   },
   waiting: {
     tone: "ok",
-    words: "Recorded, and nothing is isolated yet: a second person has to approve it within the hour.",
+    words: "Request recorded, but nothing is isolated yet. A second person must approve it within one hour.",
   },
   release: {
     tone: "ok",
-    words: "Release requested and recorded. Whether it is done is what the steps below prove.",
+    words: "Release requested and recorded. The steps below show whether the agent has proven it.",
   },
   expire: {
     tone: "ok",
-    words: "Taken off the active list and recorded. It returns by itself with its next heartbeat.",
+    words: "Host removed from the active list and recorded. It returns with its next heartbeat.",
   },
-  revoke: { tone: "ok", words: "Revoked and recorded: this device never reports again." },
-  merge: { tone: "ok", words: "Merged and recorded. Its open incidents are closed; its history stays here." },
-  acknowledge: { tone: "ok", words: "Acknowledged and recorded. The incident stays open." },
+  revoke: {
+    tone: "ok",
+    words: "Device key revoked and recorded. The agent on this host cannot report any more.",
+  },
+  merge: {
+    tone: "ok",
+    words:
+      "Hosts merged and recorded. The open incidents of this host are closed, and its history stays here.",
+  },
+  acknowledge: { tone: "ok", words: "Incident acknowledged and recorded. It stays open." },
   "acknowledge-many": {
     tone: "ok",
-    words: "Acknowledged and recorded, each by itself. What somebody had answered before was left as it was.",
+    words:
+      "Incidents acknowledged, with one record each. Incidents that were already answered did not change.",
   },
-  resolve: { tone: "ok", words: "Resolved and recorded. It opens again when its condition is seen again." },
+  resolve: {
+    tone: "ok",
+    words: "Incident resolved and recorded. It opens again if its condition is detected again.",
+  },
   approve: {
     tone: "ok",
-    words: "Approved and recorded: the isolation is requested. Its host's page shows what is proven of it.",
+    words: "Approved and recorded. Isolation is requested; open the host to see what the agent has proven.",
   },
   deny: { tone: "ok", words: "Denied and recorded. Nothing was isolated." },
   again: {
     tone: "ok",
-    words: "Asked again and recorded: a second person has to approve it within the hour.",
+    words: "Requested again and recorded. A second person must approve it within one hour.",
   },
-  policy: { tone: "ok", words: "Saved and recorded. It counts for every heartbeat from now on." },
-  settings: { tone: "ok", words: "Saved and recorded." },
-  same: { tone: "ok", words: "It was so already: nothing was changed and nothing recorded." },
+  policy: { tone: "ok", words: "Policy saved and recorded. It applies to every heartbeat from now on." },
+  settings: { tone: "ok", words: "Settings saved and recorded." },
+  same: { tone: "ok", words: "No changes to save." },
   "token-revoked": {
     tone: "ok",
-    words: "Revoked and recorded: no host gets in with that token any more. Those that did stay.",
+    words: "Token revoked and recorded. It cannot enrol hosts any more. Hosts that used it stay enrolled.",
   },
-  webhook: { tone: "ok", words: "Saved and recorded." },
+  webhook: { tone: "ok", words: "Webhook saved and recorded." },
   resent: {
     tone: "ok",
-    words: "Queued and recorded: it is sent again under the id it had, with all its attempts anew.",
+    words: "Delivery queued again and recorded. It keeps its event id and gets the full number of attempts.",
   },
-  "webhook-deleted": { tone: "ok", words: "Removed and recorded, with its secrets." },
+  "webhook-deleted": { tone: "ok", words: "Webhook and its secrets deleted and recorded." },
 };
 
 export const noticeOf = (code: string | undefined): Notice | undefined =>

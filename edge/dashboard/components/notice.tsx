@@ -2,7 +2,7 @@ import { Icon } from "./icon.tsx";
 
 export type Notice = { tone: "ok" | "warning"; words: string };
 
-/** What became of the change before, said once at the head of the page. */
+/** The result of the last change, at the top of the page. */
 export const NoticeStrip = ({ notice }: { notice: Notice | undefined }) =>
   notice ? (
     <p class={`strip ${notice.tone}`} role="status">
@@ -11,16 +11,16 @@ export const NoticeStrip = ({ notice }: { notice: Notice | undefined }) =>
     </p>
   ) : null;
 
-/** What is wrong, and where: the field it stands in, the line of a text that was typed. */
+/** A validation error. `where`: id of the field. `line`: line of a text area, from 1. */
 export type Wrong = { where?: string | undefined; line?: number | undefined; words: string };
 
-/** Why a form was not taken: every place at once, each a link to it, and that nothing was changed. */
+/** Lists all validation errors of a form, each with a link to its field. `what`: the subject, e.g. "policy". */
 export const WrongList = ({ what, wrong }: { what: string; wrong: readonly Wrong[] }) =>
   wrong.length === 0 ? null : (
     <div class="strip critical" role="alert" id="wrong">
       <Icon name="critical" />
       <div>
-        <p>The {what} was not changed:</p>
+        <p>Nothing was saved. Fix these errors in the {what}, then save again:</p>
         <ul>
           {wrong.map(({ where, line, words }) => (
             <li>

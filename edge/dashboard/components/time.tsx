@@ -1,9 +1,9 @@
 const [SECOND, MINUTE, HOUR, DAY] = [1000, 60_000, 3_600_000, 86_400_000];
 
-/** What was read longer ago than this is told with its age: the page's own age says nothing of it. */
-export const AGE_TOLD_MS = 5000;
+/** Data older than this is shown with its age, because the age of the page itself says nothing about it. */
+export const AGE_SHOWN_AFTER_MS = 5000;
 
-/** A length of time in one unit: `12 s`, `5 min`, `3 h`, `9 d`. The script in the browser says it the same way. */
+/** A duration in one unit, rounded down: `12 s`, `5 min`, `3 h`, `9 d`. timestamps.client.js formats durations in the same way. */
 export function duration(ms: number): string {
   const length = Math.abs(ms);
   if (length < MINUTE) return `${Math.floor(length / SECOND)} s`;
@@ -18,38 +18,38 @@ export function relative(atMs: number, nowMs: number): string {
   return passed > 0 ? `${duration(passed)} ago` : `in ${duration(passed)}`;
 }
 
-/** Hosts tell the time by clocks that may be this far ahead (`CLOCK_SKEW_SECONDS_MAX` of the wire). */
+/** A host's clock may be this far ahead of the server's (`CLOCK_SKEW_SECONDS_MAX` of the wire format). */
 const AHEAD_MS_MAX = 300_000;
 
-/** Of what has happened: by a clock a little ahead of ours it is just now, and not yet to come. */
+/** The age of a past event. If a host's clock is slightly ahead, the event shows as "just now" and not as a future one. */
 export const since = (atMs: number, nowMs: number): string =>
   relative(atMs > nowMs && atMs - nowMs <= AHEAD_MS_MAX ? nowMs : atMs, nowMs);
 
 /** `2026-11-21 23:04:05 UTC` of a stored timestamp. */
 export const exact = (at: string): string => `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
 
-/** Something that happened, as its distance from now; the exact moment on hover, in the viewer's zone once the script runs. */
+/** The age of a past event, e.g. `5 min ago`. Its tooltip has the exact time, in the user's time zone once the script runs. */
 export const Ago = ({ at, now }: { at: string; now: number }) => (
   <time datetime={at} title={exact(at)} data-time="ago">
     {since(Date.parse(at), now)}
   </time>
 );
 
-/** The same of something that is to come, or was. */
+/** The distance to a time that may be in the future, e.g. `in 5 min`. */
 export const Until = ({ at, now }: { at: string; now: number }) => (
   <time datetime={at} title={exact(at)} data-time="until">
     {relative(Date.parse(at), now)}
   </time>
 );
 
-/** How long something has lasted: what begins later by the clock of a host has not yet. */
+/** How long a condition has lasted. A start in the future (clock skew) counts as 0. */
 export const Age = ({ since, now }: { since: string; now: number }) => (
   <time datetime={since} title={exact(since)} data-time="age">
     {duration(Math.max(0, now - Date.parse(since)))}
   </time>
 );
 
-/** The exact moment, written out: for records that have to be quoted. */
+/** The exact time, for records that users quote. */
 export const Moment = ({ at }: { at: string }) => (
   <time datetime={at} title={exact(at)} data-time="exact">
     {exact(at)}

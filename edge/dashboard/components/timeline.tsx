@@ -9,10 +9,10 @@ const MARKS: Record<Change["kind"], { sign: string; words: string }> = {
   note: { sign: "·", words: "note" },
 };
 
-/** `end`: what stands at the end of its line, the score after it or who did it. */
+/** Changes at one time. `end`: text at the end of the line, e.g. the risk score or the operator. */
 export type Moment = { at: string; changes: readonly Change[]; end: string };
 
-/** What happened, newest first, as whoever calls has put it. */
+/** A list of changes. The caller sorts it, newest first. */
 export const Timeline = ({ moments, now }: { moments: readonly Moment[]; now: number }) => (
   <ol class="timeline">
     {moments.map(({ at, changes, end }) => (

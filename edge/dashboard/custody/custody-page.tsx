@@ -8,6 +8,7 @@ import {
 import { timestamp } from "../../../shared/time/clock.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import { CUSTODY_HELD_MAX, type HeldCustody, holdCustody } from "../../control/custody/export-custody-log.ts";
+import type { CustodyView } from "../../control/custody/list-custody.ts";
 import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
@@ -18,8 +19,8 @@ import { actionWords, type ChainCheck, CustodyLog } from "./custody-table.tsx";
 
 const SHOWN_MAX = 100;
 
-/** The records against their head, and the head against the control keys this node knows. */
-async function checkAll(
+/** Verifies all records against their head, and the signature of the head with the control keys of this node. */
+async function verifyAll(
   records: AuditItem[],
   head: CustodyHeadItem | undefined,
   tenantId: string,
@@ -28,111 +29,148 @@ async function checkAll(
   const at = timestamp(deps.clock());
   const fault = await verifyCustody(records, head);
   if (fault) return { ok: false, at, words: `The log does not verify: ${fault.record} ${fault.fault}` };
-  const all = `All ${plural(records.length, "record")} computed again: every hash, every asset's chain and the organisation's chain match its head`;
+  const verified = `All ${plural(records.length, "record")} verified: all hashes are correct, and the chains of all hosts and of the organisation match the head`;
   if (head && !(await isCheckpointSigned({ ...head, tenantId }, deps.controlJwks)))
     return {
       ok: false,
       at,
-      words: `The signature of the head does not verify with the control keys this node knows. ${all}, which anybody who writes to the table could have made`,
+      words: `The signature of the head is not valid for any control key that this node knows, so anyone with write access to the table could have created this log. ${verified}`,
     };
-  return { ok: true, at, words: head ? `${all}, and the head's signature verifies` : all };
+  return { ok: true, at, words: head ? `${verified}. The signature of the head is valid` : verified };
 }
 
-const uncheckedWords = ({ head, count }: HeldCustody): ChainCheck => ({
+const notVerified = ({ head, count }: HeldCustody): ChainCheck => ({
   ok: undefined,
-  words: `The log holds ${plural(head?.count ?? count, "record")}, more than one page computes again (${CUSTODY_HELD_MAX.toLocaleString("en")}): it was not checked here. Download the JSON and run lz audit verify on it`,
+  words: `The log has ${plural(head?.count ?? count, "record")}, so it was not verified here (limit: ${CUSTODY_HELD_MAX.toLocaleString("en")}). Download the JSON and run lz audit verify`,
 });
 
-/** Who isolated and released what, and whether the log is whole: computed again on every read, so not live. */
+type CustodyResult = {
+  query: CustodyQuery;
+  hosts: ReadonlyMap<string, string>;
+  /** Records in the log. */
+  count: number;
+  /** Records that match the search; undefined if too many match. */
+  found: number | undefined;
+  /** The matching records on this page, newest first; undefined if too many match. */
+  shown: CustodyView[] | undefined;
+  check: ChainCheck;
+  hasOlder: boolean;
+  now: number;
+};
+
+/** Reads and verifies the log, and searches it. */
+async function searchCustody(
+  { tenantId }: Admin,
+  query: CustodyQuery,
+  deps: Deps,
+  fleet: Fleet,
+): Promise<CustodyResult> {
+  const hosts = new Map(allRows(fleet).map((row) => [row.assetId, row.hostname]));
+  const matches = custodyMatcher(query, hosts);
+  // A log that is too long to hold in memory is read by record number, unless it is searched.
+  const isPicked = (record: AuditItem, head: CustodyHeadItem | undefined): boolean =>
+    matches(record) &&
+    (isNarrowed(query) || record.tenantNumber >= (query.before ?? (head?.count ?? 0) + 1) - SHOWN_MAX);
+  const held = await holdCustody(deps, tenantId, isPicked);
+  const { all, picked, count } = held;
+  const found = (all?.filter(matches) ?? picked)?.map(({ type: _type, ...record }) => record);
+  const shown = found?.slice(-SHOWN_MAX).reverse();
+  return {
+    query,
+    hosts,
+    count,
+    found: found?.length,
+    shown,
+    check: all ? await verifyAll(all, held.head, tenantId, deps) : notVerified(held),
+    hasOlder:
+      (found?.length ?? 0) > SHOWN_MAX ||
+      (!all && !isNarrowed(query) && (shown?.at(-1)?.tenantNumber ?? 1) > 1),
+    now: deps.clock(),
+  };
+}
+
+/** The custody log with a search. Without live updates, because each request verifies the complete log. */
 export async function custodyPage(
   admin: Admin,
   query: CustodyQuery,
   deps: Deps,
   fleetOf: (id: string) => Promise<Fleet>,
 ) {
-  const fleet = await fleetOf(admin.tenantId);
-  const hosts = new Map(allRows(fleet).map((row) => [row.assetId, row.hostname]));
-  const matches = custodyMatcher(query, hosts);
-  // Of a log that is too long to be held the newest are picked by number, unless it is searched.
-  const isPicked = (record: AuditItem, head: CustodyHeadItem | undefined): boolean =>
-    matches(record) &&
-    (isNarrowed(query) || record.tenantNumber >= (query.before ?? (head?.count ?? 0) + 1) - SHOWN_MAX);
-  const held = await holdCustody(deps, admin.tenantId, isPicked);
-  const { all, picked, count } = held;
-  const found = (all?.filter(matches) ?? picked)?.map(({ type: _type, ...record }) => record);
-  const shown = found?.slice(-SHOWN_MAX).reverse();
-  const check = all ? await checkAll(all, held.head, admin.tenantId, deps) : uncheckedWords(held);
-  const isOlder =
-    (found?.length ?? 0) > SHOWN_MAX ||
-    (!all && !isNarrowed(query) && (shown?.at(-1)?.tenantNumber ?? 1) > 1);
+  const result = await searchCustody(admin, query, deps, await fleetOf(admin.tenantId));
   return (
-    <Layout frame={{ title: "Custody", admin, place: "custody", nowMs: deps.clock() }}>
+    <Layout frame={{ title: "Custody", admin, nav: "custody", nowMs: result.now }}>
       <div class="page-head">
         <h1>Custody log</h1>
         <p class="muted">
-          Each record carries the hash of the one before it, for its asset and for the organisation. The head
-          is signed with the control key: checked here with the keys this node knows, and offline by{" "}
-          <code>lz audit verify</code>.
+          Each record contains the hash of the previous record, for its host and for the organisation. The
+          head of the log is signed with the control key. This page verifies the log; to verify it offline,
+          run <code>lz audit verify</code>.
         </p>
       </div>
-      {count > 0 && <CustodyFilter query={query} host={hosts.get(query.asset ?? "")} />}
-      <section class="card" aria-label="Custody log">
-        {count === 0 && check.ok ? (
-          <Empty title="No custody record">
-            Nobody has isolated, released, answered or configured anything.
-          </Empty>
-        ) : (
-          <>
-            <div class="card-head">
-              <p class="count">{countWords(query, count, found?.length)}</p>
-              <DownloadLinks
-                list="custody"
-                filter={{ q: query.q, action: query.action, asset: query.asset }}
-              />
-            </div>
-            {isNarrowed(query) && (
-              <p class="muted small">
-                The CSV holds what was found, the JSON the whole log: only that verifies.
-              </p>
-            )}
-            <CustodyLog records={shown ?? []} check={check} now={deps.clock()} link={hosts} />
-            {shown === undefined && (
-              <Empty title="Too many records match">Search for more words, or for one action.</Empty>
-            )}
-            {shown?.length === 0 && count > 0 && (
-              <Empty title="No record matches">
-                <a href="/custody">The whole log</a> has {plural(count, "record")}.
-              </Empty>
-            )}
-          </>
-        )}
-        {isOlder && (
-          <p class="more">
-            <a href={`/custody?${older(query, shown!.at(-1)!.tenantNumber)}`}>Older records</a>
-          </p>
-        )}
-      </section>
+      {result.count > 0 && <CustodyFilter query={query} host={result.hosts.get(query.asset ?? "")} />}
+      <CustodyRecords result={result} />
     </Layout>
   );
 }
 
+const CustodyRecords = ({ result }: { result: CustodyResult }) => {
+  const { query, hosts, count, found, shown, check, hasOlder, now } = result;
+  return (
+    <section class="card" aria-label="Custody log">
+      {count === 0 && check.ok ? (
+        <Empty title="No custody records">
+          Records appear here when a user isolates or releases a host, responds to an incident, or changes the
+          configuration.
+        </Empty>
+      ) : (
+        <>
+          <div class="card-head">
+            <p class="count">{countWords(query, count, found)}</p>
+            <DownloadLinks list="custody" filter={{ q: query.q, action: query.action, asset: query.asset }} />
+          </div>
+          {isNarrowed(query) && (
+            <p class="muted small">
+              The CSV contains the matching records. The JSON contains the complete log, as verification needs
+              all records.
+            </p>
+          )}
+          <CustodyLog records={shown ?? []} check={check} now={now} link={hosts} />
+          {shown === undefined && (
+            <Empty title="Too many records match">Search for more words, or select an action.</Empty>
+          )}
+          {shown?.length === 0 && count > 0 && (
+            <Empty title="No record matches">
+              <a href="/custody">Show all {plural(count, "record")}</a>
+            </Empty>
+          )}
+        </>
+      )}
+      {hasOlder && (
+        <p class="more">
+          <a href={`/custody?${olderThan(query, shown!.at(-1)!.tenantNumber)}`}>Older records</a>
+        </p>
+      )}
+    </section>
+  );
+};
+
 function countWords(query: CustodyQuery, count: number, found: number | undefined): string {
   if (!isNarrowed(query)) return plural(count, "record");
-  const isPartly = query.before !== undefined ? " older" : "";
-  return `${found === undefined ? "Very many" : String(found)}${isPartly} of ${plural(count, "record")}`;
+  const older = query.before !== undefined ? " older" : "";
+  return `${found === undefined ? "Too many" : String(found)}${older} of ${plural(count, "record")}`;
 }
 
-function older({ q, action, asset }: CustodyQuery, before: number): URLSearchParams {
+function olderThan({ q, action, asset }: CustodyQuery, before: number): URLSearchParams {
   const set = Object.entries({ q, action, asset, before: String(before) });
   return new URLSearchParams(set.filter(([, value]) => value !== undefined) as [string, string][]);
 }
 
-/** Each search reads and computes the whole log again: it is sent when asked for, not while it is typed. */
+/** Not applied while the user types, because each search reads and verifies the complete log. */
 const CustodyFilter = ({ query, host }: { query: CustodyQuery; host: string | undefined }) => (
   <search>
     <form class="filter" method="get" action="/custody">
       <div class="field grow">
-        <label for="q">Host, person, address, reason, or any id or hash</label>
+        <label for="q">Host, user, IP address, reason, id or hash</label>
         <input id="q" name="q" type="search" maxlength={200} value={query.q ?? ""} autocomplete="off" />
       </div>
       <div class="field">

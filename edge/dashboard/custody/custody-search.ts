@@ -11,7 +11,7 @@ export const custodyQuery = z.object({
   q: blank.or(z.string().max(200)).optional(),
   action: blank.or(z.enum(CUSTODY_ACTIONS)).optional(),
   asset: blank.or(assetId).optional(),
-  /** Only records with a lower number of the tenant: the next page. */
+  /** Show only records with a lower number (the next page). */
   before: integerText(1).optional(),
 });
 export type CustodyQuery = z.infer<typeof custodyQuery>;
@@ -19,7 +19,7 @@ export type CustodyQuery = z.infer<typeof custodyQuery>;
 export const isNarrowed = ({ q, action, asset }: CustodyQuery): boolean =>
   q !== undefined || action !== undefined || asset !== undefined;
 
-/** Whether a record is of the action and the asset, and holds every word of the text in what is shown of it. */
+/** Returns a test for the search. Each word of the text must occur in the visible fields of the record. */
 export function custodyMatcher(
   { q, action, asset, before }: CustodyQuery,
   hosts: ReadonlyMap<string, string>,

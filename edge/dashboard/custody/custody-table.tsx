@@ -6,31 +6,34 @@ import { Empty } from "../components/layout.tsx";
 import { Ago, Moment } from "../components/time.tsx";
 import { differenceWords, eventsWords } from "./field-diff.ts";
 
-/** `ok` undefined: it was not checked. `at`: when, on a page that is not read anew by itself. */
+/** Result of a verification. `ok` is undefined if the log was not verified. `at`: time, on pages without live updates. */
 export type ChainCheck = { ok: boolean | undefined; words: string; at?: string };
 
 /**
- * Computes the hashes of these records again and follows their chain, newest first as listed. It speaks for the
- * records shown only: what was cut off before the first, or after the newest, `lz audit verify` finds.
+ * Verifies the hashes of these records and their chain, newest first. This covers only the records on the page. Use
+ * `lz audit verify` to detect records that were removed before or after them.
  */
 export async function checkChain(records: readonly CustodyView[]): Promise<ChainCheck | undefined> {
   if (records.length === 0) return undefined;
   for (const [index, record] of records.entries()) {
     const { hash, ...rest } = record;
     if ((await custodyHash({ type: "Audit", ...rest })) !== hash) {
-      return { ok: false, words: `Record ${record.number} was edited: its hash does not match its content` };
+      return {
+        ok: false,
+        words: `Record ${record.number} was edited, because its hash does not match its content`,
+      };
     }
     const older = records[index + 1];
     if (older && (record.previousHash !== older.hash || record.number !== older.number + 1)) {
       return { ok: false, words: `Record ${record.number} does not follow record ${older.number}` };
     }
     if (!older && record.number === 1 && record.previousHash !== "") {
-      return { ok: false, words: "The first record names one before it" };
+      return { ok: false, words: "The first record refers to an earlier record, so records are missing" };
     }
   }
   const [newest, oldest] = [records[0]!.number, records.at(-1)!.number];
   const range = newest === oldest ? `Record ${newest}` : `Records ${oldest} to ${newest}`;
-  return { ok: true, words: `${range}: hashes computed again for this reading, chain unbroken` };
+  return { ok: true, words: `${range}: hashes verified, chain unbroken` };
 }
 
 const checkLook = ({ ok }: ChainCheck) => (ok === undefined ? "warning" : ok ? "ok" : "critical");
@@ -46,11 +49,11 @@ export const CustodyLog = ({
   records: readonly CustodyView[];
   check: ChainCheck | undefined;
   now: number;
-  /** Names of hosts by asset id, where records of several assets stand together. */
+  /** Host names by asset id, for lists with records of several hosts. */
   link?: ReadonlyMap<string, string>;
 }) =>
   records.length === 0 && !check ? (
-    <Empty title="No custody record">Nobody has isolated or released this host.</Empty>
+    <Empty title="No custody records">This host has never been isolated or released.</Empty>
   ) : (
     <>
       {check && (
@@ -61,7 +64,7 @@ export const CustodyLog = ({
             {check.at !== undefined && (
               <>
                 {" "}
-                Checked <Moment at={check.at} /> (<Ago at={check.at} now={now} />
+                Verified <Moment at={check.at} /> (<Ago at={check.at} now={now} />
                 ).
               </>
             )}
@@ -83,9 +86,9 @@ export const CustodyLog = ({
 
 const ACTIONS: Readonly<Record<string, string>> = {
   acknowledge: "Acknowledged",
-  expire: "Taken off the active list",
+  expire: "Removed from the active list",
   merge: "Merged",
-  isolate: "Isolate requested",
+  isolate: "Isolation requested",
   release: "Release requested",
   resolve: "Resolved",
 };
@@ -96,10 +99,10 @@ export const actionWords = (action: string): string => {
   return ACTIONS[action] ?? words.charAt(0).toUpperCase() + words.slice(1);
 };
 
-/** What the id that a record names is of. An incident's says it by itself, and so does what is in plain words. */
+/** The target of a record with the type of its id. Incident ids and plain texts need no type. */
 const targetWords = ({ action, target }: CustodyView): string | undefined => {
-  if (target === undefined || target === "break-glass") return target && "past the guards: break-glass";
-  if (action === "merge") return `asset ${target}`;
+  if (target === undefined || target === "break-glass") return target && "emergency override (break-glass)";
+  if (action === "merge") return `host ${target}`;
   if (/isolat/.test(action)) return `request ${target}`;
   if (/webhook|deliver/.test(action)) return `webhook ${target}`;
   if (/token|rotate-key/.test(action)) return `token ${target}`;
@@ -107,7 +110,7 @@ const targetWords = ({ action, target }: CustodyView): string | undefined => {
   return /release/.test(action) ? `code ${target}` : target;
 };
 
-/** What the record says of the change itself; which parts there are depends on the action. */
+/** Details of the change. Which details a record has depends on its action. */
 const changeWords = (record: CustodyView): string => {
   const { action, mode, stopEnginesBy, generation, before, after } = record;
   return [
@@ -178,7 +181,7 @@ const CustodyEntry = (entry: {
           <dt>Hash</dt>
           <dd class="mono">
             <code title={record.hash}>{short(record.hash)}</code> ←{" "}
-            {record.assetId === undefined ? "own" : "asset"}{" "}
+            {record.assetId === undefined ? "previous" : "host"}{" "}
             <code title={record.previousHash}>{short(record.previousHash)}</code>, organisation{" "}
             <code title={record.tenantPreviousHash}>{short(record.tenantPreviousHash)}</code>
           </dd>

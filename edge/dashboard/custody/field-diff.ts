@@ -1,6 +1,6 @@
 type Members = Readonly<Record<string, unknown>>;
 
-/** The members of a JSON object; undefined of anything else, a word such as `open` for one. */
+/** The members of a JSON object; undefined for any other text, for example `open`. */
 function membersOf(text: string): Members | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -13,19 +13,19 @@ function membersOf(text: string): Members | undefined {
 }
 
 /**
- * What a record says was before and is after, member by member: `fourEyes false → true`. A side that is no object is
- * quoted as it stands; the record itself, word for word, is in the download.
+ * Describes a change member by member, for example `fourEyes false → true`. If one side is not a JSON object, quotes
+ * both sides unchanged. The download contains the exact record.
  */
 export function differenceWords(before: string | undefined, after: string | undefined): string {
   const [was, is] = [membersOf(before ?? "{}"), membersOf(after ?? "{}")];
   if (!was || !is) return `${before ?? "nothing"} → ${after ?? "nothing"}`;
-  const said = (members: Members, name: string): string =>
+  const textOf = (members: Members, name: string): string =>
     Object.hasOwn(members, name) ? JSON.stringify(members[name]) : "nothing";
   const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
-  return names.map((name) => `${name} ${said(was, name)} → ${said(is, name)}`).join(", ");
+  return names.map((name) => `${name} ${textOf(was, name)} → ${textOf(is, name)}`).join(", ");
 }
 
-/** Which events were sent again, in short: up to fifty ids stand in the record. Undefined when it tells of none. */
+/** Summarises the events that were sent again, up to 50. Undefined if the record has no events. */
 export function eventsWords(after: string | undefined): string | undefined {
   const events = membersOf(after ?? "{}")?.events;
   if (!Array.isArray(events) || events.length === 0) return undefined;

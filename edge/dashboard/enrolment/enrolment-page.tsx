@@ -7,7 +7,7 @@ import type { EnrolmentTokenView } from "../../control/credentials/credential-vi
 import { listEnrolmentTokens, type MadeToken } from "../../control/credentials/manage-enrolment-tokens.ts";
 import type { Deps } from "../../deps.ts";
 import { Badge, plural, type Tone } from "../components/badges.tsx";
-import { ChangeForm, type Hidden, hiddenFor } from "../components/change-form.tsx";
+import { ChangeForm, type Hidden, hiddenFor, READ_ONLY_NODE } from "../components/change-form.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
 import { Icon, type IconName } from "../components/icon.tsx";
 import { Layout } from "../components/layout.tsx";
@@ -22,7 +22,7 @@ const DAYS_MAX = 90;
 
 export const enrolmentForm = z.strictObject({
   csrf: z.string(),
-  /** Of this very page: the same form sent twice is shown the same token. */
+  /** Idempotency key. Submitting a form twice shows the same token. */
   key: z.string().regex(/^[A-Za-z0-9_-]{8,100}$/),
   uses: integerText(1, USES_MAX),
   days: integerText(1, DAYS_MAX),
@@ -31,7 +31,7 @@ export const mayEnrol = (admin: Admin): boolean => may(admin, "manage-tokens");
 
 const TOKENS_SHOWN_MAX = 20;
 
-/** Where a fleet begins: a token, and the commands that use it. */
+/** Creates enrolment tokens, shows the commands that use them, and lists the newest tokens. */
 export async function enrolmentPage(
   admin: Admin,
   deps: Deps,
@@ -54,15 +54,15 @@ export async function enrolmentPage(
     })),
   );
   return (
-    <Layout frame={{ title: "Enrol hosts", admin, place: "assets", nowMs: deps.clock() }}>
+    <Layout frame={{ title: "Enrol hosts", admin, nav: "assets", nowMs: deps.clock() }}>
       <div class="page-head">
         <p class="crumbs">
-          <a href="/assets">Assets</a>
+          <a href="/assets">Hosts</a>
         </p>
         <h1>Enrol hosts</h1>
         <p class="muted">
-          A token lets a host in once for each use. The host then makes its own key, which never leaves it,
-          and pins the control plane's.
+          A token enrols one host for each of its uses. During enrolment, the host creates its own device key,
+          which never leaves the host, and pins the public key of the control plane.
         </p>
       </div>
       <NoticeStrip notice={page.notice} />
@@ -70,12 +70,12 @@ export async function enrolmentPage(
         <Commands issued={page.issued} origin={page.origin} downloadUrl={deps.agentDownloadUrl} />
       )}
       <section class="card" aria-labelledby="enrol-title">
-        <h2 id="enrol-title">{page.issued ? "Make another token" : "Make an enrolment token"}</h2>
+        <h2 id="enrol-title">{page.issued ? "Create another token" : "Create an enrolment token"}</h2>
         {csrf === undefined ? (
           <p class="muted">
             {deps.controlKey
-              ? "Only administrators of your organisation make enrolment tokens."
-              : "This node holds no control key: it only reads."}
+              ? "Only administrators of your organisation can create enrolment tokens."
+              : READ_ONLY_NODE}
           </p>
         ) : (
           <TokenForm csrf={csrf} formKey={key} wrong={page.wrong ?? false} />
@@ -89,20 +89,21 @@ export async function enrolmentPage(
 const TokenForm = ({ csrf, formKey, wrong }: { csrf: string; formKey: string; wrong: boolean }) => (
   <ChangeForm look="filter" action="/enrol" hidden={{ csrf, key: formKey }}>
     <div class="field">
-      <label for="uses">Hosts it lets in</label>
+      <label for="uses">Number of hosts</label>
       <input id="uses" name="uses" type="number" min={1} max={USES_MAX} value="1" required />
     </div>
     <div class="field">
-      <label for="days">Days it is valid</label>
+      <label for="days">Valid for (days)</label>
       <input id="days" name="days" type="number" min={1} max={DAYS_MAX} value="1" required />
     </div>
     <button class="primary" type="submit">
-      Make the token
+      Create token
     </button>
     {wrong && (
       <p class="strip critical" role="alert">
         <Icon name="critical" />
-        No token was made: give 1 to {USES_MAX.toLocaleString("en")} hosts and 1 to {String(DAYS_MAX)} days.
+        No token was created. Enter 1 to {USES_MAX.toLocaleString("en")} hosts and 1 to {String(DAYS_MAX)}{" "}
+        days.
       </p>
     )}
   </ChangeForm>
@@ -148,13 +149,13 @@ const Tokens = ({ tokens, now }: { tokens: readonly Shown[]; now: number }) => (
   </section>
 );
 
-/** Behind a summary: each of the newest tokens has one, and it is seldom what somebody came for. */
+/** A folded form, because users rarely revoke a token. */
 const Revoke = ({ tokenId, hidden }: { tokenId: string; hidden: Hidden }) => (
   <details>
     <summary aria-label={`Revoke token ${tokenId}`}>Revoke…</summary>
     <ChangeForm look="inline" action={`/enrol/${tokenId}/revoke`} name={`revoke-${tokenId}`} hidden={hidden}>
       <div class="field">
-        <label for={`reason-${tokenId}`}>Reason to revoke it</label>
+        <label for={`reason-${tokenId}`}>Reason to revoke</label>
         <input
           id={`reason-${tokenId}`}
           name="justification"
@@ -165,9 +166,9 @@ const Revoke = ({ tokenId, hidden }: { tokenId: string; hidden: Hidden }) => (
         />
       </div>
       <button class="danger" type="submit">
-        Revoke the token
+        Revoke token
       </button>
     </ChangeForm>
-    <p class="muted small">No host gets in with it any more. Those that did stay.</p>
+    <p class="muted small">The token cannot enrol hosts any more. Hosts that used it stay enrolled.</p>
   </details>
 );

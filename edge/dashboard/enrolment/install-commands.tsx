@@ -3,16 +3,16 @@ import { plural } from "../components/badges.tsx";
 import { Icon } from "../components/icon.tsx";
 import { Moment } from "../components/time.tsx";
 
-/** What is run on a host of one system, in the order it is run. No command has the token in it. */
+/** Commands for one operating system, in the order in which they are run. No command contains the token. */
 type System = {
   name: string;
   files: string;
   fetch: (base: string) => string;
-  /** Computes the checksum of a file that was brought by hand. */
+  /** Computes the checksum of a file that was copied manually. */
   check: string;
   binary: string;
   enrol: (origin: string) => string;
-  hand: string;
+  tokenInput: string;
   install: string;
 };
 
@@ -25,7 +25,7 @@ curl -fL --remote-name-all "$from/$file" "$from/SHA256SUMS" &&
   check: `${sums} lz-agent && chmod +x lz-agent`,
   binary: "lz-agent",
   enrol: (origin: string) => `sudo ./lz-agent enroll --url ${origin} --employee EMPLOYEE --token-file -`,
-  hand: "It waits for the token: paste it, press Enter and then Ctrl+D.",
+  tokenInput: "The command waits for the token. Paste it, press Enter, then Ctrl+D.",
   install: "sudo ./lz-agent service install",
 });
 
@@ -50,7 +50,7 @@ if ((Get-FileHash lz-agent.exe).Hash -ne $sum) { Remove-Item lz-agent.exe; throw
     enrol: (origin) => `$env:LZ_ENROLL_TOKEN = Read-Host 'Enrolment token'
 .\\lz-agent.exe enroll --url ${origin} --employee EMPLOYEE
 Remove-Item Env:LZ_ENROLL_TOKEN`,
-    hand: "Run the first line by itself: it asks for the token.",
+    tokenInput: "Run the first line alone. It asks for the token.",
     install: ".\\lz-agent.exe service install",
   },
 ];
@@ -61,7 +61,7 @@ const Code = ({ text }: { text: string }) => (
   </pre>
 );
 
-/** The token once, and what is done with it on a host, system by system. */
+/** A new token, and the commands to enrol a host with it, for each operating system. */
 export const Commands = ({
   issued,
   origin,
@@ -72,29 +72,29 @@ export const Commands = ({
   downloadUrl: string | undefined;
 }) => (
   <section class="card" aria-labelledby="commands-title">
-    <h2 id="commands-title">The token</h2>
+    <h2 id="commands-title">Enrolment token</h2>
     <p class="strip warning">
       <Icon name="warning" />
       <span>
-        It is shown this once. It lets in {plural(issued.uses, "host")} until <Moment at={issued.expiresAt} />
-        .
+        Copy the token now, because it is shown only once. It can enrol {plural(issued.uses, "host")} until{" "}
+        <Moment at={issued.expiresAt} />.
       </span>
     </p>
     <Code text={issued.token} />
     <p class="muted small">
-      It is in none of the commands below, for others on the host may see those in a list of processes and in
-      the shell's history. For a roll-out put it in a file that only root reads:{" "}
-      <code>--token-file FILE</code>.
+      The commands below do not contain the token, because other users of the host could see it in the process
+      list or in the shell history. To enrol many hosts with a script, put the token into a file that only
+      root can read, and use <code>--token-file FILE</code>.
     </p>
     <h2>On {issued.uses === 1 ? "the host" : "each host"}</h2>
     <p class="muted small">
-      For <code>EMPLOYEE</code> put who works there, as you name people; without <code>--employee</code> it is
-      the user that enrols.
+      Replace <code>EMPLOYEE</code> with the id of the employee who uses the host. Without{" "}
+      <code>--employee</code>, the agent uses the name of the user who runs the command.
       {downloadUrl === undefined && (
         <>
           {" "}
-          This node does not know where the agent lies (<code>LZ_AGENT_DOWNLOAD_URL</code>): take it from
-          whoever built it. <code>bun run build:agent --all</code> writes the binaries and{" "}
+          No download address is configured (<code>LZ_AGENT_DOWNLOAD_URL</code>). Ask your administrator for
+          the agent, or build it: <code>bun run build:agent --all</code> writes the binaries and{" "}
           <code>SHA256SUMS</code> to <code>dist/</code>.
         </>
       )}
@@ -103,15 +103,15 @@ export const Commands = ({
       <Steps system={system} downloadUrl={downloadUrl} origin={origin} />
     ))}
     <p class="muted small">
-      The host appears under <a href="/assets">assets</a> as soon as it has enrolled, and its engines with the
+      The host appears under <a href="/assets">hosts</a> when it has enrolled. Its engines appear with the
       first heartbeat.
     </p>
   </section>
 );
 
-type Place = { downloadUrl: string | undefined; origin: string };
+type Source = { downloadUrl: string | undefined; origin: string };
 
-const Steps = ({ system, downloadUrl, origin }: { system: System } & Place) => (
+const Steps = ({ system, downloadUrl, origin }: { system: System } & Source) => (
   <details class="system" open={system.name === "Linux"}>
     <summary>{system.name}</summary>
     <ol class="steps-to-enrol">
@@ -119,24 +119,24 @@ const Steps = ({ system, downloadUrl, origin }: { system: System } & Place) => (
         {downloadUrl === undefined ? (
           <>
             <p>
-              Copy <code>{system.files}</code> to the host as <code>{system.binary}</code>, and compare its
-              SHA-256 with the one in <code>SHA256SUMS</code>.
+              Copy <code>{system.files}</code> to the host as <code>{system.binary}</code>. Compare its
+              SHA-256 checksum with <code>SHA256SUMS</code>.
             </p>
             <Code text={system.check} />
           </>
         ) : (
           <>
-            <p>Take the agent and check it: a file that differs from its checksum is not used.</p>
+            <p>Download the agent and verify its checksum.</p>
             <Code text={system.fetch(downloadUrl)} />
           </>
         )}
       </li>
       <li>
-        <p>Enrol. {system.hand}</p>
+        <p>Enrol the host. {system.tokenInput}</p>
         <Code text={system.enrol(origin)} />
       </li>
       <li>
-        <p>Keep it running.</p>
+        <p>Install the agent as a service.</p>
         <Code text={system.install} />
       </li>
     </ol>

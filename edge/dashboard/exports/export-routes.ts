@@ -9,30 +9,30 @@ import type { Deps } from "../../deps.ts";
 import { streamText } from "../../http/stream-text.ts";
 import { valid, validate } from "../../http/validate.ts";
 import type { Env } from "../../request-env.ts";
-import type { FleetReads } from "../inventory/inventory-page.tsx";
+import type { FleetReads } from "../inventory/inventory-query.ts";
 import { gatherEvidence } from "../report/report-data.ts";
-import { isPartly, reportCsv, reportListName } from "../report/report-exports.ts";
-import { periodOf, reportQuery } from "../report/report-page.tsx";
-import { sendFailure, sendStranger } from "../routing/render-response.ts";
-import { csvRecord } from "./csv.ts";
-import { type Asked, DOWNLOAD_LISTS, type List } from "./export-definitions.ts";
+import { isPartial, reportCsv, reportListName } from "../report/report-exports.ts";
+import { periodOf, reportQuery } from "../report/report-period.ts";
+import { sendFailure, sendUnauthenticated } from "../routing/render-response.ts";
+import { headerOf, recordOf } from "./columns.ts";
+import { EXPORT_LISTS, type ExportContext, type ExportList } from "./export-lists.ts";
 
-/** Rows as one JSON array, or as CSV with a header: text as it comes, a page at a time. */
-async function* written<Query, Row>(
-  { columns, pages, document }: List<Query, Row>,
+/** The text of an export, one page at a time: a JSON array, or CSV with a header. */
+async function* textOf<Query, Row>(
+  { columns, pages, document }: ExportList<Query, Row>,
   format: "csv" | "json",
   query: Query,
-  asked: Asked,
+  context: ExportContext,
 ): AsyncGenerator<string> {
   const objectOf = (row: Row) =>
     JSON.stringify(Object.fromEntries(columns.map(([name, of]) => [name, of(row)])));
-  if (format === "json" && document) return yield* document(asked);
-  const rowOf = (row: Row) => csvRecord(columns.map(([, of]) => of(row)));
-  const header = csvRecord(columns.map(([name]) => name));
+  if (format === "json" && document) return yield* document(context);
+  const rowOf = (row: Row) => recordOf(columns, row);
+  const header = headerOf(columns);
   let begun = false;
-  for await (const rows of pages(query, asked)) {
+  for await (const rows of pages(query, context)) {
     if (rows.length === 0) continue;
-    // What opens the file comes with its first page, and so after the first read of the table.
+    // The header comes with the first page, so that a failed first read returns an error and not an empty file.
     if (format === "csv") yield `${begun ? "" : header}${rows.map(rowOf).join("")}`;
     else yield `${begun ? ",\n" : "[\n"}${rows.map(objectOf).join(",\n")}`;
     begun = true;
@@ -41,7 +41,7 @@ async function* written<Query, Row>(
   else yield begun ? "\n]\n" : "[]\n";
 }
 
-/** A file, never a page: nothing in it can run, and no store keeps it. */
+/** Response headers of a download. Browsers save it as a file, do not run it and do not cache it. */
 export function downloadHeaders(name: string, format: "csv" | "json", nowMs: number): Record<string, string> {
   const at = timestamp(nowMs).replace(/[-:]|\.\d+/g, "");
   return {
@@ -54,34 +54,34 @@ export function downloadHeaders(name: string, format: "csv" | "json", nowMs: num
   };
 }
 
-/** `/assets.csv`, `/assets.json` and so on: what the list of that name shows, with its filters, all of it. */
-export function downloadRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<Env>) => FleetReads): void {
-  const serve = <Query, Row>(list: List<Query, Row>, format: "csv" | "json") =>
+/** `/assets.csv`, `/assets.json` and so on: the complete list of that name, with the filters of its page. */
+export function exportRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<Env>) => FleetReads): void {
+  const serve = <Query, Row>(list: ExportList<Query, Row>, format: "csv" | "json") =>
     app.get(`/${list.name}.${format}`, signedIn(deps, list.needs), queryOf(list.query, deps), async (c) => {
       const query = (list.query ? valid(c, "query", list.query) : {}) as Query;
-      const asked = { admin: c.var.admin, deps, ...readsOf(c) };
-      const tooLong = format === "csv" ? await list.tooLong?.(asked) : undefined;
+      const context = { admin: c.var.admin, deps, ...readsOf(c) };
+      const tooLong = format === "csv" ? await list.tooLong?.(context) : undefined;
       if (tooLong !== undefined) return sendFailure(c, refuse("admin.too-long", tooLong), deps);
-      const isOfActive = list.leavesOutExpired?.(query) ?? false;
-      const expired = isOfActive ? (await asked.fleetOf(asked.admin.tenantId)).expired.length : 0;
-      const left = expired === 0 ? "" : `-without-${expired}-expired-${expired === 1 ? "host" : "hosts"}`;
-      const parts = written(list, format, query, asked);
+      const isActiveOnly = list.leavesOutExpired?.(query) ?? false;
+      const expired = isActiveOnly ? (await context.fleetOf(context.admin.tenantId)).expired.length : 0;
+      const suffix = expired === 0 ? "" : `-without-${expired}-expired-${expired === 1 ? "host" : "hosts"}`;
+      const parts = textOf(list, format, query, context);
       const { requestId } = c.var;
       const body = await streamText(parts, (error) =>
         deps.log("error", "export.failed", { requestId, list: list.name, error }),
       );
-      return c.body(body, 200, downloadHeaders(`${list.name}${left}`, format, deps.clock()));
+      return c.body(body, 200, downloadHeaders(`${list.name}${suffix}`, format, deps.clock()));
     });
-  for (const list of DOWNLOAD_LISTS)
-    for (const format of ["csv", "json"] as const) serve(list as List<unknown, unknown>, format);
+  for (const list of EXPORT_LISTS)
+    for (const format of ["csv", "json"] as const) serve(list as ExportList<unknown, unknown>, format);
   reportDownloads(app, deps);
 }
 
-/** Behind a session, and a right if the list takes one. */
+/** Requires a session, and a permission if the list needs one. */
 const signedIn = (deps: Deps, needs?: Permission) =>
   createMiddleware<Env>(async function signedIn(c, next) {
     const admin = await authenticate(c.req.raw, deps);
-    if (!admin.ok) return sendStranger(c, admin, deps);
+    if (!admin.ok) return sendUnauthenticated(c, admin, deps);
     c.set("admin", admin.value);
     if (needs && !may(admin.value, needs)) return sendFailure(c, refuse("admin.forbidden"), deps);
     await next();
@@ -90,10 +90,10 @@ const signedIn = (deps: Deps, needs?: Permission) =>
 const queryOf = (schema: z.ZodType | undefined, deps: Deps) =>
   validate("query", schema ?? z.object({}), (c) => sendFailure(c, refuse("admin.invalid", "query"), deps));
 
-/** An unknown list is ignored, because the JSON file holds them all. */
+/** An unknown list is ignored, because the JSON file contains all lists. */
 const reportFileQuery = reportQuery.extend({ list: reportListName.optional().catch(undefined) });
 
-/** `/report.json` is all of the report, `/report.csv?list=engines` one list of it with every row. */
+/** `/report.json` is the complete report. `/report.csv?list=engines` is one of its lists with all rows. */
 function reportDownloads(app: Hono<Env>, deps: Deps): void {
   const serve = (format: "csv" | "json") =>
     app.get(`/report.${format}`, signedIn(deps), queryOf(reportFileQuery, deps), async (c) => {
@@ -110,7 +110,7 @@ function reportDownloads(app: Hono<Env>, deps: Deps): void {
         );
       const csv = reportCsv(list, evidence);
       if (csv === undefined) return sendFailure(c, refuse("admin.too-long", TOO_MANY_DECISIONS), deps);
-      const name = `evidence-${list}${isPartly(list, evidence) ? "-part" : ""}`;
+      const name = `evidence-${list}${isPartial(list, evidence) ? "-part" : ""}`;
       return c.body(csv, 200, downloadHeaders(name, "csv", deps.clock()));
     });
   serve("json");
@@ -118,4 +118,4 @@ function reportDownloads(app: Hono<Env>, deps: Deps): void {
 }
 
 const TOO_MANY_DECISIONS =
-  "there are more custody records in these days than a report can hold. Choose fewer days, or export the log";
+  "this period has more custody records than a report can hold. Choose fewer days, or export the custody log";

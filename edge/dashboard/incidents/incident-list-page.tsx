@@ -11,24 +11,24 @@ import { DownloadLinks } from "../components/download-links.tsx";
 import { KeyboardShortcuts } from "../components/keyboard-shortcuts.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
-import { AGE_TOLD_MS, Ago } from "../components/time.tsx";
+import { AGE_SHOWN_AFTER_MS, Ago } from "../components/time.tsx";
 import { allRows, type Fleet, type FleetNumbers } from "../overview/fleet-cache.ts";
 import { csrfToken } from "../session/csrf.ts";
+import { IncidentFilter } from "./incident-filter.tsx";
 import {
-  AGES,
   type EmployeeOf,
   employeesBy,
-  type Found,
   filterOf,
   findOpen,
   type IncidentQuery,
   incidentMatcher,
-  nobody,
-  placeOf,
+  type OpenIncidents,
   RESOLVED_KEPT_MAX,
   type Resolved,
   RISKS_SHOWN,
   SHOWN_MAX,
+  sortKeyOf,
+  unknownEmployee,
 } from "./incident-search.ts";
 import { IncidentList, isAcknowledged } from "./incident-table.tsx";
 
@@ -38,10 +38,10 @@ export type IncidentReads = {
   resolvedOf: (tenantId: string) => Promise<Resolved>;
 };
 
-/** What a page shows: open ones by risk, or the resolved ones among all that were read. */
+/** Incidents on the page: open ones by risk, or one page of the resolved ones. */
 type Shown = {
   incidents: IncidentView[];
-  open: Found[];
+  open: OpenIncidents[];
   resolved?: { of: Resolved; matching: number; next: string | undefined };
 };
 
@@ -51,9 +51,9 @@ async function findShown(
   query: IncidentQuery,
   reads: IncidentReads | undefined,
 ): Promise<Shown> {
-  // The picture of the fleet is asked for only where its people are.
+  // Only a text search needs the employees of the fleet.
   const isSearched = query.q !== undefined && reads !== undefined;
-  const employeeOf = isSearched ? employeesBy(allRows(await reads.fleetOf(tenantId))) : nobody;
+  const employeeOf = isSearched ? employeesBy(allRows(await reads.fleetOf(tenantId))) : unknownEmployee;
   if (query.status === "resolved" && reads)
     return findResolved(await reads.resolvedOf(tenantId), query, employeeOf, deps.clock());
   const risks = query.risk ? [query.risk] : RISKS_SHOWN;
@@ -64,22 +64,26 @@ async function findShown(
 function findResolved(of: Resolved, query: IncidentQuery, employeeOf: EmployeeOf, now: number): Shown {
   const { after } = query;
   const matching = of.incidents.filter(incidentMatcher(query, employeeOf, now));
-  const rest = after === undefined ? matching : matching.filter((incident) => placeOf(incident) < after);
+  const rest = after === undefined ? matching : matching.filter((incident) => sortKeyOf(incident) < after);
   const incidents = rest.slice(0, SHOWN_MAX);
-  const next = rest.length > SHOWN_MAX ? placeOf(incidents.at(-1)!) : undefined;
+  const next = rest.length > SHOWN_MAX ? sortKeyOf(incidents.at(-1)!) : undefined;
   return { incidents, open: [], resolved: { of, matching: matching.length, next } };
 }
 
-const titleOf = ({ status, risk }: IncidentQuery): string => {
-  const title = status === "resolved" ? "Resolved incidents" : "Open incidents";
-  return risk ? `${title}: ${risk.toLowerCase()}` : title;
-};
+const headingOf = ({ status }: IncidentQuery): string =>
+  status === "resolved" ? "Resolved incidents" : "Open incidents";
 
+const titleOf = (query: IncidentQuery): string =>
+  query.risk ? `${headingOf(query)}: ${query.risk.toLowerCase()}` : headingOf(query);
+
+type IncidentsAnswer = { notice?: Notice | undefined; reads?: IncidentReads | undefined };
+
+/** Open or resolved incidents with a filter. Users who handle incidents can acknowledge several of them. */
 export async function incidentsPage(
   admin: Admin,
   query: IncidentQuery,
   deps: Deps,
-  { notice, reads }: { notice?: Notice | undefined; reads?: IncidentReads | undefined } = {},
+  { notice, reads }: IncidentsAnswer = {},
 ) {
   const { tenantId } = admin;
   const [shown, numbers] = await Promise.all([
@@ -87,75 +91,85 @@ export async function incidentsPage(
     reads?.numbersOf(tenantId),
   ]);
   const now = deps.clock();
-  const answers = may(admin, "handle-incidents") && deps.controlKey !== undefined;
-  const csrf = answers ? await csrfToken(admin, deps) : undefined;
-  const { incidents } = shown;
-  const isOpen = query.status !== "resolved";
-  const tickable = incidents.some((one) => one.status === "OPEN" && !isAcknowledged(one));
-  const filter = filterOf(query);
-  // Of one risk all are looked at: only by another filter may what is further on hold none.
-  const isSearched = filter.some(([name]) => name !== "risk" && name !== "status");
+  const mayAnswer = may(admin, "handle-incidents") && deps.controlKey !== undefined;
+  const csrf = mayAnswer ? await csrfToken(admin, deps) : undefined;
   return (
     <Layout
       frame={{
         title: titleOf(query),
         admin,
-        place: "incidents",
+        nav: "incidents",
         nowMs: now,
         live: true,
-        reloadSeconds: answers ? undefined : 30,
+        reloadSeconds: mayAnswer ? undefined : 30,
         pollPath: notice && "/incidents",
       }}
     >
       <div id="incidents-head" class="page-head" data-live>
-        <h1>{isOpen ? "Open incidents" : "Resolved incidents"}</h1>
+        <h1>{headingOf(query)}</h1>
         <p class="muted">
-          {isOpen
-            ? "One for each asset, rule and engine, until its condition is gone."
-            : "Of every host, the newest first: by whom, or by the quiet period, and why."}
+          {query.status === "resolved"
+            ? "Resolved incidents of all hosts, newest first, each with the reason."
+            : "One incident for each combination of host, rule and engine, until its condition is gone."}
         </p>
       </div>
       <NoticeStrip notice={notice} />
-      <IncidentFilter query={query} engines={enginesOf(numbers?.counts, incidents, query)} />
+      <IncidentFilter query={query} engines={enginesOf(numbers?.counts, shown.incidents, query)} />
       <div class="list-tools">
         <div id="incident-bulk" data-live>
-          {csrf !== undefined && tickable && <BulkForm csrf={csrf} />}
+          {csrf !== undefined && shown.incidents.some(isSelectable) && <BulkForm csrf={csrf} />}
         </div>
         <KeyboardShortcuts selects={csrf !== undefined} />
       </div>
-      <section
-        id="incident-list"
-        class="card"
-        data-live
-        aria-label={isOpen ? "Open incidents" : "Resolved incidents"}
-      >
-        <ExpiredIncidents open={shown.open} filter={filter} />
-        {shown.resolved && <ResolvedRead of={shown.resolved.of} now={now} />}
-        {incidents.length > 0 ? (
-          <>
-            <div class="card-head">
-              <p class="count">{summary(shown, isSearched)}</p>
-              <DownloadLinks list="incidents" filter={Object.fromEntries(filter)} />
-            </div>
-            <IncidentList
-              incidents={incidents}
-              now={now}
-              form={csrf === undefined ? undefined : BULK_FORM_ID}
-            />
-          </>
-        ) : (
-          <Nothing shown={shown} query={query} />
-        )}
-        {shown.open.map(
-          (part) => part.cursor !== undefined && <More part={part} filter={filter} cursor={part.cursor} />,
-        )}
-        {shown.resolved && <ResolvedPager query={query} next={shown.resolved.next} />}
-      </section>
+      <ShownIncidents
+        shown={shown}
+        query={query}
+        now={now}
+        form={csrf === undefined ? undefined : BULK_FORM_ID}
+      />
     </Layout>
   );
 }
 
-/** Engines to choose from: of the fleet, of what is shown, and what was chosen. */
+const isSelectable = (incident: IncidentView): boolean =>
+  incident.status === "OPEN" && !isAcknowledged(incident);
+
+const ShownIncidents = (list: {
+  shown: Shown;
+  query: IncidentQuery;
+  now: number;
+  form: string | undefined;
+}) => {
+  const { shown, query, now } = list;
+  const { incidents, open, resolved } = shown;
+  const filter = filterOf(query);
+  // All incidents of a risk are read. With another filter, it is unknown whether further pages have matches.
+  const isSearched = filter.some(([name]) => name !== "risk" && name !== "status");
+  return (
+    <section id="incident-list" class="card" data-live aria-label={headingOf(query)}>
+      <ExpiredIncidents open={open} filter={filter} />
+      {resolved && <ResolvedNotices of={resolved.of} now={now} />}
+      {incidents.length > 0 ? (
+        <>
+          <div class="card-head">
+            <p class="count">{summary(shown, isSearched)}</p>
+            <DownloadLinks list="incidents" filter={Object.fromEntries(filter)} />
+          </div>
+          <IncidentList incidents={incidents} now={now} form={list.form} />
+        </>
+      ) : (
+        <NoIncidents shown={shown} query={query} />
+      )}
+      {open.map(
+        (part) =>
+          part.cursor !== undefined && <OlderIncidents part={part} filter={filter} cursor={part.cursor} />,
+      )}
+      {resolved && <ResolvedPager query={query} next={resolved.next} />}
+    </section>
+  );
+};
+
+/** Engines to choose from: those of the fleet, those of the shown incidents, and the selected one. */
 function enginesOf(
   counts: FleetCounts | undefined,
   incidents: readonly IncidentView[],
@@ -169,12 +183,12 @@ function enginesOf(
 
 const BULK_FORM_ID = "bulk";
 
-/** Its boxes stand in the rows, each tied to it by name: ticked ones survive the list's being read again. */
+/** The checkboxes are in the rows and refer to this form by its id, so a selection survives updates of the list. */
 const BulkForm = ({ csrf }: { csrf: string }) => (
   <ChangeForm id={BULK_FORM_ID} look="bulk" action="/incidents/acknowledge" hidden={{ csrf }}>
-    <button type="submit">Acknowledge the ticked</button>
+    <button type="submit">Acknowledge selected</button>
     <span class="muted small">
-      up to {String(BULK_INCIDENTS_MAX)}, each with a record of its own; they stay open
+      Up to {String(BULK_INCIDENTS_MAX)}. Each gets its own custody record and stays open.
     </span>
   </ChangeForm>
 );
@@ -192,7 +206,7 @@ const summary = ({ open, resolved, incidents }: Shown, isSearched: boolean): str
     .join(" · ");
 };
 
-const Nothing = ({ shown, query }: { shown: Shown; query: IncidentQuery }) => {
+const NoIncidents = ({ shown, query }: { shown: Shown; query: IncidentQuery }) => {
   const { status, ...filter } = Object.fromEntries(filterOf(query));
   const isFiltered = Object.keys(filter).length > 0;
   if (status === "resolved") {
@@ -208,7 +222,7 @@ const Nothing = ({ shown, query }: { shown: Shown; query: IncidentQuery }) => {
       <Empty
         title={
           shown.open.some(({ cursor }) => cursor !== undefined)
-            ? "No open incident matches among those searched"
+            ? "No match among the open incidents searched so far"
             : "No open incident matches"
         }
       >
@@ -217,27 +231,34 @@ const Nothing = ({ shown, query }: { shown: Shown; query: IncidentQuery }) => {
     );
   return (
     <Empty title="No open incidents">
-      Every rule is evaluated on every state that agents report. Hosts without an agent, hosts that are silent
-      and sources that failed are not looked at: the <a href="/">overview</a> counts those it knows of.
+      Agents report states, and every rule is applied to each state. Hosts without an agent, silent hosts and
+      failed sources are not covered. The <a href="/">overview</a> counts the ones that are known.
     </Empty>
   );
 };
 
-/** Open incidents of hosts that left the active list stay open, and come back with the host. */
-const ExpiredIncidents = ({ open, filter }: { open: readonly Found[]; filter: [string, string][] }) => {
+/** Links to open incidents of expired hosts, which the list leaves out. */
+const ExpiredIncidents = ({
+  open,
+  filter,
+}: {
+  open: readonly OpenIncidents[];
+  filter: [string, string][];
+}) => {
   const count = open.reduce((sum, { expiredLeftOut }) => sum + expiredLeftOut, 0);
   if (count === 0) return null;
   return (
     <p class="muted small">
+      This list leaves out{" "}
       <a href={`/incidents?${new URLSearchParams([...filter, ["hosts", "expired"]])}`}>
         {plural(count, "open incident")} of expired hosts
-      </a>{" "}
-      {count === 1 ? "is" : "are"} left out. {count === 1 ? "It comes" : "They come"} back with the host.
+      </a>
+      . {count === 1 ? "It returns" : "They return"} when the host reports again.
     </p>
   );
 };
 
-const More = (more: { part: Found; filter: [string, string][]; cursor: string }) => {
+const OlderIncidents = (more: { part: OpenIncidents; filter: [string, string][]; cursor: string }) => {
   const { risk, searched } = more.part;
   const kept = more.filter.filter(([name]) => name !== "risk");
   const next = new URLSearchParams([...kept, ["risk", risk], ["cursor", more.cursor]]);
@@ -249,10 +270,10 @@ const More = (more: { part: Found; filter: [string, string][]; cursor: string })
   );
 };
 
-/** What the list of resolved ones was made of: it is read in one go, and not for every page. */
-const ResolvedRead = ({ of: { total, complete, readAtMs }, now }: { of: Resolved; now: number }) => (
+/** How old the cached list of resolved incidents is, and whether it is complete. */
+const ResolvedNotices = ({ of: { total, complete, readAtMs }, now }: { of: Resolved; now: number }) => (
   <>
-    {now - readAtMs > AGE_TOLD_MS && (
+    {now - readAtMs > AGE_SHOWN_AFTER_MS && (
       <p class="muted small">
         Read <Ago at={timestamp(readAtMs)} now={now} />.
       </p>
@@ -260,8 +281,8 @@ const ResolvedRead = ({ of: { total, complete, readAtMs }, now }: { of: Resolved
     {(!complete || total > RESOLVED_KEPT_MAX) && (
       <p class="strip warning">
         {complete
-          ? `There are ${plural(total, "resolved incident")}: the ${RESOLVED_KEPT_MAX.toLocaleString("en")} newest are searched and shown. The download has all.`
-          : "There are more incidents than are read here, so some resolved ones are missing, newer ones maybe too. The download has all."}
+          ? `There are ${plural(total, "resolved incident")}. This page searches and shows the newest ${RESOLVED_KEPT_MAX.toLocaleString("en")}. The download contains all of them.`
+          : "There are too many incidents to read here, so some resolved ones are missing, possibly new ones too. The download contains all of them."}
       </p>
     )}
   </>
@@ -281,100 +302,3 @@ const ResolvedPager = ({ query, next }: { query: IncidentQuery; next: string | u
     </p>
   );
 };
-
-type Option = readonly [value: string, label: string];
-
-const Choice = (choice: { name: string; legend: string; value: string; options: readonly Option[] }) => (
-  <fieldset class="choice">
-    <legend>{choice.legend}</legend>
-    {choice.options.map(([value, label]) => (
-      <label>
-        <input type="radio" name={choice.name} value={value} checked={choice.value === value} />
-        <span>{label}</span>
-      </label>
-    ))}
-  </fieldset>
-);
-
-const Select = (select: {
-  name: string;
-  label: string;
-  value: string | undefined;
-  options: readonly Option[];
-}) => (
-  <div class="field">
-    <label for={select.name}>{select.label}</label>
-    <select id={select.name} name={select.name}>
-      <option value="">Any</option>
-      {select.options.map(([value, label]) => (
-        <option value={value} selected={select.value === value}>
-          {label}
-        </option>
-      ))}
-    </select>
-  </div>
-);
-
-const IncidentFilter = ({ query, engines }: { query: IncidentQuery; engines: readonly Option[] }) => (
-  <search>
-    <form class="filter" method="get" action="/incidents" data-filter>
-      <div class="field grow">
-        <label for="q">Host, employee, engine, rule or words of the explanation</label>
-        <input id="q" name="q" type="search" maxlength={200} value={query.q ?? ""} autocomplete="off" />
-      </div>
-      <Choice
-        name="status"
-        legend="State"
-        value={query.status === "resolved" ? "resolved" : ""}
-        options={[
-          ["", "Open"],
-          ["resolved", "Resolved"],
-        ]}
-      />
-      <Choice
-        name="risk"
-        legend="Risk"
-        value={query.risk ?? ""}
-        options={[
-          ["", "All"],
-          ["CRITICAL", "Critical"],
-          ["WARNING", "Warning"],
-        ]}
-      />
-      <Select
-        name="answered"
-        label="Answered"
-        value={query.answered}
-        options={[
-          ["yes", "Acknowledged"],
-          ["no", "Not yet"],
-        ]}
-      />
-      <Select name="engine" label="Engine" value={query.engine} options={engines} />
-      <Select
-        name="age"
-        label="Opened"
-        value={query.age}
-        options={AGES.map(({ age, name }) => [age, name] as const)}
-      />
-      {query.hosts !== undefined && (
-        <Select
-          name="hosts"
-          label="Hosts"
-          value={query.hosts}
-          options={[
-            ["expired", "Expired"],
-            ["all", "All, expired too"],
-          ]}
-        />
-      )}
-      {query.rule !== undefined && (
-        <div class="field">
-          <label for="rule">Rule</label>
-          <input id="rule" name="rule" maxlength={200} value={query.rule} autocomplete="off" />
-        </div>
-      )}
-      <button type="submit">Filter</button>
-    </form>
-  </search>
-);

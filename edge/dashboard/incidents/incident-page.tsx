@@ -1,7 +1,6 @@
-import { reportingOf } from "../../../shared/fleet/reporting.ts";
 import type { TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
 import type { Engine, Store } from "../../../shared/wire/heartbeat.ts";
-import { may, mayRespond } from "../../auth/authenticate.ts";
+import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import { listTimeline, readState } from "../../control/assets/asset-timeline.ts";
 import type { AssetView } from "../../control/assets/asset-view.ts";
@@ -12,42 +11,43 @@ import { type IncidentView, incidentView } from "../../control/incidents/list-in
 import { readIncidentItem } from "../../control/incidents/search-incidents.ts";
 import type { Deps } from "../../deps.ts";
 import { Engines, Stores } from "../assets/engines.tsx";
-import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "../components/badges.tsx";
+import { plural } from "../components/badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor } from "../components/change-form.tsx";
 import { Icon } from "../components/icon.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
-import { Age, Ago } from "../components/time.tsx";
+import { Ago } from "../components/time.tsx";
 import { type Moment, Timeline } from "../components/timeline.tsx";
 import {
   type Draft,
   JUSTIFICATION_CHARACTERS_MIN,
   RESOLUTION_CHARACTERS_MAX,
 } from "../routing/parse-form.ts";
-import { Explanation } from "./explanation.tsx";
-import { pastOf } from "./incident-history.ts";
+import { Explanation } from "./incident-explanation.tsx";
+import { IncidentHeader } from "./incident-header.tsx";
 import { findOpen, RISKS_SHOWN } from "./incident-search.ts";
 import { IncidentList, isAcknowledged } from "./incident-table.tsx";
+import { incidentTimeline } from "./incident-timeline.ts";
 
 const STATES_MAX = 50;
 const CUSTODY_MAX = 50;
 const ELSEWHERE_SHOWN_MAX = 50;
 
-type Told = {
+type IncidentDetails = {
   incident: IncidentView;
   asset: AssetView;
-  /** The engine as the newest state has it: several processes of it, or none any more. */
+  /** The engine in the newest state of the host: one entry for each of its processes. */
   engines: Engine[];
   stores: Store[];
   state: TelemetryChange | undefined;
   elsewhere: Elsewhere;
-  past: Moment[];
-  /** There are states of the host from before those that the past was told from. */
-  isPastLonger: boolean;
+  timeline: Moment[];
+  /** The host has older states than the timeline covers. */
+  hasOlderStates: boolean;
   now: number;
 };
 
-async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<Told | undefined> {
+async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<IncidentDetails | undefined> {
   if (!incidentName.safeParse(id).success) return undefined;
   const found = await readIncidentItem(deps, tenantId, id);
   if (!found) return undefined;
@@ -69,16 +69,16 @@ async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<T
     stores: state?.stores?.filter((store) => store.id === incident.engine) ?? [],
     state,
     elsewhere,
-    past: pastOf(incident, states.items, custody.items),
-    isPastLonger: states.cursor !== undefined,
+    timeline: incidentTimeline(incident, states.items, custody.items),
+    hasOlderStates: states.cursor !== undefined,
     now: deps.clock(),
   };
 }
 
-/** `searched`: how many open incidents were looked through; `complete`: those were all. */
+/** `searched`: open incidents that were searched. `complete`: these are all open incidents. */
 type Elsewhere = { incidents: IncidentView[]; searched: number; complete: boolean };
 
-/** Open incidents of the same rule, of either risk: a rule's points, and so its risk, differ from host to host. */
+/** Other open incidents of the same rule. Searches both risks, because the points of a rule differ between hosts. */
 async function findElsewhere(deps: Deps, tenantId: string, { rule, id }: IncidentView): Promise<Elsewhere> {
   const found = await Promise.all(RISKS_SHOWN.map((risk) => findOpen(deps, tenantId, risk, { rule })));
   return {
@@ -88,135 +88,144 @@ async function findElsewhere(deps: Deps, tenantId: string, { rule, id }: Inciden
   };
 }
 
-/** One incident: what broke which rule, on what evidence, and where else. Undefined when the tenant has none such. */
+/** One incident with its explanation, evidence, timeline and similar incidents. Undefined when the tenant has no such incident. */
 export async function incidentPage(
   admin: Admin,
   id: string,
   deps: Deps,
   answer: { notice?: Notice | undefined; draft?: Draft | undefined } = {},
 ) {
-  const told = await loadIncident(deps, admin.tenantId, id);
-  if (!told) return undefined;
-  const forms = await formsOf(admin, told.incident, deps, answer.draft);
-  const { incident, asset, engines, stores, state, now } = told;
+  const details = await loadIncident(deps, admin.tenantId, id);
+  if (!details) return undefined;
+  const { incident, asset, state, now } = details;
+  const forms = await formsOf(admin, incident, deps, answer.draft);
   const title = `${incident.engineName} on ${asset.hostname}`;
   return (
     <Layout
       frame={{
         title,
         admin,
-        place: "incidents",
+        nav: "incidents",
         nowMs: now,
         live: answer.draft === undefined,
         pollPath: `/incidents/${id}`,
       }}
     >
-      <IncidentHead told={told} admin={admin} />
+      <IncidentHeader incident={incident} asset={asset} now={now} admin={admin} />
       <NoticeStrip notice={answer.notice} />
       <Explanation incident={incident} state={incident.status === "OPEN" ? state : undefined} now={now} />
       <div id="incident-answer" class="stack" data-live>
-        {forms && <AnswerForms incident={incident} forms={forms} />}
+        {forms && <ResponseForms incident={incident} forms={forms} />}
       </div>
-      <section id="incident-evidence" class="card" data-live aria-labelledby="incident-evidence-title">
-        <div class="card-head">
-          <h2 id="incident-evidence-title">What the evidence is now</h2>
-          {asset.presence && (
-            <span class="muted small">
-              seen <Ago at={asset.presence.lastSeenAt} now={now} />
-            </span>
-          )}
-        </div>
-        {engines.length > 0 ? (
-          <Engines engines={engines} now={now} />
-        ) : stores.length > 0 ? (
-          <Stores stores={stores} />
-        ) : (
-          <Empty title="Not in the newest state of this host">
-            The incident closes by itself once its condition has been gone for the quiet period.
-          </Empty>
-        )}
-      </section>
-      <Past told={told} />
-      <SameRule told={told} />
+      <CurrentEvidence details={details} />
+      <IncidentTimeline details={details} />
+      <SameRule details={details} />
     </Layout>
   );
 }
 
-const SameRule = ({ told: { incident, elsewhere, now } }: { told: Told }) => {
-  const { incidents, searched, complete } = elsewhere;
-  const all = `/incidents?${new URLSearchParams({ rule: incident.rule })}`;
+const CurrentEvidence = ({ details }: { details: IncidentDetails }) => {
+  const { asset, engines, stores, now } = details;
   return (
-    <section id="incident-elsewhere" class="card" data-live aria-labelledby="incident-elsewhere-title">
-      <h2 id="incident-elsewhere-title">The same rule elsewhere</h2>
-      {incidents.length > 0 && (
-        <>
-          <p class="count">
-            <a href={all}>{plural(incidents.length, "open incident")}</a>
-            {!complete && ` among ${searched.toLocaleString("en")} that were searched, there may be more`}
-          </p>
-          <IncidentList incidents={incidents.slice(0, ELSEWHERE_SHOWN_MAX)} now={now} />
-          {incidents.length > ELSEWHERE_SHOWN_MAX && (
-            <p class="more">
-              The first {String(ELSEWHERE_SHOWN_MAX)} are shown. <a href={all}>All of this rule</a>
-            </p>
-          )}
-        </>
-      )}
-      {incidents.length === 0 && complete && (
-        <Empty title="Nowhere else">No other open incident is of this rule.</Empty>
-      )}
-      {incidents.length === 0 && !complete && (
-        <Empty title={`None among ${plural(searched, "open incident")}`}>
-          There are older ones that were not searched. <a href={all}>Search on</a>
+    <section id="incident-evidence" class="card" data-live aria-labelledby="incident-evidence-title">
+      <div class="card-head">
+        <h2 id="incident-evidence-title">Current evidence</h2>
+        {asset.presence && (
+          <span class="muted small">
+            seen <Ago at={asset.presence.lastSeenAt} now={now} />
+          </span>
+        )}
+      </div>
+      {engines.length > 0 ? (
+        <Engines engines={engines} now={now} />
+      ) : stores.length > 0 ? (
+        <Stores stores={stores} />
+      ) : (
+        <Empty title="The newest state of this host no longer shows this">
+          The incident closes automatically when its condition has been gone for the quiet period.
         </Empty>
       )}
     </section>
   );
 };
 
-const Past = ({ told: { asset, past, isPastLonger, now } }: { told: Told }) => (
+const SameRule = ({ details: { incident, elsewhere, now } }: { details: IncidentDetails }) => {
+  const { incidents, searched, complete } = elsewhere;
+  const all = `/incidents?${new URLSearchParams({ rule: incident.rule })}`;
+  return (
+    <section id="incident-elsewhere" class="card" data-live aria-labelledby="incident-elsewhere-title">
+      <h2 id="incident-elsewhere-title">Same rule on other hosts</h2>
+      {incidents.length > 0 && (
+        <>
+          <p class="count">
+            <a href={all}>{plural(incidents.length, "open incident")}</a>
+            {!complete && ` among ${searched.toLocaleString("en")} searched; there may be more`}
+          </p>
+          <IncidentList incidents={incidents.slice(0, ELSEWHERE_SHOWN_MAX)} now={now} />
+          {incidents.length > ELSEWHERE_SHOWN_MAX && (
+            <p class="more">
+              Showing the first {String(ELSEWHERE_SHOWN_MAX)}. <a href={all}>All incidents of this rule</a>
+            </p>
+          )}
+        </>
+      )}
+      {incidents.length === 0 && complete && <Empty title="No other open incidents of this rule" />}
+      {incidents.length === 0 && !complete && (
+        <Empty title={`None among ${plural(searched, "open incident")}`}>
+          Older incidents were not searched. <a href={all}>Search all incidents of this rule</a>
+        </Empty>
+      )}
+    </section>
+  );
+};
+
+const IncidentTimeline = ({
+  details: { asset, timeline, hasOlderStates, now },
+}: {
+  details: IncidentDetails;
+}) => (
   <section id="incident-past" class="card" data-live aria-labelledby="incident-past-title">
-    <h2 id="incident-past-title">What happened</h2>
-    {past.length > 0 ? (
-      <Timeline moments={past} now={now} />
+    <h2 id="incident-past-title">Timeline</h2>
+    {timeline.length > 0 ? (
+      <Timeline moments={timeline} now={now} />
     ) : (
-      <Empty title="Nothing of it is recorded any more">
-        States are kept for as long as the settings say, and the newest {String(STATES_MAX)} are looked at
-        here.
+      <Empty title="No recorded states of this incident">
+        States are deleted after the retention time in the settings, and this page reads only the newest{" "}
+        {String(STATES_MAX)}.
       </Empty>
     )}
-    {isPastLonger && (
+    {hasOlderStates && (
       <p class="muted small">
-        Told from the newest {String(STATES_MAX)} states. Older ones are in the download of{" "}
-        <a href={`/assets/${asset.assetId}#timeline`}>the host's past</a>.
+        This timeline covers the newest {String(STATES_MAX)} states. For older ones, download the{" "}
+        <a href={`/assets/${asset.assetId}#timeline`}>history of the host</a>.
       </p>
     )}
   </section>
 );
 
-type AnswerFormsOf = { acknowledge: Hidden; resolve: Hidden; draft: Draft | undefined };
+type ResponseHidden = { acknowledge: Hidden; resolve: Hidden; draft: Draft | undefined };
 
-/** Nothing to answer once it is resolved, nor for those who may not. Each opening has keys of its own. */
+/** Hidden fields of the forms; undefined if the incident is resolved or the user may not handle incidents. */
 async function formsOf(
   admin: Admin,
   incident: IncidentView,
   deps: Deps,
   draft: Draft | undefined,
-): Promise<AnswerFormsOf | undefined> {
+): Promise<ResponseHidden | undefined> {
   if (incident.status !== "OPEN" || !may(admin, "handle-incidents") || !deps.controlKey) return undefined;
   const hidden = (action: string) => hiddenFor(admin, [action, incident.id, incident.openedAt], deps);
   const [acknowledge, resolve] = await Promise.all([hidden("acknowledge"), hidden("resolve")]);
   return { acknowledge, resolve, draft };
 }
 
-const AnswerForms = ({ incident, forms }: { incident: IncidentView; forms: AnswerFormsOf }) => (
+const ResponseForms = ({ incident, forms }: { incident: IncidentView; forms: ResponseHidden }) => (
   <section class="card" aria-labelledby="answer-title">
-    <h2 id="answer-title">Answer it</h2>
+    <h2 id="answer-title">Respond</h2>
     <div class="columns">
       {isAcknowledged(incident) ? (
         <p>
-          Acknowledged by <bdi>{incident.acknowledgedBy}</bdi>. It stays open until its condition is gone or
-          somebody resolves it.
+          Acknowledged by <bdi>{incident.acknowledgedBy}</bdi>. The incident stays open until its condition is
+          gone or a user resolves it.
         </p>
       ) : (
         <ChangeForm
@@ -224,7 +233,7 @@ const AnswerForms = ({ incident, forms }: { incident: IncidentView; forms: Answe
           name="acknowledge"
           hidden={forms.acknowledge}
         >
-          <p>Acknowledge: you have seen it and look after it. It stays open.</p>
+          <p>Acknowledge the incident to show that you are working on it. It stays open.</p>
           <button type="submit">Acknowledge</button>
         </ChangeForm>
       )}
@@ -232,12 +241,12 @@ const AnswerForms = ({ incident, forms }: { incident: IncidentView; forms: Answe
         {forms.draft && (
           <p class="strip critical" role="alert">
             <Icon name="critical" />
-            Nothing was changed: give a reason of {String(JUSTIFICATION_CHARACTERS_MIN)} to{" "}
+            Nothing was changed. Enter a reason of {String(JUSTIFICATION_CHARACTERS_MIN)} to{" "}
             {String(RESOLUTION_CHARACTERS_MAX)} characters.
           </p>
         )}
         <div class="field">
-          <label for="justification">Reason to resolve it</label>
+          <label for="justification">Reason to resolve</label>
           <input
             id="justification"
             name="justification"
@@ -253,87 +262,3 @@ const AnswerForms = ({ incident, forms }: { incident: IncidentView; forms: Answe
     </div>
   </section>
 );
-
-const IncidentHead = ({ told, admin }: { told: Told; admin: Admin }) => {
-  const { incident, asset, now } = told;
-  const open = incident.status === "OPEN";
-  return (
-    <div id="incident-head" class="asset-head" data-live>
-      <p class="crumbs">
-        <a href="/incidents">Incidents</a>
-      </p>
-      <h1>
-        <bdi>{incident.engineName}</bdi> on{" "}
-        <a href={`/assets/${asset.assetId}`}>
-          <bdi>{asset.hostname}</bdi>
-        </a>
-      </h1>
-      <p class="lead">
-        <bdi dir="ltr">{incident.explanation}</bdi>
-      </p>
-      <p class="badges">
-        {open ? (
-          <RiskBadge risk={incident.risk} />
-        ) : (
-          <Badge tone="quiet" icon="ok">
-            Resolved
-          </Badge>
-        )}
-        <ReportingBadge reporting={reportingOf(asset.presence, now)} />
-        {asset.containment.state !== "active" && <ContainmentBadge state={asset.containment.state} />}
-      </p>
-      <dl class="facts wide">
-        <div>
-          <dt>Rule</dt>
-          <dd>
-            <a href={`/incidents?${new URLSearchParams({ rule: incident.rule })}`}>
-              <code>{incident.rule}</code>
-            </a>
-            , {String(incident.points)} points
-          </dd>
-        </div>
-        <div>
-          <dt>{open ? "Open for" : "Was opened"}</dt>
-          <dd>
-            {open ? <Age since={incident.openedAt} now={now} /> : <Ago at={incident.openedAt} now={now} />}
-          </dd>
-        </div>
-        <div>
-          <dt>Seen</dt>
-          <dd>
-            <Ago at={incident.lastSeenAt} now={now} />
-          </dd>
-        </div>
-        {incident.resolvedAt && (
-          <div>
-            <dt>Resolved</dt>
-            <dd>
-              <Ago at={incident.resolvedAt} now={now} />
-              {incident.resolution && (
-                <>
-                  {": "}
-                  <bdi>{incident.resolution}</bdi>
-                </>
-              )}
-            </dd>
-          </div>
-        )}
-        <div>
-          <dt>Employee</dt>
-          <dd>
-            <a href={`/employees/${encodeURIComponent(asset.employeeId)}`}>
-              <bdi>{asset.employeeId}</bdi>
-            </a>
-          </dd>
-        </div>
-      </dl>
-      {mayRespond(admin) && asset.status === "ACTIVE" && (
-        <p>
-          <a class="button" href={`/assets/${asset.assetId}#containment`}>
-            Isolate this host…
-          </a>
-        </p>
-      )}
-    </div>
-  );
-};

@@ -14,15 +14,15 @@ export type OpenRisk = "CRITICAL" | "WARNING";
 export const RISKS_SHOWN: readonly OpenRisk[] = ["CRITICAL", "WARNING"];
 
 export const SHOWN_MAX = 100;
-/** A filter looks through this many of each risk for one page. */
+/** Incidents of each risk that a filter searches for one page. */
 const SEARCHED_MAX = 1000;
-/** Of incidents of every state this many are looked at for the resolved ones, and of these so many kept. */
+/** Incidents that are read to find resolved ones, and resolved incidents that are kept. */
 const RESOLVED_READ_MAX = 10_000;
 export const RESOLVED_KEPT_MAX = 2000;
 const PAGE_ITEMS = 200;
 
 const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
-/** How long ago it was opened: each from where the one before ends, so that together they are all. */
+/** Age groups by time of opening. They do not overlap and together cover all incidents. */
 export const AGES = [
   { age: "hour", name: "Last hour", fromMs: 0, untilMs: HOUR_MS },
   { age: "day", name: "1 to 24 hours ago", fromMs: HOUR_MS, untilMs: DAY_MS },
@@ -31,7 +31,7 @@ export const AGES = [
 ] as const;
 export type Age = (typeof AGES)[number]["age"];
 
-/** A clock that runs a little ahead opens an incident after now: it is of the last hour too. */
+/** Whether an incident is in an age group. An opening in the future (clock skew) counts as the last hour. */
 export const isOfAge = ({ openedAt }: IncidentView, age: Age, now: number): boolean => {
   const { fromMs, untilMs } = AGES.find((one) => one.age === age)!;
   const passedMs = Math.max(0, now - Date.parse(openedAt));
@@ -44,28 +44,28 @@ export const incidentQuery = z.object({
   risk: blank.or(z.enum(["CRITICAL", "WARNING"])).optional(),
   answered: blank.or(z.enum(["yes", "no"])).optional(),
   engine: blank.or(slug).optional(),
-  /** Whatever is typed: what no rule is called is of none, and no fault. */
+  /** Free text: an unknown rule matches no incident and is not an error. */
   rule: blank.or(z.string().max(200)).optional(),
   age: blank.or(z.enum(["hour", "day", "week", "older"])).optional(),
-  /** Of open ones: of which hosts. Absent: of those on the active list. */
+  /** Hosts whose open incidents are listed; by default, hosts on the active list. */
   hosts: blank.or(z.enum(["expired", "all"])).optional(),
   q: blank.or(z.string().max(200)).optional(),
-  /** Of open ones of one risk: where the table goes on. */
+  /** Cursor into the open incidents of one risk. */
   cursor: z.string().max(2000).optional(),
-  /** Of resolved ones: place of the last one already shown. */
+  /** Sort key of the last resolved incident shown. */
   after: z.string().max(300).optional(),
 });
 export type IncidentQuery = z.infer<typeof incidentQuery>;
 export type IncidentFilter = Omit<IncidentQuery, "cursor" | "after">;
 
-/** The filter as it stands in an address: what is set, and not where a list goes on. */
+/** The filter as query parameters, without the position in the list. */
 export function filterOf({ cursor: _cursor, after: _after, ...filter }: IncidentQuery): [string, string][] {
   return Object.entries(filter).filter(([, value]) => value !== undefined) as [string, string][];
 }
 
-/** Who works on an asset, by its id. */
+/** Returns the employee of a host, by asset id. */
 export type EmployeeOf = (assetId: string) => string | undefined;
-export const nobody: EmployeeOf = () => undefined;
+export const unknownEmployee: EmployeeOf = () => undefined;
 
 const employees = new WeakMap<readonly FleetRow[], ReadonlyMap<string, string>>();
 
@@ -75,7 +75,7 @@ export function employeesBy(rows: readonly FleetRow[]): EmployeeOf {
   return (assetId) => known.get(assetId);
 }
 
-/** Whether an incident is of the filter, and every word of the text stands in what is shown of it or names its employee. */
+/** Returns a test for the filter. Each word of the text must occur in the visible fields of the incident or in its employee id. */
 export function incidentMatcher(
   { risk, answered, engine, rule, age, q }: IncidentFilter,
   employeeOf: EmployeeOf,
@@ -90,38 +90,46 @@ export function incidentMatcher(
     if (age !== undefined && !isOfAge(incident, age, now)) return false;
     if (words.length === 0) return true;
     const { hostname, engineName, explanation, assetId, resolution } = incident;
-    const told = [hostname, engineName, incident.rule, explanation, assetId, employeeOf(assetId), resolution];
-    const text = told.join("\n").toLowerCase();
+    const texts = [
+      hostname,
+      engineName,
+      incident.rule,
+      explanation,
+      assetId,
+      employeeOf(assetId),
+      resolution,
+    ];
+    const text = texts.join("\n").toLowerCase();
     return words.every((word) => text.includes(word));
   };
 }
 
-/** `cursor`: there are more, or some that were not looked at. */
-export type Found = {
+/** `cursor`: present if there are more incidents, or incidents that were not searched. */
+export type OpenIncidents = {
   risk: OpenRisk;
   incidents: IncidentView[];
   searched: number;
-  /** Incidents that were passed over because their host is not on the active list. */
+  /** Incidents that were left out because their host is not on the active list. */
   expiredLeftOut: number;
   cursor?: string;
 };
 
 /**
- * Open incidents of a risk that the filter takes, newest first, from GSI2. Without a filter a page of them; with one,
- * those among the next {@link SEARCHED_MAX}, until a page is full. An age begins where it begins, not at the newest.
+ * Finds open incidents of a risk that match the filter, newest first, in GSI2. Searches until a page is full, at most
+ * {@link SEARCHED_MAX} incidents. A search for an age group starts at the beginning of the group.
  */
 export async function findOpen(
   reader: Reader,
   tenantId: string,
   risk: OpenRisk,
   query: IncidentQuery,
-  employeeOf: EmployeeOf = nobody,
-): Promise<Found> {
+  employeeOf: EmployeeOf = unknownEmployee,
+): Promise<OpenIncidents> {
   const now = reader.clock();
   const { status: _status, risk: _risk, cursor, ...filter } = query;
   const matches = incidentMatcher(filter, employeeOf, now);
   const { fromMs, untilMs } = AGES.find(({ age }) => age === query.age) ?? AGES_ALL;
-  const found: Found = { risk, incidents: [], searched: 0, expiredLeftOut: 0 };
+  const found: OpenIncidents = { risk, incidents: [], searched: 0, expiredLeftOut: 0 };
   const { hosts: lifecycle = "active" } = query;
   let from = query.risk === undefined ? undefined : cursor;
   do {
@@ -138,16 +146,16 @@ export async function findOpen(
 }
 const AGES_ALL = { fromMs: 0, untilMs: Number.POSITIVE_INFINITY };
 
-/** Resolved incidents of the tenant, newest first. `total`: how many were found, of which the newest are kept. */
+/** Resolved incidents of the tenant, newest first. `total`: number found; only the newest are kept. */
 export type Resolved = {
   incidents: readonly IncidentView[];
   total: number;
-  /** False: some incidents were not looked at, and newer ones may be among them. */
+  /** False if some incidents were not read. New ones may be among them. */
   complete: boolean;
   readAtMs: number;
 };
 
-/** No index holds the resolved ones: they are read beside the telemetry of every shard, in the order of their keys. */
+/** Reads resolved incidents from the telemetry partitions of all shards, because no index contains them. */
 export async function readResolved(reader: Reader, tenantId: string): Promise<Resolved> {
   const readAtMs = reader.clock();
   const { shards } = await readTenant(reader, tenantId);
@@ -164,16 +172,16 @@ export async function readResolved(reader: Reader, tenantId: string): Promise<Re
       return { found, complete: true };
     }),
   );
-  const all = parts.flatMap(({ found }) => found).sort((a, b) => (placeOf(a) < placeOf(b) ? 1 : -1));
+  const all = parts.flatMap(({ found }) => found).sort((a, b) => (sortKeyOf(a) < sortKeyOf(b) ? 1 : -1));
   const complete = parts.every((part) => part.complete);
   return { incidents: all.slice(0, RESOLVED_KEPT_MAX), total: all.length, complete, readAtMs };
 }
 
-/** Where a resolved incident stands among the others. */
-export const placeOf = ({ resolvedAt, openedAt, id }: IncidentView): string =>
+/** Sort key of a resolved incident: time of resolution, then id. */
+export const sortKeyOf = ({ resolvedAt, openedAt, id }: IncidentView): string =>
   `${resolvedAt ?? openedAt}~${id}`;
 
-/** Every resolved incident, a page at a time, in no order. */
+/** All resolved incidents, one page at a time, in no particular order. */
 export async function* everyResolved(reader: Reader, tenantId: string): AsyncGenerator<IncidentView[]> {
   const { shards } = await readTenant(reader, tenantId);
   for (let shard = 0; shard < shards; shard++)

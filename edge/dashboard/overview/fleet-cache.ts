@@ -23,9 +23,9 @@ import type { Lifecycle } from "../../control/assets/read-assets.ts";
 import type { Deps } from "../../deps.ts";
 import { type Resolved, readResolved } from "../incidents/incident-search.ts";
 import { type FleetHistory, readFleetHistory } from "./fleet-history.ts";
-import { type Background, createPictures, keepNewest } from "./stale-while-revalidate.ts";
+import { type Background, createTenantCache, setNewest } from "./stale-while-revalidate.ts";
 
-/** `rows`: the active list. `expired`: hosts that left it, which no count and no inventory holds. */
+/** `rows`: hosts on the active list. `expired`: hosts that are no longer on it; counts and inventory leave them out. */
 export type Fleet = {
   rows: readonly FleetRow[];
   expired: readonly ExpiredRow[];
@@ -33,14 +33,14 @@ export type Fleet = {
   readAtMs: number;
 };
 
-/** Every enrolled host by id: names in the record are of hosts that left the active list too. */
+/** All enrolled hosts in the order of their ids, expired ones included. The custody log names expired hosts too. */
 export const allRows = ({ rows, expired }: Pick<Fleet, "rows" | "expired">): readonly FleetRow[] =>
   expired.length === 0 ? rows : [...rows, ...expired].sort((a, b) => (a.assetId < b.assetId ? -1 : 1));
 
-/** What every asset holds, read at that time. */
+/** Models and clients of every host, and when they were read. */
 export type Holdings = { holdings: readonly FleetHolding[]; complete: boolean; readAtMs: number };
 
-/** The fleet in numbers as of `atMs`, and its hours before, oldest first. */
+/** Counts of the fleet as of `atMs`, and the hourly counts before, oldest first. */
 export type FleetNumbers = {
   counts: FleetCounts;
   atMs: number;
@@ -49,33 +49,33 @@ export type FleetNumbers = {
 };
 
 export type Fleets = {
-  /** Every asset of the tenant, for filtering and lists. */
+  /** Every host of the tenant, for lists and filters. */
   of(tenantId: string, background: Background): Promise<Fleet>;
-  /** Its numbers; on a node that has read nothing yet those the worker counted last, with their age. */
+  /** Counts. Before the first read of a large fleet, the worker's last counts with their age. */
   numbersOf(tenantId: string, background: Background): Promise<FleetNumbers>;
-  /** What every asset holds: models with their facts, clients. */
+  /** Models with their details, and clients, of every host. */
   holdingsOf(tenantId: string, background: Background): Promise<Holdings>;
-  /** Incidents that were resolved, on the same terms. */
+  /** Resolved incidents. */
   resolvedOf(tenantId: string, background: Background): Promise<Resolved>;
 };
 
-/** A fleet up to this size is read at once: it takes no longer than a page may. */
+/** A fleet up to this size is read while the page waits. */
 const SMALL_HOSTS_MAX = 300;
-/** Numbers the worker counted longer ago than this say less than waiting does. */
+/** Counts of the worker that are older than this are not shown; the page waits for a read instead. */
 const COUNTED_MS_MAX = 2 * 3600_000;
 const HISTORY_FRESH_MS = 30_000;
 
-/** The fleet of a tenant in pictures of different detail: see {@link createPictures} for how old they may be. */
+/** Cached reads of a tenant's fleet. {@link createTenantCache} says how stale they may be. */
 export function createFleets(deps: Deps): Fleets {
-  const fleets = createPictures(deps, async (tenantId): Promise<Fleet> => {
+  const fleets = createTenantCache(deps, async (tenantId): Promise<Fleet> => {
     const readAtMs = deps.clock();
     return { ...(await readFleet(deps, tenantId, readExpiryDays(deps, tenantId))), readAtMs };
   });
-  const holdings = createPictures(deps, async (tenantId): Promise<Holdings> => {
+  const holdings = createTenantCache(deps, async (tenantId): Promise<Holdings> => {
     const readAtMs = deps.clock();
     return { ...(await readHoldings(deps, tenantId)), readAtMs };
   });
-  const resolved = createPictures(deps, (tenantId) => readResolved(deps, tenantId));
+  const resolved = createTenantCache(deps, (tenantId) => readResolved(deps, tenantId));
   const histories = new Map<string, { history: FleetHistory; readAtMs: number }>();
   const counted = new WeakMap<Fleet, FleetCounts>();
 
@@ -83,13 +83,13 @@ export function createFleets(deps: Deps): Fleets {
     const known = histories.get(tenantId);
     if (known && deps.clock() - known.readAtMs < HISTORY_FRESH_MS) return known.history;
     const history = await readFleetHistory(deps, tenantId);
-    keepNewest(histories, tenantId, { history, readAtMs: deps.clock() });
+    setNewest(histories, tenantId, { history, readAtMs: deps.clock() });
     return history;
   }
 
   function countsOf(fleet: Fleet): FleetCounts {
     const known = counted.get(fleet);
-    // Who is silent changes without a heartbeat: the picture of a small fleet is counted each time.
+    // Hosts become silent without a heartbeat, so a small fleet is counted for every request.
     if (known && fleet.rows.length > SMALL_HOSTS_MAX) return known;
     const counts = countFleet(fleet.rows, deps.clock(), fleet.expired.length);
     counted.set(fleet, counts);
@@ -102,15 +102,15 @@ export function createFleets(deps: Deps): Fleets {
     if (summary && isLarge && !fleets.has(tenantId)) {
       const atMs = Date.parse(summary.at);
       if (deps.clock() - atMs < COUNTED_MS_MAX) {
-        fleets.begin(tenantId, background);
+        fleets.warm(tenantId, background);
         return { counts: summary.counts, atMs, complete: true, hours };
       }
     }
-    const fleet = await fleets.of(tenantId, background);
+    const fleet = await fleets.get(tenantId, background);
     return { counts: countsOf(fleet), atMs: fleet.readAtMs, complete: fleet.complete, hours };
   }
 
-  return { of: fleets.of, holdingsOf: holdings.of, resolvedOf: resolved.of, numbersOf };
+  return { of: fleets.get, holdingsOf: holdings.get, resolvedOf: resolved.get, numbersOf };
 }
 
 export type FleetFilter = {
@@ -122,18 +122,19 @@ export type FleetFilter = {
   q?: string | undefined;
 };
 
-/** Every other state is of the active list alone. */
+/** Which lifecycle states a filter includes: only `expired` and `all` go beyond the active list. */
 export const lifecycleOf = ({ state }: FleetFilter): Lifecycle =>
   state === "expired" || state === "all" ? state : "active";
 
 export const isFiltered = (filter: FleetFilter): boolean =>
   Object.values(filter).some((value) => value !== undefined);
 
-/** What a filter looks at: of a row of the picture, and of an asset read whole. */
+/** The fields that a filter reads. Cached rows and full assets both have them. */
 type Filtered = Omit<FleetRow, "presence"> & {
   presence?: Omit<NonNullable<FleetRow["presence"]>, "assetId">;
 };
 
+/** The rows that match every part of the filter, and every word of its text. */
 export function matching<Row extends Filtered>(
   rows: readonly Row[],
   filter: FleetFilter,
@@ -158,7 +159,7 @@ export function matching<Row extends Filtered>(
 }
 
 function isIn(row: Filtered, state: NonNullable<FleetFilter["state"]>, now: number): boolean {
-  // Whoever calls has chosen the rows by lifecycleOf().
+  // The caller has already selected the rows with lifecycleOf().
   if (state === "expired" || state === "all") return true;
   if (state === "isolated") return row.status === "ISOLATED";
   if (state === "collectors") return hasFailedSources(row as FleetRow);
@@ -172,7 +173,7 @@ export type Inventory = {
   models: Counted[];
   clients: Counted[];
   kinds: Counted[];
-  /** Kind of an engine by its id. */
+  /** Kind of each engine, by engine id. */
   kindOf: ReadonlyMap<string, string>;
   withEngine: ReadonlyMap<string, FleetRow[]>;
   withModel: ReadonlyMap<string, FleetRow[]>;
@@ -181,7 +182,7 @@ export type Inventory = {
 
 const inventories = new WeakMap<readonly FleetRow[], Inventory>();
 
-/** What runs where, counted once for each picture of the fleet and not for each page that shows it. */
+/** Engines, models and clients with their hosts. Computed once for each cached read of the fleet. */
 export function inventoryOf(rows: readonly FleetRow[]): Inventory {
   const known = inventories.get(rows);
   if (known) return known;

@@ -9,7 +9,7 @@ import {
 import { FLEET_PREFIX, fleetSummaryKey, tenantKey } from "../../../shared/table/keys.ts";
 import type { Deps } from "../../deps.ts";
 
-/** A week of hours, and the summary. */
+/** One item for each hour of a week, and the summary. */
 const ITEMS_MAX = 7 * 24 + 1;
 
 export type FleetHistory = {
@@ -18,7 +18,7 @@ export type FleetHistory = {
   hours: FleetHourItem[];
 };
 
-/** What the worker counted: the newest numbers and a week of hours, in one query. */
+/** Reads the worker's newest fleet count and its hourly counts of the last seven days, in one query. */
 export async function readFleetHistory(
   { dynamo, table }: Pick<Deps, "dynamo" | "table">,
   tenantId: string,

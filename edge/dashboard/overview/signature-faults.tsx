@@ -5,7 +5,7 @@ import { securityKey } from "../../../shared/table/keys.ts";
 import type { Deps } from "../../deps.ts";
 import { Icon } from "../components/icon.tsx";
 
-/** The worker's newest check of the tenant's signatures; undefined before the first one. */
+/** Reads the worker's newest signature check of the tenant's items; undefined before the first check. */
 export async function readSecurity(
   { dynamo, table }: Pick<Deps, "dynamo" | "table">,
   tenantId: string,
@@ -16,7 +16,7 @@ export async function readSecurity(
 
 const NAMED_MAX = 3;
 
-/** Says that somebody wrote to the table past the control plane. Nothing when every signature holds. */
+/** Warns that stored items were written without the control plane. Renders nothing when every signature is valid. */
 export const SignatureFaults = ({ security }: { security: SecurityItem | undefined }) => {
   if (!security || security.faultCount === 0) return null;
   const named = security.faults.slice(0, NAMED_MAX).map(({ item }) => item);
@@ -26,14 +26,15 @@ export const SignatureFaults = ({ security }: { security: SecurityItem | undefin
       <Icon name="critical" />
       <div>
         <p>
-          {security.faultCount === 1 ? "A stored item is" : `${security.faultCount} stored items are`} not
-          what an administrator, or the host itself, signed. Someone may have written to the table directly.
+          {security.faultCount === 1
+            ? "A stored item does not match its signature"
+            : `${security.faultCount} stored items do not match their signatures`}
+          . Someone may have written to the table directly.
         </p>
         <p>
           {named.join(", ")}
-          {more > 0 && ` and ${more} more`}. Until restored,{" "}
-          {security.faultCount === 1 ? "it does" : "they do"} not count. Run <code>lz doctor</code> to see
-          why.
+          {more > 0 && ` and ${more} more`}. {security.faultCount === 1 ? "It is" : "They are"} ignored until
+          restored. Run <code>lz doctor</code> to find the cause.
         </p>
       </div>
     </div>

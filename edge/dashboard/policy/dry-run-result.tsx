@@ -4,32 +4,33 @@ import { Empty } from "../components/layout.tsx";
 import { Moment } from "../components/time.tsx";
 import type { DryRun, Tried } from "./dry-run.ts";
 
-/** What a policy that is not saved would have found: by rule, with counts and examples. */
+/** Findings of a policy that is not saved, by rule, with counts and examples. */
 export const DryRunResult = ({ result }: { result: DryRun }) => (
   <section id="dry-run" class="card" aria-labelledby="dry-run-title" tabindex={-1}>
     <div class="card-head">
-      <h2 id="dry-run-title">What this policy would have found</h2>
+      <h2 id="dry-run-title">Result of the dry run</h2>
     </div>
     <p class="strip ok" role="status">
       <Icon name="info" />
       <span>
-        Nothing was saved. {plural(result.states, "recorded state")} of {plural(result.hosts, "host")}{" "}
+        Nothing was saved. The rules of this policy were applied to {plural(result.states, "recorded state")}{" "}
+        of {plural(result.hosts, "host")}{" "}
         {result.hosts < result.hostsInAll &&
-          `(of ${result.hostsInAll.toLocaleString("en")}, those with AI first) `}
-        since <Moment at={result.since} /> were judged again by the rules. The baseline and the language model
-        do not run here, and telemetry does not hold what {result.notJudged.join(", ")} ask for.
+          `(of ${result.hostsInAll.toLocaleString("en")}, hosts with AI first) `}
+        since <Moment at={result.since} />. A dry run does not include the baseline, the LLM review, and the
+        rules {result.notJudged.join(", ")}, because recorded states lack the data they need.
       </span>
     </p>
     {result.rules.length === 0 ? (
-      <Empty title="No rule would have found anything" icon="ok" />
+      <Empty title="This policy would have no findings" icon="ok" />
     ) : (
       <table class="assets dry-run">
         <thead>
           <tr>
             <th scope="col">Rule</th>
-            <th scope="col">For example</th>
+            <th scope="col">Examples</th>
             <th scope="col" class="number">
-              Hosts then
+              Hosts with this policy
             </th>
             <th scope="col" class="number">
               Hosts as recorded
@@ -57,9 +58,9 @@ const TriedRule = ({ tried }: { tried: Tried }) => {
         </p>
         <RiskBadge risk={risk} />
       </th>
-      <td data-label="For example">
+      <td data-label="Examples">
         {examples.length === 0 ? (
-          <span class="muted">nothing any more</span>
+          <span class="muted">no findings</span>
         ) : (
           <ul class="plain-list">
             {examples.map(({ assetId, hostname, explanation }) => (
@@ -73,7 +74,7 @@ const TriedRule = ({ tried }: { tried: Tried }) => {
           </ul>
         )}
       </td>
-      <td data-label="Hosts then" class="number">
+      <td data-label="Hosts with this policy" class="number">
         {would.hosts.toLocaleString("en")}
         <p class="muted small">{plural(would.states, "state")}</p>
       </td>

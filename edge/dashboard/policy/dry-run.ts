@@ -8,9 +8,9 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import { listTimeline } from "../../control/assets/asset-timeline.ts";
 import type { Deps } from "../../deps.ts";
 
-/** So many hosts are judged, those with AI first: each is a query, and a page has to come back. */
+/** Hosts that one dry run covers, hosts with AI first. Each host needs a query while the page waits. */
 export const DRY_RUN_HOSTS_MAX = 400;
-/** Newest states of one host; a host that changes more often is judged on these. */
+/** Newest states that are evaluated of one host. */
 const STATES_PER_HOST_MAX = 25;
 const AT_ONCE = 16;
 const EXAMPLES_MAX = 3;
@@ -18,7 +18,7 @@ export const DRY_RUN_DAYS = [1, 7, 30] as const;
 
 type Example = { assetId: string; hostname: string; at: string; explanation: string };
 
-/** What one rule finds under the policy that is tried, beside what was recorded under those that were in force. */
+/** Findings of one rule: `would` with the policy of the dry run, `did` as recorded with the policies in force. */
 export type Tried = {
   rule: string;
   title: string;
@@ -31,14 +31,15 @@ export type Tried = {
 export type DryRun = {
   since: string;
   hosts: number;
-  /** Of how many that ever reported. */
+  /** All hosts that have ever reported. */
   hostsInAll: number;
   states: number;
   rules: Tried[];
+  /** Rules that cannot be evaluated on recorded states. */
   notJudged: readonly string[];
 };
 
-/** Judges what was recorded of the fleet by the rules of another policy. Reads only. */
+/** Evaluates recorded states of the fleet with the rules of another policy. Writes nothing. */
 export async function dryRun(
   deps: Deps,
   tenantId: string,
@@ -64,7 +65,7 @@ export async function dryRun(
   };
 }
 
-/** The states of the period and the one that was there when it began. */
+/** The states of the period, and the state in force when it began. */
 async function statesSince(deps: Deps, tenantId: string, assetId: string, since: string) {
   const { items } = await listTimeline(deps, tenantId, assetId, { limit: STATES_PER_HOST_MAX });
   const older = items.findIndex(({ at }) => at < since);
@@ -74,7 +75,7 @@ async function statesSince(deps: Deps, tenantId: string, assetId: string, since:
 type Count = { hosts: Set<string>; states: number };
 type Compared = { risk: Finding["risk"]; would: Count; did: Count; examples: Map<string, Example> };
 
-/** By rule, what would be found and what was: most hosts first. */
+/** Compares the findings of a policy with the recorded findings, by rule, most hosts first. */
 export function compare(states: readonly TelemetryChange[], policy: Policy): Tried[] {
   const rules = new Map<string, Compared>();
   const of = ({ rule, risk }: Finding): Compared => {
@@ -85,7 +86,7 @@ export function compare(states: readonly TelemetryChange[], policy: Policy): Tri
   };
   for (const state of states) {
     const { assetId, hostname, at } = state;
-    // Of a state each rule counts once, however many engines it finds.
+    // A rule counts once for each state, even if it finds several engines.
     const once = (findings: readonly Finding[]) =>
       new Map(findings.map((each) => [each.rule, each])).values();
     for (const finding of once(replayStoredState(state, policy))) {

@@ -1,4 +1,4 @@
-/** Where in a JSON text each value begins; `fault` is the first line that is not JSON. */
+/** Line numbers of the values in a JSON text. `fault`: line of the first syntax error. */
 export type JsonLines = { lineOf(path: readonly PropertyKey[]): number | undefined; fault?: number };
 
 const SPACE = /[ \t\r\n]*/y;
@@ -9,8 +9,8 @@ const DEPTH_MAX = 32;
 const nameOf = (path: readonly PropertyKey[]): string => JSON.stringify(path.map(String));
 
 /**
- * Reads a text by the grammar of RFC 8259 for the sake of its lines: the engines tell the place of a syntax error
- * each in its own way or not at all, and none tells where a value stands. Lines are counted from 1.
+ * Parses a text by the grammar of RFC 8259 to find line numbers, counted from 1. `JSON.parse` reports the position of
+ * a syntax error in a different way in each engine, and never reports the positions of values.
  */
 export function jsonLines(text: string): JsonLines {
   const lines = new Map<string, number>();

@@ -4,7 +4,7 @@ import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import { readPolicy } from "../../control/tenant/update-tenant.ts";
 import type { Deps } from "../../deps.ts";
-import { ChangeForm, type Hidden, hiddenFor, whyNoForm } from "../components/change-form.tsx";
+import { ChangeForm, type Hidden, hiddenFor, readOnlyReason } from "../components/change-form.tsx";
 import { Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip, type Wrong, WrongList } from "../components/notice.tsx";
 import type { FleetNumbers } from "../overview/fleet-cache.ts";
@@ -14,12 +14,12 @@ import { EXPOSURES, gibOf, POLICY_GROUPS } from "./policy-form.ts";
 
 export const mayConfigure = (admin: Admin): boolean => may(admin, "manage-settings");
 
-/** What was typed and could not be taken, given back as it was typed. */
+/** Input of a form that is shown again, with its errors. */
 export type Typed = { fields: Readonly<Record<string, string>>; wrong: readonly Wrong[] };
 
 type Forms = { hidden: Hidden; typed: Typed | undefined; engines: Ranked };
 
-/** What the company allows: read by everybody, changed by administrators, as a form or as a whole in JSON. */
+/** The policy of the organisation. All roles can read it; administrators can change it, as a form or as JSON. */
 export async function policyPage(
   admin: Admin,
   deps: Deps,
@@ -27,7 +27,12 @@ export async function policyPage(
   answer: { notice?: Notice | undefined; typed?: Typed | undefined; tried?: DryRun | undefined } = {},
 ) {
   const { version, value } = await readPolicy(deps, admin.tenantId);
-  const why = whyNoForm(admin, mayConfigure(admin), deps, "administrators of your organisation change it");
+  const why = readOnlyReason(
+    admin,
+    mayConfigure(admin),
+    deps,
+    "administrators of your organisation can change the policy",
+  );
   const forms: Forms | undefined =
     why === ""
       ? {
@@ -40,12 +45,12 @@ export async function policyPage(
         }
       : undefined;
   return (
-    <Layout frame={{ title: "Policy", admin, place: "policy", nowMs: deps.clock() }}>
+    <Layout frame={{ title: "Policy", admin, nav: "policy", nowMs: deps.clock() }}>
       <div class="page-head">
         <h1>Policy</h1>
         <p class="muted">
-          What the organisation allows, version {String(version)}. A change counts for every heartbeat from
-          then on and leaves a custody record; what was found before stays as it was found.
+          The rules for AI on your hosts, version {String(version)}. A change applies to every heartbeat from
+          then on and writes a custody record. Earlier findings do not change.
         </p>
       </div>
       <NoticeStrip notice={answer.notice} />
@@ -58,7 +63,7 @@ export async function policyPage(
       ) : (
         <section class="card" aria-labelledby="policy-title">
           <div class="card-head">
-            <h2 id="policy-title">As it is</h2>
+            <h2 id="policy-title">Current policy</h2>
           </div>
           <p class="muted">{why}</p>
           <PolicyText policy={value} />
@@ -77,7 +82,7 @@ const PolicyText = ({ policy }: { policy: Policy }) => (
 const wrongIn = (typed: Typed | undefined, name: string): readonly Wrong[] =>
   typed?.wrong.filter(({ where }) => where === name) ?? [];
 
-/** What is wrong with a field, under it: with the line where it has several. */
+/** The errors of a field, shown below it. Multi-line fields include line numbers. */
 const FieldFault = ({ typed, name }: { typed: Typed | undefined; name: string }) => {
   const wrong = wrongIn(typed, name);
   if (wrong.length === 0) return null;
@@ -93,14 +98,14 @@ const described = (typed: Typed | undefined, name: string) =>
     ? { "aria-invalid": "true" as const, "aria-describedby": `${name}-fault ${name}-hint` }
     : { "aria-describedby": `${name}-hint` };
 
-/** Saves, or tries: the same fields, sent elsewhere. */
+/** Buttons that save the form, or send it to the dry run. */
 const Buttons = ({ id, typed, save }: { id: string; typed: Typed | undefined; save: string }) => (
   <div class="filter">
     <button class="primary" type="submit">
       {save}
     </button>
     <div class="field">
-      <label for={`days-${id}`}>Recorded states of</label>
+      <label for={`days-${id}`}>Dry run on states of</label>
       <select id={`days-${id}`} name="days">
         {DRY_RUN_DAYS.map((days) => (
           <option value={String(days)} selected={(typed?.fields.days ?? "7") === String(days)}>
@@ -110,7 +115,7 @@ const Buttons = ({ id, typed, save }: { id: string; typed: Typed | undefined; sa
       </select>
     </div>
     <button type="submit" formaction="/policy/try">
-      Try it on them first
+      Dry run
     </button>
   </div>
 );
@@ -121,7 +126,7 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
   const authenticated = typed ? typed.fields.requireAuthentication === "yes" : policy.requireAuthentication;
   return (
     <section class="card" aria-labelledby="policy-form-title">
-      <h2 id="policy-form-title">What is allowed</h2>
+      <h2 id="policy-form-title">Allowed and banned</h2>
       <ChangeForm action="/policy" hidden={{ ...forms.hidden, how: "form" }}>
         {typed && <WrongList what="policy" wrong={typed.wrong} />}
         {POLICY_GROUPS.map(({ title, lists }) => (
@@ -151,7 +156,7 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
         ))}
         <div class="filter">
           <div class="field">
-            <label for="exposure">Who may reach an engine</label>
+            <label for="exposure">Allowed access to engines</label>
             <select id="exposure" name="exposure">
               {EXPOSURES.map(({ value, label }) => (
                 <option value={value} selected={exposure === value}>
@@ -161,7 +166,7 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
             </select>
           </div>
           <div class="field">
-            <label for="modelGib">Largest model in GiB, 0 for any</label>
+            <label for="modelGib">Largest model in GiB (0: no limit)</label>
             <input
               id="modelGib"
               name="modelGib"
@@ -174,11 +179,13 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
           </div>
           <label class="confirm">
             <input type="checkbox" name="requireAuthentication" value="yes" checked={authenticated} />
-            <span>Ask for a credential on loopback too</span>
+            <span>Require a credential on loopback too</span>
           </label>
         </div>
-        <p class="muted small">One entry a line. What is not shown here is edited as JSON below.</p>
-        <Buttons id="form" typed={typed} save="Save the policy" />
+        <p class="muted small">
+          One entry on each line. To edit other parts of the policy, use the JSON below.
+        </p>
+        <Buttons id="form" typed={typed} save="Save policy" />
       </ChangeForm>
     </section>
   );
@@ -186,7 +193,7 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
 
 const FOUND_MAX = 6;
 
-/** The first of them, and how many more there are. */
+/** The first ids, and how many more there are. */
 const Ids = ({ ids, total }: { ids: readonly string[]; total: number }) => (
   <>
     {ids.slice(0, FOUND_MAX).map((id, at) => (
@@ -199,7 +206,7 @@ const Ids = ({ ids, total }: { ids: readonly string[]; total: number }) => (
   </>
 );
 
-/** Ids that hosts have now, and those of a list that none has: a slip of the pen approves and bans nothing. */
+/** Engine ids found on hosts, and ids in the list that no host has, because they may be misspelt. */
 const FoundEngines = ({ entries, engines: { first, total } }: { entries: string; engines: Ranked }) => {
   const ids = first.map(({ key }) => key);
   const listed = entries.split(/\s+/).filter((entry) => entry !== "");
@@ -208,13 +215,13 @@ const FoundEngines = ({ entries, engines: { first, total } }: { entries: string;
     <>
       {total > 0 && (
         <>
-          {" Found now: "}
+          {" Found on hosts: "}
           <Ids ids={ids} total={total} />
         </>
       )}
       {unknown.length > 0 && (
         <>
-          {" On no host now: "}
+          {" Not found on any host: "}
           <Ids ids={unknown} total={unknown.length} />
         </>
       )}
@@ -227,7 +234,7 @@ const JsonForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
   const text = typed?.fields.policy ?? JSON.stringify(policy, null, 2);
   return (
     <section class="card" aria-labelledby="policy-json-title">
-      <h2 id="policy-json-title">The whole policy as JSON</h2>
+      <h2 id="policy-json-title">Complete policy as JSON</h2>
       <ChangeForm action="/policy" hidden={{ ...forms.hidden, how: "json" }}>
         {typed && <WrongList what="policy" wrong={typed.wrong} />}
         {typed && <FaultyLines text={text} wrong={typed.wrong} />}
@@ -246,10 +253,10 @@ const JsonForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
           </textarea>
           <FieldFault typed={typed} name="policy" />
           <p class="muted small" id="policy-hint">
-            Checked against the schema before anything is saved. A field that is left out gets its default.
+            The JSON is validated before it is saved. Omitted fields get their default values.
           </p>
         </div>
-        <Buttons id="json" typed={typed} save="Save this JSON as the policy" />
+        <Buttons id="json" typed={typed} save="Save JSON as policy" />
       </ChangeForm>
     </section>
   );
@@ -257,7 +264,7 @@ const JsonForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
 
 const LINE_CHARACTERS_MAX = 160;
 
-/** The lines that are wrong, quoted with their numbers: a text area shows none. */
+/** Quotes the lines with errors, with line numbers, because a text area shows none. */
 const FaultyLines = ({ text, wrong }: { text: string; wrong: readonly Wrong[] }) => {
   const lines = text.split("\n");
   const faulty = [...new Set(wrong.flatMap(({ line }) => line ?? []))].sort((a, b) => a - b);

@@ -3,18 +3,19 @@ import { listTimeline } from "../../control/assets/asset-timeline.ts";
 import type { AssetView } from "../../control/assets/asset-view.ts";
 import type { Deps } from "../../deps.ts";
 
-/** Days, both included, in UTC. */
+/** First and last day (`YYYY-MM-DD`), both included, in UTC. */
 export type Period = { from: string; to: string };
 
-/** Timelines one report reads; each is a query at least, and a page has to come back. */
+/** Timelines that one report reads. Each needs at least one query while the page waits. */
 export const REPORT_TIMELINES_MAX = 2000;
-/** States it reads of one host, the newest of the period, and of all together. */
+/** States that one report reads of one host (the newest of the period), and of all hosts together. */
 export const REPORT_STATES_PER_HOST_MAX = 400;
 export const REPORT_STATES_MAX = 40_000;
 const PAGE_STATES = 100;
 const AT_ONCE = 16;
 
-export type Counted = {
+/** An engine or model with the number of hosts and employees that had it in the period. */
+export type Detected = {
   id: string;
   name: string;
   kind?: string;
@@ -30,18 +31,18 @@ export type Found = {
   hostsSeen: number;
   hostsWithAi: number;
   employeesWithAi: number;
-  engines: Counted[];
-  /** Those that were in memory. */
-  models: Counted[];
-  /** Hosts whose state changed, of which the newest state alone was looked at, or none when it began too late. */
+  engines: Detected[];
+  /** Models that were in memory. */
+  models: Detected[];
+  /** Hosts whose timeline was not read. Only their newest state is included, if it began before the end of the period. */
   unread: number;
-  /** Hosts of which the newest {@link REPORT_STATES_PER_HOST_MAX} states of the period were looked at. */
+  /** Hosts of which only the newest {@link REPORT_STATES_PER_HOST_MAX} states of the period were read. */
   cut: number;
 };
 
 type Named = { id: string; name: string; kind?: string };
-/** What ran on a host from one moment to another, both within the period. */
-type Held = { since: string; until: string; engines: readonly Named[]; models: readonly Named[] };
+/** Engines and models on a host from `since` to `until`, both within the period. */
+type Sighting = { since: string; until: string; engines: readonly Named[]; models: readonly Named[] };
 
 export type Limits = { timelines: number; states: number; statesPerHost: number };
 const LIMITS: Limits = {
@@ -56,9 +57,9 @@ const earlier = (a: string, b: string): string => (a < b ? a : b);
 const later = (a: string, b: string): string => (a > b ? a : b);
 
 /**
- * The AI of a period: what ran in any state of it, the one in force when it began included. A state that has lasted
- * since before the period is told by the host's presence; of the other hosts the timeline is read, those first of
- * which the newest state says nothing.
+ * Counts the AI in all states of a period, including the state in force when the period began. Hosts whose state has
+ * not changed since the start are covered by their presence item. For the others the timeline is read, first for
+ * hosts whose newest state began after the period.
  */
 export async function findInPeriod(
   deps: Deps,
@@ -69,10 +70,10 @@ export async function findInPeriod(
 ): Promise<Found> {
   const [start, end] = [startOf(period), endOf(period)];
   const seen = assets.filter(({ presence }) => presence && presence.lastSeenAt >= start);
-  const sum = createSum();
+  const tallies = createTallies();
   const changed: AssetView[] = [];
   for (const asset of seen) {
-    if (asset.presence!.stateSince <= start) sum.add(asset, newestOf(asset, start, end));
+    if (asset.presence!.stateSince <= start) tallies.add(asset, newestOf(asset, start, end));
     else changed.push(asset);
   }
   const isLate = ({ presence }: AssetView) => presence!.stateAt > end;
@@ -86,16 +87,16 @@ export async function findInPeriod(
     for (const [index, { items, isWhole }] of read.entries()) {
       states += items.length;
       if (!isWhole) cut++;
-      sum.add(some[index]!, heldIn(items, some[index]!, start, end));
+      tallies.add(some[index]!, sightingsIn(items, some[index]!, start, end));
     }
     next += some.length;
   }
   const unread = changed.slice(next);
-  for (const asset of unread) sum.add(asset, newestOf(asset, start, end));
-  return { ...sum.found(), unread: unread.length, cut };
+  for (const asset of unread) tallies.add(asset, newestOf(asset, start, end));
+  return { ...tallies.found(), unread: unread.length, cut };
 }
 
-/** The states of the period and the one in force when it began, newest first. */
+/** Reads the states of the period and the state in force when it began, newest first. */
 async function statesIn(
   deps: Deps,
   tenantId: string,
@@ -116,13 +117,13 @@ async function statesIn(
   return { items, isWhole: from === undefined };
 }
 
-/** A state is in force until the next one, the newest until the host was last heard of. */
-function heldIn(
+/** Converts states to sightings. A state lasts until the next one, the newest until the last heartbeat. */
+function sightingsIn(
   states: readonly TelemetryChange[],
   { presence }: AssetView,
   start: string,
   end: string,
-): Held[] {
+): Sighting[] {
   return states.map(({ at, engines }, index) => {
     const until = states[index - 1]?.at ?? (presence!.stateAt > end ? end : presence!.lastSeenAt);
     const loaded = engines.flatMap(({ models }) => models.filter((model) => model.loaded));
@@ -135,8 +136,8 @@ function heldIn(
   });
 }
 
-/** What the host's presence tells of the period: nothing when its newest state began after it. */
-function newestOf({ presence }: AssetView, start: string, end: string): Held[] {
+/** The sighting of the newest state, from the presence item. Empty if that state began after the period. */
+function newestOf({ presence }: AssetView, start: string, end: string): Sighting[] {
   const { stateSince, lastSeenAt, engines, models } = presence!;
   if (stateSince > end) return [];
   return [
@@ -149,21 +150,22 @@ function newestOf({ presence }: AssetView, start: string, end: string): Held[] {
   ];
 }
 
-type Sighting = Named & { on: Set<string>; of: Set<string>; firstSeenAt: string; lastSeenAt: string };
+type Tally = Named & { assets: Set<string>; employees: Set<string>; firstSeenAt: string; lastSeenAt: string };
 
-function createSum() {
-  const [engines, models] = [new Map<string, Sighting>(), new Map<string, Sighting>()];
+/** Collects sightings of hosts, and counts hosts and employees of each engine and model. */
+function createTallies() {
+  const [engines, models] = [new Map<string, Tally>(), new Map<string, Tally>()];
   const withAi = new Set<string>();
   let [hostsSeen, hostsWithAi] = [0, 0];
   return {
-    add({ assetId, employeeId }: AssetView, held: readonly Held[]): void {
-      if (held.length === 0) return;
+    add({ assetId, employeeId }: AssetView, sightings: readonly Sighting[]): void {
+      if (sightings.length === 0) return;
       hostsSeen++;
-      if (held.some((state) => state.engines.length > 0)) {
+      if (sightings.some((state) => state.engines.length > 0)) {
         hostsWithAi++;
         withAi.add(employeeId);
       }
-      for (const state of held) {
+      for (const state of sightings) {
         for (const one of state.engines) note(engines, one, state, assetId, employeeId);
         for (const one of state.models) note(models, one, state, assetId, employeeId);
       }
@@ -179,24 +181,24 @@ function createSum() {
 }
 
 function note(
-  sightings: Map<string, Sighting>,
+  tallies: Map<string, Tally>,
   { id, name, kind }: Named,
-  { since, until }: Held,
+  { since, until }: Sighting,
   assetId: string,
   employeeId: string,
 ): void {
-  const one = sightings.get(id) ?? {
+  const one = tallies.get(id) ?? {
     ...{ id, name, ...(kind !== undefined && { kind }) },
-    ...{ on: new Set<string>(), of: new Set<string>(), firstSeenAt: since, lastSeenAt: until },
+    ...{ assets: new Set<string>(), employees: new Set<string>(), firstSeenAt: since, lastSeenAt: until },
   };
-  one.on.add(assetId);
-  one.of.add(employeeId);
+  one.assets.add(assetId);
+  one.employees.add(employeeId);
   one.firstSeenAt = earlier(one.firstSeenAt, since);
   one.lastSeenAt = later(one.lastSeenAt, until);
-  sightings.set(id, one);
+  tallies.set(id, one);
 }
 
-const counted = (sightings: ReadonlyMap<string, Sighting>): Counted[] =>
-  [...sightings.values()]
-    .map(({ on, of, ...one }) => ({ ...one, hosts: on.size, employees: of.size }))
+const counted = (tallies: ReadonlyMap<string, Tally>): Detected[] =>
+  [...tallies.values()]
+    .map(({ assets, employees, ...one }) => ({ ...one, hosts: assets.size, employees: employees.size }))
     .sort((a, b) => b.hosts - a.hosts || (a.name < b.name ? -1 : 1));

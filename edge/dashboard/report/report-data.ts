@@ -19,7 +19,7 @@ import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
 import { type Found, findInPeriod, type Period } from "./detections-in-period.ts";
 
-/** A larger fleet, or a longer list of incidents, is told in part, and the report says so. */
+/** Hosts and incidents that one report reads. If there are more, the report says that it is partial. */
 export const REPORT_ASSETS_MAX = 25_000;
 export const REPORT_INCIDENTS_MAX = 10_000;
 const PAGE_ITEMS = 200;
@@ -42,12 +42,12 @@ export type Evidence = {
   done: {
     byAction: { action: string; records: number; people: number }[];
     records: CustodyView[];
-    /** False: there were too many to tell any. */
+    /** False if there were too many records; then `records` is empty. */
     complete: boolean;
   };
   custody: {
     records: number;
-    /** False: the log is too long for it, and `verified` says nothing. */
+    /** False if the log is too long to verify here; then `verified` has no meaning. */
     checked: boolean;
     verified: boolean;
     words: string;
@@ -61,14 +61,14 @@ export type Evidence = {
     neverSeen: { assetId: string; hostname: string; enrolledAt: string }[];
     sourcesFailing: { assetId: string; hostname: string; sources: string[] }[];
     heartbeatsLost: number;
-    /** Enrolled hosts that left the active list: in none of the counts above, and in what was found in the period. */
+    /** Hosts that left the active list. The counts above leave them out; `found` includes them. */
     expired: { assetId: string; hostname: string; reason: ExpiryReason; since: string }[];
     complete: boolean;
   };
   kept: { retentionDays: number; policyVersion: number };
 };
 
-/** All that a report for the period says; nothing in it is estimated, and what it cannot know it counts. */
+/** Gathers all data of a report. Nothing is estimated; data that could not be read is counted. */
 export async function gatherEvidence(deps: Deps, tenantId: string, period: Period): Promise<Evidence> {
   const isWanted = ({ at }: AuditItem) => isDuring(at, period);
   const [fleet, incidents, log, settings, policy] = await Promise.all([
@@ -100,10 +100,10 @@ async function checkCustody(
 ): Promise<Evidence["custody"]> {
   const fault = all && (await verifyCustody(all, head));
   const words = !all
-    ? `it holds ${plural(head?.count ?? count, "record")}, more than a report computes again`
+    ? `it has ${plural(head?.count ?? count, "record")}, more than a report can verify`
     : fault
       ? `${fault.record} ${fault.fault}`
-      : "every hash, every asset's chain and the organisation's chain match the head";
+      : "all hashes are correct, and the chains of all hosts and of the organisation match the head";
   return {
     records: all ? count : (head?.count ?? count),
     checked: all !== undefined,
@@ -114,7 +114,7 @@ async function checkCustody(
   };
 }
 
-/** A timestamp is in the days of a period when its own day is: both are UTC and sort as text. */
+/** Whether the day of a timestamp is within the period. Both are UTC and compare as text. */
 const isDuring = (at: string | undefined, { from, to }: Period): boolean =>
   at !== undefined && at.slice(0, 10) >= from && at.slice(0, 10) <= to;
 const isAfter = (at: string, { to }: Period): boolean => at.slice(0, 10) > to;
@@ -130,7 +130,7 @@ async function readAssets(deps: Deps, tenantId: string) {
   return { assets, complete: from === undefined };
 }
 
-/** Open and resolved ones, from beside the telemetry of every shard: the index holds the open ones only. */
+/** Reads open and resolved incidents from the telemetry partitions of all shards, because the index has only open ones. */
 async function readIncidents(deps: Deps, tenantId: string) {
   const { shards } = await readTenant(deps, tenantId);
   const each = Math.ceil(REPORT_INCIDENTS_MAX / shards);

@@ -1,13 +1,19 @@
 import { z } from "zod";
-import { type Cell, csvRecord } from "../exports/csv.ts";
-import type { Counted } from "./detections-in-period.ts";
+import {
+  type Columns,
+  CUSTODY_COLUMNS,
+  headerOf,
+  INCIDENT_COLUMNS,
+  pickColumns,
+  recordOf,
+} from "../exports/columns.ts";
+import type { Detected } from "./detections-in-period.ts";
 import type { Evidence } from "./report-data.ts";
 
-type Columns<Row> = readonly (readonly [name: string, of: (row: Row) => Cell])[];
-/** The rows of one list of the report, whole; undefined where the report tells none of them. */
+/** One list of the report with all of its rows; undefined if there are more rows than the report can hold. */
 type ReportList<Row> = { columns: Columns<Row>; rows(evidence: Evidence): readonly Row[] | undefined };
 
-const COUNTED: Columns<Counted> = [
+const DETECTED_COLUMNS: Columns<Detected> = [
   ["id", (row) => row.id],
   ["name", (row) => row.name],
   ["kind", (row) => row.kind],
@@ -16,47 +22,27 @@ const COUNTED: Columns<Counted> = [
   ["first_seen_at", (row) => row.firstSeenAt],
   ["last_seen_at", (row) => row.lastSeenAt],
 ];
-const engines: ReportList<Counted> = { columns: COUNTED, rows: ({ found }) => found.engines };
-const models: ReportList<Counted> = { columns: COUNTED, rows: ({ found }) => found.models };
+const engines: ReportList<Detected> = { columns: DETECTED_COLUMNS, rows: ({ found }) => found.engines };
+const models: ReportList<Detected> = { columns: DETECTED_COLUMNS, rows: ({ found }) => found.models };
 
 const incidents: ReportList<Evidence["incidents"]["list"][number]> = {
-  columns: [
-    ["incident_id", (row) => row.id],
-    ["risk", (row) => row.risk],
-    ["points", (row) => row.points],
-    ["status", (row) => row.status],
-    ["rule", (row) => row.rule],
-    ["title", (row) => row.title],
-    ["engine", (row) => row.engineName],
-    ["asset_id", (row) => row.assetId],
-    ["hostname", (row) => row.hostname],
-    ["opened_at", (row) => row.openedAt],
-    ["acknowledged_at", (row) => row.acknowledgedAt],
-    ["acknowledged_by", (row) => row.acknowledgedBy],
-    ["resolved_at", (row) => row.resolvedAt],
-    ["resolved_by", (row) => row.resolvedBy],
-    ["resolution", (row) => row.resolution],
-  ],
+  columns: pickColumns(INCIDENT_COLUMNS, [
+    ...["incident_id", "risk", "points", "status", "rule", "title", "engine", "asset_id", "hostname"],
+    ...["opened_at", "acknowledged_at", "acknowledged_by", "resolved_at", "resolved_by", "resolution"],
+  ]),
   rows: ({ incidents: { list } }) => list,
 };
 
 const decisions: ReportList<Evidence["done"]["records"][number]> = {
-  columns: [
-    ["number", (row) => row.tenantNumber],
-    ["at", (row) => row.at],
-    ["action", (row) => row.action],
-    ["asset_id", (row) => row.assetId],
-    ["target", (row) => row.target],
-    ["mode", (row) => row.mode],
-    ["operator_id", (row) => row.operatorId],
-    ["justification", (row) => row.justification],
-    ["hash", (row) => row.hash],
-  ],
+  columns: pickColumns(CUSTODY_COLUMNS, [
+    ...["number", "at", "action", "asset_id", "target", "mode", "operator_id", "justification", "hash"],
+  ]),
   rows: ({ done }) => (done.complete ? done.records : undefined),
 };
 
 type Gap = { gap: string; assetId: string; hostname: string; since?: string; sources?: readonly string[] };
 
+/** Hosts that were not fully seen: silent, never seen, with failed sources, expired. */
 const gaps: ReportList<Gap> = {
   columns: [
     ["gap", (row) => row.gap],
@@ -77,16 +63,15 @@ const LISTS = { engines, models, incidents, decisions, gaps };
 export type ReportListName = keyof typeof LISTS;
 export const reportListName = z.enum(Object.keys(LISTS) as ReportListName[]);
 
-/** A list of the report as CSV, every row of it; undefined when there are more than the report holds. */
+/** A list of the report as CSV with all rows; undefined if there are more rows than the report can hold. */
 export function reportCsv(name: ReportListName, evidence: Evidence): string | undefined {
   const { columns, rows } = LISTS[name] as ReportList<unknown>;
-  const header = csvRecord(columns.map(([column]) => column));
-  const records = rows(evidence)?.map((row) => csvRecord(columns.map(([, of]) => of(row))));
-  return records && header + records.join("");
+  const records = rows(evidence)?.map((row) => recordOf(columns, row));
+  return records && headerOf(columns) + records.join("");
 }
 
-/** Whether the report looked at all there is for this list: a file of a part says so in its name. */
-export function isPartly(name: ReportListName, { found, coverage }: Evidence): boolean {
+/** Whether the list is incomplete because the report reads only a part of the data. The file name then says so. */
+export function isPartial(name: ReportListName, { found, coverage }: Evidence): boolean {
   if (name === "engines" || name === "models") return found.unread + found.cut > 0 || !coverage.complete;
   return name !== "decisions" && !coverage.complete;
 }

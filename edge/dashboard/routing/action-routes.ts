@@ -23,7 +23,7 @@ import type { Deps } from "../../deps.ts";
 import { siteOrigin } from "../../http/public-origin.ts";
 import type { Env } from "../../request-env.ts";
 import { assetPage } from "../assets/asset-page.tsx";
-import { leaveForm, mayManageAssets } from "../assets/leave-panel.tsx";
+import { decommissionForm, mayManageAssets } from "../assets/decommission-panel.tsx";
 import { enrolmentForm, enrolmentPage, mayEnrol } from "../enrolment/enrolment-page.tsx";
 import { incidentsPage } from "../incidents/incident-list-page.tsx";
 import { incidentPage } from "../incidents/incident-page.tsx";
@@ -33,42 +33,42 @@ import { acknowledgeForm, draftOf, isolateForm, releaseForm, resolveForm } from 
 import { askerOf, type Fields, idParams, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./render-response.ts";
 
-/** What responders change: containment, incidents, enrolment. */
-export function changeRoutes(app: Hono<Env>, deps: Deps): void {
+/** Form routes of containment, host lifecycle, incidents and enrolment. */
+export function actionRoutes(app: Hono<Env>, deps: Deps): void {
   const post = postRoute(app, deps);
-  const ofAsset = { right: mayRespond, params: idParams(assetId), wrong: showAssetDraft };
-  post("/assets/:id/isolate", { ...ofAsset, form: isolateForm, answer: changeAsset("isolate") });
-  post("/assets/:id/release", { ...ofAsset, form: releaseForm, answer: changeAsset("release") });
+  const ofAsset = { right: mayRespond, params: idParams(assetId), invalid: showAssetDraft };
+  post("/assets/:id/isolate", { ...ofAsset, form: isolateForm, handle: changeAsset("isolate") });
+  post("/assets/:id/release", { ...ofAsset, form: releaseForm, handle: changeAsset("release") });
   post("/assets/:id/leave", {
     right: mayManageAssets,
     params: idParams(assetId),
-    form: leaveForm,
-    answer: leave,
-    async wrong(c, { params, fields, error }, deps) {
+    form: decommissionForm,
+    handle: decommission,
+    async invalid(c, { params, fields, error }, deps) {
       const wrong = draftOf(fields, error).wrong;
-      const shown = await assetPage(c.var.admin, params.id, deps, { leaving: { fields, wrong } });
+      const shown = await assetPage(c.var.admin, params.id, deps, { decommission: { fields, wrong } });
       return shown ? sendPage(c, shown, 400) : sendFailure(c, refuse("admin.not-found"), deps);
     },
   });
-  const ofIncident = { right: mayHandle, params: idParams(incidentName), wrong: showIncidentDraft };
-  // To acknowledge needs no reason, and the strict form refuses one.
+  const ofIncident = { right: mayHandle, params: idParams(incidentName), invalid: showIncidentDraft };
+  // An acknowledgement has no reason, and its strict form rejects one.
   post("/incidents/:id/acknowledge", {
     ...ofIncident,
     form: acknowledgeForm,
-    answer: answerIncident("acknowledge"),
+    handle: respondToIncident("acknowledge"),
   });
-  post("/incidents/:id/resolve", { ...ofIncident, form: resolveForm, answer: answerIncident("resolve") });
+  post("/incidents/:id/resolve", { ...ofIncident, form: resolveForm, handle: respondToIncident("resolve") });
   post("/incidents/acknowledge", {
     right: mayHandle,
     form: z.looseObject({}),
-    answer: acknowledgeMany,
+    handle: acknowledgeMany,
     limits: BULK_FORM,
   });
   post("/enrol", {
     right: mayEnrol,
     form: enrolmentForm,
-    answer: enrol,
-    async wrong(c, _input, deps) {
+    handle: createToken,
+    async invalid(c, _input, deps) {
       const origin = siteOrigin(c.req.raw, deps);
       return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, wrong: true }), 400);
     },
@@ -77,23 +77,23 @@ export function changeRoutes(app: Hono<Env>, deps: Deps): void {
     right: mayEnrol,
     params: z.object({ id: tokenParams.shape.tokenId }),
     form: resolveForm,
-    answer: revokeToken,
-    async wrong(c, _input, deps) {
+    handle: revokeToken,
+    async invalid(c, _input, deps) {
       const origin = siteOrigin(c.req.raw, deps);
-      const notice = unchanged("give a reason of 3 to 200 characters");
+      const notice = unchanged("enter a reason of 3 to 200 characters");
       return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, notice }), 400);
     },
   });
   app.get("/enrol/:id/revoke", (c) => c.redirect("/enrol", 302));
-  // Who reloads the answer to a form by its address finds the page the form was on.
-  for (const [place, action] of [
+  // These addresses only accept POST; a reload of their response goes to the page of the form.
+  for (const [page, action] of [
     ["assets", "isolate"],
     ["assets", "release"],
     ["assets", "leave"],
     ["incidents", "acknowledge"],
     ["incidents", "resolve"],
   ]) {
-    app.get(`/${place}/:id/${action}`, (c) => c.redirect(returnPath(`/${place}/${c.req.param("id")}`), 302));
+    app.get(`/${page}/:id/${action}`, (c) => c.redirect(returnPath(`/${page}/${c.req.param("id")}`), 302));
   }
 }
 
@@ -135,9 +135,10 @@ function changeAsset(action: "isolate" | "release") {
   };
 }
 
-async function leave(
+/** Removes a host from the active list, revokes its device key, or merges it into another host. */
+async function decommission(
   c: Context<Env>,
-  { params, fields, form }: OfOne & { fields: Fields; form: z.infer<typeof leaveForm> },
+  { params, fields, form }: OfOne & { fields: Fields; form: z.infer<typeof decommissionForm> },
   deps: Deps,
 ) {
   const asker = askerOf(c, form.key, deps);
@@ -155,14 +156,14 @@ async function leave(
         : await expireAsset(asker, asked, deps);
   if (done.ok) return c.redirect(`/assets/${params.id}?done=${how}`, 303);
   if (done.code !== "admin.conflict") return sendFailure(c, done, deps);
-  const answer = { notice: unchanged(done.detail), leaving: { fields, wrong: [] } };
+  const answer = { notice: unchanged(done.detail), decommission: { fields, wrong: [] } };
   const shown = await assetPage(c.var.admin, params.id, deps, answer);
   return shown ? sendPage(c, shown, 409) : sendFailure(c, refuse("admin.not-found"), deps);
 }
 
 type Answered = z.infer<typeof acknowledgeForm> & Partial<z.infer<typeof resolveForm>>;
 
-function answerIncident(action: "acknowledge" | "resolve") {
+function respondToIncident(action: "acknowledge" | "resolve") {
   return async (c: Context<Env>, { params, form }: OfOne & { form: Answered }, deps: Deps) => {
     const asker = askerOf(c, form.key, deps);
     const { justification: reason } = form;
@@ -177,8 +178,8 @@ function answerIncident(action: "acknowledge" | "resolve") {
   };
 }
 
-/** Shown at once and not after a redirect: the token must stand in no address and in no store. */
-async function enrol(c: Context<Env>, { form }: { form: z.infer<typeof enrolmentForm> }, deps: Deps) {
+/** Shows the new token in the response itself. A redirect would put the token into an address or a store. */
+async function createToken(c: Context<Env>, { form }: { form: z.infer<typeof enrolmentForm> }, deps: Deps) {
   const origin = siteOrigin(c.req.raw, deps);
   const { uses, days, key } = form;
   const made = await createEnrolmentToken(askerOf(c, key, deps), { uses, hours: days * 24 }, deps);
@@ -202,7 +203,7 @@ async function revokeToken(
 
 const BULK_FORM = { bytesMax: 12 * 1024, fieldsMax: BULK_INCIDENTS_MAX + 2 };
 
-/** Every box that was ticked names its incident and when that was opened: another opening has another key. */
+/** Each selected checkbox sends the incident id and its time of opening, which is part of the idempotency key. */
 async function acknowledgeMany(
   c: Context<Env>,
   { fields }: { fields: Fields },
@@ -212,7 +213,7 @@ async function acknowledgeMany(
   const { csrf: _csrf, ...ticked } = fields;
   const ids = Object.keys(ticked).sort();
   if (ids.length === 0 || ids.length > BULK_INCIDENTS_MAX) {
-    const words = `Nothing was changed: choose 1 to ${BULK_INCIDENTS_MAX} incidents.`;
+    const words = `Nothing was changed. Select 1 to ${BULK_INCIDENTS_MAX} incidents, then try again.`;
     return sendPage(c, await incidentsPage(admin, {}, deps, { notice: { tone: "warning", words } }), 400);
   }
   if (!ids.every((id) => incidentName.safeParse(id).success))

@@ -21,7 +21,7 @@ import { sendFailure, sendPage } from "./render-response.ts";
 const mayApprove = (admin: Admin): boolean => may(admin, "approve");
 const approveForm = acknowledgeForm.extend({ confirm: z.literal("yes") });
 
-/** What the second person answers, and asking anew for what nobody answered. */
+/** Form routes of approvals: approve, deny, and request an expired isolation again. */
 export function approvalRoutes(app: Hono<Env>, deps: Deps): void {
   const post = postRoute(app, deps);
   const params = idParams(keyId);
@@ -29,22 +29,22 @@ export function approvalRoutes(app: Hono<Env>, deps: Deps): void {
     right: mayApprove,
     params,
     form: approveForm,
-    wrong: showWrong("confirm that you mean it"),
-    answer: answered("approve", approveIt),
+    invalid: showInvalid("select the checkbox to confirm"),
+    handle: decide("approve", approve),
   });
   post("/approvals/:id/deny", {
     right: mayApprove,
     params,
     form: resolveForm,
-    wrong: showWrong("give a reason of 3 to 200 characters"),
-    answer: answered("deny", denyIt),
+    invalid: showInvalid("enter a reason of 3 to 200 characters"),
+    handle: decide("deny", deny),
   });
   post("/approvals/:id/again", {
     right: mayRespond,
     params,
     form: acknowledgeForm,
-    wrong: showWrong("confirm that you mean it"),
-    answer: answered("again", askAgain),
+    invalid: showInvalid("send the form again from this page"),
+    handle: decide("again", requestAgain),
   });
   for (const action of ["approve", "deny", "again"])
     app.get(`/approvals/:id/${action}`, (c) => c.redirect("/approvals", 302));
@@ -53,12 +53,12 @@ export function approvalRoutes(app: Hono<Env>, deps: Deps): void {
 type Fields = { key: string; justification?: string };
 type Verb = (asker: Asker, approvalId: string, form: Fields, deps: Deps) => Promise<Decision<unknown>>;
 
-const approveIt: Verb = (asker, approvalId, _form, deps) => approveIsolation(asker, approvalId, deps);
-const denyIt: Verb = (asker, approvalId, { justification = "" }, deps) =>
+const approve: Verb = (asker, approvalId, _form, deps) => approveIsolation(asker, approvalId, deps);
+const deny: Verb = (asker, approvalId, { justification = "" }, deps) =>
   denyIsolation(asker, { approvalId, justification }, deps);
 
-/** The request as it was made, made again by whoever asks now: it waits for another person like the first one did. */
-async function askAgain(asker: Asker, approvalId: string, _form: Fields, deps: Deps) {
+/** Repeats an expired request in the name of the current user. It waits for a second person again. */
+async function requestAgain(asker: Asker, approvalId: string, _form: Fields, deps: Deps) {
   const { tenantId } = asker.admin;
   const stored = await deps.authority.read(approvalKey(tenantId, approvalId));
   if (!stored) return refuse("admin.not-found");
@@ -67,7 +67,7 @@ async function askAgain(asker: Asker, approvalId: string, _form: Fields, deps: D
   return changeContainment(admin, { assetId, action: "isolate", mode, justification, ...origin }, deps);
 }
 
-const showWrong =
+const showInvalid =
   (fix: string) =>
   async (c: Context<Env>, _input: unknown, deps: Deps): Promise<Response> => {
     const words = `Nothing was changed: ${fix}.`;
@@ -76,7 +76,7 @@ const showWrong =
 
 type Approval = { params: { id: string }; form: Fields };
 
-const answered =
+const decide =
   (action: string, verb: Verb) =>
   async (c: Context<Env>, { params, form }: Approval, deps: Deps): Promise<Response> => {
     const done = await verb(askerOf(c, form.key, deps), params.id, form, deps);

@@ -6,18 +6,18 @@ import { text } from "../../../shared/wire/text.ts";
 import { inTime, readStream } from "../../http/read-body.ts";
 
 export const JUSTIFICATION_CHARACTERS_MAX = 1000;
-/** As the API asks. */
+/** The same bounds as in the API. */
 export const JUSTIFICATION_CHARACTERS_MIN = 3;
 
 /**
- * Ten times the justification that is taken, percent-encoded at three bytes of UTF-8 a character: who pasted too much
- * gets it back to shorten it.
+ * Room for ten times the longest justification, percent-encoded with three bytes of UTF-8 a character. A user who
+ * pastes too much gets the text back to shorten it, instead of an error about the request size.
  */
 const SHORT_FORM = { bytesMax: 96 * 1024, fieldsMax: 12 };
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded(?: *; *charset=utf-8)?$/i;
 
-/** Line breaks of the text area and runs of white space become one space: the record holds one line. */
+/** White space, line breaks included, becomes single spaces, because a custody record stores one line. */
 const justification = z
   .string()
   .transform((value) => value.replace(/\s+/g, " ").trim())
@@ -32,7 +32,7 @@ export const isolateForm = z.strictObject({
   confirm: z.literal("yes"),
   breakGlass: z.literal("yes").optional(),
   everyCopy: z.literal("yes").optional(),
-  /** How the page said that engines would be stopped. */
+  /** The setting that the form showed: how engines are stopped. */
   stopEnginesBy: stopEnginesBy.optional(),
 });
 export const releaseForm = z.strictObject({
@@ -43,7 +43,7 @@ export const releaseForm = z.strictObject({
 });
 
 export const acknowledgeForm = z.strictObject(hidden);
-/** Of an incident: shorter, for it is shown with the incident ever after. */
+/** The resolution of an incident is shorter than a justification, because lists show it with the incident. */
 export const RESOLUTION_CHARACTERS_MAX = 200;
 export const resolveForm = z.strictObject({
   ...hidden,
@@ -53,17 +53,17 @@ export const resolveForm = z.strictObject({
     .pipe(text(RESOLUTION_CHARACTERS_MAX).min(JUSTIFICATION_CHARACTERS_MIN)),
 });
 
-/** What an admin typed, given back with the page that says what was wrong with it. */
+/** Input of a rejected form, shown again with the errors. `wrong`: names of the invalid fields. */
 export type Draft = { mode: string; justification: string; confirm: boolean; wrong: readonly string[] };
 
-/** The fields of a form post. Refuses another media type, a body beyond the limit or too slow, and a field given twice. */
+/** Reads the fields of a form post. Rejects other media types, bodies that are too large or too slow, and repeated fields. */
 export async function readForm(
   request: Request,
   { bytesMax, fieldsMax } = SHORT_FORM,
 ): Promise<Verdict<Record<string, string>>> {
   if (!FORM_TYPE.test(request.headers.get("content-type") ?? ""))
     return refuse("admin.invalid", "content type");
-  // Counted, whatever length was declared.
+  // Counts the bytes, because the declared length may be wrong.
   const body = request.body as ReadableStream<Uint8Array> | null;
   const bytes = body ? await inTime(readStream(body, bytesMax)) : accept(new Uint8Array());
   if (!bytes.ok) return bytes;

@@ -11,23 +11,24 @@ import type { Env } from "../../request-env.ts";
 import type { Notice } from "../components/notice.tsx";
 import { isCsrfToken, isSameSite } from "../session/csrf.ts";
 import { readForm } from "./parse-form.ts";
-import { sendFailure, sendStranger } from "./render-response.ts";
+import { sendFailure, sendUnauthenticated } from "./render-response.ts";
 
 export type Fields = Readonly<Record<string, string>>;
 export type FormLimits = { bytesMax: number; fieldsMax: number };
 
 export type FormRoute<Form extends z.ZodType, Params extends z.ZodType> = {
   right: (admin: Admin) => boolean;
-  /** An invalid parameter of the path is "not found". */
+  /** An invalid path parameter returns 404. */
   params?: Params;
   form: Form;
-  /** Makes the answer to a form that its schema refuses. Without it the request is refused as invalid. */
-  wrong?: (
+  /** Responds to a form that its schema rejects. By default, with `admin.invalid`. */
+  invalid?: (
     c: Context<Env>,
     input: { fields: Fields; params: z.infer<Params>; error: z.ZodError },
     deps: Deps,
   ) => Promise<Response>;
-  answer: (
+  /** Responds to a valid form. */
+  handle: (
     c: Context<Env>,
     input: { fields: Fields; params: z.infer<Params>; form: z.infer<Form> },
     deps: Deps,
@@ -38,20 +39,20 @@ export type FormRoute<Form extends z.ZodType, Params extends z.ZodType> = {
 const NO_PARAMS = z.object({});
 export const idParams = <Id extends z.ZodType>(id: Id) => z.object({ id });
 
-/** Adds routes that take a form: of this site, of this session, of somebody who has the right, on a node that may write. */
+/** Adds a POST route for a form. It needs a session, the permission, a same-origin request, a CSRF token and the control key. */
 export const postRoute =
   (app: Hono<Env>, deps: Deps) =>
   <Form extends z.ZodType, Params extends z.ZodType = typeof NO_PARAMS>(
     path: string,
-    { right, params, form, wrong, answer, limits }: FormRoute<Form, Params>,
+    { right, params, form, invalid, handle, limits }: FormRoute<Form, Params>,
   ): void => {
     const paramsSchema = (params ?? NO_PARAMS) as Params;
     const paramsOf = (c: Context<Env>) => valid(c, "param", paramsSchema);
-    const ownForm = createMiddleware<Env>(async function ownForm(c, next) {
+    const checkedForm = createMiddleware<Env>(async function checkedForm(c, next) {
       const admin = await authenticate(c.req.raw, deps);
-      if (!admin.ok) return sendStranger(c, admin, deps);
+      if (!admin.ok) return sendUnauthenticated(c, admin, deps);
       c.set("admin", admin.value);
-      const fields = await readOwnForm(c, right, deps, limits);
+      const fields = await readCheckedForm(c, right, deps, limits);
       if (!fields.ok) return sendFailure(c, fields, deps);
       if (!deps.controlKey) return sendFailure(c, refuse("admin.read-only"), deps);
       c.set("fields", fields.value);
@@ -60,19 +61,19 @@ export const postRoute =
     });
     app.post(
       path,
-      ownForm,
+      checkedForm,
       validate("param", paramsSchema, (c) => sendFailure(c, refuse("admin.not-found"), deps)),
       validate("form", form, (c, error) =>
-        wrong
-          ? wrong(c, { fields: c.var.fields!, params: paramsOf(c), error }, deps)
+        invalid
+          ? invalid(c, { fields: c.var.fields!, params: paramsOf(c), error }, deps)
           : sendFailure(c, refuse("admin.invalid"), deps),
       ),
-      (c) => answer(c, { fields: c.var.fields!, params: paramsOf(c), form: valid(c, "form", form) }, deps),
+      (c) => handle(c, { fields: c.var.fields!, params: paramsOf(c), form: valid(c, "form", form) }, deps),
     );
   };
 
-/** From where, who may, with which token: only then is anything in the form looked at. */
-async function readOwnForm(
+/** Checks origin, permission and CSRF token, in this order, before any field of the form is used. */
+async function readCheckedForm(
   c: Context<Env>,
   right: (admin: Admin) => boolean,
   deps: Deps,
@@ -91,7 +92,8 @@ export const askerOf = (c: Context<Env>, idempotencyKey: string, deps: Deps): As
   return { admin, sourceIp: deps.sourceIp(c.req.raw), requestId, idempotencyKey };
 };
 
+/** The notice after a change that was rejected. `detail`: the reason, as a clause without a full stop. */
 export const unchanged = (detail: string | undefined): Notice => ({
   tone: "warning",
-  words: `Nothing was changed: ${detail ?? "the current state does not allow it"}. The current state is below.`,
+  words: `Nothing was changed: ${detail ?? "the current state does not allow it"}. This page shows the current state.`,
 });

@@ -8,33 +8,33 @@ import type { Env } from "../../request-env.ts";
 import { failurePage } from "../components/error-page.tsx";
 import {
   cookieAttributes,
-  mayShake,
+  mayStartHandshake,
   startHandshake,
   takeHandshake,
   withoutHandshake,
 } from "../session/clerk-handshake.ts";
-import { formPlace, returnPath, signInAddress } from "../session/return-path.ts";
+import { pageOfForm, returnPath, signInAddress } from "../session/return-path.ts";
 import { PAGE_HEADERS } from "../session/security-headers.ts";
 import { refreshCookie, refreshState, sessionExpired } from "../session/session-refresh.ts";
 
-/** The script of an open page asks with this header: it wants a 304 or a status, never a redirect. */
+/** Header of polls by the browser script. They expect 200, 304 or an error status, never a redirect. */
 export const LIVE_HEADER = "x-lz-live";
-/** Said with the 401: the session was good and its token is old, so going to the page again may bring a new one. */
+/** Sent with a 401 if only the token has expired: a reload may get a new token from the identity provider. */
 const EXPIRED_HEADER = "x-lz-expired";
 export const isLive = (c: Context<Env>): boolean => c.req.header(LIVE_HEADER) !== undefined;
 
-/** What JSX gives: markup that is already escaped. */
+/** Rendered JSX: markup that is already escaped. */
 export type Markup = { toString(): string | Promise<string> };
 
 /**
- * Sends a page. Its entity tag leaves out the words inside `<time>`, which differ every second and tell nothing
- * new: a page whose facts have not changed answers a poll with 304 and no body (RFC 9110 §13.1.2).
+ * Sends a page. Its ETag ignores the text of `<time>` elements, which changes every second, so that a poll of an
+ * unchanged page gets 304 without a body (RFC 9110 §13.1.2).
  */
 export async function sendPage(c: Context<Env>, page: Markup, status: ContentfulStatusCode = 200) {
   const markup = `<!doctype html>${await page.toString()}`;
   for (const [name, value] of Object.entries(PAGE_HEADERS)) c.header(name, value);
   if (status !== 200) return c.body(markup, status);
-  const digest = await crypto.subtle.digest("SHA-256", utf8(factsOf(markup)));
+  const digest = await crypto.subtle.digest("SHA-256", utf8(withoutTimes(markup)));
   const tag = `"${base64url(new Uint8Array(digest).slice(0, 15))}"`;
   c.header("etag", tag);
   if (isLive(c) && c.req.header("if-none-match") === tag) {
@@ -44,17 +44,17 @@ export async function sendPage(c: Context<Env>, page: Markup, status: Contentful
   return c.body(markup, status);
 }
 
-/** `data-time="exact"` stands in the frame and changes on every read; in a record its own text never changes. */
-const factsOf = (markup: string): string =>
+/** The markup without the freshness line and without the text of `<time>` elements. */
+const withoutTimes = (markup: string): string =>
   markup.replace(/<div class="freshness".*?<\/div>/s, "").replace(/(<time [^>]*>)[^<]*/g, "$1");
 
-/** A refusal as a page, counted and logged as the API's are. */
+/** Sends the error page for a refusal. Counts and logs the refusal in the same way as the API. */
 export function sendFailure(c: Context<Env>, refused: Refusal, deps: Deps) {
   const { status } = noteRefusal({ requestId: c.var.requestId, path: c.req.path }, refused, deps);
   return sendPage(c, failurePage({ refused, ...failureOf(c, deps) }), status);
 }
 
-/** What a page about a failure knows of the request. */
+/** The fields of the request that an error page shows. */
 export function failureOf(c: Context<Env>, deps: Deps) {
   const { pathname, search } = new URL(c.req.url);
   const path = returnPath(pathname + search);
@@ -62,13 +62,13 @@ export function failureOf(c: Context<Env>, deps: Deps) {
   return { admin: c.get("admin"), requestId: c.var.requestId, nowMs: deps.clock(), path, isChange };
 }
 
-/** Once in a while: a provider that sends people back without a new session must not send them round for ever. */
-const canRefresh = (c: Context<Env>, deps: Deps): boolean =>
+/** Only once in 20 s, so that a provider which returns no new session does not cause a redirect loop. */
+const maySilentlyRefresh = (c: Context<Env>, deps: Deps): boolean =>
   deps.admin.handshakeUrl === undefined &&
   sessionExpired(c.req.raw, deps.clock()) &&
   refreshState(c.req.raw, deps) === undefined;
 
-/** Straight to the provider, which knows the person and sends them back with a fresh token: nobody has to click. */
+/** Redirects to the provider, which recognises the user and redirects back with a new token. */
 function refreshSession(c: Context<Env>, path: string, deps: Deps) {
   c.header(
     "set-cookie",
@@ -78,22 +78,22 @@ function refreshSession(c: Context<Env>, path: string, deps: Deps) {
   return c.redirect(signInAddress(c.req.raw, returnPath(path), deps), 302);
 }
 
-/** Somebody without a session: to sign-in and back. The script of an open page gets 401, it follows no redirect. */
-export async function sendStranger(c: Context<Env>, refused: Refusal, deps: Deps) {
+/** Responds to a request without a valid session: a redirect to sign-in, or 401 for a poll of the browser script. */
+export async function sendUnauthenticated(c: Context<Env>, refused: Refusal, deps: Deps) {
   if (c.req.method === "GET" && !isLive(c)) {
     if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
-    // A session that is good but refused would come back the same, without end.
-    if (refused.code === "admin.unauthenticated" && mayShake(c.req.raw, deps))
+    // A valid session without access would return unchanged from the provider, in an endless loop.
+    if (refused.code === "admin.unauthenticated" && mayStartHandshake(c.req.raw, deps))
       return startHandshake(c, withoutHandshake(c), deps);
   }
   if (isLive(c) && sessionExpired(c.req.raw, deps.clock())) c.header(EXPIRED_HEADER, "1");
   if (refused.code !== "admin.unauthenticated" || isLive(c)) return sendFailure(c, refused, deps);
   const url = new URL(c.req.url);
-  if (c.req.method === "GET" && canRefresh(c, deps))
+  if (c.req.method === "GET" && maySilentlyRefresh(c, deps))
     return refreshSession(c, url.pathname + url.search, deps);
-  // What was sent is not kept: after sign-in it is the page of the form that is shown, as it is then.
+  // The content of a form is not kept. After sign-in, the user returns to the page of the form.
   const isForm = c.req.method !== "GET";
-  const back = isForm ? returnPath(formPlace(url.pathname)) : withoutHandshake(c);
+  const back = isForm ? returnPath(pageOfForm(url.pathname)) : withoutHandshake(c);
   const query = new URLSearchParams({ ...(back !== "/" && { return: back }), ...(isForm && { sent: "" }) });
   const to = query.size === 0 ? "/sign-in" : `/sign-in?${query}`;
   c.header("cache-control", "no-store");

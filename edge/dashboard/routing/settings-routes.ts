@@ -9,45 +9,42 @@ import {
 } from "../../control/tenant/update-tenant.ts";
 import type { Deps } from "../../deps.ts";
 import type { Env } from "../../request-env.ts";
+import { versionedForm } from "../components/form-values.ts";
 import type { Notice } from "../components/notice.tsx";
 import type { Fleets } from "../overview/fleet-cache.ts";
 import { DRY_RUN_DAYS, dryRun } from "../policy/dry-run.ts";
-import {
-  POLICY_FORM,
-  policyFromForm,
-  policyFromJson,
-  settingsFromForm,
-  versionedForm,
-} from "../policy/policy-form.ts";
+import { POLICY_FORM, policyFromForm, policyFromJson } from "../policy/policy-form.ts";
 import { mayConfigure, policyPage } from "../policy/policy-page.tsx";
+import { settingsFromForm } from "../settings/settings-form.ts";
 import { settingsPage } from "../settings/settings-page.tsx";
+import { backgroundOf, numbersFor } from "./background-work.ts";
 import { askerOf, type Fields, postRoute } from "./post-route.ts";
 import { sendFailure, sendPage } from "./render-response.ts";
-import { backgroundOf, numbersFor } from "./wait-until.ts";
 
-/** Policy and settings: saved by form, and a policy tried on what was recorded before it is. */
-export function configureRoutes(app: Hono<Env>, deps: Deps, fleets: Fleets): void {
+/** Form routes for policy and settings, and for the dry run of a policy. */
+export function settingsRoutes(app: Hono<Env>, deps: Deps, fleets: Fleets): void {
   const post = postRoute(app, deps);
   const right = mayConfigure;
   const limits = POLICY_FORM;
-  post("/policy", { right, limits, form: versionedForm, answer: changePolicyByForm(fleets) });
-  // Nothing is written, so a form without a version can be tried too.
-  post("/policy/try", { right, limits, form: z.looseObject({}), answer: tryPolicy(fleets) });
-  post("/settings", { right, form: versionedForm, answer: changeSettingsByForm });
-  // Who reloads the answer to a trial by its address finds the page the form was on.
+  post("/policy", { right, limits, form: versionedForm, handle: changePolicyByForm(fleets) });
+  // A dry run writes nothing, so it needs no version.
+  post("/policy/try", { right, limits, form: z.looseObject({}), handle: runDryRun(fleets) });
+  post("/settings", { right, form: versionedForm, handle: changeSettingsByForm });
+  // This address only accepts POST; a reload of its response goes to the page of the form.
   app.get("/policy/try", (c) => c.redirect("/policy", 302));
 }
 
-const OVERTAKEN: Notice = {
+/** Shown after an optimistic-lock conflict. */
+const OUTDATED: Notice = {
   tone: "warning",
   words:
-    "Nothing was changed: somebody changed it since you read it. What you typed is still here. Open the page in another window to see theirs; saving again here puts yours in its place.",
+    "Nothing was saved, because another user saved a change after you opened this page. Your input is still here. Open the page in another window to compare; if you save again, your version replaces theirs.",
 };
-const isOvertaken = (code: string): boolean => code === "admin.outdated" || code === "admin.conflict";
+const isOutdated = (code: string): boolean => code === "admin.outdated" || code === "admin.conflict";
 const isSame = (a: object, b: object): boolean => canonicalJson(a) === canonicalJson(b);
 
-/** The policy that the form asks for, beside the one that is. */
-async function readWanted(c: Context<Env>, fields: Fields, deps: Deps) {
+/** The policy in the form, and the current policy. */
+async function readSubmitted(c: Context<Env>, fields: Fields, deps: Deps) {
   const current = await readPolicy(deps, c.var.admin.tenantId);
   const read =
     fields.how === "json" ? policyFromJson(fields.policy ?? "") : policyFromForm(fields, current.value);
@@ -61,7 +58,7 @@ const changePolicyByForm =
   async (c: Context<Env>, { fields, form }: Versioned, deps: Deps): Promise<Response> => {
     const { admin } = c.var;
     const numbersOf = numbersFor(c, fleets);
-    const { current, read } = await readWanted(c, fields, deps);
+    const { current, read } = await readSubmitted(c, fields, deps);
     if (!read.ok)
       return sendPage(
         c,
@@ -73,21 +70,21 @@ const changePolicyByForm =
       return c.redirect("/policy?done=same", 303);
     const changed = await changePolicy(askerOf(c, key, deps), { version, value: read.value }, deps);
     if (changed.ok) return c.redirect("/policy?done=policy", 303);
-    if (!isOvertaken(changed.code)) return sendFailure(c, changed, deps);
+    if (!isOutdated(changed.code)) return sendFailure(c, changed, deps);
     return sendPage(
       c,
-      await policyPage(admin, deps, numbersOf, { notice: OVERTAKEN, typed: { fields, wrong: [] } }),
+      await policyPage(admin, deps, numbersOf, { notice: OUTDATED, typed: { fields, wrong: [] } }),
       412,
     );
   };
 
-/** Writes nothing: what was typed stays in the form, and above it stands what it would have found. */
-const tryPolicy =
+/** Shows the findings of the submitted policy on recorded states above the form. Writes nothing. */
+const runDryRun =
   (fleets: Fleets) =>
   async (c: Context<Env>, { fields }: { fields: Fields }, deps: Deps): Promise<Response> => {
     const { admin } = c.var;
     const numbersOf = numbersFor(c, fleets);
-    const { read } = await readWanted(c, fields, deps);
+    const { read } = await readSubmitted(c, fields, deps);
     if (!read.ok)
       return sendPage(
         c,
@@ -115,7 +112,7 @@ const changeSettingsByForm = async (
     return c.redirect("/settings?done=same", 303);
   const changed = await changeSettings(askerOf(c, key, deps), { version, value: read.value }, deps);
   if (changed.ok) return c.redirect("/settings?done=settings", 303);
-  if (!isOvertaken(changed.code)) return sendFailure(c, changed, deps);
+  if (!isOutdated(changed.code)) return sendFailure(c, changed, deps);
   const typed = { fields, wrong: [] };
-  return sendPage(c, await settingsPage(admin, deps, { notice: OVERTAKEN, typed }), 412);
+  return sendPage(c, await settingsPage(admin, deps, { notice: OUTDATED, typed }), 412);
 };

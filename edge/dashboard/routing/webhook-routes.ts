@@ -17,18 +17,14 @@ import { resendDeadDeliveries, resendDelivery } from "../../control/webhooks/res
 import type { Deps } from "../../deps.ts";
 import { siteOrigin } from "../../http/public-origin.ts";
 import type { Env } from "../../request-env.ts";
+import { DELIVERY_STATES } from "../integrations/delivery-table.tsx";
 import { integrationsPage, mayIntegrate, type WebhookAnswer } from "../integrations/integrations-page.tsx";
-import {
-  DELIVERY_STATES,
-  type WebhookPageAnswer,
-  type WebhookQuery,
-  webhookPage,
-} from "../integrations/webhook-page.tsx";
+import { type WebhookPageAnswer, type WebhookQuery, webhookPage } from "../integrations/webhook-page.tsx";
 import { acknowledgeForm, resolveForm } from "./parse-form.ts";
 import { askerOf, type Fields, idParams, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./render-response.ts";
 
-/** A URL of 2000 characters, percent-encoded, with a box for each event. */
+/** Room for a URL of 2000 characters, percent-encoded, and one checkbox for each event. */
 const TERMS_FORM = { bytesMax: 12 * 1024, fieldsMax: WEBHOOK_EVENTS.length + 4 };
 
 const termsForm = acknowledgeForm.extend({ url: webhook.shape.url }).loose();
@@ -40,21 +36,21 @@ const resendForm = acknowledgeForm.extend({
 const resendDeadForm = acknowledgeForm.extend({ cursor: cursor.optional() });
 const removeForm = acknowledgeForm.extend({ confirm: z.literal("yes") });
 
-/** Webhooks by form. A secret is in the answer to the form itself: in no address and in no store. */
+/** Form routes of webhooks. A new secret is in the response to the form only, never in an address or a store. */
 export function webhookRoutes(app: Hono<Env>, deps: Deps): void {
   const post = postRoute(app, deps);
   const right = mayIntegrate;
-  const ofOne = { right, params: idParams(slug) };
+  const ofWebhook = { right, params: idParams(slug) };
   const terms = { form: termsForm, limits: TERMS_FORM };
-  post("/integrations/webhooks", { right, ...terms, answer: create, wrong: showCreateDraft });
-  post("/integrations/:id", { ...ofOne, ...terms, answer: change, wrong: showChangeDraft });
-  post("/integrations/:id/test", { ...ofOne, form: acknowledgeForm, answer: test });
-  post("/integrations/:id/resend", { ...ofOne, form: resendForm, answer: resend });
-  post("/integrations/:id/resend-dead", { ...ofOne, form: resendDeadForm, answer: resendDead });
-  const reason = showUnchanged("give a reason of 3 to 200 characters");
-  post("/integrations/:id/rotate", { ...ofOne, form: resolveForm, answer: rotate, wrong: reason });
-  const confirmation = showUnchanged("confirm that you mean it");
-  post("/integrations/:id/delete", { ...ofOne, form: removeForm, answer: remove, wrong: confirmation });
+  post("/integrations/webhooks", { right, ...terms, handle: create, invalid: showCreateDraft });
+  post("/integrations/:id", { ...ofWebhook, ...terms, handle: change, invalid: showChangeDraft });
+  post("/integrations/:id/test", { ...ofWebhook, form: acknowledgeForm, handle: test });
+  post("/integrations/:id/resend", { ...ofWebhook, form: resendForm, handle: resend });
+  post("/integrations/:id/resend-dead", { ...ofWebhook, form: resendDeadForm, handle: resendDead });
+  const reason = showUnchanged("enter a reason of 3 to 200 characters");
+  post("/integrations/:id/rotate", { ...ofWebhook, form: resolveForm, handle: rotate, invalid: reason });
+  const confirmation = showUnchanged("select the checkbox to confirm");
+  post("/integrations/:id/delete", { ...ofWebhook, form: removeForm, handle: remove, invalid: confirmation });
   app.get("/integrations/webhooks", (c) => c.redirect("/integrations", 302));
   for (const action of ["test", "resend", "resend-dead", "rotate", "delete"])
     app.get(`/integrations/:id/${action}`, (c) => c.redirect("/integrations", 302));
@@ -73,7 +69,7 @@ const sendIntegrations = async (
 };
 
 const wordsOf = ({ detail }: Refused): string => detail ?? "the current state does not allow it";
-const NO_URL = "the address is no http or https address of at most 2000 characters";
+const INVALID_URL = "enter an http or https address of at most 2000 characters";
 
 type Terms = { fields: Fields; form: z.infer<typeof termsForm> };
 type OfOne<Form extends z.ZodType> = { params: { id: string }; form: z.infer<Form> };
@@ -82,7 +78,7 @@ type Wrong = { params: { id: string }; fields: Fields };
 const draftOf = (fields: Fields, wrong: string) => ({ url: (fields.url ?? "").slice(0, 2000), wrong });
 
 const showCreateDraft = (c: Context<Env>, { fields }: { fields: Fields }, deps: Deps) =>
-  sendIntegrations(c, deps, { draft: draftOf(fields, NO_URL) }, 400);
+  sendIntegrations(c, deps, { draft: draftOf(fields, INVALID_URL) }, 400);
 
 async function create(c: Context<Env>, { fields, form }: Terms, deps: Deps): Promise<Response> {
   const { key, url } = form;
@@ -94,7 +90,7 @@ async function create(c: Context<Env>, { fields, form }: Terms, deps: Deps): Pro
   return sendFailure(c, made, deps);
 }
 
-/** The webhook's own page, with what the form came to. */
+/** Sends the page of the webhook with the result of a form. */
 async function sendWebhook(
   c: Context<Env>,
   webhookId: string,
@@ -103,12 +99,12 @@ async function sendWebhook(
   status: 200 | 400 | 409,
   query: WebhookQuery = {},
 ): Promise<Response> {
-  const told = await webhookPage(c.var.admin, webhookId, query, deps, answer);
-  return told ? sendPage(c, told, status) : sendFailure(c, refuse("admin.not-found"), deps);
+  const page = await webhookPage(c.var.admin, webhookId, query, deps, answer);
+  return page ? sendPage(c, page, status) : sendFailure(c, refuse("admin.not-found"), deps);
 }
 
 const showChangeDraft = (c: Context<Env>, { params, fields }: Wrong, deps: Deps) =>
-  sendWebhook(c, params.id, deps, { draft: draftOf(fields, NO_URL) }, 400);
+  sendWebhook(c, params.id, deps, { draft: draftOf(fields, INVALID_URL) }, 400);
 
 const showUnchanged =
   (fix: string) =>

@@ -11,40 +11,40 @@ import { returnPath } from "./return-path.ts";
 import { refreshCookie, refreshState, sessionExpired } from "./session-refresh.ts";
 
 /**
- * Clerk's tokens live for a minute, and without Clerk's own script nothing renews them on this site. Its server-side
- * way is the handshake (clerk.com/docs, "How Clerk works"): the browser is sent to the Frontend API, which knows the
- * person by a cookie of its own, and comes back with a signed list of cookies to set, of which we take the session.
+ * Clerk's tokens live one minute, and this site does not load Clerk's script, which would renew them. Instead it uses
+ * the handshake (clerk.com/docs, "How Clerk works"): the browser is redirected to the Frontend API, which recognises
+ * the user by its own cookie and redirects back with a signed list of cookies. This site uses only the session cookie.
  */
 const HANDSHAKE = "__clerk_handshake";
 /**
- * In the address to come back to, as random as in the cookie of whoever was sent: anybody's link can send a browser
- * away, and only the provider knows what it was sent with.
+ * Query parameter with a random value that must equal the state cookie. It proves that this site started the
+ * handshake in this browser, so that a link from an attacker cannot sign the user in to another account.
  */
 const STATE = "lz_state";
 const STATE_BYTES = 16;
-/** When the session's token ends, in seconds: for the script, which renews it before. Says nothing else. */
+/** Cookie with the token's expiry in Unix seconds. The browser script reads it, and renews the session in time. */
 const UNTIL_COOKIE = "lz_until";
 const UNTIL_SECONDS = 24 * 3600;
 
 const cookieOf = (request: Request, name: string): string | undefined =>
   new RegExp(`(?:^|; )${name}=([^;]*)`).exec(request.headers.get("cookie") ?? "")?.[1];
 
-/** Somebody signed out here: Clerk still knows them, and only they may change their mind. */
+/** Set on sign-out. Clerk still has a session, so without this cookie the next page would sign the user in again. */
 const SIGNED_OUT_COOKIE = "lz_signed_out";
 
-/** Whether this is the way back of the very handshake this browser was sent on. */
-function isWayBack(request: Request, deps: Deps): boolean {
+/** Whether the request returns from the handshake that this browser was sent on. */
+function isHandshakeReturn(request: Request, deps: Deps): boolean {
   const state = new URL(request.url).searchParams.get(STATE);
   return state !== null && state !== "" && state === refreshState(request, deps);
 }
 
-/** Clerk says by this cookie of the whole site that somebody has signed in, and with 0 that nobody has. */
+/** Clerk's site-wide cookie: the time of the last sign-in, or 0 if no user is signed in. */
 const isKnownToClerk = (request: Request): boolean =>
   clerkCookies(request, "__client_uat").some((value) => !["", "0"].includes(value));
 
 /**
- * Development instances know a browser by this token, because their Frontend API is on another site and gets no
- * cookies. It travels in addresses, so a link can carry somebody else's: production instances never use it.
+ * Development instances of Clerk identify a browser by this token, because their Frontend API is on another site and
+ * receives no cookies. The token is part of URLs, so a link could contain another user's: production never uses it.
  */
 const DEV_BROWSER = "__clerk_db_jwt";
 const DEV_BROWSER_TOKEN = /^[A-Za-z0-9._-]{1,2048}$/;
@@ -59,12 +59,12 @@ function devBrowserOf(request: Request): string | undefined {
   return token !== undefined && DEV_BROWSER_TOKEN.test(token) ? token : undefined;
 }
 
-/** Of every cookie this site sets. */
+/** Attributes of every cookie that this site sets. */
 export const cookieAttributes = (c: Context<Env>, deps: Deps): string =>
   `Path=/; SameSite=Lax${isSecure(c.req.raw, deps) ? "; Secure" : ""}`;
 
-/** Whether a request without a session may get one by a handshake; once, for one that fails must not go round. */
-export const mayShake = (request: Request, deps: Deps): boolean =>
+/** Whether a request without a valid session may start a handshake. Only once in 20 s, so that a failed handshake does not loop. */
+export const mayStartHandshake = (request: Request, deps: Deps): boolean =>
   deps.admin.handshakeUrl !== undefined &&
   refreshState(request, deps) === undefined &&
   cookieOf(request, SIGNED_OUT_COOKIE) === undefined &&
@@ -72,7 +72,7 @@ export const mayShake = (request: Request, deps: Deps): boolean =>
     isKnownToClerk(request) ||
     (isDevelopment(deps) && newDevBrowser(request) !== null));
 
-/** Sends the browser to the Frontend API, to come back to `path`. */
+/** Redirects the browser to the Frontend API, which redirects back to `path`. */
 export function startHandshake(c: Context<Env>, path: string, deps: Deps): Response {
   const address = new URL(deps.admin.handshakeUrl!);
   const home = siteOrigin(c.req.raw, deps);
@@ -100,11 +100,11 @@ const directives = z.object({ handshake: z.array(z.string().max(20_000)).max(40)
 type Taken = { session: string; devBrowser: string | undefined };
 
 /**
- * The session out of a handshake this browser was sent for by us: signed by the provider's key, and itself a session
- * that lets in. A handshake that comes unasked is left alone: else a link could sign people in as somebody else.
+ * The session from a handshake that this site started. The handshake must be signed with the provider's key, and its
+ * session must be valid. Other handshakes are ignored, because a link could sign the user in to another account.
  */
 async function sessionOf(request: Request, deps: Deps): Promise<Taken | undefined> {
-  if (deps.admin.handshakeUrl === undefined || !isWayBack(request, deps)) return undefined;
+  if (deps.admin.handshakeUrl === undefined || !isHandshakeReturn(request, deps)) return undefined;
   const token = new URL(request.url).searchParams.get(HANDSHAKE) ?? cookieOf(request, HANDSHAKE);
   if (!token || token.length > 60_000) return undefined;
   const verified = await jwtVerify(token, deps.admin.keys, {
@@ -119,12 +119,12 @@ async function sessionOf(request: Request, deps: Deps): Promise<Taken | undefine
   if (session === undefined) return undefined;
   const asked = new Request(request.url, { headers: { cookie: `${SESSION_COOKIE}=${session}` } });
   const admin = await authenticate(asked, deps);
-  // Without an organisation the session is good all the same: the page then says to choose one.
+  // A session without an organisation is valid too: the page then asks the user to choose one.
   if (!admin.ok && admin.code !== "admin.no-organisation") return undefined;
   return { session, devBrowser: isDevelopment(deps) ? find(DEV_BROWSER) : undefined };
 }
 
-/** Takes the session out of a handshake into this site's own cookies; when there is one. */
+/** Moves the session from a handshake into this site's cookies. Undefined if the request has no valid handshake. */
 export async function takeHandshake(
   c: Context<Env>,
   deps: Deps,
@@ -134,7 +134,7 @@ export async function takeHandshake(
   const { session, devBrowser } = taken;
   const untilSeconds = decodeJwt(session).exp!;
   const own = cookieAttributes(c, deps);
-  // A session cookie of the browser's: it outlives the token, for the token says when it ends.
+  // The session cookie has no expiry of its own, because the token contains one.
   for (const cookie of [
     `${SESSION_COOKIE}=${session}; HttpOnly; ${own}`,
     `${UNTIL_COOKIE}=${untilSeconds}; Max-Age=${UNTIL_SECONDS}; ${own}`,
@@ -147,7 +147,7 @@ export async function takeHandshake(
   return { untilSeconds };
 }
 
-/** The address asked for, without anything of the handshake in it: it must stand in no history. */
+/** The requested path without handshake parameters, so that they do not stay in the browser history. */
 export function withoutHandshake(c: Context<Env>): string {
   const url = new URL(c.req.url);
   for (const name of [HANDSHAKE, STATE, DEV_BROWSER])
@@ -155,7 +155,7 @@ export function withoutHandshake(c: Context<Env>): string {
   return returnPath(url.pathname + url.search);
 }
 
-/** Signing out ends what the script would renew. */
+/** Deletes the session cookies and prevents a new handshake until the user signs in again. */
 export const forgetSession = (c: Context<Env>, deps: Deps): void => {
   if (deps.admin.handshakeUrl !== undefined)
     c.header("set-cookie", `${SIGNED_OUT_COOKIE}=1; HttpOnly; ${cookieAttributes(c, deps)}`, {
@@ -165,8 +165,8 @@ export const forgetSession = (c: Context<Env>, deps: Deps): void => {
     c.header("set-cookie", `${name}=; Max-Age=0; HttpOnly; ${cookieAttributes(c, deps)}`, { append: true });
 };
 
-/** Back from the provider's own sign-in: they have changed their mind. */
-export function startAnew(c: Context<Env>, path: string, deps: Deps): Response {
+/** Starts a handshake after the user signed in at the provider, also if they had signed out here before. */
+export function restartHandshake(c: Context<Env>, path: string, deps: Deps): Response {
   c.header("set-cookie", `${SIGNED_OUT_COOKIE}=; Max-Age=0; HttpOnly; ${cookieAttributes(c, deps)}`, {
     append: true,
   });

@@ -2,21 +2,21 @@ import { base64url, fromBase64url, utf8 } from "../../../shared/encoding/bytes.t
 import type { Admin as Caller } from "../../auth/permissions.ts";
 import type { Deps } from "../../deps.ts";
 
-/** A form may lie open this long before it must be loaded again; it lives between this and an hour more. */
+/** A token is valid for two to three hours: at least this long, rounded up to {@link ROUND_SECONDS}. */
 const LIFETIME_SECONDS = 2 * 3600;
 const ROUND_SECONDS = 3600;
 
 type Signing = Pick<Deps, "clock"> & { admin: Pick<Deps["admin"], "csrfKeys"> };
 
-/** Whose form it is. */
+/** The owner of a form. */
 type Admin = Pick<Caller, "tenantId" | "userId" | "sessionId">;
 
 const signed = (admin: Admin, expiresAtSeconds: number) =>
   utf8(JSON.stringify(["form", admin.tenantId, admin.userId, admin.sessionId, expiresAtSeconds]));
 
 /**
- * `<expiry>.<HMAC>` over the person, their session and their tenant: of no use to anybody else. The expiry is
- * rounded to the hour, so that an unchanged page stays the same page, byte for byte.
+ * A CSRF token `<expiry>.<HMAC>` that is bound to the tenant, user and session. The expiry is rounded to the hour, so
+ * that the markup and the ETag of an unchanged page stay the same.
  */
 export async function csrfToken(admin: Admin, deps: Signing): Promise<string> {
   const seconds = Math.floor(deps.clock() / 1000);
@@ -25,7 +25,7 @@ export async function csrfToken(admin: Admin, deps: Signing): Promise<string> {
   return `${expiry}.${base64url(new Uint8Array(mac))}`;
 }
 
-/** Whether this very session was given the token and it has not expired. WebCrypto compares in constant time. */
+/** Whether the token was issued to this session and has not expired. WebCrypto compares in constant time. */
 export async function isCsrfToken(token: string, admin: Admin, deps: Signing): Promise<boolean> {
   const [, expiry, mac] = /^(\d{10})\.([A-Za-z0-9_-]{43})$/.exec(token) ?? [];
   const bytes = mac === undefined ? undefined : fromBase64url(mac);
@@ -37,8 +37,8 @@ export async function isCsrfToken(token: string, admin: Admin, deps: Signing): P
 }
 
 /**
- * Idempotency key of a change, by what it is about and where that stands now (its generation, its opening). The
- * same form sent twice carries the same key, in two windows too; once it has changed, the next has another one.
+ * Idempotency key of a change. `about` names the action, its subject and the subject's version (generation, time of
+ * opening). Submitting a form twice sends the same key, also from two windows. After the change the key differs.
  */
 export async function changeKey(
   admin: Admin,
@@ -51,9 +51,8 @@ export async function changeKey(
 }
 
 /**
- * Whether a request that changes something was made by a page of this very site. Browsers send `Origin` with
- * every POST (Fetch, "append a request Origin header") and `Sec-Fetch-Site` on secure origins; one that sends
- * neither is no browser we know, and refused.
+ * Whether a POST request comes from a page of this site. Browsers send `Origin` with every POST (Fetch, "append a
+ * request Origin header") and `Sec-Fetch-Site` on secure origins. Requests with neither header are rejected.
  */
 export function isSameSite(
   request: Request,
@@ -67,6 +66,6 @@ export function isSameSite(
   const origin = request.headers.get("origin");
   if (origin === null) return site === "same-origin";
   if (publicOrigin !== undefined) return origin === publicOrigin;
-  // Behind a proxy that ends TLS the request's URL says http, so the authorised parties count too.
+  // Behind a proxy that terminates TLS, the request URL has the scheme http, so authorised parties are accepted too.
   return origin === new URL(request.url).origin || parties.includes(origin);
 }

@@ -2,29 +2,29 @@ import type { Deps } from "../../deps.ts";
 import { siteOrigin } from "../../http/public-origin.ts";
 
 const PATH_CHARACTERS_MAX = 512;
-const NOWHERE = "https://return.invalid";
+const UNUSED_ORIGIN = "https://return.invalid";
 
 /**
- * A path of this very site to come back to, or `/`. Everything a browser could read as another site is refused:
- * `//host`, `/\host`, a scheme, white space and controls (browsers drop tabs and line breaks inside a URL).
+ * The path and query to return to after sign-in, or `/` if the wanted one could lead to another site. Rejects
+ * `//host`, `/\host`, schemes, white space and control characters (browsers drop tabs and line breaks in URLs).
  */
 export function returnPath(wanted: string | undefined): string {
   if (!wanted || wanted.length > PATH_CHARACTERS_MAX) return "/";
   if (!/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(wanted)) return "/";
-  const url = URL.canParse(wanted, NOWHERE) ? new URL(wanted, NOWHERE) : undefined;
-  if (url?.origin !== NOWHERE || url.pathname.startsWith("//")) return "/";
+  const url = URL.canParse(wanted, UNUSED_ORIGIN) ? new URL(wanted, UNUSED_ORIGIN) : undefined;
+  if (url?.origin !== UNUSED_ORIGIN || url.pathname.startsWith("//")) return "/";
   if (url.pathname === "/sign-in" || url.pathname === "/sign-out") return "/";
   return url.pathname + url.search;
 }
 
-/** The page a form was on: `/assets/A/isolate` was sent from `/assets/A`, and every approval from the list of them. */
-export function formPlace(path: string): string {
+/** The page that contains a form, by the form's action: `/assets/A` for `/assets/A/isolate`, `/approvals` for approvals. */
+export function pageOfForm(path: string): string {
   const parts = path.replace(/\?.*$/, "").split("/").slice(1);
   if (parts.length < 2) return `/${parts[0] ?? ""}`;
   return `/${(parts[0] === "approvals" ? parts.slice(0, 1) : parts.slice(0, -1)).join("/")}`;
 }
 
-/** The identity provider's page, with `path` on this site to come back to. */
+/** URL of the identity provider's sign-in page, which redirects to `path` on this site afterwards. */
 export function signInAddress(
   request: Request,
   path: string,

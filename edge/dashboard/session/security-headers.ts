@@ -1,6 +1,6 @@
 /**
- * Headers of every HTML answer. Nothing inline, nothing from elsewhere, no markup made from strings in the
- * browser but through one Trusted Types policy. W3C CSP Level 3; W3C Trusted Types.
+ * Policy of every page: no inline code, nothing from other origins, and HTML from strings only through the Trusted
+ * Types policy `lz-live`. W3C CSP Level 3; W3C Trusted Types.
  */
 export const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -23,7 +23,7 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-  // Not `no-referrer`: under it browsers send `Origin: null` with a form, and the origin check needs it.
+  // With `no-referrer`, browsers would send `Origin: null` with forms, and the origin check needs the origin.
   "referrer-policy": "same-origin",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",

@@ -4,21 +4,21 @@ import type { Deps } from "../../deps.ts";
 import { isSecure } from "../../http/public-origin.ts";
 
 /**
- * Name of the cookie set for the time of one round trip to the provider. Over https it has the prefix that only this very
- * host can set (RFC 6265bis §4.1.3.2): a sibling domain could otherwise plant a state and sign people in as somebody else.
+ * Name of the cookie that holds the state of a round trip to the identity provider. Over https it has the prefix
+ * `__Host-` (RFC 6265bis §4.1.3.2), so that a sibling domain cannot set it and sign the user in to another account.
  */
 export const refreshCookie = (request: Request, deps: Pick<Deps, "publicOrigin">): string =>
   isSecure(request, deps) ? "__Host-lz_refreshing" : "lz_refreshing";
 
-/** State of the round trip under way. */
+/** State of the current round trip; undefined outside of one. */
 export const refreshState = (request: Request, deps: Pick<Deps, "publicOrigin">): string | undefined =>
   new RegExp(`(?:^|; )${refreshCookie(request, deps)}=([^;]*)`).exec(
     request.headers.get("cookie") ?? "",
   )?.[1];
 
 /**
- * Whether the request carries a session token that is merely old. Clerk's live for a minute, and a new one is had
- * where one signs in. The token is not verified: what it says decides where a stranger is sent, and nothing else.
+ * Whether the request has an expired session token. Clerk's tokens live one minute, and the provider issues a new one
+ * while the session lasts. The token is not verified, because the result only selects a redirect.
  */
 export function sessionExpired(request: Request, nowMs: number): boolean {
   const cookies = request.headers.get("cookie") ?? "";

@@ -4,39 +4,40 @@ import { LOGO } from "../static/static-files.ts";
 
 type SignIn = {
   address: string;
-  /** They had a session. */
+  /** The user had a session before. */
   ended: boolean;
-  /** `switching`: signed in, and wants another organisation. `no-organisation`: signed in without an active one. */
-  who: "stranger" | "switching" | "no-organisation";
-  /** They sent a form without one. */
-  sent: boolean;
+  /** `switching`: signed in, and wants to change the organisation. `no-organisation`: signed in, but none is active. */
+  user: "signed-out" | "switching" | "no-organisation";
+  /** The user submitted a form without a valid session. */
+  formLost: boolean;
   nowMs: number;
 };
 
-/** For those without a session. */
+/** The sign-in page. It links to the identity provider. */
 export const signInPage = (page: SignIn) => (
   <Layout frame={{ title: "Sign in", nowMs: page.nowMs }}>
     <div class="centre">
       <img src={LOGO.url} width="56" height="56" alt="" />
       <h1>See and govern the AI that runs on your own machines</h1>
-      {page.sent && (
+      {page.formLost && (
         <p class="strip warning" role="status">
           <Icon name="warning" />
-          Nothing was changed: there was no session any more when the form arrived.
+          Nothing was changed, because your session had ended when you sent the form. Sign in, then send it
+          again.
         </p>
       )}
       <p>
-        {page.who === "switching"
-          ? "Choose another organisation where you sign in. Until you have, you stay in this one."
-          : page.who === "no-organisation"
-            ? "You are signed in, and no organisation is active in your session. Choose one where you sign in."
+        {page.user === "switching"
+          ? "Choose another organisation on the sign-in page. Until then, you stay in the current one."
+          : page.user === "no-organisation"
+            ? "You are signed in, but no organisation is active in your session. Choose one on the sign-in page."
             : page.ended
-              ? "Your session has ended. Sign in again and you come back to where you were."
+              ? "Your session has ended. Sign in again to return to the page where you were."
               : "Sign in with your organisation's account to continue."}
       </p>
       <p>
         <a class="button primary" href={page.address}>
-          {page.who === "stranger" ? "Sign in" : "Choose an organisation"}
+          {page.user === "signed-out" ? "Sign in" : "Choose an organisation"}
         </a>
       </p>
     </div>

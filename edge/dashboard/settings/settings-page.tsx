@@ -2,96 +2,41 @@ import type { Admin } from "../../auth/permissions.ts";
 import type { Settings } from "../../control/tenant/settings-schema.ts";
 import { readSettings } from "../../control/tenant/update-tenant.ts";
 import type { Deps } from "../../deps.ts";
-import { ChangeForm, type Hidden, hiddenFor, whyNoForm } from "../components/change-form.tsx";
+import { ChangeForm, type Hidden, hiddenFor, readOnlyReason } from "../components/change-form.tsx";
 import { Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip, type Wrong, WrongList } from "../components/notice.tsx";
 import { mayConfigure, type Typed } from "../policy/policy-page.tsx";
+import {
+  ISOLATION_LIMIT,
+  NOTICE_CHARACTERS_MAX,
+  type NumericField,
+  REPORTING_FIELDS,
+} from "./settings-form.ts";
 
-type Field = {
-  name: string;
-  label: string;
-  hint: string;
-  min: number;
-  max: number;
-  step?: string;
-  of: (settings: Settings) => number;
-};
-
-const REPORTING: readonly Field[] = [
-  {
-    name: "heartbeatSeconds",
-    label: "Seconds between heartbeats",
-    hint: "How soon a change is seen and an order is fetched. Agents take it up with their next session.",
-    min: 1,
-    max: 600,
-    step: "any",
-    of: ({ heartbeatIntervalMs }) => heartbeatIntervalMs / 1000,
-  },
-  {
-    name: "telemetryResolutionSeconds",
-    label: "Seconds between samples of an unchanged host",
-    hint: "Changes are always kept. 0 keeps every heartbeat.",
-    min: 0,
-    max: 3600,
-    of: ({ telemetryResolutionSeconds }) => telemetryResolutionSeconds,
-  },
-  {
-    name: "quietMinutes",
-    label: "Quiet minutes before an incident closes",
-    hint: "Its condition has to be gone for that long.",
-    min: 0,
-    max: 43_200,
-    step: "any",
-    of: ({ quietPeriodSeconds }) => quietPeriodSeconds / 60,
-  },
-  {
-    name: "retentionDays",
-    label: "Days that telemetry is kept",
-    hint: "Counts for what is written from then on. Custody records do not expire.",
-    min: 1,
-    max: 3650,
-    of: ({ retentionDays }) => retentionDays,
-  },
-  {
-    name: "assetExpiryDays",
-    label: "Days without a heartbeat until a host leaves the active list",
-    hint: "0 turns this off. Nothing is deleted, and a host returns with its next heartbeat. Contained hosts always stay.",
-    min: 0,
-    max: 3650,
-    of: ({ assetExpiryDays }) => assetExpiryDays,
-  },
-];
-
-const CAP: Field = {
-  name: "isolationsPerHourMax",
-  label: "Isolations an hour at most, 0 for any number",
-  hint: "Bounds what one stolen session, or one mistake, can cut off. An administrator can break the glass; the record says so.",
-  min: 0,
-  max: 100_000,
-  of: ({ isolationsPerHourMax }) => isolationsPerHourMax,
-};
-
-export const NOTICE_CHARACTERS_MAX = 300;
-
-/** How the organisation's agents report, what isolating takes, and how long things are kept. */
+/** Settings of the organisation: reporting, retention, isolation. All roles can read them; administrators can change them. */
 export async function settingsPage(
   admin: Admin,
   deps: Deps,
   answer: { notice?: Notice | undefined; typed?: Typed | undefined } = {},
 ) {
   const { version, value } = await readSettings(deps, admin.tenantId);
-  const why = whyNoForm(admin, mayConfigure(admin), deps, "administrators of your organisation change them");
+  const why = readOnlyReason(
+    admin,
+    mayConfigure(admin),
+    deps,
+    "administrators of your organisation can change the settings",
+  );
   const hidden =
     why === ""
       ? { ...(await hiddenFor(admin, ["change-settings", version], deps)), version: String(version) }
       : undefined;
   return (
-    <Layout frame={{ title: "Settings", admin, place: "settings", nowMs: deps.clock() }}>
+    <Layout frame={{ title: "Settings", admin, nav: "settings", nowMs: deps.clock() }}>
       <div class="page-head">
         <h1>Settings</h1>
         <p class="muted">
-          How agents of this organisation report and what isolating takes, version {String(version)}. Every
-          change leaves a custody record.
+          How agents report and how hosts are isolated, version {String(version)}. Every change writes a
+          custody record.
         </p>
       </div>
       <NoticeStrip notice={answer.notice} />
@@ -115,7 +60,7 @@ const Facts = ({ settings }: { settings: Settings }) => (
         <bdi>{settings.name}</bdi>
       </dd>
     </div>
-    {[...REPORTING, CAP].map(({ label, of }) => (
+    {[...REPORTING_FIELDS, ISOLATION_LIMIT].map(({ label, of }) => (
       <div>
         <dt>{label}</dt>
         <dd>{String(of(settings))}</dd>
@@ -126,13 +71,13 @@ const Facts = ({ settings }: { settings: Settings }) => (
       <dd>{settings.fourEyes ? "required" : "not required"}</dd>
     </div>
     <div>
-      <dt>Engines that an isolation stops</dt>
-      <dd>{settings.stopEnginesBy === "terminate" ? "are terminated" : "are suspended"}</dd>
+      <dt>Mode stop engines</dt>
+      <dd>{settings.stopEnginesBy === "terminate" ? "terminates engines" : "suspends engines"}</dd>
     </div>
     <div>
-      <dt>What an isolated host's user is told</dt>
+      <dt>Message for users of isolated hosts</dt>
       <dd>
-        <bdi>{settings.isolationNotice || "the agent's own words"}</bdi>
+        <bdi>{settings.isolationNotice || "default text of the agent"}</bdi>
       </dd>
     </div>
     <div>
@@ -148,7 +93,7 @@ const SettingsForm = ({ settings, hidden, typed }: Fill & { hidden: Hidden }) =>
   <ChangeForm action="/settings" hidden={hidden} look="plain-form">
     {typed && <WrongList what="settings" wrong={typed.wrong} />}
     <section class="card" aria-labelledby="reporting-title">
-      <h2 id="reporting-title">Reporting and keeping</h2>
+      <h2 id="reporting-title">Reporting and retention</h2>
       <div class="field">
         <label for="name">Name of the organisation</label>
         <input
@@ -163,7 +108,7 @@ const SettingsForm = ({ settings, hidden, typed }: Fill & { hidden: Hidden }) =>
         />
       </div>
       <div class="columns">
-        {REPORTING.map((field) => (
+        {REPORTING_FIELDS.map((field) => (
           <NumberField field={field} fill={{ settings, typed }} />
         ))}
       </div>
@@ -171,26 +116,26 @@ const SettingsForm = ({ settings, hidden, typed }: Fill & { hidden: Hidden }) =>
         name="clientDirectories"
         checked={typed ? typed.fields.clientDirectories === "yes" : settings.clientDirectories}
       >
-        Report the working directory of programs that use a model. Rules on protected directories need it; it
-        tells more of what people do.
+        Report the working directory of programs that use a model. Rules on protected directories need this.
+        It reveals more about what employees do.
       </Box>
     </section>
     <section class="card" aria-labelledby="guards-title">
-      <h2 id="guards-title">What isolating takes</h2>
+      <h2 id="guards-title">Isolation</h2>
       <Box name="fourEyes" checked={typed ? typed.fields.fourEyes === "yes" : settings.fourEyes}>
-        A second person has to approve every isolation, within the hour. Requests wait under{" "}
+        Require a second person to approve every isolation within one hour. Requests wait under{" "}
         <a href="/approvals">approvals</a>.
       </Box>
-      <NumberField field={CAP} fill={{ settings, typed }} />
+      <NumberField field={ISOLATION_LIMIT} fill={{ settings, typed }} />
       <Box
         name="terminateEngines"
         checked={typed ? typed.fields.terminateEngines === "yes" : settings.stopEnginesBy === "terminate"}
       >
-        Mode stop engines terminates them, for isolations from then on. What they held in memory is lost, and
-        a release does not start them again. Otherwise it suspends them, and a release wakes them.
+        In mode stop engines, terminate engines instead of suspending them. Data in their memory is lost, and
+        a release does not start them again. Applies to new isolations.
       </Box>
       <div class="field">
-        <label for="isolationNotice">What the person at an isolated host is told</label>
+        <label for="isolationNotice">Message for users of isolated hosts</label>
         <textarea
           id="isolationNotice"
           name="isolationNotice"
@@ -202,21 +147,22 @@ const SettingsForm = ({ settings, hidden, typed }: Fill & { hidden: Hidden }) =>
           {typed?.fields.isolationNotice ?? settings.isolationNotice}
         </textarea>
         <p class="muted small" id="isolationNotice-hint">
-          Empty: the agent's own words. It travels signed in the directive, for isolations from then on. Say
-          whom to call.
+          Tell users whom to contact. If empty, the agent shows its default text. Applies to new isolations
+          and is part of the signed directive.
         </p>
       </div>
     </section>
     <button class="primary" type="submit">
-      Save the settings
+      Save settings
     </button>
   </ChangeForm>
 );
 
+/** Marks a field as invalid if it has an error. */
 export const invalid = (name: string, wrong: readonly Wrong[] | undefined) =>
   wrong?.some(({ where }) => where === name) ? { "aria-invalid": "true" as const } : {};
 
-const NumberField = ({ field, fill }: { field: Field; fill: Fill }) => {
+const NumberField = ({ field, fill }: { field: NumericField; fill: Fill }) => {
   const { name, label, hint, min, max, step, of } = field;
   return (
     <div class="field">

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { AgeTable, BarTable, PartsBar } from "../../../../edge/dashboard/charts/chart.tsx";
+import { AgeTable, BarTable, PartsBar } from "../../../../edge/dashboard/charts/bar-charts.tsx";
 import { pathOf } from "../../../../edge/dashboard/charts/fleet-trend.tsx";
 import { levelMarks, momentMarks, PLOT_WIDTH, plotScales } from "../../../../edge/dashboard/charts/plot.tsx";
-import { TrendChart } from "../../../../edge/dashboard/charts/trend.tsx";
+import { RiskTrend } from "../../../../edge/dashboard/charts/risk-trend.tsx";
 import { differenceWords, eventsWords } from "../../../../edge/dashboard/custody/field-diff.ts";
 import type { TelemetryChange } from "../../../../shared/table/items/asset/telemetry.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
@@ -71,14 +71,14 @@ describe("lines", () => {
     );
   });
 
-  test("TrendChart() draws to the last heartbeat, by the newest score", () => {
+  test("RiskTrend() draws to the last heartbeat, by the newest score", () => {
     const state = (hour: number, score: number) => ({ at: timestamp(START_MS + hour * HOUR_MS), score });
     const changes = [state(6, 80), state(2, 40), state(0, 0)] as TelemetryChange[];
     const until = timestamp(START_MS + 10 * HOUR_MS);
-    const markup = String(TrendChart({ changes, until }));
+    const markup = String(RiskTrend({ changes, until }));
     expect(markup).toMatch(new RegExp(`class="line" d="M0,86[^"]+L360,23.6[^"]*L${PLOT_WIDTH},23.6"`));
-    expect(markup).toContain("Risk score over 3 states, last 80, at most 80");
-    expect(TrendChart({ changes: changes.slice(0, 1), until })).toBeNull();
+    expect(markup).toContain("Risk score over 3 states: now 80, highest 80");
+    expect(RiskTrend({ changes: changes.slice(0, 1), until })).toBeNull();
   });
 });
 

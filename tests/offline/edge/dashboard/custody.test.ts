@@ -6,7 +6,7 @@ import { auditKey, custodyHeadKey } from "../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { createIds, engineOf, itemsOf } from "../../../browser/seed.ts";
 import { linkedLog } from "../../../support/control/build-custody-log.ts";
-import { createWorld, type World } from "./world.ts";
+import { createWorld, type World } from "./dashboard-world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
 const HOSTILE = '"><img src=x onerror=alert(1)>';
@@ -99,8 +99,8 @@ describe("the custody page", () => {
     ] as const) {
       const html = await page(query);
       expect([query, numbers(html)]).toEqual([query, [...found]]);
-      expect(html).toContain(`All ${ROUNDS + 1} records computed again: `);
-      expect(html).not.toContain("computed again just now");
+      expect(html).toContain(`All ${ROUNDS + 1} records verified: `);
+      expect(html).not.toContain("verified just now");
     }
     expect(await page("?action=resolve")).toContain("No record matches");
     expect(await page("?q=noor")).toContain("2 of 131 records");
@@ -109,8 +109,8 @@ describe("the custody page", () => {
   test("says of a log that matches a head which nobody signed that it does not hold, and when it looked", async () => {
     const html = await page("");
     expect(html).toContain('class="strip critical"');
-    expect(html).toContain("The signature of the head does not verify with the control keys this node knows");
-    expect(html).toContain(`Checked <time datetime="${timestamp(NOW_MS)}"`);
+    expect(html).toContain("The signature of the head is not valid for any control key that this node knows");
+    expect(html).toContain(`Verified <time datetime="${timestamp(NOW_MS)}"`);
   });
 
   test("keeps what was searched in the link to older records and in the downloads", async () => {

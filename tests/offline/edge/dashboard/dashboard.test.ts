@@ -3,7 +3,7 @@ import { Commands } from "../../../../edge/dashboard/enrolment/install-commands.
 import { changeKey, csrfToken, isSameSite } from "../../../../edge/dashboard/session/csrf.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../browser/seed.ts";
-import { createWorld, ORIGIN, type World } from "./world.ts";
+import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
 const HOSTILE = "<img src=x onerror=alert(1)>";
@@ -187,7 +187,7 @@ describe("failures are pages too", () => {
     expect(answer.status).toBeGreaterThanOrEqual(400);
     expect(answer.status).toBeLessThan(500);
     expect(answer.headers.get("content-security-policy")).toBe(CSP);
-    expect(await answer.text()).toContain("To the overview");
+    expect(await answer.text()).toContain("Go to the overview");
   });
 
   test("an asset of another organisation is 404, as one that does not exist", async () => {
@@ -233,7 +233,7 @@ describe("failures are pages too", () => {
         other.table.broken = true;
         return other.get("/assets?state=silent");
       },
-      ['href="/assets?state=silent"', "Load it again", "containment"],
+      ['href="/assets?state=silent"', "Reload", "isolated"],
     ],
     [
       "a form from elsewhere",
@@ -295,7 +295,7 @@ describe("failures are pages too", () => {
     expect(answer.status).toBe(503);
     const markup = await answer.text();
     expect(markup).not.toContain("Nothing was changed");
-    expect(markup).toContain("Whether it was done is not known");
+    expect(markup).toContain("It is unknown whether the change was saved");
     expect(markup).toContain(`href="/assets/${mine}"`);
   });
 
@@ -627,7 +627,7 @@ describe("the forms", () => {
     await expectRefused(answer, 409);
     const markup = await answer.text();
     expect(markup).toContain("the asset is already ISOLATED");
-    expect(markup).toContain("treat the host as unrestricted");
+    expect(markup).toContain("Treat the host as unrestricted");
   });
 
   test("the key of a form is the same on every read of one generation, and another for the next", async () => {

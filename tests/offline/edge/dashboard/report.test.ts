@@ -1,11 +1,12 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { listAssets } from "../../../../edge/control/assets/read-assets.ts";
 import { findInPeriod, type Limits } from "../../../../edge/dashboard/report/detections-in-period.ts";
+import { dutiesOf } from "../../../../edge/dashboard/report/duties-section.tsx";
 import { type Evidence, gatherEvidence } from "../../../../edge/dashboard/report/report-data.ts";
-import { dutiesOf, periodOf } from "../../../../edge/dashboard/report/report-page.tsx";
+import { periodOf } from "../../../../edge/dashboard/report/report-period.ts";
 import { marshalItem } from "../../../../shared/table/dynamo.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../browser/seed.ts";
-import { createWorld, ORIGIN, type World } from "./world.ts";
+import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
 
 const DAY = 86_400_000;
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
@@ -239,17 +240,17 @@ describe("the report", () => {
 
   test("of days that end before they begin says that, and of days to come that they are", async () => {
     const read = async (query: string) => (await world.get(`/report?${query}`)).text();
-    expect(await read("from=2026-11-02&to=2026-11-01")).toContain("These days end before they begin");
-    expect(await read("from=2026-02-30")).toContain("not one that these pages make");
-    expect(await read("from=2026-11-01&to=2026-11-22")).toContain("still to come");
-    expect(await read("from=2026-11-01&to=2026-11-21")).not.toContain("still to come");
+    expect(await read("from=2026-11-02&to=2026-11-01")).toContain("Invalid report period");
+    expect(await read("from=2026-02-30")).toContain("Invalid address or form");
+    expect(await read("from=2026-11-01&to=2026-11-22")).toContain("ends in the future");
+    expect(await read("from=2026-11-01&to=2026-11-21")).not.toContain("ends in the future");
   });
 
   test("of more decisions than it holds no duty names a number", async () => {
     const evidence = (await (await world.get("/report.json")).json()) as Evidence;
     const shown = (done: Evidence["done"]) =>
       dutiesOf({ ...evidence, done }).find(({ where }) => where.includes("26(2)"))!.shows;
-    expect(shown(evidence.done)).toContain("0 decisions of named people");
+    expect(shown(evidence.done)).toContain("0 decisions by named people");
     expect(shown({ byAction: [], records: [], complete: false })).not.toMatch(/\d/);
   });
 

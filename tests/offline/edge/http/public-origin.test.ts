@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { createApp } from "../../../../edge/app.ts";
 import { readConfig } from "../../../../edge/config.ts";
 import { csrfToken } from "../../../../edge/dashboard/session/csrf.ts";
-import { createWorld, type World } from "../dashboard/world.ts";
+import { createWorld, type World } from "../dashboard/dashboard-world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
 const PUBLIC = "https://lz.example.com";

@@ -4,7 +4,7 @@ import { findAssets } from "../../../../../edge/control/assets/search-assets.ts"
 import { listIncidents } from "../../../../../edge/control/incidents/list-incidents.ts";
 import { type AttributeMap, marshalItem } from "../../../../../shared/table/dynamo.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../../browser/seed.ts";
-import { createWorld, type World } from "../../dashboard/world.ts";
+import { createWorld, type World } from "../../dashboard/dashboard-world.ts";
 
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.parse("2026-11-30T12:00:00.000Z");
@@ -148,7 +148,7 @@ describe("the dashboard", () => {
     expect(expired).toContain("vdi-never");
     expect(expired).not.toMatch(/>present</);
     expect(expired).not.toContain("expired hosts</a>");
-    expect(await text("/assets?state=all")).toMatch(/4 assets/);
+    expect(await text("/assets?state=all")).toMatch(/4 hosts/);
     expect(await text("/assets?q=vdi")).toContain("2 expired hosts");
   });
 
@@ -167,8 +167,8 @@ describe("the dashboard", () => {
   test("says on a host's page why it left the list and that it returns", async () => {
     const markup = await text(`/assets/${HOSTS[1]!.assetId}`);
     expect(markup).toContain("has not reported for longer than the settings allow");
-    expect(markup).toContain("It returns by itself with its next heartbeat.");
-    expect(await text(`/assets/${HOSTS[2]!.assetId}`)).not.toContain("returns by itself");
+    expect(markup).toContain("It returns to the list with its next heartbeat.");
+    expect(await text(`/assets/${HOSTS[2]!.assetId}`)).not.toContain("returns to the list");
   });
 
   test("files of the active list are named after what they leave out; the whole list is named plainly", async () => {
@@ -196,6 +196,6 @@ describe("the dashboard", () => {
   test("a tenant whose hosts have all expired is not called empty, and nothing is called fine", async () => {
     const quiet = await createWorld([HOSTS[1]!].flatMap(itemsOf), NOW_MS);
     expect(await text("/", quiet)).toContain("Unknown: every enrolled host has expired");
-    expect(await text("/assets", quiet)).toContain("No host is on the active list");
+    expect(await text("/assets", quiet)).toContain("No hosts are on the active list");
   });
 });

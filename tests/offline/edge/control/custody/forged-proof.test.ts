@@ -169,7 +169,7 @@ describe("a stored proof", () => {
     const world = await makeWorld();
     await world.edit({ proof: { ...world.report(), signedBy: world.device.x } });
     const page = (await world.ask("GET", `/assets/${world.assetId}`)).text;
-    expect(page).toContain(`Nothing is proven: ${REFUSED}`);
+    expect(page).toContain(`Not proven: ${REFUSED}`);
     for (const path of [`/assets/${world.assetId}`, "/assets", "/"])
       expect((await world.ask("GET", path)).text).not.toContain("Isolated, proven");
     const csv = await world.ask("GET", "/assets.csv");

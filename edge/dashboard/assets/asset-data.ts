@@ -1,0 +1,62 @@
+import type { TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
+import { listTimeline, readState } from "../../control/assets/asset-timeline.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
+import { readAsset } from "../../control/assets/read-assets.ts";
+import { type CustodyView, listCustody } from "../../control/custody/list-custody.ts";
+import { listAssetIncidents } from "../../control/incidents/list-incidents.ts";
+import type { Page } from "../../control/table-query.ts";
+import type { Deps } from "../../deps.ts";
+import { type ApprovalView, listWaiting } from "../approvals/pending-approvals.ts";
+import { type ChainCheck, checkChain } from "../custody/custody-table.tsx";
+
+const TIMELINE_MAX = 30;
+export const CUSTODY_MAX = 50;
+
+export type AssetDetails = {
+  asset: AssetView;
+  /** The newest state. */
+  state: TelemetryChange | undefined;
+  timeline: Page<TelemetryChange>;
+  /** The timeline starts at an older state than the newest one. */
+  isOlder: boolean;
+  custody: Page<CustodyView>;
+  check: ChainCheck | undefined;
+  incidents: Awaited<ReturnType<typeof listAssetIncidents>>;
+  /** A request to isolate this host that waits for a second person. */
+  waiting: ApprovalView | undefined;
+  now: number;
+};
+
+/** Reads everything the page of a host shows; undefined when the tenant has no such host. `older`: timeline cursor. */
+export async function loadAsset(
+  deps: Deps,
+  tenantId: string,
+  assetId: string,
+  older: string | undefined,
+): Promise<AssetDetails | undefined> {
+  const asset = await readAsset(deps, tenantId, assetId);
+  if (!asset) return undefined;
+  const { presence } = asset;
+  const [state, timeline, custody, incidents, approvals] = await Promise.all([
+    presence ? readState(deps, tenantId, assetId, presence.stateAt) : undefined,
+    listTimeline(deps, tenantId, assetId, {
+      limit: TIMELINE_MAX,
+      ...(older !== undefined && { from: older }),
+    }),
+    listCustody(deps, tenantId, assetId, { limit: CUSTODY_MAX }),
+    listAssetIncidents(deps, tenantId, assetId),
+    listWaiting(deps, tenantId),
+  ]);
+  const now = deps.clock();
+  return {
+    asset,
+    state,
+    timeline,
+    isOlder: older !== undefined,
+    custody,
+    check: await checkChain(custody.items),
+    incidents,
+    waiting: approvals.waiting.find((request) => request.assetId === assetId),
+    now,
+  };
+}

@@ -1,0 +1,34 @@
+import { z } from "zod";
+import { integerText } from "../../../shared/wire/integer.ts";
+import type { Wrong } from "./notice.tsx";
+
+const hidden = {
+  csrf: z.string(),
+  key: z.string().regex(/^[A-Za-z0-9_-]{8,100}$/),
+  /** Version that the user saw when the form was opened. A newer stored version is an optimistic-lock conflict. */
+  version: integerText(0),
+};
+export const versionedForm = z.looseObject(hidden);
+
+export type Read<T> = { ok: true; value: T } | { ok: false; wrong: Wrong[] };
+
+const WRONG_MAX = 20;
+
+/** The name of a field for the message, and its position. */
+type Position = Omit<Wrong, "words"> & { name: string };
+
+/** Validation errors with their position. The texts never repeat the input. */
+export function errorsOf(error: z.ZodError, positionOf: (path: readonly PropertyKey[]) => Position): Wrong[] {
+  const found = error.issues.flatMap((issue) => {
+    if (issue.code !== "unrecognized_keys") return [{ path: issue.path, message: issue.message }];
+    return issue.keys.map((key) => ({ path: [...issue.path, key], message: "unknown field" }));
+  });
+  return found.slice(0, WRONG_MAX).map(({ path, message }) => {
+    const { name, ...where } = positionOf(path);
+    return { ...where, words: `${name}: ${message}` };
+  });
+}
+
+/** Accepts decimal numbers only. `Number()` alone would read an empty field as 0 and accept "1e2" and "0x10". */
+export const numberOf = (text: string | undefined): number =>
+  /^-?\d{1,15}(?:\.\d{1,15})?$/.test(text?.trim() ?? "") ? Number(text) : Number.NaN;

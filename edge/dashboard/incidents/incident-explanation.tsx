@@ -1,0 +1,113 @@
+import { ATLAS_VERSION, TECHNIQUES } from "../../../shared/policy/atlas.ts";
+import type { Adjudication, TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
+import type { IncidentView } from "../../control/incidents/list-incidents.ts";
+import { Badge, RiskBadge } from "../components/badges.tsx";
+import { Ago } from "../components/time.tsx";
+
+const SOURCES = {
+  rule: "A rule of your policy. The same rule applies to all hosts.",
+  baseline: "The baseline. This is new for the host or the organisation; no rule of the policy is violated.",
+  ai: "A language model. It assessed the facts below; no rule of the policy is violated.",
+} as const;
+
+/** Name of an ATLAS technique in the pinned release. Ids of older incidents that are not in it are shown as they are. */
+const nameOf = (technique: string): string =>
+  Object.hasOwn(TECHNIQUES, technique) ? TECHNIQUES[technique as keyof typeof TECHNIQUES] : technique;
+
+/** Why the incident exists, what to do about it, and whether a rule, the baseline or a language model found it. */
+export const Explanation = ({
+  incident,
+  state,
+  now,
+}: {
+  incident: IncidentView;
+  /** The newest state of the host; absent if the incident is resolved. */
+  state: TelemetryChange | undefined;
+  now: number;
+}) => {
+  const { title, remediation, atlas, source = "rule" } = incident;
+  return (
+    <section id="incident-explanation" class="card" data-live aria-labelledby="incident-explanation-title">
+      <h2 id="incident-explanation-title">{title ?? "Why this is an incident"}</h2>
+      <dl class="facts wide">
+        <div class="whole">
+          <dt>Remediation</dt>
+          <dd>
+            {remediation ??
+              "No remediation is recorded for this incident. See the rule and the explanation above."}
+          </dd>
+        </div>
+        <div>
+          <dt>Source</dt>
+          <dd>{SOURCES[source]}</dd>
+        </div>
+        {atlas !== undefined && (
+          <div>
+            <dt>MITRE ATLAS {ATLAS_VERSION} technique</dt>
+            <dd>
+              <a href={`https://atlas.mitre.org/techniques/${encodeURIComponent(atlas)}`} rel="noreferrer">
+                {nameOf(atlas)}
+              </a>{" "}
+              <code>{atlas}</code>
+            </dd>
+          </div>
+        )}
+        {(incident.reopens ?? 0) > 0 && (
+          <div>
+            <dt>Reopened</dt>
+            <dd>{incident.reopens === 1 ? "once" : `${incident.reopens} times`}</dd>
+          </div>
+        )}
+        {incident.escalatedAt !== undefined && (
+          <div>
+            <dt>Escalated</dt>
+            <dd>
+              <Ago at={incident.escalatedAt} now={now} />
+            </dd>
+          </div>
+        )}
+      </dl>
+      {(state?.novelty?.length ?? 0) > 0 && (
+        <div>
+          <h3>New on this host according to the baseline</h3>
+          <ul class="plain-list">
+            {state!.novelty!.map((words) => (
+              <li>
+                <bdi>{words}</bdi>
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {state?.adjudication && <LlmReview adjudication={state.adjudication} />}
+    </section>
+  );
+};
+
+/** The LLM review of the host, marked as such: model, text, and its effect on the score. */
+const LlmReview = ({ adjudication }: { adjudication: Adjudication }) => (
+  <div class="opinion">
+    <h3>
+      <Badge tone="info" icon="info">
+        Written by a language model
+      </Badge>
+    </h3>
+    {adjudication.outcome === "judged" ? (
+      <>
+        <blockquote>
+          <bdi dir="ltr">{adjudication.explanation}</bdi>
+        </blockquote>
+        <p class="muted small">
+          This is an assessment of the whole host, not a finding of a rule.{" "}
+          <bdi class="mono">{adjudication.model}</bdi> reviewed the host because rules and baseline were not
+          conclusive. Its rating is <RiskBadge risk={adjudication.risk} /> {String(adjudication.score)}. The
+          risk score of the host changed from {String(adjudication.before)} to {String(adjudication.after)}.
+        </p>
+      </>
+    ) : (
+      <p class="muted">
+        No LLM review yet: <bdi>{adjudication.reason}</bdi>. Until then, only rules and baseline count.
+      </p>
+    )}
+  </div>
+);

@@ -1,0 +1,23 @@
+import { z } from "zod";
+import type { Period } from "./detections-in-period.ts";
+
+const DAYS_DEFAULT = 30;
+const DAY_MS = 86_400_000;
+
+const day = z.iso.date();
+const blank = z.literal("").transform(() => undefined);
+export const reportQuery = z.object({ from: blank.or(day).optional(), to: blank.or(day).optional() });
+export type ReportQuery = z.infer<typeof reportQuery>;
+
+/** The requested days, by default the last 30; undefined if the last day is before the first. */
+export function periodOf({ from, to }: ReportQuery, nowMs: number): Period | undefined {
+  const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+  const last = to ?? dayOf(nowMs);
+  const first =
+    from ?? dayOf(Math.max(Date.parse("0000-01-01"), Date.parse(last) - (DAYS_DEFAULT - 1) * DAY_MS));
+  return first <= last ? { from: first, to: last } : undefined;
+}
+
+/** Whether states from the start of the period have already been deleted, or some of them. */
+export const isOlderThanRetention = ({ from }: Period, retentionDays: number, madeAt: string): boolean =>
+  Date.parse(madeAt) - Date.parse(from) > retentionDays * DAY_MS;

@@ -1,0 +1,425 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { CountNotices } from "../../../../edge/dashboard/components/count-notices.tsx";
+import { marshalItem } from "../../../../shared/table/dynamo.ts";
+import { approvalItem } from "../../../../shared/table/items/approval.ts";
+import type { Finding } from "../../../../shared/table/items/asset/telemetry.ts";
+import { approvalKey } from "../../../../shared/table/keys.ts";
+import { timestamp } from "../../../../shared/time/clock.ts";
+import { createIds, engineOf, type Host, itemsOf } from "../../../browser/seed.ts";
+import { createWorld } from "./dashboard-world.ts";
+
+// Thousands of items in a table that sorts them anew for every query: a busy machine may take its time.
+setDefaultTimeout(30_000);
+const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
+const MINUTE_MS = 60_000;
+const nextId = createIds(NOW_MS - 1e9);
+
+const finding = (more: Partial<Finding> = {}): Finding => ({
+  rule: "exposed-engine",
+  engine: "ollama",
+  engineName: "Ollama",
+  risk: "CRITICAL",
+  points: 80,
+  explanation: "Ollama listens on 0.0.0.0.",
+  ...more,
+});
+
+const hostOf = (more: Partial<Host> = {}): Host => ({
+  tenantId: "org_a",
+  assetId: nextId(),
+  hostname: "calm",
+  employeeId: "mara",
+  os: "Debian",
+  enrolledAtMs: NOW_MS - 86_400_000,
+  lastSeenAtMs: NOW_MS - 3000,
+  states: [{ atMs: NOW_MS - 3_600_000, engines: [engineOf()] }],
+  ...more,
+});
+
+const worldOf = (hosts: readonly Host[]) => createWorld(hosts.flatMap(itemsOf), NOW_MS);
+/** What somebody reads of it. */
+const wordsOf = (markup: string) => markup.replace(/<[^>]*>/g, "").replace(/\s+/g, " ");
+const rowsOf = (markup: string) =>
+  [...markup.matchAll(/<li data-key="([^"]+)" class="incident/g)].map(([, id]) => id!);
+
+describe("an asset of many incidents", () => {
+  /** In key order the open one is the last of all. */
+  const crowded = (resolved: number): Host =>
+    hostOf({
+      findings: [
+        ...Array.from({ length: resolved }, (_, index) => ({
+          finding: finding({ rule: `a-${String(index).padStart(4, "0")}` }),
+          openedAtMs: NOW_MS - 9_000_000,
+          resolvedAtMs: NOW_MS - 8_000_000 + index,
+        })),
+        { finding: finding({ rule: "z-last" }), openedAtMs: NOW_MS - 5 * MINUTE_MS },
+      ],
+    });
+
+  test("has a page for each, wherever its key stands", async () => {
+    const host = crowded(250);
+    const world = await worldOf([host]);
+    expect((await world.get(`/incidents/${host.assetId}.z-last.ollama`)).status).toBe(200);
+    expect((await world.get(`/incidents/${host.assetId}.a-0000.ollama`)).status).toBe(200);
+    expect((await world.get(`/incidents/${host.assetId}.z-lost.ollama`)).status).toBe(404);
+    expect((await world.get(`/incidents/${host.assetId}.Z.ollama`)).status).toBe(404);
+  });
+
+  test("shows the open ones first, and says how many resolved ones there are", async () => {
+    const host = crowded(250);
+    const markup = await (await (await worldOf([host])).get(`/assets/${host.assetId}`)).text();
+    expect(rowsOf(markup)[0]).toBe(`${host.assetId}.z-last.ollama`);
+    expect(markup).toContain("250 resolved incidents");
+    expect(rowsOf(markup)).toHaveLength(101);
+    expect(wordsOf(markup)).toContain("Showing the newest 100.");
+    expect(markup).not.toContain("There may be more open ones");
+  });
+
+  test("says so where there are more than are read", async () => {
+    const host = crowded(2000);
+    const markup = await (await (await worldOf([host])).get(`/assets/${host.assetId}`)).text();
+    expect(wordsOf(markup)).toContain("Only 2,000 incidents of this host were read");
+  });
+});
+
+describe("an isolation that waits behind many newer requests", () => {
+  const waitingBehind = (answered: number, host: Host) => {
+    const approvals = createIds(NOW_MS - 50 * MINUTE_MS);
+    const requestOf = (index: number) => {
+      const atMs = NOW_MS - 50 * MINUTE_MS + index * 1000;
+      const approvalId = approvals();
+      return marshalItem({
+        ...approvalKey("org_a", approvalId),
+        ...approvalItem.parse({
+          ...{ type: "Approval", tenantId: "org_a", approvalId, assetId: host.assetId, mode: "observe" },
+          ...{ justification: "INC-1", requestedBy: index === 0 ? "user_first" : "user_later" },
+          ...{ requestedAt: timestamp(atMs), validUntil: timestamp(atMs + 60 * MINUTE_MS), expiresAt: 1 },
+          ...(index > 0 && { deniedAt: timestamp(atMs + 1), deniedBy: "user_jo" }),
+        }),
+      });
+    };
+    return Array.from({ length: answered + 1 }, (_, index) => requestOf(index));
+  };
+
+  test("is shown by the overview, by its asset's page and under approvals", async () => {
+    const host = hostOf();
+    const world = await createWorld([...itemsOf(host), ...waitingBehind(320, host)], NOW_MS);
+    const read = async (path: string) => wordsOf(await (await world.get(path)).text());
+    expect(await read("/")).toContain("1 isolation waits for approval by a second person");
+    expect(await read(`/assets/${host.assetId}`)).toContain("user_first requested to isolate this host");
+    expect(await read("/approvals")).toContain("Requested by user_first");
+    world.clock.nowMs += 10 * MINUTE_MS;
+    expect(await read("/")).not.toContain("by a second person");
+  });
+
+  test("says so where more were asked for than are read", async () => {
+    const host = hostOf();
+    const world = await createWorld([...itemsOf(host), ...waitingBehind(1000, host)], NOW_MS);
+    expect(wordsOf(await (await world.get("/")).text())).toContain(
+      "Only the 1,000 newest requests were read",
+    );
+  });
+});
+
+describe("the same rule elsewhere", () => {
+  const openOf = (rule: string, agoMs: number, more: Partial<Finding> = {}): Host =>
+    hostOf({ findings: [{ finding: finding({ rule, ...more }), openedAtMs: NOW_MS - agoMs }] });
+  const busy = (others: number) =>
+    Array.from({ length: others }, (_, index) => openOf("unapproved-engine", 1000 + index * 1000));
+  const elsewhere = async (host: Host, others: readonly Host[]) => {
+    const world = await worldOf([host, ...others]);
+    const answer = await world.get(`/incidents/${host.assetId}.exposed-engine.ollama`);
+    return (await answer.text()).split('id="incident-elsewhere"')[1]!;
+  };
+
+  test("is found behind many newer ones of other rules, of either risk", async () => {
+    const host = openOf("exposed-engine", 1000);
+    const old = openOf("exposed-engine", 86_400_000);
+    const lesser = openOf("exposed-engine", 1000, { risk: "WARNING", points: 40 });
+    const markup = await elsewhere(host, [...busy(400), old, lesser]);
+    expect(rowsOf(markup).map((id) => id.split(".")[0])).toEqual([old.assetId, lesser.assetId]);
+    expect(wordsOf(markup)).toContain("2 open incidents");
+    expect(markup).not.toContain("searched");
+  });
+
+  test("is not denied where not all were searched", async () => {
+    const host = openOf("exposed-engine", 1000);
+    const markup = await elsewhere(host, [...busy(1000), openOf("exposed-engine", 86_400_000)]);
+    expect(markup).not.toContain("No other open incidents");
+    expect(wordsOf(markup)).toContain("None among 1,000 open incidents");
+    expect(markup).toContain('href="/incidents?rule=exposed-engine"');
+  });
+
+  test("is denied where all were", async () => {
+    expect(await elsewhere(openOf("exposed-engine", 1000), busy(3))).toContain(
+      "No other open incidents of this rule",
+    );
+  });
+});
+
+describe("the incidents of the fleet", () => {
+  const of = (hostname: string, agoMs: number, more: Partial<Finding> = {}, host: Partial<Host> = {}) =>
+    hostOf({ hostname, findings: [{ finding: finding(more), openedAtMs: NOW_MS - agoMs }], ...host });
+  const HOUR_MS = 60 * MINUTE_MS;
+  const resolvedOf = (hostname: string, agoMs: number) =>
+    hostOf({
+      hostname,
+      findings: [{ finding: finding(), openedAtMs: NOW_MS - 90 * HOUR_MS, resolvedAtMs: NOW_MS - agoMs }],
+    });
+  const HOSTS = [
+    of("minutes", 59 * MINUTE_MS),
+    of("one-hour", HOUR_MS),
+    of("day", 24 * HOUR_MS, { engine: "vllm", engineName: "vLLM" }),
+    of("week", 7 * 24 * HOUR_MS, { risk: "WARNING", points: 40 }),
+    of("ahead", -1000, {}, { employeeId: "noor" }),
+    of("rule", 2 * MINUTE_MS, { rule: "exposed-engine-too", risk: "WARNING", points: 40 }),
+    resolvedOf("closed-first", 3 * HOUR_MS),
+    resolvedOf("closed-last", HOUR_MS),
+  ];
+  const acknowledged = (items: ReturnType<typeof itemsOf>) =>
+    items.map((item) =>
+      item.type?.S === "Incident"
+        ? { ...item, acknowledgedAt: { S: timestamp(NOW_MS) }, acknowledgedBy: { S: "user_jo" } }
+        : item,
+    );
+  const make = () =>
+    createWorld([...HOSTS.flatMap(itemsOf), ...acknowledged(itemsOf(of("seen", 5 * HOUR_MS)))], NOW_MS);
+
+  const cases: [query: string, hosts: string[]][] = [
+    ["", ["ahead", "minutes", "one-hour", "seen", "day", "rule", "week"]],
+    ["age=hour", ["ahead", "minutes", "rule"]],
+    ["age=day", ["one-hour", "seen"]],
+    ["age=week", ["day"]],
+    ["age=older&risk=WARNING", ["week"]],
+    ["age=older&risk=CRITICAL", []],
+    ["answered=yes", ["seen"]],
+    ["answered=no&age=day", ["one-hour"]],
+    ["engine=vllm", ["day"]],
+    ["engine=vllm&age=hour", []],
+    ["rule=exposed-engine-too", ["rule"]],
+    ["q=noor", ["ahead"]],
+    ["q=noor+0.0.0.0&risk=&engine=&age=&answered=&status=", ["ahead"]],
+    ["q=nobody", []],
+    ["status=resolved", ["closed-last", "closed-first"]],
+    ["status=resolved&q=first+quiet", ["closed-first"]],
+    ["status=resolved&risk=WARNING", []],
+    ["status=open&q=closed", []],
+  ];
+  test.each(cases)("/incidents?%s, its CSV and its JSON hold the same", async (query, hosts) => {
+    const world = await make();
+    const markup = await (await world.get(`/incidents?${query}`)).text();
+    const names = new Map(HOSTS.map(({ assetId, hostname }) => [assetId, hostname]));
+    expect(rowsOf(markup).map((id) => names.get(id.split(".")[0]!) ?? "seen")).toEqual(hosts);
+    const rows = (await (await world.get(`/incidents.json?${query}`)).json()) as { hostname: string }[];
+    expect(rows.map(({ hostname }) => hostname).sort()).toEqual([...hosts].sort());
+    const csv = (await (await world.get(`/incidents.csv?${query}`)).text()).trim().split("\r\n");
+    expect(csv).toHaveLength(hosts.length + 1);
+  });
+
+  test("are filtered by a form that needs no script, and nothing but what it offers is taken", async () => {
+    const world = await make();
+    const markup = await (
+      await world.get("/incidents?engine=vllm&age=week&answered=no&status=resolved")
+    ).text();
+    expect(markup).toContain('<option value="vllm" selected="">vllm</option>');
+    expect(markup).toContain('<option value="week" selected="">');
+    expect(markup).toContain('<option value="no" selected="">');
+    expect(markup).toContain('href="/incidents?status=resolved"');
+    for (const query of [
+      "status=none",
+      "age=month",
+      "answered=maybe",
+      "engine=%3Cb%3E",
+      `rule=${"a".repeat(201)}`,
+      "risk=INFO",
+    ])
+      expect((await world.get(`/incidents?${query}`)).status).toBe(400);
+    // Of a field that is typed into no half of a word may be a fault: the list follows it letter by letter.
+    expect(await (await world.get("/incidents?rule=Not+a%20rule!")).text()).toContain(
+      "No open incident matches",
+    );
+  });
+
+  test("of an age begin where it begins, however many are newer, and go on by a cursor", async () => {
+    const newer = Array.from({ length: 1100 }, (_, index) => of("newer", MINUTE_MS + index));
+    const old = Array.from({ length: 130 }, (_, index) => of("old", 25 * HOUR_MS + index * 1000));
+    const world = await worldOf([...newer, ...old, of("oldest", 8 * 24 * HOUR_MS)]);
+    const first = await (await world.get("/incidents?age=week")).text();
+    expect(rowsOf(first)).toHaveLength(100);
+    expect(first).not.toContain("newer");
+    const next = /href="(\/incidents\?age=week&amp;risk=CRITICAL&amp;cursor=[^"]+)"/.exec(first)![1]!;
+    world.clock.nowMs += 10 * MINUTE_MS;
+    const second = await (await world.get(next.replaceAll("&amp;", "&"))).text();
+    expect(rowsOf(second)).toHaveLength(30);
+    expect(second).not.toContain("oldest");
+    expect(second).not.toContain("Older critical incidents");
+    const cut = wordsOf(await (await world.get("/incidents?q=oldest")).text());
+    expect(cut).toContain("No match among the open incidents searched so far");
+    expect(cut).toContain("Searched 1,000 critical incidents.");
+  });
+
+  test("that are resolved are told page by page, and where they are cut the page says so", async () => {
+    const many = (count: number) => Array.from({ length: count }, (_, index) => resolvedOf("closed", index));
+    const world = await worldOf(many(230));
+    const first = await (await world.get("/incidents?status=resolved")).text();
+    expect(wordsOf(first)).toContain("230 resolved incidents, 100 shown");
+    expect(first).not.toContain("searches and shows");
+    expect(first).not.toContain("Acknowledge selected");
+    const seen = new Set(rowsOf(first));
+    let next = /rel="next" href="([^"]+)"/.exec(first)?.[1];
+    while (next !== undefined) {
+      const page = await (await world.get(next.replaceAll("&amp;", "&"))).text();
+      for (const id of rowsOf(page)) seen.add(id);
+      next = /rel="next" href="([^"]+)"/.exec(page)?.[1];
+    }
+    expect(seen.size).toBe(230);
+    const more = await worldOf(many(2001));
+    expect(wordsOf(await (await more.get("/incidents?status=resolved")).text())).toContain(
+      "There are 2,001 resolved incidents. This page searches and shows the newest 2,000.",
+    );
+  });
+});
+
+describe("numbers of the overview", () => {
+  const HOSTS = [
+    hostOf({
+      findings: [
+        { finding: finding(), openedAtMs: NOW_MS - 5 * MINUTE_MS },
+        { finding: finding({ rule: "unapproved-engine", risk: "WARNING" }), openedAtMs: NOW_MS - 9e8 },
+      ],
+    }),
+    hostOf({ hostname: "silent", lastSeenAtMs: NOW_MS - 9e6 }),
+    hostOf({
+      hostname: "blind",
+      states: [{ atMs: NOW_MS - 9e6, engines: [], collectors: [{ name: "http", status: "failed" }] }],
+    }),
+  ];
+
+  test("lead to the list behind them, which has as many rows as they say", async () => {
+    const world = await worldOf(HOSTS);
+    const markup = await (await world.get("/")).text();
+    const linked = (href: string, words: string) =>
+      expect(markup).toContain(`<a href="${href.replaceAll("&", "&amp;")}">${words}</a>`);
+    const rows = async (href: string) =>
+      [...(await (await world.get(href)).text()).matchAll(/<(li|tr) data-key=/g)].length;
+    for (const risk of ["CRITICAL", "WARNING"])
+      for (const age of ["hour", "day", "week", "older"]) {
+        const href = `/incidents?risk=${risk}&age=${age}`;
+        const count = `${risk} ${age}` === "CRITICAL hour" || `${risk} ${age}` === "WARNING older" ? 1 : 0;
+        linked(href, String(count));
+        expect(await rows(href)).toBe(count);
+      }
+    linked("/incidents?risk=CRITICAL", "1 host");
+    linked("/incidents?risk=WARNING", "1 warning");
+    linked("/assets?state=reporting", "2");
+    linked("/assets", "3 hosts");
+    linked("/assets?state=unseen", "1");
+    linked("/assets?state=collectors", "1 host");
+    linked("/assets?engine=ollama", "2");
+    expect(await rows("/assets?state=unseen")).toBe(1);
+    expect(markup).toMatch(/<a href="\/assets\?state=silent">Silent <span class="number">1<\/span><\/a>/);
+  });
+
+  test("assets are filtered by employee, and a name that nobody has is of nobody", async () => {
+    const world = await worldOf([...HOSTS, hostOf({ hostname: "other", employeeId: "noor" })]);
+    const read = async (path: string) => (await world.get(path)).text();
+    expect(await read("/assets")).toContain('<input id="employee"');
+    expect(wordsOf(await read("/assets?employee=noor"))).toContain("1 host match");
+    for (const employee of ["no", "%3Cb%3E", "a%23b"])
+      expect(await read(`/assets?employee=${employee}`)).toContain("No host matches");
+    expect(await (await world.get("/assets.json?employee=%3Cb%3E")).json()).toEqual([]);
+  });
+});
+
+describe("lists that are held whole", () => {
+  const people = Array.from({ length: 230 }, (_, index) => {
+    const name = `n-${String(index).padStart(3, "0")}`;
+    const models = [{ name: `model-${name}`, loaded: true, licence: index < 5 ? "MIT" : "Apache-2.0" }];
+    const clients = [{ name: `client-${name}`, directory: "/", connections: 1 }];
+    // Of its own making, so no fixture of the catalogue says what it answers.
+    const evidence = [{ signal: "http" as const, detail: "GET / answered", weight: 60 }];
+    const engine = engineOf({ id: `engine-${name}`, name: `Engine ${name}`, evidence, models, clients });
+    return hostOf({ employeeId: name, states: [{ atMs: NOW_MS - 1000, engines: [engine] }] });
+  });
+  const keysIn = (markup: string, section: string) =>
+    [
+      ...markup
+        .split(`id="${section}"`)[1]!
+        .split("</section>")[0]!
+        .matchAll(/<tr data-key="([^"]+)"/g),
+    ].map(([, key]) => key!);
+
+  const lists: [path: string, section: string, after: string][] = [
+    ["/inventory", "inventory-models", "afterModel"],
+    ["/inventory", "inventory-engines", "afterEngine"],
+    ["/inventory", "inventory-clients", "afterClient"],
+    ["/employees", "employees", "after"],
+  ];
+  test.each(lists)("%s: every row of %s is on some page", async (path, section, after) => {
+    const world = await worldOf(people);
+    const first = await (await world.get(path)).text();
+    const keys = keysIn(first, section);
+    expect(keys).toHaveLength(200);
+    const next = new RegExp(`rel="next" href="([^"]*${after}=[^"]+)"`).exec(first)![1]!;
+    const second = await (await world.get(next.replaceAll("&amp;", "&").split("#")[0]!)).text();
+    expect(new Set([...keys, ...keysIn(second, section)]).size).toBe(230);
+    expect(keysIn(second, section)).toHaveLength(30);
+    expect(wordsOf(second)).toContain("continued");
+    const rest = second.split(`id="${section}"`)[1]!.split("</section>")[0]!;
+    expect(rest).toContain("First page");
+    expect(rest).not.toContain('rel="next"');
+    // One that is gone leads to the beginning.
+    const lost = await (await world.get(`${path}?${after}=gone`)).text();
+    expect(keysIn(lost, section)).toEqual(keys);
+  });
+
+  const searched: [path: string, section: string, found: number][] = [
+    ["/inventory?q=mit", "inventory-models", 5],
+    ["/inventory?q=engine+n-007", "inventory-engines", 1],
+    ["/inventory?q=client-n-007", "inventory-clients", 1],
+    ["/inventory?q=client-n-007", "inventory-models", 0],
+    ["/employees?q=N-00", "employees", 10],
+    ["/employees?q=model-n-012", "employees", 1],
+    ["/employees?q=", "employees", 200],
+  ];
+  test.each(searched)("%s finds in %s what it names", async (path, section, found) => {
+    const world = await worldOf(people);
+    expect(keysIn(await (await world.get(path)).text(), section)).toHaveLength(found);
+  });
+
+  test("what is found is what the downloads hold", async () => {
+    const world = await worldOf(people);
+    const rows = async (path: string) => (await (await world.get(path)).json()) as object[];
+    expect(await rows("/models.json?q=mit")).toHaveLength(5);
+    expect(await rows("/inventory.json?q=n-007")).toHaveLength(3);
+    expect(await rows("/employees.json?q=n-00")).toHaveLength(10);
+    expect(await (await world.get("/employees?q=nobody")).text()).toContain("No employee matches");
+    expect(await (await world.get("/inventory?q=nothing")).text()).toContain("No model matches");
+  });
+});
+
+describe("a page made of a picture of the fleet", () => {
+  test.each(["/assets?state=reporting", "/inventory", "/employees", "/"])(
+    "%s tells how old the picture is, when the page is newer",
+    async (path) => {
+      const world = await worldOf([hostOf()]);
+      const { dynamo } = world.deps;
+      // A table so slow that the picture is kept.
+      world.deps.dynamo = (async (operation: never, input: never) => {
+        world.clock.nowMs += 400;
+        return dynamo(operation, input);
+      }) as unknown as typeof dynamo;
+      expect(await (await world.get(path)).text()).not.toContain("Counted <time");
+      world.deps.dynamo = dynamo;
+      world.clock.nowMs += 6000;
+      expect(await (await world.get(path)).text()).toContain("Counted <time");
+    },
+  );
+
+  test("says so when it is not the whole fleet", () => {
+    const line = (complete: boolean) =>
+      String(CountNotices({ of: [{ readAtMs: NOW_MS, complete }], now: NOW_MS }));
+    expect(line(false)).toContain("The fleet is too large to count here");
+    expect(line(true)).not.toContain("too large");
+  });
+});
