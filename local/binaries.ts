@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
 
-/** A program the stack needs is not on this machine. The message says what to do about it. */
+/** A program of the local stack is missing on this machine. The message says how to get it. */
 export class MissingBinary extends Error {
   override name = "MissingBinary";
 }
@@ -12,7 +12,7 @@ function fromPackage(specifiers: readonly string[]): string | undefined {
     try {
       return require.resolve(specifier);
     } catch {
-      // Not the package of this platform; the next one may be.
+      // The package is for another platform. Try the next one.
     }
   }
   return undefined;
@@ -20,11 +20,11 @@ function fromPackage(specifiers: readonly string[]): string | undefined {
 
 const { platform, arch } = process;
 
-/** What finding a program depends on; tests pass other machines. */
+/** Inputs of the search for a program. Tests pass other machines. */
 export type Machine = {
   platform: NodeJS.Platform;
   arch: string;
-  /** The file that npm installed, or undefined when the package is not one of this platform. */
+  /** Path of a file in an installed npm package; undefined if none of the packages is installed. */
   resolve: (specifiers: readonly string[]) => string | undefined;
   which: (program: string) => string | null;
 };
@@ -48,7 +48,7 @@ export function workerdPath({ platform, arch, resolve }: Omit<Machine, "which"> 
 
 const suffixOf = (platform: NodeJS.Platform): string => (platform === "win32" ? ".exe" : "");
 
-/** Bun runs the start itself, so it is on every machine that comes this far. */
+/** Throws {@link MissingBinary}, which suggests Bun: this program itself runs on Bun, so Bun is there. */
 function missingRuntime(name: string, platform: NodeJS.Platform, arch: string): never {
   const start = "npx -y bun@1.4.5 start";
   const command =

@@ -5,10 +5,10 @@ import { MissingBinary } from "./binaries.ts";
 import { freePort } from "./free-port.ts";
 import { type Stage, startStage } from "./stage.ts";
 
-/** The same program as in the npm package, from source: its crate builds on every platform Rust has. */
+/** Builds the program of the npm package from source, on every platform that Rust supports. */
 const INSTALL_COMMAND = "cargo install dynoxide-rs --version 3.2.0 --locked";
 
-/** Where a program may be: `findPackage` resolves a file of an npm package, `findOnPath` a name on the PATH. */
+/** Where to search for a program: `findPackage` resolves a file of an npm package, `findOnPath` a name on the PATH. */
 export type ProgramSearch = {
   platform: string;
   arch: string;
@@ -30,8 +30,8 @@ const thisMachine: ProgramSearch = {
 };
 
 /**
- * Path of the embedded DynamoDB: the npm package of the platform, else the PATH. Throws {@link MissingBinary} with the
- * command that installs it. Why no other package is tried: docs/decisions, "No second embedded DynamoDB".
+ * Path of the embedded DynamoDB: from the npm package of the platform, else from the PATH. Throws {@link MissingBinary} with the
+ * command that installs it. docs/decisions, "No second embedded DynamoDB", says why there is no other package.
  */
 export function embeddedDynamodbPath(search: ProgramSearch = thisMachine): string {
   const { platform, arch, findPackage, findOnPath } = search;
@@ -49,7 +49,7 @@ Or set DYNAMODB_ENDPOINT to the URL of a DynamoDB you run.`,
 
 export type EmbeddedDynamodb = { endpoint: string; stage: Stage };
 
-/** Starts the embedded DynamoDB. Without a file it forgets everything when it stops. */
+/** Starts the embedded DynamoDB. Without a file, its data is lost when it stops. */
 export async function startDynamodb(
   onLine: (stage: string, line: string) => void,
   file?: string,

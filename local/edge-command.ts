@@ -11,19 +11,19 @@ export type EdgeCommand = {
   isReady: (line: string) => boolean;
 };
 
-/** Settings that name a file of the AWS credentials: the edge reads no other file. */
+/** Settings that name a file with AWS credentials. The edge reads no other files. */
 const TOKEN_FILES = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
 
-/** The program of a runtime. Throws MissingBinary, with the command that helps, when this machine has none. */
+/** Path of a runtime. Throws {@link MissingBinary}, with the fix, if this machine does not have it. */
 export function runtimePath(runtime: RuntimeName): string {
   if (runtime === "bun") return process.execPath;
   return runtime === "deno" ? denoPath() : workerdPath();
 }
 
 /**
- * How to run the edge under a runtime. `env` is the edge's configuration, `port` must be free.
+ * The command that runs the edge under a runtime. `env` is the configuration of the edge, `port` must be free.
  *
- * @param scratch folder for what workerd wants to have as files
+ * @param scratch folder for temporary files: the bundle of workerd, the compiled modules of Deno
  */
 export async function edgeCommand(
   runtime: RuntimeName,
@@ -33,7 +33,7 @@ export async function edgeCommand(
   scratch: string,
 ): Promise<EdgeCommand> {
   const isReady = (line: string) => line.includes('"edge.listening"');
-  // No balancer to tell: a developer's edge stops at once.
+  // Locally there is no load balancer to drain for, so the edge stops without a delay.
   const listening = { LZ_DRAIN_SECONDS: "0", ...env, PORT: String(port) };
   if (runtime === "bun") {
     return { command: [runtimePath(runtime), join(root, "edge/bun.ts")], env: listening, isReady };
@@ -50,7 +50,7 @@ export async function edgeCommand(
       join(root, "deno.json"),
       join(root, "edge/deno.ts"),
     ];
-    // Deno keeps compiled modules beside the project's data, not in a home that may not be there.
+    // Deno stores compiled modules in this folder, because the home directory may not exist.
     return { command, env: { ...listening, DENO_DIR: join(scratch, "deno"), NO_COLOR: "1" }, isReady };
   }
   const config = await writeWorkerdConfig(root, env, port, scratch);
@@ -61,19 +61,19 @@ export async function edgeCommand(
   };
 }
 
-/** Bundles the edge as it would be deployed to Workers. Throws with the bundler's words when it cannot. */
+/** Bundles the edge as for a deployment to Cloudflare Workers. Throws with the messages of the bundler. */
 export async function bundleForWorkerd(root: string, outdir: string): Promise<string> {
   const built = await Bun.build({
     entrypoints: [join(root, "edge/workerd.ts")],
     target: "browser",
     conditions: ["workerd", "worker"],
     minify: true,
-    // Else the JSX of every page carries the debugging arguments of development.
+    // Otherwise the JSX of every page has debugging arguments.
     define: { "process.env.NODE_ENV": '"production"' },
     outdir,
     naming: "edge.js",
   });
-  if (!built.success) throw new AggregateError(built.logs, "the edge does not bundle for workerd");
+  if (!built.success) throw new AggregateError(built.logs, "the edge cannot be bundled for workerd");
   return join(outdir, "edge.js");
 }
 

@@ -1,7 +1,7 @@
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null;
 
-/** A stage's log line as a person reads it: `edge    warn  request.refused  code=wire.stale`. Debug is left out. */
+/** A log line of a stage for people: `edge    warn  request.refused  code=wire.stale`. Undefined for level debug. */
 export function formatLine(stage: string, line: string): string | undefined {
   const name = stage.padEnd(8);
   let parsed: unknown;

@@ -1,7 +1,7 @@
 import { importJWK, SignJWT } from "jose";
 import { publicJwk } from "./secrets.ts";
 
-/** The development identity provider: a small stand-in for Clerk with the same claims, keys and cookie. */
+/** The identity provider for development. It replaces Clerk, with the same claims, keys and cookie. */
 
 export const ISSUER = "https://issuer.lifecyclezero.localhost";
 export const TENANT_ID = "org_local";
@@ -11,18 +11,20 @@ const SESSION_SECONDS = 12 * 3600;
 export type Person = { userId: string; role: "admin" | "responder" | "analyst" | "viewer" };
 
 export type Issuer = {
-  /** Origin of its own pages. */
+  /** Origin of the identity provider. */
   url: string;
   jwksUrl: string;
-  /** What a person opens to be signed in as administrator. */
+  /** Link that signs a person in as administrator. */
   signInLink: (returnTo: string) => string;
   mint: (person: Person, tenantId?: string) => Promise<string>;
   stop: () => Promise<void>;
 };
 
 /**
- * @param partyOrigin origin of the dashboard: `azp` of every session, and where a sign-in may lead
- * @param code who has it may sign in; the link that carries it is printed at the start
+ * Starts the identity provider on a free port.
+ *
+ * @param partyOrigin origin of the dashboard: the `azp` of every session, and the only target of a sign-in
+ * @param code secret in the sign-in link that `bun run start` prints
  */
 export async function startIssuer(
   key: Record<string, unknown>,
@@ -66,12 +68,15 @@ export async function startIssuer(
   };
 }
 
-/** Cookies know no ports: one set here is sent to the dashboard on the same host, as Clerk's is by its domain. */
+/** Sets the session cookie. Cookies ignore ports, so the browser sends it to the dashboard on the same host. */
 async function signIn(url: URL, partyOrigin: string, code: string, mint: Issuer["mint"]): Promise<Response> {
   if (url.searchParams.get("code") !== code) {
-    return new Response("Open the sign-in link that the start printed: it carries the code.\n", {
-      status: 403,
-    });
+    return new Response(
+      "The sign-in code is missing or wrong. Open the sign-in link that bun run start printed.\n",
+      {
+        status: 403,
+      },
+    );
   }
   const wanted = URL.parse(url.searchParams.get("redirect_url") ?? "", partyOrigin);
   const target = wanted?.origin === partyOrigin ? wanted.href : `${partyOrigin}/`;

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 
 /**
- * Process ids of a running stack, one per line, the start itself first. SIGKILL of the start leaves its parts running, and a second stack on the
- * same folder would write the same database: the next start reads the list and says how to stop them.
+ * A file with the process ids of a running stack, one per line, `bun run start` itself first. If the start is killed (SIGKILL), its
+ * parts keep running, and a second stack in the same folder would write the same database. The next start reads the file and
+ * says how to stop them.
  */
 
 export function writeProcessList(file: string, pids: readonly number[]): void {
@@ -12,9 +13,9 @@ export function writeProcessList(file: string, pids: readonly number[]): void {
 export const removeProcessList = (file: string): void => rmSync(file, { force: true });
 
 /**
- * What to stop: the start if it still runs, because it stops its parts; else the parts that still run.
+ * Processes to stop: the start if it runs, because it stops its parts; else the parts that run.
  *
- * @param bootedAtMs when this machine started: ids of an older list belong to other processes by now
+ * @param bootedAtMs time of the machine's last boot; the process ids of an older file belong to other processes
  */
 export function runningProcesses(file: string, bootedAtMs: number, isRunning = isProcessRunning): number[] {
   if (!existsSync(file) || statSync(file).mtimeMs < bootedAtMs) return [];
@@ -22,7 +23,7 @@ export function runningProcesses(file: string, bootedAtMs: number, isRunning = i
   return start !== undefined && isRunning(start) ? [start] : parts.filter(isRunning);
 }
 
-/** The command that ends those processes in an orderly way where the platform has one. */
+/** The command that stops these processes. On Windows it kills them, because there is no orderly way. */
 export const stopCommand = (platform: NodeJS.Platform, pids: readonly number[]): string =>
   platform === "win32"
     ? `taskkill /F ${pids.map((pid) => `/PID ${pid}`).join(" ")}`
@@ -34,7 +35,7 @@ function isProcessRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // A process of another user.
+    // EPERM: a process of another user.
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

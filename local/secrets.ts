@@ -18,11 +18,11 @@ export type Secrets = z.infer<typeof schema>;
 
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
 
-/** Reads the secrets of an earlier start, or makes them: a second start knows its agents and its sessions. */
+/** Reads the secrets of an earlier start, or creates them. With the same secrets, agents and sessions stay valid. */
 export async function openSecrets(file: string): Promise<Secrets> {
   if (existsSync(file)) {
     const parsed = schema.safeParse(JSON.parse(readFileSync(file, "utf8")));
-    if (!parsed.success) throw new Error(`${file} is damaged: remove its folder to start afresh`);
+    if (!parsed.success) throw new Error(`${file} is damaged: delete its folder to start with new data`);
     return parsed.data;
   }
   const secrets = await makeSecrets();

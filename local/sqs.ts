@@ -8,10 +8,10 @@ export const DEAD_LETTER_NAME = "lifecyclezero-heartbeats-dead";
 
 const ACCOUNT = "000000000000";
 
-/** A message that fails this often is set aside by the queue itself. */
+/** After this many receives, the queue moves a message to the dead-letter queue. */
 const RECEIVES_MAX = 5;
 const VISIBILITY_SECONDS = 60;
-/** Answers of the emulator about its own messages: https://github.com/kibertoad/fauxqs#queue-inspection */
+/** Path of the emulator's inspection API: https://github.com/kibertoad/fauxqs#queue-inspection */
 const INSPECT_PATH = "/_fauxqs/queues/";
 
 type HeldMessage = {
@@ -27,25 +27,26 @@ type Reply = { code(status: number): { send(): unknown } };
 export type SqsOptions = {
   port?: number;
   visibilitySeconds?: number;
-  /** Where messages are kept while the queue is stopped. Without it they are lost with the process. */
+  /** Backup of the messages while the queue is stopped. Without it, they are lost. */
   backupFile?: string;
 };
 
+/** Starts the embedded SQS with both queues, and restores the messages of the backup. */
 export async function startSqs({
   port = 0,
   visibilitySeconds = VISIBILITY_SECONDS,
   backupFile,
 }: SqsOptions = {}) {
-  // Not startFauxqs(), which could persist but listens on every address of the machine.
+  // startFauxqs() could persist messages, but listens on every address of the machine.
   const app = buildApp({ logger: false });
   let isStopping = false;
   app.addHook("onRequest", async (request: { url: string }, reply: Reply) => {
-    // A message taken after the backup would be acknowledged and lost.
+    // A message accepted after the backup would be lost.
     if (isStopping && !request.url.startsWith(INSPECT_PATH)) await reply.code(503).send();
   });
   const endpoint = await app.listen({ port, host: "127.0.0.1" });
   const call = (action: string, input: object) => callSqs(endpoint, action, input);
-  // Its own queue URLs name a virtual host that does not resolve; the path is what identifies a queue.
+  // The emulator's own queue URLs have a host name that does not resolve. Only the path identifies a queue.
   const urlOf = (name: string) => `${endpoint}/${ACCOUNT}/${name}`;
   await createQueues(call, urlOf, visibilitySeconds);
   const restored = backupFile ? await restoreMessages(backupFile, call, urlOf) : 0;
@@ -97,7 +98,7 @@ async function createQueues(call: Call, urlOf: (name: string) => string, visibil
   });
 }
 
-/** Messages that a receiver holds count too: it may not have recorded them. */
+/** All messages of a queue, with those in flight: their receiver may not have recorded them. */
 async function heldMessages(endpoint: string, queue: string): Promise<QueueMessage[]> {
   const answer = await fetch(`${endpoint}${INSPECT_PATH}${queue}`);
   if (!answer.ok) throw new Error(`cannot read the messages of ${queue}: ${answer.status}`);
@@ -106,7 +107,7 @@ async function heldMessages(endpoint: string, queue: string): Promise<QueueMessa
   return held.map(({ body, messageAttributes }) => ({ body, attributes: messageAttributes }));
 }
 
-/** The file stays until the next backup replaces it: recording a heartbeat twice has the effect of once. */
+/** Sends the messages of the backup. The file stays until the next backup, because recording a heartbeat is idempotent. */
 async function restoreMessages(file: string, call: Call, urlOf: (name: string) => string): Promise<number> {
   const backup = readQueueBackup(file);
   for (const [name, messages] of Object.entries(backup.queues)) {

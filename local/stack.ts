@@ -14,22 +14,22 @@ import { createTable, embeddedClient } from "./table.ts";
 
 export type StackOptions = {
   root: string;
-  /** Everything the stack keeps: data, secrets, the agent's state. */
+  /** Folder for the data of the stack: tables, secrets, the agent's state. */
   folder: string;
   port: number;
   runtime: RuntimeName;
   /** An existing DynamoDB instead of the embedded one. */
   dynamodbEndpoint?: string | undefined;
-  /** How many workers (default 1). */
+  /** Number of workers (default 1). */
   workers?: number;
-  /** More environment for edge and worker: where OpenTelemetry goes, say. */
+  /** Additional environment variables for edge and worker, for example of OpenTelemetry. */
   environment?: Record<string, string>;
-  /** More environment for the edge alone: secrets that a worker must not hold. */
+  /** Additional environment variables for the edge only: secrets that a worker must not hold. */
   edgeEnvironment?: Record<string, string>;
-  /** After how long a message that was not removed comes again (default 60 s). */
+  /** Visibility timeout of the queue: seconds until a message that was not deleted is received again (default 60). */
   visibilitySeconds?: number;
   onLine: (stage: string, line: string) => void;
-  /** Called when a part is up. */
+  /** Called when a part is ready. */
   onStep: (text: string) => void;
 };
 
@@ -46,19 +46,19 @@ export type Stack = {
   secrets: Secrets;
   stages: Map<string, Stage>;
   workerEnv: Record<string, string>;
-  /** Starts another process of the stack; it is stopped before the others. */
+  /** Adds a process to the stack. It is stopped before the others. */
   add(stage: Stage): void;
   stop(): Promise<void>;
 };
 
 const CREDENTIALS = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" };
 
-/** Below STOP_GRACE_MS, so that a busy worker ends by itself. The queue keeps what it had not finished. */
+/** Less than STOP_GRACE_MS, so that a busy worker ends by itself. The queue keeps the messages it had not finished. */
 const WORKER_STOP_SECONDS = 5;
 
 /**
- * Starts DynamoDB, SQS, the identity provider, the edge and the worker on this machine. When any of them does
- * not come up, those that did are stopped again before it throws.
+ * Starts DynamoDB, SQS, the identity provider, the edge and the worker on this machine. If one of them does not start, stops the
+ * others and throws.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const stages = new Map<string, Stage>();
@@ -139,7 +139,7 @@ async function embeddedDynamodb({ folder, onLine, onStep }: StackOptions, keep: 
   return endpoint;
 }
 
-/** The table with its development tenant. Whatever an earlier release left unsigned is signed: it is this machine's. */
+/** Creates the table with its development tenant, and signs items that an earlier release left unsigned. */
 async function prepareTable(endpoint: string, secrets: Secrets): Promise<void> {
   const client = embeddedClient(endpoint);
   await createTable(client);
@@ -158,7 +158,7 @@ async function prepareTable(endpoint: string, secrets: Secrets): Promise<void> {
 
 type ListeningSqs = { endpoint: string; queueUrl: string; deadLetterUrl: string; restored: number };
 
-/** Where the embedded queue keeps acknowledged messages while the stack is stopped. */
+/** File with the messages of the embedded queue while the stack is stopped. */
 export const queueFileIn = (folder: string): string => join(folder, "queue.json");
 
 async function startEmbeddedSqs(options: StackOptions, keep: (stage: Stage) => Stage) {
@@ -203,7 +203,7 @@ async function startEdge(options: StackOptions, env: Record<string, string>): Pr
   return startStage({ name: "edge", ...how, cwd: root, onLine, isReady });
 }
 
-/** Configuration of the edge: the same names as in production. */
+/** Configuration of the edge, with the variables of production. */
 export function edgeEnvironment(
   secrets: Secrets,
   issuer: Pick<Issuer, "url" | "jwksUrl">,
@@ -213,7 +213,7 @@ export function edgeEnvironment(
   return {
     ...shared,
     LZ_ROLE: "all",
-    // A simulated fleet enrols with one token.
+    // High, because a simulated fleet enrols with one token.
     LZ_ENROLMENTS_PER_MINUTE: "100000",
     LZ_SESSIONS_PER_MINUTE: "1000",
     LZ_EDGE_SECRETS: secrets.edgeSecrets,

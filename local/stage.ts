@@ -5,7 +5,7 @@ export type Stage = {
   name: string;
   pid: number;
   exited: Promise<number>;
-  /** SIGTERM, and SIGKILL for one that has not ended within `graceMs`. */
+  /** Sends SIGTERM, and SIGKILL if the process has not ended after `graceMs`. */
   stop(graceMs?: number): Promise<void>;
   kill(signal: NodeJS.Signals): void;
 };
@@ -16,26 +16,26 @@ export type StageOptions = {
   env: Record<string, string>;
   cwd: string;
   onLine: (stage: string, line: string) => void;
-  /** The stage is up when it has printed a line that this accepts. */
+  /** The stage is ready once it has printed a line for which this returns true. */
   isReady: (line: string) => boolean;
   readyMs?: number;
 };
 
 const READY_MS = 20_000;
-/** How long a stage may take to stop before it is killed. */
+/** Milliseconds that a stage may take to stop before it is killed. */
 export const STOP_GRACE_MS = 8_000;
-/** Of a stage that ended: the newest line may be an address of its stack, and the reason some lines above. */
-const LINES_TOLD = 8;
-const LAST_WORDS_MS = 500;
+/** Lines of a failed stage to show: the last line may belong to a stack trace, with the reason some lines above. */
+const LAST_LINES = 8;
+const LAST_OUTPUT_MS = 500;
 
-/** A stage did not come up: it ended, or stayed silent. */
+/** A stage did not start: it ended, or was not ready in time. */
 export class StageFault extends Error {
   override name = "StageFault";
 }
 
 /**
- * Starts a stage and waits until it is up. It gets a process group of its own: Ctrl-C reaches only us, and we
- * stop the stages in the order that loses nothing.
+ * Starts a stage and waits until it is ready. The stage gets its own process group, so that Ctrl-C does not reach it: this process
+ * stops the stages in an order that loses no message. Throws {@link StageFault}.
  */
 export async function startStage(options: StageOptions): Promise<Stage> {
   const child = Bun.spawn([...options.command], {
@@ -50,18 +50,19 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   let last: string[] = [];
   const read = (stream: ReadableStream<Uint8Array>) =>
     readLines(stream, (line) => {
-      last = [...last.slice(1 - LINES_TOLD), line];
+      last = [...last.slice(1 - LAST_LINES), line];
       options.onLine(options.name, line);
       if (options.isReady(line)) ready.resolve();
     });
-  const said = Promise.all([read(child.stdout), read(child.stderr)]);
+  const output = Promise.all([read(child.stdout), read(child.stderr)]);
   const silence = setTimeout(
-    () => ready.reject(new StageFault(`${options.name} was not up within ${options.readyMs ?? READY_MS} ms`)),
+    () =>
+      ready.reject(new StageFault(`${options.name} was not ready within ${options.readyMs ?? READY_MS} ms`)),
     options.readyMs ?? READY_MS,
   );
   void child.exited.then(async (code) => {
-    // Its last words may come behind its end, and its own children may keep its output open.
-    await Promise.race([said, Bun.sleep(LAST_WORDS_MS)]);
+    // Wait for its last output, but not for long: its children may keep the pipe open.
+    await Promise.race([output, Bun.sleep(LAST_OUTPUT_MS)]);
     ready.reject(new StageFault(`${options.name} ended with code ${code}: ${last.join("\n  ")}`));
   });
   const stage = stageOf(options.name, child);

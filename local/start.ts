@@ -32,7 +32,7 @@ const COMMAND: Command = {
 };
 
 const PORT_DEFAULT = 8787;
-/** Signals that follow the first one so soon come from the same Ctrl-C. */
+/** Signals within this time after the first one come from the same Ctrl-C. */
 const REPEATED_SIGNAL_MS = 500;
 const root = resolve(import.meta.dir, "..");
 
@@ -55,13 +55,13 @@ const startedAt = performance.now();
 const step = (text: string) =>
   console.log(`  ✓ ${text}  (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`);
 
-/** Compiles the agent when its sources changed, lets it enrol, and runs it: all by the commands a user has. */
+/** Compiles the agent if its sources changed, enrols it and runs it, with the same commands as a user. */
 async function startAgent(stack: Stack, folder: string, onLine: (stage: string, line: string) => void) {
   const built = Bun.spawnSync([process.execPath, join(root, "tools/build-agent.ts")], {
     cwd: root,
     stderr: "pipe",
   });
-  if (!built.success) throw new Error(`the agent does not compile:\n${built.stderr.toString()}`);
+  if (!built.success) throw new Error(`the agent cannot be compiled:\n${built.stderr.toString()}`);
   step("agent compiled to dist/lz-agent");
   const binary = join(root, "dist", process.platform === "win32" ? "lz-agent.exe" : "lz-agent");
   const state = join(folder, "agent");
@@ -77,18 +77,18 @@ async function startAgent(stack: Stack, folder: string, onLine: (stage: string, 
     isReady: () => true,
   });
   stack.add(agent);
-  step("agent watches this host");
+  step("agent scans this host");
   return agent;
 }
 
-/** The port may be another one than last time. */
+/** Updates the URL of the edge in the identity file, because the port can differ from the last start. */
 function pointAt(identityFile: string, edgeUrl: string): void {
   const identity = JSON.parse(readFileSync(identityFile, "utf8"));
   if (identity.edgeUrl === edgeUrl) return;
   writeFileSync(identityFile, JSON.stringify({ ...identity, edgeUrl }), { mode: 0o600 });
 }
 
-/** What the agent may see of our environment: where things are, none of our secrets. */
+/** Environment of the agent: paths and locale of this process, without its secrets. */
 const agentEnvironment = (): Record<string, string> =>
   Object.fromEntries(
     ["PATH", "HOME", "USER", "LOGNAME", "LANG", "USERPROFILE", "SystemRoot", "ProgramData"].flatMap((name) =>
@@ -106,7 +106,8 @@ async function enrol(binary: string, state: string, stack: Stack): Promise<void>
     },
     body: JSON.stringify({ uses: 1, hours: 1 }),
   });
-  if (!answer.ok) throw new Error(`no enrolment token: the edge answered ${answer.status}`);
+  if (!answer.ok)
+    throw new Error(`the edge rejected the request for an enrolment token with ${answer.status}`);
   const { token } = (await answer.json()) as { token: string };
   const enrolled = Bun.spawnSync([binary, "enroll", "--url", stack.edgeUrl, "--state", state], {
     env: { ...agentEnvironment(), LZ_ENROLL_TOKEN: token },
@@ -117,7 +118,7 @@ async function enrol(binary: string, state: string, stack: Stack): Promise<void>
   step("agent enrolled with a one-use token");
 }
 
-/** What scripts outside depend on. It holds tokens, so only the owner may read it. */
+/** Writes stack.json for scripts. It holds tokens, so only the owner can read it. */
 function writeStackFile(folder: string, stack: Stack): void {
   const { edgeUrl, tenantId, adminToken, viewerToken, dynamodbEndpoint, sqsEndpoint, queueUrl } = stack;
   const file = join(folder, "stack.json");
@@ -145,7 +146,8 @@ async function main(): Promise<void> {
   const running = runningProcesses(processList, Date.now() - uptime() * 1000);
   if (running.length > 0)
     fail(`${folder} is in use by an earlier start: stop it with ${stopCommand(process.platform, running)}`);
-  if (!(await isPortFree(port))) fail(`port ${port} is in use: stop what listens there, or set LZ_PORT`);
+  if (!(await isPortFree(port)))
+    fail(`port ${port} is in use: stop the program that uses it, or set LZ_PORT`);
   const onLine = (stage: string, line: string) => {
     const text = formatLine(stage, line);
     if (text) console.log(text);
@@ -161,7 +163,8 @@ async function main(): Promise<void> {
     writeProcessList(processList, [process.pid, ...[...stack.stages.values()].map(({ pid }) => pid)]);
     announce(stack, runtime);
     const ended = await Promise.race([interrupted, firstEnd(stack.stages.values())]);
-    if (ended) console.error(`${ended.name} ended by itself with code ${ended.code}: stopping the rest`);
+    if (ended)
+      console.error(`${ended.name} ended unexpectedly with code ${ended.code}: stopping the other parts`);
     process.exitCode = ended ? 1 : 0;
   } catch (error) {
     console.error(`cannot start: ${messageOf(error, String(error))}`);
@@ -172,7 +175,7 @@ async function main(): Promise<void> {
   process.exit();
 }
 
-/** Before anything is started, so that nothing has to be stopped when the runtime is missing. */
+/** Checks the runtime before anything is started, so that nothing must be stopped if it is missing. */
 function checkRuntime(runtime: RuntimeName): void {
   try {
     runtimePath(runtime);
@@ -183,8 +186,8 @@ function checkRuntime(runtime: RuntimeName): void {
 }
 
 /**
- * Resolves with the first signal. One Ctrl-C can arrive several times, because npx and bun forward it; a later one does not
- * cut the stop short, because the queue saves acknowledged heartbeats during it.
+ * Resolves with the first signal. One Ctrl-C can arrive several times, because npx and bun forward it. A later signal does not
+ * shorten the shutdown, during which the queue saves acknowledged heartbeats.
  */
 function firstSignal(): Promise<void> {
   let stoppingSince: number | undefined;
@@ -193,7 +196,7 @@ function firstSignal(): Promise<void> {
       const now = performance.now();
       if (stoppingSince === undefined) resolve();
       else if (now - stoppingSince > REPEATED_SIGNAL_MS)
-        console.log(`Already stopping: each part ends within ${STOP_GRACE_MS / 1000} s`);
+        console.log(`Already stopping: each part stops within ${STOP_GRACE_MS / 1000} s`);
       stoppingSince ??= now;
     };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
@@ -206,9 +209,9 @@ async function stopStack(stack: Stack, folder: string): Promise<void> {
   const waiting = countMessages(readQueueBackup(queueFileIn(folder)), QUEUE_NAME);
   if (waiting > 0)
     console.log(
-      `${waiting} queue messages with heartbeats were not recorded yet: the next start records them`,
+      `${waiting} queue messages with heartbeats are not recorded yet: the next start records them`,
     );
-  console.log("Stopped: nothing was left running");
+  console.log("Stopped: no part is running");
 }
 
 function firstEnd(stages: Iterable<Stage>): Promise<{ name: string; code: number }> {

@@ -7,7 +7,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { GSI1, GSI2, TABLE_NAME, TTL_ATTRIBUTE } from "../shared/table/keys.ts";
 
-/** Client of the embedded DynamoDB, which takes any credentials. */
+/** Client of the embedded DynamoDB, which accepts any credentials. */
 export const embeddedClient = (endpoint: string): DynamoDBClient =>
   new DynamoDBClient({
     endpoint,
@@ -24,7 +24,7 @@ const index = (name: string) => ({
   Projection: { ProjectionType: "ALL" as const },
 });
 
-/** Creates the table with both indexes and TTL; one that is there already stays as it is. */
+/** Creates the table with both indexes and TTL. An existing table is not changed. */
 export async function createTable(client: DynamoDBClient, TableName: string = TABLE_NAME): Promise<void> {
   const names = ["PK", "SK", `${GSI1}PK`, `${GSI1}SK`, `${GSI2}PK`, `${GSI2}SK`];
   try {

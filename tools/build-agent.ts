@@ -5,23 +5,22 @@ import { catalogue, catalogueVersion } from "../agent/catalogue/engines/list.ts"
 import { type Command, flag } from "../shared/command-line/options.ts";
 import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 
-/** Targets of `--all`; the names behind `bun-` are those of `bun build --target`. */
+/** Targets of `--all`. With the prefix `bun-`, they are values of `bun build --target`. */
 export const TARGETS = ["linux-x64", "linux-arm64", "darwin-arm64", "darwin-x64", "windows-x64"] as const;
 export type Target = (typeof TARGETS)[number];
 
 const ROOT = join(import.meta.dir, "..");
 const DIST = join(ROOT, "dist");
 const ENTRY = "agent/main.ts";
-/** Packages whose code ends up in the binary are found among these. */
+/** Sources of the binary. A build is skipped if none of them changed. */
 const INPUT_DIRECTORIES = ["agent", "shared"];
 const INPUT_FILES = ["package.json", "bun.lock", "tools/build-agent.ts"];
 
 /**
- * A binary that runs as root must not take orders from the directory it is started in: reading .env, bunfig.toml,
- * tsconfig.json and package.json at run time is turned off. A daemon that works some milliseconds every few seconds
- * gains nothing from compiling its code twice: with `--smol` and a JIT that never finds anything hot it stays in the
- * interpreter, which takes 12 MB less. Bytecode halves the processor time of a start (70 to 32 ms); a target whose
- * runtime does not take it parses the source, which is in the binary too.
+ * Flags of `bun build`. A binary that runs as root must not read configuration from its working directory, so .env, bunfig.toml,
+ * tsconfig.json and package.json are ignored at run time. The daemon works some milliseconds every few seconds and gains nothing
+ * from a JIT: with `--smol` and a high JIT threshold, its code stays in the interpreter, which saves 12 MB of memory. Bytecode
+ * halves the CPU time of a start (70 to 32 ms). A target whose runtime does not support it parses the source in the binary.
  */
 export const COMPILE_FLAGS = [
   "--compile",
@@ -40,7 +39,7 @@ export const COMPILE_FLAGS = [
 export const fileOf = (target: Target): string =>
   `lz-agent-${target}${target.startsWith("windows") ? ".exe" : ""}`;
 
-/** Hash over everything a build is made of, so that an unchanged tree is not built again. */
+/** Hash of all inputs of a build, so that unchanged sources are not compiled again. */
 export function inputHash(root: string, extra: readonly string[]): string {
   const hash = createHash("sha256");
   const files = INPUT_DIRECTORIES.flatMap((directory) =>
@@ -75,7 +74,7 @@ export function packagesIn(inputs: readonly string[], read: (path: string) => st
   });
 }
 
-/** CycloneDX 1.6 (ECMA-424): what the binaries are made of. No time in it: the same input gives the same file. */
+/** The SBOM of the binaries as CycloneDX 1.6 (ECMA-424). It holds no time, so the same input gives the same file. */
 export function cyclonedx(version: string, bunVersion: string, packages: readonly Component[]): object {
   const purl = ({ name, version }: Component): string => `pkg:npm/${name.replace("@", "%40")}@${version}`;
   const parts = [{ name: "bun", version: bunVersion, licence: "MIT" }, ...packages];
@@ -96,11 +95,11 @@ export function cyclonedx(version: string, bunVersion: string, packages: readonl
   };
 }
 
-/** One SPDX identifier, or an expression of several (`MIT OR Apache-2.0`), which has a place of its own. */
+/** A licence in CycloneDX: one SPDX identifier as `license`, several (`MIT OR Apache-2.0`) as `expression`. */
 const licenceChoice = (licence: string): object =>
   /^[\w.+-]+$/.test(licence) ? { license: { id: licence } } : { expression: licence };
 
-/** Runs the Bun that runs this script: a machine with nothing but npx has no other. Throws with its words. */
+/** Runs the Bun that runs this script, because with npx no other is installed. Throws with its output if it fails. */
 async function bun(args: readonly string[]): Promise<void> {
   const child = Bun.spawn([process.execPath, ...args], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
   const [stdout, stderr, code] = await Promise.all([
@@ -111,7 +110,7 @@ async function bun(args: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`bun ${args[0]} failed:\n${stdout}${stderr}`);
 }
 
-/** Takes the place of an older binary in one step: one that runs at the moment keeps its own (ETXTBSY else). */
+/** Compiles to a temporary file and renames it, because a running binary cannot be overwritten (ETXTBSY). */
 async function compile(outfile: string, target?: Target): Promise<void> {
   const fresh = join(DIST, `.fresh-${basename(outfile)}`);
   await bun([
@@ -124,13 +123,13 @@ async function compile(outfile: string, target?: Target): Promise<void> {
   renameSync(fresh, outfile);
 }
 
-/** dist/catalogue.json: what agents of this build know, ready to be signed (`bun run lz catalog sign`). */
+/** Writes dist/catalogue.json, the catalogue of this build. Sign it with `bun run lz catalog sign`. */
 function writeCatalogue(): void {
   const text = JSON.stringify({ version: catalogueVersion, entries: catalogue });
   writeFileSync(join(DIST, "catalogue.json"), `${text}\n`);
 }
 
-/** dist/lz-agent for this host; nothing to do when its inputs are those of the last build. */
+/** Compiles dist/lz-agent for this host, unless its inputs are those of the last build. */
 async function buildHost(): Promise<void> {
   const outfile = join(DIST, process.platform === "win32" ? "lz-agent.exe" : "lz-agent");
   const stamp = join(DIST, ".lz-agent.inputs");
@@ -145,7 +144,7 @@ async function buildHost(): Promise<void> {
   console.log(`${relative(ROOT, outfile)} ${megabytes(outfile)}`);
 }
 
-/** The five binaries, their checksums and the SBOM. */
+/** Compiles the binaries of all targets, and writes their checksums and the SBOM. */
 async function buildAll(): Promise<void> {
   const sums: string[] = [];
   for (const target of TARGETS) {

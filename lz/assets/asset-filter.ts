@@ -2,7 +2,7 @@ import type { Arguments } from "../platform/arguments.ts";
 import { Misuse } from "../platform/faults.ts";
 
 const SILENT = /^(\d{1,5})([dh])$/;
-/** Ten years, as the API takes. */
+/** Ten years, the limit of the API. */
 const SILENT_HOURS_MAX = 3650 * 24;
 
 /** Hours of `30d` or `12h`. Throws {@link Misuse} for anything else. */
@@ -12,18 +12,18 @@ export function silentHours({ name, texts }: Pick<Arguments, "name" | "texts">):
   const [, number, unit] = SILENT.exec(text) ?? [];
   const hours = Number(number) * (unit === "d" ? 24 : 1);
   if (!(hours >= 1 && hours <= SILENT_HOURS_MAX))
-    throw new Misuse(`${name}: --silent-for must be a time like 30d or 12h, up to 3650d`);
+    throw new Misuse(`${name}: --silent-for must be a time such as 30d or 12h, at most 3650d`);
   return hours;
 }
 
-/** Whether any option chooses assets. */
+/** Whether any filter option is present. */
 export const hasFilter = ({ texts, flags }: Pick<Arguments, "texts" | "flags">): boolean =>
   flags.has("never-reported") ||
   ["hostname", "os", "employee", "silent-for", "status", "lifecycle"].some(
     (name) => texts[name] !== undefined,
   );
 
-/** The options that choose assets, as the query of `GET /v1/assets`: empty for none. */
+/** The filter options as the query of `GET /v1/assets`, with its `?`. Empty without filters. */
 export function filterQuery(args: Pick<Arguments, "name" | "texts" | "flags">): string {
   const { hostname, os, employee, status, lifecycle } = args.texts;
   const hours = silentHours(args);

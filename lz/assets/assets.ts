@@ -7,7 +7,7 @@ import { Failure } from "../platform/faults.ts";
 import { count, table } from "../platform/text-table.ts";
 import { filterQuery } from "./asset-filter.ts";
 
-/** What is shown of an asset; the rest of the API's answer passes through to `--json`. */
+/** Members of an asset that the table shows. `--json` also prints all other members of the API's response. */
 export const assetView = z.looseObject({
   assetId,
   hostname: z.string(),
@@ -16,7 +16,7 @@ export const assetView = z.looseObject({
   os: z.string().optional(),
   enrolledAt: z.string().optional(),
   revokedAt: z.string().optional(),
-  /** Absent: an edge from before there was an active list. */
+  /** Absent in responses of an edge that has no active list yet. */
   lifecycle: z.looseObject({ state: z.string(), reason: z.string().optional() }).optional(),
   containment: z.looseObject({ state: z.string(), offline: z.boolean(), mode: z.string().optional() }),
   presence: z
@@ -36,7 +36,7 @@ const HEAD = ["ASSET", "HOST", "EMPLOYEE", "CONTAINMENT", "RISK", "ENGINES", "LA
 
 const isExpired = ({ lifecycle }: AssetView): boolean => lifecycle?.state === "expired";
 
-/** Lines of a table of assets, header first. */
+/** A table of assets as lines, with a header. */
 export const assetTable = (assets: readonly AssetView[]): string[] =>
   table(
     HEAD,
@@ -59,15 +59,15 @@ export const run: Verb = async (args, deps) => {
   const assets = await api.list(`/v1/assets${query}`, assetView, args.integers.limit!, (page) => {
     leftOut += page.expiredLeftOut ?? 0;
   });
-  const said = leftOut === 0 ? "" : `; ${leftOut} expired left out (--lifecycle all lists them)`;
-  return { json: assets, lines: [...assetTable(assets), "", `${count(assets.length, "asset")}${said}`] };
+  const hint = leftOut === 0 ? "" : `; ${leftOut} expired not shown (use --lifecycle all)`;
+  return { json: assets, lines: [...assetTable(assets), "", `${count(assets.length, "asset")}${hint}`] };
 };
 
 export const SEARCHED_MAX = 100_000;
 
 /**
- * Id of the asset that is meant: an id as it stands, or a host name that only one asset has. A host that was enrolled again
- * has several assets of one name, so one on the active list goes before those that left it.
+ * Id of an asset that is given by its id or host name. The host name must be unique; assets on the active list take precedence,
+ * because a host that enrolled again has several assets with its name. Throws {@link Failure} if no asset or several match.
  */
 export async function findAsset(api: Api, named: string): Promise<string> {
   const id = assetId.safeParse(named.toUpperCase());
@@ -76,16 +76,19 @@ export async function findAsset(api: Api, named: string): Promise<string> {
   return idOf(named, all);
 }
 
-/** The same, among these assets. */
+/** As {@link findAsset}, for a host name among these assets. */
 export function idOf(named: string, all: readonly AssetView[]): string {
   const everywhere = all.filter(({ hostname }) => hostname === named);
   const active = everywhere.filter((asset) => !isExpired(asset));
   const found = active.length > 0 ? active : everywhere;
   const [only, ...others] = found;
-  if (!only) throw new Failure(`there is no asset with the id or host name ${JSON.stringify(named)}`);
+  if (!only)
+    throw new Failure(
+      `no asset has the id or host name ${JSON.stringify(named)}: run lz assets to list the assets`,
+    );
   if (others.length === 0) return only.assetId;
   const ids = found.slice(0, 3).map((asset) => asset.assetId);
   throw new Failure(
-    `${found.length} assets have that host name: give the id of one (${ids.join(", ")}${found.length > 3 ? ", …" : ""})`,
+    `${found.length} assets have that host name: give one of their ids (${ids.join(", ")}${found.length > 3 ? ", …" : ""})`,
   );
 }

@@ -13,9 +13,9 @@ export const run: Verb = async (args, deps) => {
   ];
   const lines = [...assetTable(both), ""];
   if (args.flags.has("dry-run"))
-    return { json: both, lines: [...lines, `${old} would be revoked and superseded by ${next}.`] };
+    return { json: both, lines: [...lines, `${old} would be revoked, and ${next} would replace it.`] };
   for (const line of lines) deps.note(line);
-  await confirmed(args, `Revoke ${old} for good and let ${next} take its place?`, deps);
+  await confirmed(args, `Revoke ${old} permanently and replace it by ${next}?`, deps);
   const body = {
     ...{ into: next, justification: args.texts.reason },
     evenIfActive: args.flags.has("even-if-active"),

@@ -11,9 +11,9 @@ import { count } from "../platform/text-table.ts";
 import { filterQuery, hasFilter, silentHours } from "./asset-filter.ts";
 import { type AssetView, assetTable, assetView, idOf, SEARCHED_MAX } from "./assets.ts";
 
-/** As many as the API takes in one request, which is one transaction. */
+/** Limit of assets in one request of the API, which is one transaction. */
 const BATCH_ASSETS = 25;
-/** After so many requests in a row that failed, the rest is not tried: the control plane is away. */
+/** After this many failed requests in a row, the rest is not tried: the control plane is probably away. */
 const FAILURES_MAX = 3;
 /** Progress is printed each time this many assets are done. */
 const PROGRESS_ASSETS = 500;
@@ -28,7 +28,7 @@ type Named = { assetId: string; reason: string };
 type Result = { changed: string[]; skipped: Named[]; failed: Named[] };
 
 const WORDS = {
-  revoke: { done: "revoked", would: "would be revoked", question: "Revoke" },
+  revoke: { done: "revoked", would: "would be revoked", question: "Revoke permanently" },
   expire: {
     done: "taken off the active list",
     would: "would be taken off the active list",
@@ -36,27 +36,27 @@ const WORDS = {
   },
 } as const;
 
-/** Left alone and no failure: it is what was asked for already, or the host came back meanwhile. */
-const FINE: ReadonlySet<string> = new Set(["already", "reported"]);
+/** Reasons of the API for an unchanged asset that do not count as a failure: done already, or the host has reported meanwhile. */
+const UNCHANGED: ReadonlySet<string> = new Set(["already", "reported"]);
 
 const REASONS: Readonly<Record<string, string>> = {
-  "not-found": "there is no such asset",
-  "not-signed": "it is not what the control key signed: see lz doctor",
-  contained: "it is contained: release it first",
+  "not-found": "no asset has this id",
+  "not-signed": "its signature is not valid: run lz doctor",
+  contained: "it is isolated: release it first",
 };
 
 /**
- * Revokes or expires the named assets, or those that the filters choose. Shows them first, asks, then changes them a
- * request at a time: the custody log takes one transaction after the other, so more requests at once would only get in
- * each other's way. What an earlier run changed is left alone, so the same command goes on where it was interrupted.
+ * Revokes or expires the named assets, or those that the filters select. Shows them, asks for confirmation, then sends one
+ * request after the other: concurrent requests would conflict, because the custody log accepts one transaction at a time.
+ * Assets that an earlier run changed are skipped, so an interrupted command can be run again.
  */
 export async function retireAssets(verb: Verb, args: Arguments, deps: Deps): Promise<Outcome> {
   const isNamed = args.operands.length > 0;
   if (isNamed === hasFilter(args))
     throw new Misuse(
       isNamed
-        ? `${args.name}: name assets or choose them by filters, not both`
-        : `${args.name}: name an ASSET, or choose by --hostname, --os, --employee, --silent-for, --never-reported, --status or --lifecycle`,
+        ? `${args.name}: give assets or filters, not both`
+        : `${args.name}: give an ASSET, or select assets with --hostname, --os, --employee, --silent-for, --never-reported, --status or --lifecycle`,
     );
   const hours = silentHours(args);
   const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -67,7 +67,7 @@ export async function retireAssets(verb: Verb, args: Arguments, deps: Deps): Pro
   const lines = [...assetTable(assets), ""];
   if (args.flags.has("dry-run"))
     return { json: assets, lines: [...lines, `${count(assets.length, "asset")} ${would}.`] };
-  if (assets.length === 0) return { json: NOTHING, lines: ["No asset matches: nothing was changed."] };
+  if (assets.length === 0) return { json: NOTHING, lines: ["No asset matches. Nothing was changed."] };
   for (const line of lines) deps.note(line);
   await confirmed(args, `${question}: ${count(assets.length, "asset")}?`, deps);
   const body = {
@@ -92,7 +92,7 @@ async function namedAssets(api: Api, names: readonly string[]): Promise<AssetVie
   return found;
 }
 
-/** Those that the filters choose and that are not yet as they are to be. */
+/** Assets that the filters select, without those that are revoked or expired already. */
 async function chosenAssets(api: Api, verb: Verb, args: Arguments): Promise<AssetView[]> {
   const texts = { ...args.texts, lifecycle: args.texts.lifecycle ?? "all" };
   const found = await api.list(`/v1/assets${filterQuery({ ...args, texts })}`, assetView, SEARCHED_MAX);
@@ -117,7 +117,7 @@ async function changeAll(
     const fail = (reason: string) => result.failed.push(...assetIds.map((id) => ({ assetId: id, reason })));
     if (deps.stop.aborted || failures === FAILURES_MAX) {
       fail(
-        deps.stop.aborted ? "interrupted before it was tried" : "not tried: the requests before it failed",
+        deps.stop.aborted ? "not tried: the command was interrupted" : "not tried: earlier requests failed",
       );
       continue;
     }
@@ -126,7 +126,8 @@ async function changeAll(
       const answer = await api.post(`/v1/assets/${verb}`, { assetIds, ...body }, retired, headers);
       failures = 0;
       result.changed.push(...answer.changed);
-      for (const one of answer.skipped) (FINE.has(one.reason) ? result.skipped : result.failed).push(one);
+      for (const one of answer.skipped)
+        (UNCHANGED.has(one.reason) ? result.skipped : result.failed).push(one);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       failures++;
@@ -148,11 +149,13 @@ function outcomeOf(result: Result, assets: readonly AssetView[], done: string): 
     ),
     [
       `${count(changed.length, "asset")} ${done}`,
-      ...(skippedFor("already") > 0 ? [`${skippedFor("already")} left alone: done before`] : []),
-      ...(skippedFor("reported") > 0 ? [`${skippedFor("reported")} left alone: reported meanwhile`] : []),
+      ...(skippedFor("already") > 0 ? [`${skippedFor("already")} skipped: done before`] : []),
+      ...(skippedFor("reported") > 0
+        ? [`${skippedFor("reported")} skipped: the host has reported meanwhile`]
+        : []),
       ...(failed.length > 0 ? [`${failed.length} failed`] : []),
     ].join("; "),
-    ...(failed.length > 0 ? ["Run the same command again to go on with what failed."] : []),
+    ...(failed.length > 0 ? ["Run the same command again to retry the assets that failed."] : []),
   ];
   return { json: result, lines, code: failed.length > 0 ? 1 : 0 };
 }

@@ -1,12 +1,12 @@
 import { PACK_BYTES_MAX } from "../../shared/queue/message.ts";
 /*
- * List prices of us-east-1 in US dollars, without the free tiers: SQS as of June 2026, DynamoDB since its cut of
- * November 2024. Check them before an offer: aws.amazon.com/sqs/pricing, aws.amazon.com/dynamodb/pricing/on-demand.
+ * List prices of us-east-1 in US dollars, without the free tiers: SQS as of June 2026, DynamoDB as of November 2024.
+ * Check them before you rely on them: aws.amazon.com/sqs/pricing, aws.amazon.com/dynamodb/pricing/on-demand.
  */
 export const PRICES = {
-  /** Standard queue, first 100 billion requests of a month. A request is up to 64 KiB of payload. */
+  /** Standard queue, first 100 billion requests of a month. Each 64 KiB of payload counts as one request. */
   SQS_MILLION_REQUESTS: 0.4,
-  /** On top, for a queue whose messages carry a MessageGroupId (fair queues, since July 2025). */
+  /** Surcharge for messages with a MessageGroupId (fair queues, since July 2025). */
   SQS_MILLION_FAIR_REQUESTS: 0.1,
   /** On-demand, Standard table class (halved in November 2024). One unit is 1 KiB of one item or index entry. */
   DYNAMODB_MILLION_WRITES: 0.625,
@@ -15,7 +15,7 @@ export const PRICES = {
 
 const SQS_CHUNK_BYTES = 64 * 1024;
 const SQS_BATCH_MAX = 10;
-/** What a full pack becomes: a fleet's heartbeats deflate to a tenth, and base64 adds a third. Measured by the bench. */
+/** Size of a full message relative to its heartbeats: they compress to a tenth, and base64 adds a third. Measured by `bun run bench`. */
 const COMPRESSED_SHARE = 0.14;
 const ENVELOPE_BYTES = 90;
 const WRITE_UNIT_BYTES = 1024;
@@ -23,11 +23,11 @@ const WRITE_UNIT_BYTES = 1024;
 const STORED_OVERHEAD_BYTES = 100;
 const DAYS_PER_MONTH = 30;
 const DAY_SECONDS = 24 * 3600;
-/** Key, type, times: a sample only says that the asset reported. Presence stays under one unit. */
+/** A sample holds key, type and times only: it proves that the asset reported. */
 const SAMPLE_BYTES = 300;
 const PRESENCE_BYTES = 900;
 const PARTITION_UNITS_PER_SECOND = 1000;
-/** A partition is planned to this share of its limit. */
+/** The plan uses at most this share of a partition's limit. */
 const PARTITION_SHARE = 0.7;
 
 export type CapacityInput = {
@@ -58,14 +58,14 @@ export type CapacityPlan = {
   shards: number;
   blueprint: Bill;
   packed: Bill;
-  /** What the packed and sampled design costs, as a share of the blueprint. */
+  /** Price of the packed and sampled design, as a share of the blueprint's price. */
   ratio: number;
 };
 
 /**
- * A month (30 days) at a steady rate, with storage as full as the retention makes it. The blueprint is given its
- * best case: it receives and deletes in full batches of ten, and its only index on telemetry is GSI1.
- * Left out on both sides: compute, transfer, reads, backups.
+ * The price of a month (30 days) at a steady rate, with storage as full as the retention allows. `blueprint` is the design with
+ * one SQS message and one write per heartbeat, in its best case: it receives and deletes in full batches of ten, and telemetry
+ * has one index (GSI1). Compute, transfer, reads and backups are not included.
  */
 export function planCapacity(input: CapacityInput): CapacityPlan {
   const { endpoints, intervalMs, resolutionSeconds, changesPerDay, retentionDays } = input;
@@ -124,7 +124,7 @@ export function planCapacity(input: CapacityInput): CapacityPlan {
 
 const gib = (bytes: number): number => bytes / 1024 ** 3;
 
-/** Heartbeats of one node and one tenant gather until the wait is over or the message is full. */
+/** Heartbeats per message: a node collects them for one tenant until the wait ends or the message is full. */
 function packing(input: CapacityInput, perSecond: number) {
   const lineBytes = input.heartbeatBytes + ENVELOPE_BYTES;
   const room = Math.max(1, Math.floor(PACK_BYTES_MAX / lineBytes));

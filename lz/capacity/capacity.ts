@@ -25,10 +25,10 @@ export const run: Verb = async ({ integers }) => {
   return {
     json: plan,
     lines: [
-      `${whole(integers.endpoints!)} endpoints, ${whole(plan.heartbeatsPerSecond)} heartbeats/s, ${millions(plan.heartbeatsPerMonth)} a month`,
+      `${whole(integers.endpoints!)} endpoints, ${whole(plan.heartbeatsPerSecond)} heartbeats/s, ${millions(plan.heartbeatsPerMonth)} per month`,
       "",
       ...table(
-        ["A MONTH (AWS LIST PRICE, US-EAST-1)", "ONE SEND, ONE WRITE", "PACKED AND SAMPLED"],
+        ["PER MONTH (AWS LIST PRICE, US-EAST-1)", "ONE SEND, ONE WRITE", "PACKED AND SAMPLED"],
         [
           row("SQS requests", (bill) => millions(bill.sqsRequests)),
           row("DynamoDB write units", (bill) => millions(bill.writeUnits)),
@@ -40,9 +40,9 @@ export const run: Verb = async ({ integers }) => {
         ],
       ),
       "",
-      `that is 1/${(1 / plan.ratio).toFixed(1)} of the price: ${plan.heartbeatsPerMessage.toFixed(1)} heartbeats a message,`,
-      `${plan.sqsRequestsPerHeartbeat.toFixed(3)} SQS requests and ${plan.writeUnitsPerHeartbeat.toFixed(3)} write units a heartbeat`,
-      `plan for ${plan.shards} telemetry shards (${whole(plan.writesPerSecond)} write units/s); compute and transfer come on top`,
+      `Packed and sampled costs 1/${(1 / plan.ratio).toFixed(1)} of the price: ${plan.heartbeatsPerMessage.toFixed(1)} heartbeats per message,`,
+      `${plan.sqsRequestsPerHeartbeat.toFixed(3)} SQS requests and ${plan.writeUnitsPerHeartbeat.toFixed(3)} write units per heartbeat.`,
+      `Plan for ${plan.shards} telemetry shards (${whole(plan.writesPerSecond)} write units/s). Compute and transfer are not included.`,
     ],
   };
 };

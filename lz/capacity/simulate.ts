@@ -25,11 +25,11 @@ import {
 } from "../platform/simulated-agents.ts";
 import { count } from "../platform/text-table.ts";
 
-/** One process signs and sends this much without falling behind its own schedule. */
+/** Heartbeats per second that one process can sign and send on schedule. */
 const PER_SECOND_MAX = 4000;
 const IN_FLIGHT_MAX = 512;
 const ENROLLING_AT_ONCE = 16;
-/** A session is opened anew this long before it ends. */
+/** A session is renewed this long before it expires. */
 const SESSION_SPARE_SECONDS = 60;
 const TIMEOUT_MS = 10_000;
 
@@ -46,7 +46,7 @@ type Member = {
 
 type Tally = { sent: number; accepted: number; refused: Record<string, number>; latenciesMs: number[] };
 
-/** What a risky member runs, in turn: each opens an incident of another rule. */
+/** Engines of risky members. Each opens an incident of another rule. */
 const RISKY: readonly (() => Engine[])[] = [
   () => [makeEngine({ bind: ["0.0.0.0"] })],
   () => [makeEngine()],
@@ -73,7 +73,7 @@ export const run: Verb = async (args, deps) => {
   const perSecond = (endpoints! * 1000) / interval!;
   if (perSecond > PER_SECOND_MAX)
     throw new Misuse(
-      `simulate: ${Math.round(perSecond)} heartbeats/s is more than ${PER_SECOND_MAX}: fewer endpoints or a longer --interval`,
+      `simulate: ${Math.round(perSecond)} heartbeats/s exceeds the limit of ${PER_SECOND_MAX}: use fewer --endpoints or a longer --interval`,
     );
   const connection = connectionOf(args, deps);
   const send: Send = (request) =>
@@ -106,13 +106,13 @@ export const run: Verb = async (args, deps) => {
     lines: [
       `${count(counts.sent, "heartbeat")} sent in ${tookSeconds.toFixed(1)} s, ${counts.accepted} accepted`,
       ...(refused.length > 0 ? [`not accepted: ${refused.join(", ")}`] : []),
-      `answered within ${latencyMs.p50} ms (median), ${latencyMs.p99} ms (99 %), ${latencyMs.max} ms (worst)`,
+      `latency ${latencyMs.p50} ms (median), ${latencyMs.p99} ms (99 %), ${latencyMs.max} ms (maximum)`,
     ],
     code: counts.accepted === counts.sent ? 0 : 1,
   };
 };
 
-/** Enrolments and sessions have quotas, and the edge may be away for a moment. */
+/** Retries requests, because enrolments and sessions have quotas and the edge may be away briefly. */
 const patient = (send: Send, { clock, stop }: Deps): Send =>
   withRetries(send, {
     clock,
@@ -126,7 +126,7 @@ async function enrolFleet(
   send: Send,
   deps: Deps,
 ): Promise<Member[]> {
-  // The idempotency key makes the token request one that may be repeated.
+  // The idempotency key allows retries of the request.
   const api = createApi(connection, { fetch: send });
   const made = await api.post("/v1/enrolment-tokens", { uses: endpoints, hours: 1 }, token, {
     "idempotency-key": crypto.randomUUID(),
@@ -154,32 +154,32 @@ async function enrolFleet(
   try {
     await Promise.all(Array.from({ length: ENROLLING_AT_ONCE }, lane));
   } catch (cause) {
-    throw new Failure(`the fleet could not enrol: ${messageOf(cause, "no answer")}`, {
+    throw new Failure(`the fleet could not enrol: ${messageOf(cause, "no response")}`, {
       cause,
     });
   }
   return members;
 }
 
-type Line = { send: Send; patient: Send; connection: Connection; deps: Deps };
+type Sending = { send: Send; patient: Send; connection: Connection; deps: Deps };
 
-/** Members take turns, evenly over the interval. A slow answer delays nobody: latency counts from when it was due. */
+/** Sends heartbeats evenly over the interval. A slow response delays no other heartbeat; latency counts from the scheduled time. */
 async function report(
   members: Member[],
   { seconds, intervalMs }: { seconds: number; intervalMs: number },
-  line: Line,
+  sending: Sending,
 ): Promise<Tally> {
   const tally: Tally = { sent: 0, accepted: 0, refused: {}, latenciesMs: [] };
   const inFlight = new Set<Promise<void>>();
   const startMs = performance.now();
   const stepMs = intervalMs / members.length;
   const turns = Math.floor((seconds * 1000) / stepMs);
-  for (let turn = 0; turn < turns && !line.deps.stop.aborted; turn++) {
+  for (let turn = 0; turn < turns && !sending.deps.stop.aborted; turn++) {
     const dueMs = startMs + turn * stepMs;
     const waitMs = dueMs - performance.now();
-    if (waitMs > 1) await Promise.race([Bun.sleep(waitMs), aborted(line.deps.stop)]);
+    if (waitMs > 1) await Promise.race([Bun.sleep(waitMs), aborted(sending.deps.stop)]);
     while (inFlight.size >= IN_FLIGHT_MAX) await Promise.race(inFlight);
-    const one = beat(members[turn % members.length]!, dueMs, intervalMs, tally, line);
+    const one = beat(members[turn % members.length]!, dueMs, intervalMs, tally, sending);
     inFlight.add(one);
     void one.finally(() => inFlight.delete(one));
   }
@@ -198,12 +198,12 @@ async function beat(
   dueMs: number,
   intervalMs: number,
   tally: Tally,
-  line: Line,
+  sending: Sending,
 ): Promise<void> {
-  const { connection, deps, send } = line;
+  const { connection, deps, send } = sending;
   tally.sent++;
   try {
-    const signer = await sessionOf(member, line);
+    const signer = await sessionOf(member, sending);
     const heartbeat = makeHeartbeat(++member.sequence, deps.clock(), member.hostname, {
       agent: { version: "0.1.0", catalogue: "simulated", intervalMs },
       engines: member.engines,
@@ -216,21 +216,21 @@ async function beat(
       const { directive } = heartbeatAnswer.parse(await answer.json());
       tally.accepted++;
       tally.latenciesMs.push(Math.round((performance.now() - dueMs) * 100) / 100);
-      if (directive !== undefined) await obey(member, directive, deps.clock());
+      if (directive !== undefined) await applyDirective(member, directive, deps.clock());
     } else {
       await answer.body?.cancel();
-      count1(tally.refused, String(answer.status));
+      increment(tally.refused, String(answer.status));
     }
   } catch {
-    count1(tally.refused, "no answer");
+    increment(tally.refused, "no response");
   }
 }
 
-const count1 = (counts: Record<string, number>, name: string) => {
+const increment = (counts: Record<string, number>, name: string) => {
   counts[name] = (counts[name] ?? 0) + 1;
 };
 
-async function sessionOf(member: Member, { patient, connection, deps }: Line): Promise<Signer> {
+async function sessionOf(member: Member, { patient, connection, deps }: Sending): Promise<Signer> {
   const nowSeconds = deps.clock() / 1000;
   if (!member.session || member.session.expiresAtSeconds - SESSION_SPARE_SECONDS < nowSeconds) {
     const session = await openSession(patient, connection.url, member.device, member.enrolled);
@@ -239,12 +239,12 @@ async function sessionOf(member: Member, { patient, connection, deps }: Line): P
   return member.session.signer;
 }
 
-/** Does what an agent does with a directive, and never claims more than it did: there is no host to enforce on. */
-async function obey(member: Member, jws: string, nowMs: number): Promise<void> {
+/** Handles a directive as an agent does. It reports a failure for modes that would need a real host. */
+async function applyDirective(member: Member, jws: string, nowMs: number): Promise<void> {
   const { tenantId, assetId, jwks } = member.enrolled;
-  const wish = await verifyDirective(jws, jwks, { tenantId, assetId }, nowMs).catch(() => undefined);
-  if (!wish || wish.generation <= member.containment.generation) return;
-  const { generation, action, mode } = wish;
+  const wanted = await verifyDirective(jws, jwks, { tenantId, assetId }, nowMs).catch(() => undefined);
+  if (!wanted || wanted.generation <= member.containment.generation) return;
+  const { generation, action, mode } = wanted;
   const can = mode === "observe" || action === "release";
   const signed = await member.device.sign(member.enrolled, {
     generation,
@@ -252,7 +252,7 @@ async function obey(member: Member, jws: string, nowMs: number): Promise<void> {
     mode,
     outcome: can ? "applied" : "failed",
     at: timestamp(nowMs),
-    ...(!can && { reason: "a simulated asset has nothing to enforce on" }),
+    ...(!can && { reason: "a simulated asset cannot be isolated" }),
   });
   member.stateSince = timestamp(nowMs);
   member.containment = signed;

@@ -7,7 +7,7 @@ import { Misuse } from "../platform/faults.ts";
 
 const KEY = /^[A-Za-z0-9_-]{8,100}$/;
 
-/** Asks for an isolation or a release. What comes back is the wish: the agent's proof follows by itself. */
+/** Requests an isolation or a release. The response shows the requested state; the agent proves it later with a heartbeat. */
 export async function changeContainment(
   action: "isolate" | "release",
   args: Arguments,
@@ -23,6 +23,6 @@ export async function changeContainment(
     ...(args.flags.has("every-copy") && { everyCopy: true }),
   };
   const asset = await api.post(`/v1/assets/${id}/${action}`, body, assetView, { "idempotency-key": key });
-  const said = `${asset.hostname} (${asset.assetId}): ${containmentText(asset)}`;
-  return { json: asset, lines: [said] };
+  const line = `${asset.hostname} (${asset.assetId}): ${containmentText(asset)}`;
+  return { json: asset, lines: [line] };
 }

@@ -11,13 +11,13 @@ const made = z.object({
   expiresAt: z.string(),
 });
 
-/** The code alone on stdout, so that it can be piped to whoever stands at the host. */
+/** Prints only the code to stdout, so that it can be piped. */
 export const run: Verb = async (args, deps) => {
   const api = createApi(connectionOf(args, deps), deps);
   const id = await findAsset(api, args.operands[0]!);
   const body = { justification: args.texts.reason, hours: args.integers.hours };
   const key = { "idempotency-key": crypto.randomUUID() };
   const answer = await api.post(`/v1/assets/${id}/release-code`, body, made, key);
-  deps.note(`good until ${answer.expiresAt}, once, at the host: lz-agent release --code CODE`);
+  deps.note(`The code works once, until ${answer.expiresAt}. On the host, run: lz-agent release --code CODE`);
   return { json: answer, lines: [answer.code] };
 };

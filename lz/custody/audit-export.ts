@@ -21,7 +21,7 @@ export const run: Verb = async (args, deps) => {
   const lines = [`${count(length, "custody record")} in ${out}`];
   const named = exported.head?.count ?? 0;
   if (named === length) return { json, lines };
-  // What the table holds is saved as it is, for it is evidence; that it is not a whole log is said.
-  const fault = `it is not whole: the head names ${count(named, "custody record")}. Run lz audit verify on it`;
+  // An incomplete log is saved too, because it is evidence; the fault is reported.
+  const fault = `the log is not complete: its head counts ${count(named, "custody record")}. Run lz audit verify --file ${out}`;
   return { json: { ...json, fault }, lines: [...lines, fault], code: 1 };
 };

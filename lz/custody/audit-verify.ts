@@ -9,18 +9,18 @@ import { count } from "../platform/text-table.ts";
 import { custodyExport, inOrder, type ReadExport, readExport, verifyExport } from "./custody-export.ts";
 
 const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).min(1) });
-/** A JWKS, or a file that holds one: an agent's identity pins the same keys. */
+/** A JWKS, or a file with a member `jwks`: the identity file of an agent holds the same keys. */
 const keysFile = z.union([jwks, z.object({ jwks }).transform((file) => file.jwks)]);
 
 function readKeys(path: string): JSONWebKeySet {
   const parsed = keysFile.safeParse(parseOrUndefined(readFile(path)));
-  if (!parsed.success) throw new Misuse(`${path} is not a JWKS`);
+  if (!parsed.success) throw new Misuse(`${path} is not a JWKS: give a file with public control keys`);
   return parsed.data as JSONWebKeySet;
 }
 
 function readExportFile(path: string): ReadExport {
   const read = readExport(readFile(path));
-  if (!read) throw new Misuse(`${path} is not a custody export`);
+  if (!read) throw new Misuse(`${path} is not a custody export: give a file written by lz audit export`);
   return read;
 }
 
@@ -43,12 +43,12 @@ export const run: Verb = async (args, deps) => {
   if (fault) return { json, lines: [`not ok: ${fault.record}: ${fault.fault}`], code: 1 };
   const signed = {
     good: "and its checkpoint is signed",
-    absent: "nothing to sign yet",
-    unchecked: "its checkpoint was not checked: give the control keys with --keys",
+    absent: "the log is empty, so there is no checkpoint",
+    unchecked: "its checkpoint was not checked; give the control keys with --keys",
   }[checkpoint];
   const reports =
     findings.reports === undefined
       ? ""
-      : `; ${count(findings.reports, "report")} in it signed by the device key it names`;
+      : `; ${count(findings.reports, "report")} signed by the device key named in it`;
   return { json, lines: [`ok: ${count(records, "custody record")}, unbroken; ${signed}${reports}`] };
 };

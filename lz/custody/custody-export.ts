@@ -13,13 +13,13 @@ import {
 import { isSignedReport } from "../../shared/wire/report-signature.ts";
 import { parseOrUndefined } from "../platform/connect.ts";
 
-/** `GET /v1/custody`, and what `lz audit export` saves. */
+/** The response of `GET /v1/custody`, which `lz audit export` saves. */
 export const custodyExport = z.object({ records: z.array(z.unknown()), head: custodyHeadItem.optional() });
 export type CustodyExport = z.infer<typeof custodyExport>;
 
 /**
- * The form of a head in a file. Strict, for a member that no check covers would look proven. The values are compared
- * with the records, so a text that cannot be right is a fault of the log and not another form.
+ * The head in an export file. Strict, because a member that no check covers would look proven. The values themselves are
+ * checked against the records later, so a wrong value counts as a fault of the log.
  */
 const exportedHead = z.strictObject({
   type: z.literal("CustodyHead"),
@@ -47,13 +47,13 @@ function numberOf(each: unknown): number {
   return Number.isSafeInteger(number) ? number! : 0;
 }
 
-/** As {@link verifyExport} takes it: the JSON form may have its records in any order. */
+/** Sorts the records by their number, as {@link verifyExport} expects. The JSON form may hold them in any order. */
 export const inOrder = ({ records, ...more }: CustodyExport): CustodyExport => ({
   records: records.toSorted((a, b) => numberOf(a) - numberOf(b)),
   ...more,
 });
 
-/** False too for what is nested too deep to be written. */
+/** Whether the line is the canonical JSON of the value. False for a value that is nested too deeply to be written. */
 function isCanonical(value: unknown, line: string): boolean {
   try {
     return canonicalJson(value) === line;
@@ -62,47 +62,48 @@ function isCanonical(value: unknown, line: string): boolean {
   }
 }
 
-/** As JSON lines: a manifest, then the records as canonical JSON, which is what their hashes are of. */
+/** The export as JSON Lines: a manifest, then the records as canonical JSON, from which their hashes are computed. */
 export function toJsonLines(exported: CustodyExport): string {
   const { records, head } = inOrder(exported);
   const first = { type: "CustodyManifest", v: 1, records: records.length, head };
   return [first, ...records].map((line) => `${canonicalJson(line)}\n`).join("");
 }
 
-/** `fault`: a line that is not in its place, or that the manifest does not count, for {@link verifyExport}. */
+/** `fault`: a line in the wrong place, or a wrong number of lines. Pass it to {@link verifyExport}. */
 export type ReadExport = { exported: CustodyExport; fault?: CustodyFault };
 
-/** Reads either form. In JSON lines the order counts: a line that moved is a fault, told with the record. */
+/** Reads an export in either form; undefined if the text is neither. In JSON Lines, a line in the wrong place is a fault. */
 export function readExport(text: string): ReadExport | undefined {
   const whole = exportedJson.safeParse(parseOrUndefined(text));
   if (whole.success) return { exported: inOrder(whole.data) };
   const [first = "", ...lines] = text.replace(/\n$/, "").split("\n");
-  const told = manifest.safeParse(parseOrUndefined(first));
-  if (!told.success) return undefined;
+  const parsedManifest = manifest.safeParse(parseOrUndefined(first));
+  if (!parsedManifest.success) return undefined;
   const records = lines.map((line) => parseOrUndefined(line) ?? null);
-  const exported = { records, ...(told.data.head && { head: told.data.head }) };
+  const exported = { records, ...(parsedManifest.data.head && { head: parsedManifest.data.head }) };
   for (const [index, line] of lines.entries()) {
     const each = records[index] as Partial<AuditItem> | null;
     if (each?.tenantNumber === index + 1 && isCanonical(each, line)) continue;
     const name = nameOf(each, index);
-    const fault = "is not the record that belongs there: edited, moved, missing before it or twice";
+    const fault =
+      "is not the expected record: it was edited, moved or repeated, or an earlier record is missing";
     return { exported, fault: { record: name, fault, index } };
   }
-  if (lines.length !== told.data.records) {
-    const fault = `the manifest names ${told.data.records} records, the file holds ${lines.length}`;
+  if (lines.length !== parsedManifest.data.records) {
+    const fault = `the manifest counts ${parsedManifest.data.records} records, the file holds ${lines.length}`;
     return { exported, fault: { record: "manifest", fault, index: Number.POSITIVE_INFINITY } };
   }
   return { exported };
 }
 
-/** A record by asset and time as everywhere, and by its place when it has no time. */
+/** Name of a record in messages: its asset and time, or its position if it has no time. */
 function nameOf(record: unknown, index: number): string {
   const { assetId, at } = (record ?? {}) as Partial<Record<string, unknown>>;
   const of = typeof assetId === "string" && assetId !== "" ? assetId : "tenant";
   return typeof at !== "string" ? `#${index + 1}` : `${of} ${at}`;
 }
 
-/** Strict: a member that no hash covers is not part of a record. */
+/** Strict, because the hash does not cover unknown members. */
 const record = auditItem.strict();
 
 export type Findings = {
@@ -110,23 +111,22 @@ export type Findings = {
   fault?: { record: string; fault: string };
   /** `absent`: the log is empty. `unchecked`: no keys were given. */
   checkpoint: "good" | "absent" | "unchecked";
-  /** Reports of hosts in the log, each signed by the device key that it names; absent where there is none. */
+  /** Number of hosts' reports in the log, each signed by the device key named in it. Absent if the log has none. */
   reports?: number;
 };
 
 /**
- * Checks an export offline, against nothing but public keys and, if there is one, an earlier export. Names the
- * first bad record.
+ * Checks an export offline, with public keys and an earlier export if they are given. Reports the first bad record.
  *
- * Without keys whoever rewrote the whole log could have made its head and checkpoint anew; without an anchor, an old log
- * with its old, signed head looks complete.
+ * Without keys, a log that was rewritten as a whole, with a new head and checkpoint, looks valid. Without an anchor, an old log
+ * with its old signed head looks complete.
  */
 export async function verifyExport(
   exported: CustodyExport,
   trust: {
     keys?: JSONWebKeySet | undefined;
     anchor?: CustodyExport | undefined;
-    /** What {@link readExport} found of the lines. */
+    /** The fault that {@link readExport} found in the lines. */
     fault?: CustodyFault | undefined;
   },
 ): Promise<Findings> {
@@ -137,22 +137,22 @@ export async function verifyExport(
     checkpoint: "unchecked",
   });
   const { records, faults } = await faultsOf(exported);
-  // Of two at one place the line out of place comes first: the records behind it only follow from it.
+  // If two faults have the same position, the misplaced line is reported: faults of the records behind it follow from it.
   const all = trust.fault ? [trust.fault, ...faults] : faults;
   const fault = all.toSorted((a, b) => a.index - b.index)[0] ?? missingSince(records, trust.anchor?.head);
   if (fault) return bad(fault.record, fault.fault);
-  const told = records.filter(({ report }) => report !== undefined);
-  const good = { records: records.length, ...(told.length > 0 && { reports: told.length }) };
+  const withReport = records.filter(({ report }) => report !== undefined);
+  const good = { records: records.length, ...(withReport.length > 0 && { reports: withReport.length }) };
   if (!head) return { ...good, checkpoint: "absent" };
-  if (!speaksOf(head)) return bad("head", "its checkpoint is of another log");
+  if (!matchesCheckpoint(head)) return bad("head", "its checkpoint belongs to another log");
   if (!trust.keys) return { ...good, checkpoint: "unchecked" };
   if (!(await isCheckpointSigned(head, trust.keys))) {
-    return bad("head", "its checkpoint is not signed by these keys for this very log");
+    return bad("head", "its checkpoint is not signed by these keys for this log");
   }
   return { ...good, checkpoint: "good" };
 }
 
-/** The records up to the first that is none, and the first fault of each kind. */
+/** The records up to the first invalid one, and the first fault of each kind. */
 async function faultsOf({ records: given, head }: CustodyExport) {
   const faults: CustodyFault[] = [];
   const records: AuditItem[] = [];
@@ -160,7 +160,7 @@ async function faultsOf({ records: given, head }: CustodyExport) {
     const parsed = record.safeParse(each);
     if (!parsed.success) {
       const where = parsed.error.issues[0]!;
-      const fault = `is no custody record: ${where.path.join(".") || where.message}`;
+      const fault = `is not a custody record: ${where.path.join(".") || where.message}`;
       faults.push({ record: nameOf(each, index), fault, index });
       break;
     }
@@ -171,7 +171,7 @@ async function faultsOf({ records: given, head }: CustodyExport) {
   const broken = await verifyCustody(records, endsAt);
   if (broken) faults.push(broken);
   for (const [index, each] of records.entries()) {
-    const fault = await strangenessOf(each, head);
+    const fault = await contentFaultOf(each, head);
     if (fault === undefined) continue;
     faults.push({ record: nameOf(each, index), fault, index });
     break;
@@ -179,23 +179,23 @@ async function faultsOf({ records: given, head }: CustodyExport) {
   return { records, faults };
 }
 
-async function strangenessOf(
+async function contentFaultOf(
   each: AuditItem,
   head: CustodyHeadItem | undefined,
 ): Promise<string | undefined> {
-  if (head && each.tenantId !== head.tenantId) return "is of another tenant than the head";
+  if (head && each.tenantId !== head.tenantId) return "belongs to another tenant than the head";
   if (each.report === undefined || (await provesItself(each))) return undefined;
-  return "holds a report that is not signed by the device key it names, for this very asset and generation";
+  return "holds a report that is not signed by the device key it names, for this asset and generation";
 }
 
-/** Whether the key is the host's own is for who holds the host: `lz-agent status` names it there. */
+/** Whether the report is signed by the key it names. To check that the key is the host's, run `lz-agent status` there. */
 const provesItself = async ({ tenantId, assetId, generation, report }: AuditItem): Promise<boolean> =>
   report?.signedBy !== undefined &&
   assetId !== undefined &&
   report.generation === generation &&
   (await isSignedReport(report.signedBy, { tenantId, assetId }, report));
 
-/** The chain only grows: the head of an earlier export is a record of every later one. */
+/** A fault if the head of an earlier export is not a record of this log. The chain only grows, so it must be one. */
 function missingSince(records: readonly AuditItem[], earlier: CustodyHeadItem | undefined) {
   if (
     !earlier ||
@@ -204,15 +204,15 @@ function missingSince(records: readonly AuditItem[], earlier: CustodyHeadItem | 
     return undefined;
   return {
     record: `record ${earlier.count} of the tenant`,
-    fault: `was in the earlier export and is gone or another: the log was cut or rewritten`,
+    fault: `was in the earlier export and is missing or different: the log was truncated or rewritten`,
   };
 }
 
 /**
- * Needs no key: a head that was made to match a cut log no longer says what its own checkpoint says. Each part of the
- * checkpoint has to be canonical base64url, or its last characters could be edited without another meaning.
+ * Whether the head has the values in its checkpoint. It differs if the head was edited to match a truncated log. Needs no key.
+ * Each part of the checkpoint must be canonical base64url; otherwise its last characters could be edited unnoticed.
  */
-function speaksOf(head: CustodyHeadItem): boolean {
+function matchesCheckpoint(head: CustodyHeadItem): boolean {
   try {
     const isCanonical = head.checkpoint.split(".").every((part) => fromBase64url(part) !== undefined);
     return isCanonical && namesHead(decodeJwt(head.checkpoint), head);

@@ -26,7 +26,7 @@ const nameOf = (error: unknown): string => (error instanceof Error ? error.name 
 export async function checkTable(endpoint: string | undefined, env: Deps["env"]): Promise<Check[]> {
   const client = new DynamoDBClient(clientOptions(endpoint, env));
   const TableName = env.LZ_TABLE ?? TABLE_NAME;
-  const advice = "bun run start makes it here; in AWS deploy the template again";
+  const advice = "locally, bun run start creates it; in AWS, deploy the template again";
   const own = endpoint === undefined ? [await checkOwnCredentials(client)] : [];
   if (own.some(({ state }) => state === "not ok")) {
     client.destroy();
@@ -44,13 +44,15 @@ export async function checkTable(endpoint: string | undefined, env: Deps["env"])
       const index = Table?.GlobalSecondaryIndexes?.find(({ IndexName }) => IndexName === name);
       const isActive = index !== undefined && (index.IndexStatus ?? "ACTIVE") === "ACTIVE";
       checks.push(
-        isActive ? good(name, "active") : bad(name, index ? `${index.IndexStatus}` : "not there", advice),
+        isActive
+          ? good(name, "active")
+          : bad(name, index ? `${index.IndexStatus}` : "does not exist", advice),
       );
     }
     const { TimeToLiveDescription: ttl } = await client.send(new DescribeTimeToLiveCommand({ TableName }));
     const isOn = ttl?.AttributeName === TTL_ATTRIBUTE && /^ENABL/.test(ttl.TimeToLiveStatus ?? "");
     checks.push(
-      isOn ? good("TTL", `on ${TTL_ATTRIBUTE}`) : bad("TTL", "not enabled: nothing expires", advice),
+      isOn ? good("TTL", `on ${TTL_ATTRIBUTE}`) : bad("TTL", "not enabled: no item expires", advice),
     );
     if (endpoint === undefined) checks.push(...(await checkProtection(client, TableName, Table)));
     return checks;
@@ -61,7 +63,7 @@ export async function checkTable(endpoint: string | undefined, env: Deps["env"])
   }
 }
 
-/** Deletion protection, point-in-time recovery and encryption: an emulator has none of them, so AWS alone is asked. */
+/** Checks deletion protection, point-in-time recovery and encryption. Only AWS has them, so an emulator is not checked. */
 export async function checkProtection(
   client: Pick<DynamoDBClient, "send">,
   TableName: string,
@@ -74,16 +76,16 @@ export async function checkProtection(
       ({ ContinuousBackupsDescription: found }) =>
         found?.PointInTimeRecoveryDescription?.PointInTimeRecoveryStatus,
     )
-    .catch((error: unknown) => `cannot be asked for (${nameOf(error)})`);
+    .catch((error: unknown) => `cannot be read (${nameOf(error)})`);
   return [
     table?.DeletionProtectionEnabled === true
       ? good("deletion protection", "on")
-      : bad("deletion protection", "off: one call deletes the custody log", advice),
+      : bad("deletion protection", "off: one request can delete the custody log", advice),
     recovery === "ENABLED"
       ? good("point-in-time recovery", "on")
       : bad(
           "point-in-time recovery",
-          recovery === "DISABLED" ? "off: there is no way back" : `${recovery}`,
+          recovery === "DISABLED" ? "off: deleted data cannot be restored" : `${recovery}`,
           advice,
         ),
     table?.SSEDescription?.Status === "ENABLED"
@@ -108,11 +110,11 @@ export async function checkQueues(
   const attributes = async (QueueUrl: string) =>
     (await client.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["All"] }))).Attributes ??
     {};
-  const advice = "bun run start makes it here; in AWS deploy the template again";
+  const advice = "locally, bun run start creates it; in AWS, deploy the template again";
   const checks: Check[] = [];
   try {
     const queue = await attributes(queueUrl);
-    checks.push(good("queue", `${queue.ApproximateNumberOfMessages ?? 0} messages wait`));
+    checks.push(good("queue", `${queue.ApproximateNumberOfMessages ?? 0} messages waiting`));
     const redrive = JSON.parse(queue.RedrivePolicy ?? "{}") as {
       deadLetterTargetArn?: string;
       maxReceiveCount?: number | string;
@@ -120,9 +122,9 @@ export async function checkQueues(
     if (!redrive.deadLetterTargetArn) {
       return [...checks, bad("redrive", "the queue has no dead-letter queue", advice)];
     }
-    checks.push(good("redrive", `after ${redrive.maxReceiveCount} receives`));
+    checks.push(good("redrive", `to the dead-letter queue after ${redrive.maxReceiveCount} receives`));
     const name = redrive.deadLetterTargetArn.split(":").at(-1)!;
-    // A dead-letter queue lives in the account and region of its source, so only the last part differs.
+    // A dead-letter queue has the account and region of its source, so only the last part of its URL differs.
     const deadUrl = new URL(name, queueUrl).href;
     const waiting = Number((await attributes(deadUrl)).ApproximateNumberOfMessages ?? 0);
     checks.push(
@@ -131,12 +133,12 @@ export async function checkQueues(
         : note(
             "dead-letter queue",
             `${waiting} ${waiting === 1 ? "message" : "messages"}`,
-            "see why: lz dlq list; after an outage put them back: lz dlq replay",
+            "run lz dlq list to see why; after an outage, run lz dlq replay",
           ),
     );
   } catch (error) {
     const name = ["queue", "redrive", "dead-letter queue"][Math.min(checks.length, 2)]!;
-    checks.push(bad(name, `cannot be asked (${nameOf(error)})`, advice));
+    checks.push(bad(name, `cannot be read (${nameOf(error)})`, advice));
   } finally {
     client.destroy();
   }

@@ -1,4 +1,4 @@
-/** `advice`: what to do about it. A note is no fault: something is not there that nobody has to have. */
+/** Result of one check. `advice`: what to do. A note is not a fault, for example for an optional part that is missing. */
 export type Check = { name: string; state: "ok" | "not ok" | "note"; found: string; advice?: string };
 
 export const good = (name: string, found: string): Check => ({ name, state: "ok", found });

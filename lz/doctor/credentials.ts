@@ -2,19 +2,19 @@ import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { timestamp } from "../../shared/time/clock.ts";
 import { bad, type Check, good } from "./check.ts";
 
-/** What an edge says of its AWS credentials in `/readyz`; nothing while all is well. */
+/** Checks the AWS credentials of an edge by its `/readyz`. Empty if they are in order. */
 export function checkEdgeCredentials({ credentials }: Readonly<Record<string, unknown>>): Check[] {
   const advice =
-    'read its log for credentials.not-renewed or credentials.refused: "AWS credentials" in docs/edge.md';
+    'search its log for credentials.not-renewed and credentials.refused; see "AWS credentials" in docs/edge.md';
   const found = new Map<unknown, string>([
-    ["not-renewed", "cannot be renewed: the present ones work until they expire"],
-    ["away", "there are none"],
-    ["refused", "AWS refuses them"],
+    ["not-renewed", "cannot be renewed: the present credentials work until they expire"],
+    ["away", "not available"],
+    ["refused", "rejected by AWS"],
   ]).get(credentials);
   return found === undefined ? [] : [bad("edge's AWS credentials", found, advice)];
 }
 
-/** Where this command's own credentials come from, as the AWS SDK found them, and until when they are valid. */
+/** Source and expiry of the credentials that the AWS SDK found for this command. */
 export async function checkOwnCredentials({ config }: Pick<DynamoDBClient, "config">): Promise<Check> {
   try {
     const { expiration, $source = {} } = (await config.credentials()) as {
@@ -22,10 +22,10 @@ export async function checkOwnCredentials({ config }: Pick<DynamoDBClient, "conf
       $source?: object;
     };
     const source = Object.keys($source).map((name) => name.replace(/^CREDENTIALS_/, ""));
-    const until = expiration ? `valid until ${timestamp(expiration.getTime())}` : "without an end";
+    const until = expiration ? `valid until ${timestamp(expiration.getTime())}` : "without expiry";
     return good("own AWS credentials", `${source.join(" by ") || "found"}, ${until}`);
   } catch (error) {
     const name = error instanceof Error ? error.name : "unknown";
-    return bad("own AWS credentials", `none were found (${name})`, "set AWS_PROFILE, or sign in to AWS");
+    return bad("own AWS credentials", `not found (${name})`, "set AWS_PROFILE, or sign in to AWS");
   }
 }

@@ -26,13 +26,13 @@ import { checkWorker } from "./worker.ts";
 
 const PORT_DEFAULT = 8787;
 const TIMEOUT_MS = 5000;
-/** The edge refuses beyond 300 s; a clock that far gone has been wrong for long. */
+/** A larger difference is reported. The edge rejects heartbeats from 300 s. */
 const SKEW_SECONDS_MAX = 30;
-/** Characters shown of a version that the edge tells. */
+/** Limit of characters of the edge's version. */
 const VERSION_MAX = 40;
 
 export const run: Verb = async (args, deps) => {
-  const isRemote = asksElsewhere(args, deps);
+  const isRemote = isElsewhere(args, deps);
   const checks = isRemote ? [checkBun()] : [...checkPrograms(), checkAgent(deps)];
   const stack = isRemote ? undefined : readStack(deps, checks);
   if (!isRemote) checks.push(await checkPort(deps, stack));
@@ -51,7 +51,7 @@ export const run: Verb = async (args, deps) => {
     checks.push(...(await tenantChecks(stack, edgeVersion, deps)));
   } else {
     checks.push(
-      note("table and queue", "not looked at", "set SQS_QUEUE_URL and AWS_REGION, or start a local stack"),
+      note("table and queue", "not checked", "set SQS_QUEUE_URL and AWS_REGION, or start a local stack"),
     );
   }
   const wrong = checks.filter(({ state }) => state === "not ok").length;
@@ -59,19 +59,18 @@ export const run: Verb = async (args, deps) => {
     ({ name, state, found, advice }) =>
       `${state.padEnd(6)}  ${name}: ${found}${advice === undefined ? "" : `\n        → ${advice}`}`,
   );
-  const summary =
-    wrong === 0 ? "nothing is wrong" : `${wrong} of ${checks.length} checks found something wrong`;
+  const summary = wrong === 0 ? "no faults found" : `${wrong} of ${checks.length} checks found a fault`;
   return { json: { ok: wrong === 0, checks }, lines: [...lines, "", summary], code: wrong === 0 ? 0 : 1 };
 };
 
 /**
- * An installation somewhere else was named, by its address or by its queue. Then nothing of this machine is checked: it
- * needs no local stack, no agent and no free port.
+ * Whether a remote installation is named, by its URL or by its queue. Then this machine itself is not checked, because it needs
+ * no local stack, no agent and no free port.
  */
-const asksElsewhere = (args: Arguments, { env }: Pick<Deps, "env">): boolean =>
+const isElsewhere = (args: Arguments, { env }: Pick<Deps, "env">): boolean =>
   [args.texts.url, env.LZ_URL, env.SQS_QUEUE_URL].some((named) => named !== undefined && named !== "");
 
-/** What only a tenant's items tell. The tenant is that of the local stack, or LZ_TENANT. */
+/** Checks that read items of a tenant: the tenant of the local stack, or LZ_TENANT. */
 async function tenantChecks(
   stack: StackFile | undefined,
   edgeVersion: string | undefined,
@@ -94,7 +93,7 @@ async function tenantChecks(
   }
 }
 
-/** AWS itself, when there is no local stack: by the names the stages use. */
+/** Endpoints from the environment, for an installation in AWS. Undefined without SQS_QUEUE_URL and AWS_REGION. */
 function endpointsOf(env: Deps["env"]) {
   const { SQS_QUEUE_URL: queueUrl, AWS_REGION, DYNAMODB_ENDPOINT, SQS_ENDPOINT } = env;
   if (!queueUrl || !AWS_REGION) return undefined;
@@ -106,11 +105,11 @@ function whereTo(args: Arguments, deps: Deps) {
     return connectionOf(args, deps);
   } catch (error) {
     if (error instanceof Misuse) throw error;
-    return undefined; // no stack: said already
+    return undefined; // readStack() has reported the missing stack
   }
 }
 
-/** Packages of the programs the local stack starts, as they are called on this platform. */
+/** Files of npm packages with the programs that the local stack starts, by platform. */
 export const PROGRAMS = {
   dynoxide: (platform: string, arch: string, suffix: string) => [
     `@dynoxide/${platform}-${arch}/dynoxide${suffix}`,
@@ -155,9 +154,9 @@ function checkPrograms(): Check[] {
 function checkAgent({ root }: Deps): Check {
   const binary = join(root, "dist", process.platform === "win32" ? "lz-agent.exe" : "lz-agent");
   const advice = "compile it with bun run build:agent";
-  if (!existsSync(binary)) return bad("agent", "dist/lz-agent is not there", advice);
+  if (!existsSync(binary)) return bad("agent", "dist/lz-agent does not exist", advice);
   const ran = Bun.spawnSync([binary, "--version"], { stdout: "pipe", stderr: "pipe", timeout: TIMEOUT_MS });
-  if (!ran.success) return bad("agent", `dist/lz-agent --version ends with ${ran.exitCode}`, advice);
+  if (!ran.success) return bad("agent", `dist/lz-agent --version exits with ${ran.exitCode}`, advice);
   return good("agent", ran.stdout.toString().trim().slice(0, 80));
 }
 
@@ -167,8 +166,8 @@ function readStack(deps: Deps, checks: Check[]): StackFile | undefined {
     const isShared = process.platform !== "win32" && (statSync(stackPath(deps)).mode & 0o077) !== 0;
     checks.push(
       isShared
-        ? bad("stack.json", "others on this machine may read it, and it holds tokens", "chmod 600 it")
-        : good("stack.json", "readable by its owner only"),
+        ? bad("stack.json", "other users of this machine can read it, and it holds tokens", "chmod 600 it")
+        : good("stack.json", "only its owner can read it"),
     );
     return stack;
   } catch (error) {
@@ -188,22 +187,22 @@ async function checkPort({ env }: Deps, stack: StackFile | undefined): Promise<C
   if (!stack) {
     return isFree
       ? good("port", `${port} is free`)
-      : bad("port", `${port} is in use`, "stop what listens there, or set LZ_PORT");
+      : bad("port", `${port} is in use`, "stop the program that uses it, or set LZ_PORT");
   }
   return isFree
     ? bad(
         "port",
-        `nothing listens on ${port}, where stack.json says the edge is`,
+        `nothing listens on ${port}, the port of the edge in stack.json`,
         "start it with bun run start",
       )
-    : good("port", `something listens on ${port}`);
+    : good("port", `${port} is in use, as expected`);
 }
 
-/** What the edge says of itself. A status alone is no answer: each has to be the edge's own JSON. */
+/** Checks the edge by its own responses. A status alone is not enough: each body must be the edge's JSON. */
 export async function checkEdge(
   { url, token }: Connection,
   deps: Pick<Deps, "fetch" | "clock">,
-  /** Called with the version that the edge tells those it knows. */
+  /** Called with the edge's version, which it sends to authenticated callers only. */
   onVersion: (version: string) => void = () => {},
 ): Promise<Check[]> {
   const ask = (path: string, headers: Record<string, string> = {}) =>
@@ -214,24 +213,30 @@ export async function checkEdge(
       .catch(() => undefined);
   const health = await ask("/healthz");
   if (health?.status !== 200) {
-    return [bad("edge", `${url} does not answer`, "start it with bun run start and read what its edge says")];
+    return [
+      bad("edge", `${url} does not respond`, "start it with bun run start, and read the log of its edge"),
+    ];
   }
   if ((await objectOf(health)).status !== "ok") {
-    const advice = "check the address: a proxy or a captive portal may answer in its place";
-    return [bad("edge", `${url} answers, but not as LifecycleZero does`, advice)];
+    const advice = "check the URL: a proxy or a captive portal may respond in its place";
+    return [bad("edge", `${url} responds, but not like LifecycleZero`, advice)];
   }
-  const checks = [good("edge", `${url} is alive`), checkClock(health, deps)];
+  const checks = [good("edge", `${url} responds`), checkClock(health, deps)];
   const ready = await ask("/readyz/admin");
   const readiness = await objectOf(ready);
   checks.push(
     ready?.status === 200 && readiness.status === "ready"
-      ? good("edge ready", "it reaches the table")
-      : bad("edge ready", `it says ${ready?.status ?? "nothing"}`, "see below whether the table is there"),
+      ? good("edge ready", "it can reach the table")
+      : bad(
+          "edge ready",
+          `/readyz/admin responds ${ready?.status ?? "nothing"}`,
+          "see the check of the table below",
+        ),
     checkSignInKeys(readiness),
     ...checkEdgeCredentials(readiness),
   );
   if (readiness.fairQueues === "refused") {
-    const found = "the queue refuses message groups: one busy tenant can delay the others";
+    const found = "the queue rejects message groups, so one busy tenant can delay the others";
     checks.push(
       note("fair queues", found, "use Amazon SQS, or ElasticMQ 1.6.14 or newer, and restart the edge"),
     );
@@ -244,22 +249,26 @@ export async function checkEdge(
       ? good("session", "the token is accepted")
       : bad(
           "session",
-          `the token is refused with ${me?.status ?? "no answer"}`,
-          "sessions end: start again, or sign in",
+          `the token is rejected (${me?.status ?? "no response"})`,
+          "sessions expire: run bun run start again, or sign in",
         ),
   );
   return checks;
 }
 
-/** The JSON object of an answer; an empty one for a page, a text or no answer. */
+/** The JSON object in a response; empty for anything else, and without a response. */
 const objectOf = async (answer: Response | undefined): Promise<Record<string, unknown>> =>
   parseJsonObject((await answer?.text().catch(() => "")) ?? "") ?? {};
 
 function checkClock(answer: Response, deps: Pick<Deps, "clock">): Check {
   const theirs = Date.parse(answer.headers.get("date") ?? "");
-  if (!Number.isFinite(theirs)) return note("clock", "the edge does not tell its time");
+  if (!Number.isFinite(theirs)) return note("clock", "the edge sends no Date header");
   const skewSeconds = Math.round(Math.abs(deps.clock() - theirs) / 1000);
   return skewSeconds <= SKEW_SECONDS_MAX
     ? good("clock", `within ${skewSeconds} s of the edge`)
-    : bad("clock", `${skewSeconds} s away from the edge`, "set the time: heartbeats 300 s off are refused");
+    : bad(
+        "clock",
+        `differs from the edge by ${skewSeconds} s`,
+        "set the time: the edge rejects heartbeats from 300 s",
+      );
 }

@@ -1,17 +1,21 @@
 import { bad, type Check, good, note } from "./check.ts";
 
-/** Whether the edge can verify sessions, by what `/readyz/admin` says of the identity provider's keys. */
+/** Whether the edge can verify sessions, by the state of the identity provider's keys in `/readyz/admin`. */
 export function checkSignInKeys(readiness: Readonly<Record<string, unknown>>): Check {
   const advice =
-    "look at the edge's log for issuer-keys.not-refreshed, and ask LZ_ADMIN_JWKS_URL from its host";
+    "search the edge's log for issuer-keys.not-refreshed, and request LZ_ADMIN_JWKS_URL from its host";
   switch (readiness.signInKeys) {
     case "fresh":
-      return good("sign-in keys", "the identity provider answers");
+      return good("sign-in keys", "the identity provider responds");
     case "stale":
-      return bad("sign-in keys", "the identity provider is down: its last keys work for 24 hours", advice);
+      return bad(
+        "sign-in keys",
+        "the identity provider does not respond; its last keys work for 24 hours",
+        advice,
+      );
     case "away":
-      return bad("sign-in keys", "there are none: nobody can sign in", advice);
+      return bad("sign-in keys", "not available: sign-in does not work", advice);
     default:
-      return note("sign-in keys", "the edge has not asked for them yet");
+      return note("sign-in keys", "the edge has not requested them yet");
   }
 }

@@ -8,7 +8,7 @@ import { bad, type Check, good, note } from "./check.ts";
 
 const NAMED_MAX = 5;
 
-/** Whether everything that grants or decides in a tenant is what the control plane signed. */
+/** Verifies the signatures of all items of a tenant that grant rights or hold decisions. */
 export async function checkSignatures(
   { dynamo, table }: Pick<OpenTable, "dynamo" | "table">,
   tenantId: string,
@@ -28,11 +28,11 @@ export async function checkSignatures(
     const kids = Object.entries(byKid).map(([kid, count]) => `${count} by ${kid}`);
     return good(
       "signatures",
-      `${items} items of ${tenantId} are as they were signed (${kids.join(", ") || "none"})`,
+      `${items} items of ${tenantId} have valid signatures (${kids.join(", ") || "none"})`,
     );
   } catch (error) {
     const name = error instanceof Error ? error.name : "unknown";
-    return bad("signatures", `cannot be checked (${name})`, "this needs dynamodb:Query and BatchGetItem");
+    return bad("signatures", `cannot be checked (${name})`, "allow dynamodb:Query and dynamodb:BatchGetItem");
   }
 }
 

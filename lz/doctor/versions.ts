@@ -7,16 +7,16 @@ import { fleetSummaryKey } from "../../shared/table/keys.ts";
 import type { OpenTable } from "../platform/open-table.ts";
 import { bad, type Check, good, note } from "./check.ts";
 
-/** How many versions of agents one line names. */
+/** Limit of agent versions in the line. */
 const NAMED_MAX = 5;
 
-/** What a worker last wrote of the versions in use; `agents`: most hosts first. */
+/** Versions that a worker last wrote to the table. `agents`: versions with the most hosts first. */
 export type WorkerVersions = {
   worker?: string | undefined;
   agents: { version: string; hosts: number }[];
 };
 
-/** Undefined when no worker has counted the tenant's fleet, or the table cannot be read: other checks say so. */
+/** Undefined if no worker has counted the tenant's fleet, or if the table cannot be read. Other checks report both. */
 export async function readWorkerVersions(
   { dynamo, table }: Pick<OpenTable, "dynamo" | "table">,
   tenantId: string,
@@ -34,10 +34,10 @@ export async function readWorkerVersions(
 }
 
 /**
- * Compares the versions of all parts. The order of an update is workers, edges, agents: a part that is newer than one
- * before it in that order may send what the other does not know.
+ * Compares the versions of all parts. Update workers first, then edges, then agents: a part that is newer than an earlier one in
+ * this order may send data that the other does not understand.
  *
- * @param edge undefined when the edge did not tell its version, as one from before 0.1.0 does
+ * @param edge version of the edge; undefined if it sent none, as edges before 0.1.0 do
  */
 export function checkVersions(edge: string | undefined, told: WorkerVersions | undefined): Check {
   const agents = told?.agents ?? [];
@@ -71,7 +71,7 @@ export function checkVersions(edge: string | undefined, told: WorkerVersions | u
   return known.length < parts.length ? note("versions", found) : good("versions", found);
 }
 
-/** Of versions that cannot be compared none is newer. */
+/** Compares two versions for sorting. Versions that cannot be compared count as equal. */
 const byVersion = (a: string, b: string): number => compareVersions(a, b) ?? 0;
 
 function describe(edge: string | undefined, told: WorkerVersions | undefined): string {

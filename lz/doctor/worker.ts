@@ -6,12 +6,12 @@ import type { Deps } from "../platform/deps.ts";
 import type { OpenTable } from "../platform/open-table.ts";
 import { bad, type Check, good } from "./check.ts";
 
-/** Workers check the signatures of a tenant whose hosts report once a minute, of 20,000 hosts every half hour. */
+/** Workers check the signatures of a tenant once a minute while its hosts report; with 20,000 hosts, every half hour. */
 const ALIVE_MS = 3 * 60_000;
 const ALIVE_MS_MAX = 45 * 60_000;
 const MS_PER_ITEM = 180;
 
-/** Whether a worker is alive, by what it last wrote about a tenant. */
+/** Whether a worker runs, by the time of its last signature check of a tenant. */
 export async function checkWorker(
   { dynamo, table }: Pick<OpenTable, "dynamo" | "table">,
   tenantId: string,
@@ -24,17 +24,17 @@ export async function checkWorker(
     if (!Item || checkedAt === undefined)
       return bad(
         "worker",
-        `none has ever checked ${tenantId}`,
-        `${advice}, and a host of the tenant must report`,
+        `no worker has ever checked ${tenantId}`,
+        `${advice}; a host of the tenant must also report`,
       );
     const { items } = decodeItem(securityItem, Item);
     const agoMs = clock() - Date.parse(checkedAt);
     const bound = Math.min(ALIVE_MS_MAX, Math.max(ALIVE_MS, items * MS_PER_ITEM));
     const ago = `${Math.round(agoMs / 1000)} s ago`;
     return agoMs <= bound
-      ? good("worker", `wrote about ${tenantId} ${ago}`)
-      : bad("worker", `last wrote about ${tenantId} ${ago}`, advice);
+      ? good("worker", `checked ${tenantId} ${ago}`)
+      : bad("worker", `last checked ${tenantId} ${ago}`, advice);
   } catch (error) {
-    return bad("worker", `cannot be asked for (${error instanceof Error ? error.name : "unknown"})`, advice);
+    return bad("worker", `cannot be checked (${error instanceof Error ? error.name : "unknown"})`, advice);
   }
 }

@@ -7,7 +7,7 @@ import type { Verb } from "../platform/deps.ts";
 import { Failure, Misuse } from "../platform/faults.ts";
 import { readFile } from "../platform/read-file.ts";
 
-/** As the edge has it in `LZ_CONTROL_KEY`. */
+/** A private control key, in the form of the edge's `LZ_CONTROL_KEY`. */
 const controlKey = z.object({
   kty: z.literal("OKP"),
   crv: z.literal("Ed25519"),
@@ -16,13 +16,15 @@ const controlKey = z.object({
   d: z.string(),
 });
 
-/** Signs a catalogue offline. The result is a file for any place that `LZ_CATALOGUE_URL` can name. */
+/** Signs a catalogue offline. Serve the resulting file at the URL in `LZ_CATALOGUE_URL`. */
 export const run: Verb = async (args, deps) => {
   const { in: from, key: keyFile, out } = args.texts as { in: string; key?: string; out: string };
   const keyText = keyFile === undefined ? deps.env.LZ_CONTROL_KEY : readFile(keyFile);
-  if (keyText === undefined) throw new Misuse("give the private control key with --key or in LZ_CONTROL_KEY");
+  if (keyText === undefined)
+    throw new Misuse("catalog sign: give the private control key with --key, or in LZ_CONTROL_KEY");
   const parsed = controlKey.safeParse(parseOrUndefined(keyText));
-  if (!parsed.success) throw new Misuse("the control key is not an Ed25519 private JWK with a kid");
+  if (!parsed.success)
+    throw new Misuse("catalog sign: the control key must be an Ed25519 private JWK with a kid");
   const { d: _, ...publicKey } = parsed.data;
   const control = { kid: parsed.data.kid, key: (await importJWK(parsed.data, "EdDSA")) as CryptoKey };
   const document = await signCatalogue(
@@ -30,7 +32,7 @@ export const run: Verb = async (args, deps) => {
     readFile(from).trimEnd(),
     Math.floor(deps.clock() / 1000),
   ).catch((cause) => {
-    throw new Misuse(`${from} is not a catalogue with a version`, { cause });
+    throw new Misuse(`${from} is not a catalogue with a version: give dist/catalogue.json`, { cause });
   });
   const { version } = await verifyCatalogue(document, { keys: [publicKey] }, deps.clock());
   try {

@@ -18,5 +18,5 @@ export const run: Verb = async (args, deps) => {
   const file = args.texts.out;
   if (file === undefined) return { json: values, lines };
   writePrivate(file, `${lines.join("\n")}\n`);
-  return { json: { written: file }, lines: [`${file} holds the keys, readable by its owner only`] };
+  return { json: { written: file }, lines: [`the keys are in ${file}, which only its owner can read`] };
 };

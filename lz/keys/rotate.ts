@@ -14,9 +14,8 @@ import {
 } from "../platform/key-file.ts";
 
 /*
- * A key is rotated in three steps, each rolled out everywhere before the next: `add` makes the new one known,
- * `promote` makes it the one that signs, `drop` forgets the old one. At no step does a node meet a signature it
- * cannot verify: see docs/rotation.md.
+ * A key is rotated in three steps. Each is rolled out to every node before the next. `add` makes the new key known, `promote`
+ * signs with it, `drop` removes the old key. Every node can verify every signature at each step: see docs/rotation.md.
  */
 type Step = "add" | "promote" | "drop";
 
@@ -33,14 +32,14 @@ export const run: Verb = async (args, deps) => {
     return { json: changed, lines: Object.entries(changed).map(([name, value]) => `${name}=${value}`) };
   writeKeyFile(args.texts.env!, changed);
   const names = Object.keys(changed);
-  return { json: { written: names }, lines: [`${args.texts.env} now has ${names.join(", ")} of this step`] };
+  return { json: { written: names }, lines: [`updated ${names.join(", ")} in ${args.texts.env}`] };
 };
 
 type Secret = { version: string; number: number; text: string };
 
 const SECRET = /^([a-z0-9]{1,16}):[A-Za-z0-9_-]{43,}$/;
 
-/** `version:base64url` of at least 32 bytes each, comma separated. */
+/** Secrets as `version:base64url` of at least 32 bytes each, separated by commas. */
 function readSecrets(environment: KeyLines, name: string): Secret[] {
   const secrets = needLine(environment, name)
     .split(",")
@@ -48,16 +47,16 @@ function readSecrets(environment: KeyLines, name: string): Secret[] {
       const text = part.trim();
       const version = SECRET.exec(text)?.[1];
       if (version === undefined)
-        throw new Failure(`${name} is damaged: expected version:base64url-of-32-bytes, comma separated`);
+        throw new Failure(
+          `${name} is damaged: expected version:base64url of at least 32 bytes, separated by commas`,
+        );
       return { version, number: Number(/(\d+)$/.exec(version)?.[1] ?? 0), text };
     });
   const twice = secrets.find(
     ({ version }, index) => secrets.findIndex((each) => each.version === version) !== index,
   );
   if (twice)
-    throw new Failure(
-      `${name} names the version ${twice.version} twice: remove the secret that is not in use`,
-    );
+    throw new Failure(`${name} has the version ${twice.version} twice: remove the secret that is not in use`);
   return secrets;
 }
 
@@ -65,18 +64,18 @@ function rotateSecret(environment: KeyLines, name: string, step: Step, deps: Dep
   const secrets = readSecrets(environment, name);
   const [first, second] = secrets as [Secret, Secret | undefined];
   if (step === "add") {
-    if (second) throw new Failure(`${name} has two already: promote and drop first`);
+    if (second) throw new Failure(`${name} has two secrets already: promote and drop first`);
     const letter = /^([a-z]+)/.exec(first.version)?.[1] ?? "v";
     const next = newSecret(`${letter}${first.number + 1}`, deps.random);
     return { [name]: `${first.text},${next}` };
   }
   if (!second || secrets.length > 2)
-    throw new Failure(`${name} has ${secrets.length} of the two it needs: add first`);
-  // The newer one has the higher number, and the one that signs comes first.
+    throw new Failure(`${name} has ${secrets.length} secrets instead of two: add first`);
+  // The newer secret has the higher number. The first secret signs.
   const isPromoted = first.number > second.number;
   if (step === "promote") {
     if (isPromoted)
-      throw new Failure(`${name}: ${first.version} is promoted already: drop ${second.version} next`);
+      throw new Failure(`${name}: ${first.version} is promoted already; drop ${second.version} next`);
     return { [name]: `${second.text},${first.text}` };
   }
   if (!isPromoted)
@@ -89,7 +88,7 @@ function rotateSecret(environment: KeyLines, name: string, step: Step, deps: Dep
 const readKey = (lines: KeyLines, name: string): ControlJwk =>
   readJsonLine(lines, name, privateKey, "a private control key");
 
-/** Agents learn of the new key through a set signed by one they have pinned, with their next session. */
+/** Agents receive the new key with their next session, in a set that is signed by a key they have pinned. */
 async function rotateControl(environment: KeyLines, step: Step, deps: Deps): Promise<KeyLines> {
   const current = readKey(environment, "LZ_CONTROL_KEY");
   const { keys: known } = readJsonLine(
@@ -117,14 +116,16 @@ async function rotateControl(environment: KeyLines, step: Step, deps: Deps): Pro
     };
   }
   if (kids.length !== 2)
-    throw new Failure(`LZ_CONTROL_JWKS has ${kids.length} of the two keys it needs: add first`);
+    throw new Failure(`LZ_CONTROL_JWKS has ${kids.length} keys instead of two: add first`);
   // `add` puts the new key last.
   const isPromoted = current.kid === kids[1];
   if (step === "promote") {
-    if (isPromoted) throw new Failure(`${current.kid} is promoted already: drop ${kids[0]} next`);
+    if (isPromoted) throw new Failure(`${current.kid} is promoted already; drop ${kids[0]} next`);
     const next = readKey(environment, "LZ_CONTROL_KEY_NEXT");
     if (next.kid !== kids[1])
-      throw new Failure(`LZ_CONTROL_KEY_NEXT is ${next.kid}, LZ_CONTROL_JWKS names ${kids[1]}`);
+      throw new Failure(
+        `LZ_CONTROL_KEY_NEXT is ${next.kid}, but LZ_CONTROL_JWKS has ${kids[1]}: use the values that add printed`,
+      );
     return {
       LZ_CONTROL_KEY: JSON.stringify(next),
       LZ_CONTROL_KEY_SET: await signedBy(current, [next, current]),
@@ -140,9 +141,9 @@ async function rotateControl(environment: KeyLines, step: Step, deps: Deps): Pro
 function checkKids(kids: readonly string[], signing: string): void {
   const twice = kids.find((kid, index) => kids.indexOf(kid) !== index);
   if (twice !== undefined)
-    throw new Failure(`LZ_CONTROL_JWKS names ${twice} twice: remove the one that is not in use`);
+    throw new Failure(`LZ_CONTROL_JWKS has ${twice} twice: remove the key that is not in use`);
   if (!kids.includes(signing))
     throw new Failure(
-      `LZ_CONTROL_KEY is ${signing}, which LZ_CONTROL_JWKS does not hold: agents would refuse it`,
+      `LZ_CONTROL_KEY is ${signing}, which is not in LZ_CONTROL_JWKS: agents would reject its signatures`,
     );
 }

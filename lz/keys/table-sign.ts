@@ -15,13 +15,13 @@ import { table as columns, count } from "../platform/text-table.ts";
 
 const WHY: Record<Signed["reason"], string> = {
   ...AUTHORITY_FAULTS,
-  "old-key": "it is signed by a key that is being replaced",
+  "old-key": "signed by a key that is being replaced",
 };
 
-/** Signs a table for the upgrade to signed authority, and again after a control key was promoted. */
+/** Signs the items of a tenant: once for the upgrade to signed authority, and again after a control key was promoted. */
 export const run: Verb = async (args, deps) => {
   const tenant = tenantPattern.safeParse(args.operands[0]);
-  if (!tenant.success) throw new Misuse("table sign: TENANT is not the id of a tenant");
+  if (!tenant.success) throw new Misuse("table sign: TENANT must be the id of a tenant");
   const keys = await readKeys(readKeyFile(args.texts.env!));
   const { dynamo, table, close } = openTable(deps);
   try {
@@ -38,7 +38,8 @@ export const run: Verb = async (args, deps) => {
     const done = isWriting
       ? `${count(items.length, "item")} signed`
       : `${count(items.length, "item")} to sign`;
-    const next = isWriting || items.length === 0 ? "" : ". Read the list, then run it again with --write";
+    const next =
+      isWriting || items.length === 0 ? "" : ". Read the list, then run the command again with --write";
     const lines = [...(rows.length > 0 ? [...columns(["ITEM", "WHY"], rows), ""] : []), `${done}${next}`];
     return { json: { [isWriting ? "signed" : "unsigned"]: items }, lines };
   } finally {
@@ -61,7 +62,7 @@ async function readKeys(lines: KeyLines) {
 
 type Where = Pick<ReturnType<typeof openTable>, "dynamo" | "table">;
 
-/** Number of the tenant's newest custody record: signatures of later changes are newer. */
+/** Number of the tenant's newest custody record. It is the version of the new signatures; later changes get a higher one. */
 async function versionOf({ dynamo, table }: Where, tenantId: string): Promise<number> {
   const Key = marshalItem(custodyHeadKey(tenantId));
   const { Item } = await dynamo("GetItem", { TableName: table, Key, ConsistentRead: true });

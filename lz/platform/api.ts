@@ -5,7 +5,7 @@ import type { Deps } from "./deps.ts";
 import { Failure } from "./faults.ts";
 
 const TIMEOUT_MS = 15_000;
-/** For a whole log, which takes as long as it is. */
+/** Timeout for a whole custody log. */
 const WHOLE_TIMEOUT_MS = 600_000;
 const PAGE_ITEMS = 200;
 
@@ -13,7 +13,7 @@ const problem = z.object({ title: z.string(), detail: z.string().optional() });
 
 export type Api = {
   get<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.infer<Schema>>;
-  /** The same of an answer that may be long: it may take its time, and one that broke off is a {@link Failure}. */
+  /** As `get`, for a long response: with a longer timeout. A truncated response is a {@link Failure}. */
   getWhole<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.infer<Schema>>;
   post<Schema extends z.ZodType>(
     path: string,
@@ -21,17 +21,17 @@ export type Api = {
     schema: Schema,
     headers?: Record<string, string>,
   ): Promise<z.infer<Schema>>;
-  /** All pages of a list, up to `limit` items. `path` already holds a query or not. */
+  /** All pages of a list, up to `limit` items. `path` may hold a query. */
   list<Schema extends z.ZodType>(
     path: string,
     schema: Schema,
     limit: number,
-    /** Called for each page, with its members other than the items. */
+    /** Called for each page with its members other than `items`. */
     onPage?: (page: { expiredLeftOut?: number | undefined }) => void,
   ): Promise<z.infer<Schema>[]>;
 };
 
-/** The admin API. Whatever is not success is a {@link Failure} of one line that holds no token. */
+/** A client of the admin API. Every error is a {@link Failure} with one line that holds no token. */
 export function createApi({ url, token }: Connection, deps: Pick<Deps, "fetch">): Api {
   async function ask<Schema extends z.ZodType>(
     path: string,
@@ -42,21 +42,23 @@ export function createApi({ url, token }: Connection, deps: Pick<Deps, "fetch">)
     const request = new Request(`${url}${path}`, {
       ...init,
       headers: { authorization: `Bearer ${token}`, ...init.headers },
-      redirect: "error", // the token is for this origin
+      redirect: "error", // the token must not be sent to another origin
       signal: AbortSignal.timeout(timeoutMs),
     });
     const response = await deps.fetch(request).catch((cause: unknown) => {
-      throw new Failure(`${url} does not answer: is it running?`, { cause });
+      throw new Failure(`${url} does not respond: check the URL, and that the control plane runs`, { cause });
     });
     const answer = parseOrUndefined(
       await response.text().catch((cause: unknown) => {
-        throw new Failure(`the answer of ${url}${path} broke off: it is not used`, { cause });
+        throw new Failure(`the response of ${url}${path} was truncated: run the command again`, { cause });
       }),
     );
     if (!response.ok) throw new Failure(refusalText(response.status, answer));
     const parsed = schema.safeParse(answer);
     if (parsed.success) return parsed.data;
-    throw new Failure(`${url}${path} answered something else than expected: is it LifecycleZero?`);
+    throw new Failure(
+      `${url}${path} sent an unexpected response: check that the URL is that of a LifecycleZero control plane`,
+    );
   }
 
   return {
@@ -95,7 +97,7 @@ export function createApi({ url, token }: Connection, deps: Pick<Deps, "fetch">)
 
 function refusalText(status: number, answer: unknown): string {
   const parsed = problem.safeParse(answer);
-  if (!parsed.success) return `refused with ${status}`;
+  if (!parsed.success) return `rejected with ${status}`;
   const { title, detail } = parsed.data;
-  return tidy(`refused with ${status}: ${title}${detail === undefined ? "" : ` (${detail})`}`, 300);
+  return tidy(`rejected with ${status}: ${title}${detail === undefined ? "" : ` (${detail})`}`, 300);
 }

@@ -3,12 +3,14 @@ import type { Deps } from "./deps.ts";
 import { Failure, Misuse } from "./faults.ts";
 
 /**
- * Lets a person say yes to a change that is shown above, unless `--yes` said it. Throws {@link Misuse} where there is no
- * terminal to ask on, and {@link Failure} when the person does not want it.
+ * Asks for confirmation of a change that was shown before, unless `--yes` is given. Throws {@link Misuse} if there is no terminal,
+ * and {@link Failure} if the person declines.
  */
 export async function confirmed(args: Arguments, question: string, deps: Deps): Promise<void> {
   if (args.flags.has("yes")) return;
   if (!deps.confirm)
-    throw new Misuse(`${args.name}: there is no terminal to ask on: look with --dry-run, then add --yes`);
-  if (!(await deps.confirm(question))) throw new Failure("nothing was changed");
+    throw new Misuse(
+      `${args.name}: there is no terminal for the confirmation: check with --dry-run, then use --yes`,
+    );
+  if (!(await deps.confirm(question))) throw new Failure("cancelled: nothing was changed");
 }

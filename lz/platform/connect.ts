@@ -6,7 +6,7 @@ import type { Arguments } from "./arguments.ts";
 import type { Deps } from "./deps.ts";
 import { Failure, Misuse } from "./faults.ts";
 
-/** What `bun run start` leaves for scripts, in `.local/stack.json`. */
+/** Content of `.local/stack.json`, which `bun run start` writes for scripts. */
 export const stackFile = z.object({
   edgeUrl: z.url(),
   tenantId,
@@ -21,18 +21,18 @@ export type StackFile = z.infer<typeof stackFile>;
 export const stackPath = (deps: Pick<Deps, "root" | "env">): string =>
   join(resolve(deps.root, deps.env.LZ_LOCAL_DIR ?? ".local"), "stack.json");
 
-/** The running local stack. Throws {@link Failure} when there is none. */
+/** The local stack by its `stack.json`. Throws {@link Failure} if the file is missing or damaged. */
 export function openStack(deps: Pick<Deps, "root" | "env">): StackFile {
   const path = stackPath(deps);
   if (!existsSync(path)) {
-    throw new Failure("there is no local stack: start one with bun run start, or give --url and --token");
+    throw new Failure("no local stack is running: start one with bun run start, or give --url and --token");
   }
   const parsed = stackFile.safeParse(parseOrUndefined(readFileSync(path, "utf8")));
-  if (!parsed.success) throw new Failure("stack.json is damaged: start the stack again with bun run start");
+  if (!parsed.success) throw new Failure("stack.json is damaged: run bun run start again");
   return parsed.data;
 }
 
-/** Public control keys of the local stack as JSON; undefined when its secrets cannot be read. */
+/** Public control keys of the local stack as JSON; undefined if its secrets cannot be read. */
 export function localControlJwks(deps: Pick<Deps, "root" | "env">): string | undefined {
   try {
     const secrets: unknown = JSON.parse(readFileSync(join(dirname(stackPath(deps)), "secrets.json"), "utf8"));
@@ -43,7 +43,7 @@ export function localControlJwks(deps: Pick<Deps, "root" | "env">): string | und
   }
 }
 
-/** zod strips the private half. */
+/** Public members of a control key. zod removes the private one. */
 const PUBLIC_KEY = { kty: z.literal("OKP"), crv: z.literal("Ed25519"), kid: z.string(), x: z.string() };
 
 export function parseOrUndefined(text: string): unknown {
@@ -57,8 +57,8 @@ export function parseOrUndefined(text: string): unknown {
 export type Connection = { url: string; token: string };
 
 /**
- * Where to ask and as whom: options first, then LZ_URL and LZ_TOKEN, then the local stack. The stack's token is
- * never sent to an address that did not come with it.
+ * URL and token of the control plane: from the options, else from LZ_URL and LZ_TOKEN, else from the local stack. The stack's
+ * token is sent only to the stack's URL. Throws {@link Misuse} for a wrong URL or a missing token.
  */
 export function connectionOf(args: Arguments, deps: Deps): Connection {
   const url = args.texts.url ?? deps.env.LZ_URL;
@@ -69,11 +69,11 @@ export function connectionOf(args: Arguments, deps: Deps): Connection {
   }
   const parsed = URL.parse(url);
   if (!parsed || !/^https?:$/.test(parsed.protocol))
-    throw new Misuse("the URL must be an http or https origin");
+    throw new Misuse("the URL must be an http or https origin: https://lz.example.com");
   if (parsed.protocol === "http:" && !isLoopback(parsed.hostname)) {
-    throw new Misuse("a token does not travel without TLS: the URL must be https, or of this machine");
+    throw new Misuse("refusing to send a token over http: use https or a loopback URL");
   }
-  if (token === undefined) throw new Misuse("a token is needed with a URL: set LZ_TOKEN, or give --token");
+  if (token === undefined) throw new Misuse("a URL needs a token: set LZ_TOKEN, or give --token");
   return { url: parsed.origin, token };
 }
 

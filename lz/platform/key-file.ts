@@ -6,8 +6,8 @@ import { readFile } from "./read-file.ts";
 export type KeyLines = Record<string, string>;
 
 /**
- * `NAME=value` lines, as `lz keys` prints them. Lines of other programs are left alone. Throws {@link Failure} with the
- * number of the line for one that another program would read differently: quotes would become part of a key.
+ * Reads `NAME=value` lines, as `lz keys` prints them. Lines with other names are ignored. Throws {@link Failure} with the line
+ * number if another program could read the line differently, for example with quotes as part of the key.
  */
 export function readKeyFile(file: string): KeyLines {
   const text = readFile(file);
@@ -22,15 +22,15 @@ export function readKeyFile(file: string): KeyLines {
       throw wrong("expected NAME=value, without export, spaces or anything before the name");
     if (value === undefined || value === "") throw wrong(`${name} has no value`);
     if (/^["'`]|["'`]$/.test(value)) throw wrong(`${name} is quoted: write the value without quotes`);
-    if (lines[name] !== undefined) throw wrong(`${name} is already set above: remove one of the two`);
+    if (lines[name] !== undefined) throw wrong(`${name} is set twice: remove one of the two lines`);
     lines[name] = value;
   }
   return lines;
 }
 
 /**
- * Replaces lines of the file and leaves every other one as it is; new ones go to the end. The file is for its owner
- * only and is replaced as a whole, so an interrupted write leaves the old one.
+ * Replaces lines of the file, appends new ones and keeps all others. The file gets mode 0600 and is replaced as a whole, so an
+ * interrupted write leaves the old file.
  */
 export function writeKeyFile(file: string, changed: KeyLines): void {
   const left = new Map(Object.entries(changed));
@@ -51,7 +51,7 @@ export function writeKeyFile(file: string, changed: KeyLines): void {
   renameSync(next, file);
 }
 
-/** Writes a file that only its owner may read. Throws {@link Failure} when it exists or cannot be written. */
+/** Writes a new file that only its owner can read. Throws {@link Failure} if it exists or cannot be written. */
 export function writePrivate(file: string, text: string): void {
   try {
     writeFileSync(file, text, { mode: 0o600, flag: "wx" });
@@ -68,7 +68,7 @@ export function writePrivate(file: string, text: string): void {
 
 export function needLine(lines: KeyLines, name: string): string {
   const value = lines[name];
-  if (value === undefined) throw new Failure(`the file has no ${name}`);
+  if (value === undefined) throw new Failure(`the file has no ${name}: give the file that lz keys wrote`);
   return value;
 }
 
@@ -76,7 +76,7 @@ const okp = { kty: z.literal("OKP"), crv: z.literal("Ed25519"), kid: z.string().
 export const privateKey = z.object({ ...okp, d: z.string() });
 export const publicKeys = z.object({ keys: z.array(z.object(okp)).max(8) });
 
-/** A JSON value of the file that fits the schema. Throws {@link Failure} with the name of the line, never its value. */
+/** A line of the file as JSON that fits the schema. Throws {@link Failure} with the name of the line, never its value. */
 export function readJsonLine<Schema extends z.ZodType>(
   lines: KeyLines,
   name: string,

@@ -1,24 +1,24 @@
-/** Repeats requests whose answer says when to come back (Retry-After, RFC 9110 §10.2.3). */
+/** Retries requests whose response has a Retry-After header (RFC 9110 §10.2.3), or status 429. */
 
 import type { Clock } from "../../shared/time/clock.ts";
 import type { Send } from "./simulated-agents.ts";
 
-/** A longer wait is an outage that an operator should see. */
+/** A longer wait is an outage, and the response is returned to the operator. */
 const WAIT_SECONDS_MAX = 60;
-/** In all, for one request. Below the 300 s after which the edge refuses the request's signature as stale. */
+/** Limit of all waits of one request. Less than 300 s, after which the edge rejects the signature as stale. */
 const TOTAL_SECONDS_MAX = 240;
 const WAIT_SECONDS_DEFAULT = 1;
 
 export type RetryDeps = {
   clock: Clock;
-  /** Resolves after that many milliseconds, or when the command is stopped. */
+  /** Resolves after this many milliseconds, or when the command is stopped. */
   pause: (ms: number) => Promise<void>;
   stop: AbortSignal;
 };
 
 /**
- * Sends a request again after an answer that asks for it, as long as the waits stay within the bounds above. Resolves with
- * the last answer. Use it only for requests that may be repeated.
+ * Retries a request while its responses ask for it and the waits stay within the limits above. Resolves with the last response.
+ * Use it only for idempotent requests.
  */
 export function withRetries(send: Send, { clock, pause, stop }: RetryDeps): Send {
   return async (request) => {
@@ -33,7 +33,7 @@ export function withRetries(send: Send, { clock, pause, stop }: RetryDeps): Send
   };
 }
 
-/** Seconds to wait before the request is worth repeating; undefined when it is not. */
+/** Seconds to wait before a retry; undefined if the response asks for none or the wait is too long. */
 function waitSeconds({ status, headers }: Response, nowMs: number): number | undefined {
   const asked = retryAfterSeconds(headers.get("retry-after"), nowMs);
   if (status !== 429 && !(status === 503 && asked !== undefined)) return undefined;
@@ -41,7 +41,7 @@ function waitSeconds({ status, headers }: Response, nowMs: number): number | und
   return seconds <= WAIT_SECONDS_MAX ? seconds : undefined;
 }
 
-/** Seconds of a Retry-After header, at least one; it holds seconds or a date. Undefined for neither. */
+/** Seconds of a Retry-After header, at least 1. The header holds seconds or a date; undefined for anything else. */
 export function retryAfterSeconds(header: string | null, nowMs: number): number | undefined {
   if (header === null) return undefined;
   if (/^\d{1,9}$/.test(header)) return Math.max(1, Number(header));

@@ -11,14 +11,14 @@ import { deviceKeyid } from "../../shared/wire/keyid.ts";
 import { signReport } from "../../shared/wire/report-signature.ts";
 import { importHmacKey, type Signer, signRequest } from "../../shared/wire/signature.ts";
 
-/** A simulated asset: it speaks the wire contract like the agent does, and looks at no host. */
+/** Simulated assets. They use the wire protocol of the agent, and scan no host. */
 
 export type Send = (request: Request) => Promise<Response>;
 
 export type Device = {
   x: string;
   signer: (keyid: string) => Signer;
-  /** A containment report as it is sent. Before the first directive there is nothing to sign. */
+  /** Signs a containment report. Before the first directive, reports are sent without a signature. */
   sign: (who: { tenantId: string; assetId: string }, report: ContainmentReport) => Promise<ContainmentReport>;
 };
 
@@ -33,7 +33,7 @@ export async function makeDevice(): Promise<Device> {
   };
 }
 
-/** POST of `body` to `path`, signed. `createdSeconds` is now unless a test wants another time. */
+/** A signed POST request. `createdSeconds` is the time of the signature; tests may pass another than now. */
 export async function signedRequest(
   edgeUrl: string,
   path: string,
@@ -67,7 +67,7 @@ export async function enrolDevice(
   });
   const answer = await send(await signedRequest(edgeUrl, "/v1/enroll", body, device.signer(device.x)));
   if (answer.status !== 201)
-    throw new Error(`enrolment was answered ${answer.status}: ${await answer.text()}`);
+    throw new Error(`the enrolment was rejected with ${answer.status}: ${await answer.text()}`);
   return enrolmentAnswer.parse(await answer.json());
 }
 
@@ -81,7 +81,7 @@ export async function openSession(
   const signer = device.signer(deviceKeyid(who.tenantId, who.assetId));
   const answer = await send(await signedRequest(edgeUrl, "/v1/session", body, signer));
   if (answer.status !== 200)
-    throw new Error(`the session was answered ${answer.status}: ${await answer.text()}`);
+    throw new Error(`the session was rejected with ${answer.status}: ${await answer.text()}`);
   return sessionAnswer.parse(await answer.json());
 }
 
@@ -98,7 +98,7 @@ export const NO_CONTAINMENT: ContainmentReport = {
   at: "2026-01-01T00:00:00.000Z",
 };
 
-/** A heartbeat with everything in it; `more` replaces parts. */
+/** A complete heartbeat. `more` replaces members. */
 export function makeHeartbeat(
   sequence: number,
   sentAtMs: number,
@@ -125,7 +125,7 @@ export function makeHeartbeat(
   };
 }
 
-/** An Ollama as the agent would report it. */
+/** An Ollama engine as the agent would report it. `more` replaces members. */
 export function makeEngine(more: Partial<Engine> = {}): Engine {
   return {
     id: "ollama",

@@ -15,8 +15,8 @@ const change = telemetryItem.options[0];
 type Fired = { hosts: Set<string>; states: number; risk: string };
 
 /**
- * Judges what was recorded by the rules of another policy, with the worker's own rules: what would have fired,
- * beside what did. Nothing is written.
+ * Evaluates recorded states with another policy and the worker's rules. Shows the rules that would have fired beside those that
+ * did. Writes nothing.
  */
 export const run: Verb = async (args, deps) => {
   const wanted = readPolicy(args.operands[0]!);
@@ -44,10 +44,10 @@ export const run: Verb = async (args, deps) => {
   return {
     json: { states, since, rules: json, notJudged: NOT_STORED },
     lines: [
-      ...table(["RULE", "RISK", "HOSTS THEN", "HOSTS NOW"], rows),
+      ...table(["RULE", "RISK", "HOSTS WITH THIS POLICY", "HOSTS AS RECORDED"], rows),
       "",
-      `${count(states, "recorded state")} since ${since}. Rules and policy only: baseline and adjudication do not run here,`,
-      `and telemetry does not hold what ${NOT_STORED.join(", ")} ask for.`,
+      `${count(states, "recorded state")} since ${since}. Only rules and policy were applied, without baseline and LLM review.`,
+      `Telemetry lacks the data for the rules ${NOT_STORED.join(", ")}.`,
     ],
   };
 };
@@ -56,7 +56,7 @@ function readPolicy(file: string): Policy {
   const parsed = newPolicy.safeParse(parseOrUndefined(readFile(file)));
   if (parsed.success) return parsed.data;
   const where = parsed.error.issues.map((issue) => `${issue.path.join(".") || "policy"}: ${issue.message}`);
-  throw new Misuse(`${file} is no policy: ${where.slice(0, 5).join("; ")}`);
+  throw new Misuse(`${file} is not a valid policy: ${where.slice(0, 5).join("; ")}`);
 }
 
 function add(fired: Map<string, Fired>, rule: string, risk: string, hostname: string): void {

@@ -22,28 +22,28 @@ export type DeadLetter = {
   receipt: string;
   body: string;
   sentAt: string;
-  /** Why the worker set it aside; absent for one the queue set aside after too many tries. */
+  /** Why the worker set the message aside. Undefined if the queue did so, after too many receives. */
   reason: string | undefined;
   origin: string | undefined;
-  /** Signed, and set aside for what may have passed: it can be given to the worker again. */
+  /** The message is signed, and the reason may be fixed by now: the worker can try it again. */
   canReplay: boolean;
   attributes: Message["MessageAttributes"];
 };
 
 export type DeadLetterQueue = {
-  /** Up to `limit` letters, hidden from other readers for `hiddenSeconds`. */
+  /** Receives up to `limit` messages, which are hidden from other readers for `hiddenSeconds`. */
   take(limit: number, hiddenSeconds: number): Promise<DeadLetter[]>;
-  /** Puts it on the queue again, and takes it out of here once that was accepted. */
+  /** Sends the message to the queue again, then deletes it from the dead-letter queue. */
   replay(letter: DeadLetter): Promise<void>;
 };
 
-/** The dead-letter queue of the configured queue (`SQS_QUEUE_URL`), or of the local stack. */
+/** Opens the dead-letter queue of `SQS_QUEUE_URL`, or of the local stack. */
 export async function openDeadLetters(deps: Pick<Deps, "env" | "root">): Promise<DeadLetterQueue> {
   const { client, queueUrl } = connect(deps);
   const deadUrl = deps.env.SQS_DLQ_URL ?? (await redriveTarget(client, queueUrl));
   return {
     async take(limit, hiddenSeconds) {
-      // By id: what was read first may be visible again, under a newer receipt, before the last is read.
+      // Kept by id, because a message can become visible again, with a newer receipt, while others are read.
       const letters = new Map<string, DeadLetter>();
       while (letters.size < limit) {
         const command = new ReceiveMessageCommand({
@@ -93,14 +93,18 @@ function connect(deps: Pick<Deps, "env" | "root">): { client: SQSClient; queueUr
 async function redriveTarget(client: SQSClient, queueUrl: string): Promise<string> {
   const command = new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: ["RedrivePolicy"] });
   const answer = await client.send(command).catch((cause: unknown) => {
-    throw new Failure("the queue does not answer: is the stack running, are the credentials right?", {
-      cause,
-    });
+    throw new Failure(
+      "the queue does not respond: check that the stack runs and that the AWS credentials are right",
+      {
+        cause,
+      },
+    );
   });
   const arn = /"deadLetterTargetArn":"([^"]+)"/.exec(answer.Attributes?.RedrivePolicy ?? "")?.[1];
   const name = arn?.split(":").at(-1);
-  if (!name) throw new Failure("the queue has no dead-letter queue");
-  // A redrive target is of the same account and region, so its URL differs in the name alone.
+  if (!name)
+    throw new Failure("the queue has no dead-letter queue: set SQS_DLQ_URL, or deploy the template again");
+  // The dead-letter queue has the same account and region, so only the name in its URL differs.
   return queueUrl.replace(/[^/]+$/, name);
 }
 

@@ -4,7 +4,7 @@ import { openDeadLetters } from "./dead-letters.ts";
 
 const HIDDEN_SECONDS = 30;
 
-/** Replays what failed for a passing reason: an outage, a key or a schema the worker did not know. A message is taken out only after the queue has accepted it again. */
+/** Sends messages again that failed for a temporary reason, such as an outage or a key that the worker did not know yet. A message is deleted only after the queue has accepted it. */
 export const run: Verb = async (args, deps) => {
   const queue = await openDeadLetters(deps);
   const letters = await queue.take(args.integers.limit!, HIDDEN_SECONDS);
@@ -14,7 +14,7 @@ export const run: Verb = async (args, deps) => {
   return {
     json: { replayed: replayable.length, left },
     lines: [
-      `${count(replayable.length, "message")} put on the queue again, ${left} left: they have a reason to be there`,
+      `${count(replayable.length, "message")} sent to the queue again; ${left} left, because the worker can never process them`,
     ],
   };
 };

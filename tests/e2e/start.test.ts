@@ -203,7 +203,7 @@ describe("bun run start", () => {
       env: { ...process.env, LZ_PORT: String(port), LZ_LOCAL_DIR: join(folder, "other") },
     });
     expect(other.exitCode).toBe(2);
-    expect(other.stderr.toString()).toBe(`port ${port} is in use: stop what listens there, or set LZ_PORT\n`);
+    expect(other.stderr.toString()).toBe(`port ${port} is in use: stop the program that uses it, or set LZ_PORT\n`);
     expect(existsSync(join(folder, "other"))).toBe(false);
   });
 
@@ -213,7 +213,7 @@ describe("bun run start", () => {
     await Bun.sleep(600); // between two presses
     for (let times = 0; times < 3; times++) started.child.kill("SIGINT");
     expect(await started.child.exited).toBe(0);
-    expect(started.output()).toContain("nothing was left running");
+    expect(started.output()).toContain("no part is running");
     // Lines printed by the runtime itself, such as warnings, have no level.
     expect(started.output().match(/^(?:edge|worker) +(?! |info |warn |error ).*$/gm)).toBeNull();
     expect(processesOf(folder)).toEqual([]);
@@ -240,7 +240,7 @@ describe("bun run start", () => {
     await eventually(async () => (await waiting()) > 0, TWO_HEARTBEATS_MS);
     started.child.kill("SIGTERM");
     expect(await started.child.exited).toBe(0);
-    const [, count] = /(\d+) queue messages with heartbeats were not recorded yet/.exec(started.output())!;
+    const [, count] = /(\d+) queue messages with heartbeats are not recorded yet/.exec(started.output())!;
     expect(Number(count)).toBeGreaterThan(0);
     expect(processesOf(folder)).toEqual([]);
     started = await start(folder, port, "bun");
@@ -310,7 +310,7 @@ describe("bun run start with wrong arguments", () => {
     server.close();
     expect([run.exitCode, run.stderr.toString()]).toEqual([
       2,
-      `port ${port} is in use: stop what listens there, or set LZ_PORT\n`,
+      `port ${port} is in use: stop the program that uses it, or set LZ_PORT\n`,
     ]);
   });
 });

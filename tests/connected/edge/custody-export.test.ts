@@ -134,7 +134,7 @@ async function verdicts(path: string): Promise<{ ours: boolean | "no export"; th
   const ours = await lz(verifyAudit, { file: path, keys: jwks }).then(
     ({ json }) => (json as { ok: boolean }).ok,
     (fault: unknown) => {
-      if (fault instanceof Misuse && fault.message.endsWith("is not a custody export")) return "no export";
+      if (fault instanceof Misuse && fault.message.includes("is not a custody export")) return "no export";
       throw fault;
     },
   );
@@ -244,7 +244,7 @@ describe("a custody log longer than one query page", () => {
     }
     const out = join(folder, "never.jsonl");
     const saved = whileReading(fail, () => lz(exportAudit, { out }));
-    expect(saved).rejects.toThrow("broke off");
+    expect(saved).rejects.toThrow("was truncated");
     await saved.catch(() => {});
     expect(existsSync(out)).toBe(false);
   });
@@ -257,7 +257,7 @@ describe("a custody log longer than one query page", () => {
       const out = join(folder, "short.jsonl");
       const { code, lines } = await lz(exportAudit, { out });
       expect(code).toBe(1);
-      expect(lines.join("\n")).toContain("the head names");
+      expect(lines.join("\n")).toContain("its head counts");
       expect((await verdicts(out)).ours).toBe(false);
     } finally {
       await putItems(edge.deps, [Item!]);

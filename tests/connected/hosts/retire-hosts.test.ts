@@ -89,12 +89,12 @@ describe("lz assets on the real stack", () => {
     const refused = await lz("assets", "revoke", ...query, ...because);
     expect([refused.code, refused.err.split("\n").at(-1)]).toEqual([
       2,
-      "assets revoke: there is no terminal to ask on: look with --dry-run, then add --yes",
+      "assets revoke: there is no terminal for the confirmation: check with --dry-run, then use --yes",
     ]);
     const done = await lz("assets", "revoke", ...query, ...because, "--yes");
     expect([done.out, done.code]).toEqual(["29 assets revoked", 0]);
     const again = await lz("assets", "revoke", ...query, ...because, "--yes");
-    expect([again.out, again.code]).toEqual(["No asset matches: nothing was changed.", 0]);
+    expect([again.out, again.code]).toEqual(["No asset matches. Nothing was changed.", 0]);
 
     expect((await get(pool[0]!.assetId)).revokedAt).toBeUndefined();
     expect((await get(pool[7]!.assetId)).revokedAt).toBeString();

@@ -98,7 +98,7 @@ describe("lz against a running stack", () => {
     const refused = await lz("policy", "test", file);
     expect([refused.code, refused.stderr]).toEqual([
       2,
-      expect.stringContaining("is no policy: approvedEngines"),
+      expect.stringContaining("is not a valid policy: approvedEngines"),
     ]);
   }, 60_000);
 });

@@ -97,7 +97,7 @@ describe("lz assets revoke and expire", () => {
     const argv = ["assets", "revoke", "--os", "linux", ...because];
     await expect(api.run(...argv)).rejects.toThrow(Misuse);
     await expect(api.run(...argv)).rejects.toThrow(
-      "no terminal to ask on: look with --dry-run, then add --yes",
+      "no terminal for the confirmation: check with --dry-run, then use --yes",
     );
     const questions: string[] = [];
     api.deps.confirm = async (question) => {
@@ -107,7 +107,7 @@ describe("lz assets revoke and expire", () => {
     await expect(api.run(...argv)).rejects.toThrow("nothing was changed");
     expect(api.posts()).toEqual([]);
     expect((await api.run(...argv)).lines).toEqual(["3 assets revoked"]);
-    expect(questions).toEqual(["Revoke: 3 assets?", "Revoke: 3 assets?"]);
+    expect(questions).toEqual(["Revoke permanently: 3 assets?", "Revoke permanently: 3 assets?"]);
   });
 
   test("said again they find all of it done, and that is no failure", async () => {
@@ -117,7 +117,7 @@ describe("lz assets revoke and expire", () => {
     const again = await api.run(...argv);
     expect([again.code, again.lines]).toEqual([
       0,
-      ["0 assets taken off the active list; 30 left alone: done before"],
+      ["0 assets taken off the active list; 30 skipped: done before"],
     ]);
   });
 
@@ -145,9 +145,9 @@ describe("lz assets revoke and expire", () => {
     const { code, lines, json } = await api.run("assets", "revoke", "--os", "linux", ...because, "--yes");
     expect(code).toBe(1);
     expect(lines).toEqual([
-      `failed: vdi-1 (${idOf(1)}): it is contained: release it first`,
-      "1 asset revoked; 1 left alone: reported meanwhile; 1 failed",
-      "Run the same command again to go on with what failed.",
+      `failed: vdi-1 (${idOf(1)}): it is isolated: release it first`,
+      "1 asset revoked; 1 skipped: the host has reported meanwhile; 1 failed",
+      "Run the same command again to retry the assets that failed.",
     ]);
     expect(json).toMatchObject({ changed: [idOf(0)], failed: [{ assetId: idOf(1), reason: "contained" }] });
   });
@@ -193,16 +193,16 @@ describe("lz assets revoke and expire", () => {
     [
       "no asset and no filter",
       ["revoke", ...because],
-      "assets revoke: name an ASSET, or choose by --hostname",
+      "assets revoke: give an ASSET, or select assets with --hostname",
     ],
-    ["both", ["expire", "vdi-1", "--os", "x", ...because], "name assets or choose them by filters, not both"],
+    ["both", ["expire", "vdi-1", "--os", "x", ...because], "give assets or filters, not both"],
     [
       "a time that is none",
       ["revoke", "--silent-for", "month", ...because],
-      "must be a time like 30d or 12h",
+      "must be a time such as 30d or 12h",
     ],
-    ["no time", ["revoke", "--silent-for", "0d", ...because], "must be a time like 30d or 12h"],
-    ["too long a time", ["revoke", "--silent-for", "3651d", ...because], "must be a time like 30d or 12h"],
+    ["no time", ["revoke", "--silent-for", "0d", ...because], "must be a time such as 30d or 12h"],
+    ["too long a time", ["revoke", "--silent-for", "3651d", ...because], "must be a time such as 30d or 12h"],
   ];
   test.each(wrong)("refuse %s with one line and ask nobody", async (_, argv, line) => {
     const api = makeApi(fleet(3));
@@ -248,7 +248,7 @@ describe("lz assets merge", () => {
     const expired = { hostname: "desk", lifecycle: { state: "expired", reason: "silent" } };
     const api = makeApi([assetOf(0, expired), assetOf(1, { hostname: "desk" })]);
     const { lines } = await merge(argsOf(idOf(0), "desk", ...because, "--dry-run"), api.deps);
-    expect(lines.at(-1)).toBe(`${idOf(0)} would be revoked and superseded by ${idOf(1)}.`);
+    expect(lines.at(-1)).toBe(`${idOf(0)} would be revoked, and ${idOf(1)} would replace it.`);
   });
 });
 
@@ -256,5 +256,5 @@ test("lz assets says how many expired assets it leaves out", async () => {
   const api = makeApi(fleet(250));
   const args = argumentsOf("assets", "--url", "http://127.0.0.1:1", "--token", "t");
   const { lines } = await list(args, api.deps);
-  expect(lines.at(-1)).toBe("250 assets; 2 expired left out (--lifecycle all lists them)");
+  expect(lines.at(-1)).toBe("250 assets; 2 expired not shown (use --lifecycle all)");
 });

@@ -168,7 +168,7 @@ describe("verifyExport()", () => {
       log.head.checkpoint = text;
       expect((await verifyExport(log, {})).fault, text).toEqual({
         record: "head",
-        fault: "its checkpoint is of another log",
+        fault: "its checkpoint belongs to another log",
       });
     }
   });

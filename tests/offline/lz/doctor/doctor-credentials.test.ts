@@ -32,7 +32,7 @@ describe("checkOwnCredentials()", () => {
 
   test("tells that there are none", async () => {
     const check = await checkOwnCredentials(client(() => Promise.reject(new Error("secret reason"))));
-    expect([check.state, check.found]).toEqual(["not ok", "none were found (Error)"]);
+    expect([check.state, check.found]).toEqual(["not ok", "not found (Error)"]);
   });
 });
 

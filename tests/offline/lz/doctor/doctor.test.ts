@@ -64,7 +64,13 @@ describe("checkEdge()", () => {
 test("the API client takes no page with status 200 for an answer", async () => {
   const api = createApi({ url: "http://edge.test", token: "t" }, { fetch: async () => new Response(HTML) });
   const any = z.object({ token: z.string() });
-  await expect(api.get("/v1/me", any)).rejects.toThrow("is it LifecycleZero?");
-  await expect(api.post("/v1/api-keys", {}, any)).rejects.toThrow("is it LifecycleZero?");
-  await expect(api.list("/v1/assets", any, 1)).rejects.toThrow("is it LifecycleZero?");
+  await expect(api.get("/v1/me", any)).rejects.toThrow(
+    "check that the URL is that of a LifecycleZero control plane",
+  );
+  await expect(api.post("/v1/api-keys", {}, any)).rejects.toThrow(
+    "check that the URL is that of a LifecycleZero control plane",
+  );
+  await expect(api.list("/v1/assets", any, 1)).rejects.toThrow(
+    "check that the URL is that of a LifecycleZero control plane",
+  );
 });

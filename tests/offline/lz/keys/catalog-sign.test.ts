@@ -44,7 +44,7 @@ test("lz catalog sign makes a document that the public control key verifies, and
     /not a catalogue with a version/,
   );
   await expect(sign("catalogue.json", ["--key", at("public.json")])).rejects.toThrow(
-    /not an Ed25519 private JWK/,
+    /must be an Ed25519 private JWK/,
   );
   await expect(sign("catalogue.json", [])).rejects.toThrow(/give the private control key/);
   await expect(sign("absent.json", ["--key", at("key.json")])).rejects.toThrow(/cannot read/);

@@ -113,10 +113,10 @@ describe("lz rotate refuses an order that would lock agents or nodes out", () =>
     const before = await fresh();
     const secret = before.LZ_EDGE_SECRETS!;
     const twice = { ...before, LZ_EDGE_SECRETS: `${secret},${secret}` };
-    await expect(step(twice, "edge", "promote")).rejects.toThrow("names the version v1 twice");
+    await expect(step(twice, "edge", "promote")).rejects.toThrow("has the version v1 twice");
     const { keys } = JSON.parse(before.LZ_CONTROL_JWKS!);
     const doubled = { ...before, LZ_CONTROL_JWKS: JSON.stringify({ keys: [...keys, ...keys] }) };
-    await expect(step(doubled, "control", "promote")).rejects.toThrow("names control-1 twice");
+    await expect(step(doubled, "control", "promote")).rejects.toThrow("has control-1 twice");
   });
   test("a control key that the public set does not hold", async () => {
     const [before, other] = [await fresh(), await fresh()];
@@ -125,7 +125,7 @@ describe("lz rotate refuses an order that would lock agents or nodes out", () =>
       ...before,
       LZ_CONTROL_JWKS: JSON.stringify({ keys: [{ ...keys[0], kid: "control-9" }] }),
     };
-    await expect(step(foreign, "control", "add")).rejects.toThrow("agents would refuse it");
+    await expect(step(foreign, "control", "add")).rejects.toThrow("agents would reject its signatures");
   });
   test.each([
     ["a secret that is too short", "LZ_EDGE_SECRETS=v1:abc", "is damaged"],

@@ -100,7 +100,7 @@ describe("createApi()", () => {
     const problem = { title: "Your role\u001b[2J\ndoes not allow this", detail: "ask", status: 403 };
     const error = await failing(async () => Response.json(problem, { status: 403 }));
     expect(error).toBeInstanceOf(Failure);
-    expect(error.message).toMatch(/^refused with 403: Your role.*does not allow this \(ask\)$/);
+    expect(error.message).toMatch(/^rejected with 403: Your role.*does not allow this \(ask\)$/);
     expect(error.message).not.toMatch(/[\u0000-\u001f]|very-secret/);
   });
 
@@ -108,9 +108,11 @@ describe("createApi()", () => {
     const gone = await failing(async () => {
       throw new TypeError("connection refused");
     });
-    expect(gone.message).toBe("http://127.0.0.1:1 does not answer: is it running?");
+    expect(gone.message).toBe(
+      "http://127.0.0.1:1 does not respond: check the URL, and that the control plane runs",
+    );
     const other = await failing(async () => new Response("<html>"));
-    expect(other.message).toContain("is it LifecycleZero?");
+    expect(other.message).toContain("check that the URL is that of a LifecycleZero control plane");
   });
 
   test("createApi() asks for all pages of a list, and for no more than wanted", async () => {
