@@ -203,7 +203,9 @@ describe("bun run start", () => {
       env: { ...process.env, LZ_PORT: String(port), LZ_LOCAL_DIR: join(folder, "other") },
     });
     expect(other.exitCode).toBe(2);
-    expect(other.stderr.toString()).toBe(`port ${port} is in use: stop the program that uses it, or set LZ_PORT\n`);
+    expect(other.stderr.toString()).toBe(
+      `port ${port} is in use: stop the program that uses it, or set LZ_PORT\n`,
+    );
     expect(existsSync(join(folder, "other"))).toBe(false);
   });
 
