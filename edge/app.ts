@@ -18,7 +18,7 @@ import { pathOf } from "./heartbeat/admit-heartbeat.ts";
 import { createHeartbeats, HEARTBEATS_PATH, type RecordRelease } from "./heartbeat/heartbeat-route.ts";
 import { closing } from "./http/graceful-shutdown.ts";
 import { areHeadersLong, isSignatureLong } from "./http/header-limits.ts";
-import { noteRefusal, problem, problemOf, unavailable } from "./http/problem-response.ts";
+import { edgeProblem, noteRefusal, problemOf, unavailable } from "./http/problem-response.ts";
 import { type Part, serves } from "./platform/node-role.ts";
 import type { Env } from "./request-env.ts";
 
@@ -101,7 +101,7 @@ export function createApp(deps: Deps): Hono<Env> {
     app.route("/v1", adminRoutes(deps));
     app.route("/", referenceRoutes(deps));
     app.route("/", dashboardRoutes(deps));
-    app.notFound((c) => problem(c, 404, "edge.no-route", "There is nothing at this address"));
+    app.notFound((c) => edgeProblem(c, "edge.no-route"));
   } else app.notFound((c) => notServed(c, "admin", deps));
   app.onError((error, c) => {
     deps.log("error", "request.failed", { requestId: c.var.requestId, path: c.req.path, error });
@@ -134,9 +134,8 @@ const AGENT_PATHS: readonly (readonly [path: string, part: Part])[] = [
 ];
 
 const notServed = (c: Context<Env>, part: Part, { role }: Deps): Response =>
-  problem(
+  edgeProblem(
     c,
-    404,
     "edge.not-served",
     `This node has LZ_ROLE=${role}. Send this request to a node with LZ_ROLE=${part}`,
   );
@@ -146,12 +145,7 @@ function ingestRoutes(app: Hono<Env>, deps: Deps): void {
   const polls = deps.longPolls;
   app.post(DIRECTIVE_PATH, async (c) => {
     if (polls) return respondToPoll(c, polls, deps);
-    return problem(
-      c,
-      404,
-      "edge.no-polls",
-      "This node has no long polls. Agents receive directives with heartbeats",
-    );
+    return edgeProblem(c, "edge.no-polls");
   });
   app.get(CATALOGUE_PATH, (c) => serveCatalogue(c, deps));
 }

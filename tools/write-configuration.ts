@@ -5,6 +5,7 @@ import { agentSettings, type SettingName, VARIABLES } from "../agent/daemon/sett
 import { edgeSettings } from "../edge/config.ts";
 import { NEEDED_SETTINGS, NODE_ROLES } from "../edge/platform/node-role.ts";
 import { workerSettings } from "../worker/config.ts";
+import { markdownTable } from "./markdown-table.ts";
 
 /** The generated page, relative to the root of the repository. */
 export const CONFIGURATION_PAGE = "docs/configuration.md";
@@ -51,15 +52,6 @@ const shown = (value: unknown): string => {
   return `\`${typeof value === "string" ? value : JSON.stringify(value)}\``;
 };
 
-/** A Markdown table with columns as wide as their longest cell, as the formatter prints it. */
-function table(rows: readonly [string[], ...string[][]]): string {
-  const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`;
-  const [head, ...body] = rows;
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...body.map(line)].join("\n");
-}
-
 function settingsTable(shape: Record<string, z.ZodType>, neededBy: (name: string) => string): string {
   const rows = Object.entries(shape).map(([name, schema]) => {
     const { isOptional, defaultValue, inner } = unwrap(schema);
@@ -68,7 +60,7 @@ function settingsTable(shape: Record<string, z.ZodType>, neededBy: (name: string
     const needed = isOptional ? neededBy(name) : "yes";
     return [`\`${name}\``, needed, shown(defaultValue), allowed(inner), schema.description];
   });
-  return table([["Variable", "Required", "Default", "Values", "Meaning"], ...rows]);
+  return markdownTable([["Variable", "Required", "Default", "Values", "Meaning"], ...rows]);
 }
 
 function rolesThatNeed(name: string): string {
@@ -87,7 +79,7 @@ function agentTable(): string {
       schema.description,
     ];
   });
-  return table([["Flag", "Variable", "Values", "Meaning"], ...rows]);
+  return markdownTable([["Flag", "Variable", "Values", "Meaning"], ...rows]);
 }
 
 /** Variables of the command line and the local stack: they have no schema. */
@@ -149,7 +141,7 @@ ${agentTable()}
 
 ## Command line and local stack
 
-${table(LOCAL)}
+${markdownTable(LOCAL)}
 `;
 
 if (import.meta.main) writeFileSync(join(import.meta.dir, "..", CONFIGURATION_PAGE), configurationPage());

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { Deps } from "../deps.ts";
 import { networkOf } from "../http/client-ip.ts";
-import { problem, tooMany } from "../http/problem-response.ts";
+import { edgeProblem, tooMany } from "../http/problem-response.ts";
 import type { Env } from "../request-env.ts";
 import { matchesTag } from "./catalogue-source.ts";
 
@@ -11,7 +11,7 @@ export async function serveCatalogue(
   deps: Pick<Deps, "catalogue" | "limits" | "sourceIp" | "clock" | "log" | "instruments">,
 ): Promise<Response> {
   const { newest, isLoaded } = deps.catalogue;
-  if (!newest) return problem(c, 404, "edge.no-catalogue", "This control plane serves no catalogue");
+  if (!newest) return edgeProblem(c, "edge.no-catalogue");
   const limit = deps.limits.catalogue;
   const takeOne = () => limit.take(networkOf(deps.sourceIp(c.req.raw)));
   // Until a catalogue is loaded, each request may cost a fetch, so it counts before that. Later a 304 is free.

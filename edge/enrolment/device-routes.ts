@@ -7,7 +7,7 @@ import { enrolmentRequest, sessionRequest } from "../../shared/wire/enrolment.ts
 import type { Deps } from "../deps.ts";
 import { networkOf } from "../http/client-ip.ts";
 import { placeOf } from "../http/parse-json.ts";
-import { problem, refusal, tooMany } from "../http/problem-response.ts";
+import { edgeProblem, refusal, tooMany } from "../http/problem-response.ts";
 import { jsonBody, valid, validate } from "../http/validate.ts";
 import type { Env } from "../request-env.ts";
 import { type Limited, readSignedBody, type Signed } from "./device-signature.ts";
@@ -38,15 +38,7 @@ export function enrolRoute(app: Hono<Env>, deps: Deps): void {
       respond: (signed, deps, body) => enrol(signed, body, deps),
       success: 201,
     });
-  else
-    app.post(ENROL_PATH, (c) =>
-      problem(
-        c,
-        404,
-        "edge.no-enrolment",
-        "This node has no enrol key. Send enrolments to a node that has one",
-      ),
-    );
+  else app.post(ENROL_PATH, (c) => edgeProblem(c, "edge.no-enrolment"));
 }
 
 /** Refusals that only an authenticated device can receive: revoked, used up, too many. */

@@ -4,6 +4,7 @@ import { timestamp } from "../../shared/time/clock.ts";
 import { REFUSALS, type Refusal, refuse } from "../../shared/verdict.ts";
 import type { Env } from "../request-env.ts";
 import type { HttpDeps } from "./deps.ts";
+import { EDGE_PROBLEMS, type EdgeProblemCode } from "./edge-problems.ts";
 import { type RateLimit, rateLimitHeader, rateLimitPolicyHeader, type Taken } from "./rate-limit.ts";
 
 /** Problem document (RFC 9457). Its request id also appears in the log line of the request. */
@@ -16,6 +17,12 @@ export function problem(
 ) {
   const text = problemText(c.var.requestId, status, code, title, more);
   return c.body(text, { status, headers: PROBLEM_HEADERS });
+}
+
+/** {@link problem} with a code of the edge. `title` replaces the code's own title. */
+export function edgeProblem(c: Context<Env>, code: EdgeProblemCode, title?: string, more = {}) {
+  const known = EDGE_PROBLEMS[code];
+  return problem(c, known.status, code, title ?? known.title, more);
 }
 
 const PROBLEM_HEADERS = { "content-type": "application/problem+json", "cache-control": "no-store" };
@@ -85,11 +92,12 @@ const RETRY_AFTER_SECONDS = 5;
 /** 503 for a fault of the edge or of a service that it needs. The text is fixed, so that no detail of the fault leaks. */
 export function unavailable(c: Context<Env>, more = {}) {
   c.header("retry-after", String(RETRY_AFTER_SECONDS));
-  return problem(c, 503, "edge.unavailable", "Try again shortly", more);
+  return edgeProblem(c, "edge.unavailable", undefined, more);
 }
 
 /** {@link unavailable} for code without a Hono context. */
-export const unavailableOf = (requestId: string): Response =>
-  problemOf(requestId, 503, "edge.unavailable", "Try again shortly", {
-    headers: { "retry-after": String(RETRY_AFTER_SECONDS) },
-  });
+export function unavailableOf(requestId: string): Response {
+  const { status, title } = EDGE_PROBLEMS["edge.unavailable"];
+  const headers = { "retry-after": String(RETRY_AFTER_SECONDS) };
+  return problemOf(requestId, status, "edge.unavailable", title, { headers });
+}

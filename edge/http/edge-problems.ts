@@ -1,0 +1,17 @@
+/** Error codes of the edge that are not refusals: missing routes, absent parts and faults. */
+export const EDGE_PROBLEMS = {
+  "edge.no-route": { status: 404, title: "There is nothing at this address" },
+  "edge.not-served": { status: 404, title: "The role of this node does not serve this address" },
+  "edge.no-enrolment": {
+    status: 404,
+    title: "This node has no enrol key. Send enrolments to a node that has one",
+  },
+  "edge.no-polls": {
+    status: 404,
+    title: "This node has no long polls. Agents receive directives with heartbeats",
+  },
+  "edge.no-catalogue": { status: 404, title: "This control plane serves no catalogue" },
+  "edge.unavailable": { status: 503, title: "Try again shortly" },
+} as const satisfies Record<`edge.${string}`, { status: 404 | 503; title: string }>;
+
+export type EdgeProblemCode = keyof typeof EDGE_PROBLEMS;
