@@ -195,7 +195,7 @@ describe("bench", () => {
           out: "",
           lines: 1,
         });
-        expect(err).toStartWith(`${name}: `);
+        expect(err).toStartWith(`bun run bench ${name}: `);
       }
     });
   });
