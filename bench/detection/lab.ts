@@ -10,7 +10,7 @@ import type { AiProgram, Program } from "./program.ts";
 import { endProgram, programOf } from "./program-of-process.ts";
 import { record } from "./record.ts";
 import { type Failed, type Running, startProgram } from "./start.ts";
-import { judge, type Verdict } from "./verdict.ts";
+import { compareWithProgram, type Verdict } from "./verdict.ts";
 import { startWatcher, type Watcher } from "./watcher.ts";
 
 export type Stray = { id: string; name: string; pid?: number; detail: string };
@@ -86,7 +86,7 @@ async function runBatch(
   );
   for (const one of running) {
     const wanted = wantedOf(one.program);
-    const verdict = judge(
+    const verdict = compareWithProgram(
       one,
       engines.filter((engine) => owners.get(engine) === one.program.name),
     );

@@ -24,7 +24,7 @@ export type Verdict = {
 const isAi = (program: Program): program is AiProgram => "wanted" in program;
 
 /** @param engines those of the program's own processes */
-export function judge(
+export function compareWithProgram(
   { program, ports }: Pick<Running, "program" | "ports">,
   engines: readonly Engine[],
 ): Verdict {

@@ -45,7 +45,7 @@ test("CHANGELOG.md has an Unreleased section first and one for the version of pa
   expect(versions).toContain(manifest.version);
 });
 
-test("SECURITY.md names private reporting and no e-mail address", () => {
+test("SECURITY.md describes private reporting and contains no e-mail address", () => {
   const text = read("SECURITY.md");
   expect(text).toContain("Report a vulnerability");
   expect(text).not.toMatch(/[\w.+-]+@[\w-]+\.\w+/);
@@ -111,13 +111,16 @@ test.each(WORKFLOWS)("%s runs only commands that exist, with the Bun that packag
   expect(existsSync(join(ROOT, ".ci/run"))).toBe(true);
 });
 
-test.each(WORKFLOWS)("%s pins actions to a commit, reads only, and ends each job", (file) => {
-  expect(workflow(file).permissions).toEqual({ contents: "read" });
-  for (const { uses } of stepsOf(file)) if (uses) expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
-  for (const job of jobsOf(file)) expect(job["timeout-minutes"]).toBeLessThanOrEqual(30);
-});
+test.each(WORKFLOWS)(
+  "%s pins actions to a commit, has read permissions by default, and limits the time of each job",
+  (file) => {
+    expect(workflow(file).permissions).toEqual({ contents: "read" });
+    for (const { uses } of stepsOf(file)) if (uses) expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
+    for (const job of jobsOf(file)) expect(job["timeout-minutes"]).toBeLessThanOrEqual(30);
+  },
+);
 
-test("only the release job has more rights than to read, and they are those of a signed release", () => {
+test("only the release job has write permissions, those of a signed release", () => {
   const rights = WORKFLOWS.flatMap((file) =>
     jobsOf(file).flatMap(({ permissions }) => (permissions ? [permissions] : [])),
   );
@@ -140,13 +143,13 @@ test("the release attaches and attests every file of the build, and verifies the
   expect(indexOf("check-release-tag")).toBeLessThan(indexOf("build:agent --all"));
 });
 
-test("a release tag is v and the version of package.json, and no other", () => {
+test("a release tag is v and the version of package.json, any other is rejected", () => {
   expect(tagFault("v1.2.3", "1.2.3")).toBeUndefined();
   for (const tag of ["1.2.3", "v1.2.4", "v1.2.3-rc.1", ""])
     expect(tagFault(tag, "1.2.3")).toContain("v1.2.3");
 });
 
-test("CODEOWNERS has an owner for everything, and names paths that exist", () => {
+test("CODEOWNERS has a default owner, and its paths exist", () => {
   const lines = read(".github/CODEOWNERS")
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"))

@@ -39,7 +39,7 @@ describe("the counting proxy", () => {
     call(where.sqs, "AmazonSQS.SendMessage", { QueueUrl: url, MessageBody: pack });
   const counts = async () => (await fetch(`${where.control}/counts`)).json() as Promise<unknown>;
 
-  test("counts a request that names an action, and none of a stranger's that finds the port", async () => {
+  test("counts requests with an action, and no request of another program that finds the port", async () => {
     await send(queueUrl);
     await call(where.dynamodb, "DynamoDB_20120810.GetItem", {});
     await call(where.sqs, "DynamoDB_20120810.PutItem", {});
@@ -56,7 +56,7 @@ describe("the counting proxy", () => {
     });
   });
 
-  test("bills a message to the dead-letter queue, and takes it for no heartbeat that was queued", async () => {
+  test("bills a message to the dead-letter queue, and does not count it as a queued heartbeat", async () => {
     await send(`${queueUrl}-dead`);
     expect(await counts()).toMatchObject({
       sqsBilled: { SendMessage: 2 },

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { AiProgram, Program } from "../../../bench/detection/program.ts";
 import { mixed, programsOf } from "../../../bench/detection/program-sets.ts";
-import { figuresOf, judge } from "../../../bench/detection/verdict.ts";
+import { compareWithProgram, figuresOf } from "../../../bench/detection/verdict.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 
 const source = { registry: "none" } as const;
@@ -25,9 +25,10 @@ const engine = (id: string, more: Partial<Engine> = {}): Engine => ({
   ...more,
 });
 
-const outcomeOf = (program: Program, engines: Engine[]) => judge({ program, ports }, engines).outcome;
+const outcomeOf = (program: Program, engines: Engine[]) =>
+  compareWithProgram({ program, ports }, engines).outcome;
 
-test("judge() tells a right name from a wrong one, a wrong one beside it and none", () => {
+test("compareWithProgram() separates a right name, a wrong name, an additional wrong name and no name", () => {
   expect(outcomeOf(ai, [engine("chroma")])).toBe("right");
   expect(outcomeOf(ai, [engine("qdrant")])).toBe("wrong");
   expect(outcomeOf(ai, [engine("chroma"), engine("openai-compatible")])).toBe("wrong");
@@ -40,9 +41,9 @@ test("judge() tells a right name from a wrong one, a wrong one beside it and non
 });
 
 const faultsOf = (program: AiProgram, engines: Engine[], tls?: number) =>
-  judge({ program, ports: { ...ports, tls } }, engines).faults;
+  compareWithProgram({ program, ports: { ...ports, tls } }, engines).faults;
 
-test("judge() lists what is wrong beside the name", () => {
+test("compareWithProgram() lists wrong properties in addition to the name", () => {
   expect(faultsOf(ai, [engine("chroma")])).toEqual([]);
   expect(faultsOf(ai, [engine("chroma"), engine("chroma", { pid: 7 })])).toEqual(["reported 2 times"]);
   expect(faultsOf(ai, [engine("chroma", { ports: [1] })])).toEqual(["port 4000 is missing"]);
@@ -56,12 +57,12 @@ test("judge() lists what is wrong beside the name", () => {
   ]);
 });
 
-test("judge() expects no port of a program that only runs", () => {
+test("compareWithProgram() expects no port for a program without one", () => {
   const portless = { program: ai, ports: { ...ports, own: undefined } };
-  expect(judge(portless, [engine("chroma", { ports: [1] })]).faults).toEqual([]);
+  expect(compareWithProgram(portless, [engine("chroma", { ports: [1] })]).faults).toEqual([]);
 });
 
-test("judge() takes a TLS proxy before a program for a server of its own", () => {
+test("compareWithProgram() accepts a TLS proxy in front of a program as a separate server", () => {
   const proxy = engine("chroma", { pid: 7, ports: [5000] });
   expect(faultsOf({ ...ai, tls: true }, [engine("chroma"), proxy], 5000)).toEqual([]);
   expect(faultsOf({ ...ai, tls: true }, [engine("chroma"), proxy], 6000)).toEqual(["reported 2 times"]);
@@ -69,10 +70,10 @@ test("judge() takes a TLS proxy before a program for a server of its own", () =>
 
 test("figuresOf() counts programs for recall and reported engines for precision", () => {
   const verdicts = [
-    judge({ program: ai, ports }, [engine("chroma")]),
-    judge({ program: ai, ports }, [engine("chroma"), engine("qdrant")]),
-    judge({ program: ai, ports }, []),
-    judge({ program: ai, ports }, [engine("chroma")]),
+    compareWithProgram({ program: ai, ports }, [engine("chroma")]),
+    compareWithProgram({ program: ai, ports }, [engine("chroma"), engine("qdrant")]),
+    compareWithProgram({ program: ai, ports }, []),
+    compareWithProgram({ program: ai, ports }, [engine("chroma")]),
   ];
   expect(figuresOf(5, verdicts, 1)).toMatchObject({
     programs: 5,
@@ -85,14 +86,14 @@ test("figuresOf() counts programs for recall and reported engines for precision"
   });
 });
 
-test("programsOf() gives the quick set, and only what is asked for", () => {
+test("programsOf() returns the quick set, and only the selected programs", () => {
   const { ai: some, ordinary } = programsOf("quick");
   expect(some.length).toBeGreaterThanOrEqual(8);
   expect(ordinary.length).toBeGreaterThanOrEqual(5);
   expect(programsOf("ordinary", ["nginx"])).toMatchObject({ ai: [], ordinary: [{ name: "nginx" }] });
 });
 
-test("mixed() spreads the ordinary servers among the programs", () => {
+test("mixed() distributes the ordinary servers between the programs", () => {
   const some = [1, 2, 3, 4].map((at) => ({ ...ai, name: `ai-${at}` }));
   const others = [1, 2].map((at) => ({ ...server, name: `server-${at}` }));
   expect(mixed(some, others).map(({ name }) => name)).toEqual([

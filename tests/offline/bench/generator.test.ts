@@ -38,7 +38,7 @@ describe("the load generator", () => {
       ...{ is, port, edgeSecret, seconds: 0.2, connections: 4, perSecond: 20, requestsMin: 0, assets: 3 },
     });
 
-  test("counts as a rate only what was accepted, however fast the rest was refused", async () => {
+  test("counts only accepted requests in the rate, even if rejections are faster", async () => {
     const { sent, statuses, seconds, perSecond } = await steady(
       serve(2, () => new Response(null, { status: 503 })),
       "closed",
@@ -49,14 +49,14 @@ describe("the load generator", () => {
     expect(perSecond).toBe(Math.round(accepted! / seconds));
   });
 
-  test("counts what had no answer among the statuses and, as long as it waited, among the latencies", async () => {
+  test("counts requests without a response as a status, with the waiting time as latency", async () => {
     const { sent, statuses, latency } = await steady(serve(4, hang), "open");
     expect(sent).toBe(4);
     expect(statuses).toEqual({ "202": 1, none: 3 });
     expect(latency.p50Ms).toBe(ANSWER_WAIT_MS);
   });
 
-  test("writes into a fleet's journal what was sent, also where no answer came", async () => {
+  test("writes each sent heartbeat into a fleet's journal, also without a response", async () => {
     const journal = join(folder, "journal.jsonl");
     const port = serve(5, hang);
     const tenants = [{ tenantId: "org_bench", assets: 5 }];

@@ -47,7 +47,7 @@ describe("the mutation operators", () => {
     ).toEqual(expected.toSorted());
   });
 
-  test("of bodies: blocks, returns, awaits and throws", () => {
+  test("change bodies: blocks, returns, awaits and throws", () => {
     expect(changes("async function f() { await g(); return a; }")).toEqual([
       "block: async function f() {}",
       "await: async function f() { (g()); return a; }",
@@ -58,7 +58,7 @@ describe("the mutation operators", () => {
     expect(changes("function f() { throw e; }")).toContain("statement: function f() { ; }");
   });
 
-  test("leave alone what does nothing when the program runs, and what would not be a program", () => {
+  test("do not change code without effect at run time, or make invalid programs", () => {
     expect(changes('import { a } from "b";')).toEqual([]);
     expect(changes('export { a } from "b";')).toEqual([]);
     expect(changes('type A = "b" | 1; interface B { c: "d"; }')).toEqual([]);
@@ -73,17 +73,17 @@ describe("the sample", () => {
   const pick = (seed: number, text = source) =>
     sample(candidatesOf("a.ts", text), 12, seed).map(({ from, to }) => `${from} -> ${to}`);
 
-  test("is the same for the same seed, another one for another seed", () => {
+  test("is the same for the same seed, and different for another seed", () => {
     expect(pick(1)).toEqual(pick(1));
     expect(pick(2)).not.toEqual(pick(1));
     expect(new Set(pick(1)).size).toBe(12);
   });
 
-  test("stays when lines move", () => {
+  test("stays the same when lines move", () => {
     expect(pick(1, `// first\n\n${source}`)).toEqual(pick(1));
   });
 
-  test("names the line and the lines that change, when they are several too", () => {
+  test("names the first line and all changed lines, also if there are several", () => {
     const [candidate] = candidatesOf("a.ts", "\nif (\n  a\n) {\n  b();\n}\n").filter(
       ({ operator }) => operator === "block",
     );
@@ -91,13 +91,13 @@ describe("the sample", () => {
   });
 });
 
-test("each module that is mutated exists, and so does each of its test files", () => {
+test("each mutated module and each of its test files exist", () => {
   const named = Object.entries(TARGETS).flat(2);
   expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   expect(Object.values(TARGETS).filter((tests) => tests.length === 0)).toEqual([]);
 });
 
-test("each mutant claimed to be equivalent is one that the operators make, with a reason", () => {
+test("each mutant in equivalents.json is a mutant of the operators, with a reason", () => {
   const byFile = Map.groupBy(equivalents as Equivalent[], ({ file }) => file);
   const stale = [...byFile].flatMap(([file, claims]) => {
     if (!Object.hasOwn(TARGETS, file)) return claims;
@@ -117,7 +117,7 @@ describe("a run of one test file", () => {
     );
   const run = (name: string, limitMs = 20_000) => createTestRuns().run(root, name, limitMs);
 
-  test("tells a test that passes from one that fails and one that takes too long", async () => {
+  test("separates a test that passes, a test that fails and a test that takes too long", async () => {
     put("a.test.ts", "");
     put("b.test.ts", "expect(1).toBe(2);");
     put("c.test.ts", "await Bun.sleep(60_000);");

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { unmeasured } from "../../../bench/harness/report.ts";
 import { ROOT } from "../../support/stack.ts";
 
-test("unmeasured() names every figure that is none, and nothing that JSON leaves out or that is no figure", () => {
+test("unmeasured() names every figure that was not measured, and neither absent members nor other types", () => {
   const measured = { p99Ms: 0, mode: "network", perRound: [1, -2.5], cpu: undefined, servers: {} };
   expect(unmeasured(measured)).toEqual([]);
   const result = { ...measured, p99Ms: Number.NaN, perRound: [1, 1 / 0], servers: { bun: { p50Ms: null } } };
@@ -15,7 +15,7 @@ const finish = (...argv: [isJson: boolean, result: string]) => {
   return { code: ran.exitCode, out: ran.stdout.toString().split("\n"), err: ran.stderr.toString() };
 };
 
-test("finish() reports no result with a figure that was not measured, and ends with 1", () => {
+test("finish() exits with 1 and prints no result if a figure was not measured", () => {
   const { code, out, err } = finish(true, "{ perSecond: 5, p99Ms: Number.NaN }");
   expect({ code, out, err }).toEqual({
     code: 1,

@@ -20,7 +20,7 @@ async function interrupted(bench: string): Promise<{ code: number; said: string[
   return { code: await child.exited, said: out.trim().split("\n"), err: await err };
 }
 
-test("inScope() that is interrupted stops what it kept, the last first, also what was still coming up, and starts nothing more", async () => {
+test("after an interrupt, inScope() stops its parts in reverse order, including a part that is still starting, and starts no more parts", async () => {
   const { code, said, err } = await interrupted(`
     await inScope(60, async (scope) => {
       scope.keep(() => say("first stopped"));
@@ -35,7 +35,7 @@ test("inScope() that is interrupted stops what it kept, the last first, also wha
   expect(code).toBe(1);
 });
 
-test("inScope() stops what it kept when the bench is done, and leaves signals alone from then on", async () => {
+test("after the bench, inScope() stops its parts and removes its signal handlers", async () => {
   const { code, said } = await interrupted(`
     say(await inScope(60, async (scope) => scope.start(() => soon("part"), (part) => say(part + " stopped"))));
     say("now");
@@ -45,7 +45,7 @@ test("inScope() stops what it kept when the bench is done, and leaves signals al
   expect(code).toBe(128 + 15);
 });
 
-test("inScope() that is over its time or fails ends with one line and 1, after it has stopped what it kept", async () => {
+test("after a timeout or a failure, inScope() stops its parts, prints one line and exits with 1", async () => {
   for (const [seconds, work, reason] of [
     [0.05, "await Bun.sleep(10_000)", "not done after 0.05 s"],
     [60, 'throw new Error("no such table")', "no such table"],
