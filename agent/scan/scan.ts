@@ -29,13 +29,11 @@ export type ScanReport = {
 
 /**
  * A scan report with data that stays in this process. `targets` are for containment and are not limited to the size of a
- * heartbeat. `waiting`: work that exceeded the time budget, which a later scan continues. `unanswered`: files that could
- * not be read because their file system does not respond.
+ * heartbeat. `waiting`: work that exceeded the time budget, which a later scan continues.
  */
 export type ScanResult = ScanReport & {
   targets: Targets;
   waiting: readonly string[];
-  unanswered: readonly string[];
 };
 
 /** Optional data that the tenant's settings allow a scan to collect. */
@@ -135,7 +133,6 @@ class HostScanner {
       collectors: collectors.map(tidied),
       durationMs: this.#readers.elapsed() - startedAtMs,
       targets: targetsOf(candidates, completed),
-      unanswered: snapshot.unanswered ?? [],
       waiting: [
         ...(snapshot.waiting ?? []),
         ...probes.waiting,

@@ -41,8 +41,6 @@ export type Mapped = FoundInMaps & {
   collectors: readonly Collector[];
   /** Work that exceeded the time budget, as texts. */
   waiting: readonly string[];
-  /** Files that could not be read because their file system does not respond, as texts. */
-  unanswered: readonly string[];
 };
 
 export type MappedTable = {
@@ -217,7 +215,7 @@ class LinuxMappedTable {
     return this.#finder.open(shown, descriptor, path);
   }
 
-  #report(total: number): Pick<Mapped, "collectors" | "waiting" | "unanswered"> {
+  #report(total: number): Pick<Mapped, "collectors" | "waiting"> {
     const denied = [...this.#known.values()].filter((entry) => entry.denied).length;
     const waiting = this.#queue.count();
     const unread = this.#queue.unreadCount();
@@ -239,7 +237,6 @@ class LinuxMappedTable {
         summary("libraries", problems),
       ],
       waiting: [...late, ...files.waiting],
-      unanswered: files.unanswered,
     };
   }
 }

@@ -107,7 +107,6 @@ async function observe(sources: Sources, sighted?: (sighting: Sighting) => void)
     forwards: forwarders.read(listeners, processes),
     collectors: [processReport, socketReport, ...files.collectors, ...memory.collectors, gpuReport],
     waiting: [...socketsWaiting, ...files.waiting, ...memory.waiting],
-    unanswered: files.unanswered,
   };
 }
 

@@ -113,8 +113,6 @@ export type Snapshot = {
   anonymous?: ReadonlyMap<number, AnonymousMemory>;
   /** Work that exceeded the time budget, as texts. The next observation continues with it. */
   waiting?: readonly string[];
-  /** Files that could not be read because their file system does not respond, as texts. */
-  unanswered?: readonly string[];
   /** Targets of port forwarders by pid. No local user can forge them. */
   forwards?: ReadonlyMap<number, Forward>;
   collectors: readonly Collector[];
