@@ -12,13 +12,21 @@ export type Target = {
   inside?: NetworkSpace;
   /** Unix socket to connect to. Replaces `address` and `port`. */
   unix?: UnixAddress;
+  /** The server accepts only `localhost` in the Host header. */
+  asLocalhost?: true;
   /** Prefix of every path, for example `/api`. */
   prefix?: string;
 };
 
 /** Host header of a request (RFC 9110 §7.2). Without the zone of an IPv6 address, which only this host understands. */
-export function hostOf({ address, port, unix }: Pick<Target, "address" | "port" | "unix">): string {
+export function hostOf({
+  address,
+  port,
+  unix,
+  asLocalhost,
+}: Pick<Target, "address" | "port" | "unix" | "asLocalhost">): string {
   if (unix) return "localhost";
+  if (asLocalhost) return `localhost:${port}`;
   const plain = address.replace(/%.*$/, "");
   return `${plain.includes(":") ? `[${plain}]` : plain}:${port}`;
 }

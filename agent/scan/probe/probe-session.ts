@@ -97,6 +97,10 @@ export class ProbeSession {
       this.#target = { ...this.#target, tls: true };
       first = await this.#request("/");
     }
+    if (wantsLocalhost(first, this.#target)) {
+      this.#target = { ...this.#target, asLocalhost: true };
+      first = await this.#request("/");
+    }
     if (wantsHttp2(first, this.#target)) {
       this.#target = { ...this.#target, http2: true };
       return "http2";
@@ -266,6 +270,16 @@ type Failure = Extract<ProbeResult, { failed: unknown }>["failed"];
 /** A server that speaks only HTTP/2 closes a TLS connection whose client does not offer HTTP/2. */
 const wantsHttp2 = (result: ProbeResult, { tls }: Target): boolean =>
   "failed" in result && (result.failed === "http2" || (tls && result.failed === "not-http"));
+
+/**
+ * A server that protects itself from DNS rebinding may accept only the name `localhost`: Playwright MCP responds to an
+ * address with "Access is only allowed at localhost:8931".
+ */
+const wantsLocalhost = (result: ProbeResult, { address }: Target): boolean =>
+  !("failed" in result) &&
+  result.status === 403 &&
+  /^127\.|^::1$/.test(address) &&
+  /\bonly\b.{0,40}\blocalhost:\d/i.test(result.body.slice(0, 256));
 
 /** On a TLS port nginx and Go respond to plain HTTP with status 400 and a text that mentions HTTPS. */
 function wantsTls(result: ProbeResult): boolean {
