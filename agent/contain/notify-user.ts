@@ -3,15 +3,15 @@ import type { Directive } from "../../shared/wire/directive.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { RunCommand } from "../platform/run-command.ts";
 
-const WORDS_MAX = 300;
+const NOTICE_CHARACTERS_MAX = 300;
 const USERS_MAX = 16;
 const TITLE = "LifecycleZero";
-/** How long a message box of Windows stays, in seconds. */
+/** Time in seconds that a Windows message box stays open. */
 const MESSAGE_SECONDS = 3600;
 
 /**
- * What is told of an order that was carried out; nothing where nothing changes for the person at the host. Of a
- * release `stopEnginesBy` is that of the isolation it ends.
+ * The notice to the users of this host about an order that was applied; undefined if nothing changes for them. For a
+ * release, `stopEnginesBy` is that of the isolation that ends.
  */
 export function noticeText({
   action,
@@ -21,24 +21,24 @@ export function noticeText({
 }: Pick<Directive, "action" | "mode" | "notice" | "stopEnginesBy">): string | undefined {
   const isTerminated = stopEnginesBy === "terminate";
   if (action === "release") {
-    const left = isTerminated ? " Programs that it terminated have to be started again." : "";
+    const left = isTerminated ? " You have to start terminated programs again." : "";
     return `${TITLE}: the isolation of this computer has ended.${left}`;
   }
   if (mode === "observe") return undefined;
   const stopped = isTerminated
-    ? "Its AI engines were terminated, and do not come back by themselves."
+    ? "Its AI engines were terminated and do not restart by themselves."
     : "Its AI engines were stopped.";
   const what = mode === "network" ? "Its network is restricted." : stopped;
   const words = notice ?? "Your security team has isolated this computer. Please contact them.";
-  return tidy(`${TITLE}: ${words} ${what}`, WORDS_MAX + 90);
+  return tidy(`${TITLE}: ${words} ${what}`, NOTICE_CHARACTERS_MAX + 90);
 }
 
-/** The words are an argument or the input of a program: never a shell's, and of no script a part. */
+/** A command that shows a notice. The text is an argument or the input of a program, and is never parsed by a shell. */
 export type NoticeCommand = { command: readonly string[]; stdin?: string };
 
 /**
- * Linux: every terminal by wall(1), every desktop session by notify-send(1) on its own bus, as its own user: a bus
- * answers nobody else, not even root. Its body is markup (Desktop Notifications Specification 1.2).
+ * Linux: wall(1) for all terminals, and notify-send(1) for each desktop session, run as its user, because a session bus
+ * does not accept other users, root included. The body is markup (Desktop Notifications Specification 1.2).
  */
 export function linuxNotice(words: string, uids: readonly number[]): NoticeCommand[] {
   const body = words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -60,7 +60,7 @@ export function linuxNotice(words: string, uids: readonly number[]): NoticeComma
   return [{ command: ["wall", "--", words] }, ...desktops];
 }
 
-/** macOS: every terminal by wall(1), and a notification in the session of whoever is at the screen. */
+/** macOS: wall(1) for all terminals, and a notification in the session of the user at the screen. */
 export function darwinNotice(words: string, uids: readonly number[]): NoticeCommand[] {
   const script = ["on run argv", `display notification (item 1 of argv) with title "${TITLE}"`, "end run"];
   const lines = script.flatMap((line) => ["-e", line]);
@@ -73,12 +73,15 @@ export function darwinNotice(words: string, uids: readonly number[]): NoticeComm
   return [{ command: ["/usr/bin/wall"], stdin: `${words}\n` }, ...desktops];
 }
 
-/** Windows: a message box in every session by msg.exe, which the Home edition does not have. */
+/** Windows: a message box in every session by msg.exe, which the Home edition lacks. */
 export const windowsNotice = (words: string): NoticeCommand[] => [
   { command: ["msg.exe", "*", `/TIME:${MESSAGE_SECONDS}`], stdin: words },
 ];
 
-/** As root, or as the service. Where there are no terminals, desktops or such programs nobody is told this way. */
+/**
+ * Shows notices to the users of this host; undefined on other systems. Needs root, or the rights of the service. Has no
+ * effect on a host without terminals, desktops or these programs.
+ */
 export function userNotifier(
   platform: NodeJS.Platform,
   run: RunCommand,
@@ -95,7 +98,7 @@ export function userNotifier(
   };
 }
 
-/** Users with a session bus. */
+/** Numeric users with a session bus. */
 function busUids(): number[] {
   try {
     return readdirSync("/run/user")
@@ -106,7 +109,7 @@ function busUids(): number[] {
   }
 }
 
-/** Whoever is at the screen owns the console; nobody there, and root does. */
+/** The user at the screen, who owns the console. Without one the owner is root, and the list is empty. */
 async function consoleUids(run: RunCommand): Promise<number[]> {
   const { stdout } = await run(["/usr/bin/stat", "-f", "%u", "/dev/console"]);
   const uid = /^[1-9]\d{0,9}$/.exec(stdout.trim())?.[0];

@@ -5,8 +5,9 @@ import type { DeviceKey, Identity } from "../identity/device-identity.ts";
 import type { Log } from "../platform/log.ts";
 
 /**
- * Gives the report signed with the device key: once for each report, however often it is sent. Before the first directive
- * there is nothing to prove, and nothing to sign. Never throws: unsigned a report proves nothing, but the host is seen.
+ * Returns the report signed with the device key. Each report is signed once, even if it is sent many times. Before the
+ * first directive the report is not signed, because it proves nothing. If signing fails, the unsigned report is sent, so
+ * that the host is still seen.
  */
 export function createSignedReport(
   report: () => ContainmentReport,

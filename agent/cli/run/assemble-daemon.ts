@@ -181,7 +181,7 @@ async function createContainment(
     notifyUsers: userNotifier(machine.platform, runCommand),
   });
   const closeWatch = createCloseWatch({
-    look: (signal) => directives.reassert(signal, { isQuick: true }),
+    check: (signal) => directives.reassert(signal, { isQuick: true }),
     elapsed,
     sleep,
     signal: machine.stopping,

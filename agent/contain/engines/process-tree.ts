@@ -1,18 +1,18 @@
-/** A process as containment sees it. One that has ended and only waits for its parent to notice is none. */
+/** A running or stopped process of this host. Zombies are left out. */
 export type HostProcess = {
   pid: number;
-  /** Tells it from a later process with the same pid. */
+  /** Distinguishes the process from a later one with the same pid. */
   birth: string;
   parent: number;
-  /** None of its threads runs. */
+  /** All threads are stopped. */
   isStopped: boolean;
-  /** CPU time that it has used, in milliseconds. It cannot grow while the process is stopped. */
+  /** Used CPU time in milliseconds. It does not grow while the process is stopped. */
   cpuMs?: number;
-  /** Epoch milliseconds, to about a second: what the scan knows it by. */
+  /** Start in epoch milliseconds, accurate to about a second. A scan identifies the process by it. */
   startedAtMs?: number;
-  /** Leader of the process group it belongs to, unless it leads one itself. */
+  /** Pid of the leader of its process group; absent if the process leads a group itself. */
   group?: number;
-  /** Told by itself: whoever started it is gone, and its parent is not who did. */
+  /** The process that started it has ended, so its parent is a different process. */
   isAdopted?: boolean;
 };
 
@@ -23,7 +23,7 @@ export const isSame =
   (other: Named): boolean =>
     one.pid === other.pid && one.birth === other.birth;
 
-/** Init, this daemon and its ancestors: never touched, whatever a scan says of them. */
+/** Pids that are never stopped, even if a scan names them: init, this daemon and its ancestors. */
 export function sparedOf(
   processes: readonly Pick<HostProcess, "pid" | "parent">[],
   selfPid: number,
@@ -37,7 +37,7 @@ export function sparedOf(
   return spared;
 }
 
-/** The processes and all below them, parents first, without {@link sparedOf}. */
+/** The processes and all their descendants, parents first, without {@link sparedOf}. */
 export function familyOf<Process extends Pick<HostProcess, "pid" | "parent">>(
   roots: readonly number[],
   processes: readonly Process[],
@@ -58,12 +58,12 @@ export function familyOf<Process extends Pick<HostProcess, "pid" | "parent">>(
 
 type Scanned = { pid?: number | undefined; processStartedAt?: string | undefined };
 
-/** Both clocks count whole seconds on some systems. */
+/** Tolerance between two start times: some systems round both to whole seconds. */
 export const START_SLACK_MS = 1500;
 
 /**
- * Whether this is the process that the scan saw under its pid, by its start. `unknown`: one of the two does not say
- * when it started.
+ * Whether this is the process that the scan saw, by pid and start time. `unknown`: one of the two start times is
+ * missing.
  */
 export function isScanned(engine: Scanned, process: HostProcess): boolean | "unknown" {
   if (engine.pid !== process.pid) return false;

@@ -5,22 +5,22 @@ import { StateFault } from "../../platform/state-files.ts";
 import { KEPT_RULES_FILE } from "../state/persisted-rules.ts";
 import { stoppedFile } from "./stopped-file.ts";
 
-/** DNS: a name server, not the control plane. */
+/** Port of name servers: rules with this port are not about the control plane. */
 const NAMES_PORT = "53";
 
 /**
- * The blocking mode that other files of the state directory show, for an agent that lost containment.json: the rules
- * kept for the next start of the host, or the list of stopped processes. Undefined when they show none.
+ * The blocking mode that other files of the state directory show: the rules for the next boot, or the list of stopped
+ * processes. For an agent whose containment.json is lost. Undefined if they show no isolation.
  */
 export function modeOfRemains(directory: string): Exclude<Mode, "observe"> | undefined {
   const rules = readOrEmpty(join(directory, KEPT_RULES_FILE));
-  // The rules of mode network drop what they do not name; those of the other refuse ports, and accept the rest.
+  // The rules of mode network drop everything they do not name. The rules of stop-engines refuse ports and accept the rest.
   if (/\bhook output\b.*\bpolicy drop;/.test(rules)) return "network";
   if (/\bhook input\b.*\bpolicy accept;/.test(rules)) return "stop-engines";
   return hasStopped(directory) ? "stop-engines" : undefined;
 }
 
-/** Addresses of the control plane in the kept rules, for an agent that lost the list of them. */
+/** Addresses of the control plane in the rules for the next boot. For an agent whose list of addresses is lost. */
 export function controlAddressesIn(directory: string): string[] {
   const rules = readOrEmpty(join(directory, KEPT_RULES_FILE));
   const accepted = rules.matchAll(/^\s*meta skuid 0 ip6? daddr ([\da-f.:]+) tcp dport (\d+) accept$/gm);
@@ -32,7 +32,7 @@ function hasStopped(directory: string): boolean {
     return (stoppedFile(directory).read() ?? []).length > 0;
   } catch (cause) {
     if (!(cause instanceof StateFault)) throw cause;
-    return true; // Nothing is written there before something is stopped.
+    return true; // The file is only written once a process was stopped.
   }
 }
 

@@ -2,33 +2,33 @@ import type { Engine } from "../../../shared/wire/heartbeat.ts";
 import type { Endpoint } from "../network/firewall.ts";
 import { type HostProcess, isScanned, START_SLACK_MS } from "./process-tree.ts";
 
-/** A socket that listens, as the kernel reports it, and the processes that hold it. */
+/** A listening socket, as the kernel reports it, and the processes that hold it. */
 export type Listener = Endpoint & { holders: readonly Holder[] };
-/** `users`: name and number of the user that the process runs as. */
+/** `users`: name and number of the user of the process. */
 export type Holder = { pid: number; users: readonly string[] };
 
-/** Engines that replaced their process, newest kept. */
+/** Engines whose last process is remembered, newest kept. */
 const REMEMBERED_MAX = 256;
 
 export type Located = {
-  /** Processes of the engines: those the scan saw, and those that took over their sockets. */
+  /** Processes of the engines: those that the scan saw, and those that took over their sockets. */
   roots: HostProcess[];
-  /** Ports on which a process listens that took over the socket of an engine. */
+  /** Ports on which a process listens that took over an engine's socket. */
   inheritedPorts: number[];
-  /** Engines whose process is gone and whose port is not listened on: they ended, or they run without a port. */
+  /** Engines whose process is gone and whose ports have no listener: they ended, or run without a port. */
   ended: Engine[];
-  /** Ports of engines whose process is gone, with a listener that cannot be told to be theirs. */
+  /** Ports of engines whose process is gone, with a listener that may belong to another program. */
   unclearPorts: number[];
 };
 
 /**
- * Finds the processes of scanned engines. An engine can hand its listening socket to a new process and end before
- * anyone looks at it, so the holders of its sockets count where its own process is gone.
+ * Finds the processes of scanned engines. An engine can pass its listening socket to a new process and end between two
+ * checks, so the holders of its sockets count if its own process is gone.
  *
- * A port alone proves nothing: any user may listen on one, end, and leave it to somebody else's program. A holder
- * counts only at the very address and port of the engine, as the engine's own user, and started no earlier than the
- * engine. A user can thus make this agent stop only what that user may stop anyway. Addresses in containers repeat
- * from one to the next, so there no holder counts.
+ * A port alone proves nothing: any user can listen on a port, end, and let another user's program take it. A holder
+ * counts only if it listens on the same address and port, runs as the engine's user, and started no earlier than the
+ * engine. So a user can make this agent stop only processes that the user could stop anyway. Addresses in containers
+ * are not unique on the host, so holders of their sockets do not count.
  */
 export function locate(
   engines: readonly Engine[],
@@ -70,12 +70,12 @@ function isHeir(engine: Engine, { pid, users }: Holder, process: HostProcess): b
   return process.startedAtMs >= Date.parse(engine.processStartedAt) - START_SLACK_MS;
 }
 
-/** Notices engines that replaced their process again although no look ever found one of these processes. */
+/** Detects engines that keep replacing their process, so that no check finds a running one. */
 export function createReplacementWatch() {
   const lastSeen = new Map<string, string>();
   let replaced = new Set<string>();
   return {
-    /** Names of the engines that ended as one process, were scanned as another, and ended again. */
+    /** Names of the engines that ended, were then scanned with another process, and ended again. */
     note: (ended: readonly Engine[]): string[] => {
       const now = new Set<string>();
       for (const { id, executable = "", user = "", name, pid, processStartedAt } of ended) {
@@ -84,7 +84,7 @@ export function createReplacementWatch() {
         const process = `${pid} ${processStartedAt}`;
         const before = lastSeen.get(key);
         const isOther = before !== undefined && before !== process;
-        // The same scan is seen by several looks: what it showed stays true until the next one.
+        // Several checks use the same scan, so an engine counts as replaced until the next scan.
         if (isOther || replaced.has(name)) now.add(name);
         lastSeen.delete(key);
         lastSeen.set(key, process);

@@ -48,7 +48,7 @@ export type StopDeps = TerminateDeps & {
   isLost?: () => boolean;
 };
 
-/** What the enforcer remembers between two checks. */
+/** State of mode `stop-engines` between two checks. */
 export type StopState = {
   /** Stays true once proven: a later outage of the control plane says nothing about this host. */
   hasReached: boolean;

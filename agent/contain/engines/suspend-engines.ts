@@ -23,7 +23,7 @@ import type { Stopped } from "./stopped-file.ts";
 /** Kernels count CPU time in ticks of 10 ms. A process that is being suspended uses at most one more tick. */
 const CPU_MS_MAX = 20;
 
-/** What one check suspends. `family` and `record` grow while processes are born. */
+/** The processes of one check. `family` and `record` grow while processes are born. */
 type Suspending = {
   engines: readonly Engine[];
   known: readonly Stopped[];

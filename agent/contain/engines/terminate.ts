@@ -2,28 +2,28 @@ import { familyOf, type HostProcess, isSame, type Named } from "./process-tree.t
 
 export type TerminateDeps = {
   processes: () => Promise<readonly HostProcess[]>;
-  /** This daemon; neither it nor what it was started by is ever ended. */
+  /** Pid of this daemon. The daemon and its ancestors are never terminated. */
   selfPid: number;
-  /** Throws when the process is not there, or not ours to touch. */
+  /** Throws if the process has ended or is protected. */
   suspend: (process: Named) => void;
-  /** Asks it to end (SIGTERM). Absent where a system has no such question. Throws as {@link suspend}. */
+  /** Requests the process to end (SIGTERM). Absent where the system has no such request. Throws as {@link suspend}. */
   ask?: ((process: Named) => void) | undefined;
-  /** Ends it whatever it does (SIGKILL). Throws as {@link suspend}. */
+  /** Terminates the process (SIGKILL). Throws as {@link suspend}. */
   end: (process: Named) => void;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 };
 
 const POLL_MS = 100;
-/** A process of a hundred gigabytes takes seconds to give them back. */
+/** Delays between checks after SIGKILL. A process with a hundred gigabytes of memory takes seconds to end. */
 const ENDING_MS = [0, 50, 100, 200, 400, 800, 1600] as const;
 
 /**
- * Ends the processes and all below them: asked first, and after the grace ended. Children that are born meanwhile,
- * and those that a dying engine leaves behind in a process group of its own, end too. Gives all that it went for and
- * those that are still there.
+ * Terminates the processes and all their descendants: first with a request (SIGTERM), and after the grace time by force.
+ * Includes children born meanwhile and processes left in a group that an engine led. Returns all of them, and those that
+ * still run.
  *
- * What is suspended cannot hear the question and is not woken for it: it would compute. Before the end all are
- * suspended, parents first, so that none starts another while it is being counted.
+ * Suspended processes get no request: they would have to be resumed to handle it, and would compute. Before the kill
+ * all are suspended, parents first, so that no process starts another while they are listed.
  */
 export async function terminate(
   roots: readonly Named[],
@@ -53,7 +53,7 @@ export async function terminate(
     for (let waitedMs = 0; waitedMs < graceMs && !signal.aborted; waitedMs += POLL_MS) {
       const running = (await living()).filter(({ isStopped }) => !isStopped);
       if (running.length === 0) break;
-      // Those that are born or left behind meanwhile are asked as well.
+      // Includes processes that were born or left behind meanwhile.
       const fresh = running.filter((process) => !asked.some(isSame(process)));
       for (const process of fresh) attempt(() => ask(process));
       asked.push(...fresh);
@@ -61,7 +61,7 @@ export async function terminate(
     }
   }
   for (const ms of ENDING_MS) {
-    // Not cut short: a daemon that stops now would leave them suspended.
+    // A stop of the daemon does not cut this short: it would leave the processes suspended.
     if (ms > 0) await deps.sleep(ms, new AbortController().signal);
     for (const process of await living()) if (!process.isStopped) attempt(() => deps.suspend(process));
     const family = await living();
@@ -72,9 +72,9 @@ export async function terminate(
 }
 
 /**
- * Of a group whose leader we went for. A leader's pid is nobody else's while the group lasts (setpgid(2)). The others
- * of a pipeline are in the group of its first, and whoever started that one started them. In a container everything
- * may be of one session, init too: then only the parents tell.
+ * Processes left in a group that one of `seen` led. The leader's pid is not reused while the group exists (setpgid(2)).
+ * The processes of a shell pipeline share the group of its first one and its parent: they are not left behind. In a
+ * container all processes can be in one session, so `isAdopted` alone is not enough and parents are compared.
  */
 export function leftBehind(seen: readonly HostProcess[], processes: readonly HostProcess[]): HostProcess[] {
   const isTaken = ({ pid, birth }: Named): boolean =>
@@ -88,7 +88,7 @@ export function leftBehind(seen: readonly HostProcess[], processes: readonly Hos
   });
 }
 
-/** One that ended in between needs nothing more; one that is not ours to touch is among those left. */
+/** Ignores errors: the process has ended, or is protected and is then returned as still running. */
 function attempt(act: () => void): void {
   try {
     act();

@@ -3,35 +3,35 @@ import type { ContainmentReport, Mode, StopEnginesBy } from "../../../shared/wir
 export type Order = {
   generation: number;
   mode: Mode;
-  /** For a release: whether the isolation may have changed anything on the host. */
+  /** For a release: whether the isolation may have changed the host. */
   wasInForce: boolean;
-  /** Of mode `stop-engines`. Absent: they are suspended. */
+  /** For mode `stop-engines`. Absent: engines are suspended. */
   stopEnginesBy?: StopEnginesBy | undefined;
-  /** Of a look: the last complete one was seconds ago. Names need not be resolved again. */
+  /** For a check: the last complete check was seconds ago, so names are not resolved again. */
   isQuick?: boolean;
 };
 
-/** What was proven by trying, after an order was carried out. */
+/** The result of an order, proven by attempts such as connections. */
 export type Proof = {
   outcome: "applied" | "failed";
-  /** Words an admin can act on; required with `failed`. With `applied`: what was done, where that says more. */
+  /** For the administrator. Required with `failed`: what failed. With `applied`: optional detail. */
   reason?: string;
   probes?: NonNullable<ContainmentReport["probes"]>;
   /**
-   * Of {@link Enforcer.reassert}: something had been altered since the last look, and was put back. What it was, as
-   * `the isolation rules were altered`; absent when all of it was in force. apply-directive.ts counts these: a proof covers the
-   * interval since the last one, so repeated repairs fail it.
+   * For {@link Enforcer.reassert}: what was altered since the last check and is now restored, such as `the isolation
+   * rules were altered`. Absent if the isolation was in force. A proof covers the interval since the last one, so repeated
+   * repairs make it fail (reassert-isolation.ts).
    */
   repaired?: string;
 };
 
-/** Carries out one mode of containment on one system. An order given twice has the effect of one. */
+/** Carries out one mode of containment on one system. Orders are idempotent. */
 export type Enforcer = {
   apply: (order: Order, signal: AbortSignal) => Promise<Proof>;
   release: (order: Order, signal: AbortSignal) => Promise<Proof>;
-  /** Puts back what was altered since; called now and then while isolated, and after a restart. */
+  /** Checks the isolation and restores what was altered. Called every few seconds while isolated, and after a start. */
   reassert: (order: Order, signal: AbortSignal) => Promise<Proof>;
 };
 
-/** True when `GET /healthz` of the control plane answered over a new connection just now. */
+/** True if the control plane responded to `GET /healthz` over a new connection. */
 export type ReachControlPlane = (signal: AbortSignal) => Promise<boolean>;

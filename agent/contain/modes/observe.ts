@@ -1,6 +1,6 @@
 import type { Enforcer, Proof, ReachControlPlane } from "./enforcer.ts";
 
-/** Mode `observe`: nothing on the host is changed, so nothing is blocked and nothing is probed as blocked. */
+/** Mode `observe`: changes nothing on the host, so no connection is blocked or tried. */
 export function observeEnforcer(reachControlPlane: ReachControlPlane): Enforcer {
   const acknowledge = async (signal: AbortSignal): Promise<Proof> => ({
     outcome: "applied",

@@ -1,38 +1,39 @@
 import { isIP } from "node:net";
 
-/** Addresses as they may stand in a rule: plain, without a scope. What is anything else never gets there. */
+/** Whether a text is an IP address without a scope. Only such addresses may be written into a rule. */
 export const isPlainAddress = (text: string): boolean => isIP(text) !== 0 && !text.includes("%");
 
-/** Throws for what is no plain address. Rules are text: every generator asks this of whatever it writes down. */
+/** The address, checked. Throws for any other text. Rules are text, so every address in them passes this check. */
 export function plain(address: string): string {
   if (isPlainAddress(address)) return address;
-  throw new Error("a rule was asked for what is no address");
+  throw new Error("cannot write a rule: not a valid address");
 }
 
-/** Throws for what is no port. */
+/** The port, checked. Throws for any other number. */
 export function plainPort(port: number): number {
   if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
-  throw new Error("a rule was asked for what is no port");
+  throw new Error("cannot write a rule: not a valid port");
 }
 
 const PREFIX = /^([^/%]+)\/(\d{1,3})$/;
 
-/** The first and the last address of a prefix (`192.0.2.0/24`), or of one address. Throws for what is neither. */
+/** First and last address of a prefix (`192.0.2.0/24`) or of a single address. Throws for any other text. */
 export function boundsOf(text: string): { from: bigint; to: bigint } {
   const [, address = text, length] = PREFIX.exec(text) ?? [];
   const number = numberOf(plain(address));
   const bits = isV6(address) ? 128 : 32;
   const size = length === undefined ? bits : Number(length);
-  if (size > bits) throw new Error("a rule was asked for what is no prefix");
+  if (size > bits) throw new Error("cannot write a rule: not a valid prefix");
   const hosts = 1n << BigInt(bits - size);
   const from = number - (number % hosts);
   return { from, to: from + hosts - 1n };
 }
 
-/** A prefix with its host bits cleared, as it may stand in a rule. Throws for what is none, and for all addresses. */
+/** A prefix with its host bits cleared. Throws for any other text, and for a prefix of length 0. */
 export function plainPrefix(text: string): string {
   const length = PREFIX.exec(text)?.[2];
-  if (length === undefined || Number(length) === 0) throw new Error("a rule was asked for what is no prefix");
+  if (length === undefined || Number(length) === 0)
+    throw new Error("cannot write a rule: not a valid prefix");
   const { from } = boundsOf(text);
   return `${textOf(from, isV6(text))}/${Number(length)}`;
 }
@@ -40,7 +41,7 @@ export function plainPrefix(text: string): string {
 export const isV6 = (address: string): boolean => address.includes(":");
 export const isLoopback = (address: string): boolean => /^(127\.|::1$)/.test(address);
 
-/** An address as a number: 32 bits of IPv4, 128 of IPv6 (RFC 4291 §2.2, with an embedded IPv4 address too). */
+/** An address as a number: 32 bits for IPv4, 128 bits for IPv6 (RFC 4291 §2.2, also with an embedded IPv4 address). */
 export function numberOf(address: string): bigint {
   if (!isV6(address)) return address.split(".").reduce((sum, part) => sum * 256n + BigInt(part), 0n);
   const embedded = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, ...parts: string[]) => {
@@ -54,7 +55,7 @@ export function numberOf(address: string): bigint {
   return [...before, ...zeros, ...after].reduce((sum, part) => sum * 65_536n + BigInt(`0x${part}`), 0n);
 }
 
-/** The text of an address: IPv6 with all eight groups, so that nothing has to be guessed. */
+/** The text of an address. IPv6 has all eight groups, without `::`. */
 export function textOf(number: bigint, isSix: boolean): string {
   const [bits, count, base] = isSix ? [16n, 8, 16] : [8n, 4, 10];
   const parts = Array.from({ length: count }, (_, index) => {
@@ -64,7 +65,7 @@ export function textOf(number: bigint, isSix: boolean): string {
   return parts.join(isSix ? ":" : ".");
 }
 
-/** All of `from` to `to` but the exceptions, addresses or prefixes, as ranges `a-b` in ascending order. */
+/** All addresses from `from` to `to` without the exceptions (addresses or prefixes), as ascending ranges `a-b`. */
 export function rangesWithout(
   from: string,
   to: string,

@@ -1,29 +1,29 @@
-/** Addresses of a control plane that rotates them: more than any answer of a content delivery network holds. */
+/** Addresses kept for a control plane that rotates them: more than a DNS response of a content delivery network has. */
 export const ADDRESSES_MAX = 128;
-/** For so long an address stays open that the name no longer gives and that the agent has no connection to. */
+/** Time for which an address stays open after it was last resolved or connected. */
 export const KEPT_MS = 3_600_000;
 
 export type Sighting = {
-  /** What the name gives now. */
+  /** Addresses that the name resolves to now. */
   resolved: readonly string[];
-  /** Where the agent has open connections to the control plane now. */
+  /** Addresses to which the agent has open connections now. */
   connected: readonly string[];
 };
 
 export type ControlAddresses = {
-  /** Best first: those the agent was connected to, then by the time they were last seen. */
+  /** Addresses that the agent was connected to come first, then the most recently seen. */
   all: () => string[];
-  /** Takes what was seen now; true when addresses came or went. Seeing nothing changes nothing: that is an outage. */
+  /** Records a sighting. True if an address was added or removed. An empty one is an outage and changes nothing. */
   see: (sighting: Sighting) => boolean;
 };
 
 type Entry = { isProven: boolean; seenAtMs: number };
 
 /**
- * Follows a control plane whose addresses change. An address leaves when it was not seen for {@link KEPT_MS}, or when
- * there are more than {@link ADDRESSES_MAX}: then those the agent never had a connection to leave first.
+ * Follows the changing addresses of a control plane. Removes addresses not seen for {@link KEPT_MS}, and those beyond
+ * {@link ADDRESSES_MAX}, beginning with addresses that the agent never had a connection to.
  *
- * @param saved addresses of an earlier run; their time begins again
+ * @param saved addresses of an earlier run, which count as seen now
  * @param elapsed milliseconds by a monotonic clock
  */
 export function createControlAddresses(saved: readonly string[], elapsed: () => number): ControlAddresses {

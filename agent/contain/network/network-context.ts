@@ -16,7 +16,7 @@ export type NetworkDeps = {
   edgeUrl: string;
   /** The proxy through which the agent reaches the control plane. */
   proxy?: { name: string; port: number } | undefined;
-  /** Returns all addresses of a name. Rejects if there are none. */
+  /** Returns all addresses of a name. Rejects if the name has no address. */
   resolve: (name: string) => Promise<string[]>;
   /** Name servers of this host. A stub on loopback is replaced by the servers that it forwards to. */
   resolvers: () => Promise<string[]>;

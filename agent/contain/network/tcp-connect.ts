@@ -3,10 +3,10 @@ import type { Endpoint } from "./firewall.ts";
 
 const TIMEOUT_MS = 1500;
 
-/** `EACCES` is what Windows answers a connection that its own firewall refuses (WSAEACCES). */
+/** `forbidden`: the host's own firewall refused the connection. Windows reports this as `EACCES` (WSAEACCES). */
 export type Attempt = "connected" | "forbidden" | "failed";
 
-/** Opens a TCP connection and nothing more: nothing is sent over it. */
+/** Opens a TCP connection and closes it. Sends no data. */
 export function attempt({ address, port }: Endpoint): Promise<Attempt> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: address, port });
@@ -22,6 +22,6 @@ export function attempt({ address, port }: Endpoint): Promise<Attempt> {
   });
 }
 
-/** True when a TCP connection came about within the time. */
+/** True if a TCP connection is established before the timeout. */
 export const connects = async (endpoint: Endpoint): Promise<boolean> =>
   (await attempt(endpoint)) === "connected";

@@ -4,7 +4,7 @@ import { observeEnforcer } from "../modes/observe.ts";
 import type { HostOptions } from "./host-enforcers.ts";
 import { unsupportedEnforcer } from "./unsupported.ts";
 
-/** Blocking modes where this system and these rights allow them; elsewhere they say that they cannot. */
+/** The enforcers of this system. A mode that the system or the user's rights do not allow always fails with a reason. */
 export async function enforcersFor(
   { platform, isRoot }: { platform: NodeJS.Platform; isRoot: boolean },
   options: HostOptions,
@@ -15,7 +15,7 @@ export async function enforcersFor(
     network: unsupportedEnforcer("network", why),
     "stop-engines": unsupportedEnforcer("stop-engines", why),
   });
-  // Each system's part is loaded on that system only: the others' libraries are not there.
+  // Each module is loaded on its own system only, because its libraries are missing on others.
   if (platform === "win32") {
     const { windowsEnforcers } = await import("./windows.ts");
     return { observe, ...(await windowsEnforcers(options)) };

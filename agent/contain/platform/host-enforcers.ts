@@ -17,7 +17,7 @@ import { connects } from "../network/tcp-connect.ts";
 import { savedIn } from "../state/twin-file.ts";
 import { comparingMarks, type KeptMarks, type RuleMarks } from "./rule-marks.ts";
 
-/** The system's own resolver tries for half a minute, and longer where it knows several name servers. */
+/** The system's resolver takes half a minute to fail, and longer with several name servers. */
 const RESOLVE_MS_MAX = 5000;
 const ADDRESSES_FILE = "control-addresses.json";
 
@@ -26,43 +26,43 @@ export type HostOptions = {
   edgeUrl: string;
   selfPid: number;
   engines: () => readonly Engine[];
-  /** Known by an address alone, see {@link StopDeps.unsure}. */
+  /** Engines that are not identified for certain, see {@link StopDeps.unsure}. */
   unsure?: () => readonly Engine[];
-  /** The proxy that requests to the control plane go through, unless there is none. */
+  /** The proxy to the control plane; absent without one. */
   proxy?: { name: string; port: number } | undefined;
   reach: ReachControlPlane;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Milliseconds that this process ran, by a monotonic clock. */
+  /** Milliseconds since this process started, by a monotonic clock. */
   elapsed: () => number;
   log: Log;
-  /** The next scan should not wait for its turn. */
+  /** Requests an early scan. */
   scanSoon: () => void;
 };
 
-/** What differs from system to system. */
+/** The functions that differ by system. */
 export type System = Pick<
   StopDeps,
   "processes" | "suspend" | "wake" | "ask" | "end" | "refusesItself" | "listening" | "listeners"
 > &
   Pick<NetworkDeps, "resolverUsers" | "connected" | "tunnelTo"> & {
     firewall: Firewall;
-    /** Name servers that this host asks; empty when they are not known. */
+    /** Name servers of this host; empty if unknown. */
     resolvers: () => Promise<string[]>;
-    /** Servers of the DHCP leases that this host holds, as far as they are known. */
+    /** DHCP servers of this host's leases, as far as known. */
     dhcpServers: () => Promise<string[]>;
-    /** Absent where the system does not mark rules. */
+    /** Absent if the system does not mark rules. */
     marks?: RuleMarks;
-    /** Keeps these marks for the next start of the agent. */
+    /** Saves these marks for the next start of the agent. */
     keptMarks?: KeptMarks;
-    /** Writes files of this system's own again that were removed or altered while a mode is in force. */
+    /** Restores files of this system that were removed or altered during an isolation. */
     restoreFiles?: () => void;
-    /** Where a look at what stands is dear: only every so many rounds of the daemon. Default: each. */
-    lookEveryRounds?: number;
+    /** Checks the rules only every this many rounds of the daemon, where a check is expensive. Default: 1. */
+    checkEveryRounds?: number;
   };
 
 export type Enforcers = Record<Exclude<Mode, "observe">, Enforcer>;
 
-/** The blocking modes on this system. What they need to remember is in the state directory. */
+/** The blocking modes on this system. They keep their state in the state directory. */
 export function blockingEnforcers(options: HostOptions, system: System): Enforcers {
   const { directory, edgeUrl, proxy, selfPid, engines, unsure, reach, sleep, elapsed, log, scanSoon } =
     options;
@@ -76,7 +76,7 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
     restoreFiles,
     marks,
     keptMarks,
-    lookEveryRounds = 1,
+    checkEveryRounds = 1,
     ...processes
   } = system;
   const addresses = seenAddresses(directory, log);
@@ -117,7 +117,7 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
   const kept = (enforcer: Enforcer, restore: () => void): Enforcer =>
     restoring(
       [() => restoreFiles?.(), restore],
-      lookingEvery(lookEveryRounds, marks ? comparingMarks(marks, enforcer, keptMarks) : enforcer),
+      checkingEvery(checkEveryRounds, marks ? comparingMarks(marks, enforcer, keptMarks) : enforcer),
     );
   return {
     network: kept(enforcers.network, addresses.restore),
@@ -125,7 +125,7 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
   };
 }
 
-/** After each look the files that the next start needs are as they should be. */
+/** Restores the files that the next start needs after each check. */
 const restoring = (files: readonly (() => void)[], enforcer: Enforcer): Enforcer => ({
   ...enforcer,
   reassert: async (order, signal) => {
@@ -135,31 +135,31 @@ const restoring = (files: readonly (() => void)[], enforcer: Enforcer): Enforcer
   },
 });
 
-/** Orders wait for each other: none waits for a name server that does not answer. */
+/** Limits the time of a name lookup, because later orders wait for it. */
 async function inTime<T>(answer: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no name server answered in time")), RESOLVE_MS_MAX);
+    timer = setTimeout(() => reject(new Error("no name server responded in time")), RESOLVE_MS_MAX);
   });
   return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
-/** Between two looks the last one counts. After a start, an order or a release the next round looks. */
-export function lookingEvery(rounds: number, enforcer: Enforcer): Enforcer {
+/** Checks every `rounds` rounds and repeats the last proof in between. Checks in the next round after a start or an order. */
+export function checkingEvery(rounds: number, enforcer: Enforcer): Enforcer {
   let last: { proof: Proof; round: number } | undefined;
-  const anew =
+  const resetting =
     (carryOut: Enforcer["apply"]): Enforcer["apply"] =>
     (order, signal) => {
       last = undefined;
       return carryOut(order, signal);
     };
   return {
-    apply: anew(enforcer.apply),
-    release: anew(enforcer.release),
+    apply: resetting(enforcer.apply),
+    release: resetting(enforcer.release),
     reassert: async (order, signal) => {
       if (last && ++last.round < rounds) return last.proof;
       const proof = await enforcer.reassert(order, signal);
-      // A repair is counted once, not with each round that repeats its look.
+      // A repair counts once: repeated proofs do not contain it.
       const { repaired: _, ...repeated } = proof;
       last = { proof: repeated, round: 0 };
       return proof;
@@ -167,7 +167,7 @@ export function lookingEvery(rounds: number, enforcer: Enforcer): Enforcer {
   };
 }
 
-/** The list of stopped processes, in memory and in its files: what becomes of these does not keep one from being woken. */
+/** The list of stopped processes, in memory and in its files. A release works even if the files are lost meanwhile. */
 function stoppedProcesses(directory: string, log: Log) {
   const file = stoppedFile(directory);
   const saved = savedIn(file, "the list of stopped processes", log);
@@ -200,8 +200,8 @@ function stoppedProcesses(directory: string, log: Log) {
 const addressList = z.array(z.string());
 
 /**
- * Addresses of the control plane seen before, in memory and in their file. Where the file is gone, those in the rules
- * that are kept for the next start count. None of it is a reason not to isolate: names are resolved all the same.
+ * Known addresses of the control plane, in memory and in their file. If the file is lost, the addresses in the rules for
+ * the next boot are used. A lost file does not prevent an isolation, because the name is resolved too.
  */
 function seenAddresses(directory: string, log: Log) {
   const read = (): string[] | undefined => {

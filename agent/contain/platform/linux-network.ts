@@ -5,7 +5,7 @@ import { isLoopback, isPlainAddress, isV6 } from "../network/addresses.ts";
 import type { Endpoint } from "../network/firewall.ts";
 import { deviceTo } from "../network/links.ts";
 
-/** Where the DHCP clients of Linux keep their leases: systemd-networkd, dhclient, NetworkManager. */
+/** Lease directories of the DHCP clients of Linux: systemd-networkd, dhclient, NetworkManager. */
 const LEASE_DIRECTORIES = [
   "/run/systemd/netif/leases",
   "/var/lib/dhcp",
@@ -15,11 +15,11 @@ const LEASE_DIRECTORIES = [
 ];
 const LEASES_MAX = 64;
 const LEASE_SERVERS_MAX = 8;
-/** systemd's lease files, NetworkManager's, and dhclient.leases(5). */
+/** The server in lease files of systemd, NetworkManager and dhclient (dhclient.leases(5)). */
 const LEASE_SERVER =
   /^\s*(?:SERVER_ADDRESS=|dhcp_server_identifier=|option dhcp-server-identifier )([0-9.]+);?\s*$/gm;
 
-/** Texts of the lease files of this host; unreadable ones are passed over. */
+/** Contents of this host's lease files; unreadable files are empty. */
 export function readLeases(directories: readonly string[] = LEASE_DIRECTORIES): string[] {
   return directories
     .flatMap((directory) => namesIn(directory).map((name) => join(directory, name)))
@@ -28,8 +28,8 @@ export function readLeases(directories: readonly string[] = LEASE_DIRECTORIES): 
 }
 
 /**
- * DHCP servers that leases name, newest last in dhclient's files. Without one, a lease is renewed by broadcast, as
- * every client does once its server does not answer (RFC 2131 §4.4.5): nothing is lost but the first try.
+ * DHCP servers in the leases; dhclient's files list the newest last. Without a known server the client renews by
+ * broadcast after its first request fails (RFC 2131 §4.4.5).
  */
 export function leasedFrom(leases: readonly string[]): string[] {
   const servers = leases.flatMap((text) => [...text.matchAll(LEASE_SERVER)].map((match) => match[1]!));
@@ -38,7 +38,7 @@ export function leasedFrom(leases: readonly string[]): string[] {
     .slice(0, LEASE_SERVERS_MAX);
 }
 
-/** Addresses that this very process has established TCP connections to on a port. */
+/** Remote addresses of this process's established TCP connections to a port. */
 export function connectedTo(port: number): string[] {
   const own = new Set(namesIn("/proc/self/fd").map((fd) => linkOrEmpty(`/proc/self/fd/${fd}`)));
   const rows = ["tcp", "tcp6"].flatMap((table) => parseTcpTable(readOrEmpty(`/proc/self/net/${table}`)));
@@ -52,8 +52,8 @@ export function connectedTo(port: number): string[] {
 const DNS_PORT_HEX = "0035";
 
 /**
- * Users whose programs ask name servers for this host while only a stub on loopback is known: whoever serves port 53
- * there, and root, as which the agent asks.
+ * Numeric users that may query name servers while only a stub on loopback is known: the user of the program on port 53,
+ * and root, the user of the agent.
  */
 export function resolverUsers(read: (path: string) => string = readOrEmpty): number[] {
   const inodes = new Set(
@@ -75,12 +75,12 @@ export function resolverUsers(read: (path: string) => string = readOrEmpty): num
   return [...new Set([0, ...users.map(Number)])].sort((a, b) => a - b);
 }
 
-/** if_arp.h: ipip, ip6tnl, sit, gre, ip6gre, and none, as which tun, WireGuard and IPsec devices have no link layer. */
+/** Device types of if_arp.h: ipip, ip6tnl, sit, gre, ip6gre, and `none` of tun, WireGuard and IPsec devices. */
 const TUNNEL_TYPES = new Set(["768", "769", "776", "778", "823", "65534"]);
 
 /**
- * The tunnel device that packets to this endpoint leave through. Its own packets, to wherever it leads, are among what
- * mode `network` cuts off. A modem without a link layer is none: it is a physical device.
+ * The tunnel device for packets to this endpoint; undefined for other devices. Mode `network` would block the tunnel's
+ * own packets. A modem has no link layer either, but is a physical device and not a tunnel.
  */
 export async function tunnelDeviceTo(endpoint: Endpoint): Promise<string | undefined> {
   const device = await deviceTo(endpoint);

@@ -10,9 +10,9 @@ import { listenersOn, listeningOf } from "./linux-ports.ts";
 import { nftFirewall } from "./nft-firewall.ts";
 import { keptMarks, nftMarks } from "./rule-marks.ts";
 
-/** The blocking modes, by nftables and signals. Needs root. */
+/** The blocking modes on Linux, with nftables and signals. Needs root. */
 export function linuxEnforcers(options: HostOptions): Enforcers {
-  // Read once, as the scan does: a clock that is set moves the one as little as the other.
+  // Read once, as in the scan, so that a change of the clock does not make the two differ.
   const bootMs = bootTimeMs();
   const { keep, restore } = keptRules(options.directory, options.log);
   return blockingEnforcers(options, {
@@ -40,14 +40,14 @@ export const signals: Pick<System, "suspend" | "wake" | "ask" | "end"> = {
   end: (named) => signalTo(named, "SIGKILL"),
 };
 
-/** Files that name the true name servers when resolv.conf names a stub on loopback. */
+/** Files that list the upstream name servers if resolv.conf lists a stub on loopback. */
 const UPSTREAM_FILES = [
   "/run/systemd/resolve/resolv.conf",
   "/run/NetworkManager/no-stub-resolv.conf",
   "/run/NetworkManager/resolv.conf",
 ];
 
-/** Name servers of resolv.conf(5) beyond this host. Empty when only a stub is known, and not whom it asks. */
+/** Name servers of resolv.conf(5) outside this host. Empty if only a stub is known and its upstream servers are not. */
 export function resolversOf(read: (path: string) => string): string[] {
   const named = nameservers(read("/etc/resolv.conf"));
   const beyond = named.filter((address) => !isLoopback(address));
@@ -57,14 +57,14 @@ export function resolversOf(read: (path: string) => string): string[] {
   );
 }
 
-/** What is no plain address never gets into a rule. A scope (`fe80::1%eth0`) is cut off. */
+/** Valid addresses of `nameserver` lines, without their scope (`fe80::1%eth0`). */
 function nameservers(resolvConf: string): string[] {
   return [...resolvConf.matchAll(/^[ \t]*nameserver[ \t]+([^\s%]+)(?:%\S+)?[ \t]*$/gm)]
     .map((match) => match[1]!)
     .filter(isPlainAddress);
 }
 
-/** Clock ticks a second in /proc: 100 on every Linux that Bun runs on (USER_HZ, time(7)). */
+/** Clock ticks per second in /proc: 100 on every Linux that Bun supports (USER_HZ, time(7)). */
 const TICKS_PER_SECOND = 100;
 
 function bootTimeMs(): number | undefined {
@@ -80,7 +80,7 @@ type Stat = Omit<HostProcess, "isAdopted" | "isStopped"> & {
   threads: number;
 };
 
-/** All that run, without those that have ended. */
+/** All processes without zombies. */
 export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
   const boot = bootId();
   const stats = readdirSync("/proc")
@@ -89,15 +89,15 @@ export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
   const sessions = new Map(stats.map(({ pid, session }) => [pid, session]));
   return stats.map(({ group, session, leader, threads, ...stat }) => {
     const process = { ...stat, isStopped: isStopped(stat.pid, leader, threads) };
-    // Whoever starts a process is in its session, unless it left that one, and then it leads a group of its own.
+    // A process is in its parent's session, unless it has started a session and leads a group of its own.
     if (group === process.pid) return process;
     return { ...process, group, isAdopted: sessions.get(process.parent) !== session };
   });
 }
 
 /**
- * The state of a process in /proc is that of its first thread only. A tracer can hold that one while the others run
- * (ptrace(2)), and it can have ended while the others are stopped.
+ * Whether all threads are stopped. The state of a process in /proc is that of its first thread only: a tracer can stop
+ * that thread while others run (ptrace(2)), and it can have ended while others are stopped.
  */
 function isStopped(pid: number, leader: string, threads: number): boolean {
   if (!/^[TtZXx]$/.test(leader)) return false;
@@ -105,7 +105,7 @@ function isStopped(pid: number, leader: string, threads: number): boolean {
   const states = namesIn(`/proc/${pid}/task`).map((thread) =>
     stateIn(readOrEmpty(`/proc/${pid}/task/${thread}/stat`)),
   );
-  // A thread that ended in between has no state.
+  // A thread that has just ended has no state.
   return states.some((state) => /^[Tt]$/.test(state)) && states.every((state) => /^[TtZXx]?$/.test(state));
 }
 
@@ -121,8 +121,8 @@ function namesIn(directory: string): string[] {
 }
 
 /**
- * proc_pid_stat(5): the state is field 3, then parent, group and session, CPU time is fields 14 and 15, the threads are
- * field 20 and the start is 22; the name before them may hold anything. A zombie has ended, unless it is only the first of several threads.
+ * Fields of proc_pid_stat(5): state (3), parent (4), group (5), session (6), CPU time (14 and 15), threads (20) and start
+ * (22). The name in field 2 may contain any character. A zombie with several threads has not ended.
  */
 function parseStat(stat: string, boot: string, bootMs: number | undefined): Stat | undefined {
   const fields = fieldsOf(stat);
@@ -145,10 +145,10 @@ function parseStat(stat: string, boot: string, bootMs: number | undefined): Stat
 
 const bootId = (): string => readOrEmpty("/proc/sys/kernel/random/boot_id").trim();
 
-/** To this process and to no later one with its pid, which is looked at in the moment before. Throws if it is gone. */
+/** Signals this process, after a check that no later process has its pid. Throws if the process has ended. */
 function signalTo({ pid, birth }: Named, signal: NodeJS.Signals): void {
   const now = parseStat(readOrEmpty(`/proc/${pid}/stat`), bootId(), undefined);
-  if (now?.birth !== birth) throw new Error(`process ${pid} is not the one that was meant`);
+  if (now?.birth !== birth) throw new Error(`process ${pid} has ended or its pid was reused`);
   process.kill(pid, signal);
 }
 

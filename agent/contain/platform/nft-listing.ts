@@ -1,13 +1,13 @@
-/** Lines of each block of a ruleset, as nft prints them, by the path of the block. */
+/** The lines of each block of a ruleset, as nft prints them. Keys are block paths such as `table inet x chain y`. */
 export type Listing = ReadonlyMap<string, readonly string[]>;
 
 const ADDED = /^add (table|chain|counter|set|map|flowtable|rule|element) (\S+ \S+)(?: (\S+))?\s*(.*)$/;
-/** Some versions print the place of a rule before it and some its own number behind it. */
+/** Handles in echoed rules: some versions print the handle of the position first, others the rule's own handle last. */
 const HANDLE = /(?:^| )(?:# )?handle \d+(?= |$)/g;
 
 /**
- * Reads what `nft --echo` says of a transaction: its own commands as the kernel took them, and of nobody else's. In the
- * notation of {@link parseListing}, so that both can be compared.
+ * Parses the output of `nft --echo`: the commands of one transaction as the kernel accepted them, without those of other
+ * programs. The result has the notation of {@link parseListing}, so that both can be compared.
  */
 export function parseEcho(text: string): Listing {
   const blocks = new Map<string, string[]>();
@@ -25,7 +25,7 @@ export function parseEcho(text: string): Listing {
   return blocks;
 }
 
-/** Reads `nft --stateless list table …`, one or several. Order counts within a block, for it does between rules. */
+/** Parses the output of one or several `nft --stateless list table …`. Keeps the order of lines, which matters for rules. */
 export function parseListing(text: string): Listing {
   const blocks = new Map<string, string[]>();
   const path: string[] = [];
@@ -42,7 +42,7 @@ export function parseListing(text: string): Listing {
 
 const tidied = (text: string): string => text.replace(/\s+/g, " ").trim();
 
-/** How the rules in force differ from the rules sent: undefined when they do not. */
+/** How the rules in force differ from the rules sent; undefined if they are equal. */
 export function differenceOf(sent: Listing, inForce: Listing): string | undefined {
   const missingBlocks = [...sent.keys()].filter((path) => !inForce.has(path));
   const tables = missingBlocks.filter((path) => path.split(" ").length === 3);
@@ -69,7 +69,7 @@ export function differenceOf(sent: Listing, inForce: Listing): string | undefine
   return said.length > 0 ? said.join(", ") : undefined;
 }
 
-/** What `all` has more often than `others`. */
+/** The elements of `all` without those of `others`; duplicates count. */
 function without(all: readonly string[], others: readonly string[]): string[] {
   const left = [...others];
   return all.filter((each) => {

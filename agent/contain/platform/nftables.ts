@@ -1,63 +1,63 @@
 import { isV6, plain, plainPort, plainPrefix } from "../network/addresses.ts";
 import type { Endpoint, Links, NetworkRules } from "../network/firewall.ts";
 
-/** With {@link BRIDGE_TABLE} all that this agent touches: removing them removes every trace. */
+/** The agent changes only this table and {@link BRIDGE_TABLE}: without them nothing of it is left. */
 export const TABLE = "inet lifecyclezero";
 export const BRIDGE_TABLE = "bridge lifecyclezero";
-/** Counts what the rules refused: a probe that moved it was stopped by us and by nobody else. */
+/** Counter of packets that the agent's rules refused: a probe that increases it was stopped by these rules. */
 export const COUNTER = "forbidden";
 
 /*
- * Exceptions that keep a link alive. Each is bound to addresses that belong to a link, and to a rate: what is left is
- * no useful way out. Figures are packets.
+ * Exceptions that keep a link up. Each is limited to link addresses and to a rate, so that it cannot carry useful
+ * amounts of data. Figures are packets.
  */
 
-/** RFC 2131 §2: no DHCP message longer than this may be expected to arrive. A client sends a few when it starts. */
+/** 576 bytes: the longest DHCP message that a host must accept (RFC 2131 §2). A starting client sends a few. */
 const DHCP_OUT = "meta length <= 576 limit rate 10/minute burst 10 packets";
-/** Offers of several servers on each of several links. */
+/** Enough for offers of several servers on several links. */
 const DHCP_IN = "limit rate 60/minute burst 30 packets";
-/** A solicitation has 72 bytes; 96 with the longest link-layer address (RFC 4391) and a nonce (RFC 7527). */
+/** A solicitation has 72 bytes, or 96 with the longest link-layer address (RFC 4391) and a nonce (RFC 7527). */
 const ND_OUT = "meta length <= 96 limit rate 60/minute burst 60 packets";
 const ND_IN = "limit rate 20/second burst 100 packets";
-/** A report holds 20 bytes for each group of this host (RFC 3810 §5.2). */
+/** A multicast report has 20 bytes for each group of this host (RFC 3810 §5.2). */
 const MLD = "meta length <= 576 limit rate 10/minute burst 20 packets";
 const ICMP_ERRORS_IN = "limit rate 10/second burst 20 packets";
-/** While no name server is known: enough for every name that a host asks for. */
+/** Name lookups while no name server is known: enough for all names that a host resolves. */
 const NAMES_OUT = "limit rate 20/second burst 100 packets";
 
 const BROADCAST = "255.255.255.255";
-/** RFC 8415 §7.1. */
+/** All DHCPv6 servers and relay agents (RFC 8415 §7.1). */
 const DHCP6_SERVERS = "ff02::1:2";
 const LINK_LOCAL4 = "169.254.0.0/16";
 const LINK_LOCAL6 = "fe80::/10";
 const ALL_NODES = "ff02::1";
 const ALL_ROUTERS = "ff02::2";
-/** RFC 4291 §2.7.1: the groups that neighbour solicitations go to. */
+/** Multicast groups of neighbour solicitations (RFC 4291 §2.7.1). */
 const SOLICITED_NODES = "ff02::1:ff00:0/104";
-/** RFC 3810 §5.2.14. */
+/** All MLDv2-capable routers (RFC 3810 §5.2.14). */
 const MLD2_ROUTERS = "ff02::16";
 
-/** What path MTU discovery needs, and what says that nobody is there. */
+/** ICMP errors for path MTU discovery and unreachable destinations. */
 const PATH_ERRORS = {
   ip: ["icmp type destination-unreachable"],
   ip6: ["icmpv6 type destination-unreachable", "icmpv6 type packet-too-big"],
 } as const;
 
-/** No packet that opens a connection: for packets that connection tracking leaves out (`notrack`) has no state. */
+/** Matches packets that do not open a connection, also those without connection tracking (`notrack`). */
 const NOT_OPENING = "ct state established,untracked tcp flags & (syn | ack) != syn";
 
 /**
- * Mode `network`: loopback, name servers, the control plane, and what keeps an interface alive (DHCP, neighbour
- * discovery, path MTU). All else is dropped, both directions, forwarded traffic of containers too. Flows that
- * were open before get a reset with their next packet. There is no rule for established flows as such.
+ * Rules of mode `network`. They allow loopback, name servers, the control plane, and link maintenance (DHCP, neighbour
+ * discovery, path MTU). All other traffic is dropped in both directions, including forwarded traffic of containers. A
+ * flow that was open before gets a reset with its next packet, because no rule accepts established flows in general.
  *
- * The table is replaced in one transaction (nft(8), `-f`): there is no moment without rules. Priority -10 lies
- * before ordinary filters; a drop here is final whatever they accept. Hooks and families: wiki.nftables.org.
+ * The table is replaced in one transaction (nft(8), `-f`), so there is no moment without rules. Priority -10 is before
+ * ordinary filters, and a drop here is final. Hooks and families: wiki.nftables.org.
  *
- * The control plane may share its address with other sites, so only root, as which the agent runs, reaches it.
+ * The control plane may share its address with other sites, so only root, the user of the agent, may connect to it.
  *
- * Every rule stands alone, without sets: versions of nft differ in how they print sets, and what is in force is
- * compared with what was sent in nft's own words.
+ * The rules use no sets, because versions of nft print sets differently, and the rules in force are compared with the
+ * rules sent as nft prints them.
  */
 export function networkRules(rules: NetworkRules): string {
   return replaceTable(`  counter ${COUNTER} { }
@@ -83,7 +83,7 @@ ${lines(inputRules(rules))}
 `);
 }
 
-/** One limit for all rules that jump to it, however many addresses they name. */
+/** Chains with a rate limit, shared by all rules that jump to them. */
 const limitChains = Object.entries({
   dhcp_out: DHCP_OUT,
   dhcp_in: DHCP_IN,
@@ -148,7 +148,7 @@ function inputRules({ control, resolvers, links }: NetworkRules): string[] {
     ),
     `ip6 saddr ${LINK_LOCAL6} ip6 daddr ${LINK_LOCAL6} udp sport 547 udp dport 546 jump dhcp_in`,
     ...["nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-advert"].map(
-      // Hop limit 255 is what no router leaves: it was sent on this very link (RFC 4861 §11.2).
+      // Hop limit 255: a router would have lowered it, so the packet was sent on this link (RFC 4861 §11.2).
       (type) => `icmpv6 type ${type} ip6 hoplimit 255 ${ND_IN} accept`,
     ),
     `icmpv6 type mld-listener-query ip6 hoplimit 1 ip6 saddr ${LINK_LOCAL6} ${MLD} accept`,
@@ -180,14 +180,14 @@ function endpointsOf(endpoints: readonly Endpoint[]) {
 
 function plainUser(user: number): number {
   if (Number.isInteger(user) && user >= 0 && user < 2 ** 32) return user;
-  throw new Error("a rule was asked for what is no user");
+  throw new Error("cannot write a rule: not a valid user");
 }
 
 const lines = (rules: readonly string[]): string => rules.map((rule) => `    ${rule}`).join("\n");
 
 /**
- * Mode `stop-engines`: new and open connections to the ports of stopped engines are refused, from this host
- * and from others. Only packets towards the engine match, so that a port number cannot hit a reply.
+ * Rules of mode `stop-engines`. They refuse new and open connections to the ports of stopped engines, from this host and
+ * from other hosts. They match only packets to the engine, so that they do not match replies with the same port number.
  */
 export function portRules(ports: readonly number[]): string {
   const each = [...new Set(ports.map(plainPort))].sort((a, b) => a - b);
@@ -205,8 +205,8 @@ ${chain("forward")}
 }
 
 /**
- * Mode `network` too: what a bridge of this host forwards passes no rule for IP, unless br_netfilter is loaded. Guests
- * and containers on it are cut off as those are that the host routes for. What the host itself sends is not forwarded.
+ * Rules of mode `network` for bridges. Without br_netfilter, IP rules do not apply to bridged traffic. These rules cut off
+ * virtual machines and containers on a bridge. They do not affect the host's own packets, which are not forwarded.
  */
 export const bridgeRules = `table ${BRIDGE_TABLE}
 delete table ${BRIDGE_TABLE}
@@ -217,16 +217,16 @@ table ${BRIDGE_TABLE} {
 }
 `;
 
-/** Fails where the table is not there. */
+/** Fails if the table does not exist. */
 export const removeBridgeTable = `delete table ${BRIDGE_TABLE}\n`;
 
-/** Succeeds whether the table is there or not. */
+/** Succeeds even if the table does not exist. */
 export const removeTable = `table ${TABLE}\ndelete table ${TABLE}\n`;
 
-/** `table` makes it if it is missing, so that `delete` cannot fail; both and the rules are one transaction. */
+/** Replaces the table in one transaction. `table` creates a missing table, so that `delete` cannot fail. */
 const replaceTable = (body: string): string => `${removeTable}table ${TABLE} {\n${body}}\n`;
 
-/** Packets counted by {@link COUNTER}, from `nft -j list counter …`; undefined when there is no such answer. */
+/** Packets of {@link COUNTER} in the output of `nft -j list counter …`; undefined if it cannot be parsed. */
 export function packetsIn(json: string): number | undefined {
   try {
     const { nftables } = JSON.parse(json) as { nftables: { counter?: { packets?: unknown } }[] };

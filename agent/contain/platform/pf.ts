@@ -2,43 +2,46 @@ import { isV6, plain, plainPort, plainPrefix } from "../network/addresses.ts";
 import type { Links, NetworkRules } from "../network/firewall.ts";
 
 /**
- * Below `anchor "com.apple/*"`, which the main ruleset of macOS evaluates as shipped (/etc/pf.conf), so that file is
- * not touched. Anchors of one wildcard are evaluated in the order of their names: ours comes first.
+ * An anchor below `com.apple/*`, which the default ruleset of macOS evaluates (/etc/pf.conf), so that this file stays
+ * unchanged. pf evaluates the anchors of a wildcard in the order of their names, so this one is first.
  */
 export const ANCHOR = "com.apple/000.lifecyclezero";
-/** What the main ruleset has to hold for our anchor to be evaluated at all (`pfctl -s rules`). */
+/** The rule that evaluates {@link ANCHOR}, in the main ruleset (`pfctl -s rules`). */
 export const MAIN_ANCHOR = /^anchor "com\.apple\/\*" all$/m;
-/** A rule of the main ruleset that lets packets through before ours are asked. */
+/** A rule of the main ruleset that passes packets without evaluating later rules. */
 const PASSED_BEFORE = /^pass\b.*\bquick\b/;
 
-/** Why the main ruleset (`pfctl -s rules`) leaves our anchor without the last word; undefined when it does not. */
+/** Why the main ruleset (`pfctl -s rules`) overrides the agent's anchor; undefined if it does not. */
 export function overruledBy(main: string): string | undefined {
   const all = main.split("\n").map((line) => line.trim());
   const at = all.findIndex((line) => MAIN_ANCHOR.test(line));
-  if (at < 0) return 'the main ruleset of pf does not evaluate "com.apple/*" any more';
+  if (at < 0) return 'the main ruleset of pf no longer evaluates "com.apple/*"';
   const before = all.slice(0, at).find((line) => PASSED_BEFORE.test(line));
-  return before && `a rule of pf's main ruleset lets packets through before ours: ${before.slice(0, 80)}`;
+  return (
+    before &&
+    `a rule in the main ruleset of pf passes packets before the agent's rules: ${before.slice(0, 80)}`
+  );
 }
 
-/** The filter rules among what pfctl prints, one a line. */
+/** The filter rules in the output of pfctl, one per line. */
 export const rulesIn = (printed: string): string[] =>
   printed
     .split("\n")
     .map((line) => line.trim().replace(/\s+/g, " "))
     .filter((line) => /^(pass|block)\b/.test(line));
 
-/** On the rules that refuse, so that their packets can be counted (`pfctl -s labels`). */
+/** Label of the rules that refuse. pf counts their packets by label (`pfctl -s labels`). */
 export const LABEL = "lz-forbidden";
 
 /**
- * Mode `network` by pf.conf(5): loopback, name servers, the control plane, and what keeps an interface alive (DHCP,
- * neighbour discovery), bound to addresses of this host's links. All else is refused, in and out, forwarded traffic of
- * virtual machines too, for a rule without a direction sees both. Every rule is `quick`: no rule after ours has a say.
+ * Rules of mode `network` (pf.conf(5)). They allow loopback, name servers, the control plane, and link maintenance (DHCP,
+ * neighbour discovery) limited to addresses of this host's links. All other traffic is refused in both directions,
+ * including forwarded traffic of virtual machines. Every rule is `quick`, so that no later rule applies.
  *
- * pf matches neither the hop limit nor, without state, a rate: here the addresses are the only bound.
+ * pf cannot match the hop limit, and without state no rate, so the exceptions are limited by address only.
  *
- * Without state on loopback: states are cut when this is put in place, and local programs keep theirs. A pass with
- * state takes new connections only, so one to the control plane that was open before is reset and made anew.
+ * Loopback has no state, because all states are cut when the rules are installed and local connections must survive. A
+ * rule with state accepts new connections only, so an open connection to the control plane is reset and opened again.
  */
 export function pfNetworkRules({ control, resolvers, links }: NetworkRules): string {
   const rules = [
@@ -59,7 +62,7 @@ export function pfNetworkRules({ control, resolvers, links }: NetworkRules): str
 
 const family = (address: string): "inet" | "inet6" => (isV6(address) ? "inet6" : "inet");
 
-/** Requests go to broadcast, the lease's server and the servers' group (RFC 8415 §7.1), answers come from the link. */
+/** Allows requests to broadcast, the lease's server and all DHCPv6 servers (RFC 8415 §7.1), and responses from the link. */
 function dhcpRules({ prefixes, dhcpServers }: Links): string[] {
   const servers = [...new Set(dhcpServers.map(plain))].filter((address) => !isV6(address));
   const near = [...new Set(prefixes.map(plainPrefix))].filter((prefix) => !isV6(prefix));
@@ -85,7 +88,7 @@ function neighbourRules({ prefixes }: Links): string[] {
     ...["ff02::1:ff00:0/104", ...near].map((to) => pass(`out from any to ${to}`, "neighbrsol")),
     ...["ff02::1", ...near].map((to) => pass(`out from any to ${to}`, "neighbradv")),
     pass("in from fe80::/10 to any", "routeradv"),
-    // A host that asks whether its address is taken has none yet (RFC 4862 §5.4.2).
+    // Duplicate address detection has the unspecified source address `::` (RFC 4862 §5.4.2).
     ...["::", ...near].map((from) => pass(`in from ${from} to any`, "neighbrsol")),
     ...near.map((from) => pass(`in from ${from} to any`, "neighbradv")),
   ];
@@ -96,7 +99,7 @@ const dnsRules = (family: string, to: string): string[] => [
   `pass out quick ${family} proto udp from any to ${to} port = 53 keep state`,
 ];
 
-/** Mode `stop-engines`: connections to these ports of this host are refused, on loopback too. */
+/** Rules of mode `stop-engines`. They refuse connections to these ports of this host, on loopback too. */
 export function pfPortRules(ports: readonly number[]): string {
   const each = [...new Set(ports.map(plainPort))].sort((a, b) => a - b);
   return lines(
@@ -106,13 +109,13 @@ export function pfPortRules(ports: readonly number[]): string {
 
 const lines = (rules: readonly string[]): string => rules.map((rule) => `${rule}\n`).join("");
 
-/** The token of `pfctl -E`: pf stays enabled until everyone who asked for it has given theirs back (`-X`). */
+/** The token in the output of `pfctl -E`. pf stays enabled until all tokens are returned (`pfctl -X`). */
 export const tokenIn = (said: string): string | undefined => /^Token : (\d{1,20})$/m.exec(said)?.[1];
 
-/** From `pfctl -s info`. */
+/** Whether pf is enabled, in the output of `pfctl -s info`. */
 export const isEnabled = (info: string): boolean => /^Status: Enabled\b/m.test(info);
 
-/** Packets that our labels counted (`pfctl -s labels`: label, evaluations, packets, bytes, …). */
+/** Packets counted for {@link LABEL} in `pfctl -s labels` (columns: label, evaluations, packets, bytes, …). */
 export const labelledPackets = (labels: string): number =>
   labels
     .split("\n")

@@ -7,12 +7,12 @@ import type { Enforcer, Proof } from "../modes/enforcer.ts";
 import { savedIn } from "../state/twin-file.ts";
 import { BRIDGE_TABLE, TABLE } from "./nftables.ts";
 
-/** Marks that the system gives to rules when they are installed; undefined without any. */
+/** Reads the marks that the system assigned to the installed rules; undefined without rules. */
 export type RuleMarks = () => Promise<string | undefined>;
 
 /**
- * The handles of our tables, chains and rules. The kernel gives each a new one when it is made, so that rules which were
- * deleted and restored between two looks differ from the rules that were put, although they read the same (nft(8)).
+ * Reads the handles of the agent's tables, chains and rules. The kernel assigns a new handle to each new object, so rules
+ * that were deleted and restored between two checks have other handles, even if their text is equal (nft(8)).
  */
 export const nftMarks =
   (run: RunCommand): RuleMarks =>
@@ -28,10 +28,10 @@ export const nftMarks =
     return handles[0] === "" ? undefined : handles.join(" / ");
   };
 
-/** The marks of the last look, kept for the agent that starts next. */
+/** The marks of the last check, saved for the next start of the agent. */
 export type KeptMarks = {
   load: () => string | undefined;
-  /** Undefined: there are no rules any more. */
+  /** Saves the marks; undefined deletes them. */
   save: (marks: string | undefined) => void;
 };
 
@@ -39,9 +39,9 @@ const MARKS_FILE = "rule-marks.json";
 const markFile = z.strictObject({ boot: z.string(), marks: z.string() });
 
 /**
- * Marks in the state directory. They count until the host starts anew, for then the rules are put again.
+ * Saves marks in the state directory. They are valid until the next boot, which installs the rules again.
  *
- * @param boot names this run of the kernel
+ * @param boot id of this boot
  */
 export function keptMarks(directory: string, boot: string, log: Log): KeptMarks {
   const file = {
@@ -71,8 +71,8 @@ const RESTORED = "the isolation rules were removed and restored between two chec
 const CHANGED_UNWATCHED = "the isolation rules were removed or replaced while the agent was not running";
 
 /**
- * Finds out what was altered and restored between two looks, which a comparison of the rules cannot see, and what was
- * altered while no agent ran: it knows no rules that it sent.
+ * Detects rules that were removed and restored between two checks, which a comparison of the rules does not show, and
+ * rules that were changed while the agent was not running.
  */
 export function comparingMarks(marks: RuleMarks, enforcer: Enforcer, kept?: KeptMarks): Enforcer {
   let last: string | undefined;

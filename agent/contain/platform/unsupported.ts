@@ -1,7 +1,7 @@
 import type { Mode } from "../../../shared/wire/heartbeat.ts";
 import type { Enforcer } from "../modes/enforcer.ts";
 
-/** A mode this agent cannot enforce on this system says so; it never pretends. Releasing it undoes nothing. */
+/** The enforcer of a mode that this system does not support: orders fail with a reason, and a release is a no-op. */
 export function unsupportedEnforcer(
   mode: Mode,
   why = "is not supported by this agent on this system",

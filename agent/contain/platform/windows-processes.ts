@@ -6,8 +6,8 @@ import { POWERSHELL } from "./windows-firewall.ts";
 const row = z.object({ p: z.int(), q: z.int(), b: z.string().nullable(), s: z.boolean() });
 
 /**
- * All processes, their start in ticks, and whether every thread is suspended (Win32 ThreadState 5 is waiting, and
- * WaitReason 5 suspended; names of enumerations are not translated). One process is a list too.
+ * Lists all processes as JSON: pid `p`, parent `q`, start in ticks `b`, and whether all threads are suspended `s`.
+ * Win32 thread state 5 is `Wait` and wait reason 5 is `Suspended`; the names do not depend on the language of Windows.
  */
 export const PROCESSES_SCRIPT = `$ErrorActionPreference='Stop'
 $t=@{}
@@ -16,12 +16,12 @@ ConvertTo-Json -Compress @(Get-CimInstance Win32_Process -Property ProcessId,Par
 [pscustomobject]@{ p=[int]$_.ProcessId; q=[int]$_.ParentProcessId; b=if ($_.CreationDate) { [string]$_.CreationDate.ToUniversalTime().Ticks }; s=[bool]$t[[int]$_.ProcessId] } })
 `;
 
-/** 1970 in ticks of 100 ns since the year 1 (.NET, DateTime.Ticks); 1601, where FILETIME begins, likewise. */
+/** The years 1970 (epoch) and 1601 (FILETIME) in ticks of 100 ns since the year 1 (.NET DateTime.Ticks). */
 const EPOCH_TICKS = 621_355_968_000_000_000n;
 const FILETIME_TICKS = 504_911_232_000_000_000n;
 const TICKS_PER_MS = 10_000n;
 
-/** Windows keeps the number of a parent that has ended: one that was born after its child is somebody else. */
+/** Parses the list. Windows keeps the pid of an ended parent: a parent that started after its child is another process. */
 export function parseProcesses(text: string): HostProcess[] {
   const value: unknown = JSON.parse(text);
   const rows = z
@@ -38,17 +38,17 @@ export function parseProcesses(text: string): HostProcess[] {
   }));
 }
 
-/** Rejects when they cannot be listed. */
+/** All processes of this host. Rejects if they cannot be listed. */
 export async function windowsProcesses(run: RunCommand): Promise<HostProcess[]> {
   const { code, stdout } = await run(POWERSHELL, PROCESSES_SCRIPT);
   if (code !== 0) throw new Error("the processes could not be listed");
   return parseProcesses(stdout);
 }
 
-/** PROCESS_SUSPEND_RESUME, and PROCESS_TERMINATE with PROCESS_QUERY_LIMITED_INFORMATION (learn.microsoft.com). */
+/** Access rights: PROCESS_SUSPEND_RESUME; PROCESS_TERMINATE with PROCESS_QUERY_LIMITED_INFORMATION (learn.microsoft.com). */
 const SUSPEND_RESUME = 0x0800;
 const TERMINATE_QUERY = 0x0001 | 0x1000;
-/** What `GetExitCodeProcess` tells of a process that was ended here. */
+/** Exit code of a process that the agent terminated (`GetExitCodeProcess`). */
 const EXIT_CODE = 1;
 
 export type Suspension = {
@@ -58,10 +58,10 @@ export type Suspension = {
 };
 
 /**
- * NtSuspendProcess and NtResumeProcess of ntdll, which count: a process suspended twice has to be woken twice. So
- * neither is asked of one that is so already. TerminateProcess ends without a question; a handle that is open is of one
- * process for good, whatever becomes of its number, so its start is looked at first. All throw when the process is
- * gone or protected.
+ * Suspends, resumes and terminates processes. NtSuspendProcess and NtResumeProcess count: a process that was suspended
+ * twice must be resumed twice, so callers suspend running processes only. TerminateProcess needs a handle, which stays
+ * bound to one process even if its pid is reused, so the start is compared first. All functions throw if the process has
+ * ended or is protected.
  */
 export async function openSuspension(): Promise<Suspension> {
   const { dlopen, FFIType } = await import("bun:ffi");
@@ -85,7 +85,7 @@ export async function openSuspension(): Promise<Suspension> {
       if (!handle) throw new Error(`process ${pid} could not be opened`);
       const status = nt[name](handle);
       kernel.CloseHandle(handle);
-      if (status !== 0) throw new Error(`${name} of ${pid} answered ${status}`);
+      if (status !== 0) throw new Error(`${name} of process ${pid} failed with status ${status}`);
     };
   function end({ pid, birth }: Named): void {
     const handle = kernel.OpenProcess(TERMINATE_QUERY, 0, pid);
@@ -95,12 +95,12 @@ export async function openSuspension(): Promise<Suspension> {
     const isEnded =
       isKnown && isBornAt(created![0]!, birth) && kernel.TerminateProcess(handle, EXIT_CODE) !== 0;
     kernel.CloseHandle(handle);
-    if (!isEnded) throw new Error(`process ${pid} is not the one that was meant, or protected`);
+    if (!isEnded) throw new Error(`process ${pid} has ended or is protected`);
   }
   return { suspend: asked("NtSuspendProcess"), wake: asked("NtResumeProcess"), end };
 }
 
-/** A FILETIME against ticks that CIM rounded to microseconds. */
+/** Compares a FILETIME with ticks, which CIM rounds to microseconds. */
 export function isBornAt(filetime: bigint, birth: string): boolean {
   const apart = filetime + FILETIME_TICKS - BigInt(birth);
   return apart > -TICKS_PER_MS && apart < TICKS_PER_MS;

@@ -10,21 +10,21 @@ import {
 import type { NetworkRules } from "../network/firewall.ts";
 
 /*
- * Windows Firewall knows no order of rules: a block rule that matches wins over every allow rule that matches, whoever
- * made it, and what no rule matches gets the default of its profile. (learn.microsoft.com, "Windows Firewall rules",
- * precedence; only an IPsec-authenticated bypass goes before a block.) Hence:
+ * Windows Firewall does not order rules. A matching block rule overrides all matching allow rules, and traffic that no
+ * rule matches gets the default of its profile. Only an IPsec-authenticated bypass overrides a block (learn.microsoft.com,
+ * "Windows Firewall rules", precedence). Consequences:
  *
- * - A default of "block" with allow rules of ours would be a hole for every allow rule of anybody else, and there are
- *   hundreds on every Windows. So what is forbidden is *blocked* by rules of ours: all addresses but those of the
- *   control plane and the name servers, and on those all ports but theirs.
- * - What no rule can name (protocols but TCP, UDP and ICMP) is left to the profiles' default, which is set to block,
- *   and to a block each for the protocols that tunnel.
- * - Where the default of a profile blocks outbound, the control plane needs an allow rule too, which no block of ours
- *   matches.
+ * - With a default of "block", the hundreds of allow rules of every Windows installation would still let traffic
+ *   through. So the agent's rules *block* all forbidden traffic: all addresses except those of the control plane and the
+ *   name servers, and on these all ports except theirs.
+ * - Protocols other than TCP, UDP and ICMP get the default of the profiles, which the agent sets to block. Tunnel
+ *   protocols also get a block rule each.
+ * - If a profile blocks outbound traffic by default, the control plane also needs an allow rule, which no block rule of
+ *   the agent matches.
  *
- * Loopback is exempt from Windows Firewall. Replies to what was let out are let in. DHCP and neighbour discovery are
- * left alone towards addresses of this host's links; link-local addresses no rule can name, so there the port and the
- * type are the only bound. Windows Firewall knows no hop limit and no rate.
+ * Windows Firewall exempts loopback, and accepts replies to allowed requests. DHCP and neighbour discovery are allowed
+ * for addresses of this host's links. Rules cannot name link-local addresses, so there only port and type are limited.
+ * Windows Firewall cannot match a hop limit or a rate.
  */
 
 export const GROUP = "LifecycleZero containment";
@@ -41,16 +41,16 @@ export type WindowsRule = {
   icmpType?: readonly string[];
 };
 
-/** Unicast and multicast. Loopback is exempt anyhow, and link-local addresses New-NetFirewallRule does not take. */
+/** Unicast and multicast addresses without loopback, which is exempt, and link-local, which New-NetFirewallRule rejects. */
 const V4 = [["0.0.0.1", "255.255.255.255"]] as const;
 const V6 = [
   ["::2", "fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
   ["ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
 ] as const;
 
-/** IGMP, IP in IP, IPv6 in IPv4, GRE, ESP, AH, L2TP, SCTP. */
+/** Protocol numbers of IGMP, IP in IP, IPv6 in IPv4, GRE, ESP, AH, L2TP and SCTP. */
 const OTHER_PROTOCOLS = ["2", "4", "41", "47", "50", "51", "115", "132"];
-/** An isolated host has no ICMP to send: in IPv4 none at all. Errors (3, 11, 12) may come in. */
+/** Inbound ICMPv4 types to block: all except errors (3, 11, 12). Outbound ICMPv4 is blocked completely. */
 const ICMP4_IN_BLOCKED = [
   "0",
   "4",
@@ -69,17 +69,17 @@ const ICMP4_IN_BLOCKED = [
   "42",
   "43",
 ];
-/** All but errors (1 to 4, inbound), neighbour discovery (133 to 136) and reports of groups (130 to 132, 143). */
+/** ICMPv6 types to block: all except errors (1 to 4), neighbour discovery (133 to 136) and group reports (130 to 132, 143). */
 const ICMP6_BLOCKED = ["128", "129", "137", "138", "139", "140", "141", "142", "144", "145", "146", "147"];
 const ICMP6_ERRORS = ["1", "2", "3", "4"];
 const NEIGHBOURS = ["133", "134", "135", "136"];
 const GROUP_REPORTS = ["130", "131", "132", "143"];
-/** All nodes, all routers, and the groups that neighbour solicitations go to (RFC 4291 §2.7.1). */
+/** All nodes, all routers, and the groups of neighbour solicitations (RFC 4291 §2.7.1). */
 const NEIGHBOUR_GROUPS = ["ff02::1", "ff02::2", "ff02::1:ff00:0/104"];
-/** Multicast that no router forwards (RFC 4291 §2.7). */
+/** Link-local multicast, which routers do not forward (RFC 4291 §2.7). */
 const LINK_MULTICAST = "ff02::/16";
 const BROADCAST = "255.255.255.255";
-/** RFC 8415 §7.1. */
+/** All DHCPv6 servers and relay agents (RFC 8415 §7.1). */
 const DHCP6_SERVERS = "ff02::1:2";
 const LINK_LOCAL4 = "169.254.0.0/16";
 const DHCP = [67, 547];
@@ -91,7 +91,7 @@ const blockOut = (match: Match): WindowsRule => ({ direction: "Outbound", action
 const blockIn = (match: Match): WindowsRule => ({ direction: "Inbound", action: "Block", ...match });
 const allowOut = (match: Match): WindowsRule => ({ direction: "Outbound", action: "Allow", ...match });
 
-/** Mode `network`, as rules. What is allowed is what none of the block rules matches. */
+/** Rules of mode `network`. Traffic is allowed if no block rule matches it. */
 export function windowsNetworkRules({ control, resolvers, links }: NetworkRules): WindowsRule[] {
   const servers = [...new Set(control.map(({ address }) => plain(address)))];
   const ports = [...new Set(control.map(({ port }) => plainPort(port)))];
@@ -140,10 +140,10 @@ function icmpRules(prefixes: readonly string[]): WindowsRule[] {
   ];
 }
 
-/** Ports that stay open at some addresses; without addresses at all of them. Together they name every address. */
+/** Ports that stay open at these addresses; without `addresses` at all. A list of these covers every address. */
 type Open = { addresses?: readonly string[]; ports: readonly number[] };
 
-/** While no name server is known, any may be asked: a host that cannot resolve its control plane is lost. */
+/** Open TCP ports. While no name server is known all are allowed, or the control plane's name cannot be resolved. */
 function openTcp(servers: readonly string[], ports: readonly number[], names: readonly string[]): Open[] {
   if (names.length === 0) {
     return [
@@ -180,7 +180,7 @@ function blockAround(protocol: "TCP" | "UDP", { addresses, ports }: Open): Windo
   ];
 }
 
-/** Every address but these addresses and prefixes, as ranges of both families. */
+/** All addresses except these addresses and prefixes, as ranges of both families. */
 const allBut = (addresses: readonly string[]): string[] => [
   ...V4.flatMap(([from, to]) =>
     rangesWithout(
@@ -193,7 +193,7 @@ const allBut = (addresses: readonly string[]): string[] => [
   ...V6.flatMap(([from, to]) => rangesWithout(from, to, addresses.filter(isV6), true)),
 ];
 
-/** Every port but these, as ranges. */
+/** All ports except these, as ranges. */
 export function portsWithout(ports: readonly number[]): string[] {
   const holes = [...new Set(ports)].sort((a, b) => a - b);
   const ranges: string[] = [];
@@ -206,7 +206,7 @@ export function portsWithout(ports: readonly number[]): string[] {
   return ranges;
 }
 
-/** Mode `stop-engines`: these ports of this host take no connection from others; loopback is exempt, see above. */
+/** Rules of mode `stop-engines`. They refuse connections from other hosts to these ports; loopback is exempt. */
 export const windowsPortRules = (ports: readonly number[]): WindowsRule[] =>
   ports.length === 0
     ? []
@@ -217,7 +217,7 @@ export const windowsPortRules = (ports: readonly number[]): WindowsRule[] =>
         localPort: [...new Set(ports.map(plainPort))].sort((a, b) => a - b).map(String),
       }));
 
-/** A profile as it was before us: restored to the letter. */
+/** A profile as it was before the agent's first change. A release restores it exactly. */
 export type Profile = {
   name: "Domain" | "Private" | "Public";
   enabled: "True" | "False" | "NotConfigured";
@@ -225,18 +225,19 @@ export type Profile = {
   outbound: "Allow" | "Block" | "NotConfigured";
 };
 
-/** Single quotes keep PowerShell from reading anything in a text; one inside is doubled. */
+/** Quotes a text for PowerShell, which does not expand anything in single quotes. Quotes inside are doubled. */
 export const quoted = (text: string): string => `'${text.replaceAll(/['\u2018-\u201b]/g, "$&$&")}'`;
 
 const listed = (texts: readonly string[]): string => `@(${texts.map(quoted).join(",")})`;
 
-/** Fails on the first fault, in a language that does not depend on Windows'. */
+/** Settings of every script: stop at the first error, and print no progress. */
 const STRICT = "$ErrorActionPreference='Stop'; $ProgressPreference='SilentlyContinue'";
 const OURS = `Get-NetFirewallRule -PolicyStore PersistentStore -Group ${quoted(GROUP)} -ErrorAction SilentlyContinue`;
 
 /**
- * Puts these rules in place of ours, new ones first: in between both block, and never is there less. `version` is
- * part of their names. With `blocksRest` every profile is on, and blocks what no rule names.
+ * A script that replaces the agent's rules. It adds the new rules before it removes the old ones, so that there is no
+ * moment without rules. `version` is part of the rule names. It turns all profiles on. With `blocksRest` they also
+ * block traffic that no rule names.
  */
 export function putScript(rules: readonly WindowsRule[], version: string, blocksRest: boolean): string {
   const commands = rules.map((rule, index) => {
@@ -264,7 +265,7 @@ export function putScript(rules: readonly WindowsRule[], version: string, blocks
   ]);
 }
 
-/** Takes our rules away, and sets the profiles to what they were. */
+/** A script that restores the profiles and removes the agent's rules. */
 export const removeScript = (profiles: readonly Profile[]): string =>
   script([
     STRICT,
@@ -277,7 +278,7 @@ export const removeScript = (profiles: readonly Profile[]): string =>
     `if (@(${OURS}).Count -gt 0) { throw 'rules are left' }`,
   ]);
 
-/** The profiles as the administrator of this host set them: one JSON line. */
+/** A script that prints the profiles, as the administrator has set them, as one line of JSON. */
 export const PROFILES_SCRIPT = script([
   STRICT,
   "ConvertTo-Json -Compress @(Get-NetFirewallProfile -PolicyStore PersistentStore | ForEach-Object { " +
@@ -286,8 +287,8 @@ export const PROFILES_SCRIPT = script([
 ]);
 
 /**
- * What is in force of ours, group policy included (ActiveStore): the rules with what they match, and whether the
- * profiles are on. A filter that says nothing says `Any`.
+ * A script that prints the agent's rules in force and the state of the profiles, including group policy (ActiveStore).
+ * An empty filter is printed as `Any`.
  */
 export const STANDING_SCRIPT = script([
   STRICT,
@@ -306,7 +307,7 @@ export const STANDING_SCRIPT = script([
   "ConvertTo-Json -Compress -Depth 4 ([pscustomobject]@{ profiles=$p; rules=$r })",
 ]);
 
-/** A rule as {@link STANDING_SCRIPT} reports it. */
+/** A rule in force, as {@link STANDING_SCRIPT} prints it. */
 export type StandingRule = {
   name: string;
   enabled: string;
@@ -323,13 +324,13 @@ export type StandingRule = {
   interface: readonly string[];
 };
 
-/** Name of the rule at this place of the list that {@link putScript} puts. */
+/** Name of the rule at this index in {@link putScript}. */
 export const ruleName = (version: string, index: number): string =>
   `${NAME}-${version}-${String(index).padStart(2, "0")}`;
 
 const ANY = ["Any"];
 
-/** A rule as it was sent, in the one notation that {@link standingText} also gives to a rule in force. */
+/** A sent rule in the notation of {@link standingText}, to compare it with a rule in force. */
 export const sentText = (rule: WindowsRule, name: string): string =>
   standingText({
     name,
@@ -354,7 +355,7 @@ const PROTOCOL_NAMES: Readonly<Record<string, string>> = {
   "58": "ICMPV6",
 };
 
-/** Windows writes addresses, protocols and lists its own way: two rules with one text match the same packets. */
+/** A normal form of a rule in force: two rules with the same text match the same packets. */
 export function standingText(rule: StandingRule): string {
   const protocol = rule.protocol.toUpperCase();
   const words = [rule.name, rule.enabled, rule.direction, rule.action, rule.profile, rule.program];
@@ -363,7 +364,7 @@ export function standingText(rule: StandingRule): string {
     ...words.map((text) => text.toLowerCase()),
     PROTOCOL_NAMES[protocol] ?? protocol,
     rangesText(rule.remoteAddress),
-    // An ICMP type may be shown with its codes, `8:*`.
+    // Windows can print an ICMP type with its codes, such as `8:*`.
     ...lists.map((all) => all.map((each) => each.replace(/:(\*|Any)$/i, "")).sort()),
   ]);
 }
@@ -375,7 +376,7 @@ function rangesText(addresses: readonly string[]): string[] {
       try {
         return `${boundsOf(from).from}-${boundsOf(to).to}`;
       } catch {
-        // A word such as `Any` or `LocalSubnet`.
+        // A keyword such as `Any` or `LocalSubnet`.
         return text;
       }
     })

@@ -7,14 +7,14 @@ import { POWERSHELL, profiles, windowsFirewall } from "./windows-firewall.ts";
 import { openSuspension, type Suspension, windowsProcesses } from "./windows-processes.ts";
 import type { Profile } from "./windows-rules.ts";
 
-/** Two dozen rules take PowerShell a few seconds, and on a busy host many. */
+/** PowerShell needs a few seconds for two dozen rules, and longer on a busy host. */
 const POWERSHELL_TIMEOUT_MS = 60_000;
-/** Each look starts PowerShell, twice or more: this many rounds of the daemon (4 s) apart they cost little. */
-const LOOK_EVERY_ROUNDS = 8;
+/** Rounds of the daemon (4 s each) between two checks: each check starts PowerShell at least twice. */
+const CHECK_EVERY_ROUNDS = 8;
 const PROFILES_FILE = "firewall-before.json";
 const BEFORE = profiles.nullable();
 
-/** The blocking modes, by Windows Firewall and suspension. Needs an elevated account, as the service has. */
+/** The blocking modes on Windows, with Windows Firewall and process suspension. Needs an elevated account. */
 export async function windowsEnforcers(options: HostOptions): Promise<Enforcers> {
   const { directory } = options;
   const run = runWithin(POWERSHELL_TIMEOUT_MS);
@@ -34,14 +34,14 @@ export async function windowsEnforcers(options: HostOptions): Promise<Enforcers>
     wake,
     end,
     refusesItself: false,
-    lookEveryRounds: LOOK_EVERY_ROUNDS,
+    checkEveryRounds: CHECK_EVERY_ROUNDS,
   });
 }
 
-/** Without the functions nothing is stopped, and every process that should be is named in the report. */
+/** Used if the Windows functions are missing: every suspension fails, and the report names the processes. */
 function cannotSuspend(): Suspension {
   const fail = (): never => {
-    throw new Error("processes cannot be stopped on this system");
+    throw new Error("processes cannot be suspended on this system");
   };
   return { suspend: fail, wake: fail, end: fail };
 }
@@ -52,7 +52,7 @@ const RESOLVERS_SCRIPT =
 const DHCP_SERVERS_SCRIPT =
   'Get-CimInstance Win32_NetworkAdapterConfiguration -Filter "DHCPEnabled=TRUE" | ForEach-Object { $_.DHCPServer } | Sort-Object -Unique\n';
 
-/** One address a line. Site-local ones that Windows makes up (`fec0:0:0:ffff::1`) serve nobody. */
+/** Parses one address per line. Leaves out the unused site-local addresses of Windows (`fec0:0:0:ffff::1`). */
 export function serverAddresses(text: string): string[] {
   const named = text.split("\n").map((line) => line.trim().replace(/%\w+$/, ""));
   return [...new Set(named)].filter(

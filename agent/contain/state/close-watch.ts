@@ -1,38 +1,38 @@
-/** After a repair the isolation is looked at more often for so long: whoever altered it may do so again. */
+/** Time after a repair in which the isolation is checked more often: it may be altered again. */
 export const CLOSE_MS = 30_000;
-/** Pause between two such looks. */
+/** Shortest pause between two of these checks. */
 export const CLOSE_EVERY_MS = 250;
-/** Each pause is at least this many times as long as the look before it, which bounds the CPU time. */
-export const PAUSE_PER_LOOK = 4;
+/** A pause is at least this many times as long as the check before it, which limits the CPU time. */
+export const PAUSE_PER_CHECK = 4;
 
 export type CloseWatchDeps = {
-  /** Looks at the isolation and puts back what was altered. */
-  look: (signal: AbortSignal) => Promise<void>;
-  /** Milliseconds that this process ran, by a monotonic clock. */
+  /** Checks the isolation and restores what was altered. */
+  check: (signal: AbortSignal) => Promise<void>;
+  /** Milliseconds since this process started, by a monotonic clock. */
   elapsed: () => number;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   signal: AbortSignal;
 };
 
 export type CloseWatch = {
-  /** Something was altered and put back: begins to look more often, or goes on for the full time. */
+  /** Call after a repair: checks more often from now on, for the full time. */
   begin: () => void;
 };
 
 /** Checks rules more often while they are being tampered with, so that an altered rule is restored sooner. */
-export function createCloseWatch({ look, elapsed, sleep, signal }: CloseWatchDeps): CloseWatch {
+export function createCloseWatch({ check, elapsed, sleep, signal }: CloseWatchDeps): CloseWatch {
   let untilMs = Number.NEGATIVE_INFINITY;
   let isRunning = false;
 
   async function run(): Promise<void> {
     isRunning = true;
-    let lookMs = 0;
+    let checkMs = 0;
     while (elapsed() < untilMs && !signal.aborted) {
-      await sleep(Math.max(CLOSE_EVERY_MS, PAUSE_PER_LOOK * lookMs), signal);
+      await sleep(Math.max(CLOSE_EVERY_MS, PAUSE_PER_CHECK * checkMs), signal);
       if (signal.aborted) break;
       const startedAtMs = elapsed();
-      await look(signal);
-      lookMs = elapsed() - startedAtMs;
+      await check(signal);
+      checkMs = elapsed() - startedAtMs;
     }
     isRunning = false;
   }

@@ -6,12 +6,12 @@ import { KEPT_RULES_FILE } from "./persisted-rules.ts";
 
 export const whyContained = (contained: Contained | "unknown"): string =>
   contained === "unknown"
-    ? "it cannot be told whether this host is isolated"
+    ? "the agent cannot determine whether this host is isolated"
     : `this host is isolated (mode ${contained.mode}, generation ${contained.generation})`;
 
 /**
- * What this state directory says of a host: the blocking mode that may have changed something on it and is not proven
- * to be undone; undefined where there is none. `unknown`: no file that says so can be read.
+ * The blocking mode that may still be in force on the host of this state directory; undefined without one. `unknown`: the
+ * files cannot be read.
  */
 export function containedIn(directory: string): Contained | "unknown" | undefined {
   try {
@@ -21,6 +21,6 @@ export function containedIn(directory: string): Contained | "unknown" | undefine
     if (!(cause instanceof StateFault)) throw cause;
     return "unknown";
   }
-  // Rules that are put back before the network comes up, whatever became of the file beside them.
+  // Rules for the next boot show an isolation even if the containment state is lost.
   return existsSync(join(directory, KEPT_RULES_FILE)) ? "unknown" : undefined;
 }

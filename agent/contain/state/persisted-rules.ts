@@ -4,13 +4,13 @@ import type { Log } from "../../platform/log.ts";
 import { codeOf, removeIfThere, writeAtomically } from "../../platform/state-files.ts";
 import { savedIn } from "./twin-file.ts";
 
-/** Read at the start of the host by a unit of its own, before there is a network: agent/install/systemd.ts. */
+/** Rules for the next boot. A systemd unit loads them before the network is up (agent/install/systemd.ts). */
 export const KEPT_RULES_FILE = "containment.nft";
 
 export type KeptRules = {
-  /** Keeps the rules for the next start of the host; undefined: there are none any more. */
+  /** Saves the rules for the next boot; undefined deletes them. */
   keep: (rules: string | undefined) => void;
-  /** Writes the rules kept last again when the file was removed or altered, or could not be written. */
+  /** Writes the last rules again if the file was removed or altered, or could not be written. */
   restore: () => void;
 };
 
@@ -21,7 +21,7 @@ export function keptRules(directory: string, log: Log): KeptRules {
     write: (rules: string) => writeAtomically(path, rules),
     holds: (rules: string) => readOrUndefined(path) === rules,
   };
-  // The rules stand all the same; after a start of the host they stand once the agent does.
+  // If the file cannot be saved, the rules stay in force, and after a boot the agent sends them again when it starts.
   const saved = savedIn(file, "the rules for the next start of this host", log);
   return {
     keep: (rules) => {

@@ -1,26 +1,26 @@
-/** For this long nothing may be altered before an isolation that was repaired repeatedly counts as enforced again. */
+/** Time without an alteration after which a repeatedly repaired isolation counts as enforced again. */
 export const QUIET_MS = 120_000;
-/** Repairs within {@link QUIET_MS} of each other that a proof survives: a firewall service that reloads makes one. */
+/** Repairs within {@link QUIET_MS} that do not make a proof fail: a reload of a firewall service causes one. */
 const REPAIRS_MAX = 1;
 
 /** Repairs that follow each other within {@link QUIET_MS}. */
 export type Repairs = {
   count: number;
-  /** What was altered last, as {@link Proof.repaired} says it. */
+  /** The last alteration, in the words of {@link Proof.repaired}. */
   what: string;
 };
 
 export type RepairHistory = {
-  /** Takes the result of one look. Returns the repairs that still count after it. */
+  /** Records the result of one check. Returns the repairs that count after it. */
   note: (repaired: string | undefined) => Repairs | undefined;
-  /** Forgets everything: another order is in force. */
+  /** Forgets all repairs, because a new order is in force. */
   clear: () => void;
 };
 
 /**
- * Counts repairs, so that a proof covers the whole interval since the last one and not only the moment of the look.
+ * Counts repairs, so that a proof covers the whole interval since the last one and not only the moment of the check.
  *
- * @param saved repairs known before the agent started; their quiet time begins again, for nobody watched in between
+ * @param saved repairs of an earlier run; their quiet time restarts, because the agent was not watching in between
  * @param elapsed milliseconds by a monotonic clock
  */
 export function createRepairHistory(saved: Repairs | undefined, elapsed: () => number): RepairHistory {
@@ -41,14 +41,15 @@ export function createRepairHistory(saved: Repairs | undefined, elapsed: () => n
 
 export const isRepeated = ({ count }: Repairs): boolean => count > REPAIRS_MAX;
 
-/** What a report says of the only repair. Its time makes the next one another reason, so that it is reported too. */
-export const describeOne = (what: string, at: string): string => `${what} at ${at}, and that was undone`;
+/** The reason in a report after one repair. It contains the time, so that the next repair is a new reason to report. */
+export const describeOne = (what: string, at: string): string =>
+  `${what} at ${at}; the agent restored the isolation`;
 
 /**
- * What a report says of several. The count is rounded down to a power of two: a report that changed with every repair
- * would let whoever tampers flood the control plane.
+ * The reason in a report after several repairs. The count is rounded down to a power of two: with a new report for each
+ * repair, an attacker could flood the control plane.
  */
 export function describeRepeated({ count, what }: Repairs): string {
   const atLeast = 2 ** Math.floor(Math.log2(count));
-  return `${what}, and that was undone at least ${atLeast} times; failed until ${QUIET_MS / 60_000} minutes pass without it`;
+  return `${what}; restored at least ${atLeast} times; failed until ${QUIET_MS / 60_000} minutes pass without an alteration`;
 }

@@ -5,15 +5,15 @@ import type { Log } from "../../platform/log.ts";
 import { codeOf, readState, removeIfThere, StateFault, writeAtomically } from "../../platform/state-files.ts";
 
 /**
- * A value in two files of the state directory, `NAME.json` and `NAME.copy.json`. Either is enough: one that was removed,
- * was damaged or cannot be written loses nothing.
+ * A value in two files of the state directory, `NAME.json` and `NAME.copy.json`. One readable file is enough, so that the
+ * loss of the other does no harm.
  */
 export type TwinFile<T> = {
-  /** The newer of the two that can be read. Throws {@link StateFault} when there are some and none can be used. */
+  /** The newer readable value; undefined without files. Throws {@link StateFault} if files exist and none is valid. */
   read: () => T | undefined;
-  /** Writes both, also when the first fails. Throws what went wrong, after that. */
+  /** Writes both files, even if the first write fails. Then throws the first error. */
   write: (value: T) => void;
-  /** True when both hold exactly this. */
+  /** True if both files contain exactly this value. */
   holds: (value: T) => boolean;
   remove: () => void;
 };
@@ -22,7 +22,7 @@ export type TwinOptions<T> = {
   directory: string;
   name: string;
   schema: z.ZodType<T>;
-  /** Whether `a` is of a later time than `b`; of two that are not, the first file counts. */
+  /** Whether `a` is newer than `b`. If neither is newer, the first file is used. */
   isNewer: (a: T, b: T) => boolean;
 };
 
@@ -71,13 +71,13 @@ export function twinFile<T>({ directory, name, schema, isNewer }: TwinOptions<T>
 }
 
 export type Saved<T> = {
-  /** Never throws: a value that cannot be saved holds all the same, and the log says so. */
+  /** Saves the value. Logs a failure and does not throw: the value stays in memory. */
   save: (value: T) => void;
-  /** Writes the value again when the files do not hold it: they were removed or altered, or could not be written. */
+  /** Writes the value again if the files do not contain it: they were removed, altered or could not be written. */
   restore: (value: T) => void;
 };
 
-/** Saves a value that is also in memory, and repairs its files. An error that stays the same is logged once. */
+/** Saves a value that is also in memory, and repairs its files. Logs a repeated error once. @param what for the log */
 export function savedIn<T>(file: Pick<TwinFile<T>, "write" | "holds">, what: string, log: Log): Saved<T> {
   let lastFault: string | undefined;
   function save(value: T): void {

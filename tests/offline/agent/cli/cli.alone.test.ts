@@ -480,8 +480,16 @@ describe("lz-agent", () => {
         contained("network", "release"),
         "this host is isolated (mode network, generation 7)",
       ],
-      ["a damaged state", { "containment.json": "{" }, "it cannot be told whether this host is isolated"],
-      ["kept rules alone", { "containment.nft": "table inet lifecyclezero" }, "it cannot be told whether"],
+      [
+        "a damaged state",
+        { "containment.json": "{" },
+        "the agent cannot determine whether this host is isolated",
+      ],
+      [
+        "kept rules alone",
+        { "containment.nft": "table inet lifecyclezero" },
+        "the agent cannot determine whether",
+      ],
     ] as [string, Record<string, string>, string][])(
       "refuses with one line on an isolated host (%s) and changes nothing; forced it says what stays and frees nobody",
       async (_what, files, why) => {

@@ -9,7 +9,7 @@ describe("createCloseWatch()", () => {
     const looks: number[] = [];
     let onLook = (): void => {};
     const watch = createCloseWatch({
-      look: async () => {
+      check: async () => {
         looks.push(nowMs);
         nowMs += lookMs;
         onLook();

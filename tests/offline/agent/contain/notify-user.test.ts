@@ -20,8 +20,10 @@ describe("the person at the host", () => {
     );
     expect(noticeText({ ...order, mode: "stop-engines" })).toContain("AI engines were stopped");
     const terminate = { mode: "stop-engines", stopEnginesBy: "terminate" } as const;
-    expect(noticeText({ ...order, ...terminate })).toContain("do not come back by themselves");
-    expect(noticeText({ ...order, ...terminate, action: "release" })).toContain("have to be started again");
+    expect(noticeText({ ...order, ...terminate })).toContain("do not restart by themselves");
+    expect(noticeText({ ...order, ...terminate, action: "release" })).toContain(
+      "start terminated programs again",
+    );
     expect(noticeText({ ...order, mode: "stop-engines", action: "release" })).not.toContain("again");
     expect(noticeText(order)).toContain("contact them");
     expect(noticeText({ ...order, mode: "observe" })).toBeUndefined();

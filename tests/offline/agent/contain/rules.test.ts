@@ -125,7 +125,7 @@ describe("networkRules()", () => {
     );
     for (const user of [-1, 1.5, Number.NaN, 2 ** 32])
       expect(() => networkRules({ control: [], resolvers: [], resolverUsers: [user], links: LINKS })).toThrow(
-        "no user",
+        "not a valid user",
       );
   });
 

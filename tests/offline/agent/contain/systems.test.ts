@@ -13,7 +13,7 @@ import { networkEnforcer } from "../../../../agent/contain/network/network-enfor
 import type { Attempt } from "../../../../agent/contain/network/tcp-connect.ts";
 import { psProcesses, scutilResolvers } from "../../../../agent/contain/platform/darwin.ts";
 import { enforcersFor } from "../../../../agent/contain/platform/enforcers.ts";
-import { lookingEvery } from "../../../../agent/contain/platform/host-enforcers.ts";
+import { checkingEvery } from "../../../../agent/contain/platform/host-enforcers.ts";
 import { networkRules, portRules } from "../../../../agent/contain/platform/nftables.ts";
 import {
   isEnabled,
@@ -113,20 +113,24 @@ describe("every generator of rules", () => {
   test.each(generators)("%s throws for what is no address or port, wherever it stands", (_name, generate) => {
     expect(() => generate(RULES)).not.toThrow();
     for (const address of HOSTILE) {
-      expect(() => generate({ ...RULES, control: [{ address, port: 443 }] })).toThrow("no address");
-      expect(() => generate({ ...RULES, resolvers: [address] })).toThrow("no address");
-      expect(() => generate({ ...RULES, links: { ...links, dhcpServers: [address] } })).toThrow("no address");
+      expect(() => generate({ ...RULES, control: [{ address, port: 443 }] })).toThrow("not a valid address");
+      expect(() => generate({ ...RULES, resolvers: [address] })).toThrow("not a valid address");
+      expect(() => generate({ ...RULES, links: { ...links, dhcpServers: [address] } })).toThrow(
+        "not a valid address",
+      );
       expect(() => generate({ ...RULES, links: { ...links, prefixes: [address] } })).toThrow(
-        /no (address|prefix)/,
+        /not a valid (address|prefix)/,
       );
       expect(() => generate({ ...RULES, links: { ...links, prefixes: [`${address}/24`] } })).toThrow();
     }
     for (const prefix of ["192.0.2.0/33", "2001:db8::/129", "192.0.2.0", "192.0.2.0/", "192.0.2.0/24 accept"])
       expect(() => generate({ ...RULES, links: { ...links, prefixes: [prefix] } })).toThrow(
-        /no (address|prefix)/,
+        /not a valid (address|prefix)/,
       );
     for (const port of [0, 65_536, 1.5, Number.NaN])
-      expect(() => generate({ ...RULES, control: [{ address: "192.0.2.1", port }] })).toThrow("no port");
+      expect(() => generate({ ...RULES, control: [{ address: "192.0.2.1", port }] })).toThrow(
+        "not a valid port",
+      );
   });
 
   test.each([
@@ -137,7 +141,7 @@ describe("every generator of rules", () => {
     "%s throws for an engine's port that is none",
     (_name, generate) => {
       for (const port of [1, 11_434, 65_535]) expect(() => generate([port])).not.toThrow();
-      for (const port of [0, 70_000, -1]) expect(() => generate([port])).toThrow("no port");
+      for (const port of [0, 70_000, -1]) expect(() => generate([port])).toThrow("not a valid port");
     },
   );
 });
@@ -330,7 +334,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(await restarted.restrict(RULES)).toBeUndefined();
     expect(await restarted.altered()).toBeUndefined();
     pf.main = "pass all\n";
-    const unevaluated = 'the main ruleset of pf does not evaluate "com.apple/*" any more';
+    const unevaluated = 'the main ruleset of pf no longer evaluates "com.apple/*"';
     expect(await restarted.altered()).toBe(unevaluated);
     expect(await restarted.restrict(RULES)).toBe(unevaluated);
   });
@@ -349,7 +353,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     const anchor = 'anchor "com.apple/*" all\n';
     const { pf, firewall } = fakePf({ main: `pass out quick all\n${anchor}` });
     expect(await firewall().restrict(RULES)).toBe(
-      "a rule of pf's main ruleset lets packets through before ours: pass out quick all",
+      "a rule in the main ruleset of pf passes packets before the agent's rules: pass out quick all",
     );
     expect(pf.anchor).toBe("");
     for (const main of [`pass out all\nblock in quick all\n${anchor}`, `${anchor}pass quick all\n`])
@@ -872,13 +876,13 @@ test("no firewall calls its rules removed when the program that was to do it was
   for (const firewall of [pf, windows]) expect(await firewall.remove(true)).toBe("no reason given");
 });
 
-test("lookingEvery() looks every so many rounds, and at once after a start, an order or a release", async () => {
+test("checkingEvery() looks every so many rounds, and at once after a start, an order or a release", async () => {
   const asked: string[] = [];
   const enforcer = (verb: string) => async (): Promise<Proof> => {
     asked.push(verb);
     return { outcome: "applied" };
   };
-  const seldom = lookingEvery(3, {
+  const seldom = checkingEvery(3, {
     apply: enforcer("apply"),
     release: enforcer("release"),
     reassert: enforcer("reassert"),
@@ -898,10 +902,10 @@ test("lookingEvery() looks every so many rounds, and at once after a start, an o
   expect(await rounds(1)).toEqual(["reassert"]);
 });
 
-test("lookingEvery() hands a repair on once, not with each round that repeats the look", async () => {
+test("checkingEvery() hands a repair on once, not with each round that repeats the look", async () => {
   const proof: Proof = { outcome: "applied", repaired: "the rules were altered" };
   const act = async (): Promise<Proof> => proof;
-  const seldom = lookingEvery(3, { apply: act, release: act, reassert: act });
+  const seldom = checkingEvery(3, { apply: act, release: act, reassert: act });
   const order = { generation: 1, mode: "network", wasInForce: true } as const;
   const look = () => seldom.reassert(order, new AbortController().signal);
   expect(await look()).toEqual(proof);

@@ -385,7 +385,7 @@ describeUnless(missing("Linux"), "signals", () => {
     const pid = bash("exec sleep 600");
     const { birth } = found(pid)!;
     for (const send of [signals.ask!, signals.end, signals.suspend, signals.wake])
-      expect(() => send({ pid, birth: `${birth}0` })).toThrow("not the one that was meant");
+      expect(() => send({ pid, birth: `${birth}0` })).toThrow("has ended or its pid was reused");
     expect(isAlive(pid)).toBe(true);
     signals.end({ pid, birth });
     await until("it is so", () => !isAlive(pid), 10_000);

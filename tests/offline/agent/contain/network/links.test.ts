@@ -40,7 +40,7 @@ test("plainPrefix() clears the bits of the host, and refuses what is no prefix o
     "x/8",
     "1.2.3.4/-1",
   ])
-    expect(() => plainPrefix(none)).toThrow(/no (prefix|address)/);
+    expect(() => plainPrefix(none)).toThrow(/not a valid (prefix|address)/);
 });
 
 test("boundsOf() gives the first and the last address", () => {
