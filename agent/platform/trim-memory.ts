@@ -51,19 +51,20 @@ function dropCode(): void {
  */
 export function unchangedPages(smaps: string, executable: string): { start: number; bytes: number }[] {
   const found: { start: number; bytes: number }[] = [];
-  let current: { start: number; bytes: number } | undefined;
-  for (const line of smaps.split("\n")) {
-    const [, from, to, permissions, path] = MAPPING.exec(line) ?? [];
-    if (from !== undefined) {
-      const start = Number.parseInt(from, 16);
-      const isCode = path === executable && /^r-[-x]p$/.test(permissions!);
-      current = isCode ? { start, bytes: Number.parseInt(to!, 16) - start } : undefined;
-    } else if (current && /^Anonymous:\s+0 kB$/.test(line)) {
-      found.push(current);
-      current = undefined;
-    }
+  // Most of the text is about other mappings, so search for the path instead of splitting all lines.
+  for (let at = smaps.indexOf(executable); at >= 0; at = smaps.indexOf(executable, at + 1)) {
+    const lineAt = smaps.lastIndexOf("\n", at) + 1;
+    const pathEnd = at + executable.length;
+    const [, from, to, permissions] = MAPPING.exec(smaps.slice(lineAt, at)) ?? [];
+    if (from === undefined || smaps[pathEnd] !== "\n" || !/^r-[-x]p$/.test(permissions!)) continue;
+    const anonymous = ANONYMOUS.exec(smaps.slice(pathEnd, pathEnd + DETAILS_CHARACTERS_MAX));
+    const start = Number.parseInt(from, 16);
+    if (anonymous?.[1] === "0") found.push({ start, bytes: Number.parseInt(to!, 16) - start });
   }
   return found;
 }
 
-const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ \d+\s*(.*)$/;
+const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ \d+\s*$/;
+const ANONYMOUS = /^Anonymous:\s+(\d+) kB$/m;
+/** The details of a mapping that include `Anonymous` are shorter than this. */
+const DETAILS_CHARACTERS_MAX = 1024;

@@ -161,7 +161,7 @@ class LinuxMappedTable {
     if (maps !== "" && !maps.endsWith("\n")) entry.unread += 1;
     for (const mapping of parseMaps(maps)) {
       if (mapping.executable && this.#isWanted(mapping.path)) entry.libraries.push(mapping.path);
-      if (mapping.executable && mapping.path.replace(/ \(deleted\)$/, "") === process.executable)
+      if (mapping.executable && isPathOf(process.executable, mapping.path))
         entry.executableDevice = mapping.identity.slice(0, mapping.identity.indexOf(" "));
       if (GPU_DEVICE.test(mapping.path)) entry.mapsGpu = true;
       // Every file may hold weights: names prove nothing, and data is executable with READ_IMPLIES_EXEC (personality(2)).
@@ -240,6 +240,10 @@ class LinuxMappedTable {
     };
   }
 }
+
+/** True if a mapped path is that of the executable, which may be deleted. */
+const isPathOf = (executable: string | undefined, path: string): boolean =>
+  executable !== undefined && (path === executable || path === `${executable} (deleted)`);
 
 function summary(name: string, problems: readonly string[]): Collector {
   return problems.length === 0

@@ -121,7 +121,7 @@ class VerdictCache {
   lookUp(path: string, identity: string, check: (keep: Keep) => Verdict): Verdict {
     const namesakes = this.#known.get(path) ?? new Map<string, Cached>();
     const before = namesakes.get(identity);
-    if (before && (before.untilMs ?? Number.POSITIVE_INFINITY) > this.#elapsed()) return before.verdict;
+    if (before && (before.untilMs === undefined || before.untilMs > this.#elapsed())) return before.verdict;
     if (!this.#known.has(path)) {
       if (this.#known.size > KNOWN_FILES_MAX) this.#known.clear();
       this.#known.set(path, namesakes);

@@ -17,12 +17,16 @@ const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 0o2000003;
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
+const TCPDIAG_GETSOCK = 18;
 const NLM_F_REQUEST_DUMP = 0x301;
 const NLM_F_DUMP_INTR = 0x10;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLMSG_HEADER_BYTES = 16;
+/** `inet_diag_req_v2` behind the header. */
 const REQUEST_BYTES = NLMSG_HEADER_BYTES + 56;
+/** `inet_diag_req` behind the header. */
+const COMBINED_REQUEST_BYTES = NLMSG_HEADER_BYTES + 60;
 /** Size of `inet_diag_msg` without its attributes. */
 const MESSAGE_BYTES = 72;
 const MSG_DONTWAIT = 0x40;
@@ -46,11 +50,34 @@ export function diagRequest(family: 2 | 10, state: TcpRow["state"], sequence: nu
   return new Uint8Array(request.buffer);
 }
 
-/** `refused`: the kernel does not support the address family, for example because IPv6 is disabled. */
+/**
+ * Netlink request for the sockets of both address families in one state. This is the older form of the request, which
+ * always returns both (inet_diag_dump_compat in net/ipv4/inet_diag.c). The kernel walks its hash table of connections once
+ * instead of once per family, which takes about 1 ms.
+ */
+export function combinedDiagRequest(state: TcpRow["state"], sequence: number): Uint8Array {
+  const request = new DataView(new ArrayBuffer(COMBINED_REQUEST_BYTES));
+  request.setUint32(0, COMBINED_REQUEST_BYTES, true);
+  request.setUint16(4, TCPDIAG_GETSOCK, true);
+  request.setUint16(6, NLM_F_REQUEST_DUMP, true);
+  request.setUint32(8, sequence, true);
+  request.setUint32(NLMSG_HEADER_BYTES + 52, 1 << STATES[state], true);
+  return new Uint8Array(request.buffer);
+}
+
+/** `refused`: the kernel does not support the request or the address family, for example because IPv6 is disabled. */
 export type DiagPart = { rows: TcpRow[]; is: "more" | "done" | "refused" | "failed" };
 
-/** Parses the whole messages of one read. A message that is not a response to `sequence` makes the result `failed`. */
-export function parseDiag(bytes: Uint8Array, state: TcpRow["state"], sequence: number): DiagPart {
+/**
+ * Parses the whole messages of one read. A message that is not a response to `sequence` makes the result `failed`, as does
+ * a message of another type than the request.
+ */
+export function parseDiag(
+  bytes: Uint8Array,
+  state: TcpRow["state"],
+  sequence: number,
+  requestType = SOCK_DIAG_BY_FAMILY,
+): DiagPart {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const rows: TcpRow[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -62,8 +89,7 @@ export function parseDiag(bytes: Uint8Array, state: TcpRow["state"], sequence: n
     if (isCut || view.getUint32(at + 8, true) !== sequence) return { rows, is: "failed" };
     if (type === NLMSG_DONE) return { rows, is: "done" };
     if (type === NLMSG_ERROR) return { rows, is: "refused" };
-    if (type !== SOCK_DIAG_BY_FAMILY || length < NLMSG_HEADER_BYTES + MESSAGE_BYTES)
-      return { rows, is: "failed" };
+    if (type !== requestType || length < NLMSG_HEADER_BYTES + MESSAGE_BYTES) return { rows, is: "failed" };
     const row = readMessage(bytes, view, at + NLMSG_HEADER_BYTES, state);
     if (row) rows.push(row);
     at += (length + 3) & ~3;
@@ -119,31 +145,37 @@ export function createSocketDiag(netlink: {
 }): SocketDiag {
   const buffer = new Uint8Array(BUFFER_BYTES);
   let sequence = 0;
+  let isCombinedRefused = false;
   return {
     read: (state) => {
-      const rows: TcpRow[] = [];
-      for (const family of [2, 10] as const) {
-        const part = dump(family, state, TCP_ROWS_MAX - rows.length);
-        if (part === undefined) return undefined;
-        rows.push(...part);
+      if (!isCombinedRefused) {
+        const rows = dump(state, TCP_ROWS_MAX);
+        if (rows !== "refused") return rows;
+        isCombinedRefused = true;
       }
-      return rows;
+      const four = dump(state, TCP_ROWS_MAX, 2);
+      if (!Array.isArray(four)) return undefined;
+      const six = dump(state, TCP_ROWS_MAX - four.length, 10);
+      return six === "refused" ? four : six && [...four, ...six];
     },
   };
 
-  function dump(family: 2 | 10, state: TcpRow["state"], rowsMax: number): TcpRow[] | undefined {
+  /** Reads the sockets of one address family, or of both. */
+  function dump(state: TcpRow["state"], rowsMax: number, family?: 2 | 10): TcpRow[] | "refused" | undefined {
     // Discard the rest of an earlier dump that was not read to its end.
     while (netlink.receive(buffer) > 0);
     sequence += 1;
-    if (!netlink.send(diagRequest(family, state, sequence))) return undefined;
+    const request = family ? diagRequest(family, state, sequence) : combinedDiagRequest(state, sequence);
+    const requestType = family ? SOCK_DIAG_BY_FAMILY : TCPDIAG_GETSOCK;
+    if (!netlink.send(request)) return undefined;
     const rows: TcpRow[] = [];
     while (rows.length < rowsMax) {
       const length = netlink.receive(buffer);
       if (length <= 0) return undefined;
-      const part = parseDiag(buffer.subarray(0, length), state, sequence);
+      const part = parseDiag(buffer.subarray(0, length), state, sequence, requestType);
+      if (part.is === "refused") return "refused";
+      if (part.is === "failed") return undefined;
       rows.push(...part.rows);
-      if (part.is === "refused" && family === 10) return rows;
-      if (part.is === "refused" || part.is === "failed") return undefined;
       if (part.is === "done") return rows;
     }
     return rows.slice(0, rowsMax);

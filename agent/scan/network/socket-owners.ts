@@ -8,6 +8,8 @@ const RETRY_SCANS_MAX = 64;
 const ANCESTORS_MAX = 8;
 /** Descendants of a server that are searched for its socket. */
 const DESCENDANTS_MAX = 64;
+/** Processes that are searched between two checks of the budget. */
+const PROCESSES_PER_CHECK = 4;
 /** Start times are precise to a clock tick, and the boot time to a second. */
 const BIRTH_SLACK_MS = 2000;
 
@@ -20,6 +22,15 @@ type Owner = { pid: number; key: string };
 type Miss = { next: number; step: number; bornMs: number };
 
 type Processes = ReadonlyMap<number, LinuxProcess>;
+
+/** A process with its start time in epoch milliseconds. */
+type Aged = { process: LinuxProcess; bornMs: number };
+
+/**
+ * Order of a search. A first search starts with the largest processes, because servers are large. Later searches start with
+ * the youngest, because a new socket mostly belongs to a new process.
+ */
+type Order = "largest first" | "youngest first";
 
 /**
  * Finds the process that owns each socket, by its inode. File descriptors are read only for sockets without a known
@@ -35,6 +46,8 @@ export class SocketOwners {
   readonly #held = new Map<number, readonly string[]>();
   #children: ReadonlyMap<number, LinuxProcess[]> | undefined;
   #processes: Processes = new Map();
+  /** Processes by start time, youngest first. Undefined until a search needs the order. */
+  #youngestFirst: readonly Aged[] | undefined;
   #scans = 0;
 
   constructor(deps: { files: Files; procRoot: string; cpuMs: () => number }) {
@@ -43,6 +56,7 @@ export class SocketOwners {
 
   /** Starts a scan with its processes. */
   begin(processes: Processes): void {
+    if (this.#processes !== processes) this.#youngestFirst = undefined;
     this.#processes = processes;
     this.#scans += 1;
   }
@@ -83,11 +97,10 @@ export class SocketOwners {
    * Searches the owners of these inodes with a budget of processor time, and returns the pids of the owners found. Removes
    * found inodes from `wanted`.
    */
-  find(wanted: Set<string>, budgetMs: number, by = byBirth): ReadonlySet<number> {
+  find(wanted: Set<string>, budgetMs: number, order: Order = "youngest first"): ReadonlySet<number> {
     const found = new Set<number>();
     this.isCut = false;
     if (wanted.size === 0) return found;
-    const order = [...this.#processes.values()].sort(by);
     const bornMs = this.#search(order, wanted, budgetMs, found);
     this.#noteMisses(wanted, bornMs);
     this.#held.clear();
@@ -96,15 +109,20 @@ export class SocketOwners {
   }
 
   /** Returns the start time of the youngest process if all were searched, else 0. */
-  #search(order: readonly LinuxProcess[], wanted: Set<string>, budgetMs: number, found: Set<number>): number {
+  #search(order: Order, wanted: Set<string>, budgetMs: number, found: Set<number>): number {
     const { cpuMs } = this.#deps;
     const startedAt = cpuMs();
+    let searched = 0;
+    this.#youngestFirst ??= byAge(this.#processes);
+    const youngestMs = this.#youngestFirst[0]?.bornMs ?? 0;
     const searchedMs = Math.min(...[...wanted].map((inode) => this.#misses.get(inode)?.bornMs ?? 0));
-    const youngestMs = Math.max(0, ...order.map((process) => process.startedAtMs ?? 0));
-    for (const process of order) {
+    for (const { process, bornMs } of order === "largest first"
+      ? bySize(this.#processes)
+      : this.#youngestFirst) {
       if (wanted.size === 0) break;
-      if ((process.startedAtMs ?? 0) < searchedMs - BIRTH_SLACK_MS) continue;
-      if (cpuMs() - startedAt > budgetMs) {
+      if (bornMs < searchedMs - BIRTH_SLACK_MS) continue;
+      searched += 1;
+      if (searched % PROCESSES_PER_CHECK === 0 && cpuMs() - startedAt > budgetMs) {
         this.isCut = true;
         return 0;
       }
@@ -191,8 +209,10 @@ export class SocketOwners {
   }
 }
 
-/** Order of the first search: servers are large, and most other processes are small. */
-export const bySize = (a: LinuxProcess, b: LinuxProcess): number => b.virtualBytes - a.virtualBytes;
+const withAge = (process: LinuxProcess): Aged => ({ process, bornMs: process.startedAtMs ?? 0 });
 
-/** Order of later searches: a new socket mostly belongs to a new process. */
-const byBirth = (a: LinuxProcess, b: LinuxProcess): number => (b.startedAtMs ?? 0) - (a.startedAtMs ?? 0);
+const byAge = (processes: Processes): Aged[] =>
+  [...processes.values()].map(withAge).sort((a, b) => b.bornMs - a.bornMs);
+
+const bySize = (processes: Processes): Aged[] =>
+  [...processes.values()].sort((a, b) => b.virtualBytes - a.virtualBytes).map(withAge);

@@ -8,7 +8,7 @@ import type { Namespaces } from "./namespaces.ts";
 import { createOwnSockets, type OwnSockets } from "./own-sockets.ts";
 import { createReach, linkLocalDetail, linkLocalUnprobed, type Reach } from "./reachable-address.ts";
 import type { SocketDiag } from "./sock-diag.ts";
-import { bySize, SocketOwners } from "./socket-owners.ts";
+import { SocketOwners } from "./socket-owners.ts";
 import { TCP_ROWS_MAX, type TcpRow } from "./sockets.ts";
 
 /** Budgets of processor time in milliseconds for the search of socket owners: in the first scan and in later ones. */
@@ -109,7 +109,7 @@ class LinuxSocketTable {
 
   #findOwners(listening: readonly TcpRow[]): ReadonlySet<number> {
     const due = this.#owners.due(listening);
-    if (this.#scans === 1) return this.#owners.find(due, OWNERS_FIRST_MS_MAX, bySize);
+    if (this.#scans === 1) return this.#owners.find(due, OWNERS_FIRST_MS_MAX, "largest first");
     return this.#owners.find(due, OWNERS_MS_MAX);
   }
 

@@ -21,6 +21,8 @@ import type { Run } from "../system/run-tool.ts";
 import { UnixSocketTable } from "../unix/unix-listeners.ts";
 
 const PASSWD_BYTES_MAX = 1024 * 1024;
+/** Time until the agent checks again that the path of a running executable leads to the same file. */
+const FILE_CHECK_MS = 60_000;
 
 type Dependencies = {
   files: Files;
@@ -114,6 +116,7 @@ async function observe(sources: Sources, sighted?: (sighting: Sighting) => void)
 function createExecutableFacts(deps: Dependencies, mapped: MappedTable) {
   const { files, procRoot, mounts } = deps;
   const packages = createPackages(deps);
+  const checks = new WeakMap<ProcessFacts, { nextAtMs: number; isSame: boolean }>();
   const interpreters = createInterpreters(deps);
   const isLocal = (pid: number): boolean => {
     const device = mapped.executableDevice(pid);
@@ -125,16 +128,25 @@ function createExecutableFacts(deps: Dependencies, mapped: MappedTable) {
     const running = optional(() => files.facts(`${procRoot}/${pid}/exe`));
     return running !== undefined && running.identity === optional(() => files.facts(executable))?.identity;
   };
+  /** Caches a positive check, because it takes three system calls per engine. */
+  const isCheckedFileAtPath = (process: ProcessFacts, executable: string): boolean => {
+    const last = checks.get(process);
+    if (last?.isSame && deps.elapsed() < last.nextAtMs) return true;
+    const isSame = isFileAtPath(process.pid, executable);
+    checks.set(process, { isSame, nextAtMs: deps.elapsed() + FILE_CHECK_MS });
+    return isSame;
+  };
   return {
     isLocal,
     languageOf: ({ pid }: ProcessFacts) =>
       isLocal(pid) ? interpreters.languageOf(`${procRoot}/${pid}/exe`) : undefined,
-    packageOf: ({ pid, executable, container }: ProcessFacts): string | undefined => {
+    packageOf: (process: ProcessFacts): string | undefined => {
+      const { executable, container } = process;
       // The path of a process in a container is not a path of this host.
       if (executable === undefined || container !== undefined) return undefined;
       const placed = placedPackage(executable);
       if (placed === undefined && !isPackagePath(executable)) return undefined;
-      return isFileAtPath(pid, executable) ? (placed ?? packages.of(executable)) : undefined;
+      return isCheckedFileAtPath(process, executable) ? (placed ?? packages.of(executable)) : undefined;
     },
   };
 }

@@ -1,3 +1,4 @@
+import { yieldToEventLoop } from "../system/cpu-budget.ts";
 import type { Run } from "../system/run-tool.ts";
 
 /** Interval between two searches for the same file: it may have been installed or upgraded. */
@@ -36,6 +37,8 @@ export function createPackages(deps: { run: Run; elapsed: () => number }): Packa
 
   async function look(path: string): Promise<void> {
     isBusy = true;
+    // Starting the first program takes some milliseconds: finish the scan before.
+    await yieldToEventLoop();
     const name = (await ofDpkg(path).catch(() => undefined)) ?? (await ofRpm(path).catch(() => undefined));
     if (known.size >= KNOWN_MAX) known.clear();
     known.set(path, { ...(name !== undefined && { name }), nextAtMs: deps.elapsed() + REFRESH_MS });

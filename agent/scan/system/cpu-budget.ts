@@ -13,25 +13,26 @@ export type Budget = {
 export function createBudget(deps: { elapsed: () => number; cpuMs: () => number }, limitMs: number): Budget {
   let spentMs = 0;
   let isFirst = true;
+  let isExceeded = false;
   let sliceAtMs = deps.elapsed();
   let sliceCpuMs = deps.cpuMs();
   return {
     isUsedUp: async () => {
-      const spent = spentMs + deps.cpuMs() - sliceCpuMs;
       if (isFirst) {
         isFirst = false;
         return false;
       }
-      if (spent > limitMs) return true;
-      if (deps.elapsed() - sliceAtMs > SLICE_MS_MAX) {
-        await yieldToEventLoop();
-        spentMs = spent;
-        sliceAtMs = deps.elapsed();
-        sliceCpuMs = deps.cpuMs();
-      }
-      return false;
+      // The clock is much cheaper than the processor time, which cannot exceed it by much.
+      if (isExceeded || deps.elapsed() - sliceAtMs <= SLICE_MS_MAX) return isExceeded;
+      spentMs += deps.cpuMs() - sliceCpuMs;
+      isExceeded = spentMs > limitMs;
+      if (!isExceeded) await yieldToEventLoop();
+      sliceAtMs = deps.elapsed();
+      sliceCpuMs = deps.cpuMs();
+      return isExceeded;
     },
   };
 }
 
-const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Resolves after the pending work of the event loop. */
+export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -17,6 +17,10 @@ const PART_BYTES_MIN = 1024 * 1024;
 /** Number of parts kept per file, the largest first. Journals and databases are mapped in many parts. */
 export const PARTS_MAX = 32;
 
+/** Positions of the execute permission and of the offset, from the first space of a line. */
+const EXECUTE_AT = 3;
+const OFFSET_AT = 6;
+
 /**
  * Parses proc_pid_maps(5) into one entry per mapped file; `executable` is true if any of its mappings is executable.
  * Segments of a file are adjacent, so most lines repeat the previous path, and the parser allocates no string for them.
@@ -34,38 +38,61 @@ export function parseMaps(text: string): Mapping[] {
     if (last && end - slash === last.path.length && text.startsWith(last.path, slash)) {
       // `start-end rwxp offset`: execute permission is the third letter after the first space.
       const space = text.indexOf(" ", line);
-      last.executable ||= text[space + 3] === "x";
-      if (mayBePart(text, line, space)) addPart(last, text.slice(line, space), text.slice(space + 6, slash));
-    } else last = readMapping(text, line, slash, end, files) ?? last;
+      last.executable ||= text[space + EXECUTE_AT] === "x";
+      if (mayBePart(text, line, space))
+        addPart(last, text.slice(line, space), text.slice(space + OFFSET_AT, slash));
+    } else last = readMapping(text, line, end, files) ?? last;
     start = end + 1;
   }
   return [...files.values()];
 }
 
+/** Parsed ends of lines, `08:01 12345  /usr/lib/libc.so.6`. Most processes map the same libraries. */
+const parsedEnds = new Map<string, { identity: string; path: string }>();
+const PARSED_ENDS_MAX = 4096;
+
+const copyOf = (text: string): string => Buffer.from(text).toString();
+
 const NO_OFFSET = "00000000 ";
 /** Hexadecimal digits of a length below {@link PART_BYTES_MIN}. */
 const SMALL_DIGITS = 5;
-const MAPPING = /([0-9a-f]+-[0-9a-f]+) ..(.). ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+ \d+) +(?=\/)/y;
+const END = /^([0-9a-f]+:[0-9a-f]+ \d+) +(\/.*)$/s;
 
+/** Reads a line `start-end rwxp offset device inode path` and adds it to the file's entry. */
 function readMapping(
   text: string,
   line: number,
-  slash: number,
   end: number,
   files: Map<string, Mapping>,
 ): Mapping | undefined {
-  MAPPING.lastIndex = line;
-  const match = MAPPING.exec(text);
-  if (!match) return undefined;
-  const [, range, permission, offset, identity] = match;
-  let file = files.get(identity!);
+  const space = text.indexOf(" ", line);
+  const offsetEnd = text.indexOf(" ", space + OFFSET_AT);
+  if (space < 0 || offsetEnd < 0 || offsetEnd > end) return undefined;
+  const parsed = parseEnd(text.slice(offsetEnd + 1, end));
+  if (!parsed) return undefined;
+  const { identity, path } = parsed;
+  const range = text.slice(line, space);
+  let file = files.get(identity);
   if (!file) {
-    file = { identity: identity!, path: text.slice(slash, end), range: range!, executable: false };
-    files.set(identity!, file);
+    file = { identity, path, range, executable: false };
+    files.set(identity, file);
   }
-  file.executable ||= permission === "x";
-  addPart(file, range!, offset!);
+  file.executable ||= text[space + EXECUTE_AT] === "x";
+  if (!text.startsWith(NO_OFFSET, space + OFFSET_AT))
+    addPart(file, range, text.slice(space + OFFSET_AT, offsetEnd));
   return file;
+}
+
+function parseEnd(end: string): { identity: string; path: string } | undefined {
+  const known = parsedEnds.get(end);
+  if (known) return known;
+  const [, identity, path] = END.exec(end) ?? [];
+  if (identity === undefined || path === undefined) return undefined;
+  if (parsedEnds.size >= PARSED_ENDS_MAX) parsedEnds.clear();
+  // Copies: a slice of a string keeps the whole text in memory.
+  const parsed = { identity: copyOf(identity), path: copyOf(path) };
+  parsedEnds.set(copyOf(end), parsed);
+  return parsed;
 }
 
 /**
@@ -73,7 +100,7 @@ function readMapping(
  * differ in their last five digits only, as those of a small mapping do.
  */
 function mayBePart(text: string, line: number, space: number): boolean {
-  if (text.startsWith(NO_OFFSET, space + 6)) return false;
+  if (text.startsWith(NO_OFFSET, space + OFFSET_AT)) return false;
   const dash = text.indexOf("-", line);
   const shift = dash + 1 - line;
   for (let at = dash - SMALL_DIGITS - 1; at >= line; at -= 1)

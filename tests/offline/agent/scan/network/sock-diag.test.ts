@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server, Socket } from "node:net";
 import { createOwnSockets } from "../../../../../agent/scan/network/own-sockets.ts";
 import {
+  combinedDiagRequest,
   createSocketDiag,
   diagRequest,
   openSocketDiag,
@@ -108,6 +109,12 @@ test("diagRequest() requests TCP sockets of one address family in one state", ()
   expect([view.getUint8(16), view.getUint8(17), view.getUint32(20, true)]).toEqual([10, 6, 2]);
 });
 
+test("combinedDiagRequest() requests TCP sockets of both address families in one state", () => {
+  const view = new DataView(combinedDiagRequest("listen", 3).buffer as ArrayBuffer);
+  expect([view.getUint32(0, true), view.getUint16(4, true), view.getUint32(8, true)]).toEqual([76, 18, 3]);
+  expect(view.getUint32(16 + 52, true)).toBe(1 << 10);
+});
+
 describe("createSocketDiag()", () => {
   /** Answers each request with the next of these; a number is what recv(2) gives instead. */
   function answering(...answers: (Uint8Array | number)[][]): SocketDiag {
@@ -125,29 +132,37 @@ describe("createSocketDiag()", () => {
       },
     });
   }
+  const both = (sequence: number): Uint8Array => message({ type: 18, sequence });
   const four = (sequence: number): Uint8Array => message({ sequence });
   const done = (sequence: number): Uint8Array => message({ type: 3, sequence });
+  const refused = (sequence: number): Uint8Array => message({ type: 2, sequence });
 
-  test("joins both address families, each from several reads", () => {
-    expect(answering([four(1), done(1)], [done(2)]).read("listen")).toEqual([OLLAMA]);
+  test("reads both address families with one request", () => {
+    expect(answering([both(1), done(1)], []).read("listen")).toEqual([OLLAMA]);
+  });
+
+  test("reads the address families one by one if the kernel refuses the combined request, and never retries it", () => {
+    const diag = answering([refused(1)], [four(2), done(2)], [done(3)], [four(4), done(4)], [done(5)]);
+    expect(diag.read("listen")).toEqual([OLLAMA]);
+    expect(diag.read("listen")).toEqual([OLLAMA]);
   });
 
   test("accepts a kernel without IPv6", () => {
-    expect(answering([four(1), done(1)], [message({ type: 2, sequence: 2 })]).read("listen")).toEqual([
-      OLLAMA,
-    ]);
+    expect(answering([refused(1)], [four(2), done(2)], [refused(3)]).read("listen")).toEqual([OLLAMA]);
   });
 
   test.each([
-    ["IPv4 is refused", [[message({ type: 2, sequence: 1 })], [done(2)]]],
-    ["the dump stops short", [[four(1)], [done(2)]]],
-    ["IPv6 stops short", [[four(1), done(1)], [four(2)]]],
-  ] as [string, Uint8Array[][]][])("gives nothing rather than a part when %s", (_, answers) => {
+    ["the combined dump stops short", [[both(1)], [done(2)]]],
+    ["the response is of another type", [[four(1), done(1)]]],
+    ["IPv4 is refused", [[refused(1)], [refused(2)], [done(3)]]],
+    ["IPv4 stops short", [[refused(1)], [four(2)], [done(3)]]],
+    ["IPv6 stops short", [[refused(1)], [four(2), done(2)], [four(3)]]],
+  ] as [string, Uint8Array[][]][])("returns nothing instead of an incomplete list if %s", (_, answers) => {
     expect(answering(...answers).read("listen")).toBeUndefined();
   });
 
   test("discards the rest of an earlier dump", () => {
-    const diag = answering([four(1)], [four(2), done(2)], [done(3)]);
+    const diag = answering([both(1)], [both(2), done(2)]);
     expect(diag.read("listen")).toBeUndefined();
     expect(diag.read("listen")).toEqual([OLLAMA]);
   });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createPackages, parseDpkgSearch } from "../../../../../agent/scan/processes/packages.ts";
 import { placedPackage } from "../../../../../agent/scan/processes/versioned-packages.ts";
+import { yieldToEventLoop } from "../../../../../agent/scan/system/cpu-budget.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -53,6 +54,7 @@ describe("createPackages()", () => {
     expect(asked).toHaveLength(first);
     state.nowMs = HOUR_MS;
     packages.of("/opt/x/server");
+    await yieldToEventLoop();
     expect(asked.length).toBeGreaterThan(first);
   });
 
@@ -68,6 +70,7 @@ describe("createPackages()", () => {
   test("runs one search at a time for any number of engines", async () => {
     const { packages, asked } = manager({ "rpm -qf": "x 1-1\n" });
     for (let at = 0; at < 20; at += 1) packages.of(`/usr/bin/engine${at}`);
+    await yieldToEventLoop();
     expect(asked.filter((command) => command.startsWith("dpkg-query"))).toHaveLength(1);
   });
 });
