@@ -211,7 +211,7 @@ export const edgeSettings = z.object({
   DYNAMODB_ENDPOINT: z
     .url()
     .optional()
-    .describe("Endpoint of a DynamoDB that is not the one of AWS, for example a local one."),
+    .describe("Endpoint of a DynamoDB outside AWS, for example a local one."),
   AWS_REGION: z.string().min(1).describe("AWS region of table and queue."),
   ...credentialSettings,
 });

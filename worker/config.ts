@@ -122,11 +122,11 @@ export const workerSettings = z.object({
     ),
   SQS_QUEUE_URL: z.url().describe("URL of the queue, an output of the CloudFormation stack."),
   SQS_DLQ_URL: z.url().describe("URL of the dead-letter queue, an output of the CloudFormation stack."),
-  SQS_ENDPOINT: z.url().optional().describe("Endpoint of an SQS that is not the one of AWS."),
+  SQS_ENDPOINT: z.url().optional().describe("Endpoint of an SQS outside AWS, for example a local one."),
   DYNAMODB_ENDPOINT: z
     .url()
     .optional()
-    .describe("Endpoint of a DynamoDB that is not the one of AWS, for example a local one."),
+    .describe("Endpoint of a DynamoDB outside AWS, for example a local one."),
   AWS_REGION: z.string().min(1).describe("AWS region of table and queue."),
 });
 
