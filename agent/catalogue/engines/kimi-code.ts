@@ -8,7 +8,7 @@ const entry: CatalogEntry = {
   names: ["kimi", "kimi-cli"],
   runsOn: ["python"],
   binaries: ["/tools/kimi-cli/"],
-  commands: ["/kimi-cli/bin/"],
+  commands: ["/kimi-cli/bin/", "python[\\d.]* \\S*/bin/kimi(?:-cli)?(?: |$)"],
   traits: [],
   sources: ["https://github.com/MoonshotAI/kimi-cli"],
   fixtures: {
@@ -21,8 +21,19 @@ const entry: CatalogEntry = {
           argv: ["python", "/home/ada/.local/bin/kimi"],
         },
       },
+      {
+        source: "code: kimi-cli 1.52.0 (PyPI) entry_points.txt (kimi, kimi-cli), in a virtual environment",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/kimi"],
+        },
+      },
     ],
     negative: [
+      {
+        source: "made up: a Python program that is given the file",
+        process: { executable: "/usr/bin/python3.12", argv: ["python3", "lint.py", "/venv/bin/kimi"] },
+      },
       {
         source: "made up: any Python program",
         process: { executable: "/usr/bin/python3.12", argv: ["python3", "app.py"] },

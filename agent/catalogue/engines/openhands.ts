@@ -7,7 +7,11 @@ const entry: CatalogEntry = {
   ports: [3000],
   names: ["openhands"],
   runsOn: ["python"],
-  commands: ["openhands\\.server(?:\\.listen:app)?\\b", "(?:^|[/ ])openhands serve\\b"],
+  commands: [
+    "openhands\\.server(?:\\.listen:app)?\\b",
+    "(?:^|[/ ])openhands serve\\b",
+    "python[\\d.]* \\S*/bin/openhands(?: |$)",
+  ],
   traits: [{ path: "/", body: "<title>OpenHands", weight: "identity", says: "the page is titled OpenHands" }],
   sources: ["https://docs.all-hands.dev/"],
   fixtures: {
@@ -29,8 +33,19 @@ const entry: CatalogEntry = {
           argv: ["/venv/bin/python", "/venv/bin/uvicorn", "openhands.server.listen:app"],
         },
       },
+      {
+        source: "recorded from openhands 1.16.0 (PyPI) in a terminal",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/openhands"],
+        },
+      },
     ],
     negative: [
+      {
+        source: "made up: an editor with the file of the program",
+        process: { executable: "/usr/bin/vim", argv: ["vim", "/venv/bin/python", "/venv/bin/openhands"] },
+      },
       {
         source: "made up: an ordinary page",
         answers: {

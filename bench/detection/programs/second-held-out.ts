@@ -149,6 +149,8 @@ export const SECOND_HELD_OUT: readonly AiProgram[] = [
     name: "jupyter-ai-2",
     wanted: ["jupyter-ai"],
     source: { registry: "pypi", packages: ["jupyter-ai==2.31.6", "jupyterlab==4.6.6"] },
+    // Jupyter creates a token itself.
+    key: true,
     start: ({ bin, host, port }) => ({
       command: [bin("jupyter"), "lab", "--allow-root", "--no-browser", `--ip=${host}`, `--port=${port}`],
     }),
