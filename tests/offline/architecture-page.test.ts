@@ -40,7 +40,10 @@ test("the page has no other hops", () => {
 const LIBRARY = /^edge\/(?:http|platform|runtime|credentials)\//;
 
 test("a heartbeat and an isolation enter the files of the edge that the page names, and no others", async () => {
-  const traced = Bun.spawn([process.execPath, "tests/support/edge/trace-requests.ts"], { cwd: ROOT, stdout: "pipe" });
+  const traced = Bun.spawn([process.execPath, "tests/support/edge/trace-requests.ts"], {
+    cwd: ROOT,
+    stdout: "pipe",
+  });
   const entered = (await new Response(traced.stdout).json()) as Record<
     "heartbeat" | "isolation",
     { status: number; files: string[] }
