@@ -1,5 +1,6 @@
 import type { JSONWebKeySet, JWTVerifyGetKey } from "jose";
 import type { Authority } from "../shared/authority/read-authority.ts";
+import type { KeyedMutex } from "../shared/keyed-mutex.ts";
 import type { Log } from "../shared/observability/log.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
 import type { Clock } from "../shared/time/clock.ts";
@@ -16,7 +17,6 @@ import type { ValidatedStates } from "./heartbeat/validated-state-cache.ts";
 import type { Shutdown } from "./http/graceful-shutdown.ts";
 import type { RateLimit } from "./http/rate-limit.ts";
 import type { Readiness } from "./http/readiness.ts";
-import type { KeyedMutex } from "./platform/keyed-mutex.ts";
 import type { NodeRole } from "./platform/node-role.ts";
 import type { Instruments } from "./platform/telemetry.ts";
 import type { Hashing } from "./runtime/hashing.ts";

@@ -11,7 +11,7 @@ import { createBaselineStore } from "../../worker/assess/baseline-store.ts";
 import { withoutLlmReview } from "../../worker/assess/llm-review.ts";
 import { createPresenceCache } from "../../worker/assess/presence-cache.ts";
 import type { Message } from "../../worker/heartbeat/queue-message.ts";
-import { createKeyedMutex } from "../../worker/platform/keyed-mutex.ts";
+import { createKeyedMutex } from "../../shared/keyed-mutex.ts";
 import { createMetrics } from "../../worker/platform/metrics.ts";
 import type { Deps } from "../../worker/receive/deps.ts";
 import { pollOnce } from "../../worker/receive/process-batch.ts";

@@ -17,7 +17,7 @@ import { type Delivery, parseDelivery } from "../../worker/heartbeat/parse-heart
 import type { Message } from "../../worker/heartbeat/queue-message.ts";
 import { changeItem, changePut } from "../../worker/heartbeat/telemetry-items.ts";
 import { openMessage } from "../../worker/heartbeat/verify-message.ts";
-import { createKeyedMutex } from "../../worker/platform/keyed-mutex.ts";
+import { createKeyedMutex } from "../../shared/keyed-mutex.ts";
 import { createMetrics } from "../../worker/platform/metrics.ts";
 import type { Deps } from "../../worker/receive/deps.ts";
 import { pollOnce } from "../../worker/receive/process-batch.ts";

@@ -3,6 +3,7 @@ import { createMiddleware } from "hono/factory";
 import { Hono } from "hono/tiny";
 import { z } from "zod";
 import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
+import { IDEMPOTENCY_KEY_FORM } from "../../shared/wire/idempotency-key.ts";
 import { authenticate, bearerToken, may } from "../auth/authenticate.ts";
 import { API_KEY_PREFIX, authenticateKey } from "../auth/authenticate-api-key.ts";
 import { recordOfflineReleases } from "../control/containment/release-code.ts";
@@ -21,7 +22,7 @@ import { OPERATIONS } from "./operations/registry.ts";
 /** Enough for a policy at all of its limits, which is the largest request body. */
 export const BODY_BYTES_MAX = 256 * 1024;
 
-export const IDEMPOTENCY_KEY = z.string().regex(/^[A-Za-z0-9_-]{8,100}$/);
+export const IDEMPOTENCY_KEY = z.string().regex(IDEMPOTENCY_KEY_FORM);
 export const IF_MATCH = z.string().regex(/^"[0-9]{1,15}"$/);
 
 /** Path of an operation as Hono writes it. */

@@ -1,11 +1,10 @@
+import { IDEMPOTENCY_KEY_FORM } from "../../shared/wire/idempotency-key.ts";
 import { assetView, containmentText, findAsset } from "../assets/assets.ts";
 import { createApi } from "../platform/api.ts";
 import type { Arguments } from "../platform/arguments.ts";
 import { connectionOf } from "../platform/connect.ts";
 import type { Deps, Outcome } from "../platform/deps.ts";
 import { Misuse } from "../platform/faults.ts";
-
-const KEY = /^[A-Za-z0-9_-]{8,100}$/;
 
 /** Requests an isolation or a release. The response shows the requested state; the agent proves it later with a heartbeat. */
 export async function changeContainment(
@@ -14,7 +13,8 @@ export async function changeContainment(
   deps: Deps,
 ): Promise<Outcome> {
   const { reason, key = crypto.randomUUID(), mode = "observe" } = args.texts;
-  if (!KEY.test(key)) throw new Misuse(`${action}: --key must be 8 to 100 letters, digits, "-" or "_"`);
+  if (!IDEMPOTENCY_KEY_FORM.test(key))
+    throw new Misuse(`${action}: --key must be 8 to 100 letters, digits, "-" or "_"`);
   const api = createApi(connectionOf(args, deps), deps);
   const id = await findAsset(api, args.operands[0]!);
   const body = {

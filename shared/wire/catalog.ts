@@ -1,7 +1,7 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import { base64url, utf8 } from "../encoding/bytes.ts";
-import type { ControlKey } from "./sign-statement.ts";
+import { type ControlKey, ISSUER } from "./sign-statement.ts";
 
 /*
  * The signed catalogue is one text file. Its first line is a compact JWS over version and digest; the rest is
@@ -18,7 +18,6 @@ export const catalogueVersion = z.string().regex(/^2\d{3}\.\d{2}\.\d{2}(?:\.\d{1
 const claims = z.object({ version: catalogueVersion, sha256: z.string().regex(/^[A-Za-z0-9_-]{43}$/) });
 
 const TYPE = "lz-catalogue+jwt";
-const ISSUER = "lifecyclezero";
 /** Limit of the first line in characters: a signature and two short claims. */
 const JWS_CHARACTERS_MAX = 4096;
 

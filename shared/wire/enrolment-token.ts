@@ -1,9 +1,8 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
 import { type EnrolmentClaims, enrolmentClaims } from "./enrolment.ts";
-import type { ControlKey } from "./sign-statement.ts";
+import { type ControlKey, ISSUER } from "./sign-statement.ts";
 
 const TYPE = "lz-enrolment+jwt";
-const ISSUER = "lifecyclezero";
 
 /** A token with which `uses` devices can enrol in the tenant until it expires. */
 export function signEnrolmentToken(

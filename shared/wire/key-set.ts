@@ -1,7 +1,7 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import { enrolmentAnswer } from "./enrolment.ts";
-import type { ControlKey } from "./sign-statement.ts";
+import { type ControlKey, ISSUER } from "./sign-statement.ts";
 
 /** Public control keys that an agent pins. */
 export const pinnedKeys = enrolmentAnswer.shape.jwks;
@@ -10,7 +10,6 @@ export type PinnedKeys = z.infer<typeof pinnedKeys>;
 const keySet = z.object({ keys: pinnedKeys.shape.keys, iat: z.int() });
 
 const TYPE = "lz-keys+jwt";
-const ISSUER = "lifecyclezero";
 
 /** New control keys, signed by a key that was valid before. Used to rotate a control key. */
 export function signKeySet(control: ControlKey, keys: PinnedKeys, issuedAtSeconds: number): Promise<string> {

@@ -1,5 +1,6 @@
 import { type CryptoKey as JoseKey, SignJWT } from "jose";
 
+/** Issuer (`iss`) of every statement that the control plane signs. */
 export const ISSUER = "lifecyclezero";
 
 /** Signs claims without expiry, as compact JWS (RFC 7515, EdDSA). */

@@ -15,13 +15,13 @@ import { type AssetItem, assetItem } from "../../shared/table/items/asset/asset.
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { actionRequired, assetKey, indexSort } from "../../shared/table/keys.ts";
+import { isWriteConflict } from "../../shared/table/write-conflict.ts";
 import { timestamp } from "../../shared/time/clock.ts";
 import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
 import { isSignedReport } from "../../shared/wire/report-signature.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 import type { RecordDeps } from "./deps.ts";
 import { eventIdOf } from "./event-id.ts";
-import { isLockConflict } from "./write-requests.ts";
 
 /**
  * Records the containment report of a heartbeat. A report on the newest directive becomes the proof of the
@@ -155,7 +155,7 @@ async function putProof(
       ],
     });
   } catch (error) {
-    if (!isLockConflict(error)) throw error;
+    if (!isWriteConflict(error)) throw error;
     // Either another worker wrote this report or a newer one, or an administrator requested a newer action.
     // Then this report proves nothing.
     const again = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });

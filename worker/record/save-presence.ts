@@ -6,6 +6,7 @@ import type { OpenIncident, PresenceItem } from "../../shared/table/items/asset/
 import type { IncidentItem } from "../../shared/table/items/incident.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { baselineKey, inventoryKey } from "../../shared/table/keys.ts";
+import { isWriteConflict } from "../../shared/table/write-conflict.ts";
 import { timestamp } from "../../shared/time/clock.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 import { policyKeyOf, withoutSpool } from "../heartbeat/state-hash.ts";
@@ -13,14 +14,7 @@ import type { RecordDeps } from "./deps.ts";
 import { eventIdOf } from "./event-id.ts";
 import { type Change, changeOf } from "./incident-changes.ts";
 import { endOf, type Runs, runName } from "./incident-runs.ts";
-import {
-  incidentUpdate,
-  isLockConflict,
-  plainPut,
-  presenceCheck,
-  presencePut,
-  type Write,
-} from "./write-requests.ts";
+import { incidentUpdate, plainPut, presenceCheck, presencePut, type Write } from "./write-requests.ts";
 
 /** DynamoDB accepts 100 writes per transaction (AWS API reference). A change of an incident may add an event. */
 const CHANGES_PER_TRANSACTION_MAX = 45;
@@ -80,7 +74,7 @@ export async function savePresence(
     else await transact([{ Put: put }, ...others], deps);
   } catch (error) {
     deps.presences.forget(tenantId, assetId);
-    if (isLockConflict(error)) return false;
+    if (isWriteConflict(error)) return false;
     throw error;
   }
   for (const { kind, item } of changes) if (kind) deps.log("info", kind, nameOf(item));

@@ -1,5 +1,5 @@
 import type { eventPut } from "../../shared/events/event-put.ts";
-import { DynamoFault, marshalItem, values } from "../../shared/table/dynamo.ts";
+import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import type { PresenceItem } from "../../shared/table/items/asset/presence.ts";
 import { alerts, incidentKey, indexSort, presenceKey } from "../../shared/table/keys.ts";
 import type { Change } from "./incident-changes.ts";
@@ -10,27 +10,6 @@ export type Write =
   | { Put: ReturnType<typeof presencePut> | ReturnType<typeof eventPut> | ReturnType<typeof plainPut> }
   | { Update: ReturnType<typeof incidentUpdate> | ReturnType<typeof reviewedUpdate> }
   | { ConditionCheck: ReturnType<typeof presenceCheck> };
-
-/**
- * True for an optimistic-lock conflict: another node wrote first or at the same time. Read and decide again.
- */
-export function isLockConflict(error: unknown): boolean {
-  if (!(error instanceof DynamoFault)) return false;
-  if (error.code !== "TransactionCanceledException") return CONFLICTS.has(error.code);
-  return error.reasons.length > 0 && error.reasons.every((reason) => CONFLICT_REASONS.has(reason));
-}
-const CONFLICTS = new Set([
-  "ConditionalCheckFailedException",
-  "TransactionConflictException",
-  "TransactionInProgressException",
-]);
-const CONFLICT_REASONS = new Set([
-  "None",
-  "ConditionalCheckFailed",
-  "TransactionConflict",
-  "ThrottlingError",
-  "ProvisionedThroughputExceeded",
-]);
 
 /** Condition that presence is still at the revision that was read. */
 const unchanged = (before: PresenceItem | undefined) => {

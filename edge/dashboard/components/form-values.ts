@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { IDEMPOTENCY_KEY_FORM } from "../../../shared/wire/idempotency-key.ts";
 import { integerText } from "../../../shared/wire/integer.ts";
 import type { Wrong } from "./notice.tsx";
 
 const hidden = {
   csrf: z.string(),
-  key: z.string().regex(/^[A-Za-z0-9_-]{8,100}$/),
+  key: z.string().regex(IDEMPOTENCY_KEY_FORM),
   /** Version that the user saw when the form was opened. A newer stored version is an optimistic-lock conflict. */
   version: integerText(0),
 };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { base64url } from "../../../shared/encoding/bytes.ts";
+import { IDEMPOTENCY_KEY_FORM } from "../../../shared/wire/idempotency-key.ts";
 import { integerText } from "../../../shared/wire/integer.ts";
 import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
@@ -23,7 +24,7 @@ const DAYS_MAX = 90;
 export const enrolmentForm = z.strictObject({
   csrf: z.string(),
   /** Idempotency key. Submitting a form twice shows the same token. */
-  key: z.string().regex(/^[A-Za-z0-9_-]{8,100}$/),
+  key: z.string().regex(IDEMPOTENCY_KEY_FORM),
   uses: integerText(1, USES_MAX),
   days: integerText(1, DAYS_MAX),
 });

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { fromUtf8 } from "../../../shared/encoding/bytes.ts";
 import { accept, refuse, type Verdict } from "../../../shared/verdict.ts";
 import { mode, stopEnginesBy } from "../../../shared/wire/heartbeat.ts";
+import { IDEMPOTENCY_KEY_FORM } from "../../../shared/wire/idempotency-key.ts";
 import { text } from "../../../shared/wire/text.ts";
 import { inTime, readStream } from "../../http/read-body.ts";
 
@@ -23,7 +24,7 @@ const justification = z
   .transform((value) => value.replace(/\s+/g, " ").trim())
   .pipe(text(JUSTIFICATION_CHARACTERS_MAX).min(JUSTIFICATION_CHARACTERS_MIN));
 
-const hidden = { csrf: z.string(), key: z.string().regex(/^[A-Za-z0-9_-]{8,100}$/) };
+const hidden = { csrf: z.string(), key: z.string().regex(IDEMPOTENCY_KEY_FORM) };
 
 export const isolateForm = z.strictObject({
   ...hidden,

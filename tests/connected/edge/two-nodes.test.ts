@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createPendingActions } from "../../../edge/heartbeat/pending-actions.ts";
 import { createAwsCall, createDynamo } from "../../../edge/platform/aws-client.ts";
-import { createKeyedMutex } from "../../../edge/platform/keyed-mutex.ts";
 import { startDynamodb } from "../../../local/dynamodb.ts";
 import type { Stage } from "../../../local/stage.ts";
 import { createTable, embeddedClient } from "../../../local/table.ts";
@@ -10,6 +9,7 @@ import { createAuthority } from "../../../shared/authority/read-authority.ts";
 import { signTable } from "../../../shared/authority/sign-table.ts";
 import { createVerifier } from "../../../shared/authority/verify-authority.ts";
 import { verifyCustody } from "../../../shared/containment/custody-chain.ts";
+import { createKeyedMutex } from "../../../shared/keyed-mutex.ts";
 import { type Dynamo, marshalItem, values } from "../../../shared/table/dynamo.ts";
 import { auditItem, custodyHeadItem } from "../../../shared/table/items/custody.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";

@@ -1,4 +1,5 @@
 import { checkReports, createReportVerifier } from "../../../shared/authority/check-reports.ts";
+import { createKeyedMutex } from "../../../shared/keyed-mutex.ts";
 import { type AttributeMap, unmarshalItem } from "../../../shared/table/dynamo.ts";
 import { type TenantItem, tenantDefaults } from "../../../shared/table/items/tenant.ts";
 import { type Heartbeat, heartbeat as heartbeatSchema } from "../../../shared/wire/heartbeat.ts";
@@ -6,7 +7,6 @@ import { createBaselineStore } from "../../../worker/assess/baseline-store.ts";
 import { withoutLlmReview } from "../../../worker/assess/llm-review.ts";
 import { createPresenceCache } from "../../../worker/assess/presence-cache.ts";
 import { type Delivery, parseDelivery } from "../../../worker/heartbeat/parse-heartbeat.ts";
-import { createKeyedMutex } from "../../../worker/platform/keyed-mutex.ts";
 import { createMetrics } from "../../../worker/platform/metrics.ts";
 import type { Deps } from "../../../worker/receive/deps.ts";
 import { believing } from "../control/authority.ts";

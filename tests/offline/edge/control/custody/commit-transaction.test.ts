@@ -5,8 +5,8 @@ import type { Asker, Decision, Plan } from "../../../../../edge/control/custody/
 import { commit } from "../../../../../edge/control/custody/custody-transaction.ts";
 import type { Deps } from "../../../../../edge/deps.ts";
 import type { PendingAction } from "../../../../../edge/heartbeat/read-pending-actions.ts";
-import { createKeyedMutex } from "../../../../../edge/platform/keyed-mutex.ts";
 import { verifyCustody } from "../../../../../shared/containment/custody-chain.ts";
+import { createKeyedMutex } from "../../../../../shared/keyed-mutex.ts";
 import { type AttributeMap, DynamoFault, marshalItem } from "../../../../../shared/table/dynamo.ts";
 import { type AssetItem, assetItem } from "../../../../../shared/table/items/asset/asset.ts";
 import { auditItem, custodyHeadItem } from "../../../../../shared/table/items/custody.ts";

@@ -2,17 +2,14 @@
 export type KeyedMutex = <T>(key: string, work: () => Promise<T>) => Promise<T>;
 
 /**
- * Keyed mutex within this node. It orders the changes of one tenant, which would otherwise conflict in the table: each
- * updates the tenant's custody head. Changes on other nodes can still conflict.
+ * Keyed mutex within this process: work under one key runs one after another in order of the calls, work under different
+ * keys runs concurrently.
  */
 export function createKeyedMutex(): KeyedMutex {
   const last = new Map<string, Promise<unknown>>();
   return async (key, work) => {
     const before = last.get(key);
-    const mine = (async () => {
-      await before?.catch(() => {});
-      return work();
-    })();
+    const mine = before ? before.then(work, work) : work();
     last.set(key, mine);
     try {
       return await mine;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createKeyedMutex } from "../../../../edge/platform/keyed-mutex.ts";
+import { createKeyedMutex } from "../../../shared/keyed-mutex.ts";
 
 test("createKeyedMutex() lets one work at a time under a name, in order, past failures, and others at their own pace", async () => {
   const exclusively = createKeyedMutex();
