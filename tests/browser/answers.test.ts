@@ -8,7 +8,7 @@ import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { furnishWebhook, requestIsolations, setFourEyes } from "./furnish.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
 
-/** Approvals and webhooks by form, over a real socket and the real transactions. */
+/** Approval and webhook forms over a real socket with real transactions. */
 let edge: Edge;
 let cookies: Record<"mara" | "jo" | "vera", string>;
 const nextId = createIds(Date.now());
@@ -36,7 +36,7 @@ async function enrolled(hostname: string): Promise<string> {
 const read = async (path: string, cookie = cookies.mara) =>
   (await fetch(edge.origin + path, { headers: { cookie } })).text();
 
-/** The form of a page that goes to `action`, with its hidden fields. */
+/** The form on a page with this `action`, including its hidden fields. */
 async function formOf(page: string, action: string, more: Record<string, string>, cookie: string) {
   const markup = await read(page, cookie);
   const form = markup.split("<form").find((part) => part.includes(`action="${action}"`));
@@ -74,7 +74,7 @@ describe("approvals", () => {
     expect(await read(`/assets/${assetId}`)).toContain("Isolation pending");
   });
 
-  /** An isolation in mode stop-engines, asked for by Mara while the settings said so. */
+  /** Requests an isolation in mode stop-engines as Mara, while the settings had this value. */
   const askedToStop = async (hostname: string, stopEnginesBy: "suspend" | "terminate") => {
     const assetId = await enrolled(hostname);
     const token = cookies.mara.slice("__session=".length);
@@ -270,7 +270,7 @@ describe("webhooks", () => {
     expect(await read(`${dead}&done=resent`)).toContain("Delivery queued again");
     expect(await read(path)).not.toContain("failed delivery");
     expect(await read(`${path}?state=waiting`)).toContain("incident.resolved");
-    // Another window's form, which shows what was there before.
+    // A form opened in another window before the change.
     const stale = new URLSearchParams(one!);
     stale.set("key", "of-another-window");
     const refused = await send(stale);

@@ -95,13 +95,13 @@ const finding = (rule: string, engine: Engine, points: number, explanation: stri
   explanation,
 });
 
-/** A model file in a process, as the agent words it. */
+/** Evidence text of the agent for a model file that a process maps. */
 const maps = (file: string, { format, architecture, parameters, quantisation }: Model) => {
   const facts = [format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
   return evidenceOf("weightsMapped", `maps ${file} (${facts.join(", ")})`);
 };
 
-/** The engine as the agent of this system sees it: Windows does not tell which data files a process has mapped. */
+/** The engine as the agent reports it on this system. Windows does not show which data files a process maps. */
 function seenOn(os: string, engine: Engine): Engine {
   if (!os.startsWith("Windows")) return engine;
   return engineOf({ ...engine, evidence: engine.evidence.filter(({ signal }) => signal !== "weights") });
@@ -184,7 +184,7 @@ const ORDINARY: Engine[][] = [
   [comfy],
 ];
 
-/** A company of ordinary size: most hosts are boring, a few are not. */
+/** A company of average size: most hosts have nothing to report, a few do. */
 export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus: Host } {
   const nextId = createIds(nowMs - 40 * DAY);
   const ordinary = Array.from({ length: 58 }, (_, i): Host => {
@@ -210,7 +210,7 @@ export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus
   return { hosts, focus };
 }
 
-/** The host of the asset picture: an exposed engine, fed by an editor, and weights under a false name. */
+/** The host of the host-page screenshot: an exposed engine used by an editor, and weights under a misleading name. */
 function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
   const exposed = engineOf({
     version: "0.12.10",
@@ -464,7 +464,7 @@ function notable(tenantId: string, nextId: () => string, nowMs: number): Host[] 
   ];
 }
 
-/** What the baseline says of a host that has these engines today, and those for the two weeks before. */
+/** Baseline findings of a host that has had `had` for two weeks and has `has` today. */
 function noveltyBeside(had: Engine[], has: Engine[], nowMs: number): string[] {
   const nothingApproved = policy.parse({});
   const today = dayOf(timestamp(nowMs));

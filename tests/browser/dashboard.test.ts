@@ -8,7 +8,7 @@ import { axe, LOOKS, wider } from "./look.ts";
 import { EMPTY, HOSTILE, hostileHost, type Northwind, nextId, startNorthwind } from "./northwind.ts";
 import { engineOf, type Host, putHosts } from "./seed.ts";
 
-// A test that times out has its database ended under all that follow: a busy machine may take its time.
+// A test that times out stops its database for all later tests, so give a busy machine time.
 setDefaultTimeout(60_000);
 
 describeUnless(lacking, "the dashboard in Chromium", () => {
@@ -106,7 +106,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.getByLabel("Justification").fill("INC-7: exposed engine");
     await page.getByLabel(/^Isolate journey/).check();
     await isolate.click();
-    await page.waitForURL(/\/assets\/[^?]+$/); // the word of thanks leaves the address, so that a reload does not repeat it
+    await page.waitForURL(/\/assets\/[^?]+$/); // the success notice leaves the address, so that a reload does not repeat it
     expect(await state()).toBe("pending");
     expect(await page.locator("#containment").textContent()).toContain("Treat the host as unrestricted");
     expect(await page.locator("#custody").textContent()).toContain("INC-7: exposed engine");
@@ -270,7 +270,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       if ((await wider(page)) > 0) loose.push(`${path} is wider than the screen`);
     }
     expect(loose).toEqual([]);
-    // A sentence of ours that begins with such a name is read from left to right all the same.
+    // A sentence of the page that begins with such a name is still read from left to right.
     await page.goto(edge.origin + incident);
     const lead = page.locator("#incident-head .lead bdi");
     expect(await lead.evaluate((words) => getComputedStyle(words).direction)).toBe("ltr");
@@ -336,7 +336,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     const host = await fresh("watched");
     const { context, page } = await open();
     await page.goto(`${edge.origin}/assets/${host.assetId}`);
-    await page.locator("#now summary").first().click(); // folds the evidence
+    await page.locator("#now summary").first().click(); // collapses the evidence
     await page.evaluate(() => scrollTo(0, 240));
     const scroll = await page.evaluate(() => scrollY);
     const second = engineOf({ id: "vllm", name: "vLLM", pid: 9, ports: [8000] });
@@ -453,7 +453,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.keyboard.press("j");
     expect(await focused()).toBe(links[1]!);
     await page.keyboard.press("x");
-    await page.waitForTimeout(2600); // a poll: what is ticked stays ticked
+    await page.waitForTimeout(2600); // one poll: selected checkboxes stay selected
     expect(await page.locator(".incidents input:checked").count()).toBe(1);
     await page.keyboard.press("k");
     expect(await focused()).toBe(links[0]!);

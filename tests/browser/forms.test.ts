@@ -7,7 +7,7 @@ import { signStored } from "../support/control/authority.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
 
-/** The forms over a real socket and the real transaction: what a browser would send, without one. */
+/** Sends forms as a browser would, over a real socket with the real transaction. */
 describe("isolate and release by form", () => {
   let edge: Edge;
   let cookie: string;
@@ -35,7 +35,7 @@ describe("isolate and release by form", () => {
     return assetId;
   }
 
-  /** The form of the page as it stands, filled in. */
+  /** The current form of the page, filled in. */
   async function formOf(assetId: string, more: Record<string, string> = {}): Promise<URLSearchParams> {
     const markup = await (await fetch(`${edge.origin}/assets/${assetId}`, { headers: { cookie } })).text();
     const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(markup)![1]!;

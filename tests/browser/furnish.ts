@@ -18,7 +18,7 @@ import { signStored } from "../support/control/authority.ts";
 import { TENANT } from "./edge.ts";
 import { deviceOf, putItems } from "./seed.ts";
 
-/** Whoever this session is, as the one who asks for changes. */
+/** The person of this session, as the author of changes. */
 export async function askerOf(deps: Deps, session: string): Promise<Asker> {
   const request = new Request("http://any/", { headers: { authorization: `Bearer ${session}` } });
   const who = await authenticate(request, deps);
@@ -31,7 +31,7 @@ export async function askerOf(deps: Deps, session: string): Promise<Asker> {
   };
 }
 
-/** Whether an isolation takes a second person, by the real transaction. */
+/** Turns four-eyes approval on or off, by the real transaction. */
 export async function setFourEyes(
   deps: Deps,
   session: string,
@@ -47,7 +47,7 @@ export async function setFourEyes(
   if (!changed.ok) throw new Error(`the settings were refused: ${changed.code}`);
 }
 
-/** An administrator's organisation that asks for a second person, and isolations that wait for one. */
+/** Makes isolation requests that wait for approval, in an organisation that requires a second person. */
 export async function requestIsolations(
   deps: Deps,
   session: string,
@@ -66,7 +66,7 @@ export async function requestIsolations(
   return ids;
 }
 
-/** What the worker writes when the agent's report on a generation arrives. */
+/** Writes what the worker writes for an agent's report on a generation. */
 export async function reportOn(
   deps: Deps,
   assetId: string,
@@ -88,7 +88,7 @@ export async function reportOn(
   });
 }
 
-/** Isolates or releases by the real transaction; the generation that came of it. */
+/** Isolates or releases a host by the real transaction. Returns the new generation. */
 export async function changeHost(
   deps: Deps,
   session: string,
@@ -109,7 +109,7 @@ export const OUTCOMES = ["enforced", "failed", "expired", "release-failed"] as c
 export type Outcome = (typeof OUTCOMES)[number];
 export const NO_RIGHT = "nft: Operation not permitted (the agent runs without CAP_NET_ADMIN)";
 
-/** Isolates the host, and lets become of it what can become of an isolation. */
+/** Isolates the host and brings its containment into the given state. */
 export async function containTo(
   deps: Deps,
   session: string,
@@ -147,7 +147,7 @@ export async function containTo(
   await reportOn(deps, assetId, { ...released, outcome: "failed", reason: NO_RIGHT });
 }
 
-/** A webhook by the real transaction, and what a worker would have written of its deliveries. */
+/** Creates a webhook by the real transaction, with deliveries as a worker records them. */
 export async function furnishWebhook(deps: Deps, session: string, nowMs: number): Promise<string> {
   const terms = { url: "https://hooks.northwind.example/lifecyclezero", events: [] };
   const made = await createWebhook(await askerOf(deps, session), terms, deps);

@@ -20,7 +20,7 @@ setDefaultTimeout(60_000);
 
 type Received = { headers: Headers; body: string };
 
-/** The button, the worker's own loop and a receiver on this host: as with LZ_WEBHOOK_PRIVATE=true. */
+/** The button, the worker's delivery loop and a receiver on this host, with LZ_WEBHOOK_PRIVATE=true. */
 describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
   const received: Received[] = [];
   let status = 204;
@@ -36,7 +36,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
       hostname: "127.0.0.1",
       port: 0,
       async fetch(request) {
-        // Agents on this host ask every listener what it is.
+        // Agents on this host probe every listener.
         if (request.method !== "POST") return new Response(null, { status: 404 });
         received.push({ headers: request.headers, body: await request.text() });
         return new Response(null, { status });
@@ -74,7 +74,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
 
   async function sendTest(): Promise<string> {
     await page.getByRole("button", { name: "Send test event" }).click();
-    // The strip of an earlier test goes with its page: this one is of the answer to this click.
+    // Wait for the response to this click. The notice of an earlier test disappears with its page.
     await page.waitForURL(/\/test$/);
     const told = (await page.locator("main [role=status]").first().textContent())!;
     await page.goto(page.url().replace(/\/test$/, ""));
@@ -112,7 +112,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
       [204, "Test event delivered: answered 204"],
     ] as const) {
       status = answer;
-      // A form answers for one test, however often it is sent: another one is asked for from the page as it is now.
+      // One form sends one test, even when it is submitted twice. Reload to get a new form.
       await page.reload();
       const before = received.length;
       expect(await sendTest()).toContain(words);

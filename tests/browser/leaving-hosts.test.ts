@@ -8,7 +8,7 @@ import { axe } from "./look.ts";
 import { hostileHost, type Northwind, nextId, startNorthwind } from "./northwind.ts";
 import { createIds, engineOf, type Host, itemsOf, putHosts } from "./seed.ts";
 
-// The database of a test that times out would be ended under those that follow.
+// A test that times out stops its database for all later tests.
 setDefaultTimeout(60_000);
 
 const DAY_MS = 86_400_000;
@@ -38,7 +38,7 @@ describe("the form of a host that leaves", () => {
   const pageOf = async (assetId: string, as = cookie) =>
     (await fetch(`${edge.origin}/assets/${assetId}`, { headers: { cookie: as } })).text();
 
-  /** The form of the page as it stands, filled in. */
+  /** The current form of the page, filled in. */
   async function formOf(assetId: string, more: Record<string, string>): Promise<URLSearchParams> {
     const [, form] = (await pageOf(assetId)).split(`action="/assets/${assetId}/leave"`);
     const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(form!)![1]!;
@@ -79,7 +79,7 @@ describe("the form of a host that leaves", () => {
       await putPresence(assetId);
     }
   });
-  /** Moves the presence as a heartbeat does. */
+  /** Updates the presence as a heartbeat does. */
   async function putPresence(assetId: string) {
     const states = [{ atMs: Date.now() - DAY_MS, engines: [] }];
     const now = Date.now() + 1000;

@@ -11,7 +11,7 @@ import { chromiumPath, lacking, launch } from "./chromium.ts";
 const executable = chromiumPath();
 setDefaultTimeout(120_000);
 
-/** The whole way with nothing in the place of anything: stack, agent and browser are the real ones. */
+/** End to end without test doubles: the real stack, agent and browser. */
 describeUnless(lacking, "isolate with a live agent, in Chromium", () => {
   const folder = mkdtempSync(join(tmpdir(), "lz-live-"));
   let stack: TestStack;

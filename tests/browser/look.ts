@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 
-/** What is wrong with how a page looks and reads, as a browser has it. */
+/** Checks of how a page looks and reads in a browser. */
 
 export const LOOKS = {
   light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
@@ -14,7 +14,7 @@ type Finding = { id: string; nodes: { html: string; failureSummary?: string }[] 
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-/** What axe finds against the rules of WCAG 2.2 AA and its own best practice. */
+/** Violations that axe finds: WCAG 2.2 AA and best practice. */
 export async function axe(page: Page): Promise<string[]> {
   await page.evaluate(axeSource);
   const { violations } = await page.evaluate(
@@ -27,11 +27,11 @@ export async function axe(page: Page): Promise<string[]> {
   return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ""}`);
 }
 
-/** Pixels that the page is wider than the screen. */
+/** Pixels by which the page is wider than the screen. */
 export const wider = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-/** Ids or names of the controls that stick out of the space the page leaves for them. */
+/** Ids or names of controls that stick out of the content area. */
 export const beyondMargin = (page: Page) =>
   page.evaluate(() => {
     const main = document.querySelector("main")!;
@@ -41,7 +41,7 @@ export const beyondMargin = (page: Page) =>
       .map((control) => control.id || control.getAttribute("name") || control.textContent.trim());
   });
 
-/** Places whose link the line that says how old the page is lies over. */
+/** Places where the line with the age of the page covers a link. */
 export const overNavigation = (page: Page) =>
   page.evaluate(() => {
     const age = document.querySelector("#freshness p")?.getBoundingClientRect();

@@ -9,26 +9,26 @@ import { createIds, engineOf, fleetHours, type Host, putHosts, putItems } from "
 
 export const HOSTILE = "<img src=x onerror=alert(1)>";
 
-/** An organisation whose table cannot be read, and one that has nothing. */
+/** One organisation whose table cannot be read, and one that is empty. */
 export const AWAY = "org_2mW8vFqkT4away";
 export const EMPTY = "org_2mW8vFqkT4empty";
-/** Nothing of an organisation that is away is read. */
+/** Reads of the organisation `AWAY` fail. */
 const withOneAway = (dynamo: Dynamo): Dynamo =>
   ((operation: never, input: never) => {
     if (JSON.stringify(input).includes(AWAY)) throw new Error("the table is away");
     return dynamo(operation, input);
   }) as unknown as Dynamo;
 
-/** A company with all that its dashboard can show, and its administrator's browser. */
+/** A company with data for every page, and its administrator's browser. */
 export type Northwind = {
   edge: Edge;
   /** Session of an administrator. */
   session: string;
-  /** The webhook that has been told of much. */
+  /** The webhook with many deliveries. */
   webhookId: string;
-  /** Every page that has an address, by what it shows. */
+  /** Path of every page, by subject. */
   paths: Record<string, string>;
-  /** A page of somebody's, with what its console and its policy complain of. */
+  /** Opens a page as a person, and collects console errors and policy violations. */
   open(
     more?: BrowserContextOptions,
     cookie?: string | null,
@@ -38,7 +38,7 @@ export type Northwind = {
 
 export const nextId = createIds(Date.now());
 
-/** A host on which every name is an attack on whoever reads it. */
+/** A host whose names are all injection attempts. */
 export const hostileHost = (): Host => ({
   tenantId: TENANT,
   assetId: nextId(),
@@ -139,7 +139,7 @@ export async function startNorthwind(): Promise<Northwind> {
     const page = await context.newPage();
     const complaints: string[] = [];
     page.on("console", (message) => {
-      // The browser reports any 4xx of the page itself as an error of the console.
+      // The browser logs any 4xx of the page itself as a console error.
       if (message.type() === "error" && !message.text().includes("the server responded with a status of 4")) {
         complaints.push(message.text());
       }

@@ -11,11 +11,12 @@ import { eventually } from "../support/stack.ts";
 import { chromiumPath, lacking } from "./chromium.ts";
 
 /*
- * A real Chromium, and pages that keep files as model libraries do: in OPFS, in Cache Storage, and in IndexedDB as a
- * blob, an array and an object with an array. One profile holds models, the other as much of everything else.
+ * A real Chromium with pages that store files as model libraries do: in OPFS, in Cache Storage, and in
+ * IndexedDB as a blob, an array and an object with an array. One profile stores models, the other one stores
+ * other data of the same size.
  */
 
-/** In the page. Behind the first bytes is noise, as in weights: compression does not make it smaller. */
+/** Script of the page. Noise follows the magic bytes, as in weights, so that compression has no effect. */
 const PAGE = `<!doctype html><title>files</title><script>
 const MIB = 1024 ** 2;
 function file(start, size) {
@@ -83,7 +84,7 @@ describeUnless(lacking, "models that pages keep in a real Chromium", () => {
     rmSync(base, { recursive: true, force: true });
   });
 
-  /** What the agent finds in a home where such a page was open. */
+  /** Browser storage that the agent finds in the home of this profile. */
   async function storesAfter(kind: "models" | "others"): Promise<Store[]> {
     const home = join(base, kind);
     const profile = join(home, ".config/chromium");

@@ -6,10 +6,10 @@ import type { Edge } from "./edge.ts";
 import { axe, beyondMargin, LOOKS, overNavigation, wider } from "./look.ts";
 import { AWAY, EMPTY, type Northwind, startNorthwind } from "./northwind.ts";
 
-// A test that times out has its database ended under all that follow: a busy machine may take its time.
+// A test that times out stops its database for all later tests, so give a busy machine time.
 setDefaultTimeout(60_000);
 
-/** How somebody comes to a page that says what went wrong. */
+/** How a user reaches an error page. */
 type Failed = { status: number; path: string; as?: string; act?: (page: Page) => Promise<unknown> };
 
 const VIEWED = [
@@ -38,7 +38,7 @@ const EMPTIED = [
   "enrol",
 ] as const;
 
-/** Every way to come to a page that says what went wrong. */
+/** Every way to reach an error page. */
 async function failuresOf({ edge, webhookId, paths }: Northwind): Promise<Record<string, Failed>> {
   return {
     "nothing there": { status: 404, path: "/assets/nothing" },
@@ -61,7 +61,7 @@ async function failuresOf({ edge, webhookId, paths }: Northwind): Promise<Record
         const form = page.locator("#isolate");
         await form.locator("#justification").fill("INC-12");
         await form.locator("input[name=confirm]").check();
-        // In one step: a page that is live gets a new token with its next poll.
+        // In one step, because a live page gets a new token with its next poll.
         const sent = form.locator("input[name=csrf]").evaluate((field: HTMLInputElement) => {
           field.value = `1700000000.${"A".repeat(43)}`;
           field.form!.requestSubmit();
@@ -92,7 +92,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       await page.goto(edge.origin + path);
       await check(name);
     }
-    // What a form answers with is a page of its own, and not to be had by an address.
+    // The response to a form is a separate page without an address of its own.
     await page.goto(edge.origin + paths.enrol!);
     await page.getByRole("button", { name: "Create token" }).click();
     await page.waitForSelector("#commands-title");
@@ -104,7 +104,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
     await check("sign-in");
   };
 
-  /** Every state of failure, each in a context of its own with the session it takes. */
+  /** Checks every error page, each in a browser context with the session that it needs. */
   const everyFailure = async (options: object, check: (name: string, page: Page) => Promise<void>) => {
     for (const [name, { status, path, as, act }] of Object.entries(failures)) {
       const { context, page } = await open(options, as ?? session);
@@ -178,7 +178,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       );
     });
     await everyPage(context, page, async (name) => {
-      if (name === "overview") await page.waitForTimeout(2600); // one poll, so that swapping is under the policy too
+      if (name === "overview") await page.waitForTimeout(2600); // one poll, so that swapped content is checked against the policy too
     });
     expect(complaints).toEqual([]);
     await context.close();
@@ -190,7 +190,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       expect(await page.locator("h1").first().isVisible()).toBe(true);
       expect([name, await overNavigation(page)]).toEqual([name, []]);
       if (name === "overview") expect(await page.content()).toContain('http-equiv="refresh"');
-      // A page with a form somebody may be filling in never reloads itself.
+      // A page with a form must never reload itself while a user may be filling it in.
       if (name === "asset") expect(await page.content()).not.toContain('http-equiv="refresh"');
     });
     await context.close();
@@ -245,7 +245,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
         return `${display} ${breakInside}`;
       }),
     );
-    // Chromium breaks a grid by the heights it had in one piece, and moves on whole what must not be broken.
+    // Chromium splits a grid at the row heights it had before, and moves unbreakable parts as a whole.
     expect(new Set(found)).toEqual(new Set(["block auto"]));
     await context.close();
   });

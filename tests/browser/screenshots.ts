@@ -18,11 +18,11 @@ import {
 import { fleetHours, type Host, putHosts, putItems, reportAgain } from "./seed.ts";
 
 /**
- * Takes the pictures of the README: `bun tests/browser/screenshots.ts [folder]`. With `--tour` and a folder it takes
- * every page and every state instead, light, dark and on a phone, to be looked at before a release.
+ * Takes the screenshots of the README: `bun tests/browser/screenshots.ts [folder]`. With `--tour` and a
+ * folder it takes every page in every state, light, dark and on a phone, for a review before a release.
  */
 
-/** Three hosts in containment: proven, pending and acknowledged, each by the real transaction. */
+/** Three hosts in containment, proven, pending and acknowledged, by the real transaction. */
 async function contain(deps: Deps, hosts: Host[], session: string): Promise<void> {
   const idOf = (hostname: string) => hosts.find((host) => host.hostname === hostname)!.assetId;
   const change = async (hostname: string, mode: "observe" | "network", justification: string) => {
@@ -48,9 +48,9 @@ type Shot = {
   width?: number;
   height?: number;
   full?: boolean;
-  /** What a person does before the picture is taken. */
+  /** Actions of the user before the screenshot. */
   act?: (page: Page) => Promise<void>;
-  /** Whose eyes, where they are others'. */
+  /** The user, if not the administrator. */
   as?: string;
 };
 
@@ -64,7 +64,7 @@ const withOneAway = (dynamo: Dynamo): Dynamo =>
     return dynamo(operation, input);
   }) as unknown as Dynamo;
 
-/** Sends the form to isolate as somebody would who let it lie open for too long. */
+/** Sends the isolate form of a page that was open for too long. */
 async function sendStale(page: Page): Promise<void> {
   const form = page.locator("#isolate");
   await form.locator("#justification").fill("INC-2302: it lay open for too long");
@@ -76,7 +76,7 @@ async function sendStale(page: Page): Promise<void> {
   await page.waitForSelector(".failure");
 }
 
-/** The page that answers the form: it is not to be had by its address. */
+/** Opens the page that answers the form. It has no address of its own. */
 async function makeToken(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Create token" }).click();
   await page.waitForSelector("#commands-title");
@@ -148,7 +148,7 @@ async function tryPolicy(page: Page): Promise<void> {
   await page.waitForSelector("#dry-run");
 }
 
-/** The pages of hosts whose isolation came to each end there is. Of the tour alone: the company has fewer troubles. */
+/** Paths of hosts with every outcome of an isolation. Only the tour needs them: the company has fewer failures. */
 async function outcomesOf(edge: Edge, session: string, hosts: readonly Host[]): Promise<Map<string, string>> {
   await setFourEyes(edge.deps, session, false);
   const paths = new Map<string, string>();

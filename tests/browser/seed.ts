@@ -38,7 +38,7 @@ import { timestamp } from "../../shared/time/clock.ts";
 import type { Collector, ContainmentReport, Engine, Evidence, Store } from "../../shared/wire/heartbeat.ts";
 import { signStored } from "../support/control/authority.ts";
 
-/** A host as a test or a picture wants it; the items it becomes are what the stages would have written. */
+/** A host of a test or screenshot. Its items are those that the stages would have written. */
 export type Host = {
   tenantId: string;
   assetId: string;
@@ -46,9 +46,9 @@ export type Host = {
   employeeId: string;
   os: string;
   enrolledAtMs: number;
-  /** Absent: enrolled and never heard of. */
+  /** Absent: enrolled, but never reported. */
   lastSeenAtMs?: number;
-  /** Oldest first; the last one is what runs now. */
+  /** Oldest first. The last state is the current one. */
   states: {
     atMs: number;
     engines: Engine[];
@@ -74,7 +74,7 @@ const NO_REPORT = (atMs: number): ContainmentReport => ({
 const ok = (name: string, detail?: string): Collector => ({ name, status: "ok", ...(detail && { detail }) });
 const unsupported = (name: string, detail: string): Collector => ({ name, status: "unsupported", detail });
 
-/** What the agent's sources say on a host of this system when nothing is wrong, with the rights of a service. */
+/** Status of the agent's sources on a host of this system, with the rights of a service and no faults. */
 export function sourcesOf(os: string): Collector[] {
   const processes = ok("processes", "312 processes");
   const http = ok("http", "14 listeners asked");
@@ -93,7 +93,7 @@ export function sourcesOf(os: string): Collector[] {
   ];
 }
 
-/** Items of a host, with their keys on the table and both indexes. */
+/** Items of a host, with their keys in the table and both indexes. */
 export function itemsOf(host: Host): AttributeMap[] {
   return [
     assetOf(host),
@@ -104,10 +104,10 @@ export function itemsOf(host: Host): AttributeMap[] {
   ];
 }
 
-/** Device keys that the seeded hosts share: a signature names its host, so none is valid for another. */
+/** Device keys shared by the seeded hosts. A signature names its host, so none is valid for another host. */
 const DEVICES: Device[] = await Promise.all(Array.from({ length: 16 }, makeDevice));
 
-/** The device of a seeded host, whose key signs what the host proves. */
+/** The device of a seeded host. Its key signs the host's proofs. */
 export const deviceOf = (assetId: string): Device =>
   DEVICES[[...assetId].reduce((sum, character) => sum + character.charCodeAt(0), 0) % DEVICES.length]!;
 
@@ -196,7 +196,7 @@ function inventoryOf({ tenantId, assetId, lastSeenAtMs, states }: Host): Attribu
   return [marshalItem({ ...inventoryKey(tenantId, assetId), ...inventory })];
 }
 
-/** A week as the worker would have counted it, up to the hour of `nowMs`: it grows, and one night nothing was counted. */
+/** One week of fleet counts as the worker writes them, up to the hour of `nowMs`: growing, with one night missing. */
 export function fleetHours(tenantId: string, nowMs: number, hosts: number): AttributeMap[] {
   return Array.from({ length: 7 * 24 }, (_, index) => index)
     .filter((index) => index < 70 || index > 78)
@@ -219,7 +219,7 @@ export function fleetHours(tenantId: string, nowMs: number, hosts: number): Attr
     });
 }
 
-/** What the worker had found in a state of that time. */
+/** Findings of the worker in a state of that time. */
 const findingsAt = ({ findings = [] }: Host, atMs: number): Finding[] =>
   findings
     .filter(({ openedAtMs, resolvedAtMs = Number.POSITIVE_INFINITY }) => {
@@ -299,7 +299,10 @@ function incidentsOf(host: Host): AttributeMap[] {
   });
 }
 
-/** Puts items and signs those that grant or decide, as admin and enrol nodes do. BatchWriteItem takes 25 items a call. */
+/**
+ * Puts items and signs those that need an authority record, as admin and enrol nodes do. BatchWriteItem takes
+ * 25 items a call.
+ */
 export async function putItems(deps: Deps, items: AttributeMap[]): Promise<void> {
   await writeAll(deps, items);
   const tenants = items.filter(needsAuthority).map(({ tenantId }) => tenantId!.S!);
@@ -320,7 +323,7 @@ export const putHosts = (deps: Deps, hosts: Host[]): Promise<void> => putItems(d
 
 const REPORTING_MS = 60_000;
 
-/** Those that reported at `seededAtMs` go on to: a run that takes long shows no silent fleet. */
+/** Hosts that reported at `seededAtMs` report again, so that they are not silent in a long run. */
 export const reportAgain = (deps: Deps, hosts: Host[], seededAtMs: number, nowMs: number): Promise<void> =>
   putItems(
     deps,
@@ -329,7 +332,7 @@ export const reportAgain = (deps: Deps, hosts: Host[], seededAtMs: number, nowMs
       .flatMap((host) => presenceOf({ ...host, lastSeenAtMs: host.lastSeenAtMs! + nowMs - seededAtMs })),
   );
 
-/** Ids of one test run, in order, so that lists come out the same every time. */
+/** Ids of one test run in ascending order, so that lists always have the same order. */
 export function createIds(fromMs: number): () => string {
   let count = 0;
   let state = 42;
@@ -340,7 +343,7 @@ export function createIds(fromMs: number): () => string {
   return () => ulid(fromMs + count++ * 60_000, random);
 }
 
-/** How the product answers by the agent's catalogue, and its port where that is a usual one. */
+/** Evidence of a product's response by the catalogue, and of its default port. */
 export function answersAs(id: string, port: number): Evidence[] {
   const entry = catalogue.find((one) => one.id === id);
   const [trait] = (entry?.traits ?? []).filter(({ weight }) => weight === "identity");
@@ -353,7 +356,7 @@ export function answersAs(id: string, port: number): Evidence[] {
   ];
 }
 
-/** An engine as an agent would report it: its evidence weighed by the agent, and the confidence that this gives. */
+/** An engine as the agent reports it, with a confidence computed from its evidence. */
 export function engineOf(more: Partial<Omit<Engine, "confidence">> = {}): Engine {
   const { id = "ollama", ports = [11434] } = more;
   const evidence = weighed(more.evidence ?? answersAs(id, ports[0] ?? 0));

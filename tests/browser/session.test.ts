@@ -7,17 +7,17 @@ import { createIds, engineOf, putHosts } from "./seed.ts";
 
 const executable = chromiumPath();
 setDefaultTimeout(60_000);
-/** As Clerk's live a minute: short enough that a test sees several. The script renews 15 s before the end. */
+/** Clerk's tokens live a minute. These are shorter, so a test sees several. The script renews 15 s before expiry. */
 const TOKEN_SECONDS = 20;
 
-/** Sessions of seconds, renewed by a stand-in of Clerk's Frontend API. Clerk itself was not asked. */
+/** Sessions of a few seconds, renewed by a test double of Clerk's Frontend API. Clerk itself is not contacted. */
 describeUnless(lacking, "a session that is renewed, in Chromium", () => {
   let edge: Edge;
   let browser: Browser;
   let frontend: ReturnType<typeof startFrontend>;
   const assetId = createIds(Date.now())();
 
-  /** Gives a session to whoever has its cookie, and sends them back with it as Clerk does in production. */
+  /** Issues a session to a browser with its cookie and redirects it back, as Clerk does in production. */
   function startFrontend() {
     const known = { isSignedIn: true, shaken: 0 };
     const server = Bun.serve({

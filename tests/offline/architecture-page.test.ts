@@ -36,7 +36,7 @@ test("the page has no other hops", () => {
   expect(hopsOf(page)).toEqual(listed);
 });
 
-/** Files that know nothing of heartbeats and isolations. */
+/** Files that do not know heartbeats or isolations. */
 const LIBRARY = /^edge\/(?:http|platform|runtime|credentials)\//;
 
 test("a heartbeat and an isolation enter the files of the edge that the page names, and no others", async () => {

@@ -5,7 +5,7 @@ import { basename, dirname, join, normalize } from "node:path";
 import { bundleForWorkerd } from "../../local/edge-command.ts";
 import { ROOT } from "../support/stack.ts";
 
-/** Which folders a folder may import from, besides itself. */
+/** Folders that a folder may import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   shared: [],
   agent: ["shared"],
@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   tools: ["agent", "edge", "worker", "shared"],
 };
 
-/** Packages a stage may use. The agent is one binary on every endpoint: what is not here is not in it. */
+/** Packages that a stage may use. The agent is one binary on every endpoint, so each package makes it larger. */
 const PACKAGES: Record<string, RegExp> = {
   shared: /^(@opentelemetry\/.+|zod|jose|ulid|@aws-sdk\/client-dynamodb)$/,
   agent: /^(node:.+|bun|bun:ffi|zod|jose)$/,
@@ -26,7 +26,7 @@ const PACKAGES: Record<string, RegExp> = {
     /^(ai|@ai-sdk\/openai-compatible|@opentelemetry\/api|node:.+|zod|ai|@ai-sdk\/openai-compatible|@aws-sdk\/client-(dynamodb|sqs))$/,
 };
 
-/** Time, randomness and environment enter here and are handed on. */
+/** Only entry files read time, randomness and environment. They pass them on. */
 const ENTRIES = new Set([
   "agent/main.ts",
   "tools/build-agent.ts",
@@ -46,7 +46,7 @@ const files = [...new Bun.Glob("{shared,agent,edge,worker,lz,local,tools}/**/*.{
 const source = (path: string) => readFileSync(join(ROOT, path), "utf8");
 const stageOf = (path: string) => path.split("/")[0]!;
 
-/** Code without comments, so that a mention is not a use. */
+/** Code without comments, so that a mention in a comment does not count. */
 const code = (path: string) => source(path).replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, "");
 
 function imports(path: string): { specifier: string; isType: boolean }[] {
@@ -83,7 +83,8 @@ describe("the architecture", () => {
         .filter(({ specifier }) => PACKAGES[stageOf(path)] && !PACKAGES[stageOf(path)]!.test(specifier))
         // Programs with a command line run on Bun or Node, never in the workerd bundle.
         .filter(({ specifier }) => !(path.startsWith("shared/command-line/") && specifier === "node:util"))
-        // What only their entries load may use what Bun and Deno have; the bundle for workerd is checked below.
+        // Only the entry files of Bun and Deno may use `node:` modules. A test below checks the workerd
+        // bundle.
         .filter(
           ({ specifier }) => !(/^edge\/(runtime\/)?(bun|deno)/.test(path) && specifier.startsWith("node:")),
         )
@@ -107,7 +108,7 @@ describe("the architecture", () => {
   test("no barrel files and no meaningless names", () => {
     const empty =
       /^(index|utils?|helpers?|common|manager|misc|service)\.tsx?$|\/(utils?|helpers?|common|managers?|services?)\//;
-    // `lz-agent service` is a command of the contract, and a file there is a command.
+    // `lz-agent service` is a documented command, and each command is a file there.
     const named = files.filter((path) => path !== "agent/cli/service.ts");
     expect(named.filter((path) => empty.test(basename(path)) || empty.test(`/${dirname(path)}/`))).toEqual(
       [],
@@ -124,9 +125,9 @@ test("each decision record has a number of its own", () => {
 });
 
 test("the bundle for workerd holds no node: import and stays under its size", async () => {
-  // Workers take 3 MB. The pages and the rules, which a policy is tried with, are a third of what is here; d3-scale
-  // and d3-shape, by single functions, are 20 KB of it; checking signatures of items is 4 KB.
-  // Roles, credentials that expire, fingerprints, proofs and hosts that leave took 13 KB: hence not 240 any more.
+  // Workers allow 3 MB. Pages and rules (for policy trials) are a third of the bundle; d3-scale and d3-shape
+  // are 20 KB, and checking item signatures is 4 KB. Roles, expiring credentials, fingerprints, proofs and
+  // retired hosts added 13 KB to the former limit of 240.
   const COMPRESSED_BYTES_MAX = 248 * 1024;
   const folder = mkdtempSync(join(tmpdir(), "lz-bundle-"));
   try {

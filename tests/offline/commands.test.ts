@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { ROOT } from "../support/stack.ts";
 
-/** What `bun run NAME` runs, without the installation that may come before it. */
+/** The program that `bun run NAME` starts, without a preceding installation. */
 const COMMANDS: [string, string][] = [
   ["start", "local/start.ts"],
   ["test", "tests/run.ts"],
@@ -42,7 +42,7 @@ test("an interrupted bun run test says so, and never that all passed", async () 
     out += new TextDecoder().decode(chunk);
     if (out.includes("── e2e")) for (let times = 0; times < 3; times++) child.kill("SIGTERM");
   }
-  // Nor does a second signal, or a third, cut those lines off.
+  // A second or third signal does not cut off these lines.
   expect(await child.exited).toBe(1);
   expect(out).toContain("(the run)");
   expect(out).toContain("ended by SIGTERM: the rest did not run");

@@ -24,7 +24,7 @@ const isAllowed = (node: NodeKind, action: string, resource: string, ...leadingK
 
 const WRITES = ["dynamodb:PutItem", "dynamodb:UpdateItem"];
 const TENANT = "org_a";
-/** Every partition that holds items of a tenant. */
+/** Every partition that contains items of a tenant. */
 const PARTITIONS = {
   tenant: tenantKey(TENANT).PK,
   authority: authorityKey(TENANT, "METADATA").PK,
@@ -46,7 +46,7 @@ describe.each(NODE_KINDS)("the policy of %s nodes", (node) => {
   test.each(Object.entries(PARTITIONS))("allows or denies writes to the partition %s", (name, key) => {
     const isWritten = WRITTEN[node].includes(name as keyof typeof PARTITIONS);
     for (const write of WRITES) expect(isAllowed(node, write, TABLE, key)).toBe(isWritten);
-    // One item of a transaction that is denied denies all of it.
+    // One denied item of a transaction denies the whole transaction.
     if (WRITTEN[node].length > 0)
       expect(isAllowed(node, "dynamodb:PutItem", TABLE, PARTITIONS.tenant, key)).toBe(isWritten);
   });

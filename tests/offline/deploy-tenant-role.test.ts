@@ -24,7 +24,7 @@ const text = readFileSync(join(ROOT, "deploy/tenant-role.yaml"), "utf8");
 
 const ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/t";
 
-/** The role's policy for this tenant, as CloudFormation fills it in. */
+/** The role's policy for this tenant, as CloudFormation renders it. */
 function policyOf(tenantId: string): PolicyDocument {
   const pseudo = { "AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012" };
   const template = readTemplate(text, {

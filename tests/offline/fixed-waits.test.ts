@@ -5,9 +5,9 @@ import { parse } from "@babel/parser";
 import { ROOT } from "../support/stack.ts";
 
 /*
- * A test that waits a fixed time for something to have happened fails on a slow machine, and is slow on a fast one. It waits
- * for the condition: `eventually()` or a loop. What else a pause is for (time that has to pass, the absence of an event,
- * simulated latency) says a comment beside it.
+ * A test that waits for a fixed time fails on a slow machine and wastes time on a fast one. It must wait for
+ * the condition: `eventually()` or a loop. Any other pause (time that must pass, the absence of an event,
+ * simulated latency) needs a comment with its reason.
  */
 
 type Node = { type: string; start: number; loc: { start: { line: number } }; [field: string]: unknown };
@@ -26,7 +26,7 @@ function isPause({ type, expression }: Node): boolean {
   return (callee.name ?? callee.property?.name) === "sleep" && duration?.value !== 0;
 }
 
-/** Lines of pauses that are not part of a loop and have no comment on their line or the one before. */
+/** Lines of pauses outside loops that have no comment on the same line or the line before. */
 function unexplainedPauses(source: string): number[] {
   if (!/\bsleep\(/.test(source)) return [];
   const lines = source.split("\n");

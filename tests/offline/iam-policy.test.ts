@@ -169,7 +169,7 @@ describe("askedBy()", () => {
 });
 
 describe("readTemplate()", () => {
-  /** `${name}`, which this file's own template strings would fill in. */
+  /** The text `${name}`, which a template string of this file would interpolate. */
   const field = (name: string) => `$\{${name}}`;
   const names = { references: { Name: "n" }, attributes: { "Table.Arn": TABLE } };
   const document = (resource: string) => `

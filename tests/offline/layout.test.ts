@@ -4,8 +4,9 @@ import { dirname, join, normalize } from "node:path";
 import { ROOT } from "../support/stack.ts";
 
 /**
- * What each folder of a stage may import beside itself, in the order of the data flow: a folder names only what lies
- * below it. Packages and `shared/` are held by architecture.test.ts. Files next to the folders put them together.
+ * Folders that a folder may import besides itself, in the order of the data flow. A folder names only folders
+ * above it in this table. architecture.test.ts checks packages and `shared/`. Files beside the folders
+ * compose them.
  */
 const MAY_IMPORT: Record<string, Record<string, string>> = {
   agent: {
@@ -79,7 +80,7 @@ const MAY_IMPORT: Record<string, Record<string, string>> = {
 const TYPES_OF_ALL = new Set(["edge/deps.ts", "edge/request-env.ts"]);
 
 const FILES_A_FOLDER_MAX = 20;
-/** One data file a product. */
+/** Folders with one data file per product. */
 const DATA_FOLDERS = new Set(["agent/catalogue/engines"]);
 
 const files = [...new Bun.Glob("{shared,agent,edge,worker,lz,local,tools}/**/*.{ts,tsx}").scanSync(ROOT)].map(
@@ -94,7 +95,7 @@ function importsOf(path: string): string[] {
 
 const imports = new Map(files.map((path) => [path, importsOf(path)]));
 
-/** Stage and folder of a file in a folder of a stage; undefined for one beside the folders. */
+/** Stage and folder of a file; undefined for a file beside the folders. */
 const placeOf = (path: string): [stage: string, folder: string] | undefined => {
   const [stage = "", folder = "", ...rest] = path.split("/");
   return rest.length > 0 && stage in MAY_IMPORT ? [stage, folder] : undefined;
@@ -134,7 +135,7 @@ test("a folder imports what the table allows, types included", () => {
       .filter((target) => {
         const there = placeOf(target);
         if (there) return there[0] === stage && !allowed.has(there[1]);
-        // What stands beside the folders puts them together. `shared/ids.ts` and its like are below all of them.
+        // Files beside the folders compose them. `shared/ids.ts` and similar files are below all folders.
         return target.startsWith(`${stage}/`) && stage !== "shared" && !TYPES_OF_ALL.has(target);
       })
       .map((target) => `${path} imports ${target}`);

@@ -6,7 +6,10 @@ import { fileOf, TARGETS } from "../../tools/build-agent.ts";
 import { tagFault } from "../../tools/check-release-tag.ts";
 import { ROOT } from "../support/stack.ts";
 
-/* The files GitHub and contributors read. Nothing else runs them, so these tests hold them to the rest of the repository. */
+/*
+ * GitHub and contributors read these files, but no program uses them. The tests keep them consistent with the
+ * repository.
+ */
 
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const manifest = JSON.parse(read("package.json")) as {
@@ -64,7 +67,7 @@ test("every relative link in a Markdown file leads to a file of the repository",
 });
 
 test("docs/README.md lists every page, and every decision record with its title, date and status", () => {
-  const index = read("docs/README.md").replace(/ +/g, " "); // cells are as wide as their column
+  const index = read("docs/README.md").replace(/ +/g, " "); // cells are padded to the width of their column
   const pages = readdirSync(join(ROOT, "docs")).filter(
     (name) => name.endsWith(".md") && name !== "README.md",
   );

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { commentsOf, markersIn, type Prose, paragraphsOf, textsOf, words } from "../support/prose.ts";
 import { ROOT } from "../support/stack.ts";
 
-/** Markers allowed in 1,000 words. */
+/** Limit of markers in 1,000 words. */
 const COMMENT_MARKERS_MAX = 20;
 const TEXT_MARKERS_MAX = 20;
 
-/** Files whose subject is other people's words: recorded answers, and this vocabulary itself. */
+/** Files that quote other texts: recorded responses, and the vocabulary itself. */
 const QUOTES = /fixtures\/|tests\/support\/prose\.ts|tests\/offline\/vocabulary\.test\.ts/;
 
 const glob = (pattern: string): string[] =>

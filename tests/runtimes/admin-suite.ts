@@ -22,7 +22,7 @@ type Told = { status: number; body: Json; headers: Headers };
 const because = { justification: "because of the test" };
 const EVE = "org_eve";
 
-/** The admin API as a client meets it: real sockets, a real table, every answer held to the specification. */
+/** The admin API over real sockets with a real table. Every response is checked against the OpenAPI description. */
 export function adminSuite(runtime: RuntimeName): void {
   describe(`admin API under ${runtime}`, () => {
     let stack: TestStack;
@@ -35,7 +35,7 @@ export function adminSuite(runtime: RuntimeName): void {
     });
     afterAll(() => stack?.stop());
 
-    /** Asks, and fails when the answer is none that the specification tells. A change gets a key of its own. */
+    /** Sends a request. Fails if the response is not documented. A change gets its own idempotency key. */
     async function ask(method: string, path: string, { body, token, key, match }: Asked = {}): Promise<Told> {
       const answer = await fetch(`${stack.edgeUrl}${path}`, {
         method,
@@ -140,7 +140,7 @@ export function adminSuite(runtime: RuntimeName): void {
         const made = (await post(`/v1/assets/${device.assetId}/rotate-key`)).body as unknown as {
           token: string;
         };
-        await openSession(fetch, stack.edgeUrl, device.device, device); // until the new key is there, the old one is good
+        await openSession(fetch, stack.edgeUrl, device.device, device); // the old key is valid until the new one exists
         const fresh = await makeDevice();
         const host = { hostname: "rotating", employeeId: "dana" };
         const enrolled = await enrolDevice(fetch, stack.edgeUrl, made.token, fresh, host);
@@ -371,7 +371,7 @@ export function adminSuite(runtime: RuntimeName): void {
     });
 
     describe("another tenant", () => {
-      /** Ids of what there really is, by the name of the parameter. */
+      /** Ids that exist, by parameter name. */
       let ids: Record<string, string>;
       beforeAll(async () => {
         await asset.beat({ engines: [makeEngine()] });

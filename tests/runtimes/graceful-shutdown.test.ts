@@ -3,7 +3,7 @@ import { signedRequest } from "../../lz/platform/simulated-agents.ts";
 import { DIRECTIVE_PATH } from "../../shared/wire/directive-poll.ts";
 import { enrolAsset, eventually, startTestStack } from "../support/stack.ts";
 
-// On workerd there is nobody to tell: Cloudflare moves requests to another isolate by itself.
+// workerd has no shutdown signal: Cloudflare moves requests to another isolate itself.
 for (const runtime of ["bun", "deno"] as const)
   describe(`an edge under ${runtime} that is told to stop`, () => {
     test("says so to balancers, answers what it has and what still comes, and ends well", async () => {

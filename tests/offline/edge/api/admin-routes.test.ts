@@ -10,7 +10,7 @@ import { faultOf, SPECIFICATION } from "../../../support/edge/openapi-operation.
 const ULID = "01M807NRG7BVMVH9SM4YAEXFPG";
 const world = await makeAdminApp();
 
-/** A request that gets as far as its caller's rights let it. */
+/** A request path that reaches the permission check of the operation. */
 function pathOf({ path }: Operation, id = ULID): string {
   const ids: Record<string, string> = {
     employeeId: id,
@@ -48,7 +48,7 @@ describe("rights", () => {
           403,
           undefined,
         ]);
-        expect(world.asked.length).toBe(before); // nothing is read for whoever may not
+        expect(world.asked.length).toBe(before); // nothing is read for a caller without permission
       });
     }
 
@@ -143,7 +143,7 @@ describe("ids", () => {
       const token = await world.session();
       const before = world.asked.length;
       for (const id of wrong) {
-        // An employee may be called what an asset may not.
+        // An employee id allows characters that an asset id does not.
         if (operation.path.includes("employeeId") && /^[a-z]+$/.test(id) && id.length < 128) continue;
         const answer = await world.ask(pathOf(operation, id), token, initOf(operation));
         expect([id, answer.status]).toEqual([id, 404]);
@@ -186,7 +186,7 @@ describe("queries", () => {
       ];
       for (const query of [...queries, "cursor=", "cursor=eyJQSyI6IngifQ", `cursor=${"a".repeat(2001)}`]) {
         const answer = await world.ask(`${pathOf(operation)}?${query}`, token);
-        const before404 = operation.params && answer.status === 404; // the asset is asked first
+        const before404 = operation.params && answer.status === 404; // the asset is read first
         expect([query, before404 ? 400 : answer.status]).toEqual([query, 400]);
       }
     });

@@ -188,7 +188,10 @@ describe("authenticate() refuses with 403", () => {
   }
 });
 
-/** How Bun and Deno, workerd, a timeout and a broken key server show that there are no keys. */
+/**
+ * How an unavailable key server looks under Bun and Deno, under workerd, with a timeout, and with a faulty
+ * response.
+ */
 const AWAY: (() => Promise<Response>)[] = [
   () => Promise.reject(new TypeError("fetch failed")),
   () => Promise.reject(new Error("Network connection lost.")),

@@ -41,7 +41,7 @@ function assetOf(i: number): AttributeMap {
   });
 }
 
-/** A tenant of a hundred thousand assets that hands out what is asked for, and counts how often it is. */
+/** A tenant of a hundred thousand assets that counts the assets it returns. */
 async function makeReader() {
   const reads: Record<string, number> = {};
   const dynamo = (async (operation: string, input: never) => {

@@ -16,7 +16,7 @@ const assetOf = (i: number) =>
     ...{ status: "ACTIVE", generation: 0, custodyCount: 0 },
   });
 
-/** A table that reads as many keys of a batch as `readable` says, and leaves the others. */
+/** A table that returns `readable` keys of each batch and leaves the others unprocessed. */
 function busyTable(readable: number) {
   let batches = 0;
   const dynamo = (async (operation: string, input: { RequestItems: { t: { Keys: { SK: object }[] } } }) => {

@@ -4,7 +4,7 @@ import { CredentialFault } from "../../../../edge/credentials/types.ts";
 
 const MINUTE_MS = 60_000;
 
-/** A provider over a source whose answers a test decides, with a clock that is turned by hand. */
+/** A provider with a test source and a clock that the test controls. */
 function harness(random = 0) {
   const state = {
     nowMs: 1_790_000_000_000,
@@ -43,7 +43,7 @@ function harness(random = 0) {
       first = await provider.get();
       return first;
     },
-    /** The source is silent until the function that this returns is called. */
+    /** Blocks the source until the returned function is called. */
     hold() {
       open = () => {};
       return async () => {
@@ -55,7 +55,7 @@ function harness(random = 0) {
     },
   };
 }
-/** Lets what was started in the background come to its end. */
+/** Waits for background work to finish. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 test("a thousand requests at the start share one fetch", async () => {

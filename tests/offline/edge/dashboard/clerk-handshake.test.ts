@@ -25,16 +25,16 @@ beforeAll(async () => {
 const ask = (path: string, cookie: string, headers = {}) =>
   world.app.request(ORIGIN + path, { headers: { cookie, ...headers } });
 const setCookies = (answer: Response) => answer.headers.getSetCookie();
-/** Cookie of a browser that was sent on a handshake, and the parameter it comes back with. */
+/** Cookie of a browser during a handshake, and the matching query parameter. */
 const ASKED = "lz_refreshing=c29tZSBzdGF0ZSBvciBvdGhlcg";
 const BACK = "lz_state=c29tZSBzdGF0ZSBvciBvdGhlcg";
-/** What a browser keeps, and comes back to, of an answer that sends it on a handshake. */
+/** Cookie and address of a response that redirects a browser to a handshake. */
 function sentOn(answer: Response): { cookie: string; to: URL } {
   const location = new URL(answer.headers.get("location")!);
   const [cookie] = setCookies(answer).filter((each) => each.startsWith("lz_refreshing="));
   return { cookie: cookie!.split(";")[0]!, to: new URL(location.searchParams.get("redirect_url")!) };
 }
-/** A handshake as the Frontend API signs one: cookies to set, the session among them. */
+/** A handshake as the Frontend API signs it: cookies to set, including the session. */
 const handshakeOf = async (session: string) =>
   sign({ handshake: [`__client_uat=1; Path=/`, `__session=${session}; Path=/; Secure`] });
 

@@ -5,17 +5,17 @@ import { ISSUER } from "../../../../local/issuer.ts";
 import { type AttributeMap, type Dynamo, DynamoFault } from "../../../../shared/table/dynamo.ts";
 import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
-/** The dashboard on a table in memory that can only be read: a page that writes fails its test. */
+/** The dashboard on a read-only table in memory: a page that writes fails its test. */
 export type World = {
   app: ReturnType<typeof createApp>;
   deps: Deps;
-  /** Names of the operations asked for, in order. */
+  /** Names of the table operations so far, in order. */
   asked: string[];
-  /** Makes every read fail until it is set back. */
+  /** While `broken` is true, every read fails. */
   table: { broken: boolean; items: AttributeMap[] };
   clock: { nowMs: number };
   session(claims?: Claims): Promise<string>;
-  /** Anything else, signed by the identity provider. */
+  /** Any other token signed by the identity provider. */
   sign(payload: object): Promise<string>;
   get(path: string, headers?: Record<string, string>, claims?: Claims): Promise<Response>;
 };
@@ -68,7 +68,7 @@ export async function createWorld(items: AttributeMap[], nowMs: number): Promise
   };
 }
 
-/** Just enough of DynamoDB to read by key, by one sort key prefix and by a range of them; whatever else is asked throws. */
+/** Supports reads by key, by a sort key prefix and by a range of sort keys. Throws for any other operation. */
 function readOnlyDynamo(table: World["table"], asked: string[]): Dynamo {
   return (async (operation: string, input: Record<string, unknown>) => {
     asked.push(operation);

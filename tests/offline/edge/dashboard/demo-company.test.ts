@@ -17,7 +17,7 @@ const engines = hosts.flatMap(({ os, hostname, states }) =>
 );
 const isWindows = (os: string) => os.startsWith("Windows");
 
-/** Pictures show what the agent can tell, and nothing that looks better. */
+/** Screenshots show only what the agent can really report. */
 describe("the company of the pictures", () => {
   test("has evidence of the agent's own weights, and the confidence that follows from it", () => {
     for (const { hostname, engine } of [{ hostname: "any", engine: engineOf() }, ...engines]) {

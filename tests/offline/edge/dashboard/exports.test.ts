@@ -200,7 +200,7 @@ describe("a download", () => {
     const dynamo = other.deps.dynamo;
     let queries = 0;
     other.deps.dynamo = interceptDynamo(dynamo, async ({ operation, input }, send) => {
-      // The count of the fleet is read without a limit.
+      // Fleet counts are read without a limit.
       const isPage = operation === "Query" && input.Limit !== undefined;
       if (isPage && ++queries === 2) throw new Error("away");
       const answer = await send();

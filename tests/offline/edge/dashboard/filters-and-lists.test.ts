@@ -8,7 +8,7 @@ import { timestamp } from "../../../../shared/time/clock.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../browser/seed.ts";
 import { createWorld } from "./dashboard-world.ts";
 
-// Thousands of items in a table that sorts them anew for every query: a busy machine may take its time.
+// The table sorts thousands of items for every query, so give a busy machine time.
 setDefaultTimeout(30_000);
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
 const MINUTE_MS = 60_000;
@@ -37,13 +37,13 @@ const hostOf = (more: Partial<Host> = {}): Host => ({
 });
 
 const worldOf = (hosts: readonly Host[]) => createWorld(hosts.flatMap(itemsOf), NOW_MS);
-/** What somebody reads of it. */
+/** The visible text of a page. */
 const wordsOf = (markup: string) => markup.replace(/<[^>]*>/g, "").replace(/\s+/g, " ");
 const rowsOf = (markup: string) =>
   [...markup.matchAll(/<li data-key="([^"]+)" class="incident/g)].map(([, id]) => id!);
 
 describe("an asset of many incidents", () => {
-  /** In key order the open one is the last of all. */
+  /** In key order the open incident comes last. */
   const crowded = (resolved: number): Host =>
     hostOf({
       findings: [
@@ -234,7 +234,7 @@ describe("the incidents of the fleet", () => {
       "risk=INFO",
     ])
       expect((await world.get(`/incidents?${query}`)).status).toBe(400);
-    // Of a field that is typed into no half of a word may be a fault: the list follows it letter by letter.
+    // A text field filters while the user types, so an incomplete word is not an error.
     expect(await (await world.get("/incidents?rule=Not+a%20rule!")).text()).toContain(
       "No open incident matches",
     );
@@ -336,7 +336,7 @@ describe("lists that are held whole", () => {
     const name = `n-${String(index).padStart(3, "0")}`;
     const models = [{ name: `model-${name}`, loaded: true, licence: index < 5 ? "MIT" : "Apache-2.0" }];
     const clients = [{ name: `client-${name}`, directory: "/", connections: 1 }];
-    // Of its own making, so no fixture of the catalogue says what it answers.
+    // A made-up engine, so no fixture of the catalogue describes its responses.
     const evidence = [{ signal: "http" as const, detail: "GET / answered", weight: 60 }];
     const engine = engineOf({ id: `engine-${name}`, name: `Engine ${name}`, evidence, models, clients });
     return hostOf({ employeeId: name, states: [{ atMs: NOW_MS - 1000, engines: [engine] }] });
@@ -368,7 +368,7 @@ describe("lists that are held whole", () => {
     const rest = second.split(`id="${section}"`)[1]!.split("</section>")[0]!;
     expect(rest).toContain("First page");
     expect(rest).not.toContain('rel="next"');
-    // One that is gone leads to the beginning.
+    // A cursor to a deleted item leads to the first page.
     const lost = await (await world.get(`${path}?${after}=gone`)).text();
     expect(keysIn(lost, section)).toEqual(keys);
   });
@@ -404,7 +404,7 @@ describe("a page made of a picture of the fleet", () => {
     async (path) => {
       const world = await worldOf([hostOf()]);
       const { dynamo } = world.deps;
-      // A table so slow that the picture is kept.
+      // A table so slow that the cached fleet is used.
       world.deps.dynamo = (async (operation: never, input: never) => {
         world.clock.nowMs += 400;
         return dynamo(operation, input);

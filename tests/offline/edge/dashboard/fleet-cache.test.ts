@@ -51,7 +51,7 @@ describe("the overview of a node that has read nothing yet", () => {
       const page = await read();
       return page.includes("1 of 1 host is reporting.") && page;
     });
-    // A source that was read in part has not failed: nobody may conclude that everything was read.
+    // A partly read source has not failed, but the page must not suggest that everything was read.
     expect(second).toContain("No source failed");
     expect(second).not.toContain("all of its sources");
     expect(second).not.toContain("The fleet was counted");

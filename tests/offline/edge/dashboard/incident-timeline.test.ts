@@ -35,7 +35,7 @@ const state = (minute: number, findings: Finding[], bind = ["0.0.0.0"]) =>
 const record = (minute: number, more: Partial<CustodyView>) =>
   ({ at: at(minute), assetId: "A", operatorId: "mara", ...more }) as CustodyView;
 
-/** `minute end: words | words` a line, as it is shown. */
+/** One line per entry, as shown: `minute end: words | words`. */
 const told = (...given: Parameters<typeof incidentTimeline>) =>
   incidentTimeline(...given).map(
     ({ at, changes, end }) =>

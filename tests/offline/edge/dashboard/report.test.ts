@@ -113,7 +113,8 @@ describe("gatherEvidence()", () => {
     world.asked.length = 0;
     const { found } = await gather("2026-11-12", "2026-11-18");
     expect(found.hostsWithAi).toBe(1);
-    // One page of assets with its presences, a shard each of incidents, custody, and the two that changed since.
+    // Queries without changes: one page of assets with their presences, a shard each of incidents, custody,
+    // and the two that changed since.
     const without = world.asked.filter((operation) => operation === "Query").length;
     world.asked.length = 0;
     await gather("2026-11-21", "2026-11-21");
@@ -166,7 +167,7 @@ describe("gatherEvidence()", () => {
       ["never", "never-reported", "2026-09-22T23:04:05.678Z"],
     ]);
     expect(found.hostsSeen).toBe(3);
-    // "gone" reported until the 22nd of September.
+    // The host "gone" reported until 22 September.
     expect((await gather("2026-09-10", "2026-09-20")).found.hostsSeen).toBe(1);
     const text = await (await world.get("/report.csv?from=2026-10-23&to=2026-11-21&list=gaps")).text();
     expect(text).toContain("expired (silent)");

@@ -12,12 +12,12 @@ import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { makeAdminApp } from "../../../support/edge/admin-app.ts";
 import { EDGE_URL, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
-/** An admin node that enforces signatures, a host, and whoever may write any item. */
+/** An admin node that enforces signatures, a host, and an attacker who may write any item. */
 async function makeWorld() {
   const table = createMemoryDynamo();
   const app = await makeAdminApp({ dynamo: table.dynamo });
   const { deps, state } = app;
-  state.nowMs = Date.now(); // the simulated device signs with the time of day
+  state.nowMs = Date.now(); // the simulated device signs with the real time
   const verifier = createVerifier(deps.controlJwks);
   const needs = { dynamo: table.dynamo, table: "t", verifier };
   deps.authority = createAuthority({ ...needs, mode: "enforce", pause: async () => {}, log: deps.log });

@@ -9,7 +9,7 @@ import type { Signer } from "../../../../shared/wire/signature.ts";
 import { importHmacKey } from "../../../../shared/wire/signature.ts";
 import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
-/** The request with its body as a stream that tells how often it was pulled, and a change of its headers. */
+/** A request whose body stream counts its reads, with changed headers. */
 async function streamed(path: string, body: string, signer: Signer, nowMs: number, more: object = {}) {
   const signed = await signedRequest(EDGE_URL, path, body, signer, nowMs / 1000);
   const state = { pulls: 0 };
@@ -127,7 +127,7 @@ describe("createSessionKeys()", () => {
     const use = async (keyid: string) => keys.keep(keyid, (await keys.find(keyid))!);
     for (const keyid of keyids.slice(0, 8)) await use(keyid);
     await use(keyids[0]!);
-    await use(keyids[8]!); // pushes out the second
+    await use(keyids[8]!); // evicts the second key
     derived = 0;
     await use(keyids[0]!);
     expect(derived).toBe(0);

@@ -21,7 +21,7 @@ import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edg
 const PATH = "/v1/heartbeats";
 const BYTES_MAX = 1000;
 
-/** An edge, a session of it, and what `authenticate()` says of a request that the session signed. */
+/** An edge, one of its sessions, and the result of `authenticate()` for a request that the session signed. */
 async function makeOwnWorld() {
   const world = await makeEdgeApp();
   const signer = await world.openSession();
@@ -31,14 +31,14 @@ async function makeOwnWorld() {
   return { ...world, signer, signed, check };
 }
 
-/** One for all tests that change nothing in it: the keys of an edge take half a second to generate. */
+/** Shared by all tests that do not change it: generating an edge's keys takes half a second. */
 let shared: ReturnType<typeof makeOwnWorld> | undefined;
 const makeWorld = () => {
   shared ??= makeOwnWorld();
   return shared;
 };
 
-/** The request with some headers changed, or removed where the value is undefined. */
+/** The request with some headers changed. A header with the value undefined is removed. */
 function withHeaders(request: Request, changed: Record<string, string | undefined>, body = "{}"): Request {
   const headers = new Headers(request.headers);
   for (const [name, value] of Object.entries(changed)) {

@@ -11,7 +11,7 @@ const entry = (body: string): Entry<Uint8Array<ArrayBuffer>> => ({
   body: utf8(body),
 });
 
-/** A queue that accepts what `accepts` says, and a timer that only goes off when told. */
+/** A queue that accepts the batches for which `accepts` returns true, and a timer that the test fires. */
 function harness(accepts: (lines: readonly Line[]) => boolean = () => true) {
   const sent: { tenantId: string; lines: readonly Line[] }[] = [];
   let timers: (() => void)[] = [];
@@ -161,12 +161,12 @@ describe("createQueueBatcher()", () => {
     sends[0]!.resolve();
     expect(await sent[0]!).toBe("accepted");
     expect(sends.length).toBe(33);
-    // Its time has come and gone while it was on its way.
+    // The send took longer than the timeout.
     fire((ms) => ms > 5);
     for (const send of sends) send.resolve();
     expect(await again).toBe("accepted");
     expect(new Set(await Promise.all(sent))).toEqual(new Set(["accepted"]));
-    // Nothing is counted as waiting any more: as many as ever are taken.
+    // No heartbeat counts as waiting any more, so the full limit is available.
     const all = Array.from({ length: 16_000 }, () => enqueue("org_late", entry("3")));
     fire((ms) => ms === 5);
     for (let at = 0; at < sends.length; at++) {
@@ -193,7 +193,7 @@ describe("createQueueBatcher()", () => {
     fire((ms) => ms === 5);
     expect(sends).toHaveLength(32);
     const tell = async (work: Promise<void>) => work.then(() => "sent").catch(() => "given up");
-    // Each fills a pack, so that the one before it is due while no sender is free.
+    // Each entry fills a pack, so the previous pack is due while no sender is free.
     const full = (name: string) => entry(name.padEnd(PACK_BYTES_MAX - 200, "x"));
     const told = ["a", "b", "c", "d"].map((name) => tell(enqueue("org_mine", full(name))));
     fire((ms) => ms === 5);
@@ -205,7 +205,7 @@ describe("createQueueBatcher()", () => {
     expect(names).toEqual(["b", "c", "d"]);
     for (const { done } of sends) done();
     expect(await Promise.all(told.slice(1))).toEqual(["sent", "sent", "sent"]);
-    // All that waited is settled: a tenant may have its whole share again.
+    // All waiting entries are settled, so the tenant has its full share again.
     const share = Array.from({ length: 16_000 }, () => tell(enqueue("org_mine", entry("1"))));
     expect(await tell(enqueue("org_mine", entry("1")))).toBe("given up");
     fire((ms) => ms === 5);

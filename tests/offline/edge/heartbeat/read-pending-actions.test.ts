@@ -26,7 +26,7 @@ type Query = {
   ExclusiveStartKey?: AttributeMap;
 };
 
-/** An index that gives `pageSize` items at a time and, as DynamoDB does, the key of the last where more may follow. */
+/** An index with pages of `pageSize` items. Like DynamoDB it returns the last key when more may follow. */
 function pagedIndex(
   items: readonly AssetItem[],
   pageSize: number,
@@ -94,7 +94,7 @@ test("an index that returns the same start key twice ends the read with a logged
   expect(ignoring.logged).toEqual([
     ["open-actions.stale", "Error: the index returned the same start key twice"],
   ]);
-  // Also when another key came in between.
+  // Also when another key was used in between.
   let turn = 0;
   const circling = pagedIndex(many(6), 2, (query) =>
     turn++ % 2 === 0 ? { ...query, ExclusiveStartKey: {} } : query,

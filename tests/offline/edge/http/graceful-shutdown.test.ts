@@ -5,7 +5,7 @@ import { createShutdown, shutDown } from "../../../../edge/http/graceful-shutdow
 import { makeHeartbeat, signedRequest } from "../../../../lz/platform/simulated-agents.ts";
 import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
-/** Pauses that end when they are told to, with what happened so far, in order. */
+/** Pauses that the test ends, and a list of events in order. */
 function world() {
   const happened: string[] = [];
   const pauses = new Map<number, () => void>();

@@ -6,9 +6,9 @@ import { createWorld, type World } from "../dashboard/dashboard-world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
 const PUBLIC = "https://lz.example.com";
-/** As the edge sees requests behind a proxy that ends TLS. */
+/** The address that the edge sees behind a proxy that terminates TLS. */
 const INSIDE = "http://10.0.0.5:8787";
-/** What a proxy, or an attacker, writes into headers. */
+/** Headers that a proxy, or an attacker, may set. */
 const FORWARDED = {
   "x-forwarded-proto": "http",
   "x-forwarded-host": "evil.example",
@@ -134,7 +134,7 @@ describe("behind a proxy that ends TLS", () => {
       },
       body: new URLSearchParams({ csrf }).toString(),
     });
-    expect(answer.status).toBe(isTaken ? 400 : 403); // 400: a form without its fields was read
+    expect(answer.status).toBe(isTaken ? 400 : 403); // 400: the form was read, but has no fields
     const out = await asMara("/sign-out", {
       method: "POST",
       headers: {

@@ -10,7 +10,7 @@ import { DynamoFault } from "../../../../shared/table/dynamo.ts";
 import { dynamoJson, IMPOSTORS } from "../../../support/dynamo/dynamo-responses.ts";
 import { localAccess } from "../../../support/nodes/aws-access.ts";
 
-/** A DynamoDB that answers as it is told to, one answer after the other, the last one again and again. */
+/** A DynamoDB with scripted responses. The last one repeats. */
 const asked: Record<string, unknown>[] = [];
 let answers: (() => Response)[] = [];
 const server = Bun.serve({

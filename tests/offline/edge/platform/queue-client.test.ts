@@ -20,7 +20,7 @@ const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
   async fetch(request) {
-    // An agent on this host that scans asks every server who it is.
+    // Agents on this host probe every listener.
     if (!request.headers.has("x-amz-target")) return new Response(null, { status: 404 });
     const message = (await request.json()) as Sent;
     sent.push(message);
@@ -33,12 +33,12 @@ const md5 = (text: string): string => new Bun.CryptoHasher("md5").update(text).d
 const accept: AnswerTo = ({ MessageBody }) =>
   Response.json({ MessageId: "m-1", MD5OfMessageBody: md5(MessageBody) });
 
-/** Recorded from ElasticMQ 1.6.12, SendMessage with MessageGroupId to a standard queue. */
+/** Recorded from ElasticMQ 1.6.12: SendMessage with MessageGroupId to a standard queue. */
 const ELASTICMQ_1_6 = {
   Message: "The request includes parameter MessageGroupId that is not valid for this queue type",
   __type: "com.amazonaws.sqs#InvalidParameterValue",
 };
-/** As users of SQS before fair queues (July 2025) and of LocalStack quote it: getmoto/moto#4594. */
+/** Error of SQS before fair queues (July 2025) and of LocalStack, as quoted in getmoto/moto#4594. */
 const SQS_BEFORE_FAIR_QUEUES = {
   __type: "com.amazon.coral.service#InvalidParameterValueException",
   message:
@@ -72,7 +72,7 @@ async function makeClient() {
 const LINES = [encodeEntry({ assetId: ASSET_ID, receivedAt: "2026-11-21T00:00:00.000Z", body: utf8("1") })];
 const faultOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error);
 
-/** Answers with status 200 that do not prove that the queue holds the message. */
+/** Responses with status 200 that do not prove that the queue has the message. */
 const NOT_ACCEPTED: { is: string; answer: AnswerTo }[] = [
   { is: "the page of a captive portal", answer: () => portalPage() },
   { is: "an empty answer", answer: () => new Response("") },

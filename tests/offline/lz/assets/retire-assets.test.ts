@@ -18,7 +18,7 @@ const assetOf = (i: number, more: object = {}) => ({
 });
 type Asked = { method: string; path: string; key: string | null; body: Record<string, unknown> };
 
-/** An admin API over `assets`; `answer` may take the place of its answer to a change. */
+/** An admin API with these assets. `answer` replaces its response to a change. */
 function makeApi(
   assets: ReturnType<typeof assetOf>[],
   answer?: (asked: Asked, n: number) => Response | undefined,

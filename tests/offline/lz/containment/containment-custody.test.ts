@@ -31,7 +31,7 @@ async function seal(record: Omit<AuditItem, "hash">): Promise<AuditItem> {
   return { ...record, hash: await custodyHash(record) };
 }
 
-/** Records of two assets and the tenant in turn, in words that canonical JSON could get wrong. */
+/** Records of two assets and the tenant in turn, with texts that are difficult for canonical JSON. */
 async function makeLog(length: number): Promise<CustodyExport & { records: AuditItem[] }> {
   const records = await linkedLog(
     Array.from({ length }, (_, index) => {
@@ -61,7 +61,7 @@ async function headOf(records: readonly AuditItem[], key = privateKey) {
   return { type: "CustodyHead" as const, tenantId: TENANT, hash, count, checkpoint };
 }
 
-/** The first bad record by the verifier of this project; undefined for a good log. */
+/** The first bad record according to this project's verifier; undefined for a valid log. */
 async function ours(text: string, trust: { keys?: JSONWebKeySet } = {}): Promise<string | undefined> {
   const { exported, fault } = readExport(text)!;
   return (await verifyExport(exported, { ...trust, fault })).fault?.record;
@@ -78,10 +78,10 @@ function runTheirs(text: string, more: string[]) {
   return Bun.spawnSync([python!, join(ROOT, "docs/verify_custody.py"), file, ...more]);
 }
 
-/** What the one in Python says. */
+/** Output of the Python verifier. */
 const said = (text: string, ...more: string[]) => runTheirs(text, more).stdout.toString().trim();
 
-/** The same by the one in Python. */
+/** The first bad record according to the Python verifier; undefined for a valid log. */
 function theirs(text: string, ...more: string[]): string | undefined {
   const { exitCode, stdout, stderr } = runTheirs(text, more);
   const said = stdout.toString().trim();
@@ -92,7 +92,7 @@ function theirs(text: string, ...more: string[]): string | undefined {
 }
 
 const device = await makeDevice();
-/** What may become of a report on its way into a log, and whether it is still the device's own word. */
+/** Changes to a report before it enters a log, and whether the device's signature still fits. */
 const REPORTS: [string, (report: ProvenReport) => ProvenReport, boolean][] = [
   ["as the device signed it", (report) => report, true],
   ["of another outcome", (report) => ({ ...report, outcome: "failed" }), false],
@@ -104,7 +104,10 @@ const REPORTS: [string, (report: ProvenReport) => ProvenReport, boolean][] = [
 ];
 const asItIs = (report: ProvenReport): ProvenReport => report;
 
-/** A log in which the use of a release code is the second record, with what the device signed for a host of this name. */
+/**
+ * A log whose second record is the use of a release code, with the statement that the device signed for this
+ * asset.
+ */
 async function makeFreed(change: (report: ProvenReport) => ProvenReport, signedFor = ASSETS[0]!) {
   const report = await device.sign(
     { tenantId: TENANT, assetId: signedFor },
@@ -135,7 +138,7 @@ const nameOf = (line: string, index: number) => {
   const { assetId = "tenant", at } = JSON.parse(line) as Partial<AuditItem>;
   return `${assetId} ${at}`;
 };
-/** Line `at` changed, and everything after it linked and sealed anew: only its own chain can tell. */
+/** Changes line `at` and recomputes all links and seals after it. Only the asset's own chain can show the change. */
 async function rewrite(lines: Lines, at: number, change: (record: AuditItem) => object): Promise<Lines> {
   const out = lines.slice(0, at);
   let previous = (JSON.parse(lines[at - 1]!) as AuditItem).hash ?? "";
@@ -150,7 +153,7 @@ async function rewrite(lines: Lines, at: number, change: (record: AuditItem) => 
 }
 const swap = (lines: Lines, a: number, b: number) => lines.with(a, lines[b]!).with(b, lines[a]!);
 
-/** Line 0 is the manifest. `bad`: the line, in what comes out, whose record is to be named; or the head. */
+/** Line 0 is the manifest. `bad`: the line of the result whose record the verifier must name, or the head. */
 const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "head" | "manifest"][] = [
   ["an edit", edit((lines) => lines.with(4, lines[4]!.replace("reason 3", "reason 9"))), 4],
   ["an edit of a number", edit((lines) => lines.with(4, lines[4]!.replace('"number":2', '"number":3'))), 4],
@@ -182,7 +185,7 @@ const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "hea
     }),
     5,
   ],
-  // Lines 1, 4 and 7 are of one asset.
+  // Lines 1, 4 and 7 belong to one asset.
   [
     "a fork of one asset's chain, told nowhere else",
     edit((lines) => rewrite(lines, 7, ({ number }) => ({ number: number - 1 }))),
@@ -225,7 +228,7 @@ const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "hea
 ];
 
 const DEEP = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
-/** Two faults in one export: the one that comes first is to be named, whatever kind it is of. */
+/** For two faults in one export: the verifier must name the first one, of either kind. */
 const ONE_LINE: [string, (line: string) => string][] = [
   ["an edit", (line) => line.replace("reason", "season")],
   ["white space", (line) => line.replace(",", ", ")],
@@ -243,7 +246,7 @@ const PAIRS = ONE_LINE.flatMap(([first, one]) =>
     (lines) => lines.with(4, one(lines[4]!)).with(7, other(lines[7]!)),
   ]),
 );
-/** Only where a line can still be read is its record known by its name. */
+/** The verifier can name a record only if its line is readable. */
 const isNamed = (what: string): boolean => !/^a line that is no|without end$|is none$/.test(what);
 
 const NO_EXPORTS: [string, string][] = [
@@ -313,7 +316,7 @@ describe("a custody export as JSON lines", () => {
   });
 });
 
-// A second opinion, written in another language from the documentation.
+// An independent verifier in Python, written from the documentation.
 describeUnless(lacking, "docs/verify_custody.py", () => {
   test("finds good exports good", async () => {
     for (const length of [0, 1, 9]) expect(theirs(toJsonLines(await makeLog(length)))).toBeUndefined();

@@ -10,8 +10,8 @@ import { describeUnless, testUnless } from "../../../support/missing.ts";
 import { ROOT } from "../../../support/stack.ts";
 
 /*
- * Edits an export at each of its members in turn, in both forms, and holds the two verifiers to one verdict: the exit
- * code, and the record they name. No edit may pass as good.
+ * Edits each member of an export, in both formats, and requires the same result from both verifiers: exit
+ * code and named record. No edit may pass.
  */
 
 const TENANT = "org_test";
@@ -20,7 +20,7 @@ const { privateKey, publicKey } = await generateKeyPair("EdDSA", { extractable: 
 const jwk = await exportJWK(publicKey);
 const keys: JSONWebKeySet = { keys: [{ ...jwk, kid: "control-1" }] };
 
-/** Two assets and the tenant, a key's record, a host's own report, and each optional member somewhere. */
+/** Records of two assets, the tenant, an API key and a host's report, with each optional member at least once. */
 async function makeRecords(): Promise<AuditItem[]> {
   const device = await makeDevice();
   const who = { tenantId: TENANT, operatorId: "user_1", sessionId: "sess_1", sourceIp: "192.0.2.1" };
@@ -62,7 +62,7 @@ type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
 type Path = (string | number)[];
 const GONE = Symbol("gone");
 
-/** Each place in `value`, the whole of it first. */
+/** Each path in `value`, starting with the whole value. */
 function* placesOf(value: Json, path: Path = []): Generator<[Path, Json]> {
   yield [path, value];
   if (typeof value !== "object" || value === null) return;
@@ -73,7 +73,7 @@ function* placesOf(value: Json, path: Path = []): Generator<[Path, Json]> {
 const flipped = (text: string, at: number): string =>
   text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
 
-/** What may be put in the place of `value`. */
+/** Replacements for `value`. */
 function editsOf(value: Json): (Json | typeof GONE)[] {
   const other: (Json | typeof GONE)[] = [GONE, null, true, {}, "", 7];
   if (typeof value === "number")
@@ -103,13 +103,13 @@ function edited(root: Json, path: Path, edit: Json | typeof GONE): Json {
 
 type Case = { what: string; text: string };
 
-/** A head without these is one of an older version: it claims less, and nothing of it is unproven. */
+/** A head without these members is from an older version. It claims less, so nothing in it is unproven. */
 const OPTIONAL = ["at", "ownHash", "ownCount"];
 
 const isOlderHead = (path: Path, edit: Json | typeof GONE): boolean =>
   edit === GONE && path.at(-2) === "head" && OPTIONAL.includes(String(path.at(-1)));
 
-/** Every edit of `root` that changes it, as `write` puts it into a file; `good` are those that must still pass. */
+/** Every edit that changes `root`, as `write` puts it into a file. `good`: edits that must still pass. */
 function casesOf(form: string, root: Json, write: (value: Json) => string | undefined) {
   const bad: Case[] = [];
   const good: Case[] = [{ what: `${form} unedited`, text: write(root)! }];
@@ -126,7 +126,7 @@ function casesOf(form: string, root: Json, write: (value: Json) => string | unde
 }
 
 const asJson = (value: Json): string => JSON.stringify(value);
-/** The first line is the manifest; lines that are no objects are written all the same. */
+/** The first line is the manifest. Lines that are not objects are written as well. */
 const asLines = (value: Json): string | undefined =>
   Array.isArray(value) && value.length > 0
     ? value.map((line) => `${canonicalJson(line)}\n`).join("")
@@ -140,7 +140,7 @@ async function makeCases() {
   const json = casesOf("JSON", plain, asJson);
   const lines = casesOf("JSON lines", [manifest, ...(plain.records as Json[])], asLines);
   const reversed = asJson({ ...plain, records: (plain.records as Json[]).toReversed() });
-  // Numbers that are equal and written in another way are the same value: JSON knows no integers.
+  // Equal numbers in another notation are the same value: JSON has no integers.
   const sameNumber = asJson(plain)
     .replace('"count":6', '"count":6.0')
     .replace('"tenantNumber":2', '"tenantNumber":2e0');
@@ -162,7 +162,7 @@ async function makeCases() {
 
 const { good, bad } = await makeCases();
 
-/** Exit code as `lz audit verify` gives it, and the record that it names. */
+/** Exit code of `lz audit verify`, and the record that it names. */
 async function ours(text: string, trust: { keys?: JSONWebKeySet }): Promise<[number, string | undefined]> {
   const read = readExport(text);
   if (!read) return [2, undefined];
@@ -176,7 +176,7 @@ const lacking = python ? [] : ["python3 on the PATH or its path in LZ_PYTHON"];
 const hasCryptography = python && Bun.spawnSync([...words, "-c", "import cryptography"]).exitCode === 0;
 const lackingForKeys = hasCryptography ? [] : ["Python's package cryptography"];
 
-/** The same of docs/verify_custody.py for all texts at once: a process for each would take minutes. */
+/** The same for docs/verify_custody.py, with all texts in one process: a process each would take minutes. */
 async function theirs(texts: readonly string[], key: string | null) {
   const batch = join(ROOT, "tests/support/control/verify-custody-batch.py");
   const child = Bun.spawn([...words, batch, join(ROOT, "docs/verify_custody.py")], {
@@ -211,7 +211,7 @@ test("every edit of an export is found by lz audit verify, with keys and without
   for (const trust of [{ keys }, {}]) {
     const missed: string[] = [];
     for (const { what, text } of bad) if ((await ours(text, trust))[0] === 0) missed.push(what);
-    // Without keys nobody can tell a signature from another one, and the verifier says that it was not checked.
+    // Without keys no verifier can check a signature, and it says so.
     expect(missed.filter((what) => trust.keys || !/head\.checkpoint/.test(what))).toEqual([]);
     for (const { what, text } of good)
       expect([what, ...(await ours(text, trust))]).toEqual([what, 0, undefined]);
@@ -230,7 +230,7 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
 
   test("does so without a key, for all that needs none", async () => {
     const wrong = await disagreements({}, null);
-    // The report's signature is checked here without the control key, there only with one.
+    // The Python verifier checks the report's signature only with a control key; ours does without.
     const needsKey = /checkpoint|report/;
     expect(wrong.filter((what) => !needsKey.test(what))).toEqual([]);
   }, 120_000);

@@ -28,7 +28,7 @@ const checkpoint = (key: CryptoKey, hash: string, count: number) =>
     .setIssuedAt(1_790_000_000)
     .sign(key);
 
-/** A log of `length` records, isolations and releases of two assets in turn, as the edge writes it. */
+/** A log of `length` records as the edge writes it: isolations and releases of two assets in turn. */
 async function makeLog(
   length: number,
 ): Promise<{ records: AuditItem[]; head: NonNullable<CustodyExport["head"]> }> {

@@ -5,7 +5,7 @@ import { KID_ATTRIBUTE, SIGNATURE_ATTRIBUTE } from "../../../../shared/queue/mes
 
 const string = (StringValue: string) => ({ DataType: "String", StringValue });
 const md5 = (text: string) => createHash("md5").update(text).digest("hex");
-/** What the SDK looks for in the environment of the process. */
+/** Environment variables that the AWS SDK reads. */
 const SDK = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" };
 type Input = { MaxNumberOfMessages: number; ReceiptHandle: string; MessageBody: string };
 const stops: (() => unknown)[] = [];
@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-/** A dead-letter queue so slow to read that what was read first is visible again before the last is. */
+/** A dead-letter queue so slow that the first message is visible again before the last one is read. */
 function slowQueue(count: number) {
   const letters = Array.from({ length: count }, (_, i) => ({ id: `m${i}`, receives: 0 }));
   const sent: string[] = [];
@@ -39,7 +39,7 @@ function slowQueue(count: number) {
       sent.push(MessageBody);
       return { MessageId: "new", MD5OfMessageBody: md5(MessageBody) };
     },
-    // As SQS has it: the handle of the newest receive is the one that is sure to delete.
+    // As in SQS, only the handle of the newest receive is sure to delete.
     DeleteMessage: ({ ReceiptHandle }) => {
       const at = letters.findIndex(({ id, receives }) => ReceiptHandle === `${id} ${receives}`);
       if (at >= 0) letters.splice(at, 1);

@@ -18,13 +18,13 @@ import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 const DAY_MS = 86_400_000;
 const because = { justification: "returned to the lender" };
 
-/** An admin node that enforces signatures, over the hosts of `make`. */
+/** An admin node that enforces signatures, with the hosts of `make`. */
 async function makeWorld(make: (nowMs: number) => Partial<Host>[] = () => []) {
   const table = createMemoryDynamo();
   const enrol = await makeSigningKey("enrol-1");
   const app = await makeAdminApp({ dynamo: table.dynamo, enrolKey: enrol.key });
   const { deps, state } = app;
-  state.nowMs = Date.now(); // the simulated devices sign with the time of day
+  state.nowMs = Date.now(); // the simulated devices sign with the real time
   const verifier = createVerifier(deps.controlJwks, enrol.jwks);
   deps.authority = createAuthority({
     ...{ dynamo: table.dynamo, table: "t", verifier, mode: "enforce" as const, log: deps.log },
@@ -118,7 +118,7 @@ const finding = (engine: string) => ({
   ...{ risk: "CRITICAL" as const, points: 80 },
 });
 
-/** What a heartbeat would write. */
+/** Writes what a heartbeat would write. */
 async function report(world: World, index: number) {
   const key = [...world.table.items.keys()].find((name) => name.endsWith(`| PRESENCE#${world.ids[index]}`))!;
   world.table.items.get(key)!.lastSeenAt = { S: new Date(world.state.nowMs).toISOString() };
@@ -368,7 +368,7 @@ describe("merge", () => {
     expect(await refused(2, 2)).toEqual([409, "an asset cannot be merged into itself"]);
     expect(await refused(0, 2)).toEqual([409, `the asset was already merged into ${world.ids[1]}`]);
     expect(await refused(0, 1)).toEqual([409, `the asset was already merged into ${world.ids[1]}`]);
-    // A cycle would begin with this one.
+    // A merge into this asset would form a cycle.
     expect(await refused(1, 0)).toEqual([
       409,
       `the other asset was itself merged into ${world.ids[1]}: merge into that one`,

@@ -11,7 +11,7 @@ import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/dynam
 import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
 import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
-/** `before`: nothing was carried out. `after`: it was, and the answer was lost on its way. */
+/** `before`: the call did not take effect. `after`: it did, but the response was lost. */
 type When = "before" | "after";
 const FAULTS: [string, () => Error][] = [
   ["a broken connection", () => new TypeError("connection reset")],
@@ -37,7 +37,7 @@ const faulty = (async (operation: string, input: never) => {
 const { ask, session } = await makeAdminApp({ dynamo: faulty });
 const token = await session();
 
-/** The admin API on a new table in memory that fails at one call, once. */
+/** The admin API on a new in-memory table that fails once, at one call. */
 async function makeWorld() {
   const table = createMemoryDynamo();
   const asked: string[] = [];
@@ -83,7 +83,10 @@ function stored(table: MemoryDynamo) {
   };
 }
 
-/** The change with its record, head and idempotency record, or none of them. Gives the number of records. */
+/**
+ * Asserts that the change, its record, head and idempotency record exist together or not at all. Returns the
+ * number of records.
+ */
 async function holdsTogether(table: MemoryDynamo): Promise<number> {
   const { asset, records, head, keys } = stored(table);
   expect(await verifyCustody(records, head)).toBeUndefined();
@@ -92,7 +95,7 @@ async function holdsTogether(table: MemoryDynamo): Promise<number> {
   return records.length;
 }
 
-/** What one isolation asks of the table when all goes well, its answer included. */
+/** The table requests of an isolation without faults, including its response. */
 const good = await makeWorld();
 expect((await good.isolate()).status).toBe(202);
 const CALLS = [...good.asked];

@@ -22,7 +22,7 @@ const ASSETS = Array.from({ length: 6 }, (_, i) => `01M807NRG7BVMVH9SM4YAEXFP${i
 /** A tenant of six hosts with these settings, two responders and an administrator. */
 async function makeWorld(settings: { fourEyes?: boolean; isolationsPerHourMax?: number }) {
   const table = createMemoryDynamo();
-  /** What happens between a decision's reading and its writing, once. */
+  /** Runs once between the read and the write of a decision. */
   const between: { act?: (() => Promise<unknown>) | undefined } = {};
   const dynamo = (async (operation: "TransactWriteItems", input: never) => {
     const { act } = between;
@@ -298,7 +298,7 @@ describe("a host that obeyed more than its restored table knows", () => {
 
 describe("settings tightened between the decision and its transaction", () => {
   type World = Awaited<ReturnType<typeof makeWorld>>;
-  /** With its record in the chain, or by whoever writes the item itself: neither is overtaken by an isolation. */
+  /** A concurrent change with a custody record, or written directly to the item. An isolation overrides neither. */
   const ways: [string, (world: World, changed: object) => Promise<unknown>][] = [
     ["through the API", (world, changed) => world.changeSettings(changed)],
     [

@@ -14,7 +14,7 @@ import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const KEY = assetKey(TENANT_ID, ASSET_ID);
 
-/** Whether they are good is for the worker, which writes them, and for whoever verifies the log. */
+/** The worker and the log verifiers check these signatures; the edge does not. */
 const [SIGNATURE, SIGNED_BY] = ["A".repeat(86), "A".repeat(43)];
 const REPORT: ContainmentReport = {
   generation: 1,
@@ -78,7 +78,7 @@ async function makeWorld() {
     return records.sort((a, b) => a.tenantNumber - b.tenantNumber);
   };
   const asset = () => [...table.items.values()].find((item) => item.type?.S === "Asset")!;
-  /** What the worker does with the report of a code's use, whatever an admin wishes by then; and with a proof. */
+  /** Writes what the worker writes for a report of a used code, with or without a proof. */
   const mark = async (proof?: ContainmentReport) => {
     const marked = { freedByCode: marshal(REPORT), ...(proof && { proof: marshal(proof) }) };
     await table.dynamo("PutItem", { TableName: "t", Item: { ...asset(), ...marked } });
@@ -87,7 +87,7 @@ async function makeWorld() {
     isFreed = true;
   };
   const isOpen = () => asset().GSI2PK !== undefined;
-  /** What the worker does when the host is back and says that a code freed it. */
+  /** Writes what the worker writes when the host reports that a code released it. */
   const hostIsBack = async () => {
     const report: ProvenReport = {
       generation: 1,

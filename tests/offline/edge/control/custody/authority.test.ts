@@ -19,13 +19,13 @@ import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts"
 import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
 import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
-/** An admin node that enforces signatures, beside an attacker who may write any item. */
+/** An admin node that enforces signatures, and an attacker who may write any item. */
 async function makeWorld() {
   const table = createMemoryDynamo();
   const enrol = await makeSigningKey("enrol-1");
   const app = await makeAdminApp({ dynamo: table.dynamo, enrolKey: enrol.key });
   const { deps, state } = app;
-  state.nowMs = Date.now(); // the simulated devices sign with the time of day
+  state.nowMs = Date.now(); // the simulated devices sign with the real time
   const verifier = createVerifier(deps.controlJwks, enrol.jwks);
   deps.authority = createAuthority({
     dynamo: table.dynamo,
@@ -71,7 +71,7 @@ async function makeWorld() {
   const items = table.items as Map<string, AttributeMap>;
   const nameOf = ({ PK, SK }: Key) => `${PK} | ${SK}`;
   const get = (key: Key) => structuredClone(items.get(nameOf(key))!);
-  /** What `PutItem` alone does: no condition, no signature. */
+  /** A plain `PutItem`: no condition, no signature. */
   const overwrite = (item: AttributeMap) => table.dynamo("PutItem", { TableName: "t", Item: item });
   const edit = (key: Key, members: object) => overwrite({ ...get(key), ...marshalItem(members) });
   const refusals = () =>

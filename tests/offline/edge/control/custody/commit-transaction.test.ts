@@ -19,8 +19,8 @@ import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/dynam
 import { makeEdgeApp, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 /*
- * commit() itself, on nodes that share nothing but the table: each has its own dependencies, and no in-process turn
- * keeps their transactions apart.
+ * Tests commit() on nodes that share only the table. Each has its own dependencies, and no mutex in the
+ * process separates their transactions.
  */
 
 const ASSETS = ["01M807NRG7BVMVH9SM4YAEXFPG", "01M807NRG7BVMVH9SM4YAEXFPH"] as const;
@@ -35,7 +35,7 @@ let table: MemoryDynamo;
 
 type Node = Awaited<ReturnType<typeof makeNode>>;
 
-/** One edge node. `before` and `after` run around each of its transactions, and may throw in the network's place. */
+/** One edge node. `before` and `after` run around each transaction, and may throw like a network failure. */
 function makeNode(more: Partial<Deps> = {}) {
   const state = {
     nowMs: NOW_MS,
@@ -99,7 +99,7 @@ const head = () => {
   return item && decodeItem(custodyHeadItem, item);
 };
 
-/** A change of one asset alone: nothing but the tenant's head keeps it apart from changes of others. */
+/** A change of one asset. Only the head of the tenant's log conflicts with changes of other assets. */
 const ofAsset =
   (assetId: string, more: object = {}) =>
   async (): Promise<Decision<Plan<string>>> =>
@@ -140,7 +140,7 @@ describe("two nodes that share nothing but the table", () => {
   ])("never fork the custody chain with %s", async (_what, earlier) => {
     const [slow, fast] = [makeNode(), makeNode()];
     for (let at = 0; at < earlier; at++) await change(fast, ofAsset(ASSETS[1]));
-    // The other node's clock is ahead, so that the two records have keys of their own.
+    // The other node's clock is fast, so the two records have different keys.
     fast.state.nowMs += 60_000;
     slow.state.before = async () => {
       slow.state.before = async () => {};
@@ -154,7 +154,7 @@ describe("two nodes that share nothing but the table", () => {
     ).toEqual(Array.from({ length: earlier + 2 }, (_, at) => at + 1));
     expect(await verifyCustody(records(), head())).toBeUndefined();
     expect([slow.state.tokens.length, slow.state.pauses.length]).toEqual([2, 1]);
-    // A record is later than the one before it, whatever the node's own clock says.
+    // A record's time is always later than its predecessor's, even if the node's clock is slow.
     const times = records()
       .sort((a, b) => a.tenantNumber - b.tenantNumber)
       .map(({ at }) => at);
@@ -164,7 +164,7 @@ describe("two nodes that share nothing but the table", () => {
   test("50 changes at once, of assets and of the tenant, are 50 records of one chain", async () => {
     let turn = 0;
     await seed(createMemoryDynamo(() => Bun.sleep(turn++ % 3 === 0 ? 1 : 0)));
-    // One change at a time on each node, as its turns have it; the nodes race.
+    // Each node makes one change at a time; the nodes run in parallel.
     const nodes = [makeNode({ mutex: createKeyedMutex() }), makeNode({ mutex: createKeyedMutex() })];
     for (const { deps } of nodes) deps.pause = () => Bun.sleep(Math.random() * 4);
     const kinds = [ofAsset(ASSETS[0]), ofAsset(ASSETS[1]), ofTenant];
@@ -506,7 +506,7 @@ test("a change of 100 items is written, of 101 it is a fault", async () => {
     }));
     return accept({ records: [{ action: "change-settings" }], writes, result: "done" });
   };
-  // Besides them: the record, the heads of the custody log and of the signatures, and the record of the request.
+  // The transaction also has the record, the heads of custody log and signatures, and the idempotency record.
   expect((await change(makeNode(), extra(96))).ok).toBe(true);
   await expect(change(makeNode(), extra(97))).rejects.toThrow("a change of 101 items is too large");
 });

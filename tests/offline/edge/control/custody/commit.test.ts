@@ -7,11 +7,11 @@ import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts"
 import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
 import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
-/** What the network makes of a transaction that was carried out, once. */
+/** A network failure after the transaction took effect, once. */
 type Lost = { is: string; fault: () => Error };
 const LOST: Lost[] = [
   { is: "its answer lost", fault: () => new TypeError("connection reset") },
-  // What a table that knows no tokens says of the second try, or one that is still busy with the first.
+  // Response to the retry from a table that does not know tokens, or is still busy with the first try.
   {
     is: "its second try losing against its first",
     fault: () => new DynamoFault("TransactionCanceledException", ["ConditionalCheckFailed"]),
@@ -30,7 +30,7 @@ async function makeWorld() {
     if (!lost) return send();
     state.lost = undefined;
     if (late) {
-      // Still on its way when the next round reads; in the table before that round writes.
+      // The request is delayed: the next attempt reads before it arrives, and writes after it.
       const first = structuredClone(input);
       state.late = false;
       held = () => send(first);

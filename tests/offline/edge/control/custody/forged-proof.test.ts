@@ -21,13 +21,13 @@ import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const REFUSED = "proof has no valid signature";
 
-/** A host whose isolation an admin asked for, on an admin node that enforces signatures; anyone may write any item. */
+/** A host with a requested isolation, on an admin node that enforces signatures. The attacker may write any item. */
 async function makeWorld() {
   const table = createMemoryDynamo();
   const enrol = await makeSigningKey("enrol-1");
   const app = await makeAdminApp({ dynamo: table.dynamo, enrolKey: enrol.key });
   const { deps, state } = app;
-  state.nowMs = Date.now(); // the simulated device signs its enrolment with the time of day
+  state.nowMs = Date.now(); // the simulated device signs its enrolment with the real time
   const verifier = createVerifier(deps.controlJwks, enrol.jwks);
   const needs = { dynamo: table.dynamo, table: "t", verifier, mode: "enforce" as const };
   const refusals = { counted: 0 };
@@ -60,7 +60,7 @@ async function makeWorld() {
   const justification = "the laptop was stolen";
   await json("POST", `/assets/${assetId}/isolate`, { justification, mode: "network" });
   const stored = () => (table.items as Map<string, AttributeMap>).get(`${key.PK} | ${key.SK}`)!;
-  /** What `PutItem` alone does: no condition, no signature. */
+  /** A plain `PutItem`: no condition, no signature. */
   const edit = (members: object) =>
     table.dynamo("PutItem", { TableName: "t", Item: { ...stored(), ...marshalItem(members) } });
   const report = (more: Partial<ContainmentReport> = {}): ContainmentReport => ({

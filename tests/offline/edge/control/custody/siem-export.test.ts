@@ -67,7 +67,7 @@ describe("exportOcsfEvents", () => {
     await put("evt_young", now - BEHIND_MS + 1);
     const first = await read();
     expect(uids(first)).toEqual(["evt_old"]);
-    // Slower on its way into the table, and of an earlier time than one that is there already.
+    // An event that arrived late: its time is before that of a stored event.
     await put("evt_late", now - BEHIND_MS);
     world.state.nowMs += 5;
     const second = await read(`?cursor=${first.cursor}`);

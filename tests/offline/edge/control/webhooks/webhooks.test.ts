@@ -19,7 +19,7 @@ type Body = Record<string, unknown> & { items: Record<string, unknown>[] };
 const URL_A = "https://hooks.example.com/a";
 
 let table: MemoryDynamo;
-/** Runs when the app waits for an outcome: what a worker does meanwhile. */
+/** Runs while the app waits for an outcome, in place of a worker. */
 let meanwhile: () => Promise<void>;
 let nudge: (tenantId: string) => Promise<void>;
 const nudged: string[] = [];
@@ -157,7 +157,7 @@ describe("webhooks", () => {
 });
 
 describe("testWebhook", () => {
-  /** What a worker leaves on the event. */
+  /** Writes what a worker writes to the event. */
   const outcome = (id: string, forward: Forward) => async () => {
     const [event] = events();
     const done = { ...event!, forwards: { [id]: forward } };
