@@ -1,6 +1,6 @@
 import type { CatalogEntry } from "../catalogue/entry.ts";
 import { type Claim, createClaimsOf } from "./identify/process-claims.ts";
-import { type AnyListener, isTcp, type ProcessFacts, type Snapshot } from "./system/host.ts";
+import { type AnyListener, type Host, isTcp, type ProcessFacts, type Snapshot } from "./system/host.ts";
 import { createMemo } from "./system/memo.ts";
 
 type Known = { process: ProcessFacts; libraries: readonly string[]; claims: readonly Claim[] };
@@ -20,8 +20,16 @@ export class ClaimsByProcess {
   /** Result of the last {@link update}; undefined after a change. */
   #result: ReadonlyMap<number, readonly Claim[]> | undefined;
 
-  constructor(catalogue: readonly CatalogEntry[]) {
-    this.#claimsOf = createClaimsOf(catalogue);
+  /** Processes whose claims depend on the content of their executable, which was not readable yet. */
+  readonly #undecided = new Set<number>();
+
+  /** `languageOf`: language that the executable of a process interprets, by its content. */
+  constructor(catalogue: readonly CatalogEntry[], languageOf?: Host["languageOf"]) {
+    this.#claimsOf = createClaimsOf(catalogue, (process) => {
+      const language = languageOf?.(process);
+      if (languageOf && language === undefined) this.#undecided.add(process.pid);
+      return language;
+    });
     for (const { id, ports } of catalogue) {
       for (const port of ports) this.#byDefaultPort.set(port, [...(this.#byDefaultPort.get(port) ?? []), id]);
     }
@@ -36,6 +44,7 @@ export class ClaimsByProcess {
   update({ processes, libraries }: Snapshot): ReadonlyMap<number, readonly Claim[]> {
     this.#libraries = libraries;
     this.preview(processes);
+    if (this.#undecided.size > 0) this.#evaluate(processes);
     this.#result ??= new Map(
       [...this.#known].flatMap(([pid, { claims }]) => (claims.length > 0 ? [[pid, claims]] : [])),
     );
@@ -55,7 +64,9 @@ export class ClaimsByProcess {
     for (const process of processes.values()) {
       const libraries = this.#libraries.get(process.pid) ?? NO_LIBRARIES;
       const before = this.#known.get(process.pid);
-      if (before && isSameProgram(before.process, process) && before.libraries === libraries) continue;
+      const isDecided = !this.#undecided.has(process.pid);
+      const isSame = before && isSameProgram(before.process, process) && before.libraries === libraries;
+      if (isSame && isDecided) continue;
       this.#forget(process.pid);
       const claims = this.#claimsOf(process, libraries);
       if (claims.length > 0) this.#result = undefined;
@@ -66,6 +77,7 @@ export class ClaimsByProcess {
   #forget(pid: number): void {
     if (this.#known.get(pid)?.claims.length) this.#result = undefined;
     this.#known.delete(pid);
+    this.#undecided.delete(pid);
   }
 }
 

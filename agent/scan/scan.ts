@@ -100,7 +100,7 @@ class HostScanner {
     const probing = { ...readers, ...budgets, isSuspect: (pid: number) => this.#suspects.has(pid) };
     this.#listening = new ListenerProber(probing);
     this.#unixListening = createUnixListening(probing);
-    this.#claims = new ClaimsByProcess(readers.catalogue);
+    this.#claims = new ClaimsByProcess(readers.catalogue, readers.host.languageOf);
     this.#weights = createLastingWeights(readers);
     this.#atRest = new AtRest(readers);
     this.#completer = new EngineCompleter(readers, this.#atRest, options.hashMs);

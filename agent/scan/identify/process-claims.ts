@@ -64,25 +64,40 @@ export type ClaimsOf = (process: ProcessFacts, libraries: readonly string[]) => 
 /**
  * Prepares the catalogue for thousands of processes. Names are looked up in a map. One regular expression over all patterns
  * rejects most processes quickly.
+ *
+ * `languageOf`: language that the executable of a process interprets, by its content. It is called only if the command line
+ * names a product and the executable does not have the name of an interpreter.
  */
-export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
+export function createClaimsOf(
+  catalogue: readonly CatalogEntry[],
+  languageOf: (process: ProcessFacts) => Language | "none" | undefined = () => undefined,
+): ClaimsOf {
   const named = nameIndex(catalogue);
   const anyBinary = union(catalogue.flatMap(({ binaries }) => binaries ?? []));
   const anyCommand = union(catalogue.flatMap(({ commands }) => commands ?? []));
   const anyLibrary = union(catalogue.flatMap(({ libraries }) => libraries ?? []));
   /** Claims by name, path and command line, for programs that run more than once. */
   const known = new Map<string, readonly Claim[]>();
+  let isDecided = true;
   return (process, libraries) => {
+    isDecided = true;
     if (libraries.length > 0) return claim(process, libraries);
     const words = [process.name, process.executable ?? "", ...process.argv].join("\0");
     let claims = known.get(words);
     if (claims === undefined) {
       if (known.size >= KNOWN_PROGRAMS_MAX) known.clear();
       claims = claim(process, libraries);
-      known.set(words, claims);
+      if (isDecided) known.set(words, claims);
     }
     return [...claims];
   };
+
+  /** True if the content of the executable is that of an interpreter. */
+  function isInterpreter(process: ProcessFacts): boolean {
+    const language = languageOf(process);
+    isDecided = language !== undefined;
+    return language !== undefined && language !== "none";
+  }
 
   function claim(process: ProcessFacts, libraries: readonly string[]): Claim[] {
     const path = asInstalled(process.executable ?? "");
@@ -93,7 +108,10 @@ export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
     const isPath = anyBinary.test(path);
     const isCommand = anyCommand.test(command);
     if (isPath || isCommand || loaded.length > 0) {
-      const runs = [path, argv[0] ?? ""].some((program) => interpreterOf(programName(program)) !== undefined);
+      const isNamed = [path, argv[0] ?? ""].some(
+        (program) => interpreterOf(programName(program)) !== undefined,
+      );
+      const runs = isNamed || (isCommand && isInterpreter(process));
       const starts = { command, end: programPart(argv, path, runs) };
       for (const entry of catalogue) claims.push(...placeClaims(entry, path, starts, loaded));
     }

@@ -86,8 +86,8 @@ function withFacts(model: Model, described: readonly Model[]): Model {
 }
 
 /**
- * Whether the executable has another name than the product. Undefined unless the product is identified by responses or
- * memory and the executable is known. A proxy forwards responses of another process, so it counts only with a model in its
+ * Whether the executable has another name than the product. Undefined unless the executable is known and the product is
+ * identified by responses or memory, or by the script of a renamed interpreter. A proxy forwards responses of another process, so it counts only with a model in its
  * own memory. An interpreter with the name of one is never renamed: its script decides. An interpreter under another name is
  * renamed if the product runs on it.
  */
@@ -98,13 +98,15 @@ function renamedOf(
   if (!entry || !root.executable || PROTOCOLS.has(entry.id)) return undefined;
   const holds = evidence.some((one) => one.weight > 0 && ["weights", "library", "gpu"].includes(one.signal));
   const answers = evidence.some((one) => one.weight > 0 && one.signal === "http");
-  const proven = holds || (answers && !isForwarder(root.executable));
-  if (!proven) return undefined;
+  const isProven = holds || (answers && !isForwarder(root.executable));
+  const runsProduct = evidence.some((one) => one.weight > 0 && one.signal === "binary");
   const language = content ?? interpreterOf(programName(root.executable)) ?? "none";
-  if (language === "none") return isRenamed(entry, root.executable);
+  if (language === "none") return isProven ? isRenamed(entry, root.executable) : undefined;
   const isUsual = entry.runsOn?.some((one) => one === language) ?? false;
   // Without the content the language follows from the name, which is then that of an interpreter.
-  if (isUsual && !hasInterpreterName(root.executable) && !hasNameOf(entry, root.executable)) return true;
+  const isCopy = isUsual && !hasInterpreterName(root.executable) && !hasNameOf(entry, root.executable);
+  if (isCopy && (isProven || runsProduct)) return true;
+  if (!isProven) return undefined;
   const isNamed = evidence.some((one) => one.weight > 0 && ["binary", "name"].includes(one.signal));
   return isNamed || isUsual ? false : undefined;
 }
