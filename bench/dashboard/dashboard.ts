@@ -95,7 +95,7 @@ async function bench(scope: Scope) {
       const startMs = performance.now();
       const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { cookie } });
       const text = (await answer.text()).replace(/<[^>]*>/g, "");
-      if (!text.includes(`of ${numbers.assets.toLocaleString("en")} hosts report`))
+      if (!text.includes(`of ${numbers.assets.toLocaleString("en")} hosts are reporting`))
         throw new Error(`the page returned ${answer.status} without the fleet`);
       return performance.now() - startMs;
     };

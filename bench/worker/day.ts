@@ -2,6 +2,7 @@ import { makeEngine, makeHeartbeat } from "../../lz/platform/simulated-agents.ts
 import { createAuthority } from "../../shared/authority/read-authority.ts";
 import { createVerifier } from "../../shared/authority/verify-authority.ts";
 import { fromUtf8 } from "../../shared/encoding/bytes.ts";
+import { createKeyedMutex } from "../../shared/keyed-mutex.ts";
 import { encodeEntry, encodePack } from "../../shared/queue/message.ts";
 import { type AttributeMap, type Dynamo, DynamoFault } from "../../shared/table/dynamo.ts";
 import { tenantDefaults } from "../../shared/table/items/tenant.ts";
@@ -11,7 +12,6 @@ import { createBaselineStore } from "../../worker/assess/baseline-store.ts";
 import { withoutLlmReview } from "../../worker/assess/llm-review.ts";
 import { createPresenceCache } from "../../worker/assess/presence-cache.ts";
 import type { Message } from "../../worker/heartbeat/queue-message.ts";
-import { createKeyedMutex } from "../../shared/keyed-mutex.ts";
 import { createMetrics } from "../../worker/platform/metrics.ts";
 import type { Deps } from "../../worker/receive/deps.ts";
 import { pollOnce } from "../../worker/receive/process-batch.ts";

@@ -3,6 +3,7 @@ import { percentile } from "../../lz/platform/percentile.ts";
 import { createAuthority } from "../../shared/authority/read-authority.ts";
 import { createVerifier } from "../../shared/authority/verify-authority.ts";
 import { fromUtf8 } from "../../shared/encoding/bytes.ts";
+import { createKeyedMutex } from "../../shared/keyed-mutex.ts";
 import { evaluate } from "../../shared/policy/evaluate/evaluate.ts";
 import { encodeEntry, encodePack } from "../../shared/queue/message.ts";
 import type { Dynamo } from "../../shared/table/dynamo.ts";
@@ -17,7 +18,6 @@ import { type Delivery, parseDelivery } from "../../worker/heartbeat/parse-heart
 import type { Message } from "../../worker/heartbeat/queue-message.ts";
 import { changeItem, changePut } from "../../worker/heartbeat/telemetry-items.ts";
 import { openMessage } from "../../worker/heartbeat/verify-message.ts";
-import { createKeyedMutex } from "../../shared/keyed-mutex.ts";
 import { createMetrics } from "../../worker/platform/metrics.ts";
 import type { Deps } from "../../worker/receive/deps.ts";
 import { pollOnce } from "../../worker/receive/process-batch.ts";

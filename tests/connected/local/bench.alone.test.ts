@@ -224,7 +224,7 @@ const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string, sta
   ingest: [/bench\/load\/main\.ts/, "--servers bun"],
   pipeline: [/bench\/load\/main\.ts/, "--endpoints 20"],
   incidents: [/dynoxide.* import /, ""],
-  agent: [/bench\/load\/engine\.ts/, "--processes 60"],
+  agent: [/bench\/load\/engine-server\.ts/, "--processes 60"],
   containment: [/agent\/main\.ts run/, "--way poll"],
   dashboard: [/edge\/bun\.ts/, "--assets 1000 --pages 100000"],
   herd: [/edge\/bun\.ts/, "--hosts 5000"],
