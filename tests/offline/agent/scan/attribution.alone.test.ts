@@ -20,8 +20,8 @@ import { describeUnless, missing } from "../../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /*
- * Applications with a window that start an engine of their own: real processes, laid out as the installers do it.
- * The person uses the application, and the application is what is reported.
+ * Desktop applications that start their own engine: real processes, in the directories of their installers.
+ * The scan reports the application, because that is the program the user knows.
  */
 
 const directory = mkdtempSync(join(tmpdir(), "collect-attribution-"));
@@ -31,7 +31,7 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Bun in the place of a program: a hard link where the file system allows it. */
+/** Bun at the path of a program: a hard link if the file system allows it. */
 function install(path: string): string {
   const at = join(directory, path);
   mkdirSync(dirname(at), { recursive: true });
@@ -65,7 +65,7 @@ const statOf = (name: string) => {
   try {
     return parseStat(readFileSync(`/proc/${name}/stat`, "latin1"));
   } catch {
-    // It ended meanwhile.
+    // The process has ended meanwhile.
     return undefined;
   }
 };
@@ -111,7 +111,7 @@ describeUnless(missing("Linux"), "a scan of applications that start an engine", 
   beforeAll(async () => {
     for (const [, app, engine, does] of APPLICATIONS)
       families.push(await start(install(app), install(engine), does));
-    // The engine of Jan, but not started by Jan; and one of its own, started by something called jan.
+    // Jan's engine, not started by Jan; and another engine, started by a program named jan.
     stranger = await start(
       install("opt/editor/editor"),
       install("opt/llama/llama-server"),
@@ -141,14 +141,14 @@ describeUnless(missing("Linux"), "a scan of applications that start an engine", 
     },
   );
 
-  test("leaves an engine alone that another program started, with that program among its parents", () => {
+  test("reports an engine that another program started by itself, with that program among its parents", () => {
     expect(of(stranger.parent)).toEqual([]);
     const [one] = of(stranger.child);
     expect(one).toMatchObject({ id: "llama-cpp", ports: stranger.ports });
     expect(one!.parents.slice(0, 2)).toEqual(["sh", "editor"]);
   });
 
-  test("does not take a program for Jan that is only called so, whatever it starts", () => {
+  test("does not report a program as Jan only because of its name", () => {
     expect(of(shell.parent)).toEqual([]);
     expect(of(shell.child)).toMatchObject([{ id: "llama-cpp", ports: shell.ports }]);
   });

@@ -4,7 +4,7 @@ import type { ScanResult } from "../../../../agent/scan/scan.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
 import { type Dozen, faultsOf, startDozen } from "../../../support/programs/twelve-engines.ts";
 
-/* The agent from source, on this very host: what else runs here is none of this test's business. */
+/* The agent from source, on this host. The test ignores other processes of the host. */
 
 const SCANS_MAX = 8;
 
@@ -15,7 +15,7 @@ describeUnless(missing("Linux"), "lz-agent scan --json", () => {
   beforeAll(async () => {
     dozen = await startDozen();
     const main = new URL("../../../../agent/main.ts", import.meta.url).pathname;
-    // On a machine with more work than processors a server may not answer in time; then it is asked again.
+    // On a busy machine a server may not respond in time and is probed again.
     do {
       const command = [process.execPath, main, "scan", "--json"];
       const scan = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
@@ -29,7 +29,7 @@ describeUnless(missing("Linux"), "lz-agent scan --json", () => {
     expect(faultsOf(results.at(-1)!.engines, dozen.engines)).toEqual([]);
   });
 
-  test("names nothing else of the processes beside them, nor itself", () => {
+  test("reports no other process, and not the agent itself", () => {
     const ordinary = new Set(dozen.ordinary);
     for (const { engines } of results)
       expect(engines.filter(({ pid }) => ordinary.has(pid ?? -1)).map(({ id }) => id)).toEqual([]);
@@ -38,7 +38,7 @@ describeUnless(missing("Linux"), "lz-agent scan --json", () => {
     expect(named).toHaveLength(dozen.engines.length);
   });
 
-  test("hashes each executable in that one look, whatever its size", () => {
+  test("hashes each executable in a single scan, independent of its size", () => {
     const hashes = new Map<string, string>();
     for (const { pid } of dozen.engines) {
       const file = realpathSync(`/proc/${pid}/exe`);

@@ -6,7 +6,7 @@ type Value =
   | readonly string[]
   | Int32Array<ArrayBuffer>
   | Float32Array<ArrayBuffer>;
-/** Only its shape, for what reads headers; or with weights, for what computes with them. */
+/** Header only, for tests that read headers; or with weights, for tests that load the model. */
 type Tensor = number[] | { shape: number[]; weights: Float32Array<ArrayBuffer> };
 
 const TYPES = { u32: 4, i32: 5, f32: 6, boolean: 7, string: 8, array: 9 } as const;
@@ -79,7 +79,7 @@ export function ggufFile(
   return file;
 }
 
-/** What a tiny real model says of itself. */
+/** Metadata of a small real model. */
 export const HOLIDAY_PHOTOS = {
   "general.architecture": "llama",
   "general.name": "TinyLlama 1.1B Chat",

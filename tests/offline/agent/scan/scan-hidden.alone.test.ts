@@ -23,7 +23,7 @@ function weightsAt(...names: string[]): string {
   return path;
 }
 
-/** Maps the file given as its argument, with code behind it that has `memory`. */
+/** Maps the file that is its argument. The given code uses the mapping as `memory`. */
 const holding = (path: string, then: string, protection = "mmap.PROT_READ"): string[] => [
   "python3",
   "-c",
@@ -36,7 +36,7 @@ const holding = (path: string, then: string, protection = "mmap.PROT_READ"): str
   ].join("\n"),
 ];
 const STAY = 'print("up", flush=True); time.sleep(120)';
-/** exit(2) of the first thread alone, on x86-64 and arm64. */
+/** exit(2) of the first thread only, on x86-64 and arm64. */
 const EXIT_THREAD = `
 server = socket.create_server(("127.0.0.1", 0))
 print(server.getsockname()[1], flush=True)
@@ -66,7 +66,7 @@ async function scan(): Promise<ScanResult> {
   return result;
 }
 
-describeUnless(missing("Linux", "root", "python3", "unshare", "mount"), "weights that are there", () => {
+describeUnless(missing("Linux", "root", "python3", "unshare", "mount"), "hidden weights", () => {
   test("are found in a process whose first thread has ended, with the port that it listens on", async () => {
     const { pid, line } = await start(holding(weightsAt("a.dat"), EXIT_THREAD));
     await Bun.sleep(200); // Until the thread has ended: nothing says when.
@@ -75,13 +75,13 @@ describeUnless(missing("Linux", "root", "python3", "unshare", "mount"), "weights
     expect(found?.executable).toContain("python3");
   });
 
-  test("are found when they are called like a library and mapped as code", async () => {
+  test("are found if their file is named like a library and mapped as code", async () => {
     const path = weightsAt("lib", "libz.so.1");
     const { pid } = await start(holding(path, STAY, "mmap.PROT_READ | mmap.PROT_EXEC"));
     expect((await scan()).engines.map((one) => one.pid)).toContain(pid);
   });
 
-  test("are found behind a path that only this process sees, and where another file hides them", async () => {
+  test("are found at a path that only the process sees, and at a path that another file hides", async () => {
     const fonts = weightsAt("fonts", "a.ttf");
     const mounted = `mount --bind ${join(fonts, "..")} /usr/share && exec "$@"`;
     const own = ["unshare", "--mount", "sh", "-c", mounted, "sh"];

@@ -1,7 +1,7 @@
 /*
- * A process that serves what its first argument says, so that a scan meets real sockets of a real process:
+ * Serves the responses given as its first argument, so that a scan probes real sockets of a real process:
  * `{ "kind": "http" | "https" | "mute" | "banner", "answers": { path: { status, headers, body } } }[]`.
- * Prints the ports as one JSON line. Ends when its standard input closes, so that no test leaves it behind.
+ * Prints the ports as one JSON line. Ends when its standard input closes, so it never outlives its test.
  */
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -11,12 +11,12 @@ type Served = { status?: number; headers?: Record<string, string>; body?: unknow
 type Spec = {
   kind: "http" | "https" | "mute" | "banner";
   address?: string;
-  /** By default a free one. */
+  /** Default: a free port. */
   port?: number;
   answers?: Record<string, Served>;
 };
 
-/** Compiled, this file knows no path of the repository. */
+/** Compiled into a binary, this file cannot use paths of the repository. */
 const TLS_DIRECTORY = process.env.TLS_DIRECTORY ?? join(import.meta.dir, "../../../fixtures/tls");
 const tls = (name: string) => readFileSync(join(TLS_DIRECTORY, name), "utf8");
 
@@ -59,6 +59,6 @@ for (const spec of specs) {
 }
 console.log(JSON.stringify(ports));
 for await (const _ of process.stdin) {
-  // Nothing is ever sent: only the end matters.
+  // The test sends nothing. Only the end of the input matters.
 }
 process.exit(0);

@@ -9,13 +9,13 @@ import { Dialogue } from "../contain/firewall/namespaces.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /*
- * A real file system in user space (FUSE) that stops answering, with a process that has a model from it in its memory.
- * Whoever reads such a file waits in the kernel, and cannot be killed there.
+ * A real FUSE file system that stops responding, and a process that maps a model from it.
+ * A process that reads such a file waits in the kernel and cannot be killed.
  */
 
 const home = mkdtempSync(join(tmpdir(), "scan-silent-"));
 const SCAN_MS_MAX = 3000;
-/** A reader is given up after two seconds; a busy machine needs longer to start it. */
+/** A reader is abandoned after two seconds. A busy machine needs longer to start it. */
 const PATIENCE_MS = 30_000;
 
 const isIn = ({ engines }: ScanResult, pid: number): boolean => engines.some((one) => one.pid === pid);
@@ -23,7 +23,7 @@ const weightsOf = ({ collectors }: ScanResult) => collectors.find(({ name }) => 
 
 describeUnless(
   missing("Linux", "root", "python3", "unshare", "/dev/fuse"),
-  "a file system that stops answering",
+  "a file system that stops responding",
   () => {
     let mount: Awaited<ReturnType<typeof startMount>>;
     let ordinary: Bun.Subprocess<"pipe", "pipe", "inherit">;
@@ -64,7 +64,7 @@ describeUnless(
       rmSync(home, { recursive: true, force: true });
     });
 
-    /** Scans until it is so. Each scan has to end soon, whatever does not answer. */
+    /** Scans until the condition is true. Each scan has to end soon, although the file system does not respond. */
     async function scanUntil(isSo: (result: ScanResult) => boolean): Promise<ScanResult> {
       for (const untilMs = performance.now() + PATIENCE_MS; ; ) {
         const startedAtMs = performance.now();
@@ -72,7 +72,7 @@ describeUnless(
         expect(performance.now() - startedAtMs).toBeLessThan(SCAN_MS_MAX);
         if (isSo(result)) return result;
         if (performance.now() > untilMs) throw new Error(`never so: ${JSON.stringify(weightsOf(result))}`);
-        // Until the reader is given up, or has answered.
+        // Until the reader is abandoned or has responded.
         await Bun.sleep(200);
       }
     }
@@ -87,7 +87,7 @@ describeUnless(
         expect(weightsOf(silent)).toMatchObject({ status: "partial" });
         expect(isIn(silent, ordinary.pid)).toBe(true);
         expect(isIn(silent, mount.pid)).toBe(false);
-        // A reader that ends as soon as it is killed did not wait in the kernel, and its place is left alone for longer.
+        // A reader that ends immediately after SIGKILL was not waiting in the kernel, so its place is rejected for longer.
         await Bun.sleep(500);
         await mount.dialogue.say("answer");
         const again = await scanUntil((result) => isIn(result, mount.pid));

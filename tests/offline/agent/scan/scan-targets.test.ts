@@ -22,7 +22,7 @@ const processOf = (pid: number, executable: string): ProcessFacts => ({
   startedAtMs: Date.UTC(2026, 10, 30) + pid,
 });
 
-test("one engine of several processes that started on their own is a target for each of them", async () => {
+test("an engine of several processes that started on their own has one target per process", async () => {
   const processes = [processOf(300, `${CORE}/gcs/gcs_server`), processOf(301, `${CORE}/raylet/raylet`)];
   const host: Host = {
     observe: async () => ({

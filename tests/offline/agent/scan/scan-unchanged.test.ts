@@ -11,7 +11,7 @@ import { realFiles } from "../../../../agent/scan/system/files.ts";
 import type { Host, Listener, Peer, ProcessFacts, Snapshot } from "../../../../agent/scan/system/host.ts";
 import { createMemo } from "../../../../agent/scan/system/memo.ts";
 
-test("createMemo() makes the answer anew as soon as any input is another one, or their number", () => {
+test("createMemo() computes the result again if an input or the number of inputs differs", () => {
   const memo = createMemo<number>();
   let made = 0;
   const ask = (...inputs: unknown[]): number => memo(inputs, () => (made += 1));
@@ -101,8 +101,8 @@ function scanning() {
   };
 }
 
-describe("createScanner().scan() of models at rest", () => {
-  test("leaves disks alone in the first scan of a daemon, and a single look does not", async () => {
+describe("createScanner().scan() of models on disk", () => {
+  test("reads no disks in the first scan of a daemon, and reads them in a single scan", async () => {
     const { readers } = scanning();
     const scanner = createScanner(readers);
     expect((await scanner.scan()).stores).toBeUndefined();
@@ -111,8 +111,8 @@ describe("createScanner().scan() of models at rest", () => {
   });
 });
 
-describe("createScanner().scan() on a host where nothing changed", () => {
-  test("hands over the very same engines, whatever other processes come and go", async () => {
+describe("createScanner().scan() on an unchanged host", () => {
+  test("returns the same engine objects while other processes start and end", async () => {
     const host = scanning();
     const first = await host.scan();
     expect(first.map(({ id }) => id)).toEqual(["ollama"]);
@@ -174,7 +174,7 @@ describe("createScanner().scan() on a host where nothing changed", () => {
     expect(await host.scan()).toBe(second);
   });
 
-  test("sees that a client moved to another directory, and that directories are no longer asked for", async () => {
+  test("reports a new working directory of a client, and none after the setting is turned off", async () => {
     const host = scanning();
     host.connect({ pid: 600, connections: 1 });
     host.told.directory = "/srv/a";
@@ -184,7 +184,7 @@ describe("createScanner().scan() on a host where nothing changed", () => {
     expect((await host.scan(false))[0]?.clients[0]).not.toHaveProperty("directory");
   });
 
-  test("asks who listens while the memory of processes is read, and takes what that shows into account", async () => {
+  test("probes listeners while the memory of processes is read, and uses both findings", async () => {
     const host = scanning();
     let asked = false;
     const { promise: front, resolve: answered } = Promise.withResolvers<void>();
@@ -211,10 +211,10 @@ describe("createScanner().scan() on a host where nothing changed", () => {
     expect(engines[0]!.evidence.map(({ signal }) => signal)).toContain("library");
   });
 
-  test("asks again behind a socket whose process became another program", async () => {
+  test("probes a socket again after its process has executed another program", async () => {
     const host = scanning();
     const [before] = await host.scan();
-    // The list of listeners is another one then, see createSocketTable().
+    // The list of listeners is then a new array, see createSocketTable().
     host.replace(processOf(PID, { key: `${PID}:1:y`, name: "y", executable: "/opt/other" }));
     host.change({ listeners: [{ ...LISTENER }] });
     const [after] = await host.scan();
@@ -234,7 +234,7 @@ describe("ListenerProber", () => {
   });
   const likelyOf = () => new Set<string>();
 
-  test("asks again when a process listens anew on a port of which something else was known, and only then", async () => {
+  test("probes again only if a process opens a new socket on a known port", async () => {
     let probe = probeOf({ source: "made up: nothing" });
     let asked = 0;
     const listening = new ListenerProber({
@@ -262,7 +262,7 @@ describe("ListenerProber", () => {
     expect(asked).toBe(known);
   });
 
-  test("begins to ask before all is known, asks nothing twice, and decides what fits two equally by all that is known", async () => {
+  test("starts probing early, sends no request twice, and decides between two equal products with all facts", async () => {
     const asked: string[] = [];
     const twins = [OLLAMA, { ...OLLAMA, id: "a-twin" }];
     const answer = probeOf(ANSWERS);
@@ -286,7 +286,7 @@ describe("ListenerProber", () => {
     expect(alphabetical!.fingerprint.judgement.winner?.entry.id).toBe("a-twin");
   });
 
-  test("is settled by the next scan when the one that began to ask failed", async () => {
+  test("completes probes in the next scan if the scan that started them failed", async () => {
     const listening = new ListenerProber({
       probe: probeOf(ANSWERS),
       catalogue,
@@ -304,7 +304,7 @@ describe("ListenerProber", () => {
   test.each([
     ["closed its socket and serves something else on the port", "own/2"],
     ["serves something else on the socket that stayed", LISTENER.key],
-  ])("reports no engine any more of a process that %s", async (_, key) => {
+  ])("no longer reports an engine of a process that %s", async (_, key) => {
     let probe = probeOf(ANSWERS);
     let nowMs = 0;
     const listening = new ListenerProber({
@@ -329,7 +329,7 @@ describe("ListenerProber", () => {
     port: 10_000 + at,
   }));
 
-  test("asks so many listeners at once, and a process with one port before the second port of another", async () => {
+  test("probes a limited number of listeners at a time, and a first port of a process before the second port of another", async () => {
     const order: number[] = [];
     let asking = 0;
     let most = 0;
@@ -354,7 +354,7 @@ describe("ListenerProber", () => {
     expect(collector).toEqual({ name: "http", status: "ok", detail: "301 listeners asked" });
   });
 
-  test("tells those that were not asked in time from those that did not answer", async () => {
+  test("distinguishes listeners that were not probed in time from those that did not respond", async () => {
     const { promise: never } = Promise.withResolvers<{ failed: "silent" }>();
     const deps = { probe: () => never, catalogue, selfPid: 1, elapsed: () => 0 };
     const { collector } = await new ListenerProber(deps, { firstMs: 0, laterMs: 0 }).update(
@@ -365,7 +365,7 @@ describe("ListenerProber", () => {
     expect(collector).toEqual({ name: "http", status: "partial", detail });
   });
 
-  test("asks who is new before it asks again who was silent", async () => {
+  test("probes new listeners before it retries silent ones", async () => {
     const order: number[] = [];
     let nowMs = 0;
     const listening = new ListenerProber({

@@ -74,7 +74,7 @@ const weights = join(directory, "model.bin");
 writeFileSync(weights, ggufFile({ "general.architecture": "llama" }, { "token_embd.weight": [64, 64] }));
 
 describeUnless(missing("Linux", "python3"), "a scan of unix sockets", () => {
-  test("names what answers at a path and at an abstract name, without a port or an address", async () => {
+  test("identifies servers at a path and at an abstract name, without a port or an address", async () => {
     const byPath = await serve({ path: join(directory, "a.sock"), answers: OLLAMA, maps: weights });
     const abstract = `lz-${process.pid}.sock`;
     const byName = await serve({ abstract, answers: OLLAMA, maps: weights });
@@ -97,13 +97,13 @@ describeUnless(missing("Linux", "python3"), "a scan of unix sockets", () => {
     expect(result.collectors.find(({ name }) => name === "unix-sockets")).toMatchObject({ status: "ok" });
   }, 30_000);
 
-  test("sends nothing to the socket of a process that has shown nothing else", async () => {
+  test("sends nothing to the socket of a process without other signs of an engine", async () => {
     const { pid, heard } = await serve({ path: join(directory, "b.sock"), answers: OLLAMA });
     expect(of(await scanned(), pid)).toEqual([]);
     expect(await heard()).toEqual([]);
   }, 30_000);
 
-  test("takes no answer of a process that has put its socket in the place of another's", async () => {
+  test("rejects a response of a process that has replaced the socket of another process", async () => {
     const path = join(directory, "c.sock");
     const victim = await serve({ path, maps: weights });
     rmSync(path);
@@ -116,7 +116,7 @@ describeUnless(missing("Linux", "python3"), "a scan of unix sockets", () => {
 });
 
 describeUnless(missing("Linux", "python3", "root", "unshare"), "a scan of another network namespace", () => {
-  test("asks an abstract name there, and a path as well", async () => {
+  test("probes an abstract name there, and also a path", async () => {
     const inside = ["unshare", "--net", "--"];
     const abstract = `inner-${process.pid}.sock`;
     const byName = await serve({ abstract, answers: OLLAMA, maps: weights }, inside);
@@ -137,7 +137,7 @@ describeUnless(llama, "a scan of llama.cpp's own server", () => {
     server!.split(" ").map((word) => (/^\.?[\w.-]+\//.test(word) ? join(ROOT, word) : word));
   const common = ["--model", model, "--ctx-size", "256", "--threads", "1"];
 
-  test("names it on a unix socket whose name is relative to its directory", async () => {
+  test("identifies it on a unix socket with a relative path", async () => {
     const { pid } = await start([...command(), ...common, "--host", "llama.sock"]);
     const [found] = of(await scanned(), pid);
     expect(found).toMatchObject({ id: "llama-cpp", auth: "open", ports: [], bind: [] });
@@ -147,14 +147,14 @@ describeUnless(llama, "a scan of llama.cpp's own server", () => {
     );
   }, 60_000);
 
-  test("learns its models and that it is open behind the prefix of its command line", async () => {
+  test("learns its models and that it is open, behind the path prefix of its command line", async () => {
     const { pid } = await start([...command(), ...common, "--host", "127.0.0.1", "--api-prefix", "/of/ada"]);
     const [found] = of(await scanned(), pid);
     expect(found).toMatchObject({ id: "llama-cpp", auth: "open", bind: ["127.0.0.1"] });
     expect(found!.evidence.map(({ detail }) => detail)).toContain(
       `GET /props on http port ${found!.ports[0]} behind its path prefix: llama.cpp's server properties`,
     );
-    // A word of the command line, which stays on the host.
+    // The path prefix is part of the command line, which never leaves the host.
     expect(JSON.stringify(found)).not.toContain("/of/ada");
   }, 60_000);
 });
@@ -164,7 +164,7 @@ const hasUvicorn = Bun.spawnSync([python, "-c", "import uvicorn"], { stderr: "ig
 const uvicorn = [...missing("Linux"), ...(hasUvicorn ? [] : ["uvicorn of PyPI, in the Python of LZ_PYTHON"])];
 
 describeUnless(uvicorn, "a scan of uvicorn", () => {
-  test("names what it serves with --uds and --root-path", async () => {
+  test("identifies its application with --uds and --root-path", async () => {
     const app = [
       "asgi_model:app",
       "--app-dir",
@@ -172,12 +172,12 @@ describeUnless(uvicorn, "a scan of uvicorn", () => {
       "--uds",
       join(directory, "served"),
     ];
-    // Its log has "startup complete" as its first line on standard error, and nothing before on standard output.
+    // uvicorn prints its first line to standard error, so the script prints a line to standard output.
     const script = "import sys, uvicorn; print('ready', flush=True); sys.exit(uvicorn.main())";
     const command = [python, "-c", script, ...app, "--root-path", "/v", "--log-level", "critical"];
     const { pid } = await start(command, { MODEL: weights });
     let found = of(await scanned(), pid)[0];
-    // It prints before it listens.
+    // The script prints before the server listens.
     for (let scans = 0; scans < 10 && found?.id !== "vllm"; scans += 1) found = of(await scanned(), pid)[0];
     expect(found).toMatchObject({ id: "vllm", ports: [], bind: [], auth: "open", models: [{ name: "m" }] });
     expect(found!.evidence[0]!.detail).toContain("on unix socket served");

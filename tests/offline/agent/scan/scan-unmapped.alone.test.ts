@@ -15,7 +15,7 @@ import { ggufFile } from "./scan-gguf.ts";
 
 const PYTHON = "/usr/bin/python3";
 const MODEL_BYTES = 80 * 1024 * 1024;
-/** Of a model for llama.cpp of about 75 MB. */
+/** Dimensions of a llama.cpp model of about 75 MB. */
 const FEED_FORWARD = 49_152;
 const WAIT_MS = 30_000;
 
@@ -46,7 +46,7 @@ const scanner = () => {
     }),
   );
   return {
-    /** What is reported of this process once that is as wanted, or when the time is over. */
+    /** The report on this process as soon as it meets the condition, or at the end of the time limit. */
     until: async (pid: number, isWanted: (engines: Engine[]) => boolean): Promise<Engine[]> => {
       const endMs = performance.now() + WAIT_MS;
       for (;;) {
@@ -76,7 +76,7 @@ const load = (how: string, cwd?: string) =>
   start([PYTHON, join(import.meta.dir, "unmapped-model.py"), how, "holiday-photos.dat", directory], cwd);
 
 describeUnless(missing("Linux", PYTHON), "weights that were read into anonymous memory", () => {
-  test("are concluded from the library, the memory, what was read and the model beside the process", async () => {
+  test("are inferred from the library, the memory, the read bytes and a model in the directory of the process", async () => {
     const { pid } = await load("read", elsewhere);
     const [one] = await scanner().until(pid, ([found]) => found?.confidence === 55);
     expect(one).toMatchObject({
@@ -90,14 +90,14 @@ describeUnless(missing("Linux", PYTHON), "weights that were read into anonymous 
     );
   });
 
-  test("are not concluded without the library, or of memory that was not read", async () => {
+  test("are not inferred without the library, or for memory that was not read from files", async () => {
     const found = await Promise.all(["no-library", "data"].map((how) => load(how, elsewhere)));
     const one = scanner();
-    // Until nothing waits: then all that can be concluded has been.
+    // Scan until no work is left, so that all inferences have been made.
     for (const { pid } of found) expect(await one.until(pid, () => true)).toEqual([]);
   });
 
-  test("are more likely when the file was seen open before", async () => {
+  test("have a higher confidence if an earlier scan saw the file open", async () => {
     const { pid, goOn, line } = await load("open-for-a-while", elsewhere);
     const one = scanner();
     expect(await one.until(pid, ([found]) => found?.confidence === 85)).toMatchObject([
@@ -117,7 +117,7 @@ const server = process.env.LZ_LLAMA_SERVER ?? Bun.which("llama-server");
 const lacking = server ? [] : ["llama-server on the PATH or a command in LZ_LLAMA_SERVER: docs/rules.md"];
 
 describeUnless([...missing("Linux"), ...lacking], "llama.cpp's server", () => {
-  test("keeps its name without a mapping, and has the memory among its evidence", async () => {
+  test("keeps its name without a mapping, with the memory as evidence", async () => {
     const file = join(directory, "random.gguf");
     await Bun.write(file, randomLlama(1, FEED_FORWARD));
     const port = await freePort();

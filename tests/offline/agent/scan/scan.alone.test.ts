@@ -10,8 +10,8 @@ import { describeUnless, missing } from "../../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /*
- * Real processes with real sockets and mappings. Other processes of this machine may be engines too, so every
- * test looks at the pids it started.
+ * Real processes with real sockets and mappings. Other processes of this machine may also be engines, so each
+ * test checks only the pids it started.
  */
 
 const children: { kill(): void; stdin?: unknown }[] = [];
@@ -156,7 +156,7 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
   const found = (name: string): Engine[] => of(result, started.get(name)!.pid);
   const portOf = (name: string): number => started.get(name)!.ports[0]!;
 
-  test("finds an Ollama-shaped server on a port that is not its own, with models at rest and loaded", () => {
+  test("finds a server with Ollama's API on another port, with models on disk and loaded ones", () => {
     const [one, ...others] = found("ollama");
     expect(others).toEqual([]);
     expect(one).toMatchObject({
@@ -167,7 +167,7 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
       bind: ["127.0.0.1"],
       auth: "open",
     });
-    // Bun runs a script that answers like it, and an interpreter is no disguise.
+    // Bun runs a script that responds like Ollama, and an interpreter does not count as renamed.
     expect(one!.renamed).toBeUndefined();
     expect(one!.confidence).toBeGreaterThanOrEqual(90);
     const llama = {
@@ -180,7 +180,7 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
     expect(one!.models).toMatchObject([llama, { name: "phi:latest", loaded: false }]);
   });
 
-  test("finds it behind a self-signed certificate", () => {
+  test("finds the server behind a self-signed certificate", () => {
     expect(found("ollama over TLS")).toMatchObject([{ id: "ollama", ports: [portOf("ollama over TLS")] }]);
   });
 
@@ -188,11 +188,11 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
     expect(found("llama.cpp on IPv6")).toMatchObject([{ id: "llama-cpp", bind: ["::1"] }]);
   });
 
-  test("takes a refusal as evidence: the engine is found and needs a credential", () => {
+  test("accepts a 401 response as evidence: the engine is found and requires a credential", () => {
     expect(found("vLLM with a token")).toMatchObject([{ id: "vllm", auth: "required" }]);
   });
 
-  test("reports KoboldCpp answering as Ollama as KoboldCpp, with Ollama in the evidence at weight 0", () => {
+  test("reports KoboldCpp, which also offers Ollama's API, as KoboldCpp, with Ollama as evidence of weight 0", () => {
     const [one, ...others] = found("koboldcpp");
     expect(others).toEqual([]);
     expect(one!.id).toBe("koboldcpp");
@@ -200,7 +200,7 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
     expect(noted).toMatchObject([{ signal: "http", weight: 0 }]);
   });
 
-  test("reports an unknown OpenAI-shaped server as generic, bound to every address", () => {
+  test("reports an unknown server with OpenAI's API as generic, bound to all addresses", () => {
     expect(found("any address")).toMatchObject([
       { id: "openai-compatible", kind: "generic", bind: ["0.0.0.0"], auth: "open", models: [{ name: "m" }] },
     ]);
@@ -210,7 +210,7 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
     expect(found("ordinary")).toEqual([]);
   });
 
-  test("yields what the wire accepts, with evidence that adds up to the confidence", () => {
+  test("returns engines that pass the wire schema, with evidence that adds up to the confidence", () => {
     expect(z.array(engine).safeParse(result.engines).error).toBeUndefined();
     expect(z.array(collector).safeParse(result.collectors).error).toBeUndefined();
     for (const { evidence, confidence } of result.engines) {
@@ -223,11 +223,11 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
     }
   });
 
-  test("says what the mute listener did not tell: a quiet source is not a clean source", () => {
+  test("reports a listener that did not respond", () => {
     expect(result.collectors.find(({ name }) => name === "http")).toMatchObject({ status: "partial" });
   });
 
-  test("names the local process that is connected to an engine, with its directory only when asked", async () => {
+  test("names the local process that is connected to an engine, with its directory only if the setting allows it", async () => {
     const { port } = { port: portOf("ollama") };
     const program = `const s = await Bun.connect({ hostname: "127.0.0.1", port: ${port}, socket: { data() {} } });
       console.log("connected"); setTimeout(() => s.end(), 60_000);`;
@@ -243,7 +243,7 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
     expect(asked.clients.find((client) => client.pid === pid)?.directory).toBe("~");
   });
 
-  test("does not ask an unchanged listener again", async () => {
+  test("does not probe an unchanged listener again", async () => {
     const { pid } = started.get("any address")!;
     const readers = systemReaders({
       platform: process.platform,
@@ -322,7 +322,7 @@ sys.stdin.read()
     expect(one!.renamed).toBeUndefined();
   });
 
-  test("finds weights that are mapped after the process was first seen, within two scans", async () => {
+  test("finds weights within two scans after a known process has mapped them", async () => {
     const path = join(directory, "later.bin");
     writeFileSync(path, ggufFile({ "general.architecture": "qwen2" }));
     const script = `import mmap, sys
@@ -348,7 +348,7 @@ sys.stdin.read()
     expect(of(await scanner.scan(), child.pid)).toMatchObject([{ id: "unknown-weights" }]);
   });
 
-  test("finds weights whose file was deleted after mapping, and passes over a file that only ends in .gguf", async () => {
+  test("finds weights whose file was deleted after mapping, and ignores a file that is GGUF by name only", async () => {
     const gone = join(directory, "gone.tmp");
     const text = join(directory, "notes.gguf");
     writeFileSync(gone, ggufFile({ "general.architecture": "gemma3" }));
@@ -359,12 +359,12 @@ sys.stdin.read()
     const result = await newScanner().scan();
     expect(of(result, notes)).toEqual([]);
     const mappings = result.collectors.find(({ name }) => name === "weights");
-    // map_files needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE: without it the scan has to say so.
+    // map_files needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE: without it the scan has to report that.
     if (process.getuid?.() === 0) expect(of(result, deleted)).toMatchObject([{ id: "unknown-weights" }]);
     else expect(mappings?.status).toBe("partial");
   });
 
-  test("reports nothing for a service called llama-backup or for a process called ollama that does nothing", async () => {
+  test("reports nothing for a service named llama-backup or an idle process named ollama", async () => {
     const pids: number[] = [];
     for (const name of ["llama-backup", "ollama", "jan"]) {
       const path = join(directory, name);
@@ -378,7 +378,7 @@ sys.stdin.read()
   });
 });
 
-test("a system without collectors says unsupported instead of nothing", async () => {
+test("a platform without collectors reports `unsupported`", async () => {
   const readers = systemReaders({
     platform: "plan9",
     procRoot: "/proc",
@@ -392,7 +392,7 @@ test("a system without collectors says unsupported instead of nothing", async ()
   expect(collectors.filter(({ status }) => status === "unsupported").length).toBeGreaterThan(0);
 });
 
-test("systemReaders().homes() lists people anew after ten minutes, the longest path first", () => {
+test("systemReaders().homes() lists home directories again after ten minutes, longest path first", () => {
   let now = 0;
   let people = ["/home/example.com", "/root"];
   const { homes } = systemReaders({

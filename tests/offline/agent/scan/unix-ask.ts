@@ -1,5 +1,5 @@
 /*
- * Asks a unix socket as the reader process does, with the rights that this process was started with, and prints the answer:
+ * Sends a request to a unix socket as the reader process does, with the rights of this process, and prints the response:
  * `unix-ask.ts PATH PID UID`.
  */
 import { requestText } from "../../../../agent/scan/probe/http-client.ts";
