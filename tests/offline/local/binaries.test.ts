@@ -11,7 +11,7 @@ const packagesOf = (name: string): string[] =>
   );
 const AVAILABLE = [...packagesOf("deno"), ...packagesOf("workerd")];
 
-/** A machine that has what npm offers for it, by the optional dependencies of the installed packages. */
+/** A machine with the programs that npm has for it, by the optional dependencies of the installed packages. */
 const machine = (platform: NodeJS.Platform, arch: string, program?: string): Machine => ({
   platform,
   arch,
@@ -30,7 +30,7 @@ test.each([
   expect(workerdPath(machine(platform, arch))).toBe(workerd);
 });
 
-test("on Windows for arm64 Deno comes from npm, and the fault of workerd names one command", () => {
+test("on Windows for arm64, Deno comes from npm, and the error for workerd names one command", () => {
   expect(denoPath(machine("win32", "arm64"))).toBe("@deno/win32-arm64/deno.exe");
   const fault = new MissingBinary(
     'npm has no workerd for win32-arm64. Run the edge on Bun: cmd /c "set LZ_EDGE_RUNTIME=bun&& npx -y bun@1.4.5 start"',
@@ -38,14 +38,14 @@ test("on Windows for arm64 Deno comes from npm, and the fault of workerd names o
   expect(() => workerdPath(machine("win32", "arm64"))).toThrow(fault);
 });
 
-test("elsewhere Deno on the PATH is used, and without it the fault names one command", () => {
+test("elsewhere Deno on the PATH is used, and without it the error names one command", () => {
   expect(denoPath(machine("freebsd", "x64", "/usr/local/bin/deno"))).toBe("/usr/local/bin/deno");
   const words =
     "npm has no Deno for freebsd-x64. Run the edge on Bun: LZ_EDGE_RUNTIME=bun npx -y bun@1.4.5 start";
   expect(() => denoPath(machine("freebsd", "x64"))).toThrow(new MissingBinary(words));
 });
 
-test("the start stops within 2 s with that line, before it starts or writes anything", () => {
+test("the start exits within 2 s with that line, before it starts or writes anything", () => {
   const folder = mkdtempSync(join(tmpdir(), "lz-platform-"));
   try {
     const preload = join(folder, "platform.ts");

@@ -50,13 +50,13 @@ describe("embeddedDynamodbPath()", () => {
     },
   );
 
-  test("takes the program on the PATH where there is no package", () => {
+  test("uses the program on the PATH if there is no package", () => {
     const findOnPath = (name: string) => (name === "dynoxide" ? "/usr/local/bin/dynoxide" : undefined);
     expect(embeddedDynamodbPath(search("darwin", "arm64", { findOnPath }))).toBe("/usr/local/bin/dynoxide");
   });
 });
 
-test("start without the embedded DynamoDB ends with that command, before it starts anything", async () => {
+test("the start without the embedded DynamoDB prints that command and exits, before it starts anything", async () => {
   const root = mkdtempSync(join(tmpdir(), "lz-no-dynamodb-"));
   try {
     for (const part of ["local", "shared", "package.json"])

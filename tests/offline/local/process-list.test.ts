@@ -9,7 +9,7 @@ import {
   writeProcessList,
 } from "../../../local/process-list.ts";
 
-describe("the list of a start's processes", () => {
+describe("the process list of a start", () => {
   let folder: string;
   let file: string;
   beforeEach(() => {
@@ -19,28 +19,28 @@ describe("the list of a start's processes", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("names the start alone while it runs, for it stops its parts", () => {
+  test("names only the start while it runs, because it stops its parts", () => {
     expect(runningProcesses(file, 0, () => true)).toEqual([11]);
   });
 
-  test("names the parts that run when the start does not", () => {
+  test("names the running parts if the start has ended", () => {
     expect(runningProcesses(file, 0, (pid) => pid === 13)).toEqual([13]);
     expect(runningProcesses(file, 0, () => false)).toEqual([]);
   });
 
-  test("is ignored when the machine started after it was written, and when it is gone", () => {
+  test("is ignored if it is older than the last boot, and if it does not exist", () => {
     expect(runningProcesses(file, Date.now() + 60_000, () => true)).toEqual([]);
     removeProcessList(file);
     expect(runningProcesses(file, 0, () => true)).toEqual([]);
   });
 
-  test("knows that this process runs and that an impossible id does not", () => {
+  test("detects that this process runs and that an invalid id does not", () => {
     writeProcessList(file, [2 ** 30, process.pid]);
     expect(runningProcesses(file, 0)).toEqual([process.pid]);
   });
 });
 
-test("stopCommand() is one of the platform", () => {
+test("stopCommand() is the command of the platform", () => {
   expect(stopCommand("linux", [4, 5])).toBe("kill 4 5");
   expect(stopCommand("darwin", [4])).toBe("kill 4");
   expect(stopCommand("win32", [4, 5])).toBe("taskkill /F /PID 4 /PID 5");

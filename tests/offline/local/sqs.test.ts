@@ -37,7 +37,7 @@ describe("the embedded queue", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("has after a restart every message that was not removed: waiting, received or dead", async () => {
+  test("keeps over a restart every message that was not deleted: waiting, received or dead", async () => {
     const first = await startSqs({ backupFile });
     const attribute = { DataType: "String", StringValue: "k1" };
     await send(first.endpoint, first.queueUrl, "removed");
@@ -62,7 +62,7 @@ describe("the embedded queue", () => {
     await second.stop();
   });
 
-  test("leaves no backup when nothing waits, so an old one cannot come back", async () => {
+  test("deletes the backup if no message waits, so that old messages cannot come back", async () => {
     const first = await startSqs({ backupFile });
     await send(first.endpoint, first.queueUrl, "one");
     await first.stop();
@@ -76,7 +76,7 @@ describe("the embedded queue", () => {
     expect(existsSync(backupFile)).toBe(false);
   });
 
-  test("acknowledges no message that the backup does not have, also while it stops", async () => {
+  test("acknowledges only messages that are in the backup, also while it stops", async () => {
     const queue = await startSqs({ backupFile });
     const accepted: string[] = [];
     let isSending = true;
@@ -99,7 +99,7 @@ describe("the embedded queue", () => {
     expect(accepted.filter((body) => !bodies.has(body))).toEqual([]);
   });
 
-  test("does not start from a damaged backup, and says which file", async () => {
+  test("does not start with a damaged backup, and names the file", async () => {
     writeFileSync(backupFile, '{"version":1,"queues":{"lifecyclezero');
     expect(startSqs({ backupFile })).rejects.toThrow(
       `${backupFile} is not a queue backup: delete it to start with an empty queue`,

@@ -13,7 +13,7 @@ const stage = (script: string) =>
     isReady: (line) => line === "up",
   });
 
-test("startStage() says what a stage printed last that did not come up", async () => {
+test("startStage() reports the last output of a stage that did not start", async () => {
   const fault = await stage(
     `for (let at = 0; at < 20; at++) console.error("line " + at);
      console.error("error: is the port in use?"); console.error("  at edge/bun.ts"); process.exit(3)`,
@@ -24,13 +24,13 @@ test("startStage() says what a stage printed last that did not come up", async (
   expect(message).toEndWith("  error: is the port in use?\n    at edge/bun.ts");
 });
 
-test("startStage() gives the stage that is up, and stop() ends it", async () => {
+test("startStage() resolves with the ready stage, and stop() ends it", async () => {
   const running = await stage(`console.log("up"); setInterval(() => {}, 1000)`);
   await running.stop();
   expect(await running.exited).not.toBe(0);
 });
 
-test("freePort() gives what it gave to nobody else, in this process or another", async () => {
+test("freePort() never returns the same port twice, in this process or another", async () => {
   const here: number[] = [];
   for (let taken = 0; taken < 40; taken++) here.push(await freePort());
   expect(new Set(here).size).toBe(40);
@@ -39,6 +39,6 @@ test("freePort() gives what it gave to nobody else, in this process or another",
     console.log(JSON.stringify(ports));`;
   const child = Bun.spawnSync([process.execPath, "-e", script], { cwd: ROOT });
   const there = JSON.parse(child.stdout.toString()) as number[];
-  // Blocks come round after 220 processes.
+  // Blocks repeat after 220 processes.
   if ((child.pid - process.pid) % 220 !== 0) expect(there.filter((port) => here.includes(port))).toEqual([]);
 });

@@ -12,22 +12,22 @@ const lz = (...argv: string[]) => {
   return { code: ran.exitCode, out: ran.stdout.toString(), err: ran.stderr.toString() };
 };
 
-test("lz ends with 2 and one line on stderr for bad arguments", () => {
+test("lz exits with 2 and one line on stderr for bad arguments", () => {
   const { code, out, err } = lz("isolate");
   expect({ code, out, lines: err.trim().split("\n").length }).toEqual({ code: 2, out: "", lines: 1 });
 });
 
 test.each([
-  ["a word that is none of its steps", ["rotate", "edge", "later", "--env", "package.json"]],
-  ["a key that is none of its keys", ["rotate", "session", "add", "--env", "package.json"]],
-  ["an environment that is not there", ["rotate", "edge", "add", "--env", "absent.env"]],
-  ["a policy that is not there", ["policy", "test", "absent.json"]],
-  ["a policy that is none", ["policy", "test", "package.json"]],
-  ["an export that is not there", ["audit", "verify", "--file", "absent.jsonl"]],
-  ["an export that is none", ["audit", "verify", "--file", "package.json"]],
+  ["an unknown step", ["rotate", "edge", "later", "--env", "package.json"]],
+  ["an unknown key", ["rotate", "session", "add", "--env", "package.json"]],
+  ["a missing key file", ["rotate", "edge", "add", "--env", "absent.env"]],
+  ["a missing policy file", ["policy", "test", "absent.json"]],
+  ["an invalid policy", ["policy", "test", "package.json"]],
+  ["a missing export", ["audit", "verify", "--file", "absent.jsonl"]],
+  ["an invalid export", ["audit", "verify", "--file", "package.json"]],
   ["a number that looks like an option", ["enroll-token", "--uses", "-1"]],
   ["a resolution below 0", ["capacity", "--endpoints", "1", "--resolution=-1"]],
-])("lz ends with 2 and one clear line for %s", (_what, argv) => {
+])("lz exits with 2 and one clear line for %s", (_what, argv) => {
   const { code, out, err } = lz(...argv);
   expect({ code, out, lines: err.trim().split("\n").length }).toEqual({ code: 2, out: "", lines: 1 });
   expect(err).not.toContain("ambiguous");
@@ -39,7 +39,7 @@ test("lz capacity plans with a resolution of 0: every heartbeat is kept", () => 
   expect(JSON.parse(out).writeUnitsPerHeartbeat).toBe(2);
 });
 
-test("lz ends with 1 and one line on stderr when there is nobody to ask", () => {
+test("lz exits with 1 and one line on stderr without a control plane", () => {
   const { code, out, err } = lz("assets", "--json");
   expect({ code, out, lines: err.trim().split("\n").length }).toEqual({ code: 1, out: "", lines: 1 });
 });

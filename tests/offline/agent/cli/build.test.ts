@@ -8,7 +8,7 @@ describe("packagesIn()", () => {
   };
   const read = (path: string): string => JSON.stringify(manifests[path]);
 
-  test("names every package of the bundle once, scoped ones too, and none of our own files", () => {
+  test("names every package of the bundle once, scoped packages too, and no source file of the project", () => {
     const inputs = [
       "agent/main.ts",
       "node_modules/zod/v4/core/core.js",
@@ -23,7 +23,7 @@ describe("packagesIn()", () => {
   });
 });
 
-test("cyclonedx() says what depends on what, with a licence or an expression of licences", () => {
+test("cyclonedx() lists dependencies with a licence or a licence expression", () => {
   const packages = [
     { name: "@scope/name", version: "1.0.0", licence: "MIT OR Apache-2.0" },
     { name: "zod", version: "4.6.7", licence: "MIT" },

@@ -132,7 +132,7 @@ describe("parseArguments()", () => {
     [["service", "start"], /unknown ACTION "start": give install or uninstall/],
     [["service", "install", "now"], /unexpected argument "now"/],
     [["--nope"], /unknown command "--nope"/],
-  ] as [string[], RegExp][])("%j is refused in one line", (argv, reason) => {
+  ] as [string[], RegExp][])("rejects %j in one line", (argv, reason) => {
     const parsed = parseArguments(argv);
     if (parsed.is !== "wrong") throw new Error("accepted");
     expect(parsed.reason).toMatch(reason);
@@ -145,7 +145,7 @@ describe("parseArguments()", () => {
       expect(parsed.text).toContain(`--${option}`);
     }
   });
-  test("--version and --help are answered", () => {
+  test("prints the version and the help", () => {
     expect(parseArguments(["--version"])).toEqual({ is: "text", text: `lz-agent ${AGENT_VERSION}` });
     const help = parseArguments(["--help"]);
     if (help.is !== "text") throw new Error("no help");
@@ -162,7 +162,7 @@ describe("homesOfPeople()", () => {
     (path: string): string[] =>
       directories[path] ?? nobody();
 
-  test("finds everybody's on Windows for a service, whose own home is the system's", () => {
+  test("finds the homes of all users on Windows, also for a service whose own home is that of the system", () => {
     const service = {
       platform: "win32",
       env: { SystemDrive: "C:" },
@@ -181,7 +181,7 @@ describe("homesOfPeople()", () => {
     ]);
   });
 
-  test("finds those of a directory service on Linux, whom no file names", () => {
+  test("finds homes of users of a directory service on Linux, who are not in /etc/passwd", () => {
     const machine = { platform: "linux", env: {}, home: "/root" } as const;
     const passwd = "root:x:0:0::/root:/bin/sh\nada:x:1000:1000::/srv/ada:/bin/sh\n";
     expect(homesOfPeople(machine, { list: lists({ "/home": ["eve"] }), text: () => passwd })).toEqual([
@@ -191,7 +191,7 @@ describe("homesOfPeople()", () => {
     ]);
   });
 
-  test("finds everybody's on macOS, and the machine's own where nothing can be listed", () => {
+  test("finds the homes of all users on macOS, and only its own if nothing can be listed", () => {
     const machine = { platform: "darwin", env: {}, home: "/var/root" } as const;
     const names = [".localized", "Shared", "ada"];
     expect(homesOfPeople(machine, { list: lists({ "/Users": names }), text: nobody })).toEqual([
@@ -201,14 +201,14 @@ describe("homesOfPeople()", () => {
     expect(homesOfPeople(machine, { list: nobody, text: nobody })).toEqual(["/var/root"]);
   });
 
-  test("on Linux are also those of a domain, /home/DOMAIN/user", () => {
+  test("finds the homes of a domain on Linux, /home/DOMAIN/USER", () => {
     const machine = { platform: "linux", env: {}, home: "/root" } as const;
     const passwd = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/bash\n";
     const all = lists({
       "/home": ["ada", "EXAMPLE.COM", "eve", "empty", "data"],
       "/home/EXAMPLE.COM": ["bob", "carol", "lost+found"],
       "/home/EXAMPLE.COM/bob": [".profile", "models"],
-      // Shared directories are no homes, and neither are those in them.
+      // Shared directories and their subdirectories are not homes.
       "/home/data": ["llama.cpp"],
       "/home/data/llama.cpp": [".git", "build"],
       "/home/eve": [".profile", "models"],
@@ -229,7 +229,7 @@ describe("homesOfPeople()", () => {
   });
 });
 
-test("homesInPasswd() finds root and people, not services", () => {
+test("homesInPasswd() finds root and people, but no service accounts", () => {
   const passwd = [
     "root:x:0:0:root:/root:/bin/bash",
     "daemon:x:1:1::/usr/sbin:/usr/sbin/nologin",
@@ -263,7 +263,7 @@ describe("lz-agent", () => {
     }
   });
 
-  test("run without enrolment: one clear line, exit code 1, and no directory made", async () => {
+  test("run without enrolment: one clear line, exit code 1, and creates no directory", async () => {
     const { code, stderr } = await call(["run", "--state", state]);
     expect(code).toBe(1);
     expect(stderr).toBe(
@@ -306,7 +306,7 @@ describe("lz-agent", () => {
     },
   );
 
-  test("scan and explain look with the catalogue the daemon took, and scan says which", async () => {
+  test("scan and explain use the catalogue that the daemon stored, and scan names it", async () => {
     await call(enrollment());
     const json = JSON.stringify({ version: "2099.01.01", entries: [ollama] });
     const document = await signCatalogue(edge.control, json, Math.floor(Date.now() / 1000));
@@ -322,7 +322,7 @@ describe("lz-agent", () => {
     const fields: Explained[] = JSON.parse((await call(["explain", "--json", "--state", state])).stdout);
     const catalogue = fields.find(({ path }) => path === "agent.catalogue");
     expect(catalogue?.values).toEqual(["2099.01.01"]);
-    // A state directory that cannot be used does not blind a scan.
+    // A scan works without a usable state directory.
     writeFileSync(join(state, "identity.json"), "{");
     const without = await call(["scan", "--json", "--allow-partial", "--state", state]);
     expect(JSON.parse(without.stdout).collectors).toContainEqual({
@@ -332,7 +332,7 @@ describe("lz-agent", () => {
     });
   });
 
-  test("a configuration file is read, named by status and by the daemon, and refused as a whole when it is wrong", async () => {
+  test("reads the configuration file, names it in status and in the log, and rejects it as a whole if one value is wrong", async () => {
     const file = join(temporaryDirectory(), "agent.json");
     writeFileSync(
       file,
@@ -370,7 +370,7 @@ describe("lz-agent", () => {
     expect(await call(["run", "--help", ...config])).toMatchObject({ code: 0 });
   });
 
-  test("enroll: takes the token from a file or standard input, and needs a control plane", async () => {
+  test("enroll: reads the token from a file or standard input, and requires the URL of a control plane", async () => {
     const args = enrollment().filter((word) => word !== "--token" && word !== TOKEN);
     const file = join(temporaryDirectory(), "token");
     writeFileSync(file, `${TOKEN}\n`, { mode: 0o600 });
@@ -406,20 +406,24 @@ describe("lz-agent", () => {
     },
   );
 
-  testUnless(missing("Linux"), "scan: interrupted, prints what it has and ends with 1", async () => {
-    const child = spawn(["scan", "--json", "--allow-partial", "--state", state]);
-    // While it starts nobody listens for signals yet, and one would end it as it ends any program.
-    await until("it handles signals", () => {
-      const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1];
-      return ((BigInt(`0x${caught}`) >> 14n) & 1n) === 1n;
-    });
-    child.kill("SIGTERM");
-    const { code, stdout, stderr } = await child.done;
-    expect([code, stderr]).toEqual([1, "lz-agent: interrupted: the scan is not complete\n"]);
-    // Models on disk may not have been read yet.
-    const { stores: _, ...printed } = JSON.parse(stdout);
-    expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS.filter((key) => key !== "stores"));
-  });
+  testUnless(
+    missing("Linux"),
+    "scan: if interrupted, prints what it has found and exits with 1",
+    async () => {
+      const child = spawn(["scan", "--json", "--allow-partial", "--state", state]);
+      // Before the signal handlers are installed, a signal would end the process immediately.
+      await until("it handles signals", () => {
+        const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1];
+        return ((BigInt(`0x${caught}`) >> 14n) & 1n) === 1n;
+      });
+      child.kill("SIGTERM");
+      const { code, stdout, stderr } = await child.done;
+      expect([code, stderr]).toEqual([1, "lz-agent: interrupted: the scan is not complete\n"]);
+      // The scan may not have read models on disk yet.
+      const { stores: _, ...printed } = JSON.parse(stdout);
+      expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS.filter((key) => key !== "stores"));
+    },
+  );
 
   testUnless(
     missing("Linux"),
@@ -441,7 +445,7 @@ describe("lz-agent", () => {
   );
 
   describeUnless(missing("Linux", "root"), "service uninstall", () => {
-    /** A PATH whose systemctl only says that it was called: what a test machine runs stays as it is. */
+    /** A PATH with a systemctl that only records its calls, so that services of the test machine are not changed. */
     async function uninstall(files: Record<string, string>, ...words: string[]) {
       const directory = temporaryDirectory();
       const calls = join(directory, "calls");
@@ -518,7 +522,7 @@ describe("lz-agent", () => {
     );
   });
 
-  test("run --service: logs JSON lines, and the reason when it cannot run", async () => {
+  test("run --service: logs JSON lines, and the reason if it cannot run", async () => {
     const { code, stderr } = await call(["run", "--service", "--state", state]);
     expect(code).toBe(1);
     expect(JSON.parse(stderr)).toMatchObject({
@@ -528,7 +532,7 @@ describe("lz-agent", () => {
     });
   });
 
-  test("run --log-file: logs there, for its owner only, and not on stderr", async () => {
+  test("run --log-file: logs to a file that only its owner can read, and not to stderr", async () => {
     await call(enrollment());
     const file = join(state, "agent.log");
     const child = spawn(["run", "--state", state, "--interval", "100", "--log", "json", "--log-file", file]);
@@ -543,7 +547,7 @@ describe("lz-agent", () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
-  test("enroll: makes a key, says who this host is now, and is idempotent", async () => {
+  test("enroll: creates a key, prints the new identity, and is idempotent", async () => {
     const first = await call(enrollment());
     expect(first).toMatchObject({ code: 0, stderr: "" });
     expect(first.stdout).toStartWith(`enrolled as ${ASSET} of ${TENANT} at ${edge.url}\n`);
@@ -569,7 +573,7 @@ describe("lz-agent", () => {
     expect(other.stderr).toContain(`already enrolled at ${edge.url}`);
   });
 
-  test("enroll: not of an isolated host, which nobody could release any more; of a free one generations begin anew", async () => {
+  test("enroll: rejected on an isolated host, which could not be released afterwards; on other hosts, generations start again at 0", async () => {
     await call(enrollment());
     const containment = join(state, "containment.json");
     const report = { generation: 3, action: "isolate", mode: "network", outcome: "applied" };
@@ -588,7 +592,7 @@ describe("lz-agent", () => {
     expect(existsSync(containment)).toBe(false);
   });
 
-  test("enroll: the token may come from the environment, and is found in no file and no output", async () => {
+  test("enroll: reads the token from the environment, and writes it to no file and no output", async () => {
     const args = enrollment().filter((word) => word !== "--token" && word !== TOKEN);
     expect(await call(args)).toMatchObject({
       code: 2,
@@ -603,7 +607,7 @@ describe("lz-agent", () => {
     expect(`${stdout}${stderr}${kept.join("")}`).not.toContain(secret);
   });
 
-  test("enroll: says what the control plane refused, in one line", async () => {
+  test("enroll: prints the rejection of the control plane in one line", async () => {
     const { code, stderr } = await call(enrollment().map((word) => (word === TOKEN ? "wrong" : word)));
     expect(code).toBe(1);
     expect(stderr).toBe(
@@ -611,7 +615,7 @@ describe("lz-agent", () => {
     );
   });
 
-  test("run and status: heartbeats arrive, a second daemon is refused, SIGTERM ends it with 0", async () => {
+  test("run and status: heartbeats arrive, a second daemon does not start, SIGTERM stops the first with exit code 0", async () => {
     await call(enrollment());
     const first = daemon();
     await until("heartbeats arrive", () => edge.taken.length >= 3);
@@ -632,7 +636,7 @@ describe("lz-agent", () => {
     const words = (await call(["status", "--state", state])).stdout;
     expect(words).toContain(`device key   ${x}\n`);
     expect(words).not.toContain(d);
-    expect(status.waiting).toBeLessThanOrEqual(1); // the one that is on its way
+    expect(status.waiting).toBeLessThanOrEqual(1); // one heartbeat can be in flight
     expect(status.daemon).toMatchObject({ connection: "online", dropped: 0 });
     first.kill("SIGTERM");
     expect(await first.done).toMatchObject({ code: 0 });
@@ -641,12 +645,12 @@ describe("lz-agent", () => {
     expect((await call(["status", "--state", state])).code).toBe(3);
     const order = sequences();
     expect(order).toEqual(order.map((_, index) => order[0]! + index));
-    // The real host may change meanwhile, but every state is dated by the heartbeat that first showed it.
+    // The real host may change meanwhile, but each state has the time of the heartbeat that first reported it.
     const firstOf = Map.groupBy(edge.taken, ({ stateSince }) => stateSince);
     for (const [since, beats] of firstOf) expect(beats[0]!.sentAt).toBe(since);
   });
 
-  test("run refuses a device key that others can read", async () => {
+  test("run: does not start with a device key that other users can read", async () => {
     await call(enrollment());
     chmodSync(join(state, "device-key.json"), 0o644);
     const { code, stderr } = await call(["run", "--state", state]);
@@ -655,7 +659,7 @@ describe("lz-agent", () => {
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 
-  test("run: killed -9 while the edge is away, restarted, nothing that was spooled is lost and order holds", async () => {
+  test("run: after SIGKILL while the edge is away, no spooled heartbeat is lost and the order is kept", async () => {
     await call(enrollment());
     let isAway = true;
     edge.fault = (path) =>
@@ -679,7 +683,7 @@ describe("lz-agent", () => {
     expect(edge.taken.every(({ spool }) => spool.dropped === 0)).toBe(true);
   });
 
-  test("run: killed -9 while the spool goes out, each heartbeat arrives at least once, in order", async () => {
+  test("run: after SIGKILL while the spool is sent, each heartbeat arrives at least once, in order", async () => {
     await call(enrollment());
     const sent = await anyHeartbeat();
     const spool = openSpool(state, { log: silent });
@@ -700,7 +704,7 @@ describe("lz-agent", () => {
     expect(distinct.slice(0, promised.length)).toEqual(promised);
   });
 
-  test("run: an isolate directive is obeyed and proven in the next heartbeat, at once; the release too", async () => {
+  test("run: carries out an isolate directive and proves it with an immediate heartbeat; the release too", async () => {
     await call(enrollment());
     const child = spawn(["run", "--state", state, "--interval", "60000"]);
     edge.directive = await edge.direct({ generation: 4 });
@@ -727,7 +731,7 @@ describe("lz-agent", () => {
       action: "release",
       outcome: "applied",
     });
-    // A directive of the past, genuine as it is, moves nothing.
+    // An older directive changes nothing, although its signature is valid.
     edge.directive = await edge.direct({ generation: 4 });
     const count = edge.taken.length;
     await until("more heartbeats", () => edge.taken.length > count + 3);
@@ -736,7 +740,7 @@ describe("lz-agent", () => {
     expect((await next.done).stderr).not.toContain("failed");
   });
 
-  test("run: takes rotated control keys and a newer catalogue with a session, and still has both after a restart", async () => {
+  test("run: accepts rotated control keys and a newer catalogue with a session, and keeps both over a restart", async () => {
     await call(enrollment());
     const fresh = await controlKeys();
     const control = { kid: "control-2", key: fresh.control.key };
@@ -754,7 +758,7 @@ describe("lz-agent", () => {
     );
     first.kill("SIGTERM");
     expect((await first.done).stderr).not.toContain("refused");
-    // The old key is worth nothing now, and neither is needed again: the edge has no catalogue any more.
+    // The old key is no longer accepted, and the edge serves no catalogue any more: both were stored.
     edge.catalogue = undefined;
     edge.directive = await edge.direct({ generation: 2, action: "release" });
     edge.taken.length = 0;
@@ -767,7 +771,7 @@ describe("lz-agent", () => {
     expect(loadIdentity(state)?.settings.clientDirectories).toBe(true);
   });
 
-  test("run: keeps newer signed settings over a restart, and refuses older ones in the log and in status", async () => {
+  test("run: keeps newer signed settings over a restart, and reports rejected older ones in the log and in status", async () => {
     await call(enrollment());
     const older = edge.signedSettings;
     edge.signedSettings = await signSettings(edge.control, { heartbeatIntervalMs: 2000 });
@@ -792,7 +796,7 @@ describe("lz-agent", () => {
     expect(loadIdentity(state)).toEqual(kept!);
   });
 
-  test("run writes no key, token, signature or body into its log", async () => {
+  test("run: writes no key, token, signature or body to its log", async () => {
     await call(enrollment());
     const child = spawn(["run", "--state", state, "--interval", "100", "--verbose", "--log", "json"]);
     edge.fault = (path, count) =>
@@ -806,7 +810,7 @@ describe("lz-agent", () => {
     for (const line of stderr.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ stage: "agent" });
   });
 
-  /** Newer than those that the edge gives at first. */
+  /** Settings that are newer than the first ones of the edge. */
   const signSettings = (control: ControlKey, more: Partial<AgentSettings>): Promise<string> =>
     signAgentSettings(control, { tenant: TENANT, version: Date.now(), ...SETTINGS, ...more });
 

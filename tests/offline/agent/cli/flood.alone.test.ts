@@ -55,7 +55,7 @@ testUnless(
     let last: ScanResult | undefined;
     const noting = { scan: async () => (last = await scanner.scan()) };
     await scanWhole(noting, new AbortController().signal);
-    // Weights alone are a target of containment once they stay.
+    // A process with weights only becomes a target of containment once the weights stay mapped.
     laterMs = LASTING_MS;
     const { engines, collectors } = await scanWhole(noting, new AbortController().signal);
     expect(engines).toHaveLength(LIMITS.ENGINES_MAX);

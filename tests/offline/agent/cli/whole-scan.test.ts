@@ -7,7 +7,7 @@ import { makeEngine } from "../../../support/agent/make-engine.ts";
 
 const NEVER = new AbortController().signal;
 
-/** A scanner that finds what the list says, one entry a scan, and the last one from then on. */
+/** A scanner that returns one entry of the list per scan, then the last entry again and again. */
 function scripted(
   results: { engines?: string[]; collectors?: Collector[]; durationMs?: number; waiting?: string[] }[],
 ) {
@@ -33,26 +33,26 @@ const partial = (detail: string): Collector => ({ name: "weights", status: "part
 const idsOf = ({ engines }: ScanReport) => engines.map(({ id }) => id);
 
 describe("scanWhole()", () => {
-  test("looks again until two scans say the same, and tells how long all of them took", async () => {
+  test("scans until two scans find the same, and reports the duration of all scans", async () => {
     const scanner = scripted([{ engines: ["a"] }, { engines: ["a", "b"] }]);
     const result = await scanWhole(scanner, NEVER);
     expect([idsOf(result), scanner.scans()]).toEqual([["a", "b"], 3]);
     expect(result.durationMs).toBe(230);
   });
 
-  test("goes on while a collector that has not looked at everything gets further", async () => {
+  test("continues while a partial collector makes progress", async () => {
     const waiting = [partial("9 wait"), partial("4 wait")].map((one) => ({ collectors: [one] }));
     const scanner = scripted([...waiting, { engines: ["late"] }]);
     expect(idsOf(await scanWhole(scanner, NEVER))).toEqual(["late"]);
   });
 
-  test("does not wait for a collector that lacks the rights: it says the same each time", async () => {
+  test("does not wait for a collector without permission, which reports the same each time", async () => {
     const scanner = scripted([{ engines: ["a"], collectors: [partial("3 have no readable owner")] }]);
     await scanWhole(scanner, NEVER);
     expect(scanner.scans()).toBe(2);
   });
 
-  test("ends after eight scans, or ten seconds, on a host that is never the same twice", async () => {
+  test("ends after eight scans or ten seconds on a host that changes all the time", async () => {
     const restless = scripted(Array.from({ length: 20 }, (_, at) => ({ engines: [`e${at}`] })));
     await scanWhole(restless, NEVER);
     expect(restless.scans()).toBe(8);
@@ -61,20 +61,20 @@ describe("scanWhole()", () => {
     expect(slow.scans()).toBe(2);
   });
 
-  test("goes on while something waits for a later scan, although two scans say the same", async () => {
+  test("continues while work is left for a later scan, although two scans found the same", async () => {
     const waiting = Array.from({ length: 12 }, () => ({ waiting: ["3 listeners"] }));
     const scanner = scripted([...waiting, { engines: ["slow"] }]);
     const result = await scanWhole(scanner, NEVER, undefined, 60_000);
     expect([idsOf(result), result.waiting]).toEqual([["slow"], []]);
   });
 
-  test("stops when there is no more time, and says what still waits", async () => {
+  test("stops at the time limit, and names the work that is left", async () => {
     const scanner = scripted([{ engines: ["a"], waiting: ["12 processes"], durationMs: 200 }]);
     const result = await scanWhole(scanner, NEVER, undefined, 1000);
     expect([result.waiting, scanner.scans()]).toEqual([["12 processes"], 4]);
   });
 
-  test("an interruption ends it with what was found", async () => {
+  test("returns what was found when it is interrupted", async () => {
     const stop = new AbortController();
     stop.abort();
     const scanner = scripted([{ engines: ["a"] }, { engines: ["b"] }]);

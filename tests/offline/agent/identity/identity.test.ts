@@ -54,7 +54,7 @@ test("AGENT_VERSION is the version of the package", () => {
 });
 
 describe("openDeviceKey()", () => {
-  test("makes a key once, for its owner only, and opens the same one afterwards", async () => {
+  test("creates a key once, readable by its owner only, and opens the same key afterwards", async () => {
     const directory = temporaryDirectory();
     const made = await openDeviceKey(directory, "linux");
     expect(modeOf(join(directory, "device-key.json"))).toBe(0o600);
@@ -69,7 +69,7 @@ describe("openDeviceKey()", () => {
       await openDeviceKey(directory, "linux");
       chmodSync(join(directory, "device-key.json"), mode);
       expect(openDeviceKey(directory, "linux")).rejects.toThrow(/can be read by others/);
-      // POSIX modes mean nothing there.
+      // Windows has no POSIX modes.
       expect((await openDeviceKey(directory, "win32")).x).toHaveLength(43);
     },
   );
@@ -84,7 +84,7 @@ describe("openDeviceKey()", () => {
     },
   );
 
-  test("signs so that the wire's own verification accepts, under both names, and a changed body is refused", async () => {
+  test("signs enrolment and session requests that verify; a changed body does not verify", async () => {
     const device = await openDeviceKey(temporaryDirectory(), "linux");
     for (const [signer, keyid] of [
       [enrolmentSigner(device), device.x],
@@ -125,7 +125,7 @@ describe("loadIdentity()", () => {
     settings: SETTINGS,
     settingsVersion: 7,
   });
-  test("does not go by settings that an agent from before signatures took from its control plane", async () => {
+  test("ignores unsigned settings that an older agent stored", async () => {
     const directory = temporaryDirectory();
     const { settingsVersion: _, ...before } = await saved();
     saveIdentity(directory, {
@@ -137,7 +137,7 @@ describe("loadIdentity()", () => {
       clientDirectories: false,
     });
   });
-  test("gives back what saveIdentity() wrote, undefined before", async () => {
+  test("returns what saveIdentity() wrote, and undefined before", async () => {
     const directory = temporaryDirectory();
     expect(loadIdentity(directory)).toBeUndefined();
     const identity = await saved();
@@ -145,7 +145,7 @@ describe("loadIdentity()", () => {
     expect(loadIdentity(directory)).toEqual(identity);
     expect(modeOf(join(directory, "identity.json"))).toBe(0o600);
   });
-  test("says which file is damaged", async () => {
+  test("names the damaged file", async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "identity.json"), JSON.stringify({ ...(await saved()), assetId: "x" }));
     expect(() => loadIdentity(directory)).toThrow(
@@ -156,7 +156,7 @@ describe("loadIdentity()", () => {
 
 describe("openSequence()", () => {
   const deps = { clock: () => 1_780_000_000_000, log: silent };
-  test("grows over restarts, whether closed or killed, and never repeats", () => {
+  test("grows over restarts, whether closed or killed, and never repeats a number", () => {
     const directory = temporaryDirectory();
     const seen: number[] = [];
     for (let restart = 0; restart < 5; restart++) {
@@ -166,7 +166,7 @@ describe("openSequence()", () => {
     }
     expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b));
   });
-  test("a clean stop wastes no number, a kill at most one block", () => {
+  test("an orderly stop skips no number, a kill at most one block", () => {
     const directory = temporaryDirectory();
     const first = openSequence(directory, 0, deps);
     const last = first.next();
@@ -175,7 +175,7 @@ describe("openSequence()", () => {
     expect(second.next()).toBe(last + 1);
     expect(openSequence(directory, 0, deps).next()).toBe(last + 1 + SEQUENCE_BLOCK);
   });
-  test("goes on when the disk takes nothing, says so once, and reserves again when it does", () => {
+  test("continues if the disk cannot be written, logs that once, and reserves numbers again afterwards", () => {
     const directory = temporaryDirectory();
     const said: string[] = [];
     const sequence = openSequence(directory, 1_800_000_007, {
@@ -189,13 +189,13 @@ describe("openSequence()", () => {
     expect(sequence.next()).toBe(1_800_000_009);
     expect(openSequence(directory, 0, deps).next()).toBe(1_800_000_009 + SEQUENCE_BLOCK);
   });
-  test("starts above what the spool holds, and above the epoch second when the file is lost or damaged", () => {
+  test("starts above the numbers in the spool, and above the epoch second if the file is lost or damaged", () => {
     const directory = temporaryDirectory();
     expect(openSequence(directory, 0, deps).next()).toBe(1_780_000_000);
     writeFileSync(join(directory, "sequence.json"), "{}");
     expect(openSequence(directory, 1_900_000_000, deps).next()).toBe(1_900_000_000);
   });
-  test("starts in 2025 at the earliest when the file is lost and the clock is of 1970", () => {
+  test("starts at the epoch second of 2025 if the file is lost and the clock reads 1970", () => {
     const lost = { ...deps, clock: () => 20_000 };
     expect(openSequence(temporaryDirectory(), 0, lost).next()).toBe(Date.UTC(2025, 0) / 1000);
   });
@@ -211,7 +211,7 @@ describe("acquireLock()", () => {
     birthOf: (asked: number) => births.get(asked),
     sleep: () => Bun.sleep(1),
   });
-  test("lets one in, names the holder to the second, and lets it in after release", async () => {
+  test("admits one process, names it to the second one, and admits that one after the release", async () => {
     const directory = temporaryDirectory();
     const first = await acquireLock(directory, deps(10));
     if (!first.ok) throw new Error("not acquired");
@@ -224,7 +224,7 @@ describe("acquireLock()", () => {
     ["of a dead process", { pid: 99, birth: "x" }],
     ["of a process whose pid was given to another", { pid: 11, birth: "older" }],
     ["of an earlier life of this very pid", { pid: 10, birth: "older" }],
-  ])("takes over a lock %s", async (_what, left) => {
+  ])("replaces a lock %s", async (_what, left) => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "lock"), JSON.stringify(left));
     expect((await acquireLock(directory, deps(10))).ok).toBe(true);
@@ -255,28 +255,32 @@ describe("acquireLock()", () => {
       }
     },
   );
-  test("says in one line that the directory takes no file", async () => {
+  test("reports in one line that no file can be created in the directory", async () => {
     const nowhere = join(temporaryDirectory(), "nowhere");
     await expect(acquireLock(nowhere, deps(10))).rejects.toThrow(
       new StateFault(`cannot write to ${nowhere} (ENOENT): check the disk and the path`),
     );
   });
-  testUnless(missing("ps"), "a birth by ps(1) is the same twice and ends with its process", async () => {
-    const born = processBirth(process.pid, "darwin");
-    expect(Number.isFinite(Date.parse(`${born} UTC`))).toBe(true);
-    expect(processBirth(process.pid, "darwin")).toBe(born!);
-    const child = Bun.spawn(["sleep", "60"]);
-    expect(processBirth(child.pid, "darwin")).toMatch(/:/);
-    child.kill("SIGKILL");
-    await child.exited;
-    expect(processBirth(child.pid, "darwin")).toBeUndefined();
-  });
-  test("takes over a half-written lock", async () => {
+  testUnless(
+    missing("ps"),
+    "the start time by ps(1) is stable, and undefined once the process has ended",
+    async () => {
+      const born = processBirth(process.pid, "darwin");
+      expect(Number.isFinite(Date.parse(`${born} UTC`))).toBe(true);
+      expect(processBirth(process.pid, "darwin")).toBe(born!);
+      const child = Bun.spawn(["sleep", "60"]);
+      expect(processBirth(child.pid, "darwin")).toMatch(/:/);
+      child.kill("SIGKILL");
+      await child.exited;
+      expect(processBirth(child.pid, "darwin")).toBeUndefined();
+    },
+  );
+  test("replaces a half-written lock", async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "lock"), "");
     expect((await acquireLock(directory, deps(10))).ok).toBe(true);
   });
-  test("of two that take over at once, exactly one wins", async () => {
+  test("if two processes replace a lock at the same time, exactly one succeeds", async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "lock"), JSON.stringify({ pid: 99, birth: "x" }));
     const both = await Promise.all([acquireLock(directory, deps(10)), acquireLock(directory, deps(11))]);
@@ -289,12 +293,12 @@ describe("acquireLock()", () => {
 });
 
 describe("prepareDirectory()", () => {
-  test("makes it for its owner only", () => {
+  test("creates it for its owner only", () => {
     const directory = join(temporaryDirectory(), "a", "b");
     prepareDirectory(directory, "linux");
     expect(modeOf(directory)).toBe(0o700);
   });
-  test("refuses one that others can write into, and leaves its mode alone", () => {
+  test("rejects a directory that others can write to, and keeps its mode", () => {
     const directory = join(temporaryDirectory(), "open");
     mkdirSync(directory);
     chmodSync(directory, 0o777);
@@ -306,7 +310,7 @@ describe("prepareDirectory()", () => {
 });
 
 describe("writeAtomically()", () => {
-  test("leaves the old content and no temporary file when it fails", () => {
+  test("keeps the old content and leaves no temporary file if it fails", () => {
     const directory = temporaryDirectory();
     const path = join(directory, "f");
     writeAtomically(path, "old");
@@ -314,7 +318,7 @@ describe("writeAtomically()", () => {
     expect(() => writeAtomically(path, "new")).toThrow();
     expect(readFileSync(path, "utf8")).toBe("old");
   });
-  test("replaces the content whole", () => {
+  test("replaces the whole content", () => {
     const path = join(temporaryDirectory(), "f");
     writeAtomically(path, "a much longer old content");
     writeAtomically(path, "new");
@@ -379,16 +383,16 @@ describe("parseEdgeUrl()", () => {
     "https://lz.example.com/path",
     "https://lz.example.com/?q",
     "https://lz.example.com/#f",
-  ])("refuses %p", (text) => {
+  ])("rejects %p", (text) => {
     expect(parseEdgeUrl(text, false).ok).toBe(false);
   });
-  test("takes plain http beyond this host only when asked to", () => {
+  test("accepts http to another host only with allow-http", () => {
     expect(parseEdgeUrl("http://10.0.0.1:8787", true)).toEqual({ ok: true, origin: "http://10.0.0.1:8787" });
   });
 });
 
 describe("createLog()", () => {
-  test("writes one line whatever the values hold, and nothing below its level", () => {
+  test("writes one line for any values, and nothing below its level", () => {
     const lines: string[] = [];
     const log = createLog({
       write: (line) => lines.push(line),

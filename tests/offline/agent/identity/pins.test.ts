@@ -35,7 +35,7 @@ const identityWith = (keys: Identity["jwks"]["keys"]): Identity => ({
 });
 
 describe("takeKeySet()", () => {
-  test("pins the new keys that a pinned one signed, and obeys the new key from then on", async () => {
+  test("pins new keys that a pinned key signed, and accepts directives of the new key from then on", async () => {
     const [old, fresh] = [await keyOf("c1"), await keyOf("c2")];
     const before = identityWith([old.public]);
     const claims = directiveClaims();
@@ -54,12 +54,12 @@ describe("takeKeySet()", () => {
     expect(loadIdentity(directory)).toEqual(taken.identity);
   });
 
-  test("goes on to the end of a rotation: the old key signs its successor and is then worth nothing", async () => {
+  test("follows a whole rotation: the old key signs its successor and is no longer accepted afterwards", async () => {
     const [old, fresh] = [await keyOf("c1"), await keyOf("c2")];
     const onlyFresh = await signKeySet(old.control, { keys: [fresh.public] }, AT);
     const taken = await takeKeySet(identityWith([old.public]), onlyFresh, NOW_MS);
     if (taken.is !== "taken") throw new Error(taken.is);
-    // Every session brings it again, although the key that signed it is no longer pinned.
+    // Every session repeats the set, although the key that signed it is no longer pinned.
     expect(await takeKeySet(taken.identity, onlyFresh, NOW_MS)).toEqual({ is: "known" });
     const back = await signKeySet(old.control, { keys: [old.public] }, AT + 10);
     expect(await takeKeySet(taken.identity, back, NOW_MS + 10_000)).toMatchObject({
@@ -68,7 +68,7 @@ describe("takeKeySet()", () => {
     });
   });
 
-  test("refuses what a stranger signed, what was changed, and what is no key set", async () => {
+  test("rejects a set with a foreign signature, a changed set, and a document that is not a key set", async () => {
     const [old, stranger] = [await keyOf("c1"), await keyOf("c1")];
     const before = identityWith([old.public]);
     const forged = await signKeySet(stranger.control, { keys: [stranger.public] }, AT);
@@ -84,7 +84,7 @@ describe("takeKeySet()", () => {
     [-1, "refused"],
     [0, "refused"],
     [1, "taken"],
-  ])("a set issued %d s after the one taken last is %s", async (seconds, is) => {
+  ])("a set issued %d s after the last accepted one is %s", async (seconds, is) => {
     const [old, fresh] = [await keyOf("c1"), await keyOf("c2")];
     const both = await signKeySet(old.control, { keys: [old.public, fresh.public] }, AT);
     const taken = await takeKeySet(identityWith([old.public]), both, NOW_MS);

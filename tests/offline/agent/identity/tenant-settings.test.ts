@@ -20,15 +20,15 @@ const sign = (version: number, more: object = {}, { key } = control) =>
 const IN_USE: Identity = { ...IDENTITY, settings: SETTINGS, settingsVersion: 20 };
 
 describe("settings of the tenant", () => {
-  test("that a pinned key signed are taken, with their version", async () => {
+  test("are accepted with their version if a pinned key signed them", async () => {
     expect(await takeSettings(IDENTITY, await sign(20))).toEqual({ is: "taken", identity: IN_USE });
   });
 
-  test("that were taken come with each session and change nothing", async () => {
+  test("that are in use already change nothing", async () => {
     expect(await takeSettings(IN_USE, await sign(20))).toEqual({ is: "known" });
   });
 
-  test("that are newer replace them, and the older ones do not come back", async () => {
+  test("that are newer replace those in use, and older ones are rejected afterwards", async () => {
     const quiet = { clientDirectories: false };
     const verdict = await takeSettings(IN_USE, await sign(21, quiet));
     const next: Identity = { ...IN_USE, settings: { ...SETTINGS, ...quiet }, settingsVersion: 21 };
@@ -39,7 +39,7 @@ describe("settings of the tenant", () => {
     });
   });
 
-  test("of the same version with other values are refused", async () => {
+  test("with the same version and other values are rejected", async () => {
     expect(await takeSettings(IN_USE, await sign(20, { clientDirectories: false }))).toMatchObject({
       is: "refused",
     });
@@ -58,16 +58,16 @@ describe("settings of the tenant", () => {
         return (await signAuthority(control.key, claims)).signature;
       },
     ],
-  ])("that %s are refused", async (_, made) => {
+  ])("that %s are rejected", async (_, made) => {
     const reason = "no pinned control key signed them for this tenant";
     expect(await takeSettings(IN_USE, await made())).toEqual({ is: "refused", reason });
   });
 
-  test("that are not signed leave those in use", async () => {
+  test("that are not signed change nothing", async () => {
     expect(await takeSettings(IN_USE, undefined)).toEqual({ is: "absent" });
   });
 
-  test("by a key that was rotated in are taken, and the old key is none any more", async () => {
+  test("signed by a rotated key are accepted, and the old key is no longer accepted", async () => {
     const next = await makeSigningKey("control-2");
     const rotated: Identity = { ...IN_USE, jwks: next.jwks as Identity["jwks"] };
     expect(await takeSettings(rotated, await sign(20, {}, next))).toEqual({ is: "known" });
@@ -77,10 +77,10 @@ describe("settings of the tenant", () => {
 });
 
 describe("right after enrolment", () => {
-  /** As the answer of an edge that lies says it, in plain. */
+  /** Unsigned settings, as a malicious edge could send them. */
   const told: Identity = { ...IDENTITY, settings: SETTINGS };
 
-  test("signed settings are in use, and the plain ones beside them do not count", async () => {
+  test("signed settings are used, and unsigned ones in the same response are ignored", async () => {
     const signed = await sign(20, { clientDirectories: false });
     expect(await withFirstSettings(told, signed)).toMatchObject({
       settings: { heartbeatIntervalMs: 7000, clientDirectories: false },
@@ -88,9 +88,12 @@ describe("right after enrolment", () => {
     });
   });
 
-  test.each([undefined, "nonsense"])("without valid ones (%s) the defaults are in use", async (signed) => {
-    const fresh = await withFirstSettings({ ...told, settingsVersion: 9 }, signed);
-    expect(fresh.settings).toEqual({ heartbeatIntervalMs: 5000, clientDirectories: false });
-    expect(fresh).not.toHaveProperty("settingsVersion");
-  });
+  test.each([undefined, "nonsense"])(
+    "without valid signed settings (%s) the defaults are used",
+    async (signed) => {
+      const fresh = await withFirstSettings({ ...told, settingsVersion: 9 }, signed);
+      expect(fresh.settings).toEqual({ heartbeatIntervalMs: 5000, clientDirectories: false });
+      expect(fresh).not.toHaveProperty("settingsVersion");
+    },
+  );
 });

@@ -4,7 +4,7 @@ import { createControlClock } from "../../../../agent/network/control-clock.ts";
 const at = (text: string): number => Date.parse(`${text}Z`);
 const text = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
 
-/** A host whose wall clock and monotonic clock are turned by hand. */
+/** A host whose wall clock and monotonic clock are set by the test. */
 function host(start: string) {
   const state = { wallMs: at(start), elapsedMs: 1000, said: [] as unknown[] };
   const clock = createControlClock({
@@ -30,7 +30,7 @@ function host(start: string) {
   };
 }
 
-test("gives the wall clock until the control plane tells another time, and says so once", () => {
+test("reads the wall clock until the control plane sends another time, and logs that once", () => {
   const { now, learn, pass, said } = host("2026-11-21T10:00:00");
   expect(now()).toBe("2026-11-21T10:00:00");
   expect(learn("2026-11-21T10:10:00")).toBe(true);
@@ -38,12 +38,12 @@ test("gives the wall clock until the control plane tells another time, and says 
   expect(said).toEqual([{ skewSeconds: 600 }]);
   pass(5000);
   expect(now()).toBe("2026-11-21T10:10:05");
-  // A difference of less than a second is none, one of a second is.
+  // Differences below one second are ignored; one second is corrected.
   expect(learn("2026-11-21T10:10:04")).toBe(true);
   expect(now()).toBe("2026-11-21T10:10:04");
 });
 
-test("a moment that was marked follows when the clock is set back, and when it was before 2025", () => {
+test("a marked moment is corrected if the clock is set back, or was before 2025", () => {
   for (const start of ["2026-11-21T10:00:00", "1970-01-01T00:00:10"]) {
     const { mark, pass, set } = host(start);
     const moment = mark();
@@ -56,7 +56,7 @@ test("a moment that was marked follows when the clock is set back, and when it w
   }
 });
 
-test("a moment stays when the machine slept, or the clock was only adjusted", () => {
+test("a marked moment stays if the machine slept, or the clock was adjusted slightly", () => {
   const { mark, pass, sleep, set } = host("2026-11-21T10:00:00");
   const moment = mark();
   sleep(8 * 3600_000);
@@ -68,7 +68,7 @@ test("a moment stays when the machine slept, or the clock was only adjusted", ()
   expect(text(moment())).toBe("2026-11-21T09:59:57");
 });
 
-test("a moment follows what the control plane tells", () => {
+test("a marked moment is corrected by the time of the control plane", () => {
   const { mark, pass, learn } = host("2026-01-01T00:00:00");
   const moment = mark();
   pass(5000);
@@ -76,7 +76,7 @@ test("a moment follows what the control plane tells", () => {
   expect(text(moment())).toBe("2026-11-21T10:00:00");
 });
 
-test("a wall clock that is set right is not corrected a second time", () => {
+test("a wall clock that NTP corrected is not corrected a second time", () => {
   const { now, mark, learn, set, sleep } = host("1970-01-01T00:01:00");
   learn("2026-11-21T10:00:00");
   const moment = mark();

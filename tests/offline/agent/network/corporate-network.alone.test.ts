@@ -75,7 +75,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     return path;
   }
 
-  test("enrolment, session, heartbeats and directive poll go through the proxy, and no password is written anywhere", async () => {
+  test("enrolment, session, heartbeats and directive poll use the proxy, and no password is written anywhere", async () => {
     const config = configuration("agent", { proxy: proxyUrl(), caFile: ca.path });
     const state = join(directory, "state");
     const enrolled = await call(["enroll", "--config", config, "--state", state, "--token", TOKEN]);
@@ -95,7 +95,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     const explained = await call(["explain", "--json", ...words]);
     daemon.kill("SIGTERM");
     const log = await said;
-    // The scan of this host asks the test's own servers for more.
+    // The scan of this host also probes the servers of the test.
     for (const path of ["/v1/enroll", "/v1/session", "/v1/heartbeats", "/v1/directive", "/v1/catalog"])
       expect(edge.asked).toContain(path);
     // One tunnel for the enrolment; heartbeats and the long poll cannot share one.
@@ -122,7 +122,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     for (const secret of [PASSWORD, btoa(`ada:${PASSWORD}`)]) expect(written).not.toContain(secret);
   });
 
-  test("flags and variables do the same as the file; exemptions and `none` go straight", async () => {
+  test("flags and variables work like the file; exemptions and `none` connect directly", async () => {
     const enroll = (args: string[], env = {}) =>
       call(
         [
@@ -156,7 +156,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     expect(proxy.tunnels().length).toBe(before + 3);
   });
 
-  test("without the CA file, or with a wrong password, enrolment says why and quotes no password", async () => {
+  test("without the CA file, or with a wrong password, enrolment names the reason and no password", async () => {
     const reasonOf = async (...args: string[]): Promise<string> => {
       const words = [
         "--url",
@@ -189,7 +189,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     expect(away).not.toContain("wrong-password");
   });
 
-  test("service install carries proxy and CA file of its call into the unit, never credentials", async () => {
+  test("service install writes proxy and CA file of its call to the unit, but never credentials", async () => {
     const print = (...args: string[]) =>
       call(["service", "install", "--print", "--state", join(directory, "state"), ...args]);
     const carried = await print(
@@ -221,7 +221,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("none.pem does not exist")]);
   });
 
-  test("a CA file that is missing, empty, not PEM, damaged, writable or a key stops the start and names the remedy", async () => {
+  test("a CA file that is missing, empty, not PEM, damaged, writable by others or a key prevents the start, with the fix", async () => {
     const file = join(directory, "own.pem");
     const refusal = async (): Promise<string> => {
       const state = join(directory, "state-2");

@@ -45,7 +45,7 @@ let running: Promise<void> | undefined;
 let sender: Sender;
 let spool: Spool;
 let lines: string[];
-/** Bodies as they were sent, by path. */
+/** Sent bodies, by path. */
 let sent: { path: string; body: Record<string, unknown> }[];
 
 const log: Log = (level, event, { leftOut } = {}) =>
@@ -70,7 +70,7 @@ function beat(sequence: number, more: object = {}) {
 }
 const sequences = (): number[] => edge.taken.map(({ sequence }) => sequence);
 const runs = (): unknown[] => edge.taken.map(({ agent }) => agent.run);
-/** Of the heartbeats as they were sent, whether each held the run. */
+/** For each sent heartbeat, whether it held `agent.run`. */
 const heldRun = (): boolean[] =>
   sent
     .filter(({ path }) => path === "/v1/heartbeats")
@@ -146,7 +146,7 @@ describe("withoutNewerMembers()", () => {
     ],
     ["session", { agentVersion: "1", hardware: HARDWARE }, { agentVersion: "1" }, ["hardware"]],
     ["enrolment", { token: "t", hardware: HARDWARE }, { token: "t" }, ["hardware"]],
-  ] as const)("of a %s leaves the rest as it is", (message, whole, left, members) => {
+  ] as const)("keeps all other members of a %s", (message, whole, left, members) => {
     expect(withoutNewerMembers(message, JSON.stringify(whole))).toEqual({
       body: JSON.stringify(left),
       members: [...members],
@@ -161,19 +161,19 @@ describe("withoutNewerMembers()", () => {
     ["heartbeat", "null"],
     ["session", '{"agentVersion":"1"}'],
     ["directive", '{"v":1,"hardware":{}}'],
-  ] as const)("is undefined for a %s without any: %s", (message, body) => {
+  ] as const)("is undefined for a %s without newer members: %s", (message, body) => {
     expect(withoutNewerMembers(message, body)).toBeUndefined();
   });
 });
 
-test("a request of the agent without its newer members has the members of the first version of the wire", () => {
+test("a request without its newer members has the members of the first protocol version", () => {
   const firstVersion = (message: "enrolment" | "session", { shape }: { shape: object }): string[] => {
     const whole = Object.fromEntries(Object.keys(shape).map((name) => [name, "x"]));
     return Object.keys(JSON.parse(withoutNewerMembers(message, JSON.stringify(whole))!.body)).sort();
   };
   // A member that is missing here is new: add it to NEWER_MEMBERS in agent/network/older-edge.ts, or hosts with it stop reporting.
   expect(firstVersion("enrolment", enrolmentRequest)).toEqual(["deviceKey", "employeeId", "host", "token"]);
-  // With `copiedTo` it is a report of a copy.
+  // `copiedTo` is left out: a session with it reports a copy.
   expect(firstVersion("session", sessionRequest)).toEqual(["agentVersion", "copiedTo"]);
   const agent = Object.fromEntries(Object.keys(heartbeat.shape.agent.shape).map((name) => [name, "x"]));
   const left = JSON.parse(withoutNewerMembers("heartbeat", JSON.stringify({ agent }))!.body);
@@ -190,7 +190,7 @@ test("a request of the agent without its newer members has the members of the fi
 });
 
 describe("with an edge older than the agent", () => {
-  test("enrols, opens a session and sends heartbeats without the members it does not take", async () => {
+  test("enrols, opens a session and sends heartbeats without the members that the edge rejects", async () => {
     await start();
     for (const sequence of [1, 2, 3]) sender.offer(beat(sequence));
     await until("all are taken", () => sequences().length === 3);
@@ -199,7 +199,7 @@ describe("with an edge older than the agent", () => {
     expect(spool.dropped()).toBe(0);
     expect(heldHardware("/v1/enroll")).toEqual([true, false]);
     expect(heldHardware("/v1/session")).toEqual([true, false]);
-    // Only the first heartbeat of the session is tried whole.
+    // Only the first heartbeat of a session is sent with all members first.
     expect(heldRun()).toEqual([true, false, false, false]);
     expect(lines).toEqual([
       `warn: ${OLDER} (hardware)`,
@@ -209,7 +209,7 @@ describe("with an edge older than the agent", () => {
     ]);
   });
 
-  test("loses nothing of what waited in the spool, and keeps it whole there", async () => {
+  test("loses no heartbeat of the spool, and keeps all members in the spool", async () => {
     await start();
     let isAway = true;
     edge.fault = (path) =>
@@ -223,18 +223,18 @@ describe("with an edge older than the agent", () => {
     expect([sequences(), spool.dropped()]).toEqual([[1, 2, 3], 0]);
   });
 
-  test("keeps a heartbeat whose second try is not answered by the edge", async () => {
+  test("keeps a heartbeat whose second try gets no response of the edge", async () => {
     await start();
     edge.fault = (path, count) =>
       path === "/v1/heartbeats" && count === 2 ? new Response("later", { status: 503 }) : undefined;
     sender.offer(beat(1));
     await until("it is taken", () => sequences().length === 1);
     expect(spool.dropped()).toBe(0);
-    // Nothing was known after the 503, so the second attempt began with the whole heartbeat again.
+    // The 503 proved nothing, so the next attempt starts with all members again.
     expect(heldRun()).toEqual([true, false, true, false]);
   });
 
-  test("sends all members again with the next session, and says once what the edge did not take", async () => {
+  test("sends all members again after the next session, and logs the rejected members once", async () => {
     await start();
     sender.offer(beat(1));
     await until("1 is taken", () => sequences().length === 1);
@@ -260,7 +260,7 @@ describe("with an edge older than the agent", () => {
     expect(spool.dropped()).toBe(0);
   });
 
-  test("gives up a heartbeat that is malformed without these members too, and says so", async () => {
+  test("drops a heartbeat that is rejected without these members too, and logs that", async () => {
     await start();
     sender.offer(beat(1, { nonsense: true }));
     sender.offer(beat(2));
@@ -292,7 +292,7 @@ describe("with an edge of the agent's version", () => {
     expect(lines).toEqual(["info: control-plane.online"]);
   });
 
-  test("tries a malformed heartbeat twice, and sends the next one whole", async () => {
+  test("tries a malformed heartbeat twice, and sends the next one with all members", async () => {
     await start();
     sender.offer(beat(1, { nonsense: true }));
     sender.offer(beat(2));
@@ -302,7 +302,7 @@ describe("with an edge of the agent's version", () => {
     expect(lines.filter((line) => line.includes(OLDER))).toEqual([]);
   });
 
-  test("does not take the 400 of a proxy for the edge's word", async () => {
+  test("does not treat a 400 of a proxy as a rejection by the edge", async () => {
     await start();
     edge.fault = (path, count) =>
       path === "/v1/heartbeats" && count === 1 ? new Response("bad request", { status: 400 }) : undefined;

@@ -28,7 +28,7 @@ test.each([
   ["", { HTTPS_PROXY: "http://" }],
   ["socks", { HTTPS_PROXY: "socks5://ada:s3cret@proxy.example.com" }],
   ["a path", { HTTPS_PROXY: "http://ada:s3cret@proxy.example.com/x" }],
-])("proxyFor() names the variable that holds no usable proxy (%s), and quotes no password", (_, env) => {
+])("proxyFor() names the variable without a usable proxy (%s), and quotes no password", (_, env) => {
   const chosen = proxyFor({}, env, "https://lz.example.com");
   if (chosen.ok) throw new Error("accepted");
   expect(chosen.reason).toBe(
@@ -43,7 +43,7 @@ test.each([
   "file:///etc/proxy.pac",
   "http://wpad/wpad.dat",
   "wpad",
-])("readProxy() refuses the PAC file %s and names what to set instead", (text) => {
+])("readProxy() rejects the PAC file %s and names the settings to use instead", (text) => {
   const read = readProxy(text);
   if (read.ok) throw new Error("accepted");
   expect(read.reason).toBe(
@@ -51,7 +51,7 @@ test.each([
   );
 });
 
-test("readProxy() takes a host whose name only looks like a PAC file", () => {
+test("readProxy() accepts a host whose name only resembles a PAC file", () => {
   expect(readProxy("http://proxy.pac:3128")).toMatchObject({ ok: true, proxy: { name: "proxy.pac" } });
 });
 
@@ -61,13 +61,13 @@ test.each<[ProxySettings, string]>([
   [{ proxy: "http://set:1", noProxy: "example.com" }, "direct"],
   [{ noProxy: "elsewhere.example" }, "proxy.example.com:3128"],
   [{}, "direct"],
-])("proxyFor(%j) goes before the environment: %s", (settings, expected) => {
+])("proxyFor(%j) overrides the environment: %s", (settings, expected) => {
   const env = { HTTPS_PROXY: PROXY, NO_PROXY: "lz.example.com" };
   const chosen = proxyFor(settings, settings.proxy ? { HTTPS_PROXY: PROXY } : env, "https://lz.example.com");
   expect(chosen.ok && chosen.proxy ? proxyText(chosen.proxy) : "direct").toBe(expected);
 });
 
-test("readProxy() shows credentials to nothing that prints it, and decodes them for the header", () => {
+test("readProxy() hides credentials when it is printed, and decodes them for the header", () => {
   const read = readProxy("http://ada:s3cr%40t@proxy.example.com:3128");
   if (!read.ok) throw new Error(read.reason);
   expect(read.proxy.authorization()).toBe(`Basic ${btoa("ada:s3cr@t")}`);
@@ -77,7 +77,7 @@ test("readProxy() shows credentials to nothing that prints it, and decodes them 
   }
 });
 
-test("takeProxyVariables() leaves none in the environment, so fetch goes only where it is told", async () => {
+test("takeProxyVariables() removes the variables from the environment, so that fetch uses no other proxy", async () => {
   const target = Bun.serve({ port: 0, fetch: () => new Response("direct") });
   const module = new URL("../../../../agent/network/proxy.ts", import.meta.url).pathname;
   const code = `
@@ -94,7 +94,7 @@ test("takeProxyVariables() leaves none in the environment, so fetch goes only wh
   }
 }, 30_000);
 
-test("proxyFor() agrees with where fetch really goes, exemptions included", async () => {
+test("proxyFor() selects the same proxy as fetch, exemptions included", async () => {
   const target = Bun.serve({ port: 0, fetch: () => new Response("direct") });
   const proxy = Bun.serve({ port: 0, fetch: () => new Response("proxied") });
   const url = `http://localhost:${target.port}/`;

@@ -33,7 +33,7 @@ let elapsedMs: number;
 let stopper: AbortController;
 let running: Promise<void>;
 
-/** An enrolled agent that polls, with a stopwatch that says each poll took `pollMs`, and short pauses. */
+/** An enrolled agent that polls. Its clock says that each poll took `pollMs`, and its pauses are short. */
 async function start({ pollMs = 25_000 } = {}): Promise<void> {
   const directory = temporaryDirectory();
   const device = await openDeviceKey(directory, process.platform);
@@ -81,7 +81,7 @@ async function start({ pollMs = 25_000 } = {}): Promise<void> {
 
 const nothing = (): Response => new Response(null, { status: 204 });
 const polled = (count: number) => until(`${count} polls`, () => edge.polls.length >= count);
-/** Answers like this until the test ends; then the agent is stopped in the middle of a poll. */
+/** Sends this response until the test ends. Then the agent is stopped during a poll. */
 const script = (answers: (() => Response | Promise<Response>)[]) => (count: number) =>
   answers[count - 1]?.() ?? new Promise<Response>((resolve) => setTimeout(() => resolve(nothing()), 200));
 
@@ -99,7 +99,7 @@ afterEach(async () => {
 });
 
 describe("createDirectivePoll()", () => {
-  test("obeys a directive as soon as it is answered, and asks on with the new generation", async () => {
+  test("carries out a directive as soon as it arrives, and polls with the new generation", async () => {
     const directive = await edge.direct({ generation: 1 });
     edge.onPoll = script([nothing, () => Response.json({ directive })]);
     await start();
@@ -110,7 +110,7 @@ describe("createDirectivePoll()", () => {
     expect(pauses).toEqual([]);
   });
 
-  test("asks nothing while heartbeats are not taken, and again once they are", async () => {
+  test("polls only while heartbeats are accepted", async () => {
     let open = 0;
     edge.onPoll = async () => {
       open++;
@@ -137,7 +137,7 @@ describe("createDirectivePoll()", () => {
     ["for another asset", () => edge.direct({ asset: "01JD8Z0000000000000000XXXX" })],
     ["for another tenant", () => edge.direct({ tenant: "org_other" })],
     ["that has expired", () => edge.direct({ iat: 1_700_000_000, exp: 1_700_000_001 })],
-  ])("a directive %s changes nothing, and is not asked for in a loop", async (_what, make) => {
+  ])("a directive %s changes nothing, and does not cause a tight loop", async (_what, make) => {
     const directive = await make();
     const again = () => Response.json({ directive });
     edge.onPoll = script([again, again, again]);
@@ -148,7 +148,7 @@ describe("createDirectivePoll()", () => {
     expect(pauses.slice(0, 3)).toEqual([1000 / 2, 2000 / 2, 4000 / 2]);
   });
 
-  test("backs off while the edge is unable, heeds Retry-After, and begins anew after a good answer", async () => {
+  test("backs off while the edge fails, obeys Retry-After, and resets the backoff after a success", async () => {
     const later = (seconds: string) => () =>
       new Response("later", { status: 503, headers: { "retry-after": seconds } });
     edge.onPoll = script([later("0"), later("7"), () => problem("wire.bad-signature"), nothing, later("0")]);
@@ -158,7 +158,7 @@ describe("createDirectivePoll()", () => {
     expect(pauses).toEqual([500, 7000, 2000, 500]);
   });
 
-  test("an edge that holds nothing is asked again in a quarter of an hour, a full one when it says", async () => {
+  test("an edge without long polls is polled again after 15 minutes, an overloaded one after its Retry-After", async () => {
     const full = () => new Response(null, { status: 204, headers: { "retry-after": "60" } });
     edge.onPoll = script([full, () => new Response("no", { status: 404 })]);
     await start();
@@ -167,7 +167,7 @@ describe("createDirectivePoll()", () => {
     expect(pauses).toEqual([60_000, 900_000]);
   });
 
-  test("what answers at once, and is no edge, is asked no more than once a second", async () => {
+  test("a server that responds immediately is polled at most once a second", async () => {
     const portal = () => new Response("<html>", { status: 200 });
     edge.onPoll = script([nothing, nothing, portal, portal]);
     await start({ pollMs: 10 });
@@ -177,7 +177,7 @@ describe("createDirectivePoll()", () => {
     expect(pauses.slice(2, 4).every((ms) => ms >= 990)).toBe(true);
   });
 
-  test("a revoked asset asks again in five minutes", async () => {
+  test("a revoked asset polls again after five minutes", async () => {
     edge.onPoll = script([() => problem("asset.revoked")]);
     await start();
     polling.connection({ state: "online" });
@@ -185,7 +185,7 @@ describe("createDirectivePoll()", () => {
     expect(pauses[0]).toBe(300_000);
   });
 
-  test("stops in the middle of a poll at once", async () => {
+  test("stops immediately during a poll", async () => {
     edge.onPoll = () => new Promise(() => {});
     await start();
     polling.connection({ state: "online" });

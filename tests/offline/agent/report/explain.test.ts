@@ -15,7 +15,7 @@ import type { Heartbeat } from "../../../../shared/wire/heartbeat.ts";
 
 const names = Object.keys(MESSAGES) as (keyof typeof MESSAGES)[];
 
-test.each(names)("REASONS says of every field of the %s why it is sent, and of no other", (name) => {
+test.each(names)("REASONS has a reason for every field of the %s, and no other", (name) => {
   expect(Object.keys(REASONS[name]).sort()).toEqual(
     fieldsOf(MESSAGES[name])
       .map(({ path }) => path)
@@ -23,7 +23,7 @@ test.each(names)("REASONS says of every field of the %s why it is sent, and of n
   );
 });
 
-test.each(names)("docs/privacy.md holds every field of the %s with its reason, and no other", (name) => {
+test.each(names)("docs/privacy.md lists every field of the %s with its reason, and no other", (name) => {
   const document = readFileSync(new URL("../../../../docs/privacy.md", import.meta.url), "utf8");
   const section = document.split(/^### /m).find((part) => part.startsWith(`\`${name}\``)) ?? "";
   const rows = [...section.matchAll(/^\| `([^`]+)` *\| ([^|]+) \| ([^|]+) \|$/gm)].map(([, path, , why]) => [
@@ -34,7 +34,7 @@ test.each(names)("docs/privacy.md holds every field of the %s with its reason, a
   expect(document).toContain(HEADERS_SENT);
 });
 
-test("docs/privacy.md says of every message where it is posted, and knows every path", () => {
+test("docs/privacy.md names the path of every message", () => {
   const document = readFileSync(new URL("../../../../docs/privacy.md", import.meta.url), "utf8");
   const sections = document.split(/^### /m).slice(1);
   const posted = sections.map((section) => [
@@ -44,7 +44,7 @@ test("docs/privacy.md says of every message where it is posted, and knows every 
   expect(posted).toEqual(names.map((name) => [name, PATHS[name]]));
 });
 
-test("nothing of the agent but control-plane-client.ts sends a body to the control plane", () => {
+test("only control-plane-client.ts sends a body to the control plane", () => {
   const agent = new URL("../../../../agent", import.meta.url).pathname;
   const sources = (readdirSync(agent, { recursive: true }) as string[]).filter((name) =>
     name.endsWith(".ts"),
@@ -55,7 +55,7 @@ test("nothing of the agent but control-plane-client.ts sends a body to the contr
   expect(bodies).toEqual(["network/control-plane-client.ts"]);
 });
 
-test("nothing named like a prompt, a command line, a file's content or an environment is in any message", () => {
+test("no message has a field named like a prompt, a command line, file content or an environment", () => {
   const forbidden = /prompt|command|argv|argument|content|environment|password|secret|body|query/i;
   for (const name of names)
     for (const { path } of fieldsOf(MESSAGES[name])) expect(path).not.toMatch(forbidden);
@@ -70,14 +70,14 @@ const beat = {
   containment: { probes: undefined },
 } as unknown as Heartbeat;
 
-test("valuesAt() follows lists and leaves out what is absent", () => {
+test("valuesAt() flattens lists and skips absent members", () => {
   expect(valuesAt(beat, "engines[].models[].name")).toEqual(["a", "b"]);
   expect(valuesAt(beat, "engines[].ports[]")).toEqual([11434, 8080]);
   expect(valuesAt(beat, "containment.probes.forbiddenBlocked")).toEqual([]);
   expect(valuesAt(undefined, "x.y")).toEqual([]);
 });
 
-test("explain() gives every field its value now, and explanationText() shows it", () => {
+test("explain() returns the present value of every field, and explanationText() shows it", () => {
   const fields = explain({
     heartbeat: beat,
     session: { agentVersion: "0.1.0" },
@@ -103,7 +103,7 @@ test("explanationText() says that it shortens values, and how to see all of them
   );
 });
 
-test("explanationText() tells values apart by what it cuts off", () => {
+test("explanationText() shows two values that differ only in the cut part", () => {
   const values = [`${"a".repeat(80)}1`, `${"a".repeat(80)}2`];
   const text = explanationText([{ message: "heartbeat", path: "x", type: "string", why: "y", values }]);
   expect(text).toContain(`"${"a".repeat(69)}…, "${"a".repeat(69)}…`);

@@ -26,7 +26,7 @@ export const TOKEN = "a.b.c";
 const SETTINGS_VERSION = Date.parse("2026-11-22T00:00:00.000Z");
 export const SETTINGS = { heartbeatIntervalMs: 1000, clientDirectories: false };
 
-/** Request schemas of now, and those of edges before the hardware fingerprint and the run id. All are strict. */
+/** Present request schemas, and those of edges older than hardware fingerprint and run id. All are strict. */
 const SCHEMAS = {
   now: { enrolment: enrolmentRequest, session: sessionRequest, heartbeat },
   older: {
@@ -36,7 +36,7 @@ const SCHEMAS = {
   },
 };
 
-/** What the next request gets instead of the ordinary answer; `undefined` leaves it alone. */
+/** Returns a response to send instead of the normal one, or `undefined` for the normal one. */
 export type Fault = (path: string, count: number) => Response | undefined | Promise<Response | undefined>;
 
 export const problem = (code: RefusalCode, headers: Record<string, string> = {}, more = {}): Response =>
@@ -46,14 +46,14 @@ export const problem = (code: RefusalCode, headers: Record<string, string> = {},
   );
 
 export type TestEdge = {
-  /** Takes requests by the schemas of an edge older than the agent. */
+  /** Uses the request schemas of an edge older than the agent. */
   isOlder: boolean;
-  /** What the next enrolment is given. */
+  /** Response to the next enrolment. */
   assetId: string;
   url: string;
   port: number;
   taken: Heartbeat[];
-  /** Paths in the order they were asked for, without those of host scans. */
+  /** Requested paths in order, without probes of host scans. */
   asked: string[];
   enrolments: { deviceKey: string; employeeId: string }[];
   deviceX: string;
@@ -61,17 +61,17 @@ export type TestEdge = {
   jwks: { keys: { kty: "OKP"; crv: "Ed25519"; kid: string; x: string }[] };
   fault: Fault | undefined;
   directive: string | undefined;
-  /** Generations that were reported in polls for a directive, and what the next one gets; 404 without. */
+  /** Generations in directive polls, and the response to the next poll; 404 without one. */
   polls: number[];
   onPoll: ((count: number) => Response | Promise<Response>) | undefined;
-  /** Handed out with every session, as during a rotation of the control key. */
+  /** Key set in the response to every session request, as during a rotation of the control key. */
   keySet: string | undefined;
-  /** The tenant's settings, signed; handed out with enrolment and session. */
+  /** Signed settings of the tenant in responses to enrolment and session requests. */
   signedSettings: string | undefined;
-  /** Served as the signed catalogue. */
+  /** The signed catalogue to serve. */
   catalogue: string | undefined;
   sessionSeconds: number;
-  /** How it tells the time when it refuses a signature for it: in the answer, or as a header only. */
+  /** Where a rejection of a stale signature states the time: in the body, or in a header only. */
   tellsTime: "time" | "date";
   /** Milliseconds the edge's clock is ahead of this host's. */
   aheadMs: number;
@@ -80,8 +80,8 @@ export type TestEdge = {
 };
 
 /**
- * A small edge on a real socket that checks what the true one checks: digest, signature, freshness, schema.
- * With `before` it takes the place of one that was stopped: same port, keys and enrolled device.
+ * A small edge on a real socket. It checks digest, signature, freshness and schema like the real edge. With `before` it replaces
+ * a stopped edge, with the same port, keys and enrolled device.
  */
 export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Promise<TestEdge> {
   const { control, jwks } = before ?? (await controlKeys());
@@ -118,7 +118,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
   const schemas = () => (edge.isOlder ? SCHEMAS.older : SCHEMAS.now);
   const now = (): number => Date.now() + edge.aheadMs;
   const signed = () => (edge.signedSettings === undefined ? {} : { signedSettings: edge.signedSettings });
-  // Bun writes a right Date where there is none: it has to be wrong for a test to see that it was not used.
+  // Without a Date header, Bun adds a correct one. A wrong Date shows whether the agent used it.
   const stale = (): Response => {
     const date = new Date(edge.tellsTime === "date" ? now() : 0).toUTCString();
     const time = edge.tellsTime === "time" ? { time: new Date(now()).toISOString() } : {};
@@ -213,7 +213,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     fetch: async (request) => {
       const path = new URL(request.url).pathname;
       const body = await request.text();
-      // Agents under test elsewhere on this machine ask every port for pages of other products.
+      // Other agents under test on this machine probe every port.
       const isFromAgent = request.headers.get("user-agent")?.startsWith("lz-agent/");
       if (isFromAgent || path in routes) edge.asked.push(path);
       counts.set(path, (counts.get(path) ?? 0) + 1);
@@ -263,7 +263,7 @@ export function removeTemporaryDirectories(): void {
   for (const directory of made.splice(0)) rmSync(directory, { recursive: true, force: true });
 }
 
-/** Waits for a condition, and says which one did not come true. */
+/** Waits for a condition. Throws with its name if it does not become true. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,

@@ -69,7 +69,7 @@ function body(sequence: number): string {
 const beat = (sequence: number) => ({ sequence, body: body(sequence) });
 const sequences = (): number[] => edge.taken.map(({ sequence }) => sequence);
 
-/** Starts a sender whose pauses are short but recorded as asked for. */
+/** Starts a sender with short pauses. `pauses` records the requested lengths. */
 async function start(
   options: { clock?: () => number; directory?: string; url?: string } = {},
 ): Promise<void> {
@@ -102,7 +102,7 @@ async function start(
     random: () => 0,
     sleep: (ms, signal) => {
       pauses.push(ms);
-      // The grace at the end is a bound on a send, not a pause: shortened, a busy machine would decide.
+      // The grace at the end limits a request and is not a pause. If it were shortened, the test would depend on the load.
       return sleep(ms === STOP_GRACE_MS ? ms : Math.min(ms, 20), signal);
     },
     log: silent,
@@ -127,12 +127,12 @@ afterEach(async () => {
 });
 
 describe("createSender()", () => {
-  test("sends a heartbeat that the edge verifies, and asks for one session only", async () => {
+  test("sends a heartbeat that the edge verifies, and opens one session only", async () => {
     await start();
     sender.offer(beat(1));
     await until("1 is taken", () => sequences().length === 1);
     sender.offer(beat(2));
-    // The edge has it a moment before its answer is here.
+    // The edge has the heartbeat slightly before its response arrives.
     await until("2 is answered", () => answers.length === 2);
     await until("the spool is empty", () => spool.waiting() === 0);
     expect(sequences()).toEqual([1, 2]);
@@ -140,7 +140,7 @@ describe("createSender()", () => {
     expect(connections).toEqual([{ state: "online" }]);
   });
 
-  test("keeps the order and loses nothing while the edge answers 503, and honours Retry-After", async () => {
+  test("keeps the order and loses nothing while the edge responds 503, and obeys Retry-After", async () => {
     await start();
     let isAway = true;
     edge.fault = (path) =>
@@ -161,7 +161,7 @@ describe("createSender()", () => {
     expect(connections.map(({ state }) => state)).toEqual(["away", "online"]);
   });
 
-  test("waits out an edge that is not there at all, and comes back by itself", async () => {
+  test("waits while the edge is unreachable, and recovers by itself", async () => {
     await start();
     await edge.stop();
     for (const sequence of [1, 2, 3]) sender.offer(beat(sequence));
@@ -175,13 +175,13 @@ describe("createSender()", () => {
     expect(pauses.slice(0, tries).every((ms) => ms >= 500)).toBe(true);
   });
 
-  test("sends again after a lost answer: same sequence and time, so that the second changes nothing", async () => {
+  test("resends after a lost response, with the same sequence and time, so that the edge can recognise it", async () => {
     await start();
     const createdTimes: string[] = [];
     edge.fault = async (path, count) => {
       if (path !== "/v1/heartbeats") return undefined;
       createdTimes.push(String(count));
-      // Taken by the edge, answer lost: what arrives is the answer of something in between.
+      // The edge accepts the heartbeat, but the response comes from an intermediary.
       return count === 1 ? new Response("bad gateway", { status: 502 }) : undefined;
     };
     sender.offer(beat(1));
@@ -191,7 +191,7 @@ describe("createSender()", () => {
     await until("the spool is empty", () => spool.waiting() === 0);
   });
 
-  test("renews an expired session at once and sends the same heartbeat, without a pause", async () => {
+  test("renews an expired session and resends the heartbeat without a pause", async () => {
     await start();
     edge.fault = (path, count) =>
       path === "/v1/heartbeats" && count === 1 ? problem("wire.session-expired") : undefined;
@@ -207,7 +207,7 @@ describe("createSender()", () => {
     expect(pauses).toEqual([]);
   });
 
-  test("renews a session at 80 % of its life, before the edge refuses it", async () => {
+  test("renews a session after 80% of its lifetime, before it expires", async () => {
     let aheadMs = 0;
     await start({ clock: () => Date.now() + aheadMs });
     edge.sessionSeconds = 100;
@@ -223,7 +223,7 @@ describe("createSender()", () => {
     expect(edge.asked.filter((path) => path === "/v1/session")).toHaveLength(2);
   });
 
-  test("backs off when the session is never accepted, instead of asking in a circle", async () => {
+  test("backs off if the session is never accepted, without a tight loop", async () => {
     await start();
     edge.fault = (path) => (path === "/v1/heartbeats" ? problem("wire.bad-signature") : undefined);
     sender.offer(beat(1));
@@ -247,13 +247,13 @@ describe("createSender()", () => {
       await start({ clock: () => Date.now() + offMs });
       sender.offer(beat(1));
       await until("it is taken", () => sequences().length === 1);
-      // The enrolment met the wrong clock first; session and heartbeat used the corrected one.
+      // The enrolment corrected the clock; session and heartbeat used the corrected one.
       const ours = edge.asked.filter((path) => /^\/v1\/(enroll|session|heartbeats)$/.test(path)); // others scan this host
       expect(ours).toEqual(["/v1/enroll", "/v1/enroll", "/v1/session", "/v1/heartbeats"]);
     },
   );
 
-  test("gives a heartbeat up that the edge calls malformed, counts it, and goes on with the next", async () => {
+  test("drops a heartbeat that the edge rejects as malformed, counts it, and continues with the next", async () => {
     await start();
     sender.offer({ sequence: 1, body: JSON.stringify({ sequence: 1, nonsense: true }) });
     sender.offer(beat(2));
@@ -263,7 +263,7 @@ describe("createSender()", () => {
     expect(spool.dropped()).toBe(1);
   });
 
-  test("keeps a heartbeat that something other than the edge refused", async () => {
+  test("keeps a heartbeat that another server rejected", async () => {
     await start();
     edge.fault = (path, count) =>
       path === "/v1/heartbeats" && count <= 2
@@ -283,7 +283,7 @@ describe("createSender()", () => {
     expect(edge.asked).not.toContain("/elsewhere");
   });
 
-  test("stops when the asset is revoked, asks again every five minutes, and recovers", async () => {
+  test("stops if the asset is revoked, retries every five minutes, and recovers", async () => {
     await start();
     let isRevoked = true;
     edge.fault = (path) => (isRevoked && path === "/v1/heartbeats" ? problem("asset.revoked") : undefined);
@@ -296,14 +296,14 @@ describe("createSender()", () => {
     await until("it says so too", () => !sender.isRevoked());
   });
 
-  test("treats a revoked asset at the session as revoked too", async () => {
+  test("treats a revocation in the session response as a revocation too", async () => {
     await start();
     edge.fault = (path) => (path === "/v1/session" ? problem("asset.revoked") : undefined);
     sender.offer(beat(1));
     await until("it says so", () => sender.isRevoked());
   });
 
-  test("refuses an answer without end instead of filling its memory", async () => {
+  test("aborts an endless response instead of filling its memory", async () => {
     await start();
     edge.fault = (path, count) =>
       path === "/v1/heartbeats" && count === 1
@@ -314,7 +314,7 @@ describe("createSender()", () => {
     expect(connections[0]?.state).toBe("away");
   });
 
-  test("run() ends within its grace when the edge hangs, and the heartbeat in hand is in the spool", async () => {
+  test("run() ends within the grace period if the edge hangs, and spools the unsent heartbeat", async () => {
     await start();
     edge.fault = async (path) => {
       if (path !== "/v1/heartbeats") return undefined;
@@ -332,7 +332,7 @@ describe("createSender()", () => {
     expect(spool.waiting()).toBe(2);
   });
 
-  test("run() lets a send under way finish when it was told to stop", async () => {
+  test("run() lets a request in flight finish during the shutdown", async () => {
     await start();
     edge.fault = async (path) => {
       if (path === "/v1/heartbeats") await Bun.sleep(15); // the edge's latency
@@ -347,7 +347,7 @@ describe("createSender()", () => {
   });
 });
 
-describe("a captive portal that answers in the edge's place", () => {
+describe("a captive portal that responds instead of the edge", () => {
   test.each([200, 201, 202])(
     "with status %d and its page takes no heartbeat: all are sent when it is gone",
     async (status) => {
@@ -378,7 +378,7 @@ describe("a captive portal that answers in the edge's place", () => {
     },
   );
 
-  test.each([200, 201])("with status %d and its page enrols nobody", async (status) => {
+  test.each([200, 201])("with status %d and its page does not enrol the host", async (status) => {
     edge.fault = () => portalPage(status);
     await expect(start()).rejects.toThrow("not from a LifecycleZero control plane");
     edge.fault = undefined;
@@ -389,7 +389,7 @@ describe("a captive portal that answers in the edge's place", () => {
 describe("isControlPlaneHealthy()", () => {
   const ask = () => isControlPlaneHealthy(fetch, edge.url, never);
 
-  test("is true for the control plane's own answer, over a connection of its own", async () => {
+  test("is true for a response of the control plane over a new connection", async () => {
     expect(await ask()).toBe(true);
     const inits: RequestInit[] = [];
     const recording = (url: string, init: RequestInit) => {
@@ -413,7 +413,7 @@ describe("isControlPlaneHealthy()", () => {
     expect(await ask()).toBe(false);
   });
 
-  test("is false when nothing answers", async () => {
+  test("is false without a response", async () => {
     await edge.stop();
     expect(await ask()).toBe(false);
   });
@@ -429,7 +429,7 @@ describe("outcomeOf()", () => {
   const receivedAt = "2026-11-21T00:00:00.000Z";
   test.each([
     [answered(202, undefined, JSON.stringify({ receivedAt })), "taken"],
-    // A later version's answer, in a member this one does not understand.
+    // A response of a later version, with a member that this version does not understand.
     [answered(202, undefined, JSON.stringify({ receivedAt, directive: 7 })), "taken"],
     [answered(202), "away"],
     [answered(202, undefined, HTML), "away"],
@@ -470,7 +470,7 @@ describe("enrol()", () => {
   const postTo = (url: string): Post =>
     createPost({ edgeUrl: url, fetch, clock: controlClock(Date.now), wallClock: Date.now });
 
-  test("asks again with the same key and token after lost answers", async () => {
+  test("retries with the same key and token after lost responses", async () => {
     const directory = temporaryDirectory();
     edge.fault = (_path, count) => (count <= 2 ? new Response("bad gateway", { status: 502 }) : undefined);
     const enrolled = await enrolAt(directory, postTo(edge.url));
@@ -479,7 +479,7 @@ describe("enrol()", () => {
     expect(new Set(edge.enrolments.map(({ deviceKey }) => deviceKey)).size).toBe(1);
   });
 
-  test("says at once what the edge refused, by title and code", async () => {
+  test("returns a rejection of the edge without a retry, with its title and code", async () => {
     const refused = await enrolAt(temporaryDirectory(), postTo(edge.url), "x.y.z");
     expect(refused).toEqual({
       ok: false,
@@ -488,13 +488,13 @@ describe("enrol()", () => {
     expect(edge.asked).toHaveLength(1);
   });
 
-  test("refuses an answer that is no enrolment", async () => {
+  test("rejects a response that is not an enrolment", async () => {
     edge.fault = () => Response.json({ hello: "world" });
     const refused = await enrolAt(temporaryDirectory(), postTo(edge.url));
     expect(refused.ok).toBe(false);
   });
 
-  test("gives up after a bounded number of tries when nobody is there", async () => {
+  test("gives up after a limited number of tries if no server responds", async () => {
     const { url } = edge;
     await edge.stop();
     const refused = await enrolAt(temporaryDirectory(), postTo(url));
@@ -510,7 +510,7 @@ describe("backoffMs()", () => {
     ]);
     expect([1, 7].map((failures) => backoffMs(failures, () => 0.999999))).toEqual([1000, 60_000]);
   });
-  test("takes Retry-After as a floor", () => {
+  test("uses Retry-After as a minimum", () => {
     expect(backoffMs(1, () => 0, 30_000)).toBe(30_000);
     expect(backoffMs(7, () => 0, 1000)).toBe(30_000);
   });

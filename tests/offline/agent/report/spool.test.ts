@@ -31,7 +31,7 @@ function drain(spool: ReturnType<typeof openSpool>): number[] {
 }
 
 describe("openSpool()", () => {
-  test("hands out what another process appended, oldest first, and nothing after remove()", () => {
+  test("returns heartbeats of another process, oldest first, and none after remove()", () => {
     const directory = temporaryDirectory();
     const first = openSpool(directory, { log: silent }, LIMITS);
     for (const sequence of [7, 5, 1000, 6]) first.append(sequence, body(sequence));
@@ -43,7 +43,7 @@ describe("openSpool()", () => {
     expect(openSpool(directory, { log: silent }, LIMITS).lastSequence).toBe(-1);
   });
 
-  test("keeps a heartbeat that was looked at but not removed", () => {
+  test("keeps a heartbeat that was read but not removed", () => {
     const directory = temporaryDirectory();
     const spool = openSpool(directory, { log: silent }, LIMITS);
     spool.append(1, body(1));
@@ -51,7 +51,7 @@ describe("openSpool()", () => {
     expect(openSpool(directory, { log: silent }, LIMITS).oldest()?.sequence).toBe(1);
   });
 
-  test("drops the oldest at the count limit, counts it, and the count survives", () => {
+  test("drops the oldest heartbeat at the count limit, and keeps the count of dropped ones over a restart", () => {
     const directory = temporaryDirectory();
     const spool = openSpool(directory, { log: silent }, { ...LIMITS, countMax: 3 });
     for (const sequence of [1, 2, 3]) spool.append(sequence, body(sequence));
@@ -63,7 +63,7 @@ describe("openSpool()", () => {
     expect(drain(again)).toEqual([2, 3, 4]);
   });
 
-  test("drops the oldest at the byte limit, one byte below it nothing", () => {
+  test("drops the oldest heartbeat above the byte limit, and none at the limit", () => {
     const size = body(1, 100).length;
     const exact = openSpool(temporaryDirectory(), { log: silent }, { ...LIMITS, bytesMax: size * 2 });
     for (const sequence of [1, 2]) exact.append(sequence, body(sequence, 100));
@@ -88,7 +88,7 @@ describe("openSpool()", () => {
     expect(again.dropped()).toBe(3);
   });
 
-  test("hands out the next whole heartbeat behind a damaged one", () => {
+  test("returns the next intact heartbeat behind a damaged one", () => {
     const directory = temporaryDirectory();
     const spool = openSpool(directory, { log: silent }, LIMITS);
     for (const sequence of [1, 2, 3]) spool.append(sequence, body(sequence));
@@ -97,7 +97,7 @@ describe("openSpool()", () => {
     expect(spool.dropped()).toBe(1);
   });
 
-  test("tries the disk once per heartbeat while it takes nothing, and takes up all that wait when it does", () => {
+  test("tries to write once per heartbeat while the disk fails, and writes all waiting heartbeats afterwards", () => {
     let isFull = true;
     const tried: string[] = [];
     const write = (path: string, content: string): void => {
@@ -113,7 +113,7 @@ describe("openSpool()", () => {
     expect(tried).toEqual(["01", "02", "03", "04", "05"]);
   });
 
-  test("reads the count that was saved, none of them included, without a word", () => {
+  test("reads the saved count of dropped heartbeats, also 0, without a log line", () => {
     for (const [saved, read, said] of [
       ['{"dropped":0}', 0, 0],
       ['{"dropped":7}', 7, 0],
@@ -129,7 +129,7 @@ describe("openSpool()", () => {
     }
   });
 
-  test("removes what a crash left of a write, without counting it", () => {
+  test("deletes half-written files of a crash, without counting them", () => {
     const directory = temporaryDirectory();
     openSpool(directory, { log: silent }, LIMITS);
     writeFileSync(join(directory, "spool", "0000000000000001.json.tmp"), "{");
@@ -160,7 +160,7 @@ describe("openSpool()", () => {
     expect(drain(spool)).toEqual([1, 2, 3, 4]);
   });
 
-  test("bounds its memory while the disk is full: the oldest in memory goes, and is counted", () => {
+  test("limits its memory while the disk is full: drops and counts the oldest heartbeat in memory", () => {
     const spool = openSpool(
       temporaryDirectory(),
       { log: silent, write: full },
@@ -171,7 +171,7 @@ describe("openSpool()", () => {
     expect(drain(spool)).toEqual([3, 4]);
   });
 
-  test("drop() counts, remove() does not, and neither minds an unknown number", () => {
+  test("drop() counts, remove() does not, and both ignore an unknown number", () => {
     const spool = openSpool(temporaryDirectory(), { log: silent }, LIMITS);
     spool.append(1, body(1));
     spool.append(2, body(2));
@@ -184,7 +184,7 @@ describe("openSpool()", () => {
     expect([spool.waiting(), spool.dropped()]).toEqual([0, 1]);
   });
 
-  describe("gives the room back that a heartbeat took", () => {
+  describe("frees the space of a heartbeat", () => {
     const bodyOf = (sequence: number) => body(sequence, 102 - String(sequence).length);
     const size = bodyOf(1).length;
     const limits = { ...LIMITS, bytesMax: 3 * size, memoryBytesMax: 2 * size };
@@ -192,7 +192,7 @@ describe("openSpool()", () => {
       for (let at = 0; at < count; at++) spool.append(from + at, bodyOf(from + at));
     };
 
-    test("once it was sent: whatever has passed in total, as many fit as at first", () => {
+    test("once it was sent: the capacity stays the same over time", () => {
       const spool = openSpool(temporaryDirectory(), { log: silent }, limits);
       for (let round = 1; round <= 5; round++) {
         fill(spool, round, 3);
@@ -210,7 +210,7 @@ describe("openSpool()", () => {
       expect([spool.dropped(), spool.waiting()]).toEqual([8, 3]);
     });
 
-    test("by a size that is told again at the start, not by the count of those that came before", () => {
+    test("after a restart, by the sizes of the files on disk", () => {
       const directory = temporaryDirectory();
       fill(openSpool(directory, { log: silent }, limits), 1, 3);
       const spool = openSpool(directory, { log: silent }, limits);
@@ -221,7 +221,7 @@ describe("openSpool()", () => {
       expect(spool.dropped()).toBe(1);
     });
 
-    test("in memory, once the disk took it or the edge did", () => {
+    test("in memory, once it is on disk or accepted by the edge", () => {
       let isFull = true;
       const write = (path: string, content: string): void => {
         if (isFull) full();
@@ -239,14 +239,14 @@ describe("openSpool()", () => {
         expect(drain(spool)).toHaveLength(2);
         fill(spool, 10 * round + 3, 2);
         isFull = false;
-        fill(spool, 10 * round + 5, 1); // takes the two along
+        fill(spool, 10 * round + 5, 1); // writes the two waiting heartbeats too
         expect(drain(spool)).toHaveLength(3);
         expect(spool.dropped()).toBe(0);
       }
     });
   });
 
-  test("holds 32 MiB on disk or 10,000 heartbeats, and 2 MiB in memory, unless told otherwise", () => {
+  test("holds 32 MiB or 10,000 heartbeats on disk, and 2 MiB in memory, by default", () => {
     expect([SPOOL_BYTES_MAX, SPOOL_COUNT_MAX, MEMORY_BYTES_MAX]).toEqual([33_554_432, 10_000, 2_097_152]);
     const long = (sequence: number): string => body(sequence, 1024 * 1024 - 100);
     const disk = openSpool(temporaryDirectory(), { log: silent, write: writeFileSync });
@@ -257,7 +257,7 @@ describe("openSpool()", () => {
     expect([memory.waiting(), memory.dropped()]).toEqual([2, 2]);
   });
 
-  test("keeps the one heartbeat that there is, even one larger than the limits", () => {
+  test("keeps its only heartbeat, even if it exceeds the limits", () => {
     for (const write of [writeFileSync, full]) {
       const spool = openSpool(
         temporaryDirectory(),
@@ -271,7 +271,7 @@ describe("openSpool()", () => {
     }
   });
 
-  test("says each fault of the disk once, and when it is over", () => {
+  test("logs each disk fault once, and the recovery", () => {
     const said: string[] = [];
     let fault: string | undefined;
     const write = (path: string, content: string): void => {
@@ -292,7 +292,7 @@ describe("openSpool()", () => {
     ]);
   });
 
-  test("says which heartbeat it dropped and why, and goes on when the count or the file cannot be changed", () => {
+  test("logs which heartbeat it dropped and why, and continues if the count or the file cannot be changed", () => {
     const directory = temporaryDirectory();
     const said: string[] = [];
     const log = (level: string, event: string, fields: object = {}) =>
@@ -316,7 +316,7 @@ describe("openSpool()", () => {
     expect(openSpool(directory, { log: silent }, LIMITS).dropped()).toBe(2);
   });
 
-  test("says why it drops from memory, and that a damaged count starts again", () => {
+  test("logs why it drops heartbeats from memory, and that a damaged count was reset", () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "spool-counters.json"), '{"dropped":-1}');
     const said: string[] = [];
@@ -331,7 +331,7 @@ describe("openSpool()", () => {
     ]);
   });
 
-  test("leaves files of other names alone, and takes an entry of the spool that is no heartbeat for damaged", () => {
+  test("ignores files with other names, and treats a spool file without a heartbeat as damaged", () => {
     const directory = temporaryDirectory();
     openSpool(directory, { log: silent }, LIMITS);
     const put = (name: string, text: string) => writeFileSync(join(directory, "spool", name), text);
@@ -347,7 +347,7 @@ describe("openSpool()", () => {
     expect(readdirSync(join(directory, "spool"))).toHaveLength(4);
   });
 
-  test("makes its directory again, for the owner alone, and does not open over a file of its name", () => {
+  test("creates its directory again for the owner only, and does not open if a file has its name", () => {
     const blocked = temporaryDirectory();
     writeFileSync(join(blocked, "spool"), "a file");
     expect(() => openSpool(blocked, { log: silent }, LIMITS)).toThrow("ENOTDIR");
@@ -360,7 +360,7 @@ describe("openSpool()", () => {
     expect(countWaiting(join(directory, "nowhere"))).toBe(0);
   });
 
-  test("starts again at 0 dropped when the counter is damaged, and writes files only the owner can read", () => {
+  test("resets a damaged counter to 0, and writes files that only the owner can read", () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "spool-counters.json"), "not json");
     const spool = openSpool(directory, { log: silent }, LIMITS);

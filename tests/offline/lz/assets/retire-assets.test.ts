@@ -66,7 +66,7 @@ const fleet = (hosts: number) => Array.from({ length: hosts }, (_, i) => assetOf
 const because = ["--reason", "returned to the lender"];
 
 describe("lz assets revoke and expire", () => {
-  test("choose with the filters of the asset list, page through everything and change all of it in small requests", async () => {
+  test("select assets with filters, read all pages and change all assets in small requests", async () => {
     const api = makeApi(fleet(430));
     const chosen = ["--silent-for", "30d", "--os", "linux", "--hostname", "vdi-*", "--never-reported"];
     const outcome = await api.run("assets", "revoke", ...chosen, ...because, "--yes");
@@ -92,7 +92,7 @@ describe("lz assets revoke and expire", () => {
     expect(api.posts()).toEqual([]);
   });
 
-  test("without --yes a terminal is asked after the list was shown, and without a terminal it is refused", async () => {
+  test("without --yes they ask for confirmation after the list, and fail without a terminal", async () => {
     const api = makeApi(fleet(3));
     const argv = ["assets", "revoke", "--os", "linux", ...because];
     await expect(api.run(...argv)).rejects.toThrow(Misuse);
@@ -110,7 +110,7 @@ describe("lz assets revoke and expire", () => {
     expect(questions).toEqual(["Revoke permanently: 3 assets?", "Revoke permanently: 3 assets?"]);
   });
 
-  test("said again they find all of it done, and that is no failure", async () => {
+  test("succeed when they are repeated and nothing is left to do", async () => {
     const api = makeApi(fleet(30));
     const argv = ["assets", "expire", "--os", "linux", ...because, "--yes"];
     await api.run(...argv);
@@ -121,7 +121,7 @@ describe("lz assets revoke and expire", () => {
     ]);
   });
 
-  test("leave out what is as it is to be before they ask", async () => {
+  test("skip assets that are revoked or expired already", async () => {
     const revoked = { revokedAt: "2026-11-01T00:00:00.000Z" };
     const removed = { lifecycle: { state: "expired", reason: "removed" } };
     const api = makeApi([assetOf(0), assetOf(1, revoked), assetOf(2, removed)]);
@@ -133,7 +133,7 @@ describe("lz assets revoke and expire", () => {
     ]);
   });
 
-  test("name each asset that failed, with its host, and end with code 1", async () => {
+  test("name each failed asset with its host, and exit with 1", async () => {
     const api = makeApi(fleet(3), ({ body }) => {
       const [first, second, third] = body.assetIds as string[];
       const skipped = [
@@ -152,7 +152,7 @@ describe("lz assets revoke and expire", () => {
     expect(json).toMatchObject({ changed: [idOf(0)], failed: [{ assetId: idOf(1), reason: "contained" }] });
   });
 
-  test("go on behind a request that failed, and stop when three in a row did", async () => {
+  test("continue after a failed request, and stop after three in a row", async () => {
     const once = makeApi(fleet(75), (_, n) => (n === 2 ? new Response("no", { status: 500 }) : undefined));
     const argv = ["assets", "revoke", "--os", "linux", ...because, "--yes"];
     const first = await once.run(...argv);
@@ -163,7 +163,7 @@ describe("lz assets revoke and expire", () => {
     expect(second.lines.filter((line) => line.includes("not tried"))).toHaveLength(125);
   });
 
-  test("repeat a request that is answered 429 under the same idempotency key", async () => {
+  test("retry a request after a 429 with the same idempotency key", async () => {
     const api = makeApi(fleet(1), (_, n) =>
       n === 1 ? new Response("", { status: 429, headers: { "retry-after": "1" } }) : undefined,
     );
@@ -172,7 +172,7 @@ describe("lz assets revoke and expire", () => {
     expect(second!.key).toBe(first!.key);
   });
 
-  test("end between two requests when they are interrupted", async () => {
+  test("stop between two requests when they are interrupted", async () => {
     const api = makeApi(fleet(60), (_, n) => {
       if (n === 1) api.stop.abort();
       return undefined;
@@ -182,7 +182,7 @@ describe("lz assets revoke and expire", () => {
     expect([code, lines.at(-2)]).toEqual([1, "25 assets revoked; 35 failed"]);
   });
 
-  test("take ids and host names, each asset once", async () => {
+  test("accept ids and host names, and change each asset once", async () => {
     const api = makeApi(fleet(3));
     await api.run("assets", "revoke", "vdi-2", idOf(0), idOf(2), ...because, "--yes");
     expect(api.posts()[0]!.body.assetIds).toEqual([idOf(2), idOf(0)]);
@@ -204,7 +204,7 @@ describe("lz assets revoke and expire", () => {
     ["no time", ["revoke", "--silent-for", "0d", ...because], "must be a time such as 30d or 12h"],
     ["too long a time", ["revoke", "--silent-for", "3651d", ...because], "must be a time such as 30d or 12h"],
   ];
-  test.each(wrong)("refuse %s with one line and ask nobody", async (_, argv, line) => {
+  test.each(wrong)("reject %s with one line and send no request", async (_, argv, line) => {
     const api = makeApi(fleet(3));
     const refused = api.run("assets", ...argv, "--yes");
     await expect(refused).rejects.toThrow(Misuse);
@@ -212,7 +212,7 @@ describe("lz assets revoke and expire", () => {
     expect(api.asked).toEqual([]);
   });
 
-  test("refuse a call without a reason, and contained hosts of an expiry", () => {
+  test("require a reason, and know --even-if-contained for revoke only", () => {
     for (const verb of ["revoke", "expire"])
       expect(() => argumentsOf("assets", verb, "vdi-1")).toThrow(`assets ${verb}: --reason is missing`);
     expect(() => argumentsOf("assets", "merge", "a", ...because)).toThrow("assets merge: NEW is missing");
@@ -244,7 +244,7 @@ describe("lz assets merge", () => {
     expect(lines).toEqual([`vdi-0 (${idOf(0)}): merged into ${idOf(1)} and revoked`]);
   });
 
-  test("takes the host of that name that is on the active list before those that left it", async () => {
+  test("prefers the host on the active list among hosts of the same name", async () => {
     const expired = { hostname: "desk", lifecycle: { state: "expired", reason: "silent" } };
     const api = makeApi([assetOf(0, expired), assetOf(1, { hostname: "desk" })]);
     const { lines } = await merge(argsOf(idOf(0), "desk", ...because, "--dry-run"), api.deps);
@@ -252,7 +252,7 @@ describe("lz assets merge", () => {
   });
 });
 
-test("lz assets says how many expired assets it leaves out", async () => {
+test("lz assets prints how many expired assets it does not show", async () => {
   const api = makeApi(fleet(250));
   const args = argumentsOf("assets", "--url", "http://127.0.0.1:1", "--token", "t");
   const { lines } = await list(args, api.deps);

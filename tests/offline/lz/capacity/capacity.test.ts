@@ -15,13 +15,13 @@ const input: CapacityInput = {
 const MONTH_SECONDS = 30 * 24 * 3600;
 
 describe("planCapacity()", () => {
-  test("planCapacity() counts heartbeats by fleet and interval", () => {
+  test("planCapacity() computes heartbeats from fleet size and interval", () => {
     const plan = planCapacity(input);
     expect(plan.heartbeatsPerSecond).toBe(2000);
     expect(plan.heartbeatsPerMonth).toBe(2000 * MONTH_SECONDS);
   });
 
-  test("planCapacity() gives the blueprint one send and one indexed write a heartbeat, by the price list", () => {
+  test("planCapacity() charges the blueprint one send and one indexed write per heartbeat, by the price list", () => {
     const { blueprint, heartbeatsPerMonth } = planCapacity(input);
     // 1500 bytes are two write units, once in the table and once in GSI1. Ten heartbeats fit into one receive
     // and one delete.
@@ -33,7 +33,7 @@ describe("planCapacity()", () => {
     );
   });
 
-  test("planCapacity() writes an unchanged asset twice per resolution: its sample and its presence", () => {
+  test("planCapacity() charges an unchanged asset two writes per resolution: its sample and its presence", () => {
     expect(planCapacity(input).writeUnitsPerHeartbeat).toBeCloseTo(2 / 12, 6);
     expect(planCapacity({ ...input, resolutionSeconds: 30 }).writeUnitsPerHeartbeat).toBeCloseTo(2 / 6, 6);
   });
@@ -48,19 +48,19 @@ describe("planCapacity()", () => {
     expect(withChanges - without).toBeCloseTo(10_000 * 10 * 30 * (2 * 2 + 1), -2);
   });
 
-  test("planCapacity() fills a message no further than the edge packs it", () => {
+  test("planCapacity() fills a message up to the limit of the edge", () => {
     const plan = planCapacity({ ...input, packWaitMs: 1000 });
     expect(plan.heartbeatsPerMessage).toBe(Math.floor(PACK_BYTES_MAX / (1500 + 90)));
     expect(plan.sqsRequestsPerHeartbeat).toBeLessThan(0.06);
   });
 
-  test("planCapacity() sends a lone heartbeat alone", () => {
+  test("planCapacity() charges a whole message for a single heartbeat", () => {
     const plan = planCapacity({ ...input, endpoints: 1 });
     expect(plan.heartbeatsPerMessage).toBeCloseTo(1, 1);
     expect(plan.sqsRequestsPerHeartbeat).toBeGreaterThan(1);
   });
 
-  test("planCapacity() spreading the fleet over nodes makes messages smaller, never the bill", () => {
+  test("planCapacity() charges more for a fleet that is spread over nodes, because messages are smaller", () => {
     const one = planCapacity(input);
     const ten = planCapacity({ ...input, edgeNodes: 10 });
     expect(ten.heartbeatsPerMessage).toBeLessThan(one.heartbeatsPerMessage);
@@ -71,7 +71,7 @@ describe("planCapacity()", () => {
     expect(planCapacity({ ...input, changesPerDay: 20 }).ratio).toBeLessThanOrEqual(1 / 20);
   });
 
-  test("planCapacity() adds shards when one partition would be asked for more than it gives", () => {
+  test("planCapacity() adds shards if one partition would exceed its limit", () => {
     expect(planCapacity(input).shards).toBe(10);
     expect(planCapacity({ ...input, endpoints: 1_000_000 }).shards).toBeGreaterThan(10);
   });

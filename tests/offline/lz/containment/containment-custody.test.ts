@@ -269,13 +269,13 @@ const NO_EXPORTS: [string, string][] = [
 ];
 
 describe("a custody export as JSON lines", () => {
-  test.each([0, 1, 2, 9])("of %d records is found good", async (length) => {
+  test.each([0, 1, 2, 9])("of %d records is valid", async (length) => {
     const text = toJsonLines(await makeLog(length));
     expect(text.split("\n")).toHaveLength(length + 2);
     expect(await ours(text, { keys })).toBeUndefined();
   });
 
-  test.each(TAMPERED)("%s is found, and the first bad record named", async (_what, tamper, bad) => {
+  test.each(TAMPERED)("%s is found, and the first bad record is named", async (_what, tamper, bad) => {
     const lines = await tamper(
       toJsonLines(await makeLog(9))
         .trimEnd()
@@ -301,7 +301,7 @@ describe("a custody export as JSON lines", () => {
     expect(await ours(await makeFreed(change), { keys })).toBe(isGood ? undefined : FREED);
   });
 
-  test("with a report that the device made for another host is bad, and a good one is counted", async () => {
+  test("with a report for another host is bad, and a valid report is counted", async () => {
     expect(await ours(await makeFreed(asItIs, ASSETS[1]!), { keys })).toBe(FREED);
     const verify = async (text: string) => verifyExport(readExport(text)!.exported, { keys });
     const good = { records: 2, checkpoint: "good" as const };
@@ -309,7 +309,7 @@ describe("a custody export as JSON lines", () => {
     expect(await verify(toJsonLines(await makeLog(2)))).toEqual(good);
   });
 
-  test("readExport() takes the JSON form too, and nothing that is neither", async () => {
+  test("readExport() also reads the JSON form, and rejects any other text", async () => {
     const log = await makeLog(3);
     expect(readExport(JSON.stringify(log))?.exported.records).toHaveLength(3);
     for (const [what, text] of NO_EXPORTS) expect(readExport(text), what).toBeUndefined();
@@ -318,7 +318,7 @@ describe("a custody export as JSON lines", () => {
 
 // An independent verifier in Python, written from the documentation.
 describeUnless(lacking, "docs/verify_custody.py", () => {
-  test("finds good exports good", async () => {
+  test("accepts valid exports", async () => {
     for (const length of [0, 1, 9]) expect(theirs(toJsonLines(await makeLog(length)))).toBeUndefined();
   });
 
@@ -345,12 +345,12 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
     },
   );
 
-  test.each(NO_EXPORTS)("agrees that %s is none", (_what, text) => {
+  test.each(NO_EXPORTS)("agrees that %s is not an export", (_what, text) => {
     const { exitCode, stdout } = runTheirs(text, []);
     expect([exitCode, stdout.toString().trim()]).toEqual([2, "this is not a custody export"]);
   });
 
-  test("says that it did not check the checkpoint when it was given no key", async () => {
+  test("reports that it did not check the checkpoint without a key", async () => {
     expect(said(toJsonLines(await makeLog(9)))).toBe(
       "ok: 9 custody records, unbroken; the checkpoint was not checked: no key was given",
     );

@@ -228,7 +228,7 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
     120_000,
   );
 
-  test("does so without a key, for all that needs none", async () => {
+  test("does so without a key, for everything that needs none", async () => {
     const wrong = await disagreements({}, null);
     // The Python verifier checks the report's signature only with a control key; ours does without.
     const needsKey = /checkpoint|report/;

@@ -71,24 +71,24 @@ async function makeLog(
 }
 
 describe("verifyExport()", () => {
-  test("verifyExport() finds a good log good and its checkpoint signed", async () => {
+  test("verifyExport() accepts a valid log with a signed checkpoint", async () => {
     expect(await verifyExport(await makeLog(8), { keys: control.keys })).toEqual({
       records: 8,
       checkpoint: "good",
     });
   });
 
-  test("verifyExport() takes the records in any order: their numbers say which is first", async () => {
+  test("verifyExport() accepts the records in any order, because they are numbered", async () => {
     const log = await makeLog(6);
     log.records.reverse();
     expect((await verifyExport(log, { keys: control.keys })).fault).toBeUndefined();
   });
 
-  test("verifyExport() says that an empty log has nothing to sign", async () => {
+  test("verifyExport() reports that an empty log has no checkpoint", async () => {
     expect(await verifyExport({ records: [] }, {})).toEqual({ records: 0, checkpoint: "absent" });
   });
 
-  test("verifyExport() says that a checkpoint was not checked when no keys were given", async () => {
+  test("verifyExport() reports without keys that the checkpoint was not checked", async () => {
     expect((await verifyExport(await makeLog(2), {})).checkpoint).toBe("unchecked");
   });
 
@@ -113,14 +113,14 @@ describe("verifyExport()", () => {
     }
   });
 
-  test("verifyExport() finds a member that no hash covers", async () => {
+  test("verifyExport() finds an unknown member, which no hash covers", async () => {
     const log = await makeLog(2);
     (log.records[1] as unknown as Record<string, unknown>).approvedBy = "the board";
     const { assetId, at } = log.records[1] as AuditItem;
     expect((await verifyExport(log, {})).fault).toMatchObject({ record: `${assetId ?? "tenant"} ${at}` });
   });
 
-  test("verifyExport() finds an edit whose hash was made to match, by the record behind it", async () => {
+  test("verifyExport() finds an edit with a recomputed hash, by the next record", async () => {
     const log = await makeLog(4);
     const { hash: _, ...edited } = { ...log.records[1]!, justification: "another reason" };
     log.records[1] = { ...edited, hash: await custodyHash(edited) };
@@ -135,7 +135,7 @@ describe("verifyExport()", () => {
     }
   });
 
-  test("verifyExport() finds two records that changed places, numbers and all", async () => {
+  test("verifyExport() finds two records that were swapped with their numbers", async () => {
     const log = await makeLog(4);
     const [first, second] = [log.records[1]!, log.records[2]!];
     [first.tenantNumber, second.tenantNumber] = [second.tenantNumber, first.tenantNumber];
@@ -151,7 +151,7 @@ describe("verifyExport()", () => {
     });
   });
 
-  test("verifyExport() finds a truncation with a head made to match, by the checkpoint's signature", async () => {
+  test("verifyExport() finds a truncation with an edited head, by the signature of the checkpoint", async () => {
     const log = await makeLog(6);
     log.records.length = 4;
     const { hash } = log.records[3]!;
@@ -160,7 +160,7 @@ describe("verifyExport()", () => {
     expect((await verifyExport(log, { keys: control.keys })).fault?.record).toBe("head");
   });
 
-  test("verifyExport() finds, without keys too, a head that its own checkpoint does not speak of", async () => {
+  test("verifyExport() finds a head that differs from its checkpoint, also without keys", async () => {
     const log = await makeLog(6);
     log.records.length = 4;
     Object.assign(log.head, { hash: log.records[3]!.hash, count: 4 });
@@ -173,7 +173,7 @@ describe("verifyExport()", () => {
     }
   });
 
-  test("verifyExport() finds a log put back to an earlier, signed state, by an earlier export", async () => {
+  test("verifyExport() finds a log that was reset to an earlier signed state, by an earlier export", async () => {
     const whole = await makeLog(6);
     const old = await makeLog(4);
     expect((await verifyExport(old, { keys: control.keys })).fault).toBeUndefined();
@@ -183,7 +183,7 @@ describe("verifyExport()", () => {
     expect((await verifyExport(whole, { keys: control.keys, anchor: old })).fault).toBeUndefined();
   });
 
-  test("verifyExport() refuses a checkpoint of another key, of another log and of no form", async () => {
+  test("verifyExport() rejects a checkpoint of another key, of another log or with a wrong form", async () => {
     const log = await makeLog(2);
     for (const forged of [
       await checkpoint(stranger.key, log.head.hash, 2),

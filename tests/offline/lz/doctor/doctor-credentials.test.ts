@@ -3,7 +3,7 @@ import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynam
 import { checkEdgeCredentials, checkOwnCredentials } from "../../../../lz/doctor/credentials.ts";
 import { clientCredentials } from "../../../../lz/platform/aws-credentials.ts";
 
-test("checkEdgeCredentials() finds each problem that an edge may tell, and nothing on a healthy one", () => {
+test("checkEdgeCredentials() finds each problem that an edge reports, and none on a healthy edge", () => {
   for (const problem of ["not-renewed", "away", "refused"]) {
     const [check, ...more] = checkEdgeCredentials({ status: "ready", credentials: problem });
     expect([check?.state, check?.name, more]).toEqual(["not ok", "edge's AWS credentials", []]);
@@ -15,7 +15,7 @@ describe("checkOwnCredentials()", () => {
   const client = (credentials: NonNullable<DynamoDBClientConfig["credentials"]>) =>
     new DynamoDBClient({ region: "us-east-1", credentials });
 
-  test("tells the source and the end of the credentials, and none of them", async () => {
+  test("reports the source and the expiry of the credentials, and never their values", async () => {
     const found = {
       accessKeyId: "ASIAFOUND",
       secretAccessKey: "own-secret",
@@ -30,7 +30,7 @@ describe("checkOwnCredentials()", () => {
     expect(JSON.stringify(check)).not.toMatch(/own-secret|own-token/);
   });
 
-  test("tells that there are none", async () => {
+  test("reports missing credentials", async () => {
     const check = await checkOwnCredentials(client(() => Promise.reject(new Error("secret reason"))));
     expect([check.state, check.found]).toEqual(["not ok", "not found (Error)"]);
   });
@@ -39,7 +39,7 @@ describe("checkOwnCredentials()", () => {
 describe("clientCredentials()", () => {
   const local = { credentials: { accessKeyId: "local", secretAccessKey: "local" } };
 
-  test("an embedded service gets keys that it takes when the environment names none", () => {
+  test("uses fixed keys for an embedded service if the environment has none", () => {
     expect(clientCredentials("http://127.0.0.1:8000", {})).toEqual(local);
     expect(clientCredentials("http://amazonaws.com.example.com", {})).toEqual(local);
   });
@@ -50,11 +50,11 @@ describe("clientCredentials()", () => {
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-  ])("credentials that %s names are left to the SDK", (name) => {
+  ])("leaves credentials of %s to the SDK", (name) => {
     expect(clientCredentials("http://127.0.0.1:8000", { [name]: "x" })).toEqual({});
   });
 
-  test("AWS gets what the SDK finds, by a private endpoint too: a role of EC2 is in no variable", () => {
+  test("leaves the credentials for AWS to the SDK, also for a private endpoint: a role of EC2 is in no variable", () => {
     expect(clientCredentials(undefined, {})).toEqual({});
     const vpc = "https://vpce-1.dynamodb.eu-central-1.vpce.amazonaws.com";
     expect(clientCredentials(vpc, {})).toEqual({});

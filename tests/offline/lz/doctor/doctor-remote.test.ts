@@ -27,14 +27,14 @@ async function doctorOf(env: Record<string, string>, words: string[] = []) {
   return (json as { checks: { name: string; state: string }[] }).checks;
 }
 
-test("lz doctor --url asks the installation, and nothing of the machine it runs on", async () => {
+test("lz doctor --url checks the installation, and not the machine it runs on", async () => {
   const checks = await doctorOf({}, ["--url", "https://lz.example.com", "--token", "t"]);
   const names = checks.map(({ name }) => name);
   expect(names).toEqual(["bun", "edge", "clock", "edge ready", "sign-in keys", "session", "table and queue"]);
   expect(checks.filter(({ state }) => state === "not ok")).toEqual([]);
 });
 
-test("without an address and without a local stack it says how to name one or start one", async () => {
+test("without a URL and without a local stack, it says how to give or start one", async () => {
   const names = (await doctorOf({})).filter(({ state }) => state === "not ok").map(({ name }) => name);
   expect(names).toContain("stack.json");
 });
@@ -72,11 +72,11 @@ describe("checkProtection()", () => {
     const client = { send } as unknown as Pick<DynamoDBClient, "send">;
     return (await checkProtection(client, "t", table)).map(({ state }) => state);
   };
-  test("a table with deletion protection, recovery and a key of its own is all right", async () => {
+  test("a table with deletion protection, recovery and its own key has no faults", async () => {
     const table = { DeletionProtectionEnabled: true, SSEDescription: { Status: "ENABLED", SSEType: "KMS" } };
     expect(await checksOf(table, "ENABLED")).toEqual(["ok", "ok", "ok"]);
   });
-  test("a table without them is not, and a question that is denied is no yes", async () => {
+  test("a table without them has faults, also if the request is denied", async () => {
     expect(await checksOf({}, "DISABLED")).toEqual(["not ok", "not ok", "note"]);
     expect(await checksOf({}, new Error("AccessDenied"))).toEqual(["not ok", "not ok", "note"]);
   });

@@ -13,7 +13,7 @@ const agentsOf = (versions: Record<string, number>) =>
   Object.entries(versions).map(([version, hosts]) => ({ version, hosts }));
 
 describe("checkVersions()", () => {
-  test("one version everywhere is good, and says on how many hosts", () => {
+  test("one version everywhere is good, and the number of hosts is shown", () => {
     expect(checkVersions(OWN, { worker: OWN, agents: agentsOf({ [OWN]: 7 }) })).toEqual({
       name: "versions",
       state: "ok",
@@ -37,13 +37,13 @@ describe("checkVersions()", () => {
       { "0.10.0": 1 },
       "update the worker (0.9.0)",
     ],
-  ] as const)("%s is wrong", (_what, edge, worker, agents, advice) => {
+  ] as const)("%s is a fault", (_what, edge, worker, agents, advice) => {
     const check = checkVersions(edge, { worker, agents: agentsOf(agents) });
     expect(check.state).toBe("not ok");
     expect(check.advice).toStartWith(advice);
   });
 
-  test("parts that are older in the order of an update are noted with that order", () => {
+  test("parts with older versions in the right order are a note with the order of an update", () => {
     const check = checkVersions("0.2.0", { worker: "0.3.0", agents: agentsOf({ "0.2.0": 9, "0.1.0": 2 }) });
     expect(check).toMatchObject({
       state: "note",
@@ -52,7 +52,7 @@ describe("checkVersions()", () => {
     });
   });
 
-  test("what is not known is neither good nor wrong", () => {
+  test("unknown versions are a note", () => {
     expect(checkVersions(undefined, undefined)).toMatchObject({ state: "note" });
     expect(checkVersions(OWN, undefined).found).toBe(
       `lz ${OWN}; edge ${OWN}; worker unknown; agents unknown`,
@@ -60,7 +60,7 @@ describe("checkVersions()", () => {
   });
 });
 
-test("readWorkerVersions() reads what a worker counted, and nothing from a table without it", async () => {
+test("readWorkerVersions() reads the versions that a worker counted, and is undefined without them", async () => {
   const { dynamo } = createMemoryDynamo();
   expect(await readWorkerVersions({ dynamo, table: "t" }, TENANT)).toBeUndefined();
   const ranked = { total: 0, first: [] };
@@ -78,7 +78,7 @@ test("readWorkerVersions() reads what a worker counted, and nothing from a table
   });
 });
 
-test("the edge tells its version to those it knows; control characters in it reach no terminal", async () => {
+test("the edge sends its version to authenticated callers; control characters in it are removed", async () => {
   const answers: Record<string, object> = {
     "/healthz": { status: "ok" },
     "/readyz/admin": { status: "ready" },

@@ -7,7 +7,7 @@ import { createApi } from "../../../../lz/platform/api.ts";
 import type { Deps } from "../../../../lz/platform/deps.ts";
 import { HTML } from "../../../support/dynamo/dynamo-responses.ts";
 
-test("findProgram() finds the very programs the local stack starts", () => {
+test("findProgram() finds the programs that the local stack starts", () => {
   expect(findProgram("dynoxide")).toBe(embeddedDynamodbPath());
   expect(findProgram("deno")).toBe(denoPath());
 });
@@ -31,7 +31,7 @@ async function checksOf(answers: Record<string, object | string>) {
 }
 
 describe("checkEdge()", () => {
-  test("finds nothing wrong with an edge, and says nothing of fair queues that work", async () => {
+  test("finds no fault on a healthy edge, and does not mention fair queues that work", async () => {
     expect(await checksOf(EDGE)).toEqual({
       edge: "ok",
       clock: "note",
@@ -41,7 +41,7 @@ describe("checkEdge()", () => {
     });
   });
 
-  test("says that the queue refuses message groups, for a table that is here or away", async () => {
+  test("reports that the queue rejects message groups, with and without a table", async () => {
     for (const status of ["ready", undefined]) {
       const readiness = { ...(status && { status }), fairQueues: "refused" };
       expect(await checksOf({ ...EDGE, "/readyz/admin": readiness })).toMatchObject({
@@ -61,7 +61,7 @@ describe("checkEdge()", () => {
   );
 });
 
-test("the API client takes no page with status 200 for an answer", async () => {
+test("the API client rejects a page with status 200", async () => {
   const api = createApi({ url: "http://edge.test", token: "t" }, { fetch: async () => new Response(HTML) });
   const any = z.object({ token: z.string() });
   await expect(api.get("/v1/me", any)).rejects.toThrow(

@@ -18,7 +18,7 @@ const deps = (env: Record<string, string> = {}): Deps => ({
   stop: new AbortController().signal,
 });
 
-test("lz catalog sign makes a document that the public control key verifies, and refuses what is no catalogue or key", async () => {
+test("lz catalog sign writes a document that the public control key verifies, and rejects other files and keys", async () => {
   const directory = mkdtempSync(join(tmpdir(), "lz-catalog-"));
   const at = (name: string) => join(directory, name);
   const { controlKey } = await makeSecrets();

@@ -47,7 +47,7 @@ describe("lz rotate", () => {
     });
   }
 
-  test("control: an agent follows from the old key to the new one through the signed sets", async () => {
+  test("control: an agent accepts the new key through the signed sets", async () => {
     const before = await fresh();
     const pinned = JSON.parse(before.LZ_CONTROL_JWKS!);
     const added = await step(before, "control", "add");
@@ -65,7 +65,7 @@ describe("lz rotate", () => {
     );
   });
 
-  test("a step out of turn, an unknown key and a file without it are refused and change nothing", async () => {
+  test("a step in the wrong order, an unknown key and a file without the key are rejected and change nothing", async () => {
     const before = await fresh();
     await expect(step(before, "edge", "promote")).rejects.toThrow("add first");
     await expect(step(await step(before, "edge", "add"), "edge", "add")).rejects.toThrow(
@@ -91,14 +91,14 @@ const linesOf = (environment: Lines) =>
     .map(([key, value]) => `${key}=${value}\n`)
     .join("");
 
-describe("lz rotate refuses an order that would lock agents or nodes out", () => {
-  test.each(["edge", "queue"])("%s: drop before what promote printed was saved", async (what) => {
+describe("lz rotate rejects an order that would lock out agents or nodes", () => {
+  test.each(["edge", "queue"])("%s: drop before the output of promote was saved", async (what) => {
     const added = await step(await fresh(), what, "add");
     await expect(step(added, what, "drop")).rejects.toThrow("Promote first, and save what promote prints");
     const promoted = await step(added, what, "promote");
     await expect(step(promoted, what, "promote")).rejects.toThrow("promoted already");
   });
-  test("control: drop before what promote printed was saved, and each step a second time", async () => {
+  test("control: drop before the output of promote was saved, and each step a second time", async () => {
     const before = await fresh();
     const added = await step(before, "control", "add");
     await expect(step(added, "control", "add")).rejects.toThrow("two keys already");
@@ -109,7 +109,7 @@ describe("lz rotate refuses an order that would lock agents or nodes out", () =>
     const dropped = await step(promoted, "control", "drop");
     await expect(step(dropped, "control", "drop")).rejects.toThrow("add first");
   });
-  test("a version or a kid that stands twice", async () => {
+  test("a version or a kid that occurs twice", async () => {
     const before = await fresh();
     const secret = before.LZ_EDGE_SECRETS!;
     const twice = { ...before, LZ_EDGE_SECRETS: `${secret},${secret}` };
@@ -118,7 +118,7 @@ describe("lz rotate refuses an order that would lock agents or nodes out", () =>
     const doubled = { ...before, LZ_CONTROL_JWKS: JSON.stringify({ keys: [...keys, ...keys] }) };
     await expect(step(doubled, "control", "promote")).rejects.toThrow("has control-1 twice");
   });
-  test("a control key that the public set does not hold", async () => {
+  test("a control key that is not in the public set", async () => {
     const [before, other] = [await fresh(), await fresh()];
     const { keys } = JSON.parse(other.LZ_CONTROL_JWKS!);
     const foreign = {
@@ -140,7 +140,7 @@ describe("lz rotate refuses an order that would lock agents or nodes out", () =>
   ])("a file with %s", async (_what, text, complaint) => {
     await expect(rotateFile(text, ["edge", "add"])).rejects.toThrow(complaint);
   });
-  test("and no complaint holds a secret", async () => {
+  test("no message contains a secret", async () => {
     const secret = "s3cr3t".repeat(8);
     for (const text of [
       `LZ_EDGE_SECRETS="v1:${secret}"`,
@@ -153,7 +153,7 @@ describe("lz rotate refuses an order that would lock agents or nodes out", () =>
   });
 });
 
-test("lz rotate --write changes its own lines, keeps the others, and the file is its owner's only", async () => {
+test("lz rotate --write changes its own lines, keeps the others, and only the owner can read the file", async () => {
   const before = await fresh();
   const file = join(folder, "by-hand.env");
   const text = `# of the platform team\nAWS_REGION=eu-west-1\n${linesOf(before)}`;
@@ -168,7 +168,7 @@ test("lz rotate --write changes its own lines, keeps the others, and the file is
   ).toHaveLength(1);
 });
 
-test("lz keys --out makes a file for its owner only, and overwrites none", async () => {
+test("lz keys --out creates a file that only its owner can read, and overwrites none", async () => {
   const file = join(folder, "new.env");
   const outcome = await keys(argumentsOf("keys", "--out", file), deps);
   expect(statSync(file).mode & 0o777).toBe(0o600);

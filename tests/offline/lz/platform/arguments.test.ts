@@ -6,7 +6,7 @@ import { argumentsOf } from "../arguments-of.ts";
 const wrong: [string, string[], string][] = [
   ["no command", [], "no command given; see bun run lz --help"],
   ["an unknown command", ["explode"], 'unknown command "explode"'],
-  ["half of a command of two words", ["audit"], "audit: give one of audit verify, audit export"],
+  ["the first word of a command with two words", ["audit"], "audit: give one of audit verify, audit export"],
   ["an unknown second word", ["audit", "shred"], "audit: give one of audit verify, audit export"],
   [
     "an unknown option",
@@ -19,7 +19,7 @@ const wrong: [string, string[], string][] = [
   ["a missing justification", ["isolate", "a"], "isolate: --reason is missing"],
   ["an empty justification", ["isolate", "a", "--reason", ""], "isolate: --reason is empty"],
   [
-    "a mode there is not",
+    "an unknown mode",
     ["isolate", "a", "--reason", "abc", "--mode", "nuke"],
     '--mode must be observe, stop-engines or network, not "nuke"',
   ],
@@ -29,17 +29,21 @@ const wrong: [string, string[], string][] = [
     "release: unknown option --mode",
   ],
   ["no fleet size", ["simulate"], "simulate: --endpoints is missing"],
-  ["a fleet of none", ["simulate", "--endpoints", "0"], "--endpoints must be an integer from 1 to 20000"],
+  ["an empty fleet", ["simulate", "--endpoints", "0"], "--endpoints must be an integer from 1 to 20000"],
   ["a fleet one too large", ["simulate", "--endpoints", "20001"], "--endpoints must be an integer"],
   ["a fraction", ["simulate", "--endpoints", "1.5"], "--endpoints must be an integer"],
   ["a number in another notation", ["simulate", "--endpoints", "1e3"], "--endpoints must be an integer"],
   ["a number with a sign", ["enroll-token", "--uses", "+5"], "--uses must be an integer"],
   [
-    "more than all are risky",
+    "more than 100% risky assets",
     ["simulate", "--endpoints", "1", "--risky", "101"],
     "--risky must be an integer",
   ],
-  ["a URL for what asks nobody", ["token", "--url", "http://127.0.0.1"], "token: unknown option --url"],
+  [
+    "a URL for a command without requests",
+    ["token", "--url", "http://127.0.0.1"],
+    "token: unknown option --url",
+  ],
 ];
 
 describe("parseArguments()", () => {

@@ -35,14 +35,14 @@ const depsOf = (more: Partial<Deps> = {}): Deps => ({
 });
 
 describe("connectionOf()", () => {
-  test("connectionOf() takes the running local stack when nothing is said", () => {
+  test("connectionOf() uses the running local stack by default", () => {
     expect(connectionOf(argumentsOf("assets"), depsOf())).toEqual({
       url: stack.edgeUrl,
       token: "admin-token",
     });
   });
 
-  test("connectionOf() takes options before the environment", () => {
+  test("connectionOf() prefers options to the environment", () => {
     const deps = depsOf({ env: { LZ_URL: "https://env.example.com", LZ_TOKEN: "env" } });
     expect(connectionOf(argumentsOf("assets"), deps)).toEqual({
       url: "https://env.example.com",
@@ -52,13 +52,13 @@ describe("connectionOf()", () => {
     expect(connectionOf(args, deps)).toEqual({ url: "https://option.example.com", token: "option" });
   });
 
-  test("connectionOf() never sends the local stack's token to an address that was given", () => {
+  test("connectionOf() never sends the local stack's token to another URL", () => {
     expect(() =>
       connectionOf(argumentsOf("assets", "--url", "https://elsewhere.example.com"), depsOf()),
     ).toThrow(Misuse);
   });
 
-  test("connectionOf() sends no token without TLS beyond this machine", () => {
+  test("connectionOf() rejects http to another machine", () => {
     const to = (url: string) => connectionOf(argumentsOf("assets", "--url", url, "--token", "t"), depsOf());
     for (const url of [
       "http://lz.example.com",
@@ -78,7 +78,7 @@ describe("connectionOf()", () => {
     }
   });
 
-  test("openStack() says what to do when there is no stack, and when its file is damaged", () => {
+  test("openStack() says what to do without a stack, and with a damaged file", () => {
     expect(() => openStack({ root: folder, env: { LZ_LOCAL_DIR: "nowhere" } })).toThrow(/bun run start/);
     const damaged = mkdtempSync(join(folder, "damaged-"));
     writeFileSync(join(damaged, "stack.json"), "{");
@@ -96,7 +96,7 @@ describe("createApi()", () => {
         (error) => error,
       );
 
-  test("createApi() tells a refusal in one line, without controls of the other side and without the token", async () => {
+  test("createApi() reports a rejection in one line, without control characters and without the token", async () => {
     const problem = { title: "Your role\u001b[2J\ndoes not allow this", detail: "ask", status: 403 };
     const error = await failing(async () => Response.json(problem, { status: 403 }));
     expect(error).toBeInstanceOf(Failure);
@@ -104,7 +104,7 @@ describe("createApi()", () => {
     expect(error.message).not.toMatch(/[\u0000-\u001f]|very-secret/);
   });
 
-  test("createApi() says so when nobody answers, and when somebody else does", async () => {
+  test("createApi() reports a missing response, and a response of another server", async () => {
     const gone = await failing(async () => {
       throw new TypeError("connection refused");
     });
@@ -115,7 +115,7 @@ describe("createApi()", () => {
     expect(other.message).toContain("check that the URL is that of a LifecycleZero control plane");
   });
 
-  test("createApi() asks for all pages of a list, and for no more than wanted", async () => {
+  test("createApi() requests all pages of a list, up to the limit", async () => {
     const asked: string[] = [];
     const api = createApi(connection, {
       fetch: async (request) => {
@@ -158,12 +158,12 @@ describe("findAsset()", () => {
     { fetch: async () => Response.json({ items }) },
   );
 
-  test("findAsset() takes an id as it stands and a host name that one asset has", async () => {
+  test("findAsset() accepts an id, and a host name of one asset", async () => {
     expect(await findAsset(api, "01JD0000000000000000000009")).toBe("01JD0000000000000000000009");
     expect(await findAsset(api, "desk-1")).toBe("01JD0000000000000000000001");
   });
 
-  test("findAsset() isolates nobody by a name that two assets have, or none", async () => {
+  test("findAsset() rejects a host name of several assets or of none", async () => {
     await expect(findAsset(api, "desk-2")).rejects.toThrow(/2 assets have that host name/);
     await expect(findAsset(api, "desk-9")).rejects.toThrow(/no asset/);
   });

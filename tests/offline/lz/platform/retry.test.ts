@@ -26,7 +26,7 @@ const answers = (...list: [status: number, retryAfter?: string][]) => {
 };
 
 describe("withRetries()", () => {
-  test("waits as long as a 503 or a 429 asks, and sends the same request again", async () => {
+  test("waits as long as a 503 or a 429 demands, and retries the same request", async () => {
     const { post, sent, paused } = answers([503, "5"], [429, "7"], [429], [201]);
     expect(await post()).toBe(201);
     expect(sent).toEqual(["b", "b", "b", "b"]);
@@ -39,19 +39,19 @@ describe("withRetries()", () => {
     ["a Retry-After that is neither a number nor a date", [503, "soon"] as [number, string]],
     ["another fault, even with Retry-After", [500, "1"] as [number, string]],
     ["a refusal", [403, "1"] as [number, string]],
-  ])("gives %s back at once", async (_what, answer) => {
+  ])("returns %s without a retry", async (_what, answer) => {
     const { post, sent, paused } = answers(answer, [201]);
     expect(await post()).toBe(answer[0]);
     expect([sent.length, paused.length]).toEqual([1, 0]);
   });
 
-  test("gives up after 240 s, before the edge would refuse the signature as stale", async () => {
+  test("gives up after 240 s, before the edge would reject the signature as stale", async () => {
     const { post, paused } = answers([503, "50"]);
     expect(await post()).toBe(503);
     expect(paused).toEqual([50_000, 50_000, 50_000, 50_000]);
   });
 
-  test("does not wait when the command is stopped", async () => {
+  test("does not wait if the command is stopped", async () => {
     const { post, stop, paused } = answers([503, "1"], [201]);
     stop.abort();
     expect(await post()).toBe(503);
@@ -70,7 +70,7 @@ test.each([
   expect(retryAfterSeconds(header, NOW_MS)).toBe(seconds);
 });
 
-test("lz simulate enrols and reports although each kind of request is answered 503 with Retry-After once", async () => {
+test("lz simulate enrols and reports although each kind of request first gets a 503 with Retry-After", async () => {
   const settings = { heartbeatIntervalMs: 5000, clientDirectories: false };
   const key = "A".repeat(43);
   const enrolled = {

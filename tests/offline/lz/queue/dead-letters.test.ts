@@ -72,7 +72,7 @@ function slowQueue(count: number) {
   return { env, sent, letters };
 }
 
-test("take() gives each letter once, though it came back while the others were read, and replay() takes it out", async () => {
+test("take() returns each message once, although it became visible again meanwhile, and replay() deletes it", async () => {
   const { env, sent, letters } = slowQueue(14);
   const queue = await openDeadLetters({ env, root: "." });
   const taken = await queue.take(100, 5);
@@ -82,7 +82,7 @@ test("take() gives each letter once, though it came back while the others were r
   expect(letters).toEqual([]);
 });
 
-test("take() gives no more than it was asked for", async () => {
+test("take() returns at most `limit` messages", async () => {
   const { env } = slowQueue(14);
   const queue = await openDeadLetters({ env, root: "." });
   expect(await queue.take(12, 5)).toHaveLength(12);

@@ -57,7 +57,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     copy = join(temporaryDirectory(), "copy");
     const args = ["enroll", "--url", edge.url, "--token", TOKEN, "--employee", "ada", "--state", golden];
     expect((await call(GOLDEN, args)).code).toBe(0);
-    // The first run learns the fingerprint: the token of this edge names no tenant.
+    // The first run stores the fingerprint. At enrolment it was unknown, because the token of this edge names no tenant.
     const first = start(GOLDEN, ["run", "--state", golden, "--interval", "100"]);
     await until("it reports", () => edge.taken.length > 0);
     first.kill("SIGTERM");
@@ -85,7 +85,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(loadIdentity(golden)!.assetId).toBe(ASSET);
   });
 
-  test("without a token: reports the copy, sends nothing else, and says what to do", async () => {
+  test("without a token: reports the copy, sends nothing else, and prints what to do", async () => {
     const { code, stderr } = await call(COPY, ["run", "--state", copy, "--interval", "100"]);
     expect(code).toBe(1);
     expect(stderr).toContain(
@@ -106,7 +106,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect((await call(GOLDEN, ["status", "--state", golden])).stdout).not.toContain("copied");
   });
 
-  test("with a token: enrols itself with a new key, and never sends what the other machine had spooled", async () => {
+  test("with a token: enrols itself with a new key, and never sends the spool of the other machine", async () => {
     const file = join(temporaryDirectory(), "token");
     writeFileSync(file, TOKEN);
     const run = start(COPY, ["run", "--state", copy, "--interval", "100", "--token-file", file]);
@@ -119,7 +119,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(edge.enrolments[1]!.deviceKey).not.toBe(edge.enrolments[0]!.deviceKey);
     expect(edge.taken.map(({ sequence }) => sequence)).not.toContain(9_000_000_000);
     expect(edge.taken.every(({ host }) => host.hostname === COPY.hostname)).toBe(true);
-    // It is its own machine from here on.
+    // From now on, the machine has its own identity.
     edge.taken.length = 0;
     const again = start(COPY, ["run", "--state", copy, "--interval", "100"]);
     await until("it reports again", () => edge.taken.length > 0);
@@ -128,7 +128,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(edge.enrolments).toHaveLength(2);
   });
 
-  test("against an edge that knows no fingerprint: reports nothing, says so, and enrols all the same", async () => {
+  test("with an edge older than fingerprints: reports no copy, logs that, and still enrols", async () => {
     edge.isOlder = true;
     const args = ["run", "--state", copy, "--interval", "100"];
     const refused = await call(COPY, args);
@@ -136,7 +136,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(refused.stderr).toContain(
       "copy.not-reported: The edge is too old to accept a report of a copied disk; update the edge",
     );
-    // Without the newer members it would have been a session of the other machine.
+    // Without the newer members, the request would have opened a session as the other machine.
     expect(edge.asked).toEqual(["/v1/session"]);
     const run = start(COPY, args, { LZ_ENROLL_TOKEN: TOKEN });
     await until("it reports", () => edge.taken.length > 0);
@@ -148,7 +148,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(edge.taken.every(({ agent }) => agent.run === undefined)).toBe(true);
   });
 
-  test("a lost answer to its enrolment is asked for again with the same key", async () => {
+  test("repeats an enrolment whose response was lost with the same key", async () => {
     let lost = 0;
     edge.fault = (path) => (path === "/v1/enroll" && lost++ === 0 ? problem("enrolment.used-up") : undefined);
     const env = { LZ_ENROLL_TOKEN: TOKEN };
@@ -174,7 +174,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(loadIdentity(copy)!.assetId).toBe(NEW_ASSET);
   });
 
-  test("of an isolated host enrols nowhere: its rules may be in force on the copy too", async () => {
+  test("the copy of an isolated host does not enrol: its rules may be in force on the copy too", async () => {
     const report = { generation: 3, action: "isolate", mode: "network", outcome: "applied" };
     const stored = {
       report: { ...report, at: "2026-11-21T00:00:00.000Z" },
@@ -190,7 +190,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(edge.enrolments).toHaveLength(1);
   });
 
-  test("a refusal of the control plane stops the daemon from sending, too", async () => {
+  test("the daemon also stops sending when the control plane rejects the copy", async () => {
     edge.fault = (path) => (path === "/v1/session" ? problem("asset.copied") : undefined);
     const run = start(GOLDEN, ["run", "--state", golden, "--interval", "100"]);
     await until("it asked", () => edge.asked.includes("/v1/session"));

@@ -13,7 +13,7 @@ import { makeSigningKey } from "../../../../support/control/authority.ts";
 
 const UUID = "4c4c4544-0033-4a10-8051-b4c04f4e3532";
 
-/** documented: the layout of `ioreg -rd1 -c IOPlatformExpertDevice`, cut to the members around those that count. */
+/** documented: the layout of `ioreg -rd1 -c IOPlatformExpertDevice`, cut to the relevant members and their neighbours. */
 const IOREG = `+-o MacBookPro18,3  <class IOPlatformExpertDevice, id 0x10000025a, registered, matched, active, busy 0 (104 ms), retain 39>
     {
       "compatible" = <"MacBookPro18,3","AppleARM">
@@ -56,20 +56,20 @@ describe("genuine()", () => {
     "0",
     "",
     "uninitialized\n",
-  ])("does not count the placeholder %j", (text) => expect(genuine(text)).toBeUndefined());
+  ])("ignores the placeholder %j", (text) => expect(genuine(text)).toBeUndefined());
 
   test.each([
     [`{${UUID.toUpperCase()}}\n`, UUID],
     ["100000004cf1a2b3\0", "100000004cf1a2b3"],
     ["VMware-56 4d  a1 b2 c3", "vmware-56 4d a1 b2 c3"],
-    // A near miss of each kind of placeholder.
+    // Genuine identifiers that resemble each kind of placeholder.
     ["00000000-0000-0000-0000-ac1f6b0c2d1e", "00000000-0000-0000-0000-ac1f6b0c2d1e"],
     ["Default string 7", "default string 7"],
-  ])("spells %j in one way", (text, spelt) => expect(genuine(text)).toBe(spelt));
+  ])("normalises %j", (text, spelt) => expect(genuine(text)).toBe(spelt));
 });
 
 describe("readHardware()", () => {
-  test("of Linux: the UUID of the board, the same whatever the serial numbers and the installation are", async () => {
+  test("on Linux: uses the UUID of the board, independent of serial numbers and of the installation", async () => {
     const read = await readHardware("org_a", linux(DMI));
     expect(read).toEqual(fingerprintFor("org_a", { strength: "board", values: [UUID] }));
     const { "/etc/machine-id": _, ...reinstalled } = DMI;
@@ -78,7 +78,7 @@ describe("readHardware()", () => {
     expect(hardware.parse(read)).toEqual(read!);
   });
 
-  test("differs between boards and between tenants, and holds no identifier", async () => {
+  test("differs between boards and between tenants, and contains no identifier", async () => {
     const one = (await readHardware("org_a", linux(DMI)))!;
     const other = await readHardware(
       "org_a",
@@ -88,21 +88,21 @@ describe("readHardware()", () => {
     expect(new Set([one.id, other!.id, (await readHardware("org_b", linux(DMI)))!.id]).size).toBe(3);
   });
 
-  test("of a board without a UUID of its own: its serial numbers", async () => {
+  test("uses the serial numbers of a board without a UUID of its own", async () => {
     const files = { ...DMI, "/sys/class/dmi/id/product_uuid": "03000200-0400-0500-0006-000700080009\n" };
     expect(await readHardware("org_a", linux(files))).toEqual(
       fingerprintFor("org_a", { strength: "board", values: ["3j0qnt3", "/3j0qnt3/cnfcw0008u00fd/"] }),
     );
   });
 
-  test("of an ARM board: the serial number of the device tree", async () => {
+  test("on an ARM board: uses the serial number of the device tree", async () => {
     const files = { "/proc/device-tree/serial-number": "100000004cf1a2b3\0" };
     expect(await readHardware("org_a", linux(files))).toEqual(
       fingerprintFor("org_a", { strength: "board", values: ["100000004cf1a2b3"] }),
     );
   });
 
-  test("without the rights to read the board, or in a container: the operating system, which is said", async () => {
+  test("without permission to read the board, or in a container: uses the machine id, and says so in strength", async () => {
     const machine = fingerprintFor("org_a", {
       strength: "machine",
       values: ["3d1219c7c4c5404aaa1f6d2a48adfda4"],
@@ -113,13 +113,13 @@ describe("readHardware()", () => {
     expect(await readHardware("org_a", linux(DMI, "pid:[4026532412]"))).toEqual(machine);
   });
 
-  test("of a machine that nothing identifies: undefined", async () => {
+  test("is undefined for a machine without identifiers", async () => {
     expect(await readHardware("org_a", linux({}))).toBeUndefined();
     expect(await readHardware("org_a", linux({ "/etc/machine-id": "uninitialized\n" }))).toBeUndefined();
     expect(await readHardware("org_a", { ...linux(DMI), platform: "freebsd" })).toBeUndefined();
   });
 
-  test("of macOS and Windows: by their own programs, and undefined when those fail", async () => {
+  test("on macOS and Windows: uses programs of the system, and is undefined if they fail", async () => {
     const by = (platform: NodeJS.Platform, stdout: string, code = 0) =>
       readHardware("org_a", { ...linux({}), platform, run: async () => ({ code, stdout, stderr: "" }) });
     expect(await by("darwin", IOREG)).toEqual(
@@ -134,7 +134,7 @@ describe("readHardware()", () => {
   });
 });
 
-test("parseIoreg() and parseWindows() take what is there", () => {
+test("parseIoreg() and parseWindows() read the members that are present", () => {
   expect(parseIoreg(IOREG)).toEqual({
     uuid: "6E0B1A5C-3D2F-5A44-9C7B-0F1E2D3C4B5A",
     serials: ["C02XG2JHJG5J"],
@@ -149,7 +149,7 @@ test("parseIoreg() and parseWindows() take what is there", () => {
     expect(identifiersOf(parseWindows(text))).toBeUndefined();
 });
 
-test("isOtherMachine() compares fingerprints of boards only: anything else is unknown", () => {
+test("isOtherMachine() compares fingerprints of boards only; with others the result is unknown", () => {
   const board = (id: string) => ({ id, strength: "board" as const });
   const machine = (id: string) => ({ id, strength: "machine" as const });
   expect(isOtherMachine(board("a"), board("b"))).toBe(true);
@@ -164,7 +164,7 @@ test("isOtherMachine() compares fingerprints of boards only: anything else is un
     expect(isOtherMachine(a, b)).toBe(false);
 });
 
-test("tenantOfToken() reads the tenant of a token, and of nothing else", async () => {
+test("tenantOfToken() reads the tenant of a token, and rejects any other text", async () => {
   const control = await makeSigningKey("control-1");
   const token = await signEnrolmentToken(control.key, { tenant: "org_a", jti: "j", uses: 1 }, 2_000_000_000);
   expect(tenantOfToken(token)).toBe("org_a");
