@@ -14,7 +14,7 @@ const OVERDUE_SCANS = 2;
 
 type Waiting = { process: LinuxProcess; since: number };
 
-/** What was read of a process before. */
+/** Facts of the last read of a process. */
 export type LastRead = { virtualBytes: number; denied: boolean };
 
 /** Processes whose memory maps have to be read, with the order and the budget of their reads. */
@@ -23,7 +23,7 @@ export class MapsQueue {
   readonly #lastRead: ReadonlyMap<number, LastRead>;
   #scans = 0;
 
-  /** @param lastRead what was read of each process, by pid; the queue does not change it */
+  /** @param lastRead the last read of each process, by pid; the queue does not change it */
   constructor(lastRead: ReadonlyMap<number, LastRead>) {
     this.#lastRead = lastRead;
   }
