@@ -9,8 +9,8 @@ import {
 import {
   KID_ATTRIBUTE,
   ORIGIN_ATTRIBUTE,
-  PASSING_REASONS,
   REASON_ATTRIBUTE,
+  REPLAYABLE_REASONS,
   SIGNATURE_ATTRIBUTE,
 } from "../../shared/queue/message.ts";
 import { openStack } from "../platform/connect.ts";
@@ -119,7 +119,7 @@ function letterOf(message: Message): DeadLetter {
     sentAt: new Date(Number(message.Attributes?.SentTimestamp ?? 0)).toISOString(),
     reason,
     origin: attribute(ORIGIN_ATTRIBUTE),
-    canReplay: isSigned && (reason === undefined || PASSING_REASONS.has(reason)),
+    canReplay: isSigned && (reason === undefined || REPLAYABLE_REASONS.has(reason)),
     attributes: message.MessageAttributes,
   };
 }

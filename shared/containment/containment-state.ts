@@ -201,8 +201,8 @@ export const nextGeneration = ({
 }: Pick<AssetItem, "generation" | "heardGeneration">): number => Math.max(generation, heardGeneration) + 1;
 
 /**
- * Limit of the distance to a reported generation, after a restore from a backup. Without it a host could
- * exhaust the numbers.
+ * Maximum difference between a reported generation and the stored one, after a restore from a backup. Without
+ * this limit a host could exhaust the generation numbers.
  */
 const AHEAD_MAX = 1_000_000;
 

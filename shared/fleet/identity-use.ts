@@ -51,7 +51,7 @@ export function noteRun(
   };
 }
 
-/** Updates the last time a run was seen. For a presence that is written anyway. */
+/** Updates the last time a run was seen. Used only if presence is written anyway. */
 export const touchRun = (use: IdentityUse, run: string, at: string): IdentityUse => ({
   ...use,
   runs: use.runs.map((one) => (one.run === run && at > one.lastSeenAt ? { ...one, lastSeenAt: at } : one)),

@@ -48,7 +48,7 @@ export type Reason = (typeof REASONS)[keyof typeof REASONS];
  * letter keeps its signature, so it can be replayed and verified again. A message with an invalid signature
  * can never be replayed.
  */
-export const PASSING_REASONS: ReadonlySet<string> = new Set<Reason>([
+export const REPLAYABLE_REASONS: ReadonlySet<string> = new Set<Reason>([
   REASONS.unknownKey,
   REASONS.noPack,
   REASONS.noHeartbeat,

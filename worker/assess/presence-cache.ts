@@ -4,7 +4,7 @@ import { type PresenceItem, presenceItem } from "../../shared/table/items/asset/
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { presenceKey } from "../../shared/table/keys.ts";
 import { createBatch } from "../platform/batch-requests.ts";
-import { BusyFault } from "../platform/passing-fault.ts";
+import { BusyFault } from "../platform/transient-error.ts";
 
 /** Cached knowledge of this worker about an asset. */
 export type Known = {

@@ -15,7 +15,7 @@ export const CALL_TIMEOUT_MS = 8000;
 const SKEW_MS = 4 * 60_000;
 
 /** Errors that are retried. A cancelled transaction is left to the caller. */
-const PASSING = new Set([
+const TRANSIENT = new Set([
   "InternalServerError",
   "ItemCollectionSizeLimitExceededException",
   "LimitExceededException",
@@ -72,9 +72,9 @@ export function createDynamo(client: DynamoDBClient, needs: Needs): Dynamo {
         );
       const fault = faultOf(response.status, answer);
       const isSkewed = fault.code.startsWith("InvalidSignature") && learnSkew(response.headers.get("date"));
-      return { fault, isPassing: response.status >= 500 || PASSING.has(fault.code) || isSkewed };
+      return { fault, isTransient: response.status >= 500 || TRANSIENT.has(fault.code) || isSkewed };
     } catch (error) {
-      return { fault: new DynamoFault("Unreachable", [], { cause: error }), isPassing: true };
+      return { fault: new DynamoFault("Unreachable", [], { cause: error }), isTransient: true };
     }
   }
 
@@ -103,7 +103,7 @@ export function createDynamo(client: DynamoDBClient, needs: Needs): Dynamo {
       if ("answer" in made) return made.answer as never;
       const isNewlyExpired: boolean = !isExpired && EXPIRED.has(made.fault.code);
       isExpired ||= isNewlyExpired;
-      const mayGoOn = made.isPassing || isNewlyExpired;
+      const mayGoOn = made.isTransient || isNewlyExpired;
       if (!mayGoOn || tried >= known.attemptsMax) throw made.fault;
       await pause(tried);
       if (clock() >= untilMs) throw made.fault;
@@ -111,7 +111,7 @@ export function createDynamo(client: DynamoDBClient, needs: Needs): Dynamo {
   };
 }
 
-type Attempt = { answer: Record<string, unknown> } | { fault: DynamoFault; isPassing: boolean };
+type Attempt = { answer: Record<string, unknown> } | { fault: DynamoFault; isTransient: boolean };
 
 function faultOf(status: number, answer: Record<string, unknown>): DynamoFault {
   const code = String(answer.__type ?? status).replace(/^.*#/, "");

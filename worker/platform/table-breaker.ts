@@ -2,7 +2,7 @@ import type { Log } from "../../shared/observability/log.ts";
 import { type Dynamo, DynamoFault, marshalItem, type Operations } from "../../shared/table/dynamo.ts";
 import { tenantKey } from "../../shared/table/keys.ts";
 import type { Metrics } from "./metrics.ts";
-import { CIRCUIT_OPEN, isOutage } from "./passing-fault.ts";
+import { CIRCUIT_OPEN, isOutage } from "./transient-error.ts";
 
 const PROBE_MS_MIN = 250;
 const PROBE_MS_MAX = 5000;

@@ -7,7 +7,7 @@ import type { DeadLetter, Message } from "../heartbeat/queue-message.ts";
 import { policyKeyOf } from "../heartbeat/state-hash.ts";
 import { deadLetterOf, deadLetterOfEntry, type Opened, openMessage } from "../heartbeat/verify-message.ts";
 import { mapBounded } from "../platform/map-concurrent.ts";
-import { isPassingFault } from "../platform/passing-fault.ts";
+import { isTransient } from "../platform/transient-error.ts";
 import { addsNothing, recordHeartbeat } from "../record/record-heartbeat.ts";
 import { recordSighting } from "../record/record-sighting.ts";
 import type { Deps } from "./deps.ts";
@@ -125,7 +125,7 @@ async function readAll(messages: readonly OpenedMessage[], batch: Batch) {
       unchanged.set(message, read.unchanged);
       if (read.oldest !== "" && (oldest === "" || read.oldest < oldest)) oldest = read.oldest;
     } catch (error) {
-      (isPassingFault(error) ? held : failed).add(message);
+      (isTransient(error) ? held : failed).add(message);
       deps.log("error", "message.not-read", { messageId: message.id, receives: message.receives, error });
     }
   }
@@ -267,7 +267,7 @@ async function recordAsset(ofAsset: Task[], { deps, failed, held }: Batch): Prom
       await traced(delivery, () => recordHeartbeat(delivery, tenant, deps));
     } catch (error) {
       deps.presences.forget(tenantId, assetId);
-      isHeld = isPassingFault(error);
+      isHeld = isTransient(error);
       (isHeld ? held : failed).add(message);
       deps.log("error", "heartbeat.not-recorded", { tenantId, assetId, receives: message.receives, error });
     }

@@ -40,22 +40,22 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   // A stored report that the device did not sign counts as absent: it neither hides nor delays the signed
   // one.
   const asset = await deps.authority.checkReports(decodeItem(assetItem, stored));
-  const [isNewest, isFreed, isBack, isBeyond] = [
+  const [isNewest, isReleasedByCode, isRestored, isAheadOfTable] = [
     isProof(asset, report),
     isUnrecordedRelease(asset, report),
     isSetBackBy(asset, report),
     isAhead(asset, report),
   ];
-  if (!isNewest && !isFreed && !isBack && !isBeyond) return;
+  if (!isNewest && !isReleasedByCode && !isRestored && !isAheadOfTable) return;
   if (!(await isSignedReport(asset.deviceKey, asset, report))) {
     await noteUnsigned(asset, report, deps);
     return;
   }
   const proven = { ...report, signedBy: asset.deviceKey };
   if (isNewest) await putProof(asset, proven, tenant, deps);
-  if (isFreed) await noteReleaseByCode(asset, proven, deps);
-  if (isBack) await reopen(asset, proven, deps);
-  if (isBeyond) await noteAhead(asset, proven, deps);
+  if (isReleasedByCode) await noteReleaseByCode(asset, proven, deps);
+  if (isRestored) await reopen(asset, proven, deps);
+  if (isAheadOfTable) await noteAhead(asset, proven, deps);
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   repeats,
   timelinePositionOf,
 } from "../heartbeat/timeline-position.ts";
-import { BusyFault } from "../platform/passing-fault.ts";
+import { BusyFault } from "../platform/transient-error.ts";
 import type { RecordDeps } from "./deps.ts";
 import { marksOf, useOf } from "./identity-in-use.ts";
 import { recordChange } from "./record-change.ts";

@@ -1,7 +1,7 @@
 import { noteRefused } from "../../shared/fleet/identity-use.ts";
 import type { CopySighting } from "../../shared/queue/copy-sighting.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
-import { BusyFault } from "../platform/passing-fault.ts";
+import { BusyFault } from "../platform/transient-error.ts";
 import type { RecordDeps } from "./deps.ts";
 import { savePresence } from "./save-presence.ts";
 

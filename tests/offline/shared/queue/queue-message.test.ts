@@ -7,7 +7,7 @@ import {
   lineBytes,
   OPENED_BYTES_MAX,
   PACK_BYTES_MAX,
-  PASSING_REASONS,
+  REPLAYABLE_REASONS,
   REASONS,
 } from "../../../../shared/queue/message.ts";
 
@@ -103,5 +103,5 @@ test("limits and names stay compatible with other versions of edge and worker", 
     "signed, but not a pack of heartbeats",
     "the heartbeat does not match its schema",
   ]);
-  expect(PASSING_REASONS).toEqual(new Set([REASONS.unknownKey, REASONS.noPack, REASONS.noHeartbeat]));
+  expect(REPLAYABLE_REASONS).toEqual(new Set([REASONS.unknownKey, REASONS.noPack, REASONS.noHeartbeat]));
 });

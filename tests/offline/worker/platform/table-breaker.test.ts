@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { type Dynamo, DynamoFault } from "../../../../shared/table/dynamo.ts";
 import { createMetrics } from "../../../../worker/platform/metrics.ts";
-import { isOutage, isPassingFault } from "../../../../worker/platform/passing-fault.ts";
 import { createTableBreaker } from "../../../../worker/platform/table-breaker.ts";
+import { isOutage, isTransient } from "../../../../worker/platform/transient-error.ts";
 
 /** A table that fails with `fault`, and a breaker in front of it that waits no real time. */
 async function createWorld({ isAwayAtStart = false } = {}) {
@@ -139,7 +139,7 @@ describe("createTableBreaker()", () => {
 });
 
 test("an error is transient if a retry can succeed, and an outage if no call can", () => {
-  const kinds = (code: string) => [isPassingFault(new DynamoFault(code)), isOutage(new DynamoFault(code))];
+  const kinds = (code: string) => [isTransient(new DynamoFault(code)), isOutage(new DynamoFault(code))];
   for (const code of ["Unreachable", "500", "InternalServerError", "ServiceUnavailable", "CircuitOpen"])
     expect(kinds(code)).toEqual([true, true]);
   for (const code of ["AccessDeniedException", "ResourceNotFoundException", "ExpiredTokenException"])
@@ -148,5 +148,5 @@ test("an error is transient if a retry can succeed, and an outage if no call can
     expect(kinds(code)).toEqual([true, false]);
   for (const code of ["ValidationException", "TransactionCanceledException"])
     expect(kinds(code)).toEqual([false, false]);
-  expect(isPassingFault(new Error("a presence that does not parse"))).toBe(false);
+  expect(isTransient(new Error("a presence that does not parse"))).toBe(false);
 });

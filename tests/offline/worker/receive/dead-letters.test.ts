@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { makeHeartbeat } from "../../../../lz/platform/simulated-agents.ts";
 import { fromUtf8 } from "../../../../shared/encoding/bytes.ts";
-import { encodeEntry, encodePack, PASSING_REASONS, REASONS } from "../../../../shared/queue/message.ts";
+import { encodeEntry, encodePack, REASONS, REPLAYABLE_REASONS } from "../../../../shared/queue/message.ts";
 import type { Heartbeat } from "../../../../shared/wire/heartbeat.ts";
 import type { DeadLetter, Message } from "../../../../worker/heartbeat/queue-message.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
@@ -71,7 +71,7 @@ function createWorld() {
     });
   /** Like `lz dlq replay`. */
   const replayed = ({ body, kid, signature, reason }: DeadLetter): Message => {
-    expect(PASSING_REASONS.has(reason)).toBe(true);
+    expect(REPLAYABLE_REASONS.has(reason)).toBe(true);
     return { id: "m2", receipt: "r", body, kid: kid!, signature: signature!, receives: 1, sentAtMs: 0 };
   };
   return { poll, letters, removed, sequences, replayed, away };
@@ -107,8 +107,8 @@ describe("a message signed with an unknown key", () => {
     await world.poll(world.replayed(world.letters[0]!), BOTH);
     expect(world.sequences()).toEqual([]);
     expect(world.letters[1]).toEqual({ body: message.body, reason: REASONS.forged, origin: "m2" });
-    expect(PASSING_REASONS.has(REASONS.forged)).toBe(false);
-    expect(PASSING_REASONS.has(REASONS.unsigned)).toBe(false);
+    expect(REPLAYABLE_REASONS.has(REASONS.forged)).toBe(false);
+    expect(REPLAYABLE_REASONS.has(REASONS.unsigned)).toBe(false);
   });
 });
 

@@ -32,6 +32,6 @@ export const isOutage = (error: unknown): boolean =>
   error instanceof DynamoFault && !REQUEST_FAULTS.has(error.code) && !THROTTLES.has(error.code);
 
 /** True when a dependency caused the error, not the heartbeat. A retry may succeed. */
-export const isPassingFault = (error: unknown): boolean =>
+export const isTransient = (error: unknown): boolean =>
   error instanceof BusyFault ||
   (error instanceof DynamoFault && (isOutage(error) || THROTTLES.has(error.code)));
