@@ -25,7 +25,7 @@ let keys: Awaited<ReturnType<typeof controlKeys>>;
 let directory: string;
 let done: string[];
 let reports: number;
-/** Times that a repair was reported to whoever looks more often then. */
+/** Calls of onRepair, which starts more frequent checks. */
 let alarms: number;
 let said: string[];
 let proof: Proof;
@@ -86,7 +86,7 @@ beforeEach(async () => {
 afterEach(removeTemporaryDirectories);
 
 describe("createDirectiveHandler()", () => {
-  test("obeys a genuine directive, reports the proof at once, and remembers it over a restart", async () => {
+  test("applies a genuine directive, reports the proof immediately, and remembers it after a restart", async () => {
     const handler = open();
     expect(handler.report()).toMatchObject({ generation: 0, action: "none", outcome: "none" });
     await handler.handle(await sign({ generation: 3, mode: "network" }), signal);
@@ -104,7 +104,7 @@ describe("createDirectiveHandler()", () => {
     expect(open().report()).toEqual(handler.report());
   });
 
-  test("logs a directive that was carried out as information, and one that failed as an error with its reason", async () => {
+  test("logs an applied directive as info, and a failed one as an error with its reason", async () => {
     await open().handle(await sign({ generation: 3, mode: "network" }), signal);
     expect(said).toContain("info directive.applied isolate ");
     said = [];
@@ -113,7 +113,7 @@ describe("createDirectiveHandler()", () => {
     expect(said).toContain("error directive.failed isolate nft is not installed");
   });
 
-  test("undoes a failed stop of engines the way it was begun, also after a restart", async () => {
+  test("releases a failed stop of engines by the same method, also after a restart", async () => {
     const seen: (string | undefined)[] = [];
     const note = (verb: string) => async (order: Order) => {
       seen.push(`${verb} ${order.stopEnginesBy}`);
@@ -134,7 +134,7 @@ describe("createDirectiveHandler()", () => {
     expect(seen).toEqual(["apply terminate", "release terminate"]);
   });
 
-  test("hands on how engines are stopped, reports it, and keeps to it over a restart and a release", async () => {
+  test("passes the method of stopping engines to the enforcer and reports it, also after a restart and for a release", async () => {
     const seen: (string | undefined)[] = [];
     const told: string[] = [];
     const note = (verb: string) => async (order: Order) => {
@@ -198,7 +198,7 @@ describe("createDirectiveHandler()", () => {
     expect(said[0]).toStartWith("warn directive.refused");
   });
 
-  test("accepts one that expires a minute from now, refuses it a minute later", async () => {
+  test("accepts a directive a minute before its expiry and refuses it a minute later", async () => {
     const jws = await sign({ generation: 5, iat, exp: iat + 60 });
     await open(recorders(), () => (iat + 61) * 1000).handle(jws, signal);
     expect(done).toEqual([]);
@@ -206,13 +206,13 @@ describe("createDirectiveHandler()", () => {
     expect(done).toEqual(["apply network 5".replace("network", "observe")]);
   });
 
-  test("refuses a directive of a key that was not pinned, even under the pinned name", async () => {
+  test("refuses a directive signed by a key that is not pinned, even with the pinned key id", async () => {
     const stranger = await controlKeys();
     await open().handle(await sign({ generation: 5 }, stranger.control), signal);
     expect(done).toEqual([]);
   });
 
-  test("refuses a directive whose words were changed, and one that is not a directive", async () => {
+  test("refuses a directive with changed claims, and a token that is not a directive", async () => {
     const [head, , signature] = (await sign({ generation: 5 })).split(".");
     const claims = Buffer.from(JSON.stringify({ ...directiveClaims(), iss: "lifecyclezero", generation: 9 }));
     for (const jws of [
@@ -226,7 +226,7 @@ describe("createDirectiveHandler()", () => {
     expect(done).toEqual([]);
   });
 
-  test("never goes back: an older or equal generation changes nothing", async () => {
+  test("ignores a directive of an older or equal generation", async () => {
     const handler = open();
     await handler.handle(await sign({ generation: 5, mode: "network" }), signal);
     await handler.handle(await sign({ generation: 4, action: "release" }), signal);
@@ -235,7 +235,7 @@ describe("createDirectiveHandler()", () => {
     expect(done).toEqual(["apply network 5"]);
   });
 
-  test("looks at a repeated directive once", async () => {
+  test("verifies a repeated directive once", async () => {
     const handler = open();
     const jws = await sign({ generation: 1 });
     await Promise.all([1, 2, 3].map(() => handler.handle(jws, signal)));
@@ -243,7 +243,7 @@ describe("createDirectiveHandler()", () => {
     expect(reports).toBe(1);
   });
 
-  test("obeys one that it refused before, once the clock is right or the key that signed it is pinned", async () => {
+  test("applies a refused directive once the clock is corrected or its key is pinned", async () => {
     let nowMs = Date.now() + 60 * 24 * 3600_000;
     const late = open(recorders(), () => nowMs);
     const jws = await sign({ generation: 1, mode: "network" });
@@ -263,7 +263,7 @@ describe("createDirectiveHandler()", () => {
     expect(done).toEqual(["apply network 1", "release network 2"]);
   });
 
-  test("releases the mode it isolated by, also when the release names another", async () => {
+  test("releases the mode in force, even if the release names another mode", async () => {
     const handler = open();
     await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
     await handler.handle(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
@@ -271,14 +271,14 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
   });
 
-  test("does not call a release applied when the old mode could not be undone", async () => {
+  test("reports a failed release if the old mode could not be undone", async () => {
     const handler = open();
     await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
     proof = { outcome: "failed", reason: "nft said no" };
     await handler.handle(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
     expect(handler.report()).toMatchObject({ generation: 2, outcome: "failed", reason: "nft said no" });
     expect(done).toEqual(["apply network 1", "release network 2"]);
-    // The next try still knows which mode is to be undone, also after a restart.
+    // The next try releases the right mode, also after a restart.
     proof = APPLIED;
     const again = open();
     await again.handle(await sign({ generation: 3, mode: "observe", action: "release" }), signal);
@@ -286,14 +286,14 @@ describe("createDirectiveHandler()", () => {
     expect(again.report()).toMatchObject({ generation: 3, outcome: "applied" });
   });
 
-  test("undoes one mode before it applies another", async () => {
+  test("releases the old mode before it applies a new one", async () => {
     const handler = open();
     await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
     await handler.handle(await sign({ generation: 2, mode: "stop-engines" }), signal);
     expect(done).toEqual(["apply network 1", "release network 2", "apply stop-engines 2"]);
   });
 
-  test("a release cut short by a crash still undoes the mode that was in force", async () => {
+  test("completes a release after a crash, for the mode that was in force", async () => {
     await open().handle(await sign({ generation: 1, mode: "network" }), signal);
     const hanging = recorders();
     hanging.network = { ...hanging.network, release: () => new Promise(() => {}) };
@@ -307,7 +307,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
   });
 
-  test("reports a failure with its reason, also when the enforcer throws, and obeys the next", async () => {
+  test("reports a failure with its reason, also if the enforcer throws, and applies the next directive", async () => {
     const enforcers = recorders();
     enforcers.network = { ...enforcers.network, apply: async () => Promise.reject(new Error("boom\u0007")) };
     const handler = open(enforcers);
@@ -318,7 +318,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 2, outcome: "applied" });
   });
 
-  test("a look at an isolation that could not be made proves nothing any more, and says why", async () => {
+  test("a failed check makes the proof fail, with the reason", async () => {
     const handler = open();
     await handler.handle(await sign({ generation: 1, mode: "stop-engines" }), signal);
     const broken: Enforcer = {
@@ -342,7 +342,7 @@ describe("createDirectiveHandler()", () => {
     expect(mended.report()).toMatchObject({ outcome: "applied", probes: APPLIED.probes });
   });
 
-  test("finishes after a restart what a crash cut short", async () => {
+  test("completes an interrupted order after a restart", async () => {
     const hanging = recorders();
     hanging.network = { ...hanging.network, apply: () => new Promise(() => {}) };
     void open(hanging).handle(await sign({ generation: 7, mode: "network" }), signal);
@@ -358,7 +358,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 7, outcome: "applied" });
   });
 
-  test("puts a lasting isolation back after a restart and proves it anew, then tells only of a change", async () => {
+  test("restores and proves a lasting isolation after a restart, then reports changes only", async () => {
     await open().handle(await sign({ generation: 1, mode: "network" }), signal);
     reports = 0;
     const handler = open();
@@ -377,7 +377,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 1, outcome: "failed" });
   });
 
-  test("before the first directive its report is dated by what is known of the time by now", async () => {
+  test("dates the report before the first directive by the corrected clock", async () => {
     let nowMs = Date.parse("1970-01-01T00:00:05.000Z");
     let elapsedMs = 5000;
     const clock = controlClock(
@@ -391,7 +391,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toEqual(uncontained("2026-11-21T10:00:00.000Z"));
   });
 
-  test("proves a lasting isolation anew when the machine was away: it slept, or was put back to a snapshot", async () => {
+  test("proves a lasting isolation again after the machine slept or was restored from a snapshot", async () => {
     let [nowMs, elapsedMs] = [Date.now(), 0];
     const handler = open(
       recorders(),
@@ -406,7 +406,7 @@ describe("createDirectiveHandler()", () => {
     };
     await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
     const { at } = handler.report();
-    // A clock that keeps time, be it slewed, and one that is set back.
+    // A clock that is slewed, and a clock that is set back.
     expect(await pass(600_000, 598_000)).toBe(at);
     expect(await pass(-3_600_000, 4000)).toBe(at);
     expect(await pass(3_600_000, 4000)).not.toBe(at);
@@ -420,7 +420,7 @@ describe("createDirectiveHandler()", () => {
     expect(await pass(3_600_000, 0)).toBe(free.at);
   });
 
-  test("the times of its reports grow from one generation to the next too, also when the clock is set back", async () => {
+  test("report times grow over generations, even if the clock is set back", async () => {
     let nowMs = Date.now();
     const handler = open(recorders(), () => nowMs);
     await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
@@ -435,7 +435,7 @@ describe("createDirectiveHandler()", () => {
     ["network", { outcome: "failed", reason: "nft hangs" }],
     ["stop-engines", { outcome: "failed", reason: "processes 7 could not be terminated" }],
   ] as const)(
-    "goes on with %s after a look that failed, also over a restart, and tells when it holds",
+    "keeps %s in force after a failed check and a restart, and reports when it is in force again",
     async (mode, failed) => {
       const good = proof;
       const handler = open();
@@ -453,7 +453,7 @@ describe("createDirectiveHandler()", () => {
     },
   );
 
-  test("goes on stopping engines when the first try failed; a network that was rolled back stays so", async () => {
+  test("keeps stopping engines after a failed first try, but does not retry a network isolation that was rolled back", async () => {
     const good = proof;
     for (const mode of ["stop-engines", "network"] as const) {
       proof = { outcome: "failed", reason: "not everything" };
@@ -466,7 +466,7 @@ describe("createDirectiveHandler()", () => {
     }
   });
 
-  test("an order that a stop of the agent cut short is carried out by the next start, not called failed", async () => {
+  test("completes an order at the next start if a stop of the agent interrupted it, and reports no failure", async () => {
     const stopper = new AbortController();
     const cut = recorders();
     cut.network = {
@@ -510,7 +510,7 @@ describe("createDirectiveHandler()", () => {
       return handler;
     }
 
-    test("each repair asks for closer looks, which are quick and count repairs as any other", async () => {
+    test("each repair starts more frequent quick checks, which count repairs too", async () => {
       const handler = await isolated();
       await look(handler, APPLIED);
       expect(alarms).toBe(0);
@@ -524,7 +524,7 @@ describe("createDirectiveHandler()", () => {
       expect(handler.report().outcome).toBe("failed");
     });
 
-    test("one repair leaves it enforced and is reported with its time, the next looks say nothing new", async () => {
+    test("reports one repair with its time and stays enforced; later checks report nothing new", async () => {
       const handler = await isolated();
       const report = await look(handler, ALTERED);
       const reason = `the isolation rules were altered at ${new Date(nowMs).toISOString()}; the agent restored the isolation`;
@@ -532,12 +532,12 @@ describe("createDirectiveHandler()", () => {
       expect(containmentReport.safeParse(report).success).toBe(true);
       for (let round = 0; round < 3; round++) expect(await look(handler, APPLIED)).toBe(report);
       expect(reports).toBe(1);
-      // Long after it another one is a new repair, not a repeated one; it is reported too.
+      // A repair after the quiet time is a new one and is reported too.
       const later = await look(handler, ALTERED, 120_000);
       expect([later.outcome, later.reason !== reason, reports]).toEqual(["applied", true, 2]);
     });
 
-    test("a repeated repair has failed until two minutes pass without one, whatever the look itself finds", async () => {
+    test("fails after repeated repairs until two minutes pass without one, even if the check succeeds", async () => {
       const handler = await isolated();
       await look(handler, ALTERED);
       const failed = await look(handler, ALTERED, 119_999);
@@ -552,7 +552,7 @@ describe("createDirectiveHandler()", () => {
       expect((await look(handler, ALTERED)).outcome).toBe("applied");
     });
 
-    test("a tamper loop of 200 repairs is one failure that says how many, in as many reports as its count has doubled", async () => {
+    test("reports a tamper loop of 200 repairs as one failure with a count, with a new report only when the count doubles", async () => {
       const handler = await isolated();
       const outcomes = new Set<string>();
       for (let round = 0; round < 200; round++)
@@ -562,7 +562,7 @@ describe("createDirectiveHandler()", () => {
       expect(reports).toBe(8);
     });
 
-    test("a restart in the middle of it forgets nothing, and the quiet time begins again", async () => {
+    test("keeps the repairs over a restart, and restarts the quiet time", async () => {
       let handler = await isolated();
       for (let round = 0; round < 3; round++) await look(handler, ALTERED);
       proof = APPLIED;
@@ -579,7 +579,7 @@ describe("createDirectiveHandler()", () => {
       expect(restarted.report().outcome).toBe("applied");
     });
 
-    test("rules that are gone at each start of the agent are a repeated repair too", async () => {
+    test("counts rules that are missing at each start of the agent as repeated repairs", async () => {
       await isolated();
       for (const outcome of ["applied", "failed", "failed"] as const) {
         const handler = start();
@@ -590,7 +590,7 @@ describe("createDirectiveHandler()", () => {
       }
     });
 
-    test("a look that failed keeps its own reason, and the repairs before it still count after it", async () => {
+    test("reports the reason of a failed check, and still counts earlier repairs afterwards", async () => {
       const handler = await isolated("stop-engines");
       await look(handler, ALTERED);
       const broken: Proof = { outcome: "failed", reason: "nft hangs", repaired: ALTERED.repaired! };
@@ -598,7 +598,7 @@ describe("createDirectiveHandler()", () => {
       expect((await look(handler, APPLIED)).reason).toContain("at least 2 times");
     });
 
-    test("a new order begins with no repairs: the release and the isolation after it are proven by themselves", async () => {
+    test("clears the repairs for a new order", async () => {
       const handler = await isolated();
       for (let round = 0; round < 3; round++) await look(handler, ALTERED);
       proof = APPLIED;
@@ -610,7 +610,7 @@ describe("createDirectiveHandler()", () => {
     });
   });
 
-  test("has nothing to put back when observing, released or never isolated", async () => {
+  test("does not reassert mode observe, after a release, or before the first isolation", async () => {
     const handler = open();
     await handler.resume(signal);
     await handler.handle(await sign({ generation: 1 }), signal);
@@ -620,7 +620,7 @@ describe("createDirectiveHandler()", () => {
     expect(done).toEqual(["apply observe 1", "release observe 2"]);
   });
 
-  test("starts with a damaged state file, says so, and takes the directive again", async () => {
+  test("starts with a damaged state file, logs it, and applies the directive again", async () => {
     writeFileSync(join(directory, "containment.json"), "{");
     const handler = open();
     expect(said[0]).toStartWith("error ");
@@ -631,7 +631,7 @@ describe("createDirectiveHandler()", () => {
 
 describe("observeEnforcer()", () => {
   test.each([true, false])(
-    "tells whether the control plane was really reached (%p) and claims no block",
+    "reports whether the control plane was reached (%p), and no blocked connection",
     async (reached) => {
       const enforcer = observeEnforcer(async () => reached);
       const expected: Proof = {
@@ -649,7 +649,7 @@ describe("observeEnforcer()", () => {
 });
 
 describe("unsupportedEnforcer()", () => {
-  test("never pretends", async () => {
+  test("fails every order with a reason", async () => {
     const failed = {
       outcome: "failed",
       reason: "mode network is not supported by this agent on this system",
@@ -688,7 +688,7 @@ describe("a directive for a mainboard", () => {
     return { generation: handler.report().generation, foreign, done: done.length };
   }
 
-  test("is refused on another one, and reported once", async () => {
+  test("is refused on a host with another mainboard, and reported once", async () => {
     expect(await considered(other, board)).toEqual({ generation: 0, foreign: 1, done: 0 });
   });
 
@@ -697,7 +697,7 @@ describe("a directive for a mainboard", () => {
     ["no mainboard named, as of an older control plane", undefined, board],
     ["a machine whose mainboard is unknown", other, undefined],
     ["a machine known by its operating system only", other, { id: mine, strength: "machine" as const }],
-  ])("is obeyed with %s", async (_, named, hardware) => {
+  ])("is applied with %s", async (_, named, hardware) => {
     const { generation, foreign } = await considered(named, hardware);
     expect([generation > 0, foreign]).toEqual([true, 0]);
   });

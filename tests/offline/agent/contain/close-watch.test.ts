@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createCloseWatch } from "../../../../agent/contain/state/close-watch.ts";
 
 describe("createCloseWatch()", () => {
-  /** A host whose clock moves only by pauses and looks. */
+  /** A clock that advances only by pauses and checks. */
   function host(lookMs: number) {
     const stop = new AbortController();
     let nowMs = 0;
@@ -32,7 +32,7 @@ describe("createCloseWatch()", () => {
     };
   }
 
-  test("looks every 250 ms for 30 s after a repair, then no more until the next", async () => {
+  test("checks every 250 ms for 30 s after a repair, then stops until the next repair", async () => {
     const it = host(0);
     it.watch.begin();
     await it.done();
@@ -42,7 +42,7 @@ describe("createCloseWatch()", () => {
     expect(it.looks).toHaveLength(240);
   });
 
-  test("a repair within the time extends it, and starts no second row of looks", async () => {
+  test("extends the time after another repair, without a second series of checks", async () => {
     const it = host(0);
     it.atLook(() => {
       if (it.looks.length === 40) it.watch.begin(); // at 10 s
@@ -52,14 +52,14 @@ describe("createCloseWatch()", () => {
     expect(it.looks).toEqual(Array.from({ length: 160 }, (_, at) => 250 * (at + 1)));
   });
 
-  test("spends at most a fifth of the time looking, however long a look takes", async () => {
+  test("spends at most a fifth of the time on checks, even if checks are slow", async () => {
     const it = host(1000);
     it.watch.begin();
     await it.done();
     expect(it.looks).toEqual([250, 5250, 10_250, 15_250, 20_250, 25_250, 30_250]);
   });
 
-  test("ends with the agent", async () => {
+  test("stops with the agent", async () => {
     const it = host(0);
     it.atLook(() => {
       if (it.looks.length === 3) it.stop();

@@ -3,11 +3,11 @@ import type { CommandResult, RunCommand } from "../../../../agent/platform/run-c
 const OK: CommandResult = { code: 0, stdout: "", stderr: "" };
 
 /**
- * nft(8) as far as the agent asks it: replaces tables in one transaction, reports its own commands with `--echo`, lists
- * a table as it stands. `edit` changes what stands, as somebody else with root may.
+ * A fake of the nft(8) commands that the agent uses: replaces tables in one transaction, echoes them with `--echo`, and
+ * lists tables. `edit` changes the rules in force, as another program with root rights could.
  */
 export function fakeNft() {
-  /** Lines of each table as they stand. */
+  /** The present lines of each table. */
   const tables = new Map<string, string[]>();
   /** Every input to `nft -f -`, in order. */
   const inputs: string[] = [];
@@ -76,9 +76,9 @@ export function fakeNft() {
     count: () => {
       packets++;
     },
-    /** The lines of a table, for somebody else to change. */
+    /** The lines of a table, for a test that alters them. */
     edit: (table: string, change: (lines: string[]) => void) => change(tables.get(table)!),
-    /** Rules of a chain as they stand. */
+    /** The present rules of a chain. */
     rulesOf: (table: string, chain: string): string[] => {
       const lines = tables.get(table) ?? [];
       const start = lines.indexOf(`chain ${chain} {`);

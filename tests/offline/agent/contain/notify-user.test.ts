@@ -12,8 +12,8 @@ import { missing, testUnless } from "../../../support/missing.ts";
 import { linesOf } from "../../../support/run/lines.ts";
 import { until } from "../report/send-edge.ts";
 
-describe("the person at the host", () => {
-  test("noticeText() tells what changed in the admin's words, or in its own, and of a mere observation nothing", () => {
+describe("notices to the users of the host", () => {
+  test("noticeText() says what changed, in the administrator's words if given, and is undefined for mode observe", () => {
     const order = { action: "isolate", mode: "network" } as const;
     expect(noticeText({ ...order, notice: "Call 555-0100." })).toBe(
       "LifecycleZero: Call 555-0100. Its network is restricted.",
@@ -30,7 +30,7 @@ describe("the person at the host", () => {
     expect(noticeText({ ...order, action: "release" })).toContain("has ended");
   });
 
-  test("noticeText() lets no control character through to a terminal, and is bounded", () => {
+  test("noticeText() removes control characters and has a maximum length", () => {
     const told = noticeText({
       action: "isolate",
       mode: "network",
@@ -42,7 +42,7 @@ describe("the person at the host", () => {
 
   const HOSTILE = '$(reboot) --help; \'x\' "; do shell script "id" <b>&';
 
-  test("linuxNotice() hands the words over as one argument, to terminals and to each desktop as its user", () => {
+  test("linuxNotice() passes the text as one argument, to terminals and to each desktop as its user", () => {
     const [wall, ...desktops] = linuxNotice(HOSTILE, [1000, 1001]);
     expect(wall).toEqual({ command: ["wall", "--", HOSTILE] });
     const body = HOSTILE.replace("&", "&amp;").replace("<b>", "&lt;b&gt;");
@@ -52,7 +52,7 @@ describe("the person at the host", () => {
     ]);
   });
 
-  test("darwinNotice() gives the words to the script as its argument: no part of the script is made of them", () => {
+  test("darwinNotice() passes the text as an argument of the script, not as part of it", () => {
     const [wall, desktop] = darwinNotice(HOSTILE, [501]);
     expect(wall).toEqual({ command: ["/usr/bin/wall"], stdin: `${HOSTILE}\n` });
     expect(desktop!.command).toEqual([
@@ -63,11 +63,11 @@ describe("the person at the host", () => {
     ]);
   });
 
-  test("windowsNotice() gives the words to msg.exe as its input", () => {
+  test("windowsNotice() passes the text to msg.exe as its input", () => {
     expect(windowsNotice(HOSTILE)).toEqual([{ command: ["msg.exe", "*", "/TIME:3600"], stdin: HOSTILE }]);
   });
 
-  test("userNotifier() does not mind a host that lacks the programs, and tells nobody on a system it does not know", async () => {
+  test("userNotifier() ignores missing programs, and is undefined on an unsupported system", async () => {
     for (const [platform, first] of [
       ["linux", "wall"],
       ["darwin", "/usr/bin/stat"],
@@ -89,7 +89,7 @@ describe("the person at the host", () => {
  * A true bus and a true terminal, as the service sees them: root with no more than the capabilities of its unit. What
  * they need is in Debian's dbus-daemon, libnotify-bin, python3-dbus and python3-gi.
  */
-describe("the person at a Linux host", () => {
+describe("notices to the users of a Linux host", () => {
   const tools = ["dbus-daemon", "notify-send", "setpriv", "wall", "/usr/bin/python3"];
   const hasBindings =
     existsSync("/usr/bin/python3") &&
@@ -117,13 +117,13 @@ describe("the person at a Linux host", () => {
 
   testUnless(
     lacking,
-    "gets a notification on a bus of their own, from the service with its few capabilities",
+    "reach the user's session bus with the capabilities of the service",
     async () => {
-      const UID = 65_534; // nobody: a bus asks the account database
+      const UID = 65_534; // The user `nobody`, because a bus looks up the user in the account database.
       const home = `/run/user/${UID}`;
       const isOurs = !existsSync(home);
       if (!isOurs) throw new Error(`${home} is somebody's`);
-      // A machine without sessions has no such folder; others' users pass through it.
+      // A machine without sessions lacks this folder. Other users need access through it.
       mkdirSync("/run/user", { recursive: true, mode: 0o755 });
       mkdirSync(home, { mode: 0o700 });
       chownSync(home, UID, UID);
@@ -156,7 +156,7 @@ describe("the person at a Linux host", () => {
 
   testUnless(
     lacking,
-    "reads it in a terminal that is theirs, from the service with its few capabilities",
+    "reach the user's terminal with the capabilities of the service",
     async () => {
       const words = `Call 555-0100 about ${crypto.randomUUID()}.`;
       const [wall] = linuxNotice(words, []);
@@ -192,7 +192,7 @@ print("ready", flush=True)
 GLib.MainLoop().run()
 `;
 
-/** Somebody logged in on a terminal (utmp(5)) that belongs to them and to the group tty; prints what they read. */
+/** A user logged in on a terminal (utmp(5)) of the group tty; prints the text that arrives. */
 const TERMINAL = `
 import grp, os, select, struct, subprocess, sys, time
 master, slave = os.openpty()

@@ -80,7 +80,7 @@ beforeEach(async () => {
 afterEach(removeTemporaryDirectories);
 
 describe("a release code", () => {
-  test("frees the host at once, without a connection, and the next heartbeat says so", async () => {
+  test("releases the host without a connection, and the next heartbeat reports it", async () => {
     const handler = await isolated();
     const code = await codeOf();
     submitCode(directory, code);
@@ -95,7 +95,7 @@ describe("a release code", () => {
     expect(open().report()).toEqual(report);
   });
 
-  test("left a second time waits for an answer of its own: the first one is not told again", async () => {
+  test("submitted a second time gets a result of its own", async () => {
     const handler = await isolated();
     const code = await codeOf();
     submitCode(directory, code);
@@ -109,14 +109,14 @@ describe("a release code", () => {
     });
   });
 
-  test("that was left while the daemon did not run counts when it starts", async () => {
+  test("submitted while the daemon was stopped is applied at its start", async () => {
     await isolated();
     submitCode(directory, await codeOf());
     await open().resume(signal);
     expect(done).toEqual(["release network"]);
   });
 
-  test("works once: not again, and not against a later isolation", async () => {
+  test("works once, and not for a later isolation", async () => {
     const handler = await isolated();
     const code = await codeOf();
     submitCode(directory, code);
@@ -146,7 +146,7 @@ describe("a release code", () => {
     expect(done).toEqual(["reassert network"]);
   });
 
-  test("of a key that is not pinned, a directive, and noise are refused", async () => {
+  test("is refused if it is signed by an unknown key, is a directive, or is not a token", async () => {
     const handler = await isolated();
     const stranger = await codeOf({}, (await controlKeys()).control);
     const directive = await signDirective(keys.control, {
@@ -162,7 +162,7 @@ describe("a release code", () => {
     expect(done).not.toContain("release network");
   });
 
-  test("is not used up by a release that failed", async () => {
+  test("can be used again after a failed release", async () => {
     const handler = await isolated();
     undone = { outcome: "failed", reason: "nft is gone" };
     const code = await codeOf();
@@ -176,7 +176,7 @@ describe("a release code", () => {
     expect(readCodeResult(directory, code)?.freed).toBe(true);
   });
 
-  test("on a host that is not isolated changes nothing", async () => {
+  test("has no effect on a host that is not isolated", async () => {
     const code = await codeOf();
     submitCode(directory, code);
     await open().reassert(signal);

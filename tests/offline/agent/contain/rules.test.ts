@@ -34,7 +34,7 @@ describe("networkRules()", () => {
     ).toBe(true);
   });
 
-  test("are exactly these, out", () => {
+  test("have exactly these output rules", () => {
     expect(chain("output")).toEqual([
       "type filter hook output priority -10; policy drop;",
       "oif lo accept",
@@ -61,7 +61,7 @@ describe("networkRules()", () => {
     ]);
   });
 
-  test("are exactly these, in", () => {
+  test("have exactly these input rules", () => {
     const opened = "ct state established,untracked tcp flags & (syn | ack) != syn accept";
     expect(chain("input")).toEqual([
       "type filter hook input priority -10; policy drop;",
@@ -91,7 +91,7 @@ describe("networkRules()", () => {
     ]);
   });
 
-  test("forward nothing, and share one limit between all rules of an exception", () => {
+  test("forward nothing, and share one limit among the rules of an exception", () => {
     expect(chain("forward")).toEqual([
       "type filter hook forward priority -10; policy drop;",
       "counter name forbidden",
@@ -104,7 +104,7 @@ describe("networkRules()", () => {
     expect(chain("names_out")).toEqual(["limit rate 20/second burst 100 packets accept"]);
   });
 
-  test("let only root and the local name server ask any name server, at a rate, and only when none is known", () => {
+  test("allow only root and the local name server to query any name server, with a rate limit, while none is known", () => {
     const anyNames = /(?<!daddr \S+ )(?:tcp|udp) dport 53/;
     expect(chain("output").filter((rule) => anyNames.test(rule))).toEqual([]);
     const unknown = networkRules({ control: [], resolvers: [], resolverUsers: [0, 101], links: LINKS });
@@ -129,7 +129,7 @@ describe("networkRules()", () => {
       );
   });
 
-  test("name each address once, in order, whatever order they come in", () => {
+  test("name each address once, sorted", () => {
     const make = (control: string[], resolvers: string[], prefixes: string[], dhcpServers: string[]) =>
       networkRules({
         control: control.map((address) => ({ address, port: 443 })),
@@ -154,7 +154,7 @@ describe("networkRules()", () => {
   });
 });
 
-test("portRules() refuse each port once, towards the engine only, and nothing without ports", () => {
+test("portRules() refuse each port once, towards the engine only, and are empty without ports", () => {
   const refusal = (port: number): string =>
     `    ct direction original tcp dport ${port} counter name forbidden reject with tcp reset\n`;
   expect(portRules([11_434, 8080, 11_434]).split(refusal(8080) + refusal(11_434))).toHaveLength(3);
@@ -167,7 +167,7 @@ test("portRules() refuse each port once, towards the engine only, and nothing wi
   ]);
 });
 
-test("packetsIn() reads nft's answer and nothing else", () => {
+test("packetsIn() reads nft's counter and ignores other texts", () => {
   expect(
     packetsIn('{"nftables":[{"metainfo":{}},{"counter":{"name":"forbidden","packets":7,"bytes":420}}]}'),
   ).toBe(7);
@@ -197,7 +197,7 @@ describe("resolversOf()", () => {
       [],
     ],
     [{}, []],
-  ])("%j gives %j", (files, expected) => {
+  ])("%j returns %j", (files, expected) => {
     expect(from(files)).toEqual(expected);
   });
 });
@@ -219,13 +219,13 @@ describe("familyOf()", () => {
     process(30, 1),
     process(31, 30),
   ];
-  test("takes the engine and all below it, parents first, once", () => {
+  test("returns the engine and its descendants, parents first, each once", () => {
     expect(pidsOf(familyOf([10, 11], all, 99))).toEqual([10, 11, 12]);
   });
-  test("never takes init, the agent or what started the agent, even if called an engine", () => {
+  test("leaves out init, the agent and its ancestors, even if a scan names them as engines", () => {
     expect(pidsOf(familyOf([1, 30, 31, 20], all, 31))).toEqual([20]);
   });
-  testUnless(missing("Linux"), "reads this very process from /proc", () => {
+  testUnless(missing("Linux"), "reads this process from /proc", () => {
     const self = hostProcesses().find(({ pid }) => pid === globalThis.process.pid);
     const { pid, ppid } = globalThis.process;
     expect(self).toMatchObject({ pid, parent: ppid, birth: processBirth(pid, "linux")!, isStopped: false });
@@ -236,7 +236,7 @@ describe("familyOf()", () => {
   });
   testUnless(
     missing("Linux", "python3"),
-    "a process is stopped when all its threads are, whatever became of the first",
+    "a process is stopped if all its threads are, even if the first has ended",
     async () => {
       const found = (pid: number): boolean | undefined =>
         hostProcesses().find((each) => each.pid === pid)?.isStopped;
@@ -247,7 +247,7 @@ describe("familyOf()", () => {
       const said = new TextDecoder().decode((await reader.read()).value);
       const { traced, zombie } = JSON.parse(said) as { traced: number; zombie: number };
       try {
-        // Its first thread is held by a tracer; the other one runs.
+        // A tracer has stopped the first thread; the other thread runs.
         expect(found(traced)).toBe(false);
         expect(found(zombie)).toBe(false);
         globalThis.process.kill(zombie, "SIGSTOP");
@@ -260,7 +260,7 @@ describe("familyOf()", () => {
   );
 });
 
-test("STOPPED_KINDS spares what computes nothing by itself", () => {
+test("STOPPED_KINDS leaves out kinds that do not compute", () => {
   for (const kind of ["gateway", "ui", "notebook", "vector-db", "rag", "mcp"] as const)
     expect(STOPPED_KINDS.has(kind)).toBe(false);
 });

@@ -18,7 +18,7 @@ const REPORT: ContainmentReport = {
   at: "2026-11-22T11:00:00.000Z",
 };
 
-test("createSignedReport() signs each report with the device key of this directory, in the name of this host", async () => {
+test("createSignedReport() signs each report with the device key, for this tenant and asset", async () => {
   const device = await openDeviceKey(temporaryDirectory(), process.platform);
   let report = REPORT;
   const signed = createSignedReport(() => report, device, HOST, silent);
@@ -29,7 +29,7 @@ test("createSignedReport() signs each report with the device key of this directo
   expect(await isSignedReport(device.x, HOST, await signed())).toBe(true);
 });
 
-test("createSignedReport() signs once while the report stays the same, and nothing before the first directive", async () => {
+test("createSignedReport() signs an unchanged report once, and no report before the first directive", async () => {
   const { privateKey } = await openDeviceKey(temporaryDirectory(), process.platform);
   const before = uncontained("2026-11-22T10:00:00.000Z");
   let report = before;
@@ -43,7 +43,7 @@ test("createSignedReport() signs once while the report stays the same, and nothi
   expect(await signed()).toEqual(first);
 });
 
-test("createSignedReport() gives the report unsigned when it cannot be signed, tells that, and signs it the next time", async () => {
+test("createSignedReport() returns an unsigned report and logs it if signing fails, and signs it the next time", async () => {
   const { x, privateKey } = await openDeviceKey(temporaryDirectory(), process.platform);
   const { publicKey } = (await crypto.subtle.generateKey("Ed25519", true, [
     "sign",

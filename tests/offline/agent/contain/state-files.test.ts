@@ -23,8 +23,8 @@ import {
 } from "../report/send-edge.ts";
 
 /*
- * Files of the state directory that somebody removes, damages or makes unwritable, while the agent runs and before it
- * starts again: the isolation stays, and only what is signed ends it.
+ * State files that are removed, damaged or made unwritable, while the agent runs or between two starts: the isolation
+ * stays in force, and only a signed directive or code ends it.
  */
 
 const signal = new AbortController().signal;
@@ -93,21 +93,18 @@ describe("while the agent runs", () => {
       FIRST,
       (name: string) => writeFileSync(path(name), read(name).replace("isolate", "release")),
     ],
-  ])(
-    "a state file that %s (%s) is written again with the next look, and the log says so",
-    async (_what, name, act) => {
-      const handler = await isolated();
-      const before = read(name);
-      act(name);
-      await handler.reassert(signal);
-      expect([read(FIRST), read(COPY)]).toEqual([before, before]);
-      expect(said).toEqual(["warn state-file.altered the containment state"]);
-      await handler.reassert(signal);
-      expect([done, said.length]).toEqual([["reassert network 3", "reassert network 3"], 1]);
-    },
-  );
+  ])("a state file that %s (%s) is written again in the next check, and logged", async (_what, name, act) => {
+    const handler = await isolated();
+    const before = read(name);
+    act(name);
+    await handler.reassert(signal);
+    expect([read(FIRST), read(COPY)]).toEqual([before, before]);
+    expect(said).toEqual(["warn state-file.altered the containment state"]);
+    await handler.reassert(signal);
+    expect([done, said.length]).toEqual([["reassert network 3", "reassert network 3"], 1]);
+  });
 
-  test("one that cannot be written is told of once, tried with each look, and written when it can be", async () => {
+  test("a state file that cannot be written is logged once, retried in each check, and written when possible", async () => {
     const handler = await isolated();
     for (const name of [FIRST, COPY]) {
       remove(name);
@@ -126,7 +123,7 @@ describe("while the agent runs", () => {
     expect(read(COPY)).toBe(read(FIRST));
   });
 
-  test("a host that was never isolated has no state file, and gets none", async () => {
+  test("a host that was never isolated gets no state file", async () => {
     const handler = start();
     await handler.resume(signal);
     await handler.reassert(signal);
@@ -153,7 +150,7 @@ describe("after a restart during an outage of the control plane", () => {
     ),
   );
 
-  test("in every combination of missing and damaged files what is known of the isolation is put back, and nothing is released", async () => {
+  test("every combination of missing and damaged files restores the known isolation and releases nothing", async () => {
     await isolated();
     const whole = read(FIRST);
     const texts: Record<string, string> = {
@@ -187,13 +184,13 @@ describe("after a restart during an outage of the control plane", () => {
       const looks = mode ? Array(2).fill(`reassert ${mode} ${isKnown ? 3 : 0}`) : [];
       expect({ ...files, done }).toEqual({ ...files, done: looks });
       expect(handler.report().generation).toBe(isKnown ? 3 : 0);
-      // It is known again from now on, to the agent that starts next and to whoever would enrol or uninstall.
+      // The isolation is saved again, for the next start and for commands such as enroll and uninstall.
       if (mode) expect(readContained(directory)).toEqual({ mode, generation: isKnown ? 3 : 0 });
       if (!isKnown && mode) expect(said[0]).toStartWith(`error containment.state-recovered ${mode} `);
     }
   });
 
-  test("an isolation that is known by its rules alone obeys the next directive, whichever it is", async () => {
+  test("an isolation known only by its rules follows the next directive, be it isolate or release", async () => {
     for (const action of ["isolate", "release"] as const) {
       directory = temporaryDirectory();
       writeFileSync(path(KEPT_RULES_FILE), NETWORK);
@@ -209,7 +206,7 @@ describe("after a restart during an outage of the control plane", () => {
     }
   });
 
-  test("it is freed by a release code, which the report then names with its generation", async () => {
+  test("an isolation known only by its rules is ended by a release code, which the report names with its generation", async () => {
     writeFileSync(path(KEPT_RULES_FILE), PORTS);
     const handler = start();
     const iat = Math.floor(Date.now() / 1000);
@@ -232,7 +229,7 @@ describe("after a restart during an outage of the control plane", () => {
     ["an isolation", "release", "isolate"],
     ["a release", "isolate", "release"],
   ] as const)(
-    "of two state files the newer counts, though the other could not be written: %s",
+    "the newer of two state files is used if the other could not be written: %s",
     async (_what, older, newer) => {
       const handler = start();
       await handler.handle(await sign({ generation: 3, mode: "network", action: older }), signal);
@@ -247,7 +244,7 @@ describe("after a restart during an outage of the control plane", () => {
     },
   );
 
-  test("a host enrolled anew as another asset forgets both", async () => {
+  test("a host that enrols as a new asset deletes both files", async () => {
     await isolated();
     forgetContainment(directory);
     expect([isThere(FIRST), isThere(COPY), readContained(directory)]).toEqual([false, false, undefined]);
@@ -255,7 +252,7 @@ describe("after a restart during an outage of the control plane", () => {
 });
 
 describe("keptRules()", () => {
-  test("writes the rules again that were removed or altered, until there are none any more", () => {
+  test("restores removed or altered rules, until the rules are deleted", () => {
     const kept = keptRules(directory, log);
     kept.restore();
     expect(isThere(KEPT_RULES_FILE)).toBe(false);
@@ -273,7 +270,7 @@ describe("keptRules()", () => {
   });
 });
 
-describe("what the enforcers remember", () => {
+describe("state of the enforcers", () => {
   let processes: Map<number, boolean>;
   let engines: Engine[];
   const open = (more: { restoreFiles?: () => void } = {}) =>
@@ -316,7 +313,7 @@ describe("what the enforcers remember", () => {
     engines = [{ kind: "inference-engine", pid: 200, ports: [], bind: [] } as unknown as Engine];
   });
 
-  test("a list of stopped processes that was removed is written again, and the release wakes them all the same", async () => {
+  test("a removed list of stopped processes is written again, and the release resumes them", async () => {
     const enforcers = open();
     await enforcers["stop-engines"].apply(ORDER, signal);
     for (const name of files) remove(name);
@@ -330,7 +327,7 @@ describe("what the enforcers remember", () => {
     expect(processes.get(200)).toBe(false);
   });
 
-  test("one that cannot be written keeps no engine from being suspended, nor from being woken", async () => {
+  test("a list that cannot be written prevents neither suspension nor resumption", async () => {
     for (const name of files) mkdirSync(path(name));
     const enforcers = open();
     expect((await enforcers["stop-engines"].apply(ORDER, signal)).outcome).toBe("applied");
@@ -339,7 +336,7 @@ describe("what the enforcers remember", () => {
     expect(processes.get(200)).toBe(false);
   });
 
-  test("either file is enough for the release by an agent that started since; without both it says so", async () => {
+  test("one file is enough for a release after a restart; without both the report says so", async () => {
     for (const [missing, damaged] of [files, files.toReversed()] as [string, string][]) {
       await open()["stop-engines"].apply(ORDER, signal);
       remove(missing);
@@ -354,7 +351,7 @@ describe("what the enforcers remember", () => {
     }
   });
 
-  test("the system's own files are restored with each look, in both modes, and not before there is one", async () => {
+  test("system files are restored in each check, in both modes, and not before the first check", async () => {
     const restored: string[] = [];
     const enforcers = open({ restoreFiles: () => void restored.push("restored") });
     expect(restored).toEqual([]);
@@ -363,7 +360,7 @@ describe("what the enforcers remember", () => {
     expect(restored).toEqual(["restored", "restored"]);
   });
 
-  test("addresses of the control plane that were removed are written again; an agent that starts without finds them in the kept rules", async () => {
+  test("a removed address list is written again; an agent that starts without it reads the addresses from the saved rules", async () => {
     const enforcers = open();
     await enforcers.network.reassert({ ...ORDER, mode: "network" }, signal);
     expect(JSON.parse(read("control-addresses.json"))).toEqual(["127.0.0.1"]);

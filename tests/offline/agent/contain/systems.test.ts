@@ -49,8 +49,8 @@ import type { CommandResult } from "../../../../agent/platform/run-command.ts";
 import { removeTemporaryDirectories, temporaryDirectory } from "../report/send-edge.ts";
 
 /*
- * macOS and Windows, as far as they can be tested on another system: what is generated, by golden texts; what is
- * done with it, against a system that answers as documented. No line of this ran on either.
+ * Tests of the macOS and Windows parts that run on every system: generated rules are compared with expected texts, and
+ * commands run against fakes that follow the documentation. None of it has run on macOS or Windows.
  */
 
 const RULES: NetworkRules = {
@@ -85,7 +85,7 @@ describe("addresses", () => {
     expect(isPlainAddress(text)).toBe(expected);
   });
 
-  test("numberOf() and textOf() are each other's way back", () => {
+  test("numberOf() and textOf() are inverse", () => {
     for (const address of ["0.0.0.1", "192.0.2.255", "255.255.255.255"])
       expect(textOf(numberOf(address), false)).toBe(address);
     expect(textOf(numberOf("2001:db8::7"), true)).toBe("2001:db8:0:0:0:0:0:7");
@@ -94,7 +94,7 @@ describe("addresses", () => {
     expect(numberOf("fe80::")).toBe(0xfe80n << 112n);
   });
 
-  test("rangesWithout() leaves out exactly the exceptions, at the edges and side by side", () => {
+  test("rangesWithout() leaves out exactly the exceptions, also at the ends and adjacent ones", () => {
     const without = (...exceptions: string[]) => rangesWithout("0.0.0.1", "0.0.0.9", exceptions, false);
     expect(without()).toEqual(["0.0.0.1-0.0.0.9"]);
     expect(without("0.0.0.5")).toEqual(["0.0.0.1-0.0.0.4", "0.0.0.6-0.0.0.9"]);
@@ -110,7 +110,7 @@ describe("every generator of rules", () => {
     ["pf", pfNetworkRules],
     ["Windows Firewall", windowsNetworkRules],
   ];
-  test.each(generators)("%s throws for what is no address or port, wherever it stands", (_name, generate) => {
+  test.each(generators)("%s throws for an invalid address or port in any position", (_name, generate) => {
     expect(() => generate(RULES)).not.toThrow();
     for (const address of HOSTILE) {
       expect(() => generate({ ...RULES, control: [{ address, port: 443 }] })).toThrow("not a valid address");
@@ -138,7 +138,7 @@ describe("every generator of rules", () => {
     ["pf", pfPortRules],
     ["Windows Firewall", windowsPortRules],
   ] as [string, (ports: readonly number[]) => unknown][])(
-    "%s throws for an engine's port that is none",
+    "%s throws for an invalid engine port",
     (_name, generate) => {
       for (const port of [1, 11_434, 65_535]) expect(() => generate([port])).not.toThrow();
       for (const port of [0, 70_000, -1]) expect(() => generate([port])).toThrow("not a valid port");
@@ -147,7 +147,7 @@ describe("every generator of rules", () => {
 });
 
 describe("pf", () => {
-  test("pfNetworkRules() is this text", () => {
+  test("pfNetworkRules() returns this text", () => {
     expect(pfNetworkRules(RULES)).toBe(`pass quick on lo0 all flags any no state
 pass out quick inet proto tcp from any to 198.51.100.7 port = 443 flags S/SA keep state
 pass out quick inet6 proto tcp from any to 2001:db8::7 port = 443 flags S/SA keep state
@@ -181,7 +181,7 @@ block drop in quick all label "lz-forbidden"
 `);
   });
 
-  test("every rule is quick, the last two refuse all that is left, and nothing passes in from anywhere", () => {
+  test("every rule is quick, the last two refuse all other traffic, and inbound passes are limited to link maintenance", () => {
     const rules = pfNetworkRules(RULES).trimEnd().split("\n");
     expect(rules.every((rule) => rule.includes(" quick "))).toBe(true);
     expect(rules.slice(-2).every((rule) => /^block (return out|drop in) quick all /.test(rule))).toBe(true);
@@ -189,7 +189,7 @@ block drop in quick all label "lz-forbidden"
     expect(passedIn.every((rule) => /port = 6[78]|port = 54[67]|icmp6-type/.test(rule))).toBe(true);
   });
 
-  test("any name server may be asked only while none is known, and then only on its port", () => {
+  test("any name server is allowed only while none is known, and only on port 53", () => {
     const rules = pfNetworkRules({ ...RULES, resolvers: [] });
     expect(rules).toContain("pass out quick inet proto udp from any to any port = 53 keep state");
     expect(pfNetworkRules(RULES)).not.toContain("to any port = 53");
@@ -204,7 +204,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(pfPortRules([])).toBe("");
   });
 
-  test("what pfctl says is read, and what it does not say is not made up", () => {
+  test("reads pfctl's output, and returns nothing for missing parts", () => {
     expect(tokenIn("pf enabled\nToken : 15203481627348123456\n")).toBe("15203481627348123456");
     expect(tokenIn("pfctl: pf already enabled")).toBeUndefined();
     expect([isEnabled("Status: Enabled for 0 days\n"), isEnabled("Status: Disabled\n")]).toEqual([
@@ -230,7 +230,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
       asked: [] as string[],
       nextToken: 1,
       refusal: "",
-      /** Rules that somebody puts before ours in the moment ours are loaded. */
+      /** Rules that another program adds while the agent's rules are loaded. */
       slippedIn: "",
     };
     const ok = (stdout = "", stderr = "No ALTQ support in kernel\nALTQ related functions disabled\n") =>
@@ -287,7 +287,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     return { pf, firewall, token: () => token };
   }
 
-  test("pfFirewall() loads the anchor, enables pf once, cuts the states, and gives all of it back", async () => {
+  test("pfFirewall() loads the anchor, enables pf once and cuts the states, and reverts all of it", async () => {
     const { pf, firewall, token } = fakePf();
     const ours = firewall();
     expect(await ours.restrict(RULES)).toBeUndefined();
@@ -299,7 +299,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect([pf.anchor, pf.tokens.size, token()]).toEqual(["", 0, undefined]);
   });
 
-  test("pfFirewall() leaves pf enabled for whoever else asked for it", async () => {
+  test("pfFirewall() leaves pf enabled if another program has enabled it too", async () => {
     const { pf, firewall } = fakePf();
     pf.tokens.add("of another program");
     const ours = firewall();
@@ -309,7 +309,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect([...pf.tokens]).toEqual(["of another program"]);
   });
 
-  test("pfFirewall() notices a flushed anchor, a disabled pf and a main ruleset without the anchor, and puts back what it can", async () => {
+  test("pfFirewall() detects a flushed anchor, a disabled pf and a main ruleset without the anchor, and restores the first two", async () => {
     const { pf, firewall } = fakePf();
     const ours = firewall();
     await ours.restrict(RULES);
@@ -325,7 +325,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
       await ours.restrict(RULES);
       expect(await ours.altered()).toBeUndefined();
     }
-    // What a start of the host leaves: neither rules nor token are known to pf any more.
+    // After a boot pf knows neither the rules nor the token.
     pf.tokens.clear();
     pf.anchor = "";
     expect(await ours.altered()).toBe("pf was disabled");
@@ -339,7 +339,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(await restarted.restrict(RULES)).toBe(unevaluated);
   });
 
-  test("pfFirewall() never takes a rule that was slipped in while it put its own for one of them", async () => {
+  test("pfFirewall() detects a rule that was added while it installed its own", async () => {
     const { pf, firewall } = fakePf();
     pf.slippedIn = "pass quick all\n";
     expect(await firewall().restrict(RULES)).toStartWith(
@@ -349,7 +349,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(await firewall().restrict(RULES)).toBeUndefined();
   });
 
-  test("a main ruleset that lets packets through before ours is no isolation, one that does so after them is", async () => {
+  test("a main ruleset fails the isolation if it passes packets before the anchor, but not after it", async () => {
     const anchor = 'anchor "com.apple/*" all\n';
     const { pf, firewall } = fakePf({ main: `pass out quick all\n${anchor}` });
     expect(await firewall().restrict(RULES)).toBe(
@@ -360,14 +360,14 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
       expect(await fakePf({ main }).firewall().restrict(RULES)).toBeUndefined();
   });
 
-  test("pfFirewall() tells what pf refused, and leaves pf as it was", async () => {
+  test("pfFirewall() reports rules that pf refused, and leaves pf unchanged", async () => {
     const { pf, firewall } = fakePf();
     pf.refusal = "stdin:3: syntax error";
     expect(await firewall().restrict(RULES)).toBe("pf refused the rules: stdin:3: syntax error");
     expect([pf.tokens.size, pf.cuts]).toEqual([0, 0]);
   });
 
-  test("pfFirewall() calls an address refused only when its own label counted a packet", async () => {
+  test("pfFirewall() reports an address as refused only if its own label counted a packet", async () => {
     const endpoint = [{ address: "192.0.2.1", port: 443 }];
     const { firewall } = fakePf();
     expect(await firewall().refuses(endpoint)).toBe(false);
@@ -376,7 +376,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(await firewall(true).refuses(endpoint)).toBe(false);
   });
 
-  test("scutilResolvers() takes name servers and nothing else", () => {
+  test("scutilResolvers() returns name servers only", () => {
     const text = `resolver #1
   nameserver[0] : 192.0.2.53
   nameserver[1] : fe80::1%en0
@@ -389,7 +389,7 @@ resolver #2
     expect(scutilResolvers(text)).toEqual(["192.0.2.53", "fe80::1"]);
   });
 
-  test("psProcesses() reads states and starts, in any language, and rejects without an answer", async () => {
+  test("psProcesses() reads states and starts in any language, and rejects if ps fails", async () => {
     const stdout = `    1     0     1 Ss   Mon Nov 16 08:00:01 2026
   501     1   501 T    So 22 Nov 09:15:33 2026
   502   501   501 S+   Sun Nov 22 09:15:34 2026
@@ -422,13 +422,13 @@ type Packet = {
   direction?: WindowsRule["direction"];
   protocol: "TCP" | "UDP" | "1" | "58";
   address: string;
-  /** Of the other side; and of this host. */
+  /** Port of the other side, then port of this host. */
   port?: number;
   localPort?: number;
   icmpType?: number;
 };
 
-/** What Windows Firewall does with a packet: any block that matches wins, then any allow, then the default. */
+/** The verdict of Windows Firewall: a matching block wins, then a matching allow, then the default. */
 function verdictOn(rules: readonly WindowsRule[], packet: Packet): "block" | "allow" | "default" {
   const inRange = (
     ranges: readonly string[] | undefined,
@@ -460,7 +460,7 @@ const letsOut = (rules: readonly WindowsRule[], packet: Packet): boolean =>
   verdictOn(rules, packet) === "allow";
 
 describe("Windows Firewall", () => {
-  /** As any program may have added, and Windows ships by the hundred. */
+  /** An allow rule as other programs add them; Windows has hundreds. */
   const ANYBODYS: WindowsRule[] = (["TCP", "UDP"] as const).map((protocol) => ({
     direction: "Outbound",
     action: "Allow",
@@ -487,7 +487,7 @@ describe("Windows Firewall", () => {
   const open = (rules: NetworkRules): string[] =>
     ways(rules).flatMap(([what, isOpen]) => (isOpen ? [what] : []));
 
-  test("an allow rule of anybody else opens nothing: the control plane's port and the name servers' are all there is", () => {
+  test("allow rules of other programs open nothing beyond the control plane's port and the name servers'", () => {
     expect(open(RULES)).toEqual([
       "TCP 198.51.100.7 443",
       "TCP 2001:db8::7 443",
@@ -498,7 +498,7 @@ describe("Windows Firewall", () => {
     ]);
   });
 
-  test("while no name server is known the port of names is open, and nothing else is more open than before", () => {
+  test("while no name server is known, port 53 is open to all addresses and nothing else changes", () => {
     const opened = open({ ...RULES, resolvers: [] });
     expect(opened.filter((what) => !what.endsWith(" 53"))).toEqual([
       "TCP 198.51.100.7 443",
@@ -507,17 +507,17 @@ describe("Windows Firewall", () => {
     expect(opened.filter((what) => what.endsWith(" 53"))).toHaveLength(12);
   });
 
-  test("a control plane that is a name server too keeps both ports, and no third one", () => {
+  test("a control plane that is also a name server keeps exactly both ports", () => {
     const both = { control: [{ address: "192.0.2.53", port: 443 }], resolvers: ["192.0.2.53"], links };
     expect(open(both)).toEqual(["TCP 192.0.2.53 443", "TCP 192.0.2.53 53", "UDP 192.0.2.53 53"]);
   });
 
-  test("with one family only, the other is closed altogether", () => {
+  test("with addresses of one family, the other family is blocked completely", () => {
     const four = { control: [{ address: "198.51.100.7", port: 443 }], resolvers: ["192.0.2.53"], links };
     expect(open(four).filter((what) => what.includes(":"))).toEqual([]);
   });
 
-  test("DHCP goes to broadcast, the servers' group and the lease's server, and comes from the links only", () => {
+  test("DHCP is allowed to broadcast, the server group and the lease's server, and from the links only", () => {
     const rules = windowsNetworkRules(RULES);
     const dhcp = (direction: "Inbound" | "Outbound", address: string) => {
       const [localPort, port] = address.includes(":") ? [546, 547] : [68, 67];
@@ -540,14 +540,14 @@ describe("Windows Firewall", () => {
       ...["default", "default", "default", "default"],
       ...["block", "block"],
     ]);
-    // Another port of this host, and another of theirs, are no DHCP.
+    // Other local or remote ports are not DHCP.
     const near = { protocol: "UDP", address: "255.255.255.255" } as const;
     expect(verdictOn(rules, { ...near, port: 67, localPort: 69 })).toBe("default");
     expect(verdictOn(rules, { ...near, port: 69, localPort: 68 })).toBe("block");
     expect(verdictOn(rules, { ...near, direction: "Inbound", port: 67, localPort: 69 })).toBe("block");
   });
 
-  test("neighbour discovery reaches addresses of the links only, and no other ICMP goes out", () => {
+  test("neighbour discovery is allowed to link addresses only, and other outbound ICMP is blocked", () => {
     const rules = windowsNetworkRules(RULES);
     const icmp = (direction: "Inbound" | "Outbound", address: string, icmpType: number) =>
       verdictOn(rules, { direction, protocol: address.includes(":") ? "58" : "1", address, icmpType });
@@ -584,7 +584,7 @@ describe("Windows Firewall", () => {
     }
   });
 
-  test("nobody connects from outside, and other protocols pass in neither direction", () => {
+  test("inbound connections and other protocols are blocked", () => {
     const rules = windowsNetworkRules(RULES);
     expect(verdictOn(rules, { direction: "Inbound", protocol: "TCP", address: "198.51.100.7" })).toBe(
       "block",
@@ -595,13 +595,13 @@ describe("Windows Firewall", () => {
         expect(rules).toContainEqual({ direction, action: "Block", protocol });
   });
 
-  test("portsWithout() leaves out exactly these", () => {
+  test("portsWithout() leaves out exactly these ports", () => {
     expect(portsWithout([])).toEqual(["0-65535"]);
     expect(portsWithout([0, 65_535])).toEqual(["1-65534"]);
     expect(portsWithout([53, 55, 53])).toEqual(["0-52", "54", "56-65535"]);
   });
 
-  test("putScript() is this text: strict, new rules before old ones go, the profiles last", () => {
+  test("putScript() returns this text: strict mode, new rules before old ones are removed, profiles last", () => {
     const rules = windowsPortRules([11_434, 8080]);
     expect(
       putScript(rules, "abcd1234", true),
@@ -615,7 +615,7 @@ Set-NetFirewallProfile -PolicyStore PersistentStore -All -Enabled True -DefaultI
     expect(putScript(rules, "abcd1234", false)).toEndWith("-All -Enabled True\n");
   });
 
-  test("removeScript() sets each profile to what it was, and fails when a rule of ours is left", () => {
+  test("removeScript() restores each profile, and fails if a rule of the agent is left", () => {
     expect(removeScript(BEFORE)).toBe(`$ErrorActionPreference='Stop'; $ProgressPreference='SilentlyContinue'
 Set-NetFirewallProfile -PolicyStore PersistentStore -Name Domain -Enabled True -DefaultInboundAction NotConfigured -DefaultOutboundAction NotConfigured
 Set-NetFirewallProfile -PolicyStore PersistentStore -Name Private -Enabled False -DefaultInboundAction Block -DefaultOutboundAction Allow
@@ -624,7 +624,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
 `);
   });
 
-  test("quoted() leaves PowerShell nothing to read in a text, typographic quotes included", () => {
+  test("quoted() prevents expansion by PowerShell, also with typographic quotes", () => {
     expect(quoted("a'b")).toBe("'a''b'");
     expect(quoted("$(calc) \u2019; x")).toBe("'$(calc) \u2019\u2019; x'");
   });
@@ -661,7 +661,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     };
   }
 
-  /** Answers as Windows does; `overrules` is a group policy that lets only so many of our rules come into force. */
+  /** Responds as Windows does. `overrules`: a group policy that limits the number of rules in force. */
   function fakeWindows({
     overrules,
     attempts = "forbidden" as Attempt,
@@ -675,7 +675,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
       outbound: "Block",
       said: JSON.stringify(BEFORE),
       scripts: [] as string[],
-      /** Changes rules in the moment they are put. */
+      /** Changes rules while they are installed. */
       tamper: (_rules: StandingRule[]): void => {},
     };
     let saved: readonly Profile[] | undefined;
@@ -711,7 +711,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     return { windows, firewall, saved: () => saved };
   }
 
-  test("windowsFirewall() keeps the profiles as they were, once, and sets them back to the letter", async () => {
+  test("windowsFirewall() saves the profiles once and restores them exactly", async () => {
     const { windows, firewall, saved } = fakeWindows();
     expect(await firewall().restrict(RULES)).toBeUndefined();
     expect(saved()).toEqual(BEFORE);
@@ -724,7 +724,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     expect([windows.rules, saved()]).toEqual([[], undefined]);
   });
 
-  test("windowsFirewall() takes no word for a profile that is none: what is kept goes back into a command", async () => {
+  test("windowsFirewall() saves valid profiles only, because they are inserted into a command", async () => {
     for (const said of [
       "",
       "[]",
@@ -740,7 +740,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     }
   });
 
-  test("windowsFirewall() says when a policy overrides the rules, and when a profile is off or no longer blocks", async () => {
+  test("windowsFirewall() reports a policy that overrides the rules, and a profile that is off or no longer blocks", async () => {
     const count = windowsNetworkRules(RULES).length;
     expect(await fakeWindows({ overrules: 3 }).firewall().restrict(RULES)).toBe(
       `3 of ${count} rules are in force: a policy overrides the others, or they were altered`,
@@ -760,7 +760,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     windows.isOn = true;
     expect(await ours.remove(true)).toBeUndefined();
     expect(await ours.altered()).toBe(NOTHING_SENT);
-    // In the other mode nothing but the ports is ours to say.
+    // In mode stop-engines only the ports matter.
     windows.outbound = "Allow";
     expect(await ours.refusePorts([11_434])).toBeUndefined();
   });
@@ -779,11 +779,11 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     ["a rule is for another way", (rules) => Object.assign(rules[0]!, { direction: "Inbound" })],
     ["a rule is for another protocol", (rules) => Object.assign(rules[0]!, { protocol: "UDP" })],
     ["a rule came", (rules) => void rules.push({ ...rules[0]!, name: "other" })],
-  ])("windowsFirewall() compares what is in force with what was sent: %s", async (_name, tamper) => {
+  ])("windowsFirewall() compares the rules in force with the rules sent: %s", async (_name, tamper) => {
     const { windows, firewall } = fakeWindows();
     const ours = firewall();
     windows.tamper = tamper;
-    // In the very moment it is put, before anything could be read back.
+    // Altered right after the installation, before the rules are read back.
     expect(await ours.restrict(RULES)).toBeString();
     expect(await ours.altered()).toBeString();
     windows.tamper = () => {};
@@ -797,19 +797,19 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     ["failed", false],
     ["connected", false],
   ] as const)(
-    "windowsFirewall() takes a connection that %s as refused by this host: %p",
+    "windowsFirewall() with a connection that %s: refused by this host is %p",
     async (attempts, expected) => {
       const { firewall } = fakeWindows({ attempts });
       expect(await firewall().refuses([{ address: "192.0.2.1", port: 443 }])).toBe(expected);
     },
   );
 
-  test("serverAddresses() takes name servers, without scopes and the ones that Windows makes up", () => {
+  test("serverAddresses() returns name servers without scopes and without the site-local ones of Windows", () => {
     const text = "192.0.2.53\r\nfec0:0:0:ffff::1%1\r\nfe80::1%12\r\n127.0.0.1\r\nnot one\r\n\r\n";
     expect(serverAddresses(text)).toEqual(["192.0.2.53", "fe80::1"]);
   });
 
-  test("parseProcesses() reads one process as a list, and leaves out what has no start", () => {
+  test("parseProcesses() accepts a single process, and leaves out processes without a start time", () => {
     const row = (p: number, s = false, b: string | null = "639") => ({ p, q: 1, b, s });
     expect(parseProcesses(JSON.stringify([row(0), row(4), row(900, true), row(901, false, null)]))).toEqual([
       { pid: 900, parent: 1, birth: "639", isStopped: true, startedAtMs: -62_135_596_799_999 },
@@ -822,7 +822,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     expect(PROCESSES_SCRIPT).not.toContain('"');
   });
 
-  test("parseProcesses() takes no process for the child of one that has its dead parent's number", () => {
+  test("parseProcesses() ignores a parent that started after its child", () => {
     const rows = [
       { p: 700, q: 4, b: "100", s: false },
       { p: 800, q: 700, b: "100", s: false },
@@ -831,7 +831,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     expect(parseProcesses(JSON.stringify(rows)).map(({ parent }) => parent)).toEqual([4, 700, 0]);
   });
 
-  test("isBornAt() holds a FILETIME against ticks that were rounded, to less than a millisecond", () => {
+  test("isBornAt() compares a FILETIME with rounded ticks, to within a millisecond", () => {
     const filetime = 639_309_024_000_000_000n - 504_911_232_000_000_000n;
     expect(isBornAt(filetime, "639309024000000000")).toBe(true);
     expect(isBornAt(filetime + 9999n, "639309024000000000")).toBe(true);
@@ -840,7 +840,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
   });
 });
 
-test("enforcersFor() without the rights, or on a system nobody wrote for, says so and pretends nothing", async () => {
+test("enforcersFor() fails with a reason without the rights or on an unsupported system", async () => {
   const options = {
     directory: "",
     edgeUrl: "https://lz.example.com",
@@ -864,7 +864,7 @@ test("enforcersFor() without the rights, or on a system nobody wrote for, says s
   }
 });
 
-test("no firewall calls its rules removed when the program that was to do it was killed without a word", async () => {
+test("a firewall reports a failed removal if its program was killed without output", async () => {
   const run = async (): Promise<CommandResult> => ({ code: -1, stdout: "", stderr: "" });
   const pf = pfFirewall({ run, connects: async () => false, loadToken: () => "1", saveToken: () => {} });
   const windows = windowsFirewall({
@@ -876,7 +876,7 @@ test("no firewall calls its rules removed when the program that was to do it was
   for (const firewall of [pf, windows]) expect(await firewall.remove(true)).toBe("no reason given");
 });
 
-test("checkingEvery() looks every so many rounds, and at once after a start, an order or a release", async () => {
+test("checkingEvery() checks every n rounds, and in the next round after a start, an order or a release", async () => {
   const asked: string[] = [];
   const enforcer = (verb: string) => async (): Promise<Proof> => {
     asked.push(verb);
@@ -902,7 +902,7 @@ test("checkingEvery() looks every so many rounds, and at once after a start, an 
   expect(await rounds(1)).toEqual(["reassert"]);
 });
 
-test("checkingEvery() hands a repair on once, not with each round that repeats the look", async () => {
+test("checkingEvery() reports a repair once, not in each round that repeats the proof", async () => {
   const proof: Proof = { outcome: "applied", repaired: "the rules were altered" };
   const act = async (): Promise<Proof> => proof;
   const seldom = checkingEvery(3, { apply: act, release: act, reassert: act });
@@ -913,7 +913,7 @@ test("checkingEvery() hands a repair on once, not with each round that repeats t
   expect(await look()).toEqual(proof);
 });
 
-test("comparingMarks() calls rules altered that were restored between two looks, and those not that it put itself", async () => {
+test("comparingMarks() reports rules that were restored between two checks, but not its own changes", async () => {
   let now: string | undefined = "1 2";
   let found: Proof = { outcome: "applied" };
   let put = (): void => {};
@@ -953,7 +953,7 @@ describe("keptMarks()", () => {
   const changed = "the isolation rules were removed or replaced while the agent was not running";
   let directory: string;
   let now: string | undefined;
-  /** An agent that has just started: like the firewall it knows nothing it sent, and puts the rules anew. */
+  /** A newly started agent: it knows no rules that it sent, and sends them again. */
   const start = (boot = "boot 1") => {
     const put = async (): Promise<Proof> => {
       now = `${now ?? ""}+`;
@@ -974,7 +974,7 @@ describe("keptMarks()", () => {
   });
   afterAll(removeTemporaryDirectories);
 
-  test("rules that were deleted while no agent ran are a repair, and rules that stood are none", async () => {
+  test("rules that were deleted while the agent was not running count as a repair, unchanged rules do not", async () => {
     await start().apply(order, signal);
     expect(await look(start())).toBeUndefined();
     now = undefined;
@@ -985,7 +985,7 @@ describe("keptMarks()", () => {
     expect(await look(start())).toBe(changed);
   });
 
-  test("another start of the host, a release and a damaged file say nothing", async () => {
+  test("a boot, a release and a damaged file report no repair", async () => {
     await start().apply(order, signal);
     now = undefined;
     expect(await look(start("boot 2"))).toBeUndefined();
@@ -998,7 +998,7 @@ describe("keptMarks()", () => {
   });
 });
 
-test("nftMarks() are the handles of both tables; without the first there are none", async () => {
+test("nftMarks() returns the handles of both tables, and undefined without the first", async () => {
   const tables: Record<string, string> = {
     inet: "table inet lifecyclezero { # handle 7\n\tchain output { # handle 1\n\t\taccept # handle 12\n\t}\n}\n",
     bridge: "table bridge lifecyclezero { # handle 9\n}\n",
@@ -1017,7 +1017,7 @@ test("nftMarks() are the handles of both tables; without the first there are non
   expect(await marks()).toBeUndefined();
 });
 
-test("networkEnforcer() takes back what a firewall took before it failed", async () => {
+test("networkEnforcer() removes rules that a firewall applied before it failed", async () => {
   const done: string[] = [];
   const enforcer = networkEnforcer({
     firewall: {

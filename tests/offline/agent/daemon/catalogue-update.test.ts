@@ -20,7 +20,7 @@ const OLD = "2026.11.21";
 const NEW = "2026.12.01";
 const signal = new AbortController().signal;
 
-/** A product nobody has, so that a catalogue that has it is told from one that has not. */
+/** A product that does not exist, which marks the updated catalogue. */
 const newcomer: CatalogEntry = {
   id: "newcomer",
   name: "Newcomer",
@@ -69,7 +69,7 @@ async function host() {
 }
 
 describe("openCatalogue()", () => {
-  test("takes a newer signed catalogue, uses it, says so, and still has it after a restart without the edge", async () => {
+  test("accepts a newer signed catalogue, logs it, and keeps it after a restart without the edge", async () => {
     const { open, serve, sign, state } = await host();
     serve(await sign(documentOf(NEW, [ollama, koboldcpp, newcomer])));
     const updates = await open();
@@ -84,7 +84,7 @@ describe("openCatalogue()", () => {
     expect(again.current().entries).toHaveLength(3);
   });
 
-  test("asks with the tag of what it has, at most every three hours, and again soon after an outage", async () => {
+  test("fetches with the current ETag, at most every three hours, and soon after an outage", async () => {
     const { open, serve, sign, state } = await host();
     serve(await sign(documentOf(NEW, [ollama])));
     const updates = await open();
@@ -140,29 +140,33 @@ describe("openCatalogue()", () => {
       ]),
       /koboldcpp: built-in negative fixture \d is taken for it/,
     ],
-  ] as const)("refuses one with %s, keeps what it has and says so in a collector", async (_, how, reason) => {
-    const { open, serve, sign, state, directory } = await host();
-    serve(await sign(documentOf(NEW, [ollama])), '"good"');
-    const good = typeof how === "string" && how.includes("2026.11.20") ? undefined : await open();
-    const document = typeof how === "string" ? await sign(how) : how(await sign(documentOf(NEW, [newcomer])));
-    const updates = good ?? (await open());
-    serve(document, '"bad"');
-    await updates.update(signal);
-    expect(updates.current()).toMatchObject({ version: OLD, entries: [{ id: "ollama" }, {}] });
-    const said = updates.collector()!;
-    expect(said.detail).toMatch(reason);
-    expect(said.status).toBe(/older/.test(reason.source) ? "ok" : "partial");
-    expect(collector.parse(said)).toEqual(said);
-    expect(readdirSync(directory)).toEqual([]);
-    // It is not fetched again and again, and the next good one clears the word.
-    state.nowMs += FETCH_EVERY_MS;
-    serve(await sign(documentOf(NEW, [ollama])));
-    await updates.update(signal);
-    expect(state.asked.at(-1)!.get("if-none-match")).toBe('"bad"');
-    expect([updates.current().version, updates.collector()]).toEqual([NEW, undefined]);
-  });
+  ] as const)(
+    "refuses a catalogue with %s, keeps the current one, and reports it in a collector",
+    async (_, how, reason) => {
+      const { open, serve, sign, state, directory } = await host();
+      serve(await sign(documentOf(NEW, [ollama])), '"good"');
+      const good = typeof how === "string" && how.includes("2026.11.20") ? undefined : await open();
+      const document =
+        typeof how === "string" ? await sign(how) : how(await sign(documentOf(NEW, [newcomer])));
+      const updates = good ?? (await open());
+      serve(document, '"bad"');
+      await updates.update(signal);
+      expect(updates.current()).toMatchObject({ version: OLD, entries: [{ id: "ollama" }, {}] });
+      const said = updates.collector()!;
+      expect(said.detail).toMatch(reason);
+      expect(said.status).toBe(/older/.test(reason.source) ? "ok" : "partial");
+      expect(collector.parse(said)).toEqual(said);
+      expect(readdirSync(directory)).toEqual([]);
+      // The refused catalogue is not fetched again, and the next valid one clears the report.
+      state.nowMs += FETCH_EVERY_MS;
+      serve(await sign(documentOf(NEW, [ollama])));
+      await updates.update(signal);
+      expect(state.asked.at(-1)!.get("if-none-match")).toBe('"bad"');
+      expect([updates.current().version, updates.collector()]).toEqual([NEW, undefined]);
+    },
+  );
 
-  test("refuses one that a stranger signed, and a stored one once its key is no longer pinned", async () => {
+  test("refuses a catalogue signed by an unknown key, and a stored one once its key is no longer pinned", async () => {
     const [own, stranger] = [await host(), await controlKeys()];
     own.serve(await signCatalogue(stranger.control, documentOf(NEW, [newcomer]), NOW_MS / 1000));
     const updates = await own.open();
@@ -176,7 +180,7 @@ describe("openCatalogue()", () => {
     expect((await own.open()).current().version).toBe(OLD);
   });
 
-  test("refuses what is larger than a catalogue can be", async () => {
+  test("refuses a document above the size limit", async () => {
     const { open, serve } = await host();
     serve("x".repeat(4 * 1024 * 1024 + 1));
     const updates = await open();
@@ -184,7 +188,7 @@ describe("openCatalogue()", () => {
     expect(updates.current().version).toBe(OLD);
   });
 
-  test("starts with the built-in catalogue when the stored one is damaged or older than it", async () => {
+  test("uses the built-in catalogue if the stored one is damaged or older", async () => {
     const { open, serve, sign, directory } = await host();
     serve(await sign(documentOf(NEW, [newcomer])));
     await (await open()).update(signal);
@@ -198,7 +202,7 @@ describe("openCatalogue()", () => {
     expect((await open()).current().version).toBe(NEW);
   });
 
-  test("killed in the middle of writing, it starts with a whole catalogue", async () => {
+  test("has a complete catalogue after a kill during a write", async () => {
     const { directory, sign, state, open } = await host();
     const versions = Array.from({ length: 400 }, (_, at) => `2026.12.01.${at + 1}`);
     const filler = { ...newcomer, sources: Array.from({ length: 4000 }, (_, at) => `source ${at}`) };
@@ -213,7 +217,7 @@ describe("openCatalogue()", () => {
       const reader = child.stdout.getReader();
       await reader.read();
       await Bun.sleep(afterMs);
-      // However busy the machine is: in the end there is one that was written.
+      // On a busy machine the first write can take long.
       if (afterMs === 430) await until("one is stored", () => existsSync(join(directory, "catalogue.json")));
       child.kill("SIGKILL");
       await child.exited;
@@ -224,7 +228,7 @@ describe("openCatalogue()", () => {
     expect(seen.at(-1)).not.toBe(OLD);
   }, 30_000);
 
-  test("the catalogue of this agent passes its own test within the patience of a daemon", async () => {
+  test("the built-in catalogue passes its own fixtures within the time of a daemon", async () => {
     const { control, jwks } = await controlKeys();
     const json = documentOf("2099.01.01", catalogue);
     let pauses = 0;
@@ -270,7 +274,7 @@ describe("catalogueOf()", () => {
   const BUILT_IN = { version: catalogueVersion, entries: catalogue };
   const FUTURE = "2099.01.01";
 
-  test("is the one taken last, by an agent of this version or, its fixtures run again, of another", async () => {
+  test("is the last accepted one; an agent of another version runs its fixtures again", async () => {
     const { keep, look } = await enrolled();
     for (const version of [AGENT_VERSION, "0.0.1"]) {
       await keep(documentOf(FUTURE, [...catalogue, newcomer]), version);
@@ -281,7 +285,7 @@ describe("catalogueOf()", () => {
     }
   });
 
-  test("is the one built in when there is no other, when it is older, and when this host is not enrolled", async () => {
+  test("is the built-in one if there is no other, if the stored one is older, or if this host is not enrolled", async () => {
     const { keep, look, file } = await enrolled();
     const builtIn = {
       catalogue: BUILT_IN,
@@ -295,7 +299,7 @@ describe("catalogueOf()", () => {
     expect(await look()).toEqual(builtIn as Awaited<ReturnType<typeof look>>);
   });
 
-  test("is the one built in, and says why, when the other is not signed, not sound, damaged, or not readable", async () => {
+  test("is the built-in one, with a reason, if the stored one is unsigned, invalid, damaged or unreadable", async () => {
     const { keep, look, directory, file, control } = await enrolled();
     const path = join(directory, "catalogue.json");
     const refused = async (why: RegExp) => {

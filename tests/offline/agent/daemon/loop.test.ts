@@ -144,7 +144,7 @@ describe("fingerprint()", () => {
 });
 
 describe("createComposer()", () => {
-  test("dates a state by its first heartbeat in each later one too, however long that took to make", () => {
+  test("keeps the time of a state's first heartbeat in later ones, even if composing takes long", () => {
     let nowMs = 1_800_000_000_000;
     // Time passes with every reading of the clock, as it does on a busy host.
     const composer = createComposer({ clock: controlClock(() => (nowMs += 70)), nextSequence: () => 1 });
@@ -153,7 +153,7 @@ describe("createComposer()", () => {
     expect(first.stateSince).toBe(first.sentAt);
     expect([compose().stateSince, compose().stateSince]).toEqual([first.sentAt, first.sentAt]);
   });
-  test("dates a state from its first heartbeat, and anew when it comes back", () => {
+  test("dates a state from its first heartbeat, and again if it returns later", () => {
     let nowMs = Date.parse("2026-11-21T10:00:00.000Z");
     let sequence = 41;
     const composer = createComposer({ clock: controlClock(() => nowMs), nextSequence: () => ++sequence });
@@ -172,7 +172,7 @@ describe("createComposer()", () => {
   test.each([
     ["set back by an hour", "2026-11-21T10:00:00.000Z", "2026-11-21T09:00:02.000Z"],
     ["set right after a boot in 1970", "1970-01-01T00:00:20.000Z", "2026-11-21T09:00:02.000Z"],
-  ])("dates a state as long ago as it began when the clock is %s", (_what, wrong, right) => {
+  ])("keeps the age of a state if the clock is %s", (_what, wrong, right) => {
     let nowMs = Date.parse(wrong);
     let elapsedMs = 0;
     const clock = controlClock(
@@ -191,7 +191,7 @@ describe("createComposer()", () => {
     expect(compose().stateSince).toBe(since);
   });
 
-  test("dates a state as long ago as it began once the control plane's time is known", () => {
+  test("keeps the age of a state once the control plane's time is known", () => {
     let nowMs = Date.parse("2024-02-01T10:00:00.000Z");
     const clock = controlClock(() => nowMs);
     const composer = createComposer({ clock, nextSequence: () => 1 });
@@ -205,7 +205,7 @@ describe("createComposer()", () => {
     });
   });
 
-  test("dates anew what differs beside the very same engines, and other engines beside the very same rest", () => {
+  test("dates a state again if engines or any other part changes", () => {
     let nowMs = Date.parse("2026-11-21T10:00:00.000Z");
     const composer = createComposer({ clock: controlClock(() => nowMs), nextSequence: () => 1 });
     const first = state();
@@ -233,11 +233,11 @@ describe("cutToFit()", () => {
         dropped: 0,
       },
     );
-  test("leaves a heartbeat alone that fits", () => {
+  test("does not change a heartbeat below the limit", () => {
     const beat = wrap([engine()]);
     expect(cutToFit(beat)).toBe(beat);
   });
-  test("brings the largest heartbeat the schema allows below the body limit, and says so", () => {
+  test("reduces the largest valid heartbeat below the body limit, and reports it", () => {
     const long = (n: number): string => "ü".repeat(n);
     const largest = engine({
       name: long(80),
@@ -281,7 +281,7 @@ describe("cutToFit()", () => {
 });
 
 describe("keepValid()", () => {
-  test("leaves out what the edge would refuse, and says how many", () => {
+  test("leaves out engines that the edge would refuse, and reports how many", () => {
     const odd = { ...engine({ pid: 5 }), name: "bad\u0000name" };
     const kept = keepValid(state([engine(), odd]));
     expect(kept.engines).toEqual([engine()]);
@@ -290,17 +290,17 @@ describe("keepValid()", () => {
       detail: "left out: 1 invalid (name), 0 beyond the limit",
     });
   });
-  test("leaves out a store that the edge would refuse, and says so", () => {
+  test("leaves out a store that the edge would refuse, and reports it", () => {
     const stored = { id: "jan", name: "Jan", models: [{ name: "a" }] };
     const empty = { ...stored, models: [] };
     const kept = keepValid(state([engine()], { stores: [empty, stored] }));
     expect([kept.engines, kept.stores]).toEqual([[engine()], [stored]]);
     expect(kept.collectors.at(-1)?.detail).toBe("left out: 1 invalid (models), 0 beyond the limit");
   });
-  test("changes nothing when all is well", () => {
+  test("does not change a valid state", () => {
     const given = state();
     expect(keepValid(given)).toBe(given);
-    // Looked at once, it is not taken for another one that is not valid.
+    // A cached result must not apply to another invalid engine.
     expect(keepValid(given)).toBe(given);
     expect(keepValid({ ...given, engines: [{ ...given.engines[0]!, confidence: 101 }] }).engines).toEqual([]);
   });
@@ -319,7 +319,7 @@ describe("createLoop()", () => {
   let loop: Loop;
   let spool: Spool;
   let randoms: number[];
-  /** Scans there had been at each look at the containment. */
+  /** Number of scans before each check of the isolation. */
   let intervalMs: number;
   let looks: number[];
   let isRespawning: boolean;
@@ -396,7 +396,7 @@ describe("createLoop()", () => {
     await until("the next pause", () => pauses.length > count);
   }
 
-  test("sends at once, then at the interval within ten percent both ways", async () => {
+  test("sends immediately, then at the interval ± ten percent", async () => {
     randoms = [0, 0.999999, 0.5];
     start();
     await until("the first pause", () => pauses.length === 1);
@@ -407,7 +407,7 @@ describe("createLoop()", () => {
     for (const beat of offered) expect(heartbeat.safeParse(beat).success).toBe(true);
   });
 
-  test("subtracts what the scan took, half of the pause at most", async () => {
+  test("subtracts the time of the scan from the pause, at most half of it", async () => {
     let leapMs = 1200;
     scan = async () => {
       nowMs += leapMs;
@@ -420,7 +420,7 @@ describe("createLoop()", () => {
     expect(pauses.map(({ ms }) => ms)).toEqual([3800, 2500]);
   });
 
-  test("reportNow() makes the next heartbeat now, also when it comes during a scan", async () => {
+  test("reportNow() makes the next heartbeat now, also during a scan", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     loop.reportNow();
@@ -436,7 +436,7 @@ describe("createLoop()", () => {
     expect(scans).toBe(2);
   });
 
-  test("names the catalogue it looked with, though a newer one came meanwhile or the next look fails", async () => {
+  test("names the catalogue of the scan, even if it was updated meanwhile or the next scan fails", async () => {
     scan = async () => {
       catalogue = "2";
       return [];
@@ -452,7 +452,7 @@ describe("createLoop()", () => {
     expect(offered.map(({ agent }) => agent.catalogue)).toEqual(["1", "1", "1", "2"]);
   });
 
-  test("tells the models on disk once they were looked for, and dates them like any change", async () => {
+  test("reports models on disk after they were scanned, and dates them as a change", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     stores = [{ id: "jan", name: "Jan", models: [{ name: "a" }] }];
@@ -462,7 +462,7 @@ describe("createLoop()", () => {
     expect(offered.map(({ sentAt, stateSince }) => sentAt === stateSince)).toEqual([true, true, false]);
   });
 
-  test("scanSoon() makes the next scan within two seconds and the look after it at once, until nobody asks", async () => {
+  test("scanSoon() makes the next scan within two seconds and checks the isolation after it, once per call", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     isRespawning = true;
@@ -475,7 +475,7 @@ describe("createLoop()", () => {
     expect(looks).toEqual([2, 3, 4, 5]);
   });
 
-  test("scanSoon() is not answered by a heartbeat that goes without a scan", async () => {
+  test("scanSoon() is not satisfied by a heartbeat without a scan", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     loop.scanSoon();
@@ -486,7 +486,7 @@ describe("createLoop()", () => {
     expect([pauses[1]!.ms, scans, looks]).toEqual([2000, 2, [2]]);
   });
 
-  test("looks at the containment every four seconds between two heartbeats that are far apart", async () => {
+  test("checks the isolation every four seconds during a long interval", async () => {
     intervalMs = 20_000;
     start();
     await until("the first pause", () => pauses.length === 1);
@@ -495,14 +495,14 @@ describe("createLoop()", () => {
     await pass(4000);
     expect([looks.length, scans, offered.length]).toEqual([5, 2, 2]);
     expect(pauses.map(({ ms }) => ms)).toEqual([4000, 4000, 4000, 4000, 4000, 4000]);
-    // What is to be scanned soon does not wait for the rest of the interval.
+    // An early scan does not wait for the rest of the interval.
     loop.scanSoon();
     await pass(4000);
     await pass(2000);
     expect([pauses[6]!.ms, scans]).toEqual([2000, 3]);
   });
 
-  test("while the edge is away keeps every change, and of an unchanged state one a minute", async () => {
+  test("keeps every change while the edge is away, and an unchanged state once a minute", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     keepsUp = false;
@@ -521,7 +521,7 @@ describe("createLoop()", () => {
     expect(offered.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test("makes no heartbeats for a revoked asset but one every five minutes", async () => {
+  test("makes one heartbeat every five minutes for a revoked asset", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     isRevoked = true;
@@ -532,7 +532,7 @@ describe("createLoop()", () => {
     expect(offered).toHaveLength(2);
   });
 
-  test("a scan that fails is said, beside what the last good one found", async () => {
+  test("reports a failed scan with the engines of the last good one", async () => {
     scan = async () => [engine()];
     start();
     await until("the first pause", () => pauses.length === 1);
@@ -543,7 +543,7 @@ describe("createLoop()", () => {
     expect(offered[1]?.stateSince).not.toBe(offered[0]!.stateSince);
   });
 
-  test("run() ends when told to in the middle of a scan that does not listen", async () => {
+  test("run() ends on abort during a scan that ignores the signal", async () => {
     scan = () => new Promise(() => {});
     start();
     await until("the scan began", () => scans === 1);

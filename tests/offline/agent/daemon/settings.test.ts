@@ -55,7 +55,7 @@ describe("configFile()", () => {
 });
 
 describe("resolveSettings()", () => {
-  test("without anything gives the defaults, and says which file would be read", () => {
+  test("returns the defaults without any settings, and the path of the configuration file", () => {
     expect(settingsOf()).toEqual({
       state: join(home, ".local/state/lifecyclezero"),
       log: undefined,
@@ -84,7 +84,7 @@ describe("resolveSettings()", () => {
     "no-proxy": "file.example",
     "ca-file": "/srv/file.pem",
   };
-  test("takes every setting from the file", () => {
+  test("accepts every setting from the file", () => {
     write(FULL);
     expect(settingsOf()).toEqual({
       state: "/srv/file",
@@ -101,7 +101,7 @@ describe("resolveSettings()", () => {
     });
   });
 
-  test("lets flags go before the environment, the environment before the file, the file before the defaults", () => {
+  test("prefers flags to environment variables, variables to the file, and the file to the defaults", () => {
     write(FULL);
     const env = {
       LZ_STATE_DIR: "/srv/env",
@@ -152,7 +152,7 @@ describe("resolveSettings()", () => {
       allowHttp: true,
       network: { proxy: "none", noProxy: "flag.example", caFile: "/srv/flag.pem" },
     });
-    // One set does not hide the others.
+    // A setting from one source does not hide the problems of another source.
     expect(settingsOf({ log: "json" }, { LZ_LOG: "text", LZ_EMPLOYEE: "env" })).toMatchObject({
       log: "json",
       employee: "env",
@@ -160,7 +160,7 @@ describe("resolveSettings()", () => {
     });
   });
 
-  test("tells every problem by its name, of all three sources, in one line", () => {
+  test("names every invalid setting of all three sources in one line", () => {
     write({ log: "xml", interval: 99, employee: "#", colour: "red", state: 7 });
     const reason = reasonOf({ interval: "5s" }, { LZ_LOG: "yaml", LZ_VERBOSE: "yes" });
     for (const said of [
@@ -197,7 +197,7 @@ describe("resolveSettings()", () => {
     expect(reasonOf()).not.toContain("s3cr3t-value");
   });
 
-  test("takes noProxy and caFile as other spellings in the file, and not both of one", () => {
+  test("accepts noProxy and caFile in the file, but not both spellings of one setting", () => {
     write({ noProxy: "a.example", caFile: "/srv/ca.pem" });
     expect(settingsOf().network).toMatchObject({ noProxy: "a.example", caFile: "/srv/ca.pem" });
     write({ noProxy: "a.example", "no-proxy": "b.example" });
@@ -206,7 +206,7 @@ describe("resolveSettings()", () => {
     expect(reasonOf()).toMatch(/ca-file in .* must be an absolute path/);
   });
 
-  test("names the sources of a wrong proxy, what to set instead of a PAC file, and no password", () => {
+  test("names the source of an invalid proxy and the fix for a PAC file, and shows no password", () => {
     write({ proxy: "http://ada:s3cr3t@wpad.example/proxy.pac" });
     const reason = reasonOf({ proxy: "socks5://ada:s3cr3t@h:1" }, { LZ_PROXY: "pac+http://ada:s3cr3t@h/x" });
     expect(reason).toContain(`proxy in ${file} is a PAC file`);
@@ -217,7 +217,7 @@ describe("resolveSettings()", () => {
     expect(reason).not.toContain("ada");
   });
 
-  test("a file with the credentials of a proxy is for its owner only", () => {
+  test("refuses a file with proxy credentials that other users can read", () => {
     write({ proxy: "http://ada:s3cr3t@proxy.example:3128" });
     expect(settingsOf().network.proxy).toBe("http://ada:s3cr3t@proxy.example:3128");
     chmodSync(file, 0o644);
@@ -228,19 +228,19 @@ describe("resolveSettings()", () => {
     expect(settingsOf().network.proxy).toBe("http://proxy.example:3128");
   });
 
-  test("takes an interval at its limits", () => {
+  test("accepts an interval at its limits", () => {
     for (const interval of [100, 3_600_000]) {
       write({ interval });
       expect(settingsOf().intervalMs).toBe(interval);
     }
   });
 
-  test("takes a file that an editor of Windows began with a byte order mark", () => {
+  test("accepts a file that starts with a byte order mark", () => {
     write('\ufeff{"log": "json"}');
     expect(settingsOf().log).toBe("json");
   });
 
-  test("reads the file that is named, by flag before variable, and that one must be there", () => {
+  test("reads the named file, flag before variable, and requires it to exist", () => {
     const [flag, env] = [join(home, "flag.json"), join(home, "env.json")];
     write({ employee: "default" });
     write({ employee: "flag" }, flag);
@@ -254,7 +254,7 @@ describe("resolveSettings()", () => {
     expect(reasonOf({ config: home })).toContain(`cannot read ${home} (EISDIR)`);
   });
 
-  test("refuses a file that others can write, and takes one that they can read", () => {
+  test("refuses a file that other users can write, and accepts one that they can read", () => {
     write({ employee: "ada" });
     for (const mode of [0o620, 0o602, 0o666]) {
       chmodSync(file, mode);
@@ -264,18 +264,18 @@ describe("resolveSettings()", () => {
     expect(settingsOf().employee).toBe("ada");
   });
 
-  test("a variable that a command does not use cannot stop it; its file is checked as a whole", () => {
+  test("ignores an invalid variable that the command does not use, but checks the whole file", () => {
     const wanted = Object.keys(COMMANDS.scan.options);
     expect(settingsOf({}, { LZ_INTERVAL: "never", LZ_URL: "?" }, wanted).intervalMs).toBeUndefined();
     write({ interval: "never" });
     expect(reasonOf({}, {}, wanted)).toContain("interval in");
   });
 
-  test("makes a relative directory absolute: a service starts in another one", () => {
+  test("resolves a relative directory, because a service starts in another one", () => {
     expect(settingsOf({ state: "here" }).state).toBe(join(process.cwd(), "here"));
   });
 
-  test("an empty variable is none", () => {
+  test("ignores an empty variable", () => {
     expect(settingsOf({}, { LZ_LOG: "", LZ_STATE_DIR: "", LZ_CONFIG: "" }).log).toBeUndefined();
   });
 });

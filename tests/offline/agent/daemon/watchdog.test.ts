@@ -34,13 +34,13 @@ function host(intervalMs = INTERVAL_MS) {
 }
 
 describe("createWatchdog()", () => {
-  test("keeps the tenant's interval and says nothing while all is well", () => {
+  test("keeps the tenant's interval and reports nothing without pressure", () => {
     const { watchdog, scans } = host();
     expect(scans(100)).toBe(INTERVAL_MS);
     expect(watchdog.collector()).toBeUndefined();
   });
 
-  test("does not mind an expensive first scan, nor a single spike later", () => {
+  test("ignores an expensive first scan and a single later spike", () => {
     const { scans } = host();
     expect(scans(1, { share: 0.9, durationMs: 4000 })).toBe(INTERVAL_MS);
     for (let turn = 0; turn < 5; turn += 1) {
@@ -53,7 +53,7 @@ describe("createWatchdog()", () => {
     ["its own share of a core", { share: CPU_SHARE_MAX * 1.01 }, /the agent used 5\.1 % of a core/],
     ["the time a scan takes", { durationMs: 2501 }, /a scan took 2501 ms/],
     ["the host's load", { load: LOAD_PER_CORE_MAX + 0.1 }, /4\.1 processes per core/],
-  ])("doubles the interval after two scans over %s, and says why", (_, how, words) => {
+  ])("doubles the interval after two scans over %s, with a reason", (_, how, words) => {
     const { watchdog, scans } = host();
     scans(1);
     expect(scans(1, how)).toBe(INTERVAL_MS);
@@ -69,12 +69,12 @@ describe("createWatchdog()", () => {
     ["its share", { share: CPU_SHARE_MAX * 0.99 }],
     ["the time a scan takes", { durationMs: 2500 }],
     ["the load", { load: LOAD_PER_CORE_MAX }],
-  ])("leaves the interval alone at the limit of %s", (_, how) => {
+  ])("keeps the interval at the limit of %s", (_, how) => {
     const { scans } = host();
     expect(scans(20, how)).toBe(INTERVAL_MS);
   });
 
-  test("goes no further than a minute, so that orders arrive, and never below what the tenant set", () => {
+  test("lengthens the interval to at most a minute, and never below the tenant's", () => {
     const { scans } = host();
     expect(scans(100, { share: 0.5 })).toBe(SLOWED_MS_MAX);
     const patient = host(600_000);
@@ -82,18 +82,18 @@ describe("createWatchdog()", () => {
     expect(patient.watchdog.collector()).toBeUndefined();
   });
 
-  test("only doubles it for load that others make: whoever made load could blind the agent", () => {
+  test("only doubles the interval for load by other programs, so that load cannot blind the agent", () => {
     const { scans } = host();
     expect(scans(100, { load: 50 })).toBe(2 * INTERVAL_MS);
   });
 
-  test("takes a scan of up to a second for short at any interval", () => {
+  test("accepts a scan of up to a second at any interval", () => {
     const { scans } = host(1000);
     expect(scans(10, { durationMs: 1000 })).toBe(1000);
     expect(scans(10, { durationMs: 1001 })).toBeGreaterThan(1000);
   });
 
-  test("comes back step by step when the pressure is gone, and forgets the word", () => {
+  test("shortens the interval step by step after the pressure ends, and drops the reason", () => {
     const { watchdog, scans } = host();
     scans(100, { share: 0.5 });
     const steps = new Set<number>();
@@ -102,7 +102,7 @@ describe("createWatchdog()", () => {
     expect(watchdog.collector()).toBeUndefined();
   });
 
-  test("does not swing: it stays slow while half the interval would be too dear", () => {
+  test("keeps the longer interval while half of it would cause pressure again", () => {
     const { scans, state, watchdog } = host();
     /** 400 ms of processor time a scan: 8 % of a core at 5 s, 4 % at 10 s. */
     const seen: number[] = [];

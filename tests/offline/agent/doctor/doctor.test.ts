@@ -58,7 +58,7 @@ async function call(args: readonly string[], env: Record<string, string> = {}) {
   return { code, stdout, stderr };
 }
 
-/** What doctor says by the name of each check; its exit code is held to it. */
+/** The results of doctor by check name; verifies its exit code too. */
 async function examine(args: readonly string[], env?: Record<string, string>) {
   const { code, stdout, stderr } = await call(["doctor", "--json", ...args], env);
   expect(stderr).toBe("");
@@ -92,7 +92,7 @@ afterAll(async () => {
 });
 
 describe("doctor on the host", () => {
-  test("says for people what failed, each with its cure, and makes no state directory", async () => {
+  test("prints each failure with its cure, and creates no state directory", async () => {
     const { code, stdout } = await call(["doctor", "--state", state]);
     expect(code).toBe(1);
     expect(stdout).toContain("FAILED  enrolment        this host is not enrolled");
@@ -102,7 +102,7 @@ describe("doctor on the host", () => {
     expect(readdirSync(join(state, ".."))).toEqual([]);
   });
 
-  test("before enrolment, --url asks whether this host could enrol there", async () => {
+  test("checks before enrolment with --url whether this host could enrol", async () => {
     const checks = await examine(["--state", state, "--url", edge.url]);
     expect(failedOnes(checks)).toEqual([]);
     expect(checks["control plane"]).toMatchObject({ status: "ok", detail: `${edge.url} responds` });
@@ -110,7 +110,7 @@ describe("doctor on the host", () => {
     expect(edge.asked).not.toContain("/v1/enroll");
   });
 
-  test("settings that stop every other command are the failure, with what to set instead", async () => {
+  test("reports invalid settings as a failure with the fix", async () => {
     const pac = await examine(["--state", state, "--proxy", `http://ada:${PASSWORD}@wpad.example/proxy.pac`]);
     expect(pac.configuration).toMatchObject(
       failure("--proxy is a PAC file", "set proxy to the proxy itself"),
@@ -128,7 +128,7 @@ describe("doctor on the host", () => {
     expect(socks.configuration).toMatchObject(failure("HTTP_PROXY must be", "correct"));
   });
 
-  test("a state directory that others can write, or that is none, fails", async () => {
+  test("fails for a state directory that other users can write or that is a file", async () => {
     const open = join(temporaryDirectory(), "open");
     mkdirSync(open);
     chmodSync(open, 0o777);
@@ -144,7 +144,7 @@ describe("doctor on the host", () => {
     );
   });
 
-  test("names a host that the control plane no longer takes, a daemon that does not run, a damaged identity", async () => {
+  test("reports a revoked host, a daemon that is not running, and a damaged identity", async () => {
     const enrolled = await call([
       "enroll",
       "--url",
@@ -209,7 +209,7 @@ describe("doctor on the host", () => {
     expect(damaged.enrolment).toMatchObject(failure("identity.json is damaged", "restore it from a backup"));
   });
 
-  test("something else that answers for the control plane is no control plane", async () => {
+  test("fails if another server responds at the control plane's address", async () => {
     edge.fault = (path) => (path === "/healthz" ? new Response("<h1>Sign in</h1>") : undefined);
     const checks = await examine(["--state", join(state, "new"), "--url", edge.url]);
     expect(checks["control plane"]).toMatchObject(
@@ -217,7 +217,7 @@ describe("doctor on the host", () => {
     );
   });
 
-  test("a name without an address and a closed port fail", async () => {
+  test("fails for a name without an address and for a closed port", async () => {
     const nameless = await examine(["--state", join(state, "new"), "--url", "https://lz.invalid"]);
     expect(nameless["name resolution"]).toMatchObject(
       failure("the control plane's name lz.invalid has no address", "set proxy"),
@@ -272,13 +272,13 @@ test.each<[number, NodeJS.Platform, "ok" | "failed", string]>([
   [301_000, "linux", "failed", "timedatectl set-ntp true"],
   [-301_000, "win32", "failed", "w32tm /resync"],
   [301_000, "darwin", "failed", "systemsetup"],
-])("checkClock() of %d ms off on %s is %s", (skewMs, platform, status, said) => {
+])("checkClock() with a difference of %d ms on %s is %s", (skewMs, platform, status, said) => {
   const check = checkClock(1_000_000_000_000, 1_000_000_000_000 + skewMs, platform);
   expect(check.status).toBe(status);
   expect(JSON.stringify(check)).toContain(said);
 });
 
-test("checkClock() without the control plane's time says so", () => {
+test("checkClock() is skipped without the control plane's time", () => {
   expect(checkClock(undefined, 0, "linux").status).toBe("skipped");
 });
 
@@ -326,7 +326,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
       ...more,
     ]);
 
-  test("all is well through the proxy with the CA", async () => {
+  test("succeeds through the proxy with the CA", async () => {
     const checks = await through(fronts.good!.port);
     expect(failedOnes(checks)).toEqual([]);
     expect(checks.proxy).toMatchObject({
@@ -337,7 +337,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
     expect(checks["control plane"]).toMatchObject({ status: "ok" });
   });
 
-  test("a proxy over TLS has its certificate looked at, and carries requests", async () => {
+  test("checks the certificate of a proxy over TLS, and sends requests through it", async () => {
     const ports = [fronts.good!.port];
     const inner = await startForwardProxy(join(directory, "inner"), {
       user: "ada",
@@ -358,7 +358,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
     }
   });
 
-  test("each failure of the proxy shows its cure", async () => {
+  test("shows the cure of each proxy failure", async () => {
     const { port } = fronts.good!;
     const nobody = await through(port, ["--ca-file", ca.path], proxyUrl(""));
     expect(nobody.proxy).toMatchObject(failure("(HTTP 407)", "set proxy with a user and a password"));
@@ -383,7 +383,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
     expect(noProxy.proxy).toMatchObject({ status: "failed" });
   });
 
-  test("each failure of the TLS chain shows its cure", async () => {
+  test("shows the cure of each TLS failure", async () => {
     const tls = async (name: string, more?: readonly string[]) =>
       (await through(fronts[name]!.port, more)).tls;
     expect(await tls("good", [])).toMatchObject(
@@ -417,7 +417,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
     );
   });
 
-  test("a wrong clock shows, also while it keeps the certificate from being trusted", async () => {
+  test("reports a wrong clock, even if it also makes the certificate invalid", async () => {
     const ahead = await through(fronts.ahead!.port);
     expect(failedOnes(ahead)).toEqual(["clock"]);
     expect(ahead.clock).toMatchObject(failure("s behind the control plane", "time"));

@@ -18,9 +18,9 @@ import {
 } from "../report/send-edge.ts";
 
 /*
- * Installation and upgrade with real daemons: the service manager is a shell script that starts, in the background,
- * what its unit names, and stops it by a signal. The binaries are the agent's source behind two lines of shell, so
- * that there are versions of it, broken ones too.
+ * Installs and upgrades real daemons. The service manager is a shell script that starts the unit's program in the
+ * background and stops it by a signal. The binaries are shell scripts that run the agent's source, so that there are
+ * several versions, including broken ones.
  */
 
 setDefaultTimeout(240_000);
@@ -120,14 +120,14 @@ describeUnless(missing("Linux"), "installService()", () => {
     await edge.stop();
   });
 
-  test("installs, upgrades over a running one, and leaves the old one in place when the new one is broken", async () => {
-    // Afresh.
+  test("installs, upgrades a running version, and keeps the old version if the new one is broken", async () => {
+    // New installation.
     expect(await install(binary("v1", working(1)))).toEqual({ ok: true });
     const first = daemon()!;
     await until("the first version reports", () => edge.taken.length >= 2);
     expect(readdirSync(join(directory, "bin"))).toEqual(["lz-agent"]);
 
-    // Over a running one.
+    // Upgrade of a running version.
     expect(await install(binary("v2", working(2)))).toEqual({ ok: true });
     const second = daemon()!;
     expect(second).not.toBe(first);
@@ -139,7 +139,7 @@ describeUnless(missing("Linux"), "installService()", () => {
     const order = edge.taken.map(({ sequence }) => sequence);
     expect(order).toEqual([...new Set(order)].toSorted((a, b) => a - b));
 
-    // One that ends at once, and one that runs but never becomes a daemon: both are taken back.
+    // A binary that exits immediately, and one that never makes a heartbeat: both are rolled back.
     for (const [name, content] of [
       ["ends", "#!/bin/sh\nexit 3\n"],
       ["hangs", "#!/bin/sh\nexec sleep 1000\n"],
@@ -156,7 +156,7 @@ describeUnless(missing("Linux"), "installService()", () => {
     }
     expect(Bun.spawnSync(["pgrep", "-f", `${directory}/bin/lz-agent`]).stdout.toString()).toBe("");
 
-    // What cannot even be copied does not disturb the one that runs.
+    // A binary that cannot be copied does not affect the running daemon.
     const steady = daemon();
     expect(await install(join(directory, "nowhere"))).toEqual({
       ok: false,
@@ -166,7 +166,7 @@ describeUnless(missing("Linux"), "installService()", () => {
     expect(readFileSync(to, "utf8")).toBe(working(2));
   });
 
-  test("leaves nothing behind of a first one that does not come up", async () => {
+  test("removes a first installation that does not start", async () => {
     const outcome = await install(binary("broken", "#!/bin/sh\nexit 3\n"), 1000);
     expect(outcome).toEqual({
       ok: false,
@@ -177,7 +177,7 @@ describeUnless(missing("Linux"), "installService()", () => {
     expect(daemon()).toBeUndefined();
   });
 
-  test("says what the service manager refused, and takes it back", async () => {
+  test("reports a refusal of the service manager, and rolls back", async () => {
     const refusing: ServiceKind = {
       ...kind,
       install: (options) => ({
@@ -201,7 +201,7 @@ describe("replaceBinary()", () => {
   const names = () => readdirSync(join(directory, "place")).sort();
 
   test.each(["linux", "win32"] as const)(
-    "on %s replaces what runs, and can give it back",
+    "on %s replaces a running binary, and can restore it",
     async (platform) => {
       const sleeper = Bun.which("sleep")!;
       expect(replaceBinary(sleeper, file(), platform)).toMatchObject({ hadOne: false });
@@ -220,7 +220,7 @@ describe("replaceBinary()", () => {
     },
   );
 
-  test("leaves what is there when there is nothing to copy, and does nothing to itself", () => {
+  test("keeps the installed binary if there is nothing to copy, and does not replace a binary by itself", () => {
     writeFileSync(file(), "old");
     expect(() => replaceBinary(join(directory, "nowhere"), file(), "linux")).toThrow();
     expect(() => replaceBinary(directory, file(), "win32")).toThrow();

@@ -17,20 +17,20 @@ afterEach(removeTemporaryDirectories);
 const OPTIONS = { executable: "/usr/local/bin/lz-agent", stateDirectory: "/var/lib/lifecyclezero" };
 
 describe("systemdUnit()", () => {
-  test("starts the daemon on its state directory, which is all it may write", () => {
+  test("starts the daemon with its state directory as the only writable path", () => {
     const lines = systemdUnit(OPTIONS).split("\n");
     expect(lines).toContain("ExecStart=/usr/local/bin/lz-agent run --service --state /var/lib/lifecyclezero");
     expect(lines).toContain("ReadWritePaths=/var/lib/lifecyclezero");
     expect(lines).toContain("ProtectSystem=strict");
     expect(lines).toContain("NoNewPrivileges=yes");
   });
-  test("quotes what has a meaning to systemd", () => {
+  test("escapes characters that are special to systemd", () => {
     const unit = systemdUnit({ executable: "/opt/my agent", stateDirectory: '/srv/100%/$HOME/"x"\\' });
     expect(unit).toContain('ExecStart="/opt/my agent" run --service --state "/srv/100%%/$$HOME/\\"x\\"\\\\"');
   });
   testUnless(
     missing("systemd-analyze"),
-    "passes systemd-analyze verify without a word, and exposes little",
+    "passes systemd-analyze verify without messages, with a low exposure level",
     async () => {
       const path = join(temporaryDirectory(), "lz-agent.service");
       writeFileSync(path, systemdUnit({ ...OPTIONS, executable: process.execPath }));
@@ -54,7 +54,7 @@ test.each([
   ["launchd", launchdPlist],
   ["the Windows task", windowsTask],
   ["the Windows service", (options: typeof OPTIONS) => JSON.stringify(windowsService.install(options))],
-])("%s starts the daemon with proxy, exemptions and CA file of the installing call", (_, unit) => {
+])("%s starts the daemon with the proxy, exemptions and CA file of the install command", (_, unit) => {
   const network = {
     proxy: "http://proxy.example.com:3128",
     noProxy: "a.example,*.b.example",
@@ -68,7 +68,7 @@ test.each([
 });
 
 describe("containedUnit()", () => {
-  test("puts the kept rules before the network comes up, after whatever may flush them, and only where there are any", () => {
+  test("loads saved rules before the network is up and after firewall services, only if there are any", () => {
     const lines = containedUnit(OPTIONS).split("\n");
     expect(lines).toContain("ExecStart=nft -f /var/lib/lifecyclezero/containment.nft");
     expect(lines).toContain("ConditionPathExists=/var/lib/lifecyclezero/containment.nft");
@@ -77,7 +77,7 @@ describe("containedUnit()", () => {
   });
   testUnless(
     missing("systemd-analyze", "nft"),
-    "passes systemd-analyze verify without a word, for any directory",
+    "passes systemd-analyze verify without messages, for any directory",
     async () => {
       for (const stateDirectory of ["/var/lib/lifecyclezero", "/srv/100% mine"]) {
         const path = join(temporaryDirectory(), "lz-agent-contained.service");
@@ -169,7 +169,7 @@ test("windowsTask() is XML that keeps odd paths as they are", () => {
 });
 
 describe("launchdPlist()", () => {
-  test("is the one kept as golden", () => {
+  test("equals the golden file", () => {
     expect(
       launchdPlist({
         executable: "/usr/local/bin/lz-agent",
@@ -218,7 +218,7 @@ describe("windowsTask()", () => {
     executable: "C:\\Program Files\\LifecycleZero\\lz-agent.exe",
     stateDirectory: "C:\\ProgramData\\A&B",
   };
-  test("runs as SYSTEM from boot on, without a time limit, and escapes what XML must", () => {
+  test("runs as SYSTEM from boot, without a time limit, with XML escaped", () => {
     const task = windowsTask(options);
     expect(task).toContain("<BootTrigger>");
     expect(task).toContain("<UserId>S-1-5-18</UserId>");
@@ -237,7 +237,7 @@ describe("windowsService", () => {
     config: "D:\\lz\\agent.json",
   };
   const lines = windowsService.install(options).commands.map(({ command }) => command.join(" "));
-  test("runs as SYSTEM from boot on, by the words of a daemon, and is started again after a fault", () => {
+  test("runs as SYSTEM from boot with the daemon's arguments, and restarts after a fault", () => {
     const binary = `binPath= "${options.executable}" run --service --state "C:\\ProgramData\\A&B" --config D:\\lz\\agent.json`;
     expect(lines).toContain(
       `sc create LifecycleZeroAgent ${binary} start= auto DisplayName= LifecycleZero endpoint agent`,
@@ -248,7 +248,7 @@ describe("windowsService", () => {
     expect(lines.at(-1)).toBe("sc start LifecycleZeroAgent");
   });
   test.each([windowsService, windowsTaskKind])(
-    "takes the state directory from everyone but SYSTEM and administrators, before anything starts",
+    "restricts the state directory to SYSTEM and administrators before the daemon starts",
     (kind) => {
       const [owner, rights] = kind.install(options).commands;
       expect(owner).toEqual({
@@ -268,7 +268,7 @@ describe("windowsService", () => {
       });
     },
   );
-  test("leaves no task beside the service, and no service beside the task", () => {
+  test("removes the task for the service, and the service for the task", () => {
     expect(lines).toContain("schtasks /Delete /TN \\LifecycleZero\\Agent /F");
     const task = windowsTaskKind.install(options).commands.map(({ command }) => command.join(" "));
     expect(task).toContain("sc delete LifecycleZeroAgent");
@@ -310,7 +310,7 @@ test.each([
   [["C:\\a b\\", "x"]],
   [['say "hi"', "\\\\server\\share name\\"]],
   [["", "--config", "D:\\x.json"]],
-])("commandLine() of %j is read back as the same words", (words) => {
+])("commandLine() of %j is parsed back to the same words", (words) => {
   expect(toWords(commandLine(words))).toEqual(words);
 });
 
@@ -327,12 +327,15 @@ test.each([
       "schtasks /Delete /TN \\LifecycleZero\\Agent /F",
     ],
   ],
-] as const)("%s: uninstall undoes what install wrote, and may find it gone", (_name, kind, commands) => {
-  const plan = kind.uninstall();
-  expect(plan.commands.map(({ command }) => command.join(" "))).toEqual([...commands]);
-  expect(plan.commands.every(({ mayFail }) => mayFail)).toBe(true);
-  expect(plan.removals).toEqual(kind.install(OPTIONS).files.map(({ path }) => path));
-});
+] as const)(
+  "%s: uninstall removes everything that install wrote, and succeeds if it is already gone",
+  (_name, kind, commands) => {
+    const plan = kind.uninstall();
+    expect(plan.commands.map(({ command }) => command.join(" "))).toEqual([...commands]);
+    expect(plan.commands.every(({ mayFail }) => mayFail)).toBe(true);
+    expect(plan.removals).toEqual(kind.install(OPTIONS).files.map(({ path }) => path));
+  },
+);
 
 describe("carryOut()", () => {
   const plan = (directory: string, more: Partial<Plan> = {}): Plan => ({
@@ -351,7 +354,7 @@ describe("carryOut()", () => {
       sleep: async () => {},
     };
   };
-  test("writes files with their mode, runs the commands, and minds no failure that may be", async () => {
+  test("writes files with their mode, runs the commands, and ignores allowed failures", async () => {
     const directory = temporaryDirectory();
     const deps = collect();
     expect(await carryOut(plan(directory), deps)).toEqual({ ok: true });
@@ -359,14 +362,14 @@ describe("carryOut()", () => {
     expect(statSync(join(directory, "d", "unit")).mode & 0o777).toBe(0o644);
     expect(deps.lines.at(-1)).toBe("ran true");
   });
-  test("stops at the first failure that must not be, in one line", async () => {
+  test("stops at the first failure that is not allowed, with one line", async () => {
     const commands = [must("sh", "-c", "echo no such unit >&2; exit 5"), must("true")];
     const deps = collect();
     const outcome = await carryOut(plan(temporaryDirectory(), { commands }), deps);
     expect(outcome).toMatchObject({ ok: false, reason: expect.stringMatching(/failed: no such unit$/) });
     expect(deps.lines).not.toContain("ran true");
   });
-  test("tries again what may need a moment, as often as it is told", async () => {
+  test("retries a step up to its number of tries", async () => {
     const directory = temporaryDirectory();
     const count = `echo >> ${directory}/tries; test $(wc -l < ${directory}/tries) -ge 3`;
     const commands = [insist(3, "sh", "-c", count)];
@@ -374,7 +377,7 @@ describe("carryOut()", () => {
     const again = [insist(2, "sh", "-c", `${count.replaceAll("tries", "more")}`)];
     expect(await carryOut(plan(directory, { commands: again }), collect())).toMatchObject({ ok: false });
   });
-  test("says when a program of the system is missing, and when a file cannot be written", async () => {
+  test("reports a missing program and a file that cannot be written", async () => {
     const commands = [must("no-such-program-lz")];
     expect(await carryOut(plan(temporaryDirectory(), { commands }), collect())).toMatchObject({
       reason: expect.stringMatching(/^no-such-program-lz failed: /),
@@ -385,7 +388,7 @@ describe("carryOut()", () => {
       reason: "cannot write (ENOENT)",
     });
   });
-  test("removes files at the end", async () => {
+  test("deletes files after the commands", async () => {
     const path = join(temporaryDirectory(), "unit");
     writeFileSync(path, "");
     const deps = collect();
@@ -396,7 +399,7 @@ describe("carryOut()", () => {
   });
 });
 
-test("runCommand() bounds nothing away from a small output and passes stdin", async () => {
+test("runCommand() returns a small output completely and passes stdin", async () => {
   expect(await runCommand(["cat"], "hello")).toEqual({ code: 0, stdout: "hello", stderr: "" });
   expect((await runCommand(["true"], "x".repeat(1_000_000))).code).toBe(0);
 });

@@ -16,7 +16,7 @@ const fieldsOf = (bytes: Uint8Array<ArrayBuffer>) => {
 };
 
 describe("serviceStatus()", () => {
-  test("of a running service accepts stop and shutdown, and waits for nothing", () => {
+  test("of a running service accepts stop and shutdown, without a wait hint", () => {
     const status = serviceStatus(STATE.running);
     expect(status.byteLength).toBe(28);
     expect(fieldsOf(status)).toEqual({
@@ -30,12 +30,12 @@ describe("serviceStatus()", () => {
     });
   });
   test.each([STATE.startPending, STATE.stopPending])(
-    "of a pending one (%i) accepts nothing and names a time",
+    "of a pending service (%i) accepts no control and has a wait hint",
     (state) => {
       expect(fieldsOf(serviceStatus(state))).toMatchObject({ state, accepted: 0, waitHint: 10_000 });
     },
   );
-  test("of a stopped one carries the program's own exit code, and none when all is well", () => {
+  test("of a stopped service contains the program's exit code, and 0 after success", () => {
     expect(fieldsOf(serviceStatus(STATE.stopped, 1))).toMatchObject({
       state: 1,
       exit: 1066,
@@ -45,7 +45,7 @@ describe("serviceStatus()", () => {
   });
 });
 
-test("serviceTable() has one entry of two addresses, and an empty one that ends it", () => {
+test("serviceTable() has one entry of two addresses and an empty entry at the end", () => {
   const view = new DataView(serviceTable(0x7fff_1234_5678, 2n ** 60n).buffer);
   expect([0, 8, 16, 24].map((at) => view.getBigUint64(at, true))).toEqual([
     0x7fff_1234_5678n,
@@ -68,7 +68,7 @@ describe("afterControl()", () => {
     [STATE.startPending, CONTROL.stop, { report: STATE.startPending, ends: false }],
     [STATE.stopPending, CONTROL.stop, { report: STATE.stopPending, ends: false }],
     [STATE.stopped, CONTROL.shutdown, { report: STATE.stopped, ends: false }],
-  ] as const)("in state %i, asked %i, says %j", (state, control, expected) => {
+  ] as const)("in state %i with control %i returns %j", (state, control, expected) => {
     expect(afterControl(state, control)).toEqual(expected);
   });
 });

@@ -45,7 +45,7 @@ const located = (listeners: Listener[], processes = [running(300)], one = engine
 };
 
 describe("locate()", () => {
-  test("takes the process that the scan saw, and asks for no listener then", () => {
+  test("finds the process that the scan saw, without listing listeners", () => {
     const asked = (): never => {
       throw new Error("not needed");
     };
@@ -53,20 +53,20 @@ describe("locate()", () => {
     expect(roots.map(({ pid }) => pid)).toEqual([200]);
   });
 
-  test("takes the holder of its socket when its own process is gone, or another one has its pid", () => {
+  test("finds the holder of an engine's socket if its own process is gone or its pid was reused", () => {
     const found = { roots: [300], ended: 0, unclearPorts: [] };
     expect(located([listener(300)])).toEqual(found);
     expect(located([listener(300)], [running(200), running(300)])).toEqual(found);
     expect(located([listener(300)], [running(300)], engine({ user: "1000" }))).toEqual(found);
   });
 
-  test("an engine whose port nobody listens on has ended", () => {
+  test("reports an engine without a process and without a listener as ended", () => {
     expect(located([])).toEqual({ roots: [], ended: 1, unclearPorts: [] });
   });
 
-  test("leaves alone and reports what a local user could have made to look like the engine", () => {
+  test("leaves running and reports a process that another user could have made look like the engine", () => {
     const unclear = { roots: [], ended: 0, unclearPorts: [PORT] };
-    // Another user's program, one that ran before the engine, and one that nobody can look at.
+    // Another user's program, a program older than the engine, and a program that cannot be inspected.
     expect(located([listener(300, {}, "postgres")])).toEqual(unclear);
     expect(located([listener(300)], [running(300, STARTED_MS - 60_000)])).toEqual(unclear);
     expect(located([listener(300, { holders: [] })])).toEqual(unclear);
@@ -82,10 +82,10 @@ describe("locate()", () => {
 });
 
 describe("createReplacementWatch()", () => {
-  test("names an engine whose process ends, comes again as another one and ends again", () => {
+  test("names an engine that ends, starts again as another process, and ends again", () => {
     const watch = createReplacementWatch();
     expect(watch.note([engine()])).toEqual([]);
-    expect(watch.note([engine()])).toEqual([]); // the same scan, looked at again
+    expect(watch.note([engine()])).toEqual([]); // The same scan in a second check.
     expect(watch.note([engine({ pid: 201 })])).toEqual(["Ollama"]);
     expect(watch.note([engine({ pid: 201 })])).toEqual(["Ollama"]);
     expect(watch.note([])).toEqual([]);
@@ -146,13 +146,13 @@ describe("stopEnginesEnforcer() with an engine whose process is gone", () => {
     };
   }
 
-  test("suspends who took over its socket, and records it for the release", async () => {
+  test("suspends the process that took over the socket, and records it for the release", async () => {
     const it = host(() => [listener(300)]);
     expect(await it.apply()).toMatchObject({ outcome: "applied", probes: { forbiddenBlocked: true } });
     expect([it.isStopped(), it.stored(), it.hastened()]).toEqual([true, [300], 0]);
   });
 
-  test("fails, with the reason, while a stranger listens on its port, and asks for the next scan", async () => {
+  test("fails with a reason while an unidentified process listens on the port, and requests an early scan", async () => {
     const it = host(() => [listener(300, {}, "postgres")]);
     expect(await it.apply()).toMatchObject({
       outcome: "failed",
@@ -164,14 +164,14 @@ describe("stopEnginesEnforcer() with an engine whose process is gone", () => {
     expect((await it.reassert()).outcome).toBe("applied");
   });
 
-  test("terminates nothing that the scan has not named", async () => {
+  test("terminates only processes that a scan has named", async () => {
     const it = host(() => [listener(300)], "terminate");
     expect(await it.apply()).toMatchObject({ outcome: "failed", reason: expect.stringContaining(`${PORT}`) });
     expect([it.ended, it.hastened() > 0]).toEqual([[], true]);
   });
 
   test.each(["suspend", "terminate"] as const)(
-    "fails when it does so again, without a port (%s)",
+    "fails if an engine without a port replaces its process again (%s)",
     async (by) => {
       const it = host(() => [], by);
       it.scan([engine({ ports: [], bind: [] })]);

@@ -5,7 +5,7 @@ import { stopEnginesEnforcer } from "../../../../../agent/contain/engines/stop-e
 import type { Stopped } from "../../../../../agent/contain/engines/stopped-file.ts";
 import type { Engine } from "../../../../../shared/wire/heartbeat.ts";
 
-/** A host whose processes a test starts, ends and wakes, with a firewall that counts suspensions as Windows does. */
+/** A host whose processes a test starts, ends and resumes. It counts suspensions, as Windows does. */
 let processes: Map<number, HostProcess & { suspensions: number }>;
 let engines: Engine[];
 let stored: Stopped[];
@@ -13,9 +13,9 @@ let refused: readonly number[] | undefined;
 let locked: Set<number>;
 let leaks: boolean;
 let hastened: number;
-/** Looks at the list of processes for which a signal that was sent is not seen yet. */
+/** Listings of processes until a sent signal takes effect. */
 let lag: number;
-/** What is born before each suspension takes effect, in turn. */
+/** Functions that start a process before a suspension takes effect, in order. */
 let births: (() => void)[];
 
 const signal = new AbortController().signal;
@@ -37,10 +37,10 @@ const send = (act: () => void): void => {
 const engine = (pid: number, ...ports: number[]): Engine =>
   ({ kind: "inference-engine", pid, ports, bind: ["127.0.0.1"] }) as unknown as Engine;
 
-/** Engines that are known by the address of a container or by amounts of memory alone. */
+/** Engines identified only by a container's address or by memory use. */
 let unsure: Engine[];
 let listeners: Listener[];
-/** What the firewall was asked for last. */
+/** The rules sent last. */
 let sent: string | undefined = "nothing";
 
 const open = ({ refusesItself = true, fault }: { refusesItself?: boolean; fault?: string } = {}) =>
@@ -120,7 +120,7 @@ beforeEach(() => {
 });
 
 describe("stopEnginesEnforcer()", () => {
-  test("suspends the engine and its children once, and wakes exactly these", async () => {
+  test("suspends the engine and its children once, and resumes exactly these", async () => {
     const enforcer = open();
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
     for (let round = 0; round < 3; round++) expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
@@ -133,7 +133,7 @@ describe("stopEnginesEnforcer()", () => {
     expect([stoppedPids(), stored, refused]).toEqual([[], [], undefined]);
   });
 
-  test("leaves an engine alone that is known by an address alone, and is then not in force", async () => {
+  test("leaves an engine running that is identified only by an address, and fails", async () => {
     unsure = [engine(300, 8000), { ...engine(300, 9000), kind: "gateway" }];
     const enforcer = open();
     const fault = {
@@ -176,7 +176,7 @@ describe("stopEnginesEnforcer()", () => {
       }
     });
 
-    test("is not refused when a child of the engine listens on it, whatever the scan knows of that", async () => {
+    test("is not refused if a child of the engine listens on it too and the scan does not know it", async () => {
       engines = [{ ...engine(200, 11_434), user: "eve" }];
       stored = [{ pid: 200, birth: "born 200", ports: [5432] }];
       listeners = [held(300, "postgres"), held(201, "eve", "127.0.0.1")];
@@ -197,7 +197,7 @@ describe("stopEnginesEnforcer()", () => {
     });
   });
 
-  test("keeps them from coming back: one that was woken, a new child, a new engine", async () => {
+  test("suspends a resumed process, a new child and a new engine again", async () => {
     const enforcer = open();
     await enforcer.apply(ORDER, signal);
     count(200, -1);
@@ -222,7 +222,7 @@ describe("stopEnginesEnforcer()", () => {
     ]);
   });
 
-  test("an engine that the scan does not recognise any more, for it is suspended, stays so and its port refuses", async () => {
+  test("keeps a suspended engine that the scan no longer recognises suspended, and its port refused", async () => {
     await open().apply(ORDER, signal);
     engines = [];
     const restarted = open();
@@ -232,7 +232,7 @@ describe("stopEnginesEnforcer()", () => {
     expect([stoppedPids(), refused]).toEqual([[200, 201], [11_434]]);
   });
 
-  test("what somebody else had suspended is not woken, nor a later process with the number of one of ours", async () => {
+  test("does not resume a process that another program suspended, or a later process with a recorded pid", async () => {
     count(201, 1);
     await open().apply(ORDER, signal);
     expect(stored.map(({ pid }) => pid)).toEqual([200]);
@@ -243,7 +243,7 @@ describe("stopEnginesEnforcer()", () => {
     expect(stoppedPids()).toEqual([200, 201]);
   });
 
-  test("says which process could not be stopped, and does not mind one that ended in between", async () => {
+  test("names a process that could not be suspended, and ignores one that has ended", async () => {
     locked.add(201);
     const proof = await open().apply(ORDER, signal);
     expect(proof.outcome).toBe("failed");
@@ -251,7 +251,7 @@ describe("stopEnginesEnforcer()", () => {
     expect(proof.probes?.forbiddenBlocked).toBe(false);
   });
 
-  test("says when one did not wake, and remembers it for the next release", async () => {
+  test("reports a process that did not resume, and keeps it for the next release", async () => {
     await open().apply(ORDER, signal);
     locked.add(201);
     const stuck = await open().release(ORDER, signal);
@@ -261,16 +261,16 @@ describe("stopEnginesEnforcer()", () => {
     expect(stoppedPids()).toEqual([]);
   });
 
-  test("waits for what is on its way to be suspended, or awake, before it says so", async () => {
+  test("waits until signals take effect before it reports a result", async () => {
     const enforcer = open();
-    lag = 4; // the first look is before anything is sent
+    lag = 4; // The first check is before any signal.
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
     lag = 4;
     expect((await enforcer.release(ORDER, signal)).outcome).toBe("applied");
     expect(stoppedPids()).toEqual([]);
   });
 
-  test("an engine that is init, or that this agent runs under, is left alone and called no success", async () => {
+  test("leaves an engine running that is init or an ancestor of the agent, and fails", async () => {
     for (const pid of [1, 50]) {
       spawn(50);
       spawn(99, 50);
@@ -285,7 +285,7 @@ describe("stopEnginesEnforcer()", () => {
     }
   });
 
-  test("one that was woken is suspended again with the next look, which says so each time", async () => {
+  test("suspends a resumed process again in the next check, and reports each repair", async () => {
     const enforcer = open();
     await enforcer.apply(ORDER, signal);
     for (let round = 0; round < 3; round++) {
@@ -297,7 +297,7 @@ describe("stopEnginesEnforcer()", () => {
     }
   });
 
-  test("one that was woken and suspended again between two looks is found by its CPU time", async () => {
+  test("detects by CPU time a process that was resumed and suspended again between two checks", async () => {
     const cpu = (pid: number, cpuMs: number) => {
       processes.get(pid)!.cpuMs = cpuMs;
     };
@@ -313,7 +313,7 @@ describe("stopEnginesEnforcer()", () => {
     expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
   });
 
-  test("one that somebody else suspended is found too when it ran between two looks", async () => {
+  test("detects a process that ran between two checks, even if another program suspended it", async () => {
     count(200, 1);
     processes.get(200)!.cpuMs = 100;
     const enforcer = open();
@@ -323,14 +323,14 @@ describe("stopEnginesEnforcer()", () => {
     expect(await enforcer.reassert(ORDER, signal)).toEqual({ ...PROVEN, repaired });
   });
 
-  test("what runs when the agent starts again is a repair as well: somebody woke it while nobody looked", async () => {
+  test("counts a recorded process that runs after a restart of the agent as a repair", async () => {
     await open().apply(ORDER, signal);
     count(201, -1);
     const look = await open().reassert(ORDER, signal);
     expect(look).toEqual({ ...PROVEN, repaired: "processes 201 were resumed" });
   });
 
-  test("a port that still takes connections is no success, and is named", async () => {
+  test("fails and names a port that still accepts connections", async () => {
     leaks = true;
     expect(await open().apply(ORDER, signal)).toEqual({
       outcome: "failed",
@@ -339,7 +339,7 @@ describe("stopEnginesEnforcer()", () => {
     });
   });
 
-  test("rules that could not be put prove nothing blocked, also where this host is not refused by its own rules", async () => {
+  test("claims no blocked connection if the rules could not be installed, also if the rules exempt this host", async () => {
     for (const refusesItself of [true, false]) {
       const enforcer = open({ refusesItself, fault: "nft refused the rules" });
       expect(await enforcer.apply(ORDER, signal)).toEqual({
@@ -351,7 +351,7 @@ describe("stopEnginesEnforcer()", () => {
     }
   });
 
-  test("what is born while its parent is being suspended is suspended too before anything is proven, and woken", async () => {
+  test("suspends a process that is born while its parent is being suspended, and resumes it at the release", async () => {
     births = [() => spawn(202, 200), () => spawn(203, 202), () => spawn(204, 203)];
     expect(await open().apply(ORDER, signal)).toEqual(PROVEN);
     expect(stoppedPids()).toEqual([200, 201, 202, 203, 204]);
@@ -360,13 +360,13 @@ describe("stopEnginesEnforcer()", () => {
     expect(stoppedPids()).toEqual([]);
   });
 
-  test("does not wait for ever: what is never suspended is not proven", async () => {
+  test("stops waiting for a process that is never suspended, and fails", async () => {
     lag = 1000;
     const { outcome, probes } = await open().apply(ORDER, signal);
     expect([outcome, probes?.forbiddenBlocked]).toEqual(["applied", false]);
   });
 
-  test("leaves what computes nothing alone, puts the ports back when somebody opened them, and proves nothing before", async () => {
+  test("leaves gateways and databases running, and restores altered port rules", async () => {
     const enforcer = open();
     engines.push({ ...engine(300, 9999), kind: "gateway" });
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);

@@ -15,8 +15,8 @@ import { describeUnless, missing } from "../../../../support/missing.ts";
 import { removeTemporaryDirectories, temporaryDirectory, until } from "../../report/send-edge.ts";
 
 /*
- * True processes, true signals, the true list of processes of this host; the firewall alone is a note of what it was
- * asked. That it refuses for real is in namespace.test.ts.
+ * Real processes, signals and process lists of this host. Only the firewall is a fake that records the rules;
+ * namespace.test.ts tests the real firewall.
  */
 
 setDefaultTimeout(60_000);
@@ -44,7 +44,7 @@ afterEach(() => {
   removeTemporaryDirectories();
 });
 
-/** The scripts change into the directory, so whatever they started and left behind still works in it. */
+/** The scripts change into the directory, so processes that they leave behind still use it. */
 const processesIn = (path: string): number[] =>
   readdirSync("/proc")
     .map(Number)
@@ -56,7 +56,7 @@ const processesIn = (path: string): number[] =>
       }
     });
 
-/** What the firewall was asked for last. */
+/** The rules sent last. */
 let sent: string | undefined = "nothing";
 
 const open = (more: Partial<StopDeps> = {}) =>
@@ -116,7 +116,7 @@ const isAlive = (pid: number): boolean => found(pid) !== undefined;
 const groupOf = (pid: number): number =>
   Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ")[2]);
 
-/** What a scan says of the process that has this pid now. */
+/** The process with this pid, as a scan reports it. */
 const scanned = (pid: number, ...ports: number[]): Engine =>
   ({
     kind: "inference-engine",
@@ -129,7 +129,7 @@ const scanned = (pid: number, ...ports: number[]): Engine =>
 const PROBES = { controlPlaneReachable: true, forbiddenBlocked: true };
 
 describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => {
-  test("ends an engine that listens to SIGTERM without SIGKILL, and leaves the shell that started it", async () => {
+  test("terminates an engine by SIGTERM, without SIGKILL, and leaves the shell that started it running", async () => {
     const shell = bash(
       `(trap 'echo ended > asked; exit 0' TERM; echo $BASHPID > engine.pid; while :; do sleep 0.05; done) & wait; sleep 600`,
     );
@@ -143,7 +143,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect([refused, hastened]).toEqual([[11_434], 1]);
   });
 
-  test("ends an engine that ignores SIGTERM, its children, and theirs, after the grace and not before", async () => {
+  test("terminates an engine that ignores SIGTERM, with all descendants, after the grace time", async () => {
     const engine = bash(
       `trap '' TERM; (trap '' TERM; sleep 600 & echo $! > grandchild.pid; echo $BASHPID > child.pid; wait) & echo $$ > engine.pid; wait`,
     );
@@ -156,8 +156,8 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(all.map(isAlive)).toEqual([false, false, false]);
   });
 
-  test("ends what a dying engine leaves behind in a group of its own, and no sibling of a pipeline", async () => {
-    // Job control makes the engine the leader of a group; its first child ends, so that the second is nobody's.
+  test("terminates processes left in the engine's own group, but no siblings in a pipeline", async () => {
+    // Job control makes the engine a group leader. Its first child ends, so that init adopts the second.
     const shell = bash(
       `set -m; (echo $BASHPID > engine.pid; (sleep 600 & echo $! > orphan.pid); exec sleep 600) | (echo $BASHPID > sibling.pid; exec sleep 600) & wait`,
     );
@@ -172,7 +172,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect([engine, orphan, sibling, shell].map(isAlive)).toEqual([false, false, true, true]);
   });
 
-  test("a supervisor's every new engine ends with the scan that names it; the supervisor lives; each is a repair", async () => {
+  test("terminates each engine that a supervisor restarts once a scan names it, as a repair, and leaves the supervisor running", async () => {
     const supervisor = bash(`while :; do (echo $BASHPID > engine.pid; exec sleep 600); done`);
     let engine = await pidIn("engine.pid");
     engines = [scanned(engine, 9000)];
@@ -188,7 +188,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
         },
         20_000,
       );
-      // Not named by a scan yet: left alone, but its port refuses.
+      // Not yet named by a scan: left running, but its port is refused.
       expect((await enforcer.reassert(ORDER, signal)).reason).toBeUndefined();
       expect([isAlive(engine), refused]).toEqual([true, [9000]]);
       engines = [scanned(engine, 9000)];
@@ -210,7 +210,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     );
   });
 
-  test("hastens no scan any more once nothing has come back for a while", async () => {
+  test("requests no more early scans after a while without new engines", async () => {
     engines = [scanned(bash("exec sleep 600"))];
     const enforcer = open();
     await enforcer.apply(ORDER, signal);
@@ -218,7 +218,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(hastened).toBe(15);
   });
 
-  test("leaves a later process with the pid of an engine alone, be it two seconds younger", async () => {
+  test("leaves a later process with an engine's pid running, even if it started two seconds later", async () => {
     const pid = bash("exec sleep 600");
     await until("it is so", () => isAlive(pid), 10_000);
     const engine = scanned(pid, 9000);
@@ -230,7 +230,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(isAlive(pid)).toBe(false);
   });
 
-  test("a process whose start nobody knows is left alone, and nothing is claimed of it", async () => {
+  test("leaves a process with an unknown start time running, and claims no success", async () => {
     const pid = bash("exec sleep 600");
     const { processStartedAt: _, ...engine } = scanned(pid);
     engines = [engine as Engine];
@@ -240,7 +240,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(isAlive(pid)).toBe(true);
   });
 
-  test("a port that no scan named is refused too, for good: what listens is asked of the kernel", async () => {
+  test("refuses a port that no scan has named, because the kernel reports its listener", async () => {
     const pid = bash(
       `exec '${process.execPath}' -e 'Bun.listen({hostname:"127.0.0.1",port:0,socket:{data(){}}})'`,
     );
@@ -258,12 +258,12 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect([isAlive(pid), refused]).toEqual([false, [port]]);
   });
 
-  test("suspends a child that was orphaned before the isolation, and wakes it with the rest", async () => {
+  test("suspends a child that was orphaned before the isolation, and resumes it at the release", async () => {
     const script = `set -m; (echo $BASHPID > engine.pid; (bash -c 'sleep 600 & echo $! > orphan.pid'); exec sleep 600) & sleep 600`;
     bash(script);
     const engine = await pidIn("engine.pid");
     const orphan = await pidIn("orphan.pid");
-    // By init, by a service manager, or by the supervisor of a test run.
+    // Adopted by init, a service manager, or the supervisor of a test run.
     await until("it is adopted", () => groupOf(found(orphan)?.parent ?? engine) !== engine, 10_000);
     expect([groupOf(orphan), found(orphan)!.parent === engine]).toEqual([engine, false]);
     engines = [scanned(engine)];
@@ -275,7 +275,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect([engine, orphan].map((pid) => found(pid)?.isStopped)).toEqual([false, false]);
   });
 
-  test("never ends the agent, what it was started by, or init, though a scan takes them for engines", async () => {
+  test("never terminates the agent, its ancestors or init, even if a scan names them as engines", async () => {
     const parent = found(process.pid)!.parent;
     for (const pid of [process.pid, parent, 1]) {
       engines = [scanned(pid)];
@@ -295,7 +295,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     }
   });
 
-  test("what was suspended, by us or by somebody else, is ended without being woken", async () => {
+  test("terminates suspended processes without resuming them", async () => {
     const script = `trap 'echo woken > woken' TERM; echo $$ > engine.pid; while :; do sleep 0.05; done`;
     const engine = bash(script);
     await pidIn("engine.pid");
@@ -308,7 +308,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(performance.now() - beganAtMs).toBeLessThan(4000);
   });
 
-  test("without a word about it engines are suspended: a directive from before means what it meant", async () => {
+  test("suspends engines if the directive has no stopEnginesBy, as older directives do", async () => {
     const engine = bash("exec sleep 600");
     engines = [scanned(engine)];
     const { stopEnginesBy: _, ...order } = ORDER;
@@ -318,7 +318,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(found(engine)?.isStopped).toBe(false);
   });
 
-  test("says which process did not end, and claims nothing", async () => {
+  test("names a process that did not end, and claims no success", async () => {
     const engine = bash("exec sleep 600");
     engines = [scanned(engine)];
     const refuse = (): never => {
@@ -332,7 +332,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     });
   });
 
-  test("a child that has ended and was not waited for keeps no isolation from being proven", async () => {
+  test("proves the isolation although a terminated child is a zombie", async () => {
     const engine = bash(`sleep 0.1 & echo $! > zombie.pid; exec sleep 600`);
     const zombie = await pidIn("zombie.pid");
     await until("it is so", () => readFileSync(`/proc/${zombie}/stat`, "utf8").includes(") Z "), 10_000);
@@ -344,7 +344,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
   });
 });
 
-test("parseListening() reads addresses of both families, and rows that listen only", () => {
+test("parseListening() reads listening rows of both families only", () => {
   const head =
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
   const rest = "00000000:00000000 00:00000000 00000000     0        0";
@@ -363,13 +363,13 @@ describe("leftBehind()", () => {
   const left = (...processes: HostProcess[]): number[] =>
     leftBehind([leader], processes).map(({ pid }) => pid);
 
-  test("takes what init adopted, also where init is of the same session, and after its leader has ended", () => {
+  test("finds processes adopted by init, also in the same session as init and after the leader has ended", () => {
     expect(left(leader, { ...member, parent: 1, isAdopted: true })).toEqual([21]);
     expect(left(leader, { ...member, parent: 1, isAdopted: false })).toEqual([21]);
     expect(left({ ...member, parent: 1, isAdopted: false })).toEqual([21]);
   });
 
-  test("leaves the others of a pipeline, what is below them, other groups, and a later leader with that pid", () => {
+  test("leaves out a pipeline's other processes, their descendants, other groups, and a later leader with the same pid", () => {
     const sibling = { ...member, parent: 10, isAdopted: false };
     expect(left(leader, sibling)).toEqual([]);
     expect(left(sibling)).toEqual([]);
@@ -381,7 +381,7 @@ describe("leftBehind()", () => {
 });
 
 describeUnless(missing("Linux"), "signals", () => {
-  test("neither ask, end, suspend nor wake a process that was born at another time than the one meant", async () => {
+  test("signal no later process with the same pid", async () => {
     const pid = bash("exec sleep 600");
     const { birth } = found(pid)!;
     for (const send of [signals.ask!, signals.end, signals.suspend, signals.wake])

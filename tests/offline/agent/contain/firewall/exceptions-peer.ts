@@ -14,7 +14,7 @@ const POOL_SIZE = 60;
 const healthy = () => new Response("ok");
 Bun.serve({ hostname: control, port: 8787, fetch: healthy });
 Bun.serve({ hostname: "::", port: 8788, fetch: healthy });
-// As proxies of plain HTTP do, it answers for whatever URL it is asked for.
+// Responds to a request for any URL, as a proxy of plain HTTP does.
 Bun.serve({ hostname: proxy, port: 3128, fetch: healthy });
 for (const hostname of rest)
   Bun.listen({ hostname, port: 9000, socket: { data: (socket, bytes) => void socket.write(bytes) } });

@@ -22,9 +22,9 @@ async function sendUdp({ bind, from, to, port, count, bytes }: Udp): Promise<num
   socket.on("error", () => {});
   const sendOnce = (): Promise<boolean> =>
     new Promise((resolve) => socket.send(Buffer.alloc(bytes), port, to, (fault) => resolve(!fault)));
-  // A packet of before that nobody took makes the next one fail, which then is not sent.
+  // The error of an earlier packet makes the next send fail, and that packet is not sent.
   for (let sent = 0; sent < count; sent++) if (!(await sendOnce())) await sendOnce();
-  await Bun.sleep(ANSWER_MS); // what is counted is what comes within this time
+  await Bun.sleep(ANSWER_MS); // Packets within this time are counted.
   socket.close();
   return back;
 }

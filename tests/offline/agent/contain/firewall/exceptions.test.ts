@@ -8,8 +8,8 @@ import { removeTemporaryDirectories, temporaryDirectory } from "../../report/sen
 import { Dialogue, mustRun, type NamespaceProcess, reaches, spawnIn } from "./namespaces.ts";
 
 /*
- * What mode `network` leaves open, tried as a channel: with the true nft, between a contained host and a network, each in
- * a namespace of its own. Nothing outside them is touched.
+ * Tries to send data through the exceptions of mode `network`. Uses the real nft, with a contained host and a network in
+ * namespaces of their own. Changes nothing outside them.
  */
 const ID = namespaceId();
 const HOST = `${ID}h`;
@@ -123,7 +123,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     return { arrived: await peer.say("taken"), back };
   }
 
-  test("DHCP is no channel: not to a peer on the link, not beyond it, and to broadcast a few packets only", async () => {
+  test("DHCP cannot carry data to a peer on the link or beyond it, and only a few packets to broadcast", async () => {
     // Free, the same packets make a two-way channel; this shows that they are ones.
     expect(await dhcp(PEER)).toEqual({ arrived: 30, back: 30 });
     expect(await dhcp(FAR)).toEqual({ arrived: 30, back: 30 });
@@ -145,7 +145,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     );
   }
 
-  test("DHCP answers come from the link only, a bounded number of them", async () => {
+  test("DHCP responses are accepted from the link only, up to a limit", async () => {
     expect([await dhcpIn(PEER), await dhcpIn(FAR)]).toEqual([10, 10]);
     await isolated();
     expect(await dhcpIn(FAR)).toBe(0);
@@ -193,7 +193,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
   const [SOLICIT, ADVERT, ROUTER_ADVERT, MLD_QUERY, ECHO] = [135, 136, 134, 130, 128] as const;
   const ALL_NODES = "ff02::1";
 
-  test("neighbour discovery is no channel beyond the link, and on it a few small packets only", async () => {
+  test("neighbour discovery cannot carry data beyond the link, and only a few small packets on it", async () => {
     for (const type of [SOLICIT, ADVERT, ECHO]) expect(await icmp6("out", { type, to: FAR6 })).toBe(5);
     await isolated();
     for (const type of [SOLICIT, ADVERT]) {
@@ -205,7 +205,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
       const many = await icmp6("out", { type, to: PEER6, count: 200 });
       expect([type, many > 30 && many <= 62]).toEqual([type, true]);
     }
-    // Multicast that is no reply to anybody, other types, and reports sent where no router listens.
+    // Unsolicited multicast, other types, and reports to a group without a router.
     expect(await icmp6("out", { type: SOLICIT, to: ALL_NODES })).toBe(0);
     expect(await icmp6("out", { type: ROUTER_ADVERT, to: ALL_NODES })).toBe(0);
     expect(await icmp6("out", { type: ECHO, to: PEER6 })).toBe(0);
@@ -214,7 +214,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await icmp6("out", { type: ADVERT, to: ALL_NODES, count: 1 })).toBeLessThanOrEqual(1);
   }, 60_000);
 
-  test("neighbour discovery and queries come in from the link only, and the host still finds its neighbours", async () => {
+  test("neighbour discovery and queries are accepted from the link only, and the host still finds its neighbours", async () => {
     await isolated();
     for (const type of [SOLICIT, ADVERT, ROUTER_ADVERT]) {
       expect([type, await icmp6("in", { type, to: HOST6 })]).toEqual([type, 5]);
@@ -226,14 +226,14 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await icmp6("in", { type: ECHO, to: HOST6 })).toBe(0);
   }, 60_000);
 
-  test("over IPv6 the control plane stays reachable when all neighbours were forgotten, from both ends", async () => {
+  test("the control plane stays reachable over IPv6 after both ends flush their neighbours", async () => {
     await isolated(`http://[${PEER6}]:8788`);
     for (const namespace of [HOST, NET]) await mustRun(`ip -n ${namespace} neigh flush all`);
     expect(await reaches(HOST, PEER6, 8788)).toBe(true);
     expect(await reaches(HOST, PEER6, 9000)).toBe(false);
   }, 60_000);
 
-  test("a rule for packets without connection tracking (notrack) neither cuts the agent off nor opens anything", async () => {
+  test("a notrack rule neither cuts off the agent nor opens other connections", async () => {
     const notrack = (hook: string) => `chain ${hook} { type filter hook ${hook} priority raw; notrack; }`;
     await mustRun(
       `ip netns exec ${HOST} nft -f -`,
@@ -245,7 +245,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await reaches(HOST, CONTROL, 9000)).toBe(false);
   }, 60_000);
 
-  test("a control plane behind a VPN device is refused, and nothing is cut", async () => {
+  test("an isolation with a control plane behind a VPN device fails and changes nothing", async () => {
     const ends = [
       { namespace: HOST, device: `${ID}t`, inner: "10.90.0.1", udp: [HOST_ADDRESS, "5000", PEER, "5001"] },
       { namespace: NET, device: `${ID}u`, inner: "10.90.0.9", udp: [PEER, "5001", HOST_ADDRESS, "5000"] },
@@ -267,12 +267,12 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await mustRun(`ip netns exec ${HOST} nft list ruleset`)).toBe("");
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(true);
     expect(await reaches(HOST, PEER, 9000)).toBe(true);
-    // With a way beside the VPN an isolation works, and it is the VPN that is cut.
+    // With a route outside the VPN the isolation works, and cuts off the VPN.
     await isolated();
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(false);
   }, 60_000);
 
-  test("behind a proxy the proxy stays open, and the control plane's own address does not", async () => {
+  test("with a proxy, the proxy stays reachable and the control plane's own address does not", async () => {
     const url = `http://${FAR}:8788`;
     const agent = startAgent(url, { HTTP_PROXY: `http://${PROXY}:3128` });
     expect(await reaches(HOST, FAR, 8788)).toBe(true);
@@ -284,13 +284,13 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await reaches(HOST, PEER, 9000)).toBe(false);
     expect((await agent("release:network")).outcome).toBe("applied");
     expect(await reaches(HOST, FAR, 8788)).toBe(true);
-    // Exempted, requests go straight, and that is what stays open.
+    // With an exemption the agent connects directly, and the direct address stays open.
     const direct = startAgent(url, { HTTP_PROXY: `http://${PROXY}:3128`, NO_PROXY: FAR });
     expect((await direct("apply:network")).outcome).toBe("applied");
     expect([await reaches(HOST, PROXY, 3128), await reaches(HOST, FAR, 8788)]).toEqual([false, true]);
   }, 60_000);
 
-  test("a control plane whose name gives another of 60 addresses with each answer is isolated, twice of two", async () => {
+  test("an isolation works with a control plane whose name rotates through 60 addresses, in two of two runs", async () => {
     for (let order = 0; order < 2; order++) {
       const agent = startAgent("http://control.test:8788");
       expect(await agent("apply:network")).toEqual({
@@ -304,7 +304,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     }
   }, 60_000);
 
-  test("a name server that leaves resolv.conf is closed with the next look", async () => {
+  test("a name server removed from resolv.conf is blocked in the next check", async () => {
     const agent = await isolated();
     expect(await reaches(HOST, NAMES, 9000)).toBe(false);
     const rules = () => mustRun(`ip netns exec ${HOST} nft list chain inet lifecyclezero output`);

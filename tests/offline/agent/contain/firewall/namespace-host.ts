@@ -52,7 +52,7 @@ const enforcers = linuxEnforcers({
 
 const open = new Map<string, Socket>();
 
-/** True when a byte comes back over the connection that was opened to this address before. */
+/** True if the open connection to this address echoes a byte. */
 function echo(address: string): Promise<boolean> {
   const socket = open.get(address)!;
   return new Promise((resolve) => {

@@ -135,9 +135,9 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       await runCommand(["ip", "netns", "del", namespace]);
   });
 
-  test("network: blocks everything but the control plane, cuts open flows and containers, leaves no trace", async () => {
+  test("network: blocks everything except the control plane, cuts open flows and containers, and leaves no trace", async () => {
     const agent = startAgent(`http://${CONTROL}:8787`);
-    // A firewall of the host's own, which accepts everything: our drop must be final all the same.
+    // The host's own firewall accepts everything; the agent's drop must be final.
     await mustRun(
       `ip netns exec ${HOST} nft -f -`,
       "table inet own { chain out { type filter hook output priority 0; policy accept; accept\n}\n}\n",
@@ -225,7 +225,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     expect(await lookAround()).toEqual(free);
   }, 60_000);
 
-  test("network: is put back when it was deleted, emptied or given a hole, also by a restarted agent", async () => {
+  test("network: restores rules that were deleted, flushed or extended, also after a restart of the agent", async () => {
     const agent = startAgent(`http://[${CONTROL6}]:8787`);
     await agent.prove("apply:network");
     const whole = await rulesOf();
@@ -249,7 +249,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       expect(await rulesOf()).toBe(whole);
       expect(await agent.prove("reassert:network")).toEqual({ outcome: "applied", probes });
 
-      // An agent that started since knows nothing of what was altered before; it puts its own rules all the same.
+      // A restarted agent cannot detect earlier alterations, but sends its own rules.
       await mustRun(`ip netns exec ${HOST} nft -f -`, `${tamper}\n`);
       const restarted = startAgent(`http://[${CONTROL6}]:8787`);
       expect(await restarted.prove("reassert:network")).toEqual({ outcome: "applied", probes });
@@ -260,7 +260,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     }
   }, 60_000);
 
-  test("network: rules that were deleted and restored between two looks are told of, although nothing is missing", async () => {
+  test("network: reports rules that were deleted and restored between two checks", async () => {
     const agent = startAgent(`http://${CONTROL}:8787`);
     const proof = await agent.prove("apply:network");
     expect(await agent.prove("reassert:network")).toEqual(proof);
@@ -277,7 +277,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     }
   }, 60_000);
 
-  test("network: a guest on a bridge of the host's own is cut off too, until the release, and leaves no trace", async () => {
+  test("network: cuts off a guest on a bridge of the host until the release, and leaves no trace", async () => {
     // As on a host without br_netfilter, which hands what a bridge forwards to the rules for IP.
     for (const rules of ["iptables", "ip6tables", "arptables"])
       await runCommand(`ip netns exec ${HOST} sysctl -q -w net.bridge.bridge-nf-call-${rules}=0`.split(" "));
@@ -298,7 +298,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     expect(await reaches(GUEST, BRIDGED, 9000)).toBe(true);
   }, 60_000);
 
-  test("network: stands after a start of the host before its network is up and the agent runs, and never once released", async () => {
+  test("network: is in force after a boot before the network and the agent start, but not after a release", async () => {
     const directory = temporaryDirectory();
     const kept = `${directory}/${KEPT_RULES_FILE}`;
     const agent = startAgent(`http://${CONTROL}:8787`, [], directory);
@@ -330,7 +330,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     expect(await reaches(HOST, PEER, 9000)).toBe(true);
   }, 60_000);
 
-  test("network: undoes itself when the control plane is not reachable right after applying", async () => {
+  test("network: is rolled back if the control plane is unreachable right after applying", async () => {
     const agent = startAgent("http://10.77.0.9:8787");
     const proof = await agent.prove("apply:network");
     expect(proof).toEqual({
@@ -341,7 +341,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     expect(await reaches(HOST, PEER, 9000)).toBe(true);
   }, 60_000);
 
-  test("network: an outage of the control plane later on does not free the host", async () => {
+  test("network: stays in force during a later outage of the control plane", async () => {
     const agent = startAgent(`http://${CONTROL}:8787`);
     await agent.prove("apply:network");
     const outage =
@@ -357,7 +357,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     }
   }, 60_000);
 
-  test("stop-engines: suspends the engine and its children, refuses its port, and wakes them on release", async () => {
+  test("stop-engines: suspends the engine and its children, refuses its port, and resumes them at the release", async () => {
     const code = `Bun.spawn(["sleep","600"]); Bun.listen({hostname:"0.0.0.0",port:11434,socket:{data(){}}})`;
     const engine = spawnIn(HOST, [process.execPath, "-e", code]);
     spawned.push(engine);
@@ -377,7 +377,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     expect(await reaches(NET, HOST_ADDRESS, 11434)).toBe(false);
     expect(await reaches(HOST, PEER, 9000)).toBe(true);
 
-    // Somebody wakes it and opens the port again: the next look undoes both.
+    // The engine is resumed and its port opened: the next check reverts both.
     process.kill(engine.pid, "SIGCONT");
     await mustRun(`ip netns exec ${HOST} nft -f -`, "delete table inet lifecyclezero\n");
     const repaired = `processes ${engine.pid} were resumed`;
@@ -393,7 +393,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       process.kill(pid, "SIGKILL");
   }, 60_000);
 
-  test("stop-engines: an engine that hops from process to process is found by its listening socket", async () => {
+  test("stop-engines: finds an engine that replaces its process by its listening socket", async () => {
     const script = new URL("./hopping-engine.py", import.meta.url).pathname;
     const hopper = spawnIn(HOST, ["python3", script, "11436"]);
     spawned.push(hopper);
@@ -421,7 +421,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     }
   }, 60_000);
 
-  test("stop-engines, by terminating: ends the engine and its children, and its port refuses until the release", async () => {
+  test("stop-engines, by terminating: terminates the engine and its children, and refuses its port until the release", async () => {
     const code = `process.on("SIGTERM",()=>{}); Bun.spawn(["sleep","600"]); Bun.listen({hostname:"0.0.0.0",port:11435,socket:{data(){}}})`;
     const engine = spawnIn(HOST, [process.execPath, "-e", code]);
     spawned.push(engine);
@@ -440,7 +440,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       family.filter((one) => left.some(({ pid, birth }) => pid === one.pid && birth === one.birth)),
     ).toEqual([]);
 
-    // One that is started again on the same port finds it refused before any scan has named it.
+    // An engine that is started again finds its port refused before a scan names it.
     const again = spawnIn(HOST, [process.execPath, "-e", code]);
     spawned.push(again);
     await until("it runs again", () => hostProcesses().some(({ parent }) => parent === again.pid));
@@ -454,7 +454,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     process.kill(again.pid, "SIGKILL");
   }, 60_000);
 
-  test("the daemon: isolates by directive, proves it over its own rules, survives a kill, and is released", async () => {
+  test("daemon: applies a directive, reports its proof through its own rules, survives a kill, and is released", async () => {
     const edge = new Dialogue(
       started(NET, [process.execPath, new URL("./namespace-edge.ts", import.meta.url).pathname, CONTROL]),
     );

@@ -13,7 +13,7 @@ export function spawnIn(namespace: string, command: readonly string[], env: Reco
   });
 }
 
-/** Talks to a child in lines: one out, one JSON answer back. */
+/** Sends lines to a child process, which responds to each with a line of JSON. */
 export class Dialogue {
   private readonly lines: AsyncIterator<string>;
   constructor(private readonly child: NamespaceProcess) {
@@ -38,7 +38,7 @@ export class Dialogue {
 const CONNECTION_FAILED = 1;
 const TIMED_OUT = 124;
 
-/** Makes a TCP connection inside a namespace, and nothing more. Throws when it could not even try. */
+/** Opens a TCP connection inside a namespace. Throws if it cannot try. */
 export async function reaches(
   namespace: string,
   address: string,
@@ -54,7 +54,7 @@ export async function reaches(
   return code === 0;
 }
 
-/** Runs a line of words; throws with what it said when it fails. */
+/** Runs a command line; throws with its output if it fails. */
 export async function mustRun(line: string, stdin?: string): Promise<string> {
   const { code, stdout, stderr } = await runCommand(line.split(" "), stdin);
   if (code !== 0) throw new Error(`${line}: ${stderr}`);

@@ -5,7 +5,7 @@ const HOST = new URL("./proxy-host.ts", import.meta.url).pathname;
 
 testUnless(
   missing("Linux", "root", "ip", "nft", "unshare", "tinyproxy"),
-  "containment keeps to the proxy of the configuration file: one on the host itself is refused before anything is cut",
+  "containment uses the proxy of the configuration file: a proxy on the host itself fails before any rule is set",
   async () => {
     const script = 'ip link set lo up && exec "$0" "$1"';
     const child = Bun.spawn(["unshare", "--net", "sh", "-c", script, process.execPath, HOST], {

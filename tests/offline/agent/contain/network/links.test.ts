@@ -24,7 +24,7 @@ import { until } from "../../report/send-edge.ts";
 const directory = mkdtempSync(join(tmpdir(), "lz-links-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-test("plainPrefix() clears the bits of the host, and refuses what is no prefix or is all addresses", () => {
+test("plainPrefix() clears host bits, and refuses a text that is not a prefix and a prefix of length 0", () => {
   expect(plainPrefix("192.0.2.77/24")).toBe("192.0.2.0/24");
   expect(plainPrefix("10.255.255.255/9")).toBe("10.128.0.0/9");
   expect(plainPrefix("192.0.2.77/32")).toBe("192.0.2.77/32");
@@ -43,7 +43,7 @@ test("plainPrefix() clears the bits of the host, and refuses what is no prefix o
     expect(() => plainPrefix(none)).toThrow(/not a valid (prefix|address)/);
 });
 
-test("boundsOf() gives the first and the last address", () => {
+test("boundsOf() returns the first and the last address", () => {
   const text = (prefix: string, isSix = false) => {
     const { from, to } = boundsOf(prefix);
     return `${textOf(from, isSix)}-${textOf(to, isSix)}`;
@@ -53,7 +53,7 @@ test("boundsOf() gives the first and the last address", () => {
   expect(text("ff02::/16", true)).toBe("ff02:0:0:0:0:0:0:0-ff02:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 });
 
-test("rangesWithout() leaves out prefixes too, also where they overlap or reach beyond the ends", () => {
+test("rangesWithout() leaves out prefixes, also if they overlap or extend beyond the range", () => {
   const without = (...exceptions: string[]) => rangesWithout("10.0.0.0", "10.0.0.255", exceptions, false);
   expect(without("10.0.0.64/26")).toEqual(["10.0.0.0-10.0.0.63", "10.0.0.128-10.0.0.255"]);
   expect(without("10.0.0.64/26", "10.0.0.70", "10.0.0.96/27")).toEqual([
@@ -65,7 +65,7 @@ test("rangesWithout() leaves out prefixes too, also where they overlap or reach 
   expect(without("10.0.1.0/24", "9.0.0.0/8")).toEqual(["10.0.0.0-10.0.0.255"]);
 });
 
-test("linkPrefixes() are those of this host's links, and none so wide that strangers are neighbours", () => {
+test("linkPrefixes() returns the prefixes of this host's links, without very wide ones", () => {
   const made = (cidr: string | null, internal = false): NetworkInterfaceInfo =>
     ({ address: cidr?.split("/")[0] ?? "192.0.2.1", cidr, internal }) as NetworkInterfaceInfo;
   expect(
@@ -78,7 +78,7 @@ test("linkPrefixes() are those of this host's links, and none so wide that stran
   ).toEqual(["10.0.0.0/8", "192.0.2.0/24", "2001:db8:0:0:0:0:0:0/64"]);
 });
 
-test("leasedFrom() reads the server out of the leases of systemd-networkd, NetworkManager and dhclient", () => {
+test("leasedFrom() reads the server from leases of systemd-networkd, NetworkManager and dhclient", () => {
   expect(leasedFrom(["# This is private data.\nADDRESS=192.0.2.7\nSERVER_ADDRESS=192.0.2.1\n"])).toEqual([
     "192.0.2.1",
   ]);
@@ -102,14 +102,14 @@ test("leasedFrom() reads the server out of the leases of systemd-networkd, Netwo
     expect(leasedFrom([odd])).toEqual([]);
 });
 
-test("readLeases() reads what there is, and passes over what cannot be read", () => {
+test("readLeases() skips files that cannot be read", () => {
   const leases = join(directory, "leases");
   mkdirSync(join(leases, "3"), { recursive: true });
   writeFileSync(join(leases, "2"), "SERVER_ADDRESS=192.0.2.1\n");
   expect(leasedFrom(readLeases([leases, join(directory, "none")]))).toEqual(["192.0.2.1"]);
 });
 
-test("ipconfigServers() asks each interface of macOS and takes addresses only", async () => {
+test("ipconfigServers() queries each interface of macOS and returns addresses only", async () => {
   const asked: string[] = [];
   const run = async (command: readonly string[]) => {
     asked.push(command.join(" "));
@@ -122,7 +122,7 @@ test("ipconfigServers() asks each interface of macOS and takes addresses only", 
   expect(asked[0]).toBe("/usr/sbin/ipconfig getoption en0 server_identifier");
 });
 
-test("isTunnel() knows virtual devices without a link layer, and takes no modem or bridge for one", () => {
+test("isTunnel() is true for virtual devices without a link layer, and false for modems and bridges", () => {
   const root = join(directory, "net");
   mkdirSync(root);
   const device = (name: string, type: string, kind: "virtual" | "pci", isTun = false) => {
@@ -146,7 +146,7 @@ test("isTunnel() knows virtual devices without a link layer, and takes no modem 
 
 testUnless(
   missing("Linux"),
-  "deviceTo() names the interface of the route, and nothing without one",
+  "deviceTo() returns the interface of the route, and undefined without a route",
   async () => {
     const { lo } = networkInterfaces();
     expect(lo).toBeDefined();
@@ -158,31 +158,27 @@ testUnless(
   },
 );
 
-testUnless(
-  missing("Linux"),
-  "connectedTo() lists the connections of this process only, by port",
-  async () => {
-    const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-    const socket = createConnection({ host: "127.0.0.1", port: server.port });
-    await new Promise((resolve) => socket.once("connect", resolve));
-    expect(connectedTo(server.port)).toEqual(["127.0.0.1"]);
-    expect(connectedTo(1)).toEqual([]);
-    const script = `require("net").connect(${server.port},"127.0.0.1",()=>{console.log("up");setTimeout(()=>{},60000)})`;
-    socket.destroy();
-    const other = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "ignore" });
-    try {
-      await other.stdout.getReader().read();
-      await until("only the other process is connected", () => connectedTo(server.port).length === 0);
-    } finally {
-      other.kill("SIGKILL");
-      server.stop(true);
-    }
-  },
-);
+testUnless(missing("Linux"), "connectedTo() lists only this process's connections to a port", async () => {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const socket = createConnection({ host: "127.0.0.1", port: server.port });
+  await new Promise((resolve) => socket.once("connect", resolve));
+  expect(connectedTo(server.port)).toEqual(["127.0.0.1"]);
+  expect(connectedTo(1)).toEqual([]);
+  const script = `require("net").connect(${server.port},"127.0.0.1",()=>{console.log("up");setTimeout(()=>{},60000)})`;
+  socket.destroy();
+  const other = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "ignore" });
+  try {
+    await other.stdout.getReader().read();
+    await until("only the other process is connected", () => connectedTo(server.port).length === 0);
+  } finally {
+    other.kill("SIGKILL");
+    server.stop(true);
+  }
+});
 
 testUnless(
   missing("Linux", "root", "setpriv"),
-  "resolverUsers() names who serves port 53 here, and root",
+  "resolverUsers() returns root and the user of the program on port 53",
   async () => {
     const port = 53;
     const tables = { "/proc/self/net/udp": "", "/proc/self/net/udp6": "" };

@@ -19,7 +19,7 @@ const ORDER = { generation: 1, mode: "network", wasInForce: true } as const;
 const OURS = "inet lifecyclezero";
 const LINKS: Links = { prefixes: ["192.0.2.0/24"], dhcpServers: [] };
 
-/** The enforcer over a fake nft. `more` replaces what it depends on. */
+/** The enforcer with a fake nft. `more` replaces dependencies. */
 function make(run: RunCommand, more: Partial<NetworkDeps> & { connects?: boolean } = {}) {
   const { connects = false, ...deps } = more;
   const kept: (string | undefined)[] = [];
@@ -47,7 +47,7 @@ const ok = { code: 0, stdout: "", stderr: "" };
 const isRules = (input: string): boolean => input.includes("hook output");
 
 describe("networkEnforcer()", () => {
-  test("fails and changes nothing when the name of the control plane has no address", async () => {
+  test("fails and changes nothing if the control plane's name has no address", async () => {
     const nft = fakeNft();
     const enforcer = make(nft.run, { resolve: () => Promise.reject(new Error("NXDOMAIN")) });
     expect(await enforcer.apply(ORDER, signal)).toEqual({
@@ -57,7 +57,7 @@ describe("networkEnforcer()", () => {
     expect(nft.asked).toEqual([]);
   });
 
-  test("fails with what nft says, and when nft is missing; then a release has nothing to undo", async () => {
+  test("fails with nft's message, or if nft is missing; a release then has nothing to undo", async () => {
     const refused = make(async () => ({
       code: 1,
       stdout: "",
@@ -72,7 +72,7 @@ describe("networkEnforcer()", () => {
     expect((await absent.release(ORDER, signal)).outcome).toBe("failed");
   });
 
-  test("isolates where the kernel has no rules for bridges, and leaves nothing behind", async () => {
+  test("isolates on a kernel without bridge rules, and leaves no trace", async () => {
     const nft = fakeNft();
     const run: RunCommand = async (command, stdin) =>
       (stdin ?? command.join(" ")).includes("bridge")
@@ -86,7 +86,7 @@ describe("networkEnforcer()", () => {
     expect(nft.tables.size).toBe(0);
   });
 
-  test("does not call a forbidden address blocked when its own counter did not move", async () => {
+  test("does not report a forbidden address as blocked if its own counter did not increase", async () => {
     const nft = fakeNft();
     expect((await make(nft.run).apply(ORDER, signal)).probes).toEqual({
       controlPlaneReachable: true,
@@ -101,7 +101,7 @@ describe("networkEnforcer()", () => {
     expect(connected.probes?.forbiddenBlocked).toBe(false);
   });
 
-  test("rolls back by removing the table, and says so when even that fails", async () => {
+  test("rolls back by removing the table, and reports if that fails too", async () => {
     const nft = fakeNft();
     expect((await make(nft.run, { reach: async () => false }).apply(ORDER, signal)).reason).toBe(
       "the control plane was unreachable right after applying; the rules were rolled back",
@@ -121,7 +121,7 @@ describe("networkEnforcer()", () => {
     expect(removals).toBe(3);
   });
 
-  test("rolls back at the second try when the first one fails: nobody else would", async () => {
+  test("retries a failed rollback", async () => {
     const nft = fakeNft();
     let removals = 0;
     const busy = make(
@@ -135,7 +135,7 @@ describe("networkEnforcer()", () => {
     expect(removals).toBe(2);
   });
 
-  test("a release that nft did not carry out has failed, also when it was killed without a word", async () => {
+  test("fails a release if nft fails, also if nft was killed without output", async () => {
     const mute = { code: -1, stdout: "", stderr: "" };
     for (const unable of [removeTable, removeBridgeTable]) {
       const nft = fakeNft();
@@ -148,7 +148,7 @@ describe("networkEnforcer()", () => {
     expect(failed).toEqual({ outcome: "failed", reason: "nft refused the rules: no reason given" });
   });
 
-  test("follows the control plane to a new address without giving up the old one", async () => {
+  test("allows a new address of the control plane and keeps the old one", async () => {
     let addresses = ["198.51.100.7"];
     const nft = fakeNft();
     const saved: (readonly string[])[] = [];
@@ -167,7 +167,7 @@ describe("networkEnforcer()", () => {
     expect(saved.at(-1)?.toSorted()).toEqual(["198.51.100.7", "198.51.100.8"]);
   });
 
-  test("a quick look restores the rules and resolves no name", async () => {
+  test("restores the rules in a quick check without resolving names", async () => {
     let resolved = 0;
     const nft = fakeNft();
     const enforcer = make(nft.run, {
@@ -186,7 +186,7 @@ describe("networkEnforcer()", () => {
     expect(resolved).toBe(before + 1);
   });
 
-  test("closes an address that the name has not given, and no connection used, for an hour", async () => {
+  test("blocks an address that was neither resolved nor connected for an hour", async () => {
     let addresses = ["198.51.100.7", "198.51.100.9"];
     let elapsedMs = 0;
     const nft = fakeNft();
@@ -205,7 +205,7 @@ describe("networkEnforcer()", () => {
     expect(opened(nft, "443")).toEqual(["198.51.100.8", "198.51.100.9"]);
   });
 
-  test("follows name servers that come and go, one by one", async () => {
+  test("follows name servers as they are added and removed", async () => {
     let resolvers = ["192.0.2.53", "192.0.2.54"];
     const nft = fakeNft();
     const enforcer = make(nft.run, { resolvers: async () => resolvers });
@@ -220,7 +220,7 @@ describe("networkEnforcer()", () => {
     expect(await after(["192.0.2.53"])).toEqual(["192.0.2.53"]);
     expect(await after(["203.0.113.1"])).toEqual(["203.0.113.1"]);
     expect(nft.inputs).toHaveLength(3);
-    // A file that is just being written names none: that opens nothing.
+    // A resolv.conf that is being written lists no name server; this opens nothing.
     expect(await after([])).toEqual(["203.0.113.1"]);
     expect(nft.inputs).toHaveLength(3);
     const many = Array.from({ length: 20 }, (_, index) => `203.0.113.${index + 100}`);
@@ -228,7 +228,7 @@ describe("networkEnforcer()", () => {
     expect(await after(["203.0.113.1 accept", "203.0.113.2"])).toEqual(["203.0.113.2"]);
   });
 
-  test("follows the links of the host and the servers of its leases", async () => {
+  test("follows the host's links and the DHCP servers of its leases", async () => {
     let links = LINKS;
     const nft = fakeNft();
     const enforcer = make(nft.run, { links: async () => links });
@@ -244,7 +244,7 @@ describe("networkEnforcer()", () => {
     ]);
   });
 
-  test("asks who serves names on loopback only while no name server is known", async () => {
+  test("looks up the user of the stub resolver only while no name server is known", async () => {
     let asked = 0;
     const users = async () => {
       asked++;
@@ -258,7 +258,7 @@ describe("networkEnforcer()", () => {
     expect(nft.rulesOf(OURS, "output")).toContain("meta skuid 101 udp dport 53 jump names_out");
   });
 
-  test("puts torn rules back before it asks a name server, which may not answer", async () => {
+  test("restores removed rules before it queries a name server, which may not respond", async () => {
     const nft = fakeNft();
     let isAnswering = true;
     const enforcer = make(nft.run, {
@@ -268,13 +268,13 @@ describe("networkEnforcer()", () => {
     isAnswering = false;
     const whole = nft.rulesOf(OURS, "output");
     nft.tables.delete(OURS);
-    // Never ends; the daemon bounds the question.
+    // Never resolves; the daemon limits the time.
     void enforcer.reassert(ORDER, signal);
     await until("the rules are put back", () => nft.rulesOf(OURS, "output").join() === whole.join());
     expect(whole).not.toEqual([]);
   });
 
-  test("puts the rules after a start of the host, when no name is known yet, by the addresses seen before", async () => {
+  test("sets the rules after a boot from saved addresses, before names can be resolved", async () => {
     const nft = fakeNft();
     const enforcer = make(nft.run, {
       resolve: () => Promise.reject(new Error("no network")),
@@ -282,7 +282,7 @@ describe("networkEnforcer()", () => {
       load: () => ["198.51.100.7", "evil }; accept", "fe80::1%eth0"],
     });
     const { outcome, repaired } = await enforcer.reassert(ORDER, signal);
-    // Whatever stood before this start is not known to have been altered.
+    // The agent cannot know whether rules from before its start were altered.
     expect([outcome, repaired]).toEqual(["applied", undefined]);
     expect(opened(nft, "443")).toEqual(["198.51.100.7"]);
     expect(nft.inputs.filter(isRules)).toHaveLength(1);
@@ -290,7 +290,7 @@ describe("networkEnforcer()", () => {
     expect(enforcer.kept).toEqual(nft.inputs);
   });
 
-  test("lets nothing into a rule that a name server of the company may have answered instead of an address", async () => {
+  test("writes no text from a name server into a rule unless it is an address", async () => {
     const nft = fakeNft();
     const resolve = async () => ["198.51.100.7 . 443 }\n accept", "198.51.100.8"];
     await make(nft.run, { resolve }).apply(ORDER, signal);
@@ -298,8 +298,8 @@ describe("networkEnforcer()", () => {
   });
 });
 
-describe("networkEnforcer(), at its edges", () => {
-  test("a stop in the middle of proving is no failure: it ends at once, and the next start carries the order out", async () => {
+describe("networkEnforcer(), edge cases", () => {
+  test("ends immediately and reports no failure if the agent stops during a proof", async () => {
     const stopping = new AbortController();
     let tries = 0;
     const enforcer = make(fakeNft().run, {
@@ -316,7 +316,7 @@ describe("networkEnforcer(), at its edges", () => {
     expect(tries).toBe(1);
   });
 
-  test("tries another port of the control plane's host, and an address where nothing lives", async () => {
+  test("tries another port of the control plane's host and an unused address", async () => {
     const tried: Endpoint[] = [];
     const nft = fakeNft();
     const firewall = nftFirewall({ run: nft.run, connects: async () => false, keep: () => {} });
@@ -336,7 +336,7 @@ describe("networkEnforcer(), at its edges", () => {
     ]);
   });
 
-  test("puts no rules while no address of the control plane is known, and says why", async () => {
+  test("sets no rules while no address of the control plane is known, with a reason", async () => {
     const nft = fakeNft();
     const enforcer = make(nft.run, { resolve: () => Promise.reject(new Error("no network")) });
     expect(await enforcer.reassert(ORDER, signal)).toEqual({
@@ -347,7 +347,7 @@ describe("networkEnforcer(), at its edges", () => {
     expect(nft.asked).toEqual([]);
   });
 
-  test("says what was altered also when it cannot be put back", async () => {
+  test("reports an alteration even if it cannot be restored", async () => {
     const nft = fakeNft();
     let isBroken = false;
     const enforcer = make(async (command, stdin) =>
@@ -365,7 +365,7 @@ describe("networkEnforcer(), at its edges", () => {
     });
   });
 
-  test("proves anew after it put rules again, and not with every look", async () => {
+  test("proves again after it has sent rules again, but not in every check", async () => {
     let reaches = 0;
     const nft = fakeNft();
     const counting: RunCommand = (command, stdin) => {
@@ -388,7 +388,7 @@ describe("networkEnforcer(), at its edges", () => {
     expect(reaches).toBe(2);
   });
 
-  test("keeps no rules for the next start once released, and knows of none that it put", async () => {
+  test("saves no rules for the next boot after a release, and forgets the rules sent", async () => {
     const nft = fakeNft();
     const kept: (string | undefined)[] = [];
     const firewall = nftFirewall({
@@ -415,7 +415,7 @@ const opened = (nft: ReturnType<typeof fakeNft>, port: string): string[] =>
     .rulesOf(OURS, "output")
     .flatMap((rule) => new RegExp(`daddr (\\S+) (?:tcp|udp) dport ${port} accept`).exec(rule)?.[1] ?? []);
 
-describe("rules that somebody alters", () => {
+describe("altered rules", () => {
   const ACCEPT = "ip daddr 203.0.113.9 accept";
   const isolated = async () => {
     const nft = fakeNft();
@@ -477,7 +477,7 @@ describe("rules that somebody alters", () => {
       "table bridge lifecyclezero was removed",
     ],
   ];
-  test.each(changes)("%s: is put back, and the proof says what it was", async (_name, change, said) => {
+  test.each(changes)("%s: is restored, and the proof names the alteration", async (_name, change, said) => {
     const { nft, enforcer, whole } = await isolated();
     expect((await enforcer.reassert(ORDER, signal)).repaired).toBeUndefined();
     change(nft);
@@ -490,7 +490,7 @@ describe("rules that somebody alters", () => {
     expect((await enforcer.reassert(ORDER, signal)).repaired).toBeUndefined();
   });
 
-  test("a rule inserted between the putting and the first look is never taken for one of ours", async () => {
+  test("detects a rule that was inserted before the first check", async () => {
     const nft = fakeNft();
     let isRacing = true;
     const racing: RunCommand = async (command, stdin) => {
@@ -517,7 +517,7 @@ describe("rules that somebody alters", () => {
     expect(nft.rulesOf(OURS, "output")).not.toContain(ACCEPT);
   });
 
-  test("rules that cannot be put back leave the host unproven, and say so with every look", async () => {
+  test("report an unproven isolation in every check while they cannot be restored", async () => {
     const { nft, enforcer } = await isolated();
     nft.tables.delete(OURS);
     let isBroken = true;
@@ -541,7 +541,7 @@ describe("rules that somebody alters", () => {
     expect(nft.rulesOf(OURS, "output")).not.toEqual([]);
   });
 
-  test("an nft that does not report what it put is refused: nothing could be compared", async () => {
+  test("fail if nft does not report the installed rules, because they cannot be compared", async () => {
     const nft = fakeNft();
     const silentNft: RunCommand = async (command, stdin) => ({
       ...(await nft.run(command, stdin)),
@@ -557,14 +557,14 @@ describe("rules that somebody alters", () => {
 describe("a control plane with many addresses", () => {
   const POOL = Array.from({ length: 60 }, (_, index) => `198.51.100.${index + 1}`);
 
-  test("is allowed at all 60 addresses that its name answers at once", async () => {
+  test("is allowed at all 60 addresses of its name", async () => {
     const nft = fakeNft();
     const { outcome } = await make(nft.run, { resolve: async () => POOL }).apply(ORDER, signal);
     expect(outcome).toBe("applied");
     expect(new Set(opened(nft, "443"))).toEqual(new Set(POOL));
   });
 
-  test("is isolated when its name gives one of 60 in turn, whichever of them the agent's request takes", async () => {
+  test("is allowed if its name rotates through 60 addresses, at the address that the agent's request uses", async () => {
     const nft = fakeNft();
     let turn = 0;
     const next = () => POOL[turn++ % POOL.length]!;
@@ -579,7 +579,7 @@ describe("a control plane with many addresses", () => {
     expect(opened(nft, "443").length).toBeLessThanOrEqual(ADDRESSES_MAX);
   });
 
-  test("is asked for five seconds at most before it is cut, however slowly its name server answers", async () => {
+  test("is sampled for at most five seconds, even with a slow name server", async () => {
     const nft = fakeNft();
     let elapsedMs = 0;
     let turn = 0;
@@ -594,13 +594,13 @@ describe("a control plane with many addresses", () => {
     expect(turn).toBe(6);
   });
 
-  test("puts nothing again while its addresses only come in another order", async () => {
+  test("sends no rules again if only the order of its addresses changes", async () => {
     const nft = fakeNft();
     let addresses = POOL;
     let elapsedMs = 0;
     const enforcer = make(nft.run, { resolve: async () => addresses, elapsed: () => elapsedMs });
     await enforcer.apply(ORDER, signal);
-    // Seen last, it ranks first.
+    // The address seen last ranks first.
     addresses = POOL.slice(-1);
     elapsedMs = 1;
     await enforcer.reassert(ORDER, signal);
@@ -617,7 +617,7 @@ describe("a control plane with many addresses", () => {
     expect(opened(nft, port)).toEqual(["198.51.100.7"]);
   });
 
-  test("a try that brings a new address to light does not use up the tries; a dead control plane is rolled back after three", async () => {
+  test("a try that finds a new address is not counted; an unreachable control plane is rolled back after three tries", async () => {
     let tries = 0;
     const nft = fakeNft();
     const reach = async () => {
@@ -639,7 +639,7 @@ describe("a control plane with many addresses", () => {
     expect((await growing.apply(ORDER, signal)).outcome).toBe("applied");
   });
 
-  test("an address that the agent is connected to is allowed, whatever the name says", async () => {
+  test("an address that the agent is connected to is allowed, even if the name does not resolve to it", async () => {
     const nft = fakeNft();
     const ports: number[] = [];
     const enforcer = make(nft.run, {
@@ -656,7 +656,7 @@ describe("a control plane with many addresses", () => {
 });
 
 describe("createControlAddresses()", () => {
-  test("keeps the newest within the bound, and those that were connected to before all others", () => {
+  test("keeps the newest addresses up to the limit, and prefers addresses that were connected", () => {
     let nowMs = 0;
     const book = createControlAddresses([], () => nowMs);
     book.see({ resolved: [], connected: ["192.0.2.1"] });
@@ -672,7 +672,7 @@ describe("createControlAddresses()", () => {
     expect(book.see({ resolved: [`10.0.0.${ADDRESSES_MAX + 9}`], connected: [] })).toBe(false);
   });
 
-  test("forgets nothing during an outage, and an address only after an hour of answers without it", () => {
+  test("keeps all addresses during an outage, and drops one after an hour of responses without it", () => {
     let nowMs = 0;
     const book = createControlAddresses(["192.0.2.1"], () => nowMs);
     nowMs = 10 * KEPT_MS;
@@ -683,7 +683,7 @@ describe("createControlAddresses()", () => {
     nowMs += KEPT_MS;
     book.see({ resolved: ["192.0.2.3"], connected: [] });
     expect(book.all()).toEqual(["192.0.2.3", "192.0.2.2"]);
-    // What was connected to once stays proven while the name still gives it.
+    // A connected address stays preferred while the name resolves to it.
     book.see({ resolved: [], connected: ["192.0.2.2"] });
     nowMs += 1;
     book.see({ resolved: ["192.0.2.2", "192.0.2.3"], connected: [] });
@@ -691,14 +691,14 @@ describe("createControlAddresses()", () => {
   });
 });
 
-describe("what mode network would cut the agent off from is refused before anything is cut", () => {
+describe("mode network fails before any rule is set if it would cut off the agent", () => {
   const apply = async (more: Partial<NetworkDeps>) => {
     const nft = fakeNft();
     const proof = await make(nft.run, more).apply(ORDER, signal);
     return { ...proof, inputs: nft.inputs.length, nft };
   };
 
-  test("a control plane behind a VPN device, unless one of its addresses is beside it", async () => {
+  test("control plane behind a VPN device, unless one of its addresses is outside the VPN", async () => {
     const tunnelTo = async ({ port }: Endpoint) => (port === 443 ? "wg0" : undefined);
     const refused = await apply({ tunnelTo });
     expect([refused.outcome, refused.inputs]).toEqual(["failed", 0]);
@@ -717,11 +717,11 @@ describe("what mode network would cut the agent off from is refused before anyth
     expect([refused.outcome, refused.inputs]).toEqual(["failed", 0]);
     expect(refused.reason).toStartWith("the proxy 127.0.0.1:3128 runs on this host");
     expect(refused.reason!.length).toBeLessThanOrEqual(240);
-    // Without a proxy a control plane on this host needs nothing but loopback.
+    // Without a proxy, a control plane on this host needs loopback only.
     expect((await apply({ edgeUrl: "http://127.0.0.1:8787" })).outcome).toBe("applied");
   });
 
-  test("a proxy beyond the host is allowed, and then the control plane's own address is not", async () => {
+  test("a proxy outside the host is allowed, and the control plane's own address is not", async () => {
     const asked: string[] = [];
     const { outcome, nft } = await apply({
       proxy: { name: "proxy.example.com", port: 3128 },
