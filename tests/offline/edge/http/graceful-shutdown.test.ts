@@ -29,7 +29,7 @@ function world() {
 }
 
 describe("shutDown()", () => {
-  test("holds and takes requests for as long as balancers have, then lets polls go, then stops", async () => {
+  test("drains for the configured time, then ends long polls, then stops", async () => {
     const { happened, deps, stop, stopped, end } = world();
     expect(deps.shutdown.hasBegun()).toBe(false);
     const left = shutDown(deps, stop);
@@ -42,14 +42,14 @@ describe("shutDown()", () => {
     expect(await left).toBe(0);
   });
 
-  test("told a second time, waits for nothing", async () => {
+  test("returns immediately on a second call", async () => {
     const { happened, deps, stop } = world();
     void shutDown(deps, stop);
     expect(await shutDown(deps, stop)).toBe(1);
     expect(happened).toEqual([]);
   });
 
-  test("does not wait for a request that never ends, and says so", async () => {
+  test("does not wait for a request that never ends, and logs that", async () => {
     const { happened, deps, stop, end } = world();
     const left = shutDown(deps, stop);
     await end(5000);
@@ -59,8 +59,8 @@ describe("shutDown()", () => {
   });
 });
 
-describe("a node that leaves", () => {
-  test("is not ready, is alive, takes heartbeats, and closes each connection with its answer", async () => {
+describe("a node that drains", () => {
+  test("is not ready, is alive, accepts heartbeats, and closes each connection after its response", async () => {
     const shutdown = createShutdown(async () => {}, 5);
     const { deps, openSession, state } = await makeEdgeApp({ shutdown });
     const answer = createFetch(deps);
