@@ -95,13 +95,13 @@ const finding = (rule: string, engine: Engine, points: number, explanation: stri
   explanation,
 });
 
-/** Evidence text of the agent for a model file that a process maps. */
+/** Evidence of a model file in a process, with the wording of the agent. */
 const maps = (file: string, { format, architecture, parameters, quantisation }: Model) => {
   const facts = [format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
   return evidenceOf("weightsMapped", `maps ${file} (${facts.join(", ")})`);
 };
 
-/** The engine as the agent reports it on this system. Windows does not show which data files a process maps. */
+/** The engine as detected on this system. Windows does not report which data files a process has mapped. */
 function seenOn(os: string, engine: Engine): Engine {
   if (!os.startsWith("Windows")) return engine;
   return engineOf({ ...engine, evidence: engine.evidence.filter(({ signal }) => signal !== "weights") });
@@ -184,7 +184,7 @@ const ORDINARY: Engine[][] = [
   [comfy],
 ];
 
-/** A company of average size: most hosts have nothing to report, a few do. */
+/** A demo company of ordinary size. Most hosts have no findings. */
 export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus: Host } {
   const nextId = createIds(nowMs - 40 * DAY);
   const ordinary = Array.from({ length: 58 }, (_, i): Host => {
@@ -210,7 +210,7 @@ export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus
   return { hosts, focus };
 }
 
-/** The host of the host-page screenshot: an exposed engine used by an editor, and weights under a misleading name. */
+/** The host in the screenshots: an exposed engine with an editor as its client, and weights in a renamed program. */
 function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
   const exposed = engineOf({
     version: "0.12.10",
@@ -464,7 +464,7 @@ function notable(tenantId: string, nextId: () => string, nowMs: number): Host[] 
   ];
 }
 
-/** Baseline findings of a host that has had `had` for two weeks and has `has` today. */
+/** Novelty texts of the baseline for a host with these engines today and those in the two weeks before. */
 function noveltyBeside(had: Engine[], has: Engine[], nowMs: number): string[] {
   const nothingApproved = policy.parse({});
   const today = dayOf(timestamp(nowMs));

@@ -3,12 +3,12 @@ import type { BrowserContext, Page } from "playwright-core";
 import { describeUnless } from "../support/missing.ts";
 import { lacking } from "./chromium.ts";
 import type { Edge } from "./edge.ts";
-import { NO_RIGHT, reportOn, requestIsolations, setFourEyes } from "./furnish.ts";
-import { axe, LOOKS, wider } from "./look.ts";
 import { EMPTY, HOSTILE, hostileHost, type Northwind, nextId, startNorthwind } from "./northwind.ts";
+import { axe, LOOKS, wider } from "./page-checks.ts";
+import { NO_RIGHT, reportOn, requestIsolations, setFourEyes } from "./scenarios.ts";
 import { engineOf, type Host, putHosts } from "./seed.ts";
 
-// A test that times out stops its database for all later tests, so give a busy machine time.
+// A generous limit for busy machines: a test that times out also stops the database of the tests after it.
 setDefaultTimeout(60_000);
 
 describeUnless(lacking, "the dashboard in Chromium", () => {
@@ -24,7 +24,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
   }, 120_000);
   afterAll(() => northwind?.stop());
 
-  test("hostile names stand on the page as text", async () => {
+  test("hostile names are shown as text", async () => {
     const { context, page, complaints } = await open();
     await page.goto(edge.origin + paths.hostile!);
     expect(await page.locator("h1").textContent()).toBe(HOSTILE);
@@ -46,7 +46,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     return host;
   }
 
-  test("times are relative, tick by themselves and tell the exact moment in the viewer's zone", async () => {
+  test("times are relative, update every second, and have the exact time in the user's time zone as tooltip", async () => {
     const { context, page } = await open();
     const { assetId } = await fresh("ticking");
     await page.goto(`${edge.origin}/assets/${assetId}`);
@@ -62,7 +62,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a host whose clock is a little ahead was seen just now, and what is to come is to come", async () => {
+  test("a host whose clock is slightly ahead was seen just now, and future times stay in the future", async () => {
     const aheadMs = 120_000;
     const ahead = { ...hostileHost(), assetId: nextId(), hostname: "ahead", findings: [] };
     await putHosts(edge.deps, [{ ...ahead, lastSeenAtMs: Date.now() + aheadMs }]);
@@ -76,7 +76,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("no name of an ordinary length is broken on a tablet", async () => {
+  test("names of ordinary length do not wrap on a tablet", async () => {
     const { context, page } = await open({ viewport: { width: 768, height: 1000 } });
     await page.goto(`${edge.origin}/inventory`);
     const names = page.locator('.inventory td:is([data-label="Employees"], [data-label="Licence"]) bdi');
@@ -91,7 +91,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("isolate: justification required, pending shown, acknowledged appears by itself; release the same way back", async () => {
+  test("isolate needs a justification and shows pending, then acknowledged without a reload; release works likewise", async () => {
     const { assetId } = await fresh("journey");
     const { context, page, complaints } = await open();
     await page.goto(`${edge.origin}/assets/${assetId}`);
@@ -106,7 +106,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.getByLabel("Justification").fill("INC-7: exposed engine");
     await page.getByLabel(/^Isolate journey/).check();
     await isolate.click();
-    await page.waitForURL(/\/assets\/[^?]+$/); // the success notice leaves the address, so that a reload does not repeat it
+    await page.waitForURL(/\/assets\/[^?]+$/); // ?done= leaves the address, so that a reload does not repeat the confirmation
     expect(await state()).toBe("pending");
     expect(await page.locator("#containment").textContent()).toContain("Treat the host as unrestricted");
     expect(await page.locator("#custody").textContent()).toContain("INC-7: exposed engine");
@@ -133,7 +133,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
   }, 90_000);
 
   for (const outcome of ["enforced", "failed"] as const)
-    test(`isolate, mode network: ${outcome} by the agent's report appears by itself, and says why it may`, async () => {
+    test(`isolate, mode network: the agent's report ${outcome} appears without a reload, with its proof or reason`, async () => {
       const { assetId } = await fresh(`to-be-${outcome}`);
       const { context, page, complaints } = await open();
       await page.goto(`${edge.origin}/assets/${assetId}`);
@@ -167,7 +167,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       await context.close();
     }, 90_000);
 
-  test("a refused form keeps what was typed, and what it answers with does not age into a 404", async () => {
+  test("a rejected form keeps its input, and its page does not turn into a 404 by polling", async () => {
     const { assetId } = await fresh("refused");
     const { context, page } = await open();
     await page.goto(`${edge.origin}/assets/${assetId}`);
@@ -215,7 +215,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a double click on isolate makes one record, and the back button leads to what is so now", async () => {
+  test("a double click on isolate makes one custody record, and the back button shows the current state", async () => {
     const { assetId } = await fresh("twice");
     const { context, page, complaints } = await open();
     await page.goto(`${edge.origin}/assets`);
@@ -233,7 +233,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("names in emoji and from right to left stand by themselves and move nothing beside them", async () => {
+  test("names with emoji and right-to-left text do not affect the text around them", async () => {
     const name = "مختبر-الذكاء 🚨 (1)";
     const host: Host = { ...hostileHost(), assetId: nextId(), hostname: name, employeeId: "omar" };
     host.states[0]!.engines = [engineOf({ name: `محرك 🧠 [2]`, bind: ["0.0.0.0"] })];
@@ -270,7 +270,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       if ((await wider(page)) > 0) loose.push(`${path} is wider than the screen`);
     }
     expect(loose).toEqual([]);
-    // A sentence of the page that begins with such a name is still read from left to right.
+    // An English sentence that starts with such a name is still read from left to right.
     await page.goto(edge.origin + incident);
     const lead = page.locator("#incident-head .lead bdi");
     expect(await lead.evaluate((words) => getComputedStyle(words).direction)).toBe("ltr");
@@ -278,7 +278,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("an expired session sends a form to sign-in, says that nothing was changed, and comes back to the page", async () => {
+  test("a form sent with an expired session leads to sign-in, which says that nothing was changed and leads back", async () => {
     const { assetId } = await fresh("expired");
     const { context, page } = await open();
     await page.goto(`${edge.origin}/assets/${assetId}`);
@@ -293,7 +293,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("of another organisation nothing is shown under the name of the one before", async () => {
+  test("after switching the organisation elsewhere, an open page never shows data of the new one under the old name", async () => {
     const other = await edge.session({ tenantId: EMPTY });
     const switchTo = (context: BrowserContext) =>
       context.addCookies([{ name: "__session", value: other, url: edge.origin }]);
@@ -316,7 +316,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a token that ends under a half-filled form takes away neither an address nor a choice", async () => {
+  test("a token that expires while a form is half filled loses no input", async () => {
     const { assetId } = await fresh("half-filled");
     const fields = {
       "/integrations": (page: Page) => page.locator("#url").fill("https://hooks.example.com/in"),
@@ -332,7 +332,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     }
   });
 
-  test("a page that stays open follows the fleet and keeps scroll, focus and what is folded", async () => {
+  test("an open page updates and keeps scroll position, focus and folded details", async () => {
     const host = await fresh("watched");
     const { context, page } = await open();
     await page.goto(`${edge.origin}/assets/${host.assetId}`);
@@ -350,7 +350,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a row that comes in above what is being pressed waits until that was clicked", async () => {
+  test("a new row is not inserted while the user presses the mouse button", async () => {
     const { context, page } = await open();
     await page.goto(`${edge.origin}/incidents`);
     const link = page.locator(".incidents > li a[href^='/incidents/']").last();
@@ -369,7 +369,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("what is held down for long is no reason to show what was", async () => {
+  test("a mouse button that is held for long does not stop updates", async () => {
     const { context, page } = await open();
     await page.goto(`${edge.origin}/incidents`);
     await page.mouse.move(5, 5);
@@ -381,7 +381,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a list follows its filter while it is typed, and so does the address", async () => {
+  test("a list and the address update while the user types a filter", async () => {
     const { context, page } = await open();
     await page.goto(`${edge.origin}/incidents`);
     const all = await page.locator(".incident").count();
@@ -393,7 +393,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a rule that nobody has is typed into the filter, and the page stays live", async () => {
+  test("an unknown rule in the filter finds nothing, and the page stays live", async () => {
     const { context, page, complaints } = await open();
     await page.goto(`${edge.origin}/incidents?rule=exposed-engine`);
     await page.getByLabel("Rule", { exact: true }).fill("Not a rule!");
@@ -403,7 +403,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a list is busy until it follows its filter, and then its count is read out", async () => {
+  test("a list is marked as busy until it matches its filter, and then its count is announced", async () => {
     const { context, page, complaints } = await open();
     await page.goto(`${edge.origin}/incidents`);
     let answer = () => {};
@@ -429,7 +429,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("the filters of incidents work without script, and what they find is taken away", async () => {
+  test("the filters of incidents work without script", async () => {
     const { context, page } = await open({ javaScriptEnabled: false });
     await page.goto(`${edge.origin}/incidents`);
     await page.getByLabel("Engine", { exact: true }).selectOption("ollama");
@@ -441,7 +441,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a list is walked by j and k, opened by Enter, ticked by x, searched by /; and the keys can be turned off", async () => {
+  test("j and k move, Enter opens, x selects, / searches, and the shortcuts can be turned off", async () => {
     const { context, page, complaints } = await open();
     await page.goto(`${edge.origin}/incidents`);
     const focused = () => page.evaluate(() => document.activeElement?.getAttribute("href") ?? null);
@@ -453,7 +453,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.keyboard.press("j");
     expect(await focused()).toBe(links[1]!);
     await page.keyboard.press("x");
-    await page.waitForTimeout(2600); // one poll: selected checkboxes stay selected
+    await page.waitForTimeout(2600); // one poll: the selection stays
     expect(await page.locator(".incidents input:checked").count()).toBe(1);
     await page.keyboard.press("k");
     expect(await focused()).toBe(links[0]!);
@@ -472,7 +472,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a list is taken away as a file with a name that tells what it is", async () => {
+  test("a list is downloaded as a file whose name says what it contains", async () => {
     const { context, page } = await open();
     await page.goto(`${edge.origin}/incidents?q=renamed`);
     const [file] = await Promise.all([
@@ -501,7 +501,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("the printed report has its facts and none of the frame", async () => {
+  test("the printed report has all sections and no navigation", async () => {
     const { context, page } = await open();
     await page.goto(edge.origin + paths.report!);
     await page.emulateMedia({ media: "print" });
@@ -512,7 +512,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a lost connection and an ended session are said, with the age of what is shown", async () => {
+  test("a lost connection and an ended session are reported with the age of the data", async () => {
     const { context, page } = await open();
     await page.goto(edge.origin);
     await page.waitForSelector('#freshness[data-state="live"]');
@@ -530,7 +530,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   }, 120_000);
 
-  test("every place of the navigation is reached by the mouse, from a page that tells its age", async () => {
+  test("the freshness line does not cover the navigation", async () => {
     const { context, page } = await open();
     for (const width of [360, 1100, 1220, 1280, 2560]) {
       await page.setViewportSize({ width, height: 800 });
@@ -544,7 +544,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("a policy is tried on what was recorded, without script too, and what was typed stays", async () => {
+  test("a dry run of a policy keeps the input, also without script", async () => {
     for (const javaScriptEnabled of [true, false]) {
       const { context, page, complaints } = await open({ javaScriptEnabled, bypassCSP: javaScriptEnabled });
       await page.goto(`${edge.origin}/policy`);
@@ -576,7 +576,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     }
   }, 120_000);
 
-  test("? leads to the keys", async () => {
+  test("? moves the focus to the list of shortcuts", async () => {
     const { context, page } = await open();
     await page.goto(`${edge.origin}/assets`);
     await page.keyboard.press("?");

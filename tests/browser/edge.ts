@@ -8,11 +8,11 @@ import { createTable, embeddedClient } from "../../local/table.ts";
 import { base64url } from "../../shared/encoding/bytes.ts";
 import type { Dynamo } from "../../shared/table/dynamo.ts";
 
-/** The real environment of the pages: embedded DynamoDB, a key server, and the edge on a socket. */
+/** A real environment for the pages: embedded DynamoDB, a key server and the edge on a socket. */
 export type Edge = {
   origin: string;
   deps: Deps;
-  /** Session of a person in an organisation, with the claims that Clerk sets. */
+  /** A session token like those of Clerk. */
   session(claims?: {
     tenantId?: string;
     userId?: string;
@@ -20,7 +20,7 @@ export type Edge = {
     sessionId?: string;
     seconds?: number;
   }): Promise<string>;
-  /** Any other token signed by the identity provider. */
+  /** Signs any payload with the key of the identity provider. */
   sign(payload: object): Promise<string>;
   stop(): Promise<void>;
 };
@@ -31,7 +31,7 @@ const secret = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
 export async function startEdge(
   environment: Record<string, string> = {},
-  /** Wraps the table that the edge uses, so that a test can intercept requests. */
+  /** Wraps the database client, so that a test can intercept calls. */
   through: (dynamo: Dynamo) => Dynamo = (dynamo) => dynamo,
 ): Promise<Edge> {
   const database = await startDynamodb(() => {});
@@ -40,7 +40,7 @@ export async function startEdge(
   const control = await generateKeyPair("EdDSA", { extractable: true });
   const controlJwk = { ...(await exportJWK(control.privateKey)), kid: "control-1" };
   const { d: _private, ...controlPublic } = controlJwk as Record<string, unknown>;
-  // The server must exist before its origin can be an authorised party, and the app needs that party.
+  // The app needs the origin as an authorised party, so the server starts first.
   let answer: (request: Request) => Response | Promise<Response> = () => new Response(null, { status: 503 });
   const server = Bun.serve({
     hostname: "127.0.0.1",

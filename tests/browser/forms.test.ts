@@ -7,7 +7,7 @@ import { signStored } from "../support/control/authority.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
 
-/** Sends forms as a browser would, over a real socket with the real transaction. */
+/** Forms over a real socket, with real transactions and without a browser. */
 describe("isolate and release by form", () => {
   let edge: Edge;
   let cookie: string;
@@ -35,7 +35,7 @@ describe("isolate and release by form", () => {
     return assetId;
   }
 
-  /** The current form of the page, filled in. */
+  /** The filled-in form of the current page. */
   async function formOf(assetId: string, more: Record<string, string> = {}): Promise<URLSearchParams> {
     const markup = await (await fetch(`${edge.origin}/assets/${assetId}`, { headers: { cookie } })).text();
     const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(markup)![1]!;
@@ -54,7 +54,7 @@ describe("isolate and release by form", () => {
   const records = async (assetId: string) =>
     (await listCustody(edge.deps, TENANT, assetId, { limit: 50 })).items;
 
-  test("a form sent twice at once makes one custody record, and both answers lead to the asset", async () => {
+  test("a form that is sent several times at once makes one custody record, and all responses lead to the host", async () => {
     const assetId = await enrolled("twice");
     const form = await formOf(assetId, { mode: "observe" });
     const answers = await Promise.all([1, 2, 3].map(() => post(`/assets/${assetId}/isolate`, form)));
@@ -73,7 +73,7 @@ describe("isolate and release by form", () => {
     });
   });
 
-  test("of 10,000 characters nothing is lost and nothing recorded: the form comes back with all of them", async () => {
+  test("a justification of 10,000 characters is rejected, and the form keeps all of them", async () => {
     const assetId = await enrolled("long");
     for (const typed of ["a".repeat(10_000), "汉".repeat(10_000)]) {
       const form = await formOf(assetId, { mode: "network", justification: typed });
@@ -87,7 +87,7 @@ describe("isolate and release by form", () => {
     expect(await records(assetId)).toEqual([]);
   });
 
-  test("a form of somebody whose session has ended comes back to its page after sign-in", async () => {
+  test("a form sent after the session has ended leads back to its page after sign-in", async () => {
     const assetId = await enrolled("ended");
     const body = (await formOf(assetId, { mode: "network" })).toString();
     const headers = { origin: edge.origin, "content-type": "application/x-www-form-urlencoded" };
@@ -103,7 +103,7 @@ describe("isolate and release by form", () => {
     expect(await records(assetId)).toEqual([]);
   });
 
-  test("where a second person has to approve, nothing is called requested before one has", async () => {
+  test("if a second person must approve, the page does not call the isolation requested before that", async () => {
     const assetId = await enrolled("four-eyes");
     const tenant = { ...tenantKey(TENANT), ...tenantDefaults(TENANT) };
     const put = async (settings: object) => {
@@ -124,7 +124,7 @@ describe("isolate and release by form", () => {
     }
   });
 
-  test("a second isolation with another justification is 409, shows the state and writes nothing", async () => {
+  test("a second isolation with another justification is 409 and writes nothing", async () => {
     const assetId = await enrolled("once");
     const first = await formOf(assetId, { mode: "network" });
     await post(`/assets/${assetId}/isolate`, first);
@@ -136,7 +136,7 @@ describe("isolate and release by form", () => {
     expect(await records(assetId)).toHaveLength(1);
   });
 
-  test("release works the same way back, and line breaks of the justification become spaces", async () => {
+  test("release works likewise, and line breaks in the justification become spaces", async () => {
     const assetId = await enrolled("back");
     await post(`/assets/${assetId}/isolate`, await formOf(assetId, { mode: "observe" }));
     const form = await formOf(assetId, { justification: "All clear\r\n\r\nby INC-7" });
@@ -195,7 +195,7 @@ describe("isolate and release by form", () => {
     explanation: "Ollama listens on 0.0.0.0 and requires no credential.",
   };
 
-  test("several incidents ticked are acknowledged at once, each with its record; sent twice it is once", async () => {
+  test("several selected incidents are acknowledged together, with one custody record each, also if sent twice", async () => {
     const now = Date.now();
     const ids = [nextId(), nextId()];
     const host = (assetId: string) => ({
@@ -224,7 +224,7 @@ describe("isolate and release by form", () => {
     }
   });
 
-  test("policy and settings are saved by form; the form of somebody who was slower is 412 and writes nothing", async () => {
+  test("policy and settings are saved by form, and a form with an outdated version is 412 and writes nothing", async () => {
     const read = async (path: string) => (await fetch(edge.origin + path, { headers: { cookie } })).text();
     const hidden = (markup: string) =>
       Object.fromEntries(
@@ -275,7 +275,7 @@ describe("isolate and release by form", () => {
     expect(await read("/report")).toContain("signed with the control key, and its signature is valid");
   });
 
-  test("an administrator gets an enrolment token, shown at once, recorded, the same for a double click", async () => {
+  test("an administrator creates an enrolment token with a custody record, and a double click shows the same token", async () => {
     const markup = await (await fetch(`${edge.origin}/enrol`, { headers: { cookie } })).text();
     const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(markup)![1]!;
     const form = new URLSearchParams({ csrf: hidden("csrf"), key: hidden("key"), uses: "5", days: "2" });
@@ -295,7 +295,7 @@ describe("isolate and release by form", () => {
     expect(custody).toContain("match the head. The signature of the head is valid");
   });
 
-  test("a token is revoked by its form, once, with a reason, and the record says so", async () => {
+  test("a token is revoked once, with a reason in the custody record", async () => {
     const page = async () => (await fetch(`${edge.origin}/enrol`, { headers: { cookie } })).text();
     const csrf = /name="csrf" value="([^"]+)"/.exec(await page())![1]!;
     const made = await post(

@@ -20,7 +20,7 @@ setDefaultTimeout(60_000);
 
 type Received = { headers: Headers; body: string };
 
-/** The button, the worker's delivery loop and a receiver on this host, with LZ_WEBHOOK_PRIVATE=true. */
+/** The page, the real delivery loop of the worker and a receiver on this host (LZ_WEBHOOK_PRIVATE=true). */
 describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
   const received: Received[] = [];
   let status = 204;
@@ -36,7 +36,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
       hostname: "127.0.0.1",
       port: 0,
       async fetch(request) {
-        // Agents on this host probe every listener.
+        // Agents of other tests on this host probe every listener.
         if (request.method !== "POST") return new Response(null, { status: 404 });
         received.push({ headers: request.headers, body: await request.text() });
         return new Response(null, { status });
@@ -74,14 +74,14 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
 
   async function sendTest(): Promise<string> {
     await page.getByRole("button", { name: "Send test event" }).click();
-    // Wait for the response to this click. The notice of an earlier test disappears with its page.
+    // Wait for the response to this click, because the page of an earlier test shows a notice too.
     await page.waitForURL(/\/test$/);
     const told = (await page.locator("main [role=status]").first().textContent())!;
     await page.goto(page.url().replace(/\/test$/, ""));
     return told;
   }
 
-  test("says that it got through only once the receiver had it, signed with the secret that was shown", async () => {
+  test("a test event is reported as delivered only after the receiver got it, signed with the secret that was shown", async () => {
     await page.goto(`${edge.origin}/integrations`);
     const url = `http://127.0.0.1:${receiver.port}/lifecyclezero`;
     await page.getByLabel("Address").fill(url);
@@ -106,13 +106,13 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
     expect(header("webhook-signature")).not.toBe((await signed(other))["webhook-signature"]!);
   });
 
-  test("says how it failed when the receiver refuses, and got through when it takes it again", async () => {
+  test("a test event is reported as failed with the status, and as delivered when the receiver accepts again", async () => {
     for (const [answer, words] of [
       [500, "Test event failed: answered 500"],
       [204, "Test event delivered: answered 204"],
     ] as const) {
       status = answer;
-      // One form sends one test, even when it is submitted twice. Reload to get a new form.
+      // Sending a form again does not send another test event, so load a new form.
       await page.reload();
       const before = received.length;
       expect(await sendTest()).toContain(words);
@@ -120,7 +120,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
     }
   });
 
-  test("what the receiver refused for good is sent again by its button, and all of it by one, without script", async () => {
+  test("failed deliveries are resent one by one, and all together without script", async () => {
     const hook = page.url();
     const webhookId = hook.split("/").at(-1)!;
     const { dynamo, table, clock } = edge.deps;

@@ -11,7 +11,7 @@ import { chromiumPath, lacking, launch } from "./chromium.ts";
 const executable = chromiumPath();
 setDefaultTimeout(120_000);
 
-/** End to end without test doubles: the real stack, agent and browser. */
+/** End to end, without stand-ins: the real stack, agent and browser. */
 describeUnless(lacking, "isolate with a live agent, in Chromium", () => {
   const folder = mkdtempSync(join(tmpdir(), "lz-live-"));
   let stack: TestStack;
@@ -52,7 +52,7 @@ describeUnless(lacking, "isolate with a live agent, in Chromium", () => {
     return items.find(({ presence }) => presence !== undefined)?.assetId ?? "";
   }
 
-  test("signed in by the link: pending, acknowledged by the agent, released, not contained; no reload, custody shown", async () => {
+  test("after sign-in by link, an isolation becomes pending and acknowledged, then released, without a reload and with custody records", async () => {
     const assetId = await eventually(assetOf, 60_000);
     const page = await browser.newPage();
     await page.goto(stack.issuer.signInLink(`${stack.edgeUrl}/assets/${assetId}`));

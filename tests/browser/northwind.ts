@@ -4,31 +4,31 @@ import type { Dynamo } from "../../shared/table/dynamo.ts";
 import { chromiumPath, launch } from "./chromium.ts";
 import { company } from "./company.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
-import { containTo, furnishWebhook, OUTCOMES, requestIsolations, setFourEyes } from "./furnish.ts";
+import { containTo, furnishWebhook, OUTCOMES, requestIsolations, setFourEyes } from "./scenarios.ts";
 import { createIds, engineOf, fleetHours, type Host, putHosts, putItems } from "./seed.ts";
 
 export const HOSTILE = "<img src=x onerror=alert(1)>";
 
-/** One organisation whose table cannot be read, and one that is empty. */
+/** An organisation whose reads fail, and an empty one. */
 export const AWAY = "org_2mW8vFqkT4away";
 export const EMPTY = "org_2mW8vFqkT4empty";
-/** Reads of the organisation `AWAY` fail. */
+/** Makes every database call for the unavailable organisation fail. */
 const withOneAway = (dynamo: Dynamo): Dynamo =>
   ((operation: never, input: never) => {
     if (JSON.stringify(input).includes(AWAY)) throw new Error("the table is away");
     return dynamo(operation, input);
   }) as unknown as Dynamo;
 
-/** A company with data for every page, and its administrator's browser. */
+/** A demo company with data for every page, and a browser signed in as its administrator. */
 export type Northwind = {
   edge: Edge;
   /** Session of an administrator. */
   session: string;
-  /** The webhook with many deliveries. */
+  /** A webhook with deliveries in all states. */
   webhookId: string;
-  /** Path of every page, by subject. */
+  /** Addresses of all pages, by content. */
   paths: Record<string, string>;
-  /** Opens a page as a person, and collects console errors and policy violations. */
+  /** Opens a browser page. `complaints`: console errors, policy violations, dialogs and requests to other origins. */
   open(
     more?: BrowserContextOptions,
     cookie?: string | null,
@@ -38,7 +38,7 @@ export type Northwind = {
 
 export const nextId = createIds(Date.now());
 
-/** A host whose names are all injection attempts. */
+/** A host on which every name is an injection attack. */
 export const hostileHost = (): Host => ({
   tenantId: TENANT,
   assetId: nextId(),
@@ -139,7 +139,7 @@ export async function startNorthwind(): Promise<Northwind> {
     const page = await context.newPage();
     const complaints: string[] = [];
     page.on("console", (message) => {
-      // The browser logs any 4xx of the page itself as a console error.
+      // Browsers log every 4xx response of the page as a console error.
       if (message.type() === "error" && !message.text().includes("the server responded with a status of 4")) {
         complaints.push(message.text());
       }

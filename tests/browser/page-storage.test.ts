@@ -11,12 +11,11 @@ import { eventually } from "../support/stack.ts";
 import { chromiumPath, lacking } from "./chromium.ts";
 
 /*
- * A real Chromium with pages that store files as model libraries do: in OPFS, in Cache Storage, and in
- * IndexedDB as a blob, an array and an object with an array. One profile stores models, the other one stores
- * other data of the same size.
+ * A real Chromium with a page that stores files as model libraries do: in OPFS, in Cache Storage, and in IndexedDB as a
+ * blob, an array and an object with an array. One profile has models, the other has other files of the same size.
  */
 
-/** Script of the page. Noise follows the magic bytes, as in weights, so that compression has no effect. */
+/** The page. After their first bytes, files contain random data, which does not compress, like model weights. */
 const PAGE = `<!doctype html><title>files</title><script>
 const MIB = 1024 ** 2;
 function file(start, size) {
@@ -84,7 +83,7 @@ describeUnless(lacking, "models that pages keep in a real Chromium", () => {
     rmSync(base, { recursive: true, force: true });
   });
 
-  /** Browser storage that the agent finds in the home of this profile. */
+  /** Stores that the agent finds in a home directory after such a page was open. */
   async function storesAfter(kind: "models" | "others"): Promise<Store[]> {
     const home = join(base, kind);
     const profile = join(home, ".config/chromium");
@@ -124,7 +123,7 @@ describeUnless(lacking, "models that pages keep in a real Chromium", () => {
     }, 30_000);
   }
 
-  test("are reported by storage, kind and size, and nothing else of them", async () => {
+  test("are reported by storage, kind and size only", async () => {
     const stores = await storesAfter("models");
     const store = stores.find(({ id }) => id === "browser")!;
     expect(store.models.map(({ name }) => name).sort()).toEqual([
@@ -142,7 +141,7 @@ describeUnless(lacking, "models that pages keep in a real Chromium", () => {
     expect(JSON.stringify(store)).not.toMatch(/secret|127\.0\.0\.1|http/);
   }, 60_000);
 
-  test("are not reported where pages keep as much that is no model", async () => {
+  test("are not reported if the stored files are not models", async () => {
     const stores = await storesAfter("others");
     expect(stores.find(({ id }) => id === "browser")).toBeUndefined();
   }, 60_000);

@@ -3,13 +3,13 @@ import type { BrowserContext, Page } from "playwright-core";
 import { describeUnless } from "../support/missing.ts";
 import { lacking } from "./chromium.ts";
 import type { Edge } from "./edge.ts";
-import { axe, beyondMargin, LOOKS, overNavigation, wider } from "./look.ts";
 import { AWAY, EMPTY, type Northwind, startNorthwind } from "./northwind.ts";
+import { axe, beyondMargin, LOOKS, overNavigation, wider } from "./page-checks.ts";
 
-// A test that times out stops its database for all later tests, so give a busy machine time.
+// A generous limit for busy machines: a test that times out also stops the database of the tests after it.
 setDefaultTimeout(60_000);
 
-/** How a user reaches an error page. */
+/** How a test gets to an error page. */
 type Failed = { status: number; path: string; as?: string; act?: (page: Page) => Promise<unknown> };
 
 const VIEWED = [
@@ -38,7 +38,7 @@ const EMPTIED = [
   "enrol",
 ] as const;
 
-/** Every way to reach an error page. */
+/** All error pages and how to get to them. */
 async function failuresOf({ edge, webhookId, paths }: Northwind): Promise<Record<string, Failed>> {
   return {
     "nothing there": { status: 404, path: "/assets/nothing" },
@@ -61,7 +61,7 @@ async function failuresOf({ edge, webhookId, paths }: Northwind): Promise<Record
         const form = page.locator("#isolate");
         await form.locator("#justification").fill("INC-12");
         await form.locator("input[name=confirm]").check();
-        // In one step, because a live page gets a new token with its next poll.
+        // In one step, because the next poll gives a live page a new token.
         const sent = form.locator("input[name=csrf]").evaluate((field: HTMLInputElement) => {
           field.value = `1700000000.${"A".repeat(43)}`;
           field.form!.requestSubmit();
@@ -92,7 +92,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       await page.goto(edge.origin + path);
       await check(name);
     }
-    // The response to a form is a separate page without an address of its own.
+    // The response to this form is a page without its own address.
     await page.goto(edge.origin + paths.enrol!);
     await page.getByRole("button", { name: "Create token" }).click();
     await page.waitForSelector("#commands-title");
@@ -104,7 +104,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
     await check("sign-in");
   };
 
-  /** Checks every error page, each in a browser context with the session that it needs. */
+  /** Visits all error pages, each in its own browser context and session. */
   const everyFailure = async (options: object, check: (name: string, page: Page) => Promise<void>) => {
     for (const [name, { status, path, as, act }] of Object.entries(failures)) {
       const { context, page } = await open(options, as ?? session);
@@ -121,7 +121,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
   };
 
   for (const [look, options] of Object.entries(LOOKS)) {
-    test(`every failure in ${look}: axe finds nothing, nothing is wider than the screen, and there is a way onward`, async () => {
+    test(`every error page in ${look}: no axe violations, not wider than the screen, and a button for the next step`, async () => {
       const found: string[] = [];
       await everyFailure({ ...options, bypassCSP: true }, async (name, page) => {
         for (const violation of await axe(page)) found.push(`${name} ${violation}`);
@@ -132,7 +132,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       expect(found).toEqual([]);
     }, 120_000);
 
-    test(`what a viewer and an empty organisation see in ${look}: axe finds nothing, nothing is wider than the screen`, async () => {
+    test(`pages of a viewer and of an empty organisation in ${look}: no axe violations, not wider than the screen`, async () => {
       const found: string[] = [];
       const eyes = {
         viewer: [await edge.session({ role: "viewer", userId: "vera" }), VIEWED],
@@ -155,7 +155,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       expect(found).toEqual([]);
     }, 240_000);
 
-    test(`every page in ${look}: axe finds nothing, nothing is wider than the screen, no control leaves the page's margins`, async () => {
+    test(`every page in ${look}: no axe violations, not wider than the screen, no control beyond the margins`, async () => {
       const { context, page } = await open({ ...options, bypassCSP: true });
       const found: string[] = [];
       await everyPage(context, page, async (name) => {
@@ -163,14 +163,15 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
         const wide = await wider(page);
         if (wide > 0) found.push(`${name} is ${wide} px wider than the screen`);
         for (const control of await beyondMargin(page)) found.push(`${name} ${control} is beyond the margin`);
-        for (const place of await overNavigation(page)) found.push(`${name} has its age over ${place}`);
+        for (const place of await overNavigation(page))
+          found.push(`${name}: the freshness line covers ${place}`);
       });
       expect(found).toEqual([]);
       await context.close();
     }, 240_000);
   }
 
-  test("every page under its own policy: no violation, no error, no dialog, no request elsewhere", async () => {
+  test("every page under its own policy: no violations, errors, dialogs or requests to other origins", async () => {
     const { context, page, complaints } = await open();
     await page.addInitScript(() => {
       document.addEventListener("securitypolicyviolation", (event) =>
@@ -178,25 +179,25 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       );
     });
     await everyPage(context, page, async (name) => {
-      if (name === "overview") await page.waitForTimeout(2600); // one poll, so that swapped content is checked against the policy too
+      if (name === "overview") await page.waitForTimeout(2600); // one poll, so that an update also runs under the policy
     });
     expect(complaints).toEqual([]);
     await context.close();
   }, 120_000);
 
-  test("every page reads without script, and says how to read it again", async () => {
+  test("every page works without script and has a way to update it", async () => {
     const { context, page } = await open({ javaScriptEnabled: false });
     await everyPage(context, page, async (name) => {
       expect(await page.locator("h1").first().isVisible()).toBe(true);
       expect([name, await overNavigation(page)]).toEqual([name, []]);
       if (name === "overview") expect(await page.content()).toContain('http-equiv="refresh"');
-      // A page with a form must never reload itself while a user may be filling it in.
+      // A page with a form never reloads itself, because that would discard input.
       if (name === "asset") expect(await page.content()).not.toContain('http-equiv="refresh"');
     });
     await context.close();
   }, 120_000);
 
-  test("every failure reads without script and under its own policy", async () => {
+  test("every error page works without script and under its own policy", async () => {
     for (const javaScriptEnabled of [true, false])
       await everyFailure({ javaScriptEnabled }, async (_name, page) => {
         expect(await page.locator("h1").isVisible()).toBe(true);
@@ -204,7 +205,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       });
   }, 120_000);
 
-  test("printed, a page has none of the frame and nothing to press", async () => {
+  test("printed pages have no navigation and no buttons", async () => {
     const { context, page } = await open();
     await page.emulateMedia({ media: "print" });
     for (const path of ["/", "/inventory", "/approvals", paths.webhook!, paths.asset!]) {
@@ -216,7 +217,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
     await context.close();
   });
 
-  test("what is printed from a dark screen has the ink of a light one", async () => {
+  test("pages printed in dark mode use the colours of light mode", async () => {
     const inkOf = async (colorScheme: "dark" | "light", media: "print" | "screen") => {
       const { context, page } = await open({ colorScheme });
       await page.goto(edge.origin);
@@ -235,7 +236,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
     expect(await inkOf("dark", "screen")).not.toEqual(light);
   });
 
-  test("a list of several pages is printed from the first page on, and no row over another", async () => {
+  test("a long list is printed over several pages without overlapping rows", async () => {
     const { context, page } = await open({ viewport: { width: 700, height: 900 } });
     await page.goto(edge.origin + paths.report!);
     await page.emulateMedia({ media: "print" });
@@ -245,12 +246,12 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
         return `${display} ${breakInside}`;
       }),
     );
-    // Chromium splits a grid at the row heights it had before, and moves unbreakable parts as a whole.
+    // Chromium computes grid heights before it splits pages, so rows of a split grid would overlap.
     expect(new Set(found)).toEqual(new Set(["block auto"]));
     await context.close();
   });
 
-  test("a viewer sees the state and no form", async () => {
+  test("a viewer sees the containment state and no form", async () => {
     const { context, page } = await open({}, await edge.session({ role: "viewer", userId: "vera" }));
     await page.goto(edge.origin + paths.asset!);
     expect(await page.locator("#containment form").count()).toBe(0);

@@ -14,15 +14,15 @@ import {
   reportOn,
   requestIsolations,
   setFourEyes,
-} from "./furnish.ts";
+} from "./scenarios.ts";
 import { fleetHours, type Host, putHosts, putItems, reportAgain } from "./seed.ts";
 
 /**
- * Takes the screenshots of the README: `bun tests/browser/screenshots.ts [folder]`. With `--tour` and a
- * folder it takes every page in every state, light, dark and on a phone, for a review before a release.
+ * Takes the screenshots for the README: `bun tests/browser/screenshots.ts [folder]`. With `--tour` and a folder, takes
+ * every page in every state instead, in light and dark mode and at phone size, for a review before a release.
  */
 
-/** Three hosts in containment, proven, pending and acknowledged, by the real transaction. */
+/** Brings three hosts into containment with real transactions: proven, acknowledged and pending. */
 async function contain(deps: Deps, hosts: Host[], session: string): Promise<void> {
   const idOf = (hostname: string) => hosts.find((host) => host.hostname === hostname)!.assetId;
   const change = async (hostname: string, mode: "observe" | "network", justification: string) => {
@@ -48,15 +48,15 @@ type Shot = {
   width?: number;
   height?: number;
   full?: boolean;
-  /** Actions of the user before the screenshot. */
+  /** Interaction before the screenshot. */
   act?: (page: Page) => Promise<void>;
-  /** The user, if not the administrator. */
+  /** Session to use instead of the administrator's. */
   as?: string;
 };
 
 const LOOKS = { light: {}, dark: { scheme: "dark" }, phone: { width: 360, height: 780 } } as const;
 
-/** An organisation whose table cannot be read. */
+/** An organisation whose reads fail. */
 const AWAY = "org_2mW8vFqkT4away";
 const withOneAway = (dynamo: Dynamo): Dynamo =>
   ((operation: never, input: never) => {
@@ -64,7 +64,7 @@ const withOneAway = (dynamo: Dynamo): Dynamo =>
     return dynamo(operation, input);
   }) as unknown as Dynamo;
 
-/** Sends the isolate form of a page that was open for too long. */
+/** Sends the isolation form with an expired CSRF token. */
 async function sendStale(page: Page): Promise<void> {
   const form = page.locator("#isolate");
   await form.locator("#justification").fill("INC-2302: it lay open for too long");
@@ -76,7 +76,7 @@ async function sendStale(page: Page): Promise<void> {
   await page.waitForSelector(".failure");
 }
 
-/** Opens the page that answers the form. It has no address of its own. */
+/** Opens the page with a new token, which has no address of its own. */
 async function makeToken(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Create token" }).click();
   await page.waitForSelector("#commands-title");
@@ -148,7 +148,7 @@ async function tryPolicy(page: Page): Promise<void> {
   await page.waitForSelector("#dry-run");
 }
 
-/** Paths of hosts with every outcome of an isolation. Only the tour needs them: the company has fewer failures. */
+/** Brings one host to each outcome of an isolation. Only for the tour. Returns the pages by outcome. */
 async function outcomesOf(edge: Edge, session: string, hosts: readonly Host[]): Promise<Map<string, string>> {
   await setFourEyes(edge.deps, session, false);
   const paths = new Map<string, string>();
@@ -192,7 +192,7 @@ if (import.meta.main) {
   }
   const isTour = process.argv.includes("--tour");
   const named = process.argv.slice(2).find((argument) => !argument.startsWith("--"));
-  if (isTour && named === undefined) throw new Error("say where the pictures of the tour go");
+  if (isTour && named === undefined) throw new Error("Name a folder for the screenshots of the tour.");
   const folder = resolve(named ?? `${import.meta.dir}/../../docs/screenshots`);
   mkdirSync(folder, { recursive: true });
   const edge = await startEdge(
@@ -261,5 +261,5 @@ if (import.meta.main) {
   }
   await browser.close();
   await edge.stop();
-  console.log(`${tour.length} pictures in ${folder}`);
+  console.log(`${tour.length} screenshots written to ${folder}`);
 }

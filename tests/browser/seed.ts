@@ -38,7 +38,7 @@ import { timestamp } from "../../shared/time/clock.ts";
 import type { Collector, ContainmentReport, Engine, Evidence, Store } from "../../shared/wire/heartbeat.ts";
 import { signStored } from "../support/control/authority.ts";
 
-/** A host of a test or screenshot. Its items are those that the stages would have written. */
+/** A host for tests and screenshots. {@link itemsOf} creates the items that the stages would have written. */
 export type Host = {
   tenantId: string;
   assetId: string;
@@ -46,9 +46,9 @@ export type Host = {
   employeeId: string;
   os: string;
   enrolledAtMs: number;
-  /** Absent: enrolled, but never reported. */
+  /** Absent if the host has never reported. */
   lastSeenAtMs?: number;
-  /** Oldest first. The last state is the current one. */
+  /** Oldest first. The last one is the current state. */
   states: {
     atMs: number;
     engines: Engine[];
@@ -74,7 +74,7 @@ const NO_REPORT = (atMs: number): ContainmentReport => ({
 const ok = (name: string, detail?: string): Collector => ({ name, status: "ok", ...(detail && { detail }) });
 const unsupported = (name: string, detail: string): Collector => ({ name, status: "unsupported", detail });
 
-/** Status of the agent's sources on a host of this system, with the rights of a service and no faults. */
+/** Source status on a host of this system if everything works and the agent runs as a service. */
 export function sourcesOf(os: string): Collector[] {
   const processes = ok("processes", "312 processes");
   const http = ok("http", "14 listeners asked");
@@ -93,7 +93,7 @@ export function sourcesOf(os: string): Collector[] {
   ];
 }
 
-/** Items of a host, with their keys in the table and both indexes. */
+/** Items of a host with their keys in the table and both indexes. */
 export function itemsOf(host: Host): AttributeMap[] {
   return [
     assetOf(host),
@@ -104,10 +104,10 @@ export function itemsOf(host: Host): AttributeMap[] {
   ];
 }
 
-/** Device keys shared by the seeded hosts. A signature names its host, so none is valid for another host. */
+/** Device keys shared by the seeded hosts. A signature names its host, so it is not valid for another one. */
 const DEVICES: Device[] = await Promise.all(Array.from({ length: 16 }, makeDevice));
 
-/** The device of a seeded host. Its key signs the host's proofs. */
+/** The device key of a seeded host, which signs its proofs. */
 export const deviceOf = (assetId: string): Device =>
   DEVICES[[...assetId].reduce((sum, character) => sum + character.charCodeAt(0), 0) % DEVICES.length]!;
 
@@ -196,7 +196,7 @@ function inventoryOf({ tenantId, assetId, lastSeenAtMs, states }: Host): Attribu
   return [marshalItem({ ...inventoryKey(tenantId, assetId), ...inventory })];
 }
 
-/** One week of fleet counts as the worker writes them, up to the hour of `nowMs`: growing, with one night missing. */
+/** Hourly fleet counts of a week up to `nowMs`, with a growing fleet and a gap in one night. */
 export function fleetHours(tenantId: string, nowMs: number, hosts: number): AttributeMap[] {
   return Array.from({ length: 7 * 24 }, (_, index) => index)
     .filter((index) => index < 70 || index > 78)
@@ -219,7 +219,7 @@ export function fleetHours(tenantId: string, nowMs: number, hosts: number): Attr
     });
 }
 
-/** Findings of the worker in a state of that time. */
+/** Findings that the worker had recorded in a state of that time. */
 const findingsAt = ({ findings = [] }: Host, atMs: number): Finding[] =>
   findings
     .filter(({ openedAtMs, resolvedAtMs = Number.POSITIVE_INFINITY }) => {
@@ -299,10 +299,7 @@ function incidentsOf(host: Host): AttributeMap[] {
   });
 }
 
-/**
- * Puts items and signs those that need an authority record, as admin and enrol nodes do. BatchWriteItem takes
- * 25 items a call.
- */
+/** Writes items, and signs those with authority as admin and enrol nodes do. BatchWriteItem accepts 25 items a call. */
 export async function putItems(deps: Deps, items: AttributeMap[]): Promise<void> {
   await writeAll(deps, items);
   const tenants = items.filter(needsAuthority).map(({ tenantId }) => tenantId!.S!);
@@ -323,7 +320,7 @@ export const putHosts = (deps: Deps, hosts: Host[]): Promise<void> => putItems(d
 
 const REPORTING_MS = 60_000;
 
-/** Hosts that reported at `seededAtMs` report again, so that they are not silent in a long run. */
+/** Lets hosts that reported at `seededAtMs` report again, so that a long run does not show them as silent. */
 export const reportAgain = (deps: Deps, hosts: Host[], seededAtMs: number, nowMs: number): Promise<void> =>
   putItems(
     deps,
@@ -332,7 +329,7 @@ export const reportAgain = (deps: Deps, hosts: Host[], seededAtMs: number, nowMs
       .flatMap((host) => presenceOf({ ...host, lastSeenAtMs: host.lastSeenAtMs! + nowMs - seededAtMs })),
   );
 
-/** Ids of one test run in ascending order, so that lists always have the same order. */
+/** Ids in ascending order, so that lists have the same order in every run. */
 export function createIds(fromMs: number): () => string {
   let count = 0;
   let state = 42;
@@ -343,7 +340,7 @@ export function createIds(fromMs: number): () => string {
   return () => ulid(fromMs + count++ * 60_000, random);
 }
 
-/** Evidence of a product's response by the catalogue, and of its default port. */
+/** HTTP evidence of a product from the agent's catalogue, and its default port if it has one. */
 export function answersAs(id: string, port: number): Evidence[] {
   const entry = catalogue.find((one) => one.id === id);
   const [trait] = (entry?.traits ?? []).filter(({ weight }) => weight === "identity");
@@ -356,7 +353,7 @@ export function answersAs(id: string, port: number): Evidence[] {
   ];
 }
 
-/** An engine as the agent reports it, with a confidence computed from its evidence. */
+/** An engine as an agent reports it, with evidence weights and confidence computed by the agent's code. */
 export function engineOf(more: Partial<Omit<Engine, "confidence">> = {}): Engine {
   const { id = "ollama", ports = [11434] } = more;
   const evidence = weighed(more.evidence ?? answersAs(id, ports[0] ?? 0));

@@ -7,17 +7,17 @@ import { createIds, engineOf, putHosts } from "./seed.ts";
 
 const executable = chromiumPath();
 setDefaultTimeout(60_000);
-/** Clerk's tokens live a minute. These are shorter, so a test sees several. The script renews 15 s before expiry. */
+/** Short, so that a test sees several tokens. Clerk's live one minute. The script renews them 15 s before they expire. */
 const TOKEN_SECONDS = 20;
 
-/** Sessions of a few seconds, renewed by a test double of Clerk's Frontend API. Clerk itself is not contacted. */
+/** Short sessions, renewed by a stand-in for Clerk's Frontend API. Not tested against Clerk itself. */
 describeUnless(lacking, "a session that is renewed, in Chromium", () => {
   let edge: Edge;
   let browser: Browser;
   let frontend: ReturnType<typeof startFrontend>;
   const assetId = createIds(Date.now())();
 
-  /** Issues a session to a browser with its cookie and redirects it back, as Clerk does in production. */
+  /** Redirects back with a session, as Clerk does in production, if the user is signed in. */
   function startFrontend() {
     const known = { isSignedIn: true, shaken: 0 };
     const server = Bun.serve({
@@ -63,7 +63,7 @@ describeUnless(lacking, "a session that is renewed, in Chromium", () => {
     await frontend?.stop();
   });
 
-  test("outlives its tokens under somebody's hands: nothing typed is lost, nothing reloads, and the form goes through", async () => {
+  test("outlives its tokens while the user types: no input is lost, nothing reloads, and the form is accepted", async () => {
     const context = await browser.newContext();
     await context.addCookies([{ name: "__client_uat", value: "1", url: edge.origin }]);
     const page = await context.newPage();
@@ -88,7 +88,7 @@ describeUnless(lacking, "a session that is renewed, in Chromium", () => {
     await context.close();
   });
 
-  test("signing out stays signed out, though the provider still knows the person; a session ended there leads to sign-in and back", async () => {
+  test("after sign-out the user stays signed out here, and a session that ended at the provider leads to sign-in and back", async () => {
     const context = await browser.newContext();
     await context.addCookies([{ name: "__client_uat", value: "1", url: edge.origin }]);
     const page = await context.newPage();

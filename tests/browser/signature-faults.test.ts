@@ -5,12 +5,12 @@ import { securityKey } from "../../shared/table/keys.ts";
 import { describeUnless } from "../support/missing.ts";
 import { chromiumPath, lacking, launch } from "./chromium.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
-import { axe, LOOKS, wider } from "./look.ts";
+import { axe, LOOKS, wider } from "./page-checks.ts";
 
 const executable = chromiumPath();
 setDefaultTimeout(60_000);
 
-describeUnless(lacking, "faults of signatures on the overview, in Chromium", () => {
+describeUnless(lacking, "signature faults on the overview, in Chromium", () => {
   let edge: Edge;
   let browser: Browser;
   beforeAll(async () => {

@@ -71,7 +71,7 @@ export const AssetHeader = ({ asset, now }: { asset: AssetView; now: number }) =
 const isIncomplete = (collector: Collector): boolean =>
   collector.status === "failed" || collector.status === "partial";
 
-/** What the page does not know about the host: it is silent, sources failed, heartbeats were lost. */
+/** Says why the page may be incomplete: the host is silent, sources failed, or heartbeats were lost. */
 export const UnknownNotices = ({ details }: { details: AssetDetails }) => {
   const { asset, state, now } = details;
   const incomplete = state?.collectors.filter(isIncomplete) ?? [];

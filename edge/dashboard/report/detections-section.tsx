@@ -32,7 +32,7 @@ export const DetectionsSection = ({ evidence: { found, period, kept, madeAt } }:
   </Section>
 );
 
-/** What the counts do not include. */
+/** Limits of the counts: hosts and states that were not read. */
 const Limits = ({
   found: { unread, cut },
   isOlder,

@@ -14,7 +14,7 @@ import { type Dynamo, marshalItem, unmarshalItem, values } from "../../../shared
 import type { AuditItem } from "../../../shared/table/items/custody.ts";
 import { auditPrefix, custodyHeadKey, tenantAuditKey, tenantKey } from "../../../shared/table/keys.ts";
 import { type Edge, startEdge, TENANT } from "../../browser/edge.ts";
-import { askerOf } from "../../browser/furnish.ts";
+import { askerOf } from "../../browser/scenarios.ts";
 import { createIds, engineOf, putHosts, putItems } from "../../browser/seed.ts";
 import { ROOT } from "../../support/stack.ts";
 

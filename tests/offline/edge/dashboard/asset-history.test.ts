@@ -56,8 +56,8 @@ const page = async (path: string) => (await world.get(path)).text();
 const scores = (markup: string) => [...markup.matchAll(/>score (\d+)</g)].map(([, score]) => Number(score));
 const olderIn = (markup: string) => /href="(\/assets\/[^"#]+)#timeline">\s*Older states/.exec(markup)?.[1];
 
-describe("the past of an asset", () => {
-  test("is on its pages as a whole, one after the other, and each leads back to the newest", async () => {
+describe("the history of a host", () => {
+  test("is complete over several pages, and each page links back to the newest states", async () => {
     const seen: number[] = [];
     let path: string | undefined = `/assets/${changing}`;
     for (let pages = 0; path !== undefined && pages < 9; pages++) {
@@ -71,7 +71,7 @@ describe("the past of an asset", () => {
     expect(olderIn(await page(`/assets/${quiet}`))).toBeUndefined();
   });
 
-  test("leads to all its custody records when some are left out, and says of what the JSON is", async () => {
+  test("links to all custody records if some are left out, and says what the JSON contains", async () => {
     expect(await page(`/assets/${changing}`)).toContain(`href="/custody?asset=${changing}"`);
     const few = await page(`/assets/${quiet}`);
     expect(few).not.toContain("/custody?asset=");

@@ -11,7 +11,7 @@ const START_MS = Date.parse("2026-10-28T00:00:00.000Z");
 const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
 
 describe("the axes of a plot", () => {
-  test("momentMarks() leaves room for every label, over any length of time and the end of a month", () => {
+  test("momentMarks() leaves room for every label, for all periods and at the end of a month", () => {
     for (const lengthMs of [
       1,
       1000,
@@ -33,7 +33,7 @@ describe("the axes of a plot", () => {
     }
   });
 
-  test("momentMarks() puts a midnight where it is, by its day, and an hour by its clock", () => {
+  test("momentMarks() labels midnight with its day and other hours with their time", () => {
     const week = momentMarks(plotScales(START_MS, START_MS + 7 * DAY_MS, 1, 100).time);
     expect(week.length).toBeGreaterThanOrEqual(3);
     for (const { label, share } of week)
@@ -42,7 +42,7 @@ describe("the axes of a plot", () => {
     expect(hours.map(({ label }) => label)).toContain("04:00");
   });
 
-  test("levelMarks() are whole and reach what is drawn; of nothing there is still an axis", () => {
+  test("levelMarks() are whole numbers up to the maximum, and an empty plot still has an axis", () => {
     for (const most of [0, 1, 2, 3, 7, 64, 9_993, 100_000]) {
       const { level } = plotScales(START_MS, START_MS + 1, most, 100);
       const marks = levelMarks(level);
@@ -60,18 +60,18 @@ describe("lines", () => {
   const path = (...points: ReturnType<typeof pointAt>[]) =>
     pathOf(points, ({ hosts }) => hosts, plotScales(START_MS, START_MS + 10 * HOUR_MS, 4, 100));
 
-  test("pathOf() breaks where nothing was counted for more than three hours, and not at three", () => {
+  test("pathOf() has a gap after more than three hours without a count, and none after three", () => {
     expect(path(pointAt(0, 1), pointAt(3, 2)).match(/M/g)).toHaveLength(1);
     expect(path(pointAt(0, 1), pointAt(3.001, 2)).match(/M/g)).toHaveLength(2);
   });
 
-  test("pathOf() holds a count until the next one, and then steps", () => {
+  test("pathOf() draws steps: a count lasts until the next one", () => {
     expect(path(pointAt(0, 0), pointAt(2, 4), pointAt(5, 4)).replaceAll(" ", "")).toStartWith(
       "M0,98L120,98L120,8",
     );
   });
 
-  test("RiskTrend() draws to the last heartbeat, by the newest score", () => {
+  test("RiskTrend() ends at the last heartbeat, with the newest score", () => {
     const state = (hour: number, score: number) => ({ at: timestamp(START_MS + hour * HOUR_MS), score });
     const changes = [state(6, 80), state(2, 40), state(0, 0)] as TelemetryChange[];
     const until = timestamp(START_MS + 10 * HOUR_MS);
@@ -88,7 +88,7 @@ describe("bars", () => {
       found.slice(1),
     );
 
-  test("AgeTable() puts one risk behind the other, as wide as their share of the largest", () => {
+  test("AgeTable() draws both risks side by side, relative to the largest row", () => {
     const buckets = [
       { name: "Last hour", critical: 1, warning: 3 },
       { name: "Older", critical: 0, warning: 1 },
@@ -104,7 +104,7 @@ describe("bars", () => {
     ]);
   });
 
-  test("PartsBar() is full when there is anything, and empty when there is nothing", () => {
+  test("PartsBar() is full if there is any count, and empty otherwise", () => {
     const parts = (reporting: number, never: number) => [
       { name: "Reporting", count: reporting, look: "reporting" as const, href: "/a" },
       { name: "Never seen", count: never, look: "never" as const, href: "/b" },
@@ -132,7 +132,7 @@ describe("bars", () => {
 });
 
 describe("differenceWords()", () => {
-  test("tells a change member by member, and quotes what is no object", () => {
+  test("describes a change member by member, and quotes texts that are not objects", () => {
     const cases: [string | undefined, string | undefined, string][] = [
       ['{"fourEyes":false}', '{"fourEyes":true}', "fourEyes false → true"],
       [
@@ -149,7 +149,7 @@ describe("differenceWords()", () => {
   });
 });
 
-test("eventsWords() names up to three events, counts more, and says nothing of what tells of none", () => {
+test("eventsWords() names up to three events, counts more, and is undefined without events", () => {
   const said = (...events: unknown[]) => eventsWords(JSON.stringify({ events }));
   expect(said("evt_1")).toBe("events evt_1");
   expect(said("evt_1", "evt_2", "evt_3")).toBe("events evt_1, evt_2, evt_3");

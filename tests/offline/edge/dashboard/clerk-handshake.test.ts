@@ -25,16 +25,16 @@ beforeAll(async () => {
 const ask = (path: string, cookie: string, headers = {}) =>
   world.app.request(ORIGIN + path, { headers: { cookie, ...headers } });
 const setCookies = (answer: Response) => answer.headers.getSetCookie();
-/** Cookie of a browser during a handshake, and the matching query parameter. */
+/** State cookie of a browser during a handshake, and the query parameter with which it returns. */
 const ASKED = "lz_refreshing=c29tZSBzdGF0ZSBvciBvdGhlcg";
 const BACK = "lz_state=c29tZSBzdGF0ZSBvciBvdGhlcg";
-/** Cookie and address of a response that redirects a browser to a handshake. */
+/** State cookie and return address of a response that starts a handshake. */
 function sentOn(answer: Response): { cookie: string; to: URL } {
   const location = new URL(answer.headers.get("location")!);
   const [cookie] = setCookies(answer).filter((each) => each.startsWith("lz_refreshing="));
   return { cookie: cookie!.split(";")[0]!, to: new URL(location.searchParams.get("redirect_url")!) };
 }
-/** A handshake as the Frontend API signs it: cookies to set, including the session. */
+/** A handshake as signed by the Frontend API: a list of cookies that includes the session. */
 const handshakeOf = async (session: string) =>
   sign({ handshake: [`__client_uat=1; Path=/`, `__session=${session}; Path=/; Secure`] });
 
@@ -47,8 +47,8 @@ async function later<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-describe("a session of a minute", () => {
-  test("is renewed where the Frontend API is, for the very page, once", async () => {
+describe("a session of one minute", () => {
+  test("is renewed by one handshake that returns to the same page", async () => {
     const cookie = `__session=${await world.session()}`;
     const answer = await later(async () => ask("/incidents?risk=CRITICAL", cookie));
     expect(answer.status).toBe(307);
@@ -60,7 +60,7 @@ describe("a session of a minute", () => {
     expect(again.headers.get("location")).toStartWith("/sign-in?return=");
   });
 
-  test("begins by a handshake for whoever Clerk knows, and not for whoever signed out here", async () => {
+  test("starts with a handshake if Clerk knows the user, and not after sign-out", async () => {
     expect((await ask("/", "__client_uat=1700000000")).headers.get("location")).toStartWith(HANDSHAKE_URL);
     for (const cookie of ["", "__client_uat=0", "__client_uat=1700000000; lz_signed_out=1"])
       expect((await ask("/", cookie)).headers.get("location")).toBe("/sign-in");
@@ -69,7 +69,7 @@ describe("a session of a minute", () => {
     expect(setCookies(back).join("\n")).toContain("lz_signed_out=; Max-Age=0");
   });
 
-  test("is taken out of the handshake into cookies of this site, and the handshake leaves the address", async () => {
+  test("moves from the handshake into cookies of this site, and the address loses the handshake", async () => {
     const session = await world.session();
     const handshake = await handshakeOf(session);
     const byCookie = await ask(`/assets?q=a&${BACK}`, `${ASKED}; __clerk_handshake=${handshake}`);
@@ -85,7 +85,7 @@ describe("a session of a minute", () => {
     }
   });
 
-  test("of another organisation takes the place of the one that is there, after switching", async () => {
+  test("of another organisation replaces the current one after switching", async () => {
     const here = `__session=${await world.session()}`;
     const switching = await (await ask("/sign-in?switch", here)).text();
     expect(switching).toContain(encodeURIComponent("/sign-in?back=&return=%2F"));
@@ -98,7 +98,7 @@ describe("a session of a minute", () => {
     expect(setCookies(taken).join("\n")).toContain(`__session=${there};`);
   });
 
-  test("is not taken from a handshake that nobody here asked for, that another signed, or that holds no good session", async () => {
+  test("is not taken from a handshake that this site did not start, with a wrong signature, or without a valid session", async () => {
     const good = await handshakeOf(await world.session());
     const forged = `${good.slice(0, -6)}AAAAAA`;
     const foreign = await handshakeOf("aaa.bbb.ccc");
@@ -116,7 +116,7 @@ describe("a session of a minute", () => {
     }
   });
 
-  test("is not taken from a link, although another link has sent the browser on a handshake just before", async () => {
+  test("is not taken from a link, even if another link has just started a handshake", async () => {
     const [mine, attackers] = [await world.session(), await world.session({ tenantId: "org_evil" })];
     const sent = sentOn(await ask("/sign-in?back=&return=%2F", ""));
     const handshake = await handshakeOf(attackers);
@@ -131,7 +131,7 @@ describe("a session of a minute", () => {
     expect(back.headers.get("location")).toBe("/");
   });
 
-  test("is renewed in a frame that only this site may show; every other page may be framed by nobody", async () => {
+  test("is renewed in a frame that only this site may embed; no other page can be embedded", async () => {
     const cookie = `__session=${await world.session()}`;
     expect((await ask("/session", cookie)).headers.get("location")).toStartWith(HANDSHAKE_URL);
     const handshake = await handshakeOf(await world.session());
@@ -146,7 +146,7 @@ describe("a session of a minute", () => {
     );
   });
 
-  test("ends by signing out, with the cookie that would renew it", async () => {
+  test("ends with sign-out, together with the cookie that would renew it", async () => {
     const answer = await world.app.request(`${ORIGIN}/sign-out`, {
       method: "POST",
       headers: { origin: ORIGIN, cookie: `__session=${await world.session()}` },
@@ -156,7 +156,7 @@ describe("a session of a minute", () => {
   });
 });
 
-test("without a handshake configured there is no /session and no frame", async () => {
+test("without a configured handshake there is no /session and no frame-src", async () => {
   const plain = await createWorld([], NOW_MS);
   const page = await plain.get("/");
   expect(page.headers.get("content-security-policy")).not.toContain("frame-src");

@@ -4,7 +4,7 @@ import { createFrontendApi, type FrontendApi } from "../../../support/edge/clerk
 import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
-/** Has both characters that base64url adds to letters and digits. */
+/** Contains both special characters of base64url. */
 const SUFFIX = "a-B_9xYz";
 const HOSTS = {
   production: "https://clerk.example.com",
@@ -13,7 +13,7 @@ const HOSTS = {
 
 let world: World;
 let clerk: FrontendApi;
-/** Cookies of the browser for this site. */
+/** Cookies of this site. */
 let jar: Map<string, string>;
 
 async function useInstance(kind: keyof typeof HOSTS): Promise<void> {
@@ -62,7 +62,7 @@ for (const kind of ["production", "development"] as const)
   describe(`a ${kind} instance of Clerk`, () => {
     beforeEach(() => useInstance(kind));
 
-    test("signs a person in, with a cookie suffix of base64url, and leaves nothing of it in the address", async () => {
+    test("signs the user in, with a base64url cookie suffix, and leaves no handshake in the address", async () => {
       const landing = new URL("/sign-in?back=&return=%2Fincidents%3Frisk%3DCRITICAL", ORIGIN);
       const { back, clientCookie } = clerk.signIn(landing, await world.session());
       const { answer, at } = await browse(back, clientCookie);
@@ -83,7 +83,7 @@ for (const kind of ["production", "development"] as const)
       expect([answer.status, at.pathname, jar.get("__session")]).toEqual([200, "/incidents", old!]);
     });
 
-    test("says to choose an organisation, without a round trip that never ends", async () => {
+    test("asks the user to choose an organisation, without an endless redirect", async () => {
       for (const claims of [{}, { org_id: "", org_role: "" }, { org_id: null }, { o: null }]) {
         const seconds = Math.floor(NOW_MS / 1000);
         const session = await world.sign({
@@ -102,7 +102,7 @@ for (const kind of ["production", "development"] as const)
       }
     });
 
-    test("shows the sign-in page to whoever has no session there", async () => {
+    test("shows the sign-in page if the user has no session at the provider", async () => {
       jar.set("__client_uat", "1790000000");
       const { answer, at } = await browse(new URL("/incidents", ORIGIN));
       expect([answer.status, at.pathname]).toEqual([200, "/sign-in"]);
@@ -112,7 +112,7 @@ for (const kind of ["production", "development"] as const)
 describe("a production instance of Clerk", () => {
   beforeEach(() => useInstance("production"));
 
-  test("is never sent a development browser from a link", async () => {
+  test("never receives a development browser token from a link", async () => {
     jar.set("__client_uat", "1790000000");
     const answer = await world.app.request(`${ORIGIN}/incidents?__clerk_db_jwt=dvb_evil`, {
       headers: { cookie: "__client_uat=1; __clerk_db_jwt=dvb_evil" },
@@ -132,7 +132,7 @@ describe("a production instance of Clerk", () => {
     }
   });
 
-  test("may keep the session in a cookie with a suffix, beside one of another application", async () => {
+  test("may store the session in a cookie with a suffix, next to one of another application", async () => {
     const session = await world.session();
     const other = await world.sign({ iss: "https://other.example", sub: "x" });
     for (const [cookie, status] of [
@@ -149,7 +149,7 @@ describe("a production instance of Clerk", () => {
       ]);
   });
 
-  test("may leave azp out where configuration says so; a foreign one is refused always", async () => {
+  test("may omit azp if configured; a foreign azp is always rejected", async () => {
     const seconds = Math.floor(NOW_MS / 1000);
     const statusOf = async (azp: object) => {
       const claims = { iss: world.deps.admin.issuer, sub: "u", sid: "s", o: { id: "org_a", rol: "admin" } };

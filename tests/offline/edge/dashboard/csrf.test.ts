@@ -4,7 +4,7 @@ import { importHmacKey } from "../../../../shared/wire/signature.ts";
 
 const key = () => importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign", "verify"]);
 
-test("a form that a node with another first secret made is taken while both secrets are known, and not after", async () => {
+test("a form from a node with another first secret is accepted while both secrets are known, and not afterwards", async () => {
   const [old, fresh] = [await key(), await key()];
   const admin = { tenantId: "org_a", userId: "user_mara", sessionId: "sess_1" };
   const node = (...csrfKeys: [CryptoKey, ...CryptoKey[]]) => ({

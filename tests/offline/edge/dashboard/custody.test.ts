@@ -69,14 +69,14 @@ beforeAll(async () => {
 });
 
 const page = async (query: string) => (await world.get(`/custody${query}`)).text();
-/** Numbers of the records on a page, in order. */
+/** Numbers of the records on a page, in their order. */
 const numbers = (html: string) =>
   [...html.matchAll(/<p class="custody-head"><span class="muted">#(\d+)/g)].map(([, number]) =>
     Number(number),
   );
 
 describe("the custody page", () => {
-  test("shows the newest hundred, and the others behind a link, until there is none", async () => {
+  test("shows the newest hundred records, and links to older ones until the end", async () => {
     const first = await page("");
     expect(numbers(first)).toEqual(Array.from({ length: 100 }, (_, index) => ROUNDS + 1 - index));
     expect(first).toContain('href="/custody?before=32"');
@@ -85,7 +85,7 @@ describe("the custody page", () => {
     expect(second).not.toContain("Older records");
   });
 
-  test("finds by host, person, address, reason and id, and still speaks for the whole log", async () => {
+  test("searches by host, user, address, reason and id, and always verifies the complete log", async () => {
     for (const [query, found] of [
       ["?q=calm-host", [131]],
       ["?q=noor", [131, 8]],
@@ -106,14 +106,14 @@ describe("the custody page", () => {
     expect(await page("?q=noor")).toContain("2 of 131 records");
   });
 
-  test("says of a log that matches a head which nobody signed that it does not hold, and when it looked", async () => {
+  test("reports an unsigned head as a failure, with the time of verification", async () => {
     const html = await page("");
     expect(html).toContain('class="strip critical"');
     expect(html).toContain("The signature of the head is not valid for any control key that this node knows");
     expect(html).toContain(`Verified <time datetime="${timestamp(NOW_MS)}"`);
   });
 
-  test("keeps what was searched in the link to older records and in the downloads", async () => {
+  test("keeps the search in the link to older records and in the downloads", async () => {
     const html = await page("?q=mara&action=isolate&asset=");
     expect(numbers(html)).toHaveLength(65);
     expect(await page("?q=drill")).toContain('href="/custody?q=drill&amp;before=31"');
@@ -124,7 +124,7 @@ describe("the custody page", () => {
     expect(whole.records).toHaveLength(log.length);
   });
 
-  test("refuses what is no search, and writes none of it into the page as it is", async () => {
+  test("rejects invalid searches, and escapes search text", async () => {
     for (const query of ["?action=rm", "?asset=x", "?before=0", "?before=x", `?q=${"x".repeat(201)}`])
       expect([query, (await world.get(`/custody${query}`)).status]).toEqual([query, 400]);
     const html = await page(`?q=${encodeURIComponent(HOSTILE)}`);
@@ -134,7 +134,7 @@ describe("the custody page", () => {
 });
 
 describe("custodyMatcher()", () => {
-  test.each(CUSTODY_ACTIONS)("takes %s for that action and no other", (action) => {
+  test.each(CUSTODY_ACTIONS)("matches %s only for that action", (action) => {
     const matches = custodyMatcher(custodyQuery.parse({ action }), HOSTS);
     expect(matches({ ...log[0]!, action })).toBe(true);
     const another = CUSTODY_ACTIONS.find((each) => each !== action)!;

@@ -9,13 +9,13 @@ import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 export type World = {
   app: ReturnType<typeof createApp>;
   deps: Deps;
-  /** Names of the table operations so far, in order. */
+  /** Names of the database operations, in order. */
   asked: string[];
-  /** While `broken` is true, every read fails. */
+  /** `broken` makes every read fail. */
   table: { broken: boolean; items: AttributeMap[] };
   clock: { nowMs: number };
   session(claims?: Claims): Promise<string>;
-  /** Any other token signed by the identity provider. */
+  /** Signs any payload with the key of the identity provider. */
   sign(payload: object): Promise<string>;
   get(path: string, headers?: Record<string, string>, claims?: Claims): Promise<Response>;
 };
@@ -68,7 +68,7 @@ export async function createWorld(items: AttributeMap[], nowMs: number): Promise
   };
 }
 
-/** Supports reads by key, by a sort key prefix and by a range of sort keys. Throws for any other operation. */
+/** A minimal DynamoDB: reads by key, by sort key prefix and by sort key range. Other operations throw. */
 function readOnlyDynamo(table: World["table"], asked: string[]): Dynamo {
   return (async (operation: string, input: Record<string, unknown>) => {
     asked.push(operation);

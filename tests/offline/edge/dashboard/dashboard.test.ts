@@ -122,7 +122,7 @@ beforeAll(async () => {
 const page = async (path: string, role = "admin") => (await world.get(path, {}, { role })).text();
 
 describe("every page", () => {
-  test.each(PAGES)("%s carries exactly the policy and the headers of a page", async (path) => {
+  test.each(PAGES)("%s has exactly the policy and headers of a page", async (path) => {
     const answer = await world.get(path);
     expect(answer.status).toBe(200);
     expect(answer.headers.get("content-security-policy")).toBe(CSP);
@@ -156,7 +156,7 @@ describe("every page", () => {
     expect(await page("/")).toContain("&lt;img src=x onerror=alert(1)&gt;");
   });
 
-  test.each(PAGES)("%s tells nothing of another organisation", async (path) => {
+  test.each(PAGES)("%s shows nothing of another organisation", async (path) => {
     const markup = await page(path);
     expect(markup).not.toContain("foreign");
     expect(markup).not.toContain(foreign);
@@ -171,7 +171,7 @@ describe("every page", () => {
     expect(to.searchParams.get("return") ?? "/").toBe(path);
   });
 
-  test("the script of a page whose session has ended gets 401 and no redirect", async () => {
+  test("a poll without a session gets 401 and no redirect", async () => {
     const answer = await world.app.request(`${ORIGIN}/`, { headers: { "x-lz-live": "1" } });
     expect(answer.status).toBe(401);
   });
@@ -190,18 +190,18 @@ describe("failures are pages too", () => {
     expect(await answer.text()).toContain("Go to the overview");
   });
 
-  test("an asset of another organisation is 404, as one that does not exist", async () => {
+  test("a host of another organisation is 404 like an unknown one", async () => {
     expect((await world.get(`/assets/${foreign}`)).status).toBe(404);
     expect((await world.get(`/assets/${nextId()}`)).status).toBe(404);
   });
 
-  test("a cursor made for another organisation is refused", async () => {
+  test("a cursor of another organisation is rejected", async () => {
     const key = { PK: "TENANT#org_b", SK: `ASSET#${foreign}` };
     const cursor = Buffer.from(JSON.stringify(key)).toString("base64url");
     expect((await world.get(`/assets?cursor=${cursor}`)).status).toBe(400);
   });
 
-  test("a table that is away is 503, with the time to come again and no cause", async () => {
+  test("an unavailable table is 503 with Retry-After and without the cause", async () => {
     const other = await createWorld([], NOW_MS);
     other.table.broken = true;
     const answer = await other.get("/");
@@ -218,16 +218,16 @@ describe("failures are pages too", () => {
   });
 
   const failed: [name: string, ask: () => Promise<Response>, words: string[]][] = [
-    ["nothing there", () => world.get(`/assets/${foreign}`), ['href="/assets"', "another organisation"]],
+    ["not found", () => world.get(`/assets/${foreign}`), ['href="/assets"', "another organisation"]],
     [
-      "no right",
+      "no permission",
       () => world.get("/integrations/some", {}, { role: "viewer" }),
       ["role", "viewer", "administrator"],
     ],
     ["no organisation role", () => world.get("/", {}, { role: "billing" }), ["/sign-in?switch"]],
-    ["a filter nobody made", () => world.get("/incidents?risk=none"), ["filter"]],
+    ["an invalid filter", () => world.get("/incidents?risk=none"), ["filter"]],
     [
-      "a table that is away",
+      "an unavailable table",
       async () => {
         const other = await createWorld([], NOW_MS);
         other.table.broken = true;
@@ -236,7 +236,7 @@ describe("failures are pages too", () => {
       ['href="/assets?state=silent"', "Reload", "isolated"],
     ],
     [
-      "a form from elsewhere",
+      "a form from another site",
       async () =>
         world.app.request(`${ORIGIN}/assets/${mine}/isolate`, {
           method: "POST",
@@ -246,7 +246,7 @@ describe("failures are pages too", () => {
     ],
   ];
   test.each(failed)(
-    "%s: the page says what happened, what to do, where to go, and its request id",
+    "%s: the page has cause, advice, a link and the request id",
     async (_name, ask, words) => {
       const answer = await ask();
       const markup = await answer.text();
@@ -257,7 +257,7 @@ describe("failures are pages too", () => {
     },
   );
 
-  test("each is counted by its code, and a page that is shown is not", async () => {
+  test("each failure is counted by its code, and a successful page is not", async () => {
     const counted: string[] = [];
     const { instruments } = world.deps;
     world.deps.instruments = { ...instruments, refused: (code) => void counted.push(code) };
@@ -272,11 +272,11 @@ describe("failures are pages too", () => {
     expect(counted).toEqual(["admin.not-found", "admin.cross-site"]);
   });
 
-  test("a refusal of a page that was only read claims nothing of changes", async () => {
+  test("an error page for a GET request does not mention changes", async () => {
     expect(await (await world.get(`/assets/${foreign}`)).text()).not.toContain("Nothing was changed");
   });
 
-  test("a fault while a form is answered does not claim that nothing was changed", async () => {
+  test("an error page for a failed form post does not claim that nothing was changed", async () => {
     const other = await createWorld(HOSTS.flatMap(itemsOf), NOW_MS);
     const cookie = `__session=${await other.session()}`;
     const form = await (await other.get(`/assets/${mine}`)).text();
@@ -299,7 +299,7 @@ describe("failures are pages too", () => {
     expect(markup).toContain(`href="/assets/${mine}"`);
   });
 
-  test("an organisation without any host gets pages that say so", async () => {
+  test("an organisation without hosts gets pages with empty states", async () => {
     const empty = await createWorld([], NOW_MS);
     for (const path of ["/", "/incidents", "/assets", "/inventory", "/employees", "/custody"]) {
       const answer = await empty.get(path);
@@ -309,8 +309,8 @@ describe("failures are pages too", () => {
   });
 });
 
-describe("live reading", () => {
-  test("a page whose facts are the same answers 304 and no body, whatever the clock says", async () => {
+describe("polling", () => {
+  test("an unchanged page returns 304 without a body, although its times change", async () => {
     const first = await world.get("/", { "x-lz-live": "1" });
     const tag = first.headers.get("etag")!;
     world.clock.nowMs += 2000;
@@ -320,7 +320,7 @@ describe("live reading", () => {
     expect(await second.text()).toBe("");
   });
 
-  test("a page whose facts changed answers in full", async () => {
+  test("a changed page is returned in full", async () => {
     const own = await createWorld(HOSTS.flatMap(itemsOf), NOW_MS);
     const tag = (await own.get("/incidents", { "x-lz-live": "1" })).headers.get("etag")!;
     own.table.items.push(...itemsOf(host({ assetId: nextId(), hostname: "another" })));
@@ -329,7 +329,7 @@ describe("live reading", () => {
     expect(await next.text()).toContain("another");
   });
 
-  test("style and script have their content in their name and may be kept for good", async () => {
+  test("style and scripts have a content hash in their URL and may be cached forever", async () => {
     const markup = await page("/");
     for (const [, url] of markup.matchAll(/(?:href|src)="(\/static\/[^"]+)"/g)) {
       const answer = await world.app.request(ORIGIN + url);
@@ -351,7 +351,7 @@ describe("sign-in", () => {
     return address.searchParams.get("redirect_url");
   };
 
-  test("comes back to a path of this site", async () => {
+  test("returns to a path of this site", async () => {
     expect(await returnOf("/incidents?risk=CRITICAL")).toBe(`${ORIGIN}/incidents?risk=CRITICAL`);
   });
 
@@ -369,21 +369,21 @@ describe("sign-in", () => {
     "/sign-out",
     `/${"a".repeat(600)}`,
     "",
-  ])("never leads elsewhere: %p", async (wanted) => {
+  ])("never returns to another site: %p", async (wanted) => {
     expect(await returnOf(wanted)).toBe(`${ORIGIN}/`);
   });
 
-  test("a signed-in person is sent on, to this site only", async () => {
+  test("a signed-in user is redirected, to this site only", async () => {
     expect((await world.get("/sign-in?return=/assets")).headers.get("location")).toBe("/assets");
     expect((await world.get("/sign-in?return=//evil.test")).headers.get("location")).toBe("/");
   });
 
-  test("a forged host header does not become the place to come back to", async () => {
+  test("a forged host header does not change the return address", async () => {
     const answer = await world.app.request("http://evil.test/sign-in?return=/assets");
     expect(await answer.text()).toContain(encodeURIComponent(`${ORIGIN}/assets`));
   });
 
-  test("sign-out clears the cookie, and only for a form of this site", async () => {
+  test("sign-out clears the cookie, and only for a same-origin form", async () => {
     const out = (origin: string) =>
       world.app.request(`${ORIGIN}/sign-out`, { method: "POST", headers: { origin } });
     const answer = await out(ORIGIN);
@@ -409,7 +409,7 @@ describe("enrolling", () => {
   const csrfIn = async (role = "admin") =>
     /name="csrf" value="([^"]+)"/.exec(await page("/enrol", role))?.[1];
 
-  test("nobody else sees the form or gets a token", async () => {
+  test("only administrators see the form and get a token", async () => {
     expect(await csrfIn("responder")).toBeUndefined();
     const csrf = (await csrfIn())!;
     expect((await enrol({ csrf, key: "k".repeat(24), uses: "1", days: "1" }, "responder")).status).toBe(403);
@@ -422,7 +422,7 @@ describe("enrolling", () => {
     ["1", "91"],
     ["1.5", "1"],
     ["x", "1"],
-  ])("%s uses for %s days make no token", async (uses, days) => {
+  ])("%s uses for %s days creates no token", async (uses, days) => {
     const answer = await enrol({ csrf: (await csrfIn())!, key: "k".repeat(24), uses, days });
     expect(answer.status).toBe(400);
     expect(await answer.text()).not.toContain("--token");
@@ -437,7 +437,7 @@ describe("enrolling", () => {
       }),
     );
 
-  test("the commands of each system name the employee and never hold the token", () => {
+  test("the commands of each system name the employee and never contain the token", () => {
     const markup = commands("https://files.example/agent");
     for (const system of ["Linux", "macOS", "Windows"]) expect(markup).toContain(`<summary>${system}`);
     expect(markup.match(/--employee EMPLOYEE/g)).toHaveLength(3);
@@ -449,7 +449,7 @@ describe("enrolling", () => {
     expect(markup.match(/\$from\/SHA256SUMS/g)).toHaveLength(3);
   });
 
-  test("without a place to take the agent from it says who has it, and what to check", () => {
+  test("without a download address, the page says how to build and verify the agent", () => {
     const markup = commands();
     expect(markup).toContain("bun run build:agent --all");
     expect(markup).toContain("lz-agent-linux-arm64");
@@ -457,7 +457,7 @@ describe("enrolling", () => {
   });
 });
 
-test("the SIEM's key is asked for by a request to copy, described where the page says", async () => {
+test("the page has a request that creates the SIEM key, and links to its description", async () => {
   const markup = await page("/integrations");
   expect(markup).toContain(`curl -X POST &quot;${ORIGIN}/v1/api-keys&quot;`);
   expect(markup).toContain('href="/reference#api-keys"');
@@ -496,7 +496,7 @@ describe("the forms", () => {
     expect(world.asked).not.toContain("TransactWriteItems");
   };
 
-  test("only those who may respond see one", async () => {
+  test("only users who may respond see a form", async () => {
     for (const role of ["admin", "responder"])
       expect(await page(`/assets/${mine}`, role)).toContain('id="isolate"');
     for (const role of ["viewer", "analyst", "member"]) {
@@ -510,7 +510,7 @@ describe("the forms", () => {
     expect(acting).not.toContain('name="csrf"');
   });
 
-  test("a forced post of a viewer or an impersonated session is 403", async () => {
+  test("a post by a viewer or an impersonated session is 403", async () => {
     await expectRefused(post(await fields(), { claims: { role: "viewer" } }), 403);
     await expectRefused(post(await fields(), { claims: { act: { sub: "support" } } }), 403);
   });
@@ -548,7 +548,7 @@ describe("the forms", () => {
     }
   });
 
-  test("isSameSite() takes what a browser sends from this very site, and nothing less", () => {
+  test("isSameSite() accepts only same-origin requests of browsers", () => {
     const siteOf = (...parties: string[]) => ({ admin: { parties } });
     const request = (headers: Record<string, string>) =>
       new Request(`${ORIGIN}/x`, { method: "POST", headers });
@@ -561,7 +561,7 @@ describe("the forms", () => {
     expect(isSameSite(request({ origin: ORIGIN, "sec-fetch-site": "cross-site" }), siteOf())).toBe(false);
   });
 
-  test("without a session it leads to sign-in, changes nothing, and comes back to the page it was on", async () => {
+  test("without a session a form leads to sign-in and back to its page, and changes nothing", async () => {
     const answer = await world.app.request(`${ORIGIN}/assets/${mine}/isolate`, {
       method: "POST",
       headers: { origin: ORIGIN, "content-type": "application/x-www-form-urlencoded" },
@@ -572,7 +572,7 @@ describe("the forms", () => {
     expect(answer.headers.get("location")).toBe(`/sign-in?${back}`);
   });
 
-  test("another media type, a field given twice and a body beyond the limit are refused", async () => {
+  test("another media type, a repeated field and a body beyond the limit are rejected", async () => {
     const form = await fields();
     await expectRefused(post(JSON.stringify(form), { headers: { "content-type": "application/json" } }), 400);
     const twice = `${new URLSearchParams(form)}&mode=network`;
@@ -588,7 +588,7 @@ describe("the forms", () => {
     ["an override character", { justification: "because \u202e of" }],
     ["no confirmation", { confirm: "no" }],
     ["an unknown mode", { mode: "burn" }],
-  ])("%s: 400, nothing changed, and what was typed is still there", async (_name, more) => {
+  ])("%s: 400, nothing changed, and the form keeps its input", async (_name, more) => {
     const answer = await post(await fields({ justification: "kept <text>", ...more }));
     expect(answer.status).toBe(400);
     const markup = await answer.text();
@@ -597,7 +597,7 @@ describe("the forms", () => {
     expect(world.asked).not.toContain("TransactWriteItems");
   });
 
-  test("an incident is answered by those who handle incidents, with the same guards", async () => {
+  test("incident forms have the same guards and need the permission to handle incidents", async () => {
     const path = `/incidents/${mine}.exposed-engine.ollama`;
     for (const role of ["admin", "responder", "analyst"])
       expect(await page(path, role)).toContain('name="csrf"');
@@ -622,7 +622,7 @@ describe("the forms", () => {
     await expectRefused(post(await fields(), { to: `/assets/${foreign}/isolate` }), 404);
   });
 
-  test("one that is already isolated is 409 with its state in words", async () => {
+  test("isolating an isolated host is 409 and shows its state", async () => {
     const answer = await post(await fields(), { to: `/assets/${isolated}/isolate` });
     await expectRefused(answer, 409);
     const markup = await answer.text();
@@ -630,7 +630,7 @@ describe("the forms", () => {
     expect(markup).toContain("Treat the host as unrestricted");
   });
 
-  test("the key of a form is the same on every read of one generation, and another for the next", async () => {
+  test("the idempotency key of a form changes only with the generation", async () => {
     const keyIn = async (path: string) => /name="key" value="([^"]+)"/.exec(await page(path))?.[1];
     expect(await keyIn(`/assets/${mine}`)).toBe((await keyIn(`/assets/${mine}`))!);
     const next = await changeKey(ADMIN, ["isolate", mine, 1], world.deps);

@@ -17,9 +17,9 @@ const engines = hosts.flatMap(({ os, hostname, states }) =>
 );
 const isWindows = (os: string) => os.startsWith("Windows");
 
-/** Screenshots show only what the agent can really report. */
-describe("the company of the pictures", () => {
-  test("has evidence of the agent's own weights, and the confidence that follows from it", () => {
+/** Screenshots must show only what the agent can really report. */
+describe("the company in the screenshots", () => {
+  test("has evidence with the agent's weights, and the confidence that they add up to", () => {
     for (const { hostname, engine } of [{ hostname: "any", engine: engineOf() }, ...engines]) {
       const { evidence, confidence, id } = engine;
       const known = evidence.every(
@@ -33,7 +33,7 @@ describe("the company of the pictures", () => {
     }
   });
 
-  test("has no weights in the memory of a Windows process, which Windows does not tell", () => {
+  test("has no weights evidence on Windows, which does not report mapped files", () => {
     const windows = engines.filter(({ os }) => isWindows(os));
     expect(windows.length).toBeGreaterThan(3);
     for (const { engine } of windows)

@@ -46,15 +46,19 @@ beforeAll(async () => {
 
 describe("csvRecord()", () => {
   const cases: [string, Parameters<typeof csvRecord>[0], string][] = [
-    ["plain text and numbers as they are", ["a b", 7, true], "a b,7,true\r\n"],
-    ["a cell that is not there as nothing", [undefined, ""], ",\r\n"],
+    ["plain text and numbers unchanged", ["a b", 7, true], "a b,7,true\r\n"],
+    ["a missing cell as empty", [undefined, ""], ",\r\n"],
     [
       "commas, quotes and line breaks in quotes",
       ["a,b", 'say "hi"', "x\r\ny"],
       '"a,b","say ""hi""","x\r\ny"\r\n',
     ],
     ["a number below zero as a number", [-1], "-1\r\n"],
-    ["an at sign inside as it is", ["mara@example.com", "a=b", "1-2"], "mara@example.com,a=b,1-2\r\n"],
+    [
+      "an operator inside a text unchanged",
+      ["mara@example.com", "a=b", "1-2"],
+      "mara@example.com,a=b,1-2\r\n",
+    ],
   ];
   test.each(cases)("writes %s", (_name, cells, expected) => expect(csvRecord(cells)).toBe(expected));
 
@@ -94,11 +98,11 @@ describe("csvRecord()", () => {
       }
     });
 
-  test("leaves white space before what is no formula", () =>
+  test("leaves white space before other texts unchanged", () =>
     expect(csvRecord([" a", "\u00a0b", "-", "a - b"])).toBe(" a,\u00a0b,'-,a - b\r\n"));
 
   test.each([";=1+1", "; =1+1", ';"=1+1', ";@SUM(A1)", "llama3; -2+3"])(
-    "makes inert what begins like one where a semicolon separates cells: %p",
+    "makes a formula after a semicolon inert: %p",
     (text) => {
       for (const cell of csvRecord([`a${text}`, "b"])
         .trim()
@@ -108,7 +112,7 @@ describe("csvRecord()", () => {
     },
   );
 
-  test("leaves a list in words as it is", () =>
+  test("leaves a list of words unchanged", () =>
     expect(csvRecord(["llama3; qwen3", "a;b=c"])).toBe("llama3; qwen3,a;b=c\r\n"));
 });
 
@@ -118,7 +122,7 @@ describe("a download", () => {
       ["csv", "text/csv; charset=utf-8; header=present"],
       ["json", "application/json"],
     ]) {
-      test(`/${list}.${format} is a file with a safe name that no store keeps and nothing runs in`, async () => {
+      test(`/${list}.${format} is a file with a safe name that is not cached and cannot run scripts`, async () => {
         const answer = await world.get(`/${list}.${format}`, {}, { role: "viewer" });
         expect(answer.status).toBe(200);
         expect(answer.headers.get("content-type")).toBe(type!);
@@ -141,7 +145,7 @@ describe("a download", () => {
     }
   }
 
-  test("holds what the list shows, with its filters", async () => {
+  test("contains the rows of the list with its filters", async () => {
     const rows = async (path: string) => (await (await world.get(path)).json()) as Record<string, unknown>[];
     expect((await rows("/assets.json")).length).toBe(2);
     expect((await rows("/assets.json?employee=noor")).map((row) => row.os)).toEqual(["@SUM(1)"]);
@@ -157,7 +161,7 @@ describe("a download", () => {
     ]);
   });
 
-  test("tells of each model on each host what the agent told, and of one host every change", async () => {
+  test("contains the details of each model on each host, and all changes of one host", async () => {
     const rows = async (path: string) => (await (await world.get(path)).json()) as Record<string, unknown>[];
     const model = { model: "=llama", in_memory: false, licence: "MIT", size_bytes: 7, employee_id: "mara" };
     expect(await rows("/models.json?name=%3Dllama")).toMatchObject([model]);
@@ -171,7 +175,7 @@ describe("a download", () => {
       expect((await world.get(path)).status).toBe(400);
   });
 
-  test("of tokens and of deliveries is for administrators", async () => {
+  test("of tokens and deliveries is for administrators only", async () => {
     for (const path of ["/enrolment-tokens.csv", "/deliveries.json?webhook=a"]) {
       expect((await world.get(path)).status).toBe(200);
       for (const role of ["viewer", "analyst", "responder"])
@@ -179,14 +183,14 @@ describe("a download", () => {
     }
   });
 
-  test("keeps a formula of an agent inert in CSV and as it is in JSON", async () => {
+  test("makes a formula from an agent inert in CSV and leaves it unchanged in JSON", async () => {
     const text = await (await world.get("/assets.csv")).text();
     expect(text).toContain(`"'=HYPERLINK(""https://evil.test"",""open, me"")"`);
     expect(text.split("\r\n").length).toBe(4);
     expect(await (await world.get("/assets.json")).text()).toContain(JSON.stringify(FORMULA));
   });
 
-  test("of a table that is away is 503 and no empty file", async () => {
+  test("is 503 and not an empty file if the table is unavailable", async () => {
     const other = await createWorld([], NOW_MS);
     other.table.broken = true;
     const answer = await other.get("/assets.csv");
@@ -194,13 +198,13 @@ describe("a download", () => {
     expect(answer.headers.get("content-disposition")).toBeNull();
   });
 
-  test("that breaks in the middle is broken off, and never looks whole", async () => {
+  test("is aborted if a read fails in the middle, so that it never looks complete", async () => {
     const many = Array.from({ length: 450 }, () => host({}));
     const other = await createWorld(many.flatMap(itemsOf), NOW_MS);
     const dynamo = other.deps.dynamo;
     let queries = 0;
     other.deps.dynamo = interceptDynamo(dynamo, async ({ operation, input }, send) => {
-      // Fleet counts are read without a limit.
+      // Queries for the fleet count have no limit.
       const isPage = operation === "Query" && input.Limit !== undefined;
       if (isPage && ++queries === 2) throw new Error("away");
       const answer = await send();

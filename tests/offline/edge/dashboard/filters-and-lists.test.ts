@@ -8,7 +8,7 @@ import { timestamp } from "../../../../shared/time/clock.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../browser/seed.ts";
 import { createWorld } from "./dashboard-world.ts";
 
-// The table sorts thousands of items for every query, so give a busy machine time.
+// A generous limit for busy machines: the table in memory sorts thousands of items for every query.
 setDefaultTimeout(30_000);
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
 const MINUTE_MS = 60_000;
@@ -42,8 +42,8 @@ const wordsOf = (markup: string) => markup.replace(/<[^>]*>/g, "").replace(/\s+/
 const rowsOf = (markup: string) =>
   [...markup.matchAll(/<li data-key="([^"]+)" class="incident/g)].map(([, id]) => id!);
 
-describe("an asset of many incidents", () => {
-  /** In key order the open incident comes last. */
+describe("a host with many incidents", () => {
+  /** The open incident is the last one in key order. */
   const crowded = (resolved: number): Host =>
     hostOf({
       findings: [
@@ -56,7 +56,7 @@ describe("an asset of many incidents", () => {
       ],
     });
 
-  test("has a page for each, wherever its key stands", async () => {
+  test("has a page for each of them", async () => {
     const host = crowded(250);
     const world = await worldOf([host]);
     expect((await world.get(`/incidents/${host.assetId}.z-last.ollama`)).status).toBe(200);
@@ -65,7 +65,7 @@ describe("an asset of many incidents", () => {
     expect((await world.get(`/incidents/${host.assetId}.Z.ollama`)).status).toBe(404);
   });
 
-  test("shows the open ones first, and says how many resolved ones there are", async () => {
+  test("shows open incidents first, and counts resolved ones", async () => {
     const host = crowded(250);
     const markup = await (await (await worldOf([host])).get(`/assets/${host.assetId}`)).text();
     expect(rowsOf(markup)[0]).toBe(`${host.assetId}.z-last.ollama`);
@@ -75,7 +75,7 @@ describe("an asset of many incidents", () => {
     expect(markup).not.toContain("There may be more open ones");
   });
 
-  test("says so where there are more than are read", async () => {
+  test("says if there are more incidents than it reads", async () => {
     const host = crowded(2000);
     const markup = await (await (await worldOf([host])).get(`/assets/${host.assetId}`)).text();
     expect(wordsOf(markup)).toContain("Only 2,000 incidents of this host were read");
@@ -101,7 +101,7 @@ describe("an isolation that waits behind many newer requests", () => {
     return Array.from({ length: answered + 1 }, (_, index) => requestOf(index));
   };
 
-  test("is shown by the overview, by its asset's page and under approvals", async () => {
+  test("is shown on the overview, on the page of its host and under approvals", async () => {
     const host = hostOf();
     const world = await createWorld([...itemsOf(host), ...waitingBehind(320, host)], NOW_MS);
     const read = async (path: string) => wordsOf(await (await world.get(path)).text());
@@ -112,7 +112,7 @@ describe("an isolation that waits behind many newer requests", () => {
     expect(await read("/")).not.toContain("by a second person");
   });
 
-  test("says so where more were asked for than are read", async () => {
+  test("says if there are more requests than it reads", async () => {
     const host = hostOf();
     const world = await createWorld([...itemsOf(host), ...waitingBehind(1000, host)], NOW_MS);
     expect(wordsOf(await (await world.get("/")).text())).toContain(
@@ -121,7 +121,7 @@ describe("an isolation that waits behind many newer requests", () => {
   });
 });
 
-describe("the same rule elsewhere", () => {
+describe("other incidents of the same rule", () => {
   const openOf = (rule: string, agoMs: number, more: Partial<Finding> = {}): Host =>
     hostOf({ findings: [{ finding: finding({ rule, ...more }), openedAtMs: NOW_MS - agoMs }] });
   const busy = (others: number) =>
@@ -132,7 +132,7 @@ describe("the same rule elsewhere", () => {
     return (await answer.text()).split('id="incident-elsewhere"')[1]!;
   };
 
-  test("is found behind many newer ones of other rules, of either risk", async () => {
+  test("are found behind many newer incidents of other rules, with both risks", async () => {
     const host = openOf("exposed-engine", 1000);
     const old = openOf("exposed-engine", 86_400_000);
     const lesser = openOf("exposed-engine", 1000, { risk: "WARNING", points: 40 });
@@ -142,7 +142,7 @@ describe("the same rule elsewhere", () => {
     expect(markup).not.toContain("searched");
   });
 
-  test("is not denied where not all were searched", async () => {
+  test("are not ruled out if not all incidents were searched", async () => {
     const host = openOf("exposed-engine", 1000);
     const markup = await elsewhere(host, [...busy(1000), openOf("exposed-engine", 86_400_000)]);
     expect(markup).not.toContain("No other open incidents");
@@ -150,7 +150,7 @@ describe("the same rule elsewhere", () => {
     expect(markup).toContain('href="/incidents?rule=exposed-engine"');
   });
 
-  test("is denied where all were", async () => {
+  test("are ruled out if all incidents were searched", async () => {
     expect(await elsewhere(openOf("exposed-engine", 1000), busy(3))).toContain(
       "No other open incidents of this rule",
     );
@@ -205,7 +205,7 @@ describe("the incidents of the fleet", () => {
     ["status=resolved&risk=WARNING", []],
     ["status=open&q=closed", []],
   ];
-  test.each(cases)("/incidents?%s, its CSV and its JSON hold the same", async (query, hosts) => {
+  test.each(cases)("/incidents?%s, its CSV and its JSON contain the same incidents", async (query, hosts) => {
     const world = await make();
     const markup = await (await world.get(`/incidents?${query}`)).text();
     const names = new Map(HOSTS.map(({ assetId, hostname }) => [assetId, hostname]));
@@ -216,7 +216,7 @@ describe("the incidents of the fleet", () => {
     expect(csv).toHaveLength(hosts.length + 1);
   });
 
-  test("are filtered by a form that needs no script, and nothing but what it offers is taken", async () => {
+  test("are filtered by a form without script, which rejects unknown values", async () => {
     const world = await make();
     const markup = await (
       await world.get("/incidents?engine=vllm&age=week&answered=no&status=resolved")
@@ -234,13 +234,13 @@ describe("the incidents of the fleet", () => {
       "risk=INFO",
     ])
       expect((await world.get(`/incidents?${query}`)).status).toBe(400);
-    // A text field filters while the user types, so an incomplete word is not an error.
+    // An unfinished word must not be an error, because the list updates while the user types.
     expect(await (await world.get("/incidents?rule=Not+a%20rule!")).text()).toContain(
       "No open incident matches",
     );
   });
 
-  test("of an age begin where it begins, however many are newer, and go on by a cursor", async () => {
+  test("of an age group are found behind any number of newer ones, and continue with a cursor", async () => {
     const newer = Array.from({ length: 1100 }, (_, index) => of("newer", MINUTE_MS + index));
     const old = Array.from({ length: 130 }, (_, index) => of("old", 25 * HOUR_MS + index * 1000));
     const world = await worldOf([...newer, ...old, of("oldest", 8 * 24 * HOUR_MS)]);
@@ -258,7 +258,7 @@ describe("the incidents of the fleet", () => {
     expect(cut).toContain("Searched 1,000 critical incidents.");
   });
 
-  test("that are resolved are told page by page, and where they are cut the page says so", async () => {
+  test("that are resolved are shown page by page, and the page says if some are left out", async () => {
     const many = (count: number) => Array.from({ length: count }, (_, index) => resolvedOf("closed", index));
     const world = await worldOf(many(230));
     const first = await (await world.get("/incidents?status=resolved")).text();
@@ -295,7 +295,7 @@ describe("numbers of the overview", () => {
     }),
   ];
 
-  test("lead to the list behind them, which has as many rows as they say", async () => {
+  test("link to lists with the same number of rows", async () => {
     const world = await worldOf(HOSTS);
     const markup = await (await world.get("/")).text();
     const linked = (href: string, words: string) =>
@@ -320,7 +320,7 @@ describe("numbers of the overview", () => {
     expect(markup).toMatch(/<a href="\/assets\?state=silent">Silent <span class="number">1<\/span><\/a>/);
   });
 
-  test("assets are filtered by employee, and a name that nobody has is of nobody", async () => {
+  test("hosts are filtered by employee, and an unknown employee matches none", async () => {
     const world = await worldOf([...HOSTS, hostOf({ hostname: "other", employeeId: "noor" })]);
     const read = async (path: string) => (await world.get(path)).text();
     expect(await read("/assets")).toContain('<input id="employee"');
@@ -331,12 +331,12 @@ describe("numbers of the overview", () => {
   });
 });
 
-describe("lists that are held whole", () => {
+describe("lists in memory", () => {
   const people = Array.from({ length: 230 }, (_, index) => {
     const name = `n-${String(index).padStart(3, "0")}`;
     const models = [{ name: `model-${name}`, loaded: true, licence: index < 5 ? "MIT" : "Apache-2.0" }];
     const clients = [{ name: `client-${name}`, directory: "/", connections: 1 }];
-    // A made-up engine, so no fixture of the catalogue describes its responses.
+    // A custom engine that is not in the catalogue.
     const evidence = [{ signal: "http" as const, detail: "GET / answered", weight: 60 }];
     const engine = engineOf({ id: `engine-${name}`, name: `Engine ${name}`, evidence, models, clients });
     return hostOf({ employeeId: name, states: [{ atMs: NOW_MS - 1000, engines: [engine] }] });
@@ -368,7 +368,7 @@ describe("lists that are held whole", () => {
     const rest = second.split(`id="${section}"`)[1]!.split("</section>")[0]!;
     expect(rest).toContain("First page");
     expect(rest).not.toContain('rel="next"');
-    // A cursor to a deleted item leads to the first page.
+    // A key that no longer exists leads to the first page.
     const lost = await (await world.get(`${path}?${after}=gone`)).text();
     expect(keysIn(lost, section)).toEqual(keys);
   });
@@ -387,7 +387,7 @@ describe("lists that are held whole", () => {
     expect(keysIn(await (await world.get(path)).text(), section)).toHaveLength(found);
   });
 
-  test("what is found is what the downloads hold", async () => {
+  test("downloads contain the same rows as the filtered lists", async () => {
     const world = await worldOf(people);
     const rows = async (path: string) => (await (await world.get(path)).json()) as object[];
     expect(await rows("/models.json?q=mit")).toHaveLength(5);
@@ -398,13 +398,13 @@ describe("lists that are held whole", () => {
   });
 });
 
-describe("a page made of a picture of the fleet", () => {
+describe("a page from cached reads", () => {
   test.each(["/assets?state=reporting", "/inventory", "/employees", "/"])(
-    "%s tells how old the picture is, when the page is newer",
+    "%s shows the age of the read if it is older than the page",
     async (path) => {
       const world = await worldOf([hostOf()]);
       const { dynamo } = world.deps;
-      // A table so slow that the cached fleet is used.
+      // A slow table, so that the value is cached.
       world.deps.dynamo = (async (operation: never, input: never) => {
         world.clock.nowMs += 400;
         return dynamo(operation, input);
@@ -416,7 +416,7 @@ describe("a page made of a picture of the fleet", () => {
     },
   );
 
-  test("says so when it is not the whole fleet", () => {
+  test("says if the read is not the complete fleet", () => {
     const line = (complete: boolean) =>
       String(CountNotices({ of: [{ readAtMs: NOW_MS, complete }], now: NOW_MS }));
     expect(line(false)).toContain("The fleet is too large to count here");

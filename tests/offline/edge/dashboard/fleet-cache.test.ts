@@ -32,7 +32,7 @@ const summaryOf = (hosts: number, atMs: number) => {
   return marshalItem({ ...fleetSummaryKey("org_a"), ...fleetSummaryItem.parse(item) });
 };
 
-describe("the overview of a node that has read nothing yet", () => {
+describe("the overview of a node that has not read the fleet yet", () => {
   const MINUTES = 60_000;
   const worldOf = (hosts: number, atMs: number): Promise<World> =>
     createWorld(
@@ -40,7 +40,7 @@ describe("the overview of a node that has read nothing yet", () => {
       NOW_MS,
     );
 
-  test("shows what the worker counted, with its age, and reads the fleet behind the page", async () => {
+  test("shows the last count of the worker with its age, and reads the fleet in the background", async () => {
     const world = await worldOf(10_000, NOW_MS - 12 * MINUTES);
     const read = async () => (await (await world.get("/")).text()).replace(/<[^>]*>/g, "");
     const first = await read();
@@ -51,20 +51,20 @@ describe("the overview of a node that has read nothing yet", () => {
       const page = await read();
       return page.includes("1 of 1 host is reporting.") && page;
     });
-    // A partly read source has not failed, but the page must not suggest that everything was read.
+    // A partly read source has not failed, but the page must not claim that everything was read.
     expect(second).toContain("No source failed");
     expect(second).not.toContain("all of its sources");
     expect(second).not.toContain("The fleet was counted");
   });
 
-  test("waits for the fleet itself when it is small, or was counted too long ago", async () => {
+  test("waits for a read if the fleet is small or the last count is too old", async () => {
     for (const world of [await worldOf(300, NOW_MS), await worldOf(10_000, NOW_MS - 121 * MINUTES)])
       expect((await (await world.get("/")).text()).replace(/<[^>]*>/g, "")).toContain(
         "1 of 1 host is reporting.",
       );
   });
 
-  test("reads the fleet once, however many ask meanwhile", async () => {
+  test("reads the fleet once for concurrent requests", async () => {
     const world = await worldOf(10_000, NOW_MS);
     const logged: string[] = [];
     const deps = { ...world.deps, log: (_level: string, name: string) => void logged.push(name) };
@@ -78,7 +78,7 @@ describe("the overview of a node that has read nothing yet", () => {
     expect(logged).toEqual([]);
   });
 
-  test("of more incidents than it reads it says so, and the trend ends at what the worker counted", async () => {
+  test("says if there are more incidents than it reads, and the trend then uses the count of the worker", async () => {
     const finding = {
       ...{ rule: "exposed-engine", engine: "ollama", engineName: "Ollama", risk: "CRITICAL" as const },
       ...{ points: 80, explanation: "Ollama listens on 0.0.0.0." },
@@ -105,7 +105,7 @@ describe("the overview of a node that has read nothing yet", () => {
     expect([trend(all), trend(more)]).toEqual(["200", "201"]);
   });
 
-  test("of more warnings than it reads, and of more hosts in containment, it names no number as all", async () => {
+  test("never shows a partial count of warnings or contained hosts as a total", async () => {
     const finding = {
       ...{ rule: "unapproved-engine", engine: "ollama", engineName: "Ollama", risk: "WARNING" as const },
       ...{ points: 40, explanation: "Ollama is not approved." },
@@ -137,7 +137,7 @@ describe("the overview of a node that has read nothing yet", () => {
     );
   });
 
-  test("every number leads to the list behind it, and the trend has its table", async () => {
+  test("every number links to its list, and the trend has a table", async () => {
     const world = await worldOf(100, NOW_MS);
     const markup = await (await world.get("/")).text();
     for (const href of [
@@ -155,7 +155,7 @@ describe("the overview of a node that has read nothing yet", () => {
 });
 
 describe("modelsOf()", () => {
-  test("joins what hosts say of one name, and counts a host once: in memory, else at rest", () => {
+  test("joins models by name, and counts each host once: in memory, otherwise on disk", () => {
     const rows = ["a", "b", "c"].map((assetId) => ({
       ...{ assetId, hostname: assetId, employeeId: assetId },
       ...{ os: "Linux", status: "ACTIVE" as const },
@@ -176,7 +176,7 @@ describe("modelsOf()", () => {
   });
 });
 
-describe("models at rest of what does not run", () => {
+describe("models on disk of applications that are not running", () => {
   const storeOf = (count: number) => ({
     id: "lm-studio",
     name: "LM Studio",
@@ -189,7 +189,7 @@ describe("models at rest of what does not run", () => {
   const hostWith = (stores?: ReturnType<typeof storeOf>[]) =>
     hostOf(1, { states: [{ atMs: NOW_MS, engines: [], ...(stores && { stores }) }] });
 
-  test("are on the page of their host, and that none were found is not said where nobody looked", async () => {
+  test('are on the page of their host, which says "none" only if the agent has scanned for them', async () => {
     const pageOf = (host: Host) => wordsOf(host, `/assets/${host.assetId}`);
     expect(await pageOf(hostWith([storeOf(2)]))).toContain("LM Studio2 modelsphi4:0on diskphi4:1on disk");
     const none = "No models found in the folders of known applications that are not running.";
@@ -199,7 +199,7 @@ describe("models at rest of what does not run", () => {
     expect(unknown).not.toContain("Models on disk of applications");
   });
 
-  test("are what an incident is about while its product does not run", async () => {
+  test("are the evidence of an incident while their application is not running", async () => {
     const finding = {
       ...{ rule: "banned-model-at-rest", engine: "lm-studio", engineName: "LM Studio", points: 30 },
       ...{ risk: "WARNING" as const, explanation: "LM Studio holds phi4:0 on disk, which the policy bans." },
@@ -213,7 +213,7 @@ describe("models at rest of what does not run", () => {
     expect(words).not.toContain("The newest state of this host no longer shows this");
   });
 
-  test("beyond those that the inventory counts are told, and how many", async () => {
+  test("beyond the limit of the inventory are counted and mentioned", async () => {
     const told = "Up to 64 models are counted on each host. 1 host has 6 more models";
     expect(await wordsOf(hostWith([storeOf(64), { ...storeOf(6), id: "jan" }]), "/inventory")).toContain(
       told,
@@ -222,7 +222,7 @@ describe("models at rest of what does not run", () => {
   });
 });
 
-describe("a policy tried on what was recorded", () => {
+describe("a dry run of a policy", () => {
   const state = (assetId: string, more: Partial<TelemetryChange> = {}) =>
     ({
       ...{ assetId, hostname: assetId, at: timestamp(NOW_MS), agentVersion: "0.1.0", collectors: [] },
@@ -234,7 +234,7 @@ describe("a policy tried on what was recorded", () => {
   const quiet = policy.parse({ approvedEngines: ["ollama"], requiredCollectors: [], exposure: "any" });
   const recorded = { rule: "unapproved-engine", engine: "ollama", engineName: "Ollama" };
 
-  test("compare() counts hosts and states that would be found beside those that were, with examples", () => {
+  test("compare() counts hosts and states with findings of the new policy and as recorded, with examples", () => {
     const found = { ...recorded, risk: "WARNING" as const, points: 40, explanation: "It runs." };
     const states = [state("a", { findings: [found] }), state("a"), state("b"), state("c"), state("d")];
     const strict = { ...quiet, approvedEngines: [], bannedEngines: ["ollama"] };
@@ -250,14 +250,14 @@ describe("a policy tried on what was recorded", () => {
     });
   });
 
-  test("what the baseline or a language model found is not held against the rules", () => {
+  test("findings of the baseline and the LLM review are left out", () => {
     const found = (source: "baseline" | "ai") => ({
       ...{ ...recorded, risk: "WARNING" as const, points: 40, explanation: "It is new.", source },
     });
     expect(compare([state("a", { findings: [found("baseline"), found("ai")] })], quiet)).toEqual([]);
   });
 
-  test("is shown above the form with what was typed, and writes nothing", async () => {
+  test("is shown above the form, which keeps its input, and writes nothing", async () => {
     const world = await createWorld(itemsOf(hostOf(1)), NOW_MS);
     const admin = { tenantId: "org_a", userId: "user_mara", sessionId: "sess_1" };
     const form = { csrf: await csrfToken(admin, world.deps), how: "json", days: "7" };

@@ -55,13 +55,13 @@ describe("containmentSteps() claims no more than is proven", () => {
     return containmentSteps(viewOf(asset as AssetItem as CheckedAsset, undefined, NOW_MS), undefined);
   };
 
-  test("until when the directive is good is a moment, not a piece of a text", () => {
+  test("the end of validity is a time and not part of a text", () => {
     const [requested] = steps({ wish: wish() })!;
     expect(requested!.until).toBe(timestamp(NOW_MS + 60_000));
     expect(requested!.facts.join()).not.toContain("2026");
   });
 
-  test("engines are told as terminated only where the agent said so", () => {
+  test("engines are shown as terminated only if the agent reported it", () => {
     const facts = (done: "terminate" | undefined, reason?: string) => {
       const asked = wish({ mode: "stop-engines", stopEnginesBy: "terminate" });
       const proof = report({ mode: "stop-engines", stopEnginesBy: done, reason });
@@ -77,7 +77,7 @@ describe("containmentSteps() claims no more than is proven", () => {
     ]);
   });
 
-  test("a report that the device did not sign is told as that, and only of the change that is asked now", () => {
+  test("an unsigned report is shown as such, and only for the current change", () => {
     const at = timestamp(NOW_MS);
     const [, , proven] = steps({ wish: wish(), unsignedReport: { generation: 3, at } })!;
     expect(proven).toEqual({
@@ -91,7 +91,8 @@ describe("containmentSteps() claims no more than is proven", () => {
     expect(signed!.status).toBe("done");
   });
 
-  test("nothing asked: no steps", () => expect(steps({ status: "ACTIVE", generation: 0 })).toBeUndefined());
+  test("no steps without a request", () =>
+    expect(steps({ status: "ACTIVE", generation: 0 })).toBeUndefined());
 
   const cases: [string, Partial<AssetItem>, string[]][] = [
     ["no report yet", { wish: wish() }, ["done", "waiting", "waiting"]],
@@ -154,7 +155,7 @@ describe("containmentSteps() claims no more than is proven", () => {
   );
 });
 
-describe("changesBetween() tells what happened, in words", () => {
+describe("changesBetween() describes changes", () => {
   const state = (more: Partial<TelemetryChange>): TelemetryChange => ({
     type: "Telemetry",
     kind: "change",
@@ -239,7 +240,7 @@ describe("changesBetween() tells what happened, in words", () => {
   ];
   test.each(cases)("%s", (_name, newer, older, expected) => expect(words(newer, older)).toEqual([expected]));
 
-  test("without an older state nothing is called new", () => {
+  test("without an older state nothing is shown as new", () => {
     expect(changesBetween(state({ engines: [engineOf()] }), undefined)).toEqual([
       { kind: "note", words: "Oldest state shown: Ollama" },
     ]);
@@ -284,7 +285,7 @@ describe("the fleet", () => {
     row("d", undefined),
   ];
 
-  test("countFleet() counts every host once, by what is known of it", () => {
+  test("countFleet() counts every host once", () => {
     const { engines, clients, agentVersions, ...counts } = countFleet(rows, NOW_MS);
     expect(counts).toMatchObject({ reporting: 2, silent: 1, never: 1, hosts: 4, withAi: 2 });
     expect(counts.withFailedSources).toBe(1);
@@ -309,7 +310,7 @@ describe("the fleet", () => {
     ]);
   });
 
-  test("matching() wants every word and every filter", () => {
+  test("matching() requires every word and every filter", () => {
     const names = (filter: Parameters<typeof matching>[1]) =>
       matching(rows, filter, NOW_MS).map((found) => found.hostname);
     expect(names({ q: "OLLAMA mara" })).toEqual(["a", "b"]);
@@ -331,7 +332,7 @@ test("duration() and relative() round down and name one unit", () => {
   expect(relative(NOW_MS + 5000, NOW_MS)).toBe("in 5 s");
 });
 
-test("Ago() says of a host whose clock is ahead as far as it may be that it was just now, and no more", () => {
+test('Ago() shows "just now" for a clock that is ahead within the limit, and the future time beyond', () => {
   const words = (Time: typeof Ago, aheadMs: number) =>
     />([^<]*)</.exec(String(Time({ at: timestamp(NOW_MS + aheadMs), now: NOW_MS })))![1]!.trim();
   expect([1000, 300_000, 301_000, -5000].map((aheadMs) => words(Ago, aheadMs))).toEqual([
@@ -343,13 +344,13 @@ test("Ago() says of a host whose clock is ahead as far as it may be that it was 
   expect([300_000, -5000].map((aheadMs) => words(Until, aheadMs))).toEqual(["in 5 min", "5 s ago"]);
 });
 
-test("Age() of what began later by the clock of a host is nothing, and not as long as that clock is ahead", () => {
+test("Age() of a start in the future is 0", () => {
   const aged = (sinceMs: number) => String(Age({ since: timestamp(sinceMs), now: NOW_MS }));
   expect(aged(NOW_MS + 3 * 3_600_000)).toContain(">0 s<");
   expect(aged(NOW_MS - 3 * 3_600_000)).toContain(">3 h<");
 });
 
-test("isExposed() knows loopback in all its spellings", () => {
+test("isExposed() recognises all forms of loopback addresses", () => {
   for (const bind of ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
     expect(isExposed({ bind: [bind] })).toBe(false);
   for (const bind of ["0.0.0.0", "::", "10.0.0.4", "fe80::1"])

@@ -35,15 +35,15 @@ const state = (minute: number, findings: Finding[], bind = ["0.0.0.0"]) =>
 const record = (minute: number, more: Partial<CustodyView>) =>
   ({ at: at(minute), assetId: "A", operatorId: "mara", ...more }) as CustodyView;
 
-/** One line per entry, as shown: `minute end: words | words`. */
+/** One line for each entry: `minute end: change | change`. */
 const told = (...given: Parameters<typeof incidentTimeline>) =>
   incidentTimeline(...given).map(
     ({ at, changes, end }) =>
       `${Number(at.slice(14, 16))} ${end}: ${changes.map(({ kind, words }) => `${kind} ${words}`).join(" | ")}`,
   );
 
-describe("incidentTimeline() tells of an incident", () => {
-  test("how its finding came, got worse, eased and went, with what its engine did and no other", () => {
+describe("incidentTimeline() shows", () => {
+  test("how the finding appeared, got worse, got better and ended, with changes of its engine only", () => {
     const worse = finding({ risk: "CRITICAL", points: 80, explanation: "And asks for no credential." });
     const states = [
       state(20, []),
@@ -60,7 +60,7 @@ describe("incidentTimeline() tells of an incident", () => {
     ]);
   });
 
-  test("what was there in the oldest state it looks at, without claiming that it began then", () => {
+  test("the finding in the oldest state without claiming that it began then", () => {
     expect(told(incident(), [state(15, [finding()])], [])).toEqual([
       "15 40 points: note Found in the oldest state shown: Ollama listens on 0.0.0.0.",
     ]);
@@ -70,7 +70,7 @@ describe("incidentTimeline() tells of an incident", () => {
     expect(told(incident(), [state(10, [])], [])).toEqual([]);
   });
 
-  test("what people did about it and, from its opening to its end, to its host", () => {
+  test("actions on the incident, and actions on its host while it was open", () => {
     const records = [
       record(30, { action: "isolate", mode: "network" }),
       record(20, { action: "resolve", target: "A.exposed-engine.ollama", justification: "bound again" }),
@@ -89,7 +89,7 @@ describe("incidentTimeline() tells of an incident", () => {
     ]);
   });
 
-  test("that it closed by itself, which no custody record says", () => {
+  test("the automatic closing, which has no custody record", () => {
     const closed = incident({ status: "RESOLVED", resolvedAt: at(25), resolution: "the condition was gone" });
     expect(told(closed, [], [])).toEqual(["25 automatic: better Resolved: the condition was gone"]);
   });

@@ -20,7 +20,7 @@ const asset = (more: Partial<AssetView> = {}): AssetView => ({
 const strip = async (more: Partial<AssetView>) =>
   String(await LifecycleNotices({ asset: asset(more), now: 0 }).toString()).replace(/\s+/g, " ");
 
-test("the page of a host links the earlier and the later asset of its machine, as a proposal", async () => {
+test("the page of a host links the earlier and later host of the same machine, and suggests a merge", async () => {
   const earlier = await strip({ enrolledAgainAs: NEW });
   expect(earlier).toContain(`This machine seems to report as <a href="/assets/${NEW}">${NEW}</a>`);
   expect(earlier).toContain("then merge this host into that one");
@@ -28,7 +28,7 @@ test("the page of a host links the earlier and the later asset of its machine, a
   expect(later).toContain(`it was enrolled before, as <a href="/assets/${OLD}">${OLD}</a>`);
 });
 
-test("what an administrator merged is no proposal any more", async () => {
+test("merged hosts are not suggested again", async () => {
   const merged = await strip({ assetId: NEW, enrolledBefore: [OLD], supersedes: [OLD] });
   expect(merged).not.toContain("was enrolled before");
   expect(merged).toContain("This host replaces");
@@ -36,7 +36,7 @@ test("what an administrator merged is no proposal any more", async () => {
   expect(await strip({})).not.toContain("href");
 });
 
-test("isolate and release ask whether every machine is meant, while several use the identity", async () => {
+test("isolate and release ask for confirmation if several machines share the device key", async () => {
   const panel = async (status: AssetView["status"], sharing: readonly string[]) => {
     const hidden = { csrf: "c", key: "k" } as unknown as PanelForms["hidden"];
     const forms: PanelForms = { hidden, sharing };

@@ -79,7 +79,7 @@ describe("policyFromForm()", () => {
   const current = policy.parse({ agentVersionMin: "0.1.0", modelBytesMax: 1_234_567_890 });
   const form = { exposure: "authenticated", modelGib: "1.15" };
 
-  test("replaces what the form shows and leaves everything else", () => {
+  test("replaces the fields of the form and keeps everything else", () => {
     const read = policyFromForm({ ...form, approvedEngines: " ollama \r\n\r\nvllm" }, current);
     expect(read).toMatchObject({
       ok: true,
@@ -98,14 +98,14 @@ describe("policyFromForm()", () => {
     ["an unknown exposure", { exposure: "everybody" }],
     ["a size below zero", { modelGib: "-1" }],
     ["a size that is no number", { modelGib: "big" }],
-  ])("refuses %s and says where", (_name, more) => {
+  ])("rejects %s and names the field", (_name, more) => {
     const read = policyFromForm({ ...form, ...more }, current);
     expect(read.ok).toBe(false);
     const [wrong] = read.ok ? [] : read.wrong;
     expect(wrong!.where).toMatch(/^(approvedEngines|exposure|modelGib)$/);
   });
 
-  test("tells the line of a list that is wrong, blank lines counted", () => {
+  test("reports the line of an invalid entry, counting blank lines", () => {
     const read = policyFromForm({ ...form, approvedEngines: "ollama\n\n\nnot an id\nvllm" }, current);
     expect(read.ok ? [] : read.wrong).toMatchObject([{ where: "approvedEngines", line: 4 }]);
   });
@@ -122,11 +122,11 @@ describe("jsonLines()", () => {
     ["{} {}", 1],
     ['{"a": tru}', 1],
     [`${"[".repeat(40)}${"]".repeat(40)}`, 1],
-  ])("finds the first line of %j that is not JSON", (text, line) => {
+  ])("finds the line of the syntax error in %j", (text, line) => {
     expect(jsonLines(text).fault).toBe(line);
   });
 
-  test("agrees with JSON.parse on what JSON is, and tells the line of each value", () => {
+  test("accepts valid JSON and reports the line of each value", () => {
     const value = { a: [1, -2.5e3, '\u00e9\n"', null, true, { b: {} }], "c.d": "" };
     const { fault, lineOf } = jsonLines(JSON.stringify(value, null, 2));
     expect(fault).toBeUndefined();
@@ -136,14 +136,14 @@ describe("jsonLines()", () => {
 });
 
 describe("policyFromJson()", () => {
-  test("gives what is left out its default", () =>
+  test("uses defaults for omitted fields", () =>
     expect(policyFromJson("{}")).toEqual({ ok: true, value: policy.parse({}) }));
   test.each(["", "{", "null", "[]", '{"approvedEngine":[]}', '{"exposure":"all"}', '{"modelBytesMax":-1}'])(
     "refuses %p",
     (text) => expect(policyFromJson(text).ok).toBe(false),
   );
 
-  test("tells the line and the field of everything that is wrong, also of a field that does not exist", () => {
+  test("reports line and name of each invalid field, also of unknown ones", () => {
     const read = policyFromJson('{\n  "bannedEngines": [\n    "ollama",\n    "No!"\n  ],\n  "oops": 1\n}');
     expect(read.ok ? [] : read.wrong.map(({ line, words }) => [line, words.split(":")[0]])).toEqual([
       [4, "bannedEngines.1"],
@@ -152,7 +152,7 @@ describe("policyFromJson()", () => {
   });
 });
 
-test("the isolate form says whether engines are suspended or terminated, before anybody confirms; so do the settings", async () => {
+test("the isolation form and the settings say whether engines are suspended or terminated", async () => {
   for (const [stopEnginesBy, told, untold] of [
     ["suspend", "A release resumes the processes.", "does not start them again."],
     ["terminate", "a release does not start them again.", "A release resumes the processes."],
@@ -189,7 +189,7 @@ describe("settingsFromForm()", () => {
     stopEnginesBy: "suspend" as const,
     assetExpiryDays: 30,
   };
-  test("turns minutes and seconds into what is stored; a box that is not ticked is off", () =>
+  test("converts minutes and seconds, and reads an unchecked box as off", () =>
     expect(settingsFromForm({ ...SETTINGS_FORM, heartbeatSeconds: "2.5" }, current)).toMatchObject({
       ok: true,
       value: {
@@ -199,7 +199,7 @@ describe("settingsFromForm()", () => {
         clientDirectories: false,
       },
     }));
-  test("takes four eyes, the cap and the notice, which becomes one line", () =>
+  test("reads the second person, the hourly limit and the message, which becomes one line", () =>
     expect(
       settingsFromForm(
         { ...SETTINGS_FORM, fourEyes: "yes", isolationsPerHourMax: "12", isolationNotice: " Call\r\nIT " },
@@ -209,7 +209,7 @@ describe("settingsFromForm()", () => {
       ok: true,
       value: { fourEyes: true, isolationsPerHourMax: 12, isolationNotice: "Call IT" },
     }));
-  test("terminates engines only where the box is ticked", () => {
+  test("terminates engines only if the box is checked", () => {
     for (const [fields, stopEnginesBy] of [
       [{ terminateEngines: "yes" }, "terminate"],
       [{}, "suspend"],
@@ -240,7 +240,7 @@ describe("settingsFromForm()", () => {
 
 describe("policy and settings", () => {
   for (const path of ["/policy", "/settings"]) {
-    test(`${path} has its form for administrators and its text for everybody else`, async () => {
+    test(`${path} has a form for administrators and is read-only for other roles`, async () => {
       expect(await page(path)).toContain(`method="post" action="${path}"`);
       for (const role of ["viewer", "analyst", "responder"]) {
         const markup = await page(path, role);
@@ -249,7 +249,7 @@ describe("policy and settings", () => {
       }
     });
 
-    test(`a post to ${path} of somebody who may not, from elsewhere or without a token is 403`, async () => {
+    test(`a post to ${path} without permission, from another site or without a token is 403`, async () => {
       const body = { ...(await keyed("change", 4)), how: "json", policy: "{}" };
       expect((await post(path, body, { claims: { role: "responder" } })).status).toBe(403);
       expect((await post(path, body, { claims: { act: { sub: "support" } } })).status).toBe(403);
@@ -259,7 +259,7 @@ describe("policy and settings", () => {
     });
   }
 
-  test("a policy that does not pass its schema is 400, says where, and what was typed is still there", async () => {
+  test("an invalid policy is 400 with the line, and the form keeps its input", async () => {
     const body = { ...(await keyed("change-policy", 4)), how: "json", policy: '{"exposure":"<b>all</b>"}' };
     const answer = await post("/policy", body);
     expect(answer.status).toBe(400);
@@ -270,7 +270,7 @@ describe("policy and settings", () => {
     expect(world.asked).not.toContain("TransactWriteItems");
   });
 
-  test("a change of what somebody else changed meanwhile is 412 and keeps what was typed", async () => {
+  test("a change of an outdated version is 412 and keeps the input", async () => {
     const typed = '{"bannedEngines":["ollama"]}';
     const answer = await post("/policy", {
       ...(await keyed("change-policy", 3)),
@@ -287,24 +287,24 @@ describe("policy and settings", () => {
     expect(world.asked).not.toContain("TransactWriteItems");
   });
 
-  test("what is so already is not written again", async () => {
+  test("an unchanged policy is not written", async () => {
     const body = { ...(await keyed("change-policy", 4)), how: "json", policy: "{}" };
     expect((await post("/policy", body)).headers.get("location")).toBe("/policy?done=same");
     expect(world.asked).not.toContain("TransactWriteItems");
   });
 });
 
-describe("acknowledging several", () => {
+describe("acknowledging several incidents", () => {
   const id = `${assetId}.exposed-engine.ollama`;
 
-  test("only those who handle incidents see boxes", async () => {
+  test("only users who handle incidents see checkboxes", async () => {
     expect(await page("/incidents", "analyst")).toContain(`name="${id}"`);
     const markup = await page("/incidents", "viewer");
     expect(markup).not.toContain('type="checkbox"');
     expect(markup).not.toContain('name="csrf"');
   });
 
-  test("none ticked, more than thirty, or one that is no incident is refused and changes nothing", async () => {
+  test("no selection, more than thirty, or an invalid id is rejected and changes nothing", async () => {
     expect((await post("/incidents/acknowledge", {})).status).toBe(400);
     const many = Object.fromEntries(
       Array.from({ length: 31 }, (_, i) => [`${assetId}.rule-${i}.ollama`, "2026-11-21T23:03:05.678Z"]),
@@ -318,7 +318,7 @@ describe("acknowledging several", () => {
   });
 });
 
-describe("a session whose token is old", () => {
+describe("a session with an expired token", () => {
   const old = async () => `__session=${await world.session()}`;
   const later = async <T>(ask: () => Promise<T>): Promise<T> => {
     world.clock.nowMs += 2 * 3600_000;
@@ -329,7 +329,7 @@ describe("a session whose token is old", () => {
     }
   };
 
-  test("is taken straight to the provider and back to where it was, once", async () => {
+  test("is renewed at the provider by one redirect that returns to the page", async () => {
     const cookie = await old();
     const path = "/incidents?risk=CRITICAL";
     const answer = await later(async () => world.app.request(ORIGIN + path, { headers: { cookie } }));
@@ -344,7 +344,7 @@ describe("a session whose token is old", () => {
     expect(again.headers.get("location")).toStartWith("/sign-in?return=");
   });
 
-  test("the script of an open page is told so with its 401; a form leads to sign-in", async () => {
+  test("a poll gets 401 with a header for expired tokens, and a form leads to sign-in", async () => {
     const cookie = await old();
     const live = await later(async () =>
       world.app.request(`${ORIGIN}/`, { headers: { cookie, "x-lz-live": "1" } }),
@@ -357,7 +357,7 @@ describe("a session whose token is old", () => {
     expect(form.headers.get("location")).toBe("/sign-in?return=%2Fsettings&sent=");
   });
 
-  test("sessionExpired() takes nothing but an old token", async () => {
+  test("sessionExpired() is true only for an expired token", async () => {
     const of = (cookie: string) => sessionExpired(new Request(ORIGIN, { headers: { cookie } }), NOW_MS);
     const token = (payload: string) => `__session=a.${Buffer.from(payload).toString("base64url")}.c`;
     expect(of(token(JSON.stringify({ exp: NOW_MS / 1000 - 1 })))).toBe(true);
@@ -373,7 +373,7 @@ describe("a session whose token is old", () => {
       expect(of(odd)).toBe(false);
   });
 
-  test("switching organisation shows the way even with a session, and leads to this site only", async () => {
+  test("switching the organisation works with a session and returns only to this site", async () => {
     const markup = await page("/sign-in?switch&return=//evil.test");
     expect(markup).toContain("Choose an organisation");
     expect(markup).not.toContain("evil");

@@ -68,9 +68,9 @@ beforeAll(async () => {
 });
 
 describe("periodOf()", () => {
-  test("is the last thirty days, today included, when none is asked for", () =>
+  test("is the last thirty days, including today, by default", () =>
     expect(periodOf({}, NOW_MS)).toEqual({ from: "2026-10-23", to: "2026-11-21" }));
-  test("takes one day, and none that ends before it begins", () => {
+  test("accepts a single day, and rejects a period that ends before it begins", () => {
     expect(periodOf({ from: "2026-11-01", to: "2026-11-01" }, NOW_MS)).toEqual({
       from: "2026-11-01",
       to: "2026-11-01",
@@ -83,7 +83,7 @@ describe("periodOf()", () => {
 describe("gatherEvidence()", () => {
   const gather = (from: string, to: string) => gatherEvidence(world.deps, "org_a", { from, to });
 
-  test("counts what ran in any state of the period, that it came and went and changed after it included", async () => {
+  test("counts AI in all states of the period, also if it was removed or changed later", async () => {
     const { found } = await gather("2026-10-23", "2026-11-15");
     expect(found).toMatchObject({ hostsSeen: 2, hostsWithAi: 2, employeesWithAi: 2, unread: 0, cut: 0 });
     expect(found.engines).toMatchObject([
@@ -100,7 +100,7 @@ describe("gatherEvidence()", () => {
     expect(found.models.map(({ id }) => id)).toEqual(["llama3", "qwen3"]);
   });
 
-  test("counts the state in force when the period began, and none that had ended by then or began after it", async () => {
+  test("counts the state in force when the period began, and no states before or after", async () => {
     const engines = async (from: string, to: string) =>
       (await gather(from, to)).found.engines.map(({ id }) => id);
     expect(await engines("2026-10-31", "2026-11-01")).toEqual(["jan"]);
@@ -109,19 +109,18 @@ describe("gatherEvidence()", () => {
     expect(await engines("2026-11-20", "2026-11-21")).toEqual(["ollama"]);
   });
 
-  test("reads no timeline of a host that was in one state all the time, nor of one that was gone", async () => {
+  test("does not read timelines of hosts whose state did not change, or that were gone", async () => {
     world.asked.length = 0;
     const { found } = await gather("2026-11-12", "2026-11-18");
     expect(found.hostsWithAi).toBe(1);
-    // Queries without changes: one page of assets with their presences, a shard each of incidents, custody,
-    // and the two that changed since.
+    // One page of hosts with presences, one query for each shard of incidents, custody, and the two changed hosts.
     const without = world.asked.filter((operation) => operation === "Query").length;
     world.asked.length = 0;
     await gather("2026-11-21", "2026-11-21");
     expect(world.asked.filter((operation) => operation === "Query").length).toBe(without - 2);
   });
 
-  test("says of how many hosts it read a part, and counts what the newest state alone tells", async () => {
+  test("reports how many hosts were only partly read, and counts their newest state", async () => {
     const { items: assets } = await listAssets(world.deps, "org_a", { limit: 100 });
     const find = (limits: Limits) =>
       findInPeriod(world.deps, "org_a", assets, { from: "2026-10-23", to: "2026-11-21" }, limits);
@@ -133,20 +132,20 @@ describe("gatherEvidence()", () => {
     expect(await find({ timelines: 9, states: 99, statesPerHost: 5 })).toMatchObject({ cut: 0 });
   });
 
-  test("counts the day of the limit and not the day after it", async () => {
+  test("includes the first and last day, and no other day", async () => {
     const opened = async (from: string, to: string) => (await gather(from, to)).incidents.opened;
     expect(await opened("2026-11-11", "2026-11-11")).toBe(1);
     expect(await opened("2026-11-12", "2026-11-21")).toBe(0);
     expect(await opened("2026-10-01", "2026-11-10")).toBe(0);
   });
 
-  test("lists incidents that were open at some time of the period, resolved ones too, and no older ones", async () => {
+  test("lists incidents that were open at any time in the period, also resolved ones", async () => {
     const { incidents } = await gather("2026-10-23", "2026-11-21");
     expect(incidents.list.map(({ engine }) => engine)).toEqual(["ollama", "vllm"]);
     expect(incidents).toMatchObject({ opened: 1, resolvedByQuiet: 1, resolvedByPeople: 0, stillOpen: 1 });
   });
 
-  test("names every gap: silent hosts, hosts never heard of, and none of another organisation", async () => {
+  test("lists silent hosts and hosts that were never seen, and none of another organisation", async () => {
     const settings = { PK: "TENANT#org_a", SK: "METADATA", type: "Tenant", tenantId: "org_a", name: "A" };
     const kept = await createWorld(
       [...HOSTS.flatMap(itemsOf), marshalItem({ ...settings, assetExpiryDays: 0 })],
@@ -159,7 +158,7 @@ describe("gatherEvidence()", () => {
     expect(coverage.neverSeen.map(({ hostname }) => hostname)).toEqual(["never"]);
   });
 
-  test("counts expired hosts apart from the active list, and keeps what was found on them in the period", async () => {
+  test("counts expired hosts separately, and includes AI found on them in the period", async () => {
     const { coverage, found } = await gather("2026-10-23", "2026-11-21");
     expect(coverage).toMatchObject({ hosts: 3, reporting: 3, silent: [], neverSeen: [] });
     expect(coverage.expired.map(({ hostname, reason, since }) => [hostname, reason, since])).toEqual([
@@ -173,7 +172,7 @@ describe("gatherEvidence()", () => {
     expect(text).toContain("expired (silent)");
   });
 
-  test("says that a log whose head names more records than there are does not verify", async () => {
+  test("reports a failure if the head of the log counts more records than exist", async () => {
     const head = { type: "CustodyHead", tenantId: "org_a", hash: "ab", count: 3, checkpoint: "a.b.c" };
     const other = await createWorld(
       [
@@ -195,7 +194,7 @@ describe("gatherEvidence()", () => {
 describe("the report", () => {
   const page = async (path = "/report") => (await world.get(path, {}, { role: "viewer" })).text();
 
-  test("is worded as evidence toward duties and never as compliance", async () => {
+  test("never claims compliance", async () => {
     const markup = await page();
     expect(markup).toContain("it does not say that any law or standard is met");
     expect(markup).not.toMatch(/complian|compliant|conform|certif|fulfil|satisf|in line with/i);
@@ -204,7 +203,7 @@ describe("the report", () => {
     );
   });
 
-  test("downloads as JSON, what it shows and no host of another organisation", async () => {
+  test("can be downloaded as JSON without hosts of another organisation", async () => {
     const answer = await world.get("/report.json?from=2026-10-23&to=2026-11-21");
     expect(answer.headers.get("content-disposition")).toMatch(
       /^attachment; filename="lifecyclezero-evidence-\d{8}T\d{6}Z\.json"$/,
@@ -224,7 +223,7 @@ describe("the report", () => {
     };
   };
 
-  test("downloads each of its lists as CSV, every row, and links to them", async () => {
+  test("links to a CSV with all rows for each list", async () => {
     const rows = { engines: 3, models: 2, incidents: 2, decisions: 0, gaps: 2 };
     for (const [list, count] of Object.entries(rows)) {
       const { name, text } = await csv(list);
@@ -239,7 +238,7 @@ describe("the report", () => {
       expect(markup).toContain(`/report.csv?list=${list}&amp;from=`);
   });
 
-  test("of days that end before they begin says that, and of days to come that they are", async () => {
+  test("explains an invalid period and warns about days in the future", async () => {
     const read = async (query: string) => (await world.get(`/report?${query}`)).text();
     expect(await read("from=2026-11-02&to=2026-11-01")).toContain("Invalid report period");
     expect(await read("from=2026-02-30")).toContain("Invalid address or form");
@@ -247,7 +246,7 @@ describe("the report", () => {
     expect(await read("from=2026-11-01&to=2026-11-21")).not.toContain("ends in the future");
   });
 
-  test("of more decisions than it holds no duty names a number", async () => {
+  test("does not count decisions if there are too many", async () => {
     const evidence = (await (await world.get("/report.json")).json()) as Evidence;
     const shown = (done: Evidence["done"]) =>
       dutiesOf({ ...evidence, done }).find(({ where }) => where.includes("26(2)"))!.shows;
@@ -255,7 +254,7 @@ describe("the report", () => {
     expect(shown({ byAction: [], records: [], complete: false })).not.toMatch(/\d/);
   });
 
-  test("has no CSV of a list that nobody made, nor of days that end before they begin", async () => {
+  test("rejects CSV requests for unknown lists and invalid periods", async () => {
     expect((await csv("secrets")).status).toBe(400);
     expect((await world.get("/report.csv")).status).toBe(400);
     expect((await world.get("/report.csv?list=gaps&from=2026-11-02&to=2026-11-01")).status).toBe(400);

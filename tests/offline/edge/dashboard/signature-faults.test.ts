@@ -5,7 +5,7 @@ import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { makeAdminApp } from "../../../support/edge/admin-app.ts";
 import { EDGE_URL, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
-/** The overview after a check of signatures found these faults. */
+/** The overview after a signature check with these faults. */
 async function overviewWith(faults: { item: string; code: string }[] | undefined): Promise<string> {
   const { dynamo } = createMemoryDynamo();
   const world = await makeAdminApp({ dynamo });
@@ -21,13 +21,13 @@ async function overviewWith(faults: { item: string; code: string }[] | undefined
   return (await answer.text()).replaceAll(/<[^>]*>/g, " ").replaceAll(/\s+/g, " ");
 }
 
-test("the overview says when a stored item is not what an administrator signed, and names it", async () => {
+test("the overview names a stored item whose signature is invalid", async () => {
   const page = await overviewWith([{ item: "APIKEY#01M807NRG7BVMVH9SM4YAEXFPG", code: "unsigned" }]);
   expect(page).toContain("A stored item does not match its signature");
   expect(page).toContain("APIKEY#01M807NRG7BVMVH9SM4YAEXFPG");
 });
 
-test("of many it names three and counts the rest; a hostile name is text", async () => {
+test("it names the first three items and counts the rest, and escapes their names", async () => {
   const faults = Array.from({ length: 9 }, (_, index) => ({ item: `<b>${index}</b>`, code: "mismatch" }));
   const page = await overviewWith(faults);
   expect(page).toContain("9 stored items do not match their signatures");
@@ -35,7 +35,7 @@ test("of many it names three and counts the rest; a hostile name is text", async
 });
 
 test.each([["no check yet", undefined] as const, ["a check without faults", []] as const])(
-  "with %s it says nothing of signatures",
+  "with %s it has no warning",
   async (_what, faults) => {
     expect(await overviewWith(faults && [...faults])).not.toContain("stored item");
   },

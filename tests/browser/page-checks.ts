@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 
-/** Checks of how a page looks and reads in a browser. */
+/** Checks of layout and accessibility in a real browser. */
 
 export const LOOKS = {
   light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
@@ -14,7 +14,7 @@ type Finding = { id: string; nodes: { html: string; failureSummary?: string }[] 
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-/** Violations that axe finds: WCAG 2.2 AA and best practice. */
+/** Violations of WCAG 2.2 AA and of the best practices of axe. */
 export async function axe(page: Page): Promise<string[]> {
   await page.evaluate(axeSource);
   const { violations } = await page.evaluate(
@@ -31,7 +31,7 @@ export async function axe(page: Page): Promise<string[]> {
 export const wider = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-/** Ids or names of controls that stick out of the content area. */
+/** Ids or names of controls that extend beyond the right margin of the page. */
 export const beyondMargin = (page: Page) =>
   page.evaluate(() => {
     const main = document.querySelector("main")!;
@@ -41,7 +41,7 @@ export const beyondMargin = (page: Page) =>
       .map((control) => control.id || control.getAttribute("name") || control.textContent.trim());
   });
 
-/** Places where the line with the age of the page covers a link. */
+/** Navigation links that the freshness line covers. */
 export const overNavigation = (page: Page) =>
   page.evaluate(() => {
     const age = document.querySelector("#freshness p")?.getBoundingClientRect();

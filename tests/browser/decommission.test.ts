@@ -4,16 +4,16 @@ import { listCustody } from "../../edge/control/custody/list-custody.ts";
 import { describeUnless } from "../support/missing.ts";
 import { lacking } from "./chromium.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
-import { axe } from "./look.ts";
 import { hostileHost, type Northwind, nextId, startNorthwind } from "./northwind.ts";
+import { axe } from "./page-checks.ts";
 import { createIds, engineOf, type Host, itemsOf, putHosts } from "./seed.ts";
 
-// A test that times out stops its database for all later tests.
+// A generous limit: a test that times out also stops the database of the tests after it.
 setDefaultTimeout(60_000);
 
 const DAY_MS = 86_400_000;
 
-describe("the form of a host that leaves", () => {
+describe("the form to remove, revoke or merge a host", () => {
   let edge: Edge;
   let cookie: string;
   const nextHost = createIds(Date.now());
@@ -38,7 +38,7 @@ describe("the form of a host that leaves", () => {
   const pageOf = async (assetId: string, as = cookie) =>
     (await fetch(`${edge.origin}/assets/${assetId}`, { headers: { cookie: as } })).text();
 
-  /** The current form of the page, filled in. */
+  /** The filled-in form of the current page. */
   async function formOf(assetId: string, more: Record<string, string>): Promise<URLSearchParams> {
     const [, form] = (await pageOf(assetId)).split(`action="/assets/${assetId}/leave"`);
     const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(form!)![1]!;
@@ -55,7 +55,7 @@ describe("the form of a host that leaves", () => {
   const records = async (assetId: string) =>
     (await listCustody(edge.deps, TENANT, assetId, { limit: 50 })).items;
 
-  test.each(["expire", "revoke"])("%s, sent twice at once, is one custody record", async (how) => {
+  test.each(["expire", "revoke"])("%s, sent twice at once, makes one custody record", async (how) => {
     const assetId = await enrolled(`to-${how}`);
     const form = await formOf(assetId, { how });
     const answers = await Promise.all([1, 2].map(() => post(assetId, form)));
@@ -71,7 +71,7 @@ describe("the form of a host that leaves", () => {
     else expect(view?.revokedAt).toBeString();
   });
 
-  test("the same decision is carried out again after the host came back", async () => {
+  test("a host can be removed again after it has returned", async () => {
     const assetId = await enrolled("back-and-gone");
     for (const expected of [1, 2]) {
       expect((await post(assetId, await formOf(assetId, { how: "expire" }))).status).toBe(303);
@@ -79,7 +79,7 @@ describe("the form of a host that leaves", () => {
       await putPresence(assetId);
     }
   });
-  /** Updates the presence as a heartbeat does. */
+  /** Updates the presence item as a heartbeat does. */
   async function putPresence(assetId: string) {
     const states = [{ atMs: Date.now() - DAY_MS, engines: [] }];
     const now = Date.now() + 1000;
@@ -101,7 +101,7 @@ describe("the form of a host that leaves", () => {
     expect((await records(next)).map(({ action, target }) => [action, target])).toEqual([["merge", old]]);
   });
 
-  test("a merge without the other asset is 400, one that is refused 409; both keep what was typed", async () => {
+  test("a merge without a target is 400, a rejected merge is 409, and both keep the input", async () => {
     const assetId = await enrolled("wrong");
     const without = await post(assetId, await formOf(assetId, { how: "merge", into: "" }));
     expect(without.status).toBe(400);
@@ -116,7 +116,7 @@ describe("the form of a host that leaves", () => {
     expect(await records(assetId)).toEqual([]);
   });
 
-  test("only administrators see it and may send it", async () => {
+  test("only administrators see the form and may send it", async () => {
     const assetId = await enrolled("guarded");
     const form = await formOf(assetId, { how: "revoke" });
     const responder = `__session=${await edge.session({ role: "responder" })}`;
@@ -126,14 +126,14 @@ describe("the form of a host that leaves", () => {
   });
 });
 
-describeUnless(lacking, "hosts that leave, in Chromium", () => {
+describeUnless(lacking, "removing a host, in Chromium", () => {
   let northwind: Northwind | undefined;
   beforeAll(async () => {
     northwind = await startNorthwind();
   }, 120_000);
   afterAll(() => northwind?.stop());
 
-  test("an administrator takes a host off the list, finds it among the expired ones, and its page says why", async () => {
+  test("an administrator removes a host, finds it among the expired hosts, and its page says why", async () => {
     const { edge, open } = northwind!;
     const now = Date.now();
     const leaving: Host = {

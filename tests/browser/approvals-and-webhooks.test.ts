@@ -5,10 +5,10 @@ import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { approvalKey } from "../../shared/table/keys.ts";
 import { signStored } from "../support/control/authority.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
-import { furnishWebhook, requestIsolations, setFourEyes } from "./furnish.ts";
+import { furnishWebhook, requestIsolations, setFourEyes } from "./scenarios.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
 
-/** Approval and webhook forms over a real socket with real transactions. */
+/** Forms of approvals and webhooks over a real socket, with real transactions and without a browser. */
 let edge: Edge;
 let cookies: Record<"mara" | "jo" | "vera", string>;
 const nextId = createIds(Date.now());
@@ -36,7 +36,7 @@ async function enrolled(hostname: string): Promise<string> {
 const read = async (path: string, cookie = cookies.mara) =>
   (await fetch(edge.origin + path, { headers: { cookie } })).text();
 
-/** The form on a page with this `action`, including its hidden fields. */
+/** The form with this action on a page, with its hidden fields. */
 async function formOf(page: string, action: string, more: Record<string, string>, cookie: string) {
   const markup = await read(page, cookie);
   const form = markup.split("<form").find((part) => part.includes(`action="${action}"`));
@@ -63,10 +63,10 @@ describe("approvals", () => {
     return [assetId, `/approvals/${id}`];
   };
 
-  test("a second person approves what waits, once; the asset says so before and after", async () => {
+  test("a second person approves a request once, and the page of the host shows the state before and after", async () => {
     const [assetId, path] = await asked("approved");
     expect(await read(`/assets/${assetId}`)).toContain("a second person approves");
-    expect(await read("/")).toContain("for a second");
+    expect(await read("/")).toContain("approval by a second person");
     const form = await formOf("/approvals", `${path}/approve`, { confirm: "yes" }, cookies.jo);
     const answers = await Promise.all([1, 2].map(() => post(`${path}/approve`, form!, cookies.jo)));
     for (const answer of answers) expect(answer.headers.get("location")).toBe("/approvals?done=approve");
@@ -74,7 +74,7 @@ describe("approvals", () => {
     expect(await read(`/assets/${assetId}`)).toContain("Isolation pending");
   });
 
-  /** Requests an isolation in mode stop-engines as Mara, while the settings had this value. */
+  /** An isolation in mode stop-engines that Mara requested with this setting. */
   const askedToStop = async (hostname: string, stopEnginesBy: "suspend" | "terminate") => {
     const assetId = await enrolled(hostname);
     const token = cookies.mara.slice("__session=".length);
@@ -91,7 +91,7 @@ describe("approvals", () => {
   const requestIn = (markup: string, path: string) =>
     markup.split("<li data-key").find((part) => part.includes(`${path}/deny`)) ?? "";
 
-  test("who approves is shown what who asked was shown: what will happen, to whom, and what they are told", async () => {
+  test("the approver sees the same effect, employee and message as the requester", async () => {
     for (const by of ["suspend", "terminate"] as const) {
       const { asking, path } = await askedToStop(`shown-${by}`, by);
       const request = requestIn(await read("/approvals", cookies.jo), path);
@@ -106,7 +106,7 @@ describe("approvals", () => {
     }
   });
 
-  test("what was asked for is what is approved: when the settings change in between, nothing is approved", async () => {
+  test("a request cannot be approved after the setting it was made with has changed", async () => {
     const { assetId, path, token } = await askedToStop("moved", "suspend");
     const form = await formOf("/approvals", `${path}/approve`, { confirm: "yes" }, cookies.jo);
     await setFourEyes(edge.deps, token, true, "terminate");
@@ -117,14 +117,14 @@ describe("approvals", () => {
     const request = requestIn(await read("/approvals", cookies.jo), path);
     expect(request).not.toContain(`${path}/approve`);
     expect(request).toContain("The agent suspends the inference processes");
-    expect(request).toContain("engines are terminated");
+    expect(request).toContain("engines are now terminated");
     await setFourEyes(edge.deps, token, true, "suspend");
     expect((await post(`${path}/approve`, form!, cookies.jo)).status).toBe(303);
     const { items } = await listCustody(edge.deps, TENANT, assetId, { limit: 5 });
     expect(items.map(({ stopEnginesBy }) => stopEnginesBy)).toEqual(["suspend", "suspend"]);
   });
 
-  test("a form to isolate that was shown under other settings changes nothing and says so", async () => {
+  test("an isolation form that was opened with another setting is rejected with the reason", async () => {
     const assetId = await enrolled("stale");
     const token = cookies.mara.slice("__session=".length);
     await setFourEyes(edge.deps, token, false, "suspend");
@@ -138,7 +138,7 @@ describe("approvals", () => {
     expect(await actionsOf(assetId)).toEqual([]);
   });
 
-  test("who asked sees no form and is refused when they send one; a viewer too", async () => {
+  test("the requester and viewers see no form, and their posts are rejected", async () => {
     const [assetId, path] = await asked("own");
     expect(await formOf("/approvals", `${path}/approve`, {}, cookies.mara)).toBeUndefined();
     expect(await read("/approvals")).toContain("You made this request");
@@ -151,7 +151,7 @@ describe("approvals", () => {
     expect(await actionsOf(assetId)).toEqual(["request-isolation"]);
   });
 
-  test("without the tick nothing is approved, and without a reason nothing denied", async () => {
+  test("approving needs the checkbox, and denying needs a reason", async () => {
     const [assetId, path] = await asked("careless");
     const approve = await formOf("/approvals", `${path}/approve`, {}, cookies.jo);
     expect((await post(`${path}/approve`, approve!, cookies.jo)).status).toBe(400);
@@ -160,7 +160,7 @@ describe("approvals", () => {
     expect(await actionsOf(assetId)).toEqual(["request-isolation"]);
   });
 
-  test("what was denied, with its reason in the record, is not approved any more", async () => {
+  test("a denied request cannot be approved, and its custody record has the reason", async () => {
     const [assetId, path] = await asked("denied");
     const approve = await formOf("/approvals", `${path}/approve`, { confirm: "yes" }, cookies.jo);
     const deny = await formOf("/approvals", `${path}/deny`, { justification: "Wrong host" }, cookies.jo);
@@ -172,7 +172,7 @@ describe("approvals", () => {
     expect(await read("/approvals")).toContain("Denied");
   });
 
-  test("a request that nobody answered is asked again as it was, by whoever may isolate", async () => {
+  test("a user who may isolate can repeat an expired request", async () => {
     const [assetId] = await asked("lost");
     const { items } = await listApprovals(edge.deps, TENANT, { limit: 50 });
     const request = items.find((one) => one.assetId === assetId)!;
@@ -194,7 +194,7 @@ describe("approvals", () => {
   });
 });
 
-test("an administrator breaks the glass by a tick, a responder has none; the record says so", async () => {
+test("administrators can use break-glass, responders cannot, and the custody record notes it", async () => {
   await setFourEyes(edge.deps, cookies.mara.slice("__session=".length), true);
   const assetId = await enrolled("glass");
   const path = `/assets/${assetId}`;
@@ -210,7 +210,7 @@ test("an administrator breaks the glass by a tick, a responder has none; the rec
 });
 
 describe("webhooks", () => {
-  test("one is added, its secret shown once; changed, rotated and removed, each with its record", async () => {
+  test("a webhook is added with its secret shown once, edited, rotated and deleted, each with a custody record", async () => {
     const terms = { url: "https://hooks.example.com/in", "event-incident.opened": "yes" };
     const create = await formOf("/integrations", "/integrations/webhooks", terms, cookies.mara);
     const [made, again] = await Promise.all(
@@ -244,7 +244,7 @@ describe("webhooks", () => {
     expect(custody).not.toContain("whsec_");
   });
 
-  test("an address inside of a network, or none at all, is refused with what was typed still there", async () => {
+  test("a private or invalid address is rejected, and the form keeps the input", async () => {
     for (const url of ["http://10.0.0.4/", "https://localhost/", "ftp://a.example/", "nowhere"]) {
       const form = await formOf("/integrations", "/integrations/webhooks", { url }, cookies.mara);
       const answer = await post("/integrations/webhooks", form!, cookies.mara);
@@ -255,7 +255,7 @@ describe("webhooks", () => {
     }
   });
 
-  test("what was given up is sent again, by its own button and by the one for all, each on record", async () => {
+  test("failed deliveries are resent one by one or all together, each with a custody record", async () => {
     const token = cookies.mara.slice("__session=".length);
     const path = `/integrations/${await furnishWebhook(edge.deps, token, Date.now())}`;
     const dead = `${path}?state=dead`;
@@ -270,7 +270,7 @@ describe("webhooks", () => {
     expect(await read(`${dead}&done=resent`)).toContain("Delivery queued again");
     expect(await read(path)).not.toContain("failed delivery");
     expect(await read(`${path}?state=waiting`)).toContain("incident.resolved");
-    // A form opened in another window before the change.
+    // A form from another window that is out of date.
     const stale = new URLSearchParams(one!);
     stale.set("key", "of-another-window");
     const refused = await send(stale);
@@ -301,7 +301,7 @@ describe("webhooks", () => {
       expect((await post(`${path}/${to}`, one!, cookie)).status).toBe(status);
   });
 
-  test("failed forwards are seen, narrowed and taken away; only administrators see any of it", async () => {
+  test("administrators can list, filter and download failed deliveries, and other roles cannot", async () => {
     const token = cookies.mara.slice("__session=".length);
     const webhookId = await furnishWebhook(edge.deps, token, Date.now());
     const path = `/integrations/${webhookId}`;
