@@ -21,12 +21,12 @@ const MEANING: Record<ContainmentState, string> = {
     "The agent has acknowledged the isolation in mode observe. This mode changes nothing on the host: engines and network keep working.",
   enforced:
     "The agent has proven the isolation: the host can reach the control plane, and other addresses are blocked.",
-  failed: "The agent could not isolate this host. Treat it as unrestricted, and see the reason below.",
+  failed: "The agent could not isolate this host. Treat the host as unrestricted. The reason is below.",
   expired:
     "The directive expired before the agent applied it. Treat the host as unrestricted. To try again, release it first.",
   releasing: "Release was requested but is not proven yet. Restrictions may still be in force.",
   "release-failed":
-    "The agent could not release this host, so restrictions may still be in force. See the reason below.",
+    "The agent could not release this host, so restrictions may still be in force. The reason is below.",
   "released-offline":
     "A user at the host released it with a one-time code. Treat the host as unrestricted, and release it here to end the isolation.",
 };
