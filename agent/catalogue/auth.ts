@@ -73,7 +73,7 @@ export type AuthProof = { open: ReadonlySet<string>; required: ReadonlySet<strin
 
 const proofs = new WeakMap<Examined, AuthProof>();
 
-/** What a response proves about authentication. Computed when the response arrives, because its JSON is not kept. */
+/** Whether a response proves open or protected access, and for which products. Computed when the response arrives, because its JSON is not kept. */
 export function authProvenBy(path: string, answer: Examined): AuthProof {
   let proof = proofs.get(answer);
   if (!proof) {
