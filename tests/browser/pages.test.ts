@@ -127,7 +127,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
         for (const violation of await axe(page)) found.push(`${name} ${violation}`);
         if ((await wider(page)) > 0) found.push(`${name} is wider than the screen`);
         expect(await page.locator(".onward a.button").first().isVisible()).toBe(true);
-        expect(await page.locator("main").textContent()).toMatch(/Request [0-9a-f-]{16,}/);
+        expect(await page.locator("main").textContent()).toMatch(/Request id [0-9a-f-]{16,}/);
       });
       expect(found).toEqual([]);
     }, 120_000);
