@@ -96,7 +96,7 @@ describeUnless(lacking, "a session that is renewed, in Chromium", () => {
     expect(await page.locator("h1").textContent()).toBe("Open incidents");
     frontend.known.isSignedIn = false;
     await page.waitForURL(/\/sign-in\?return=%2Fincidents$/, { timeout: (TOKEN_SECONDS + 30) * 1000 });
-    expect(await page.locator("main").textContent()).toContain("you come back to where you were");
+    expect(await page.locator("main").textContent()).toContain("to return to the page where you were");
     frontend.known.isSignedIn = true;
     await context.clearCookies();
     await context.addCookies([{ name: "__client_uat", value: "1", url: edge.origin }]);
