@@ -8,7 +8,7 @@ export const TENANT_ID = "org_local";
 
 const SESSION_SECONDS = 12 * 3600;
 
-export type Person = { userId: string; role: "admin" | "responder" | "analyst" | "viewer" };
+type Person = { userId: string; role: "admin" | "responder" | "analyst" | "viewer" };
 
 export type Issuer = {
   /** Origin of the identity provider. */

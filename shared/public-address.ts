@@ -77,7 +77,7 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /** True when the host of a URL is an IPv4 or IPv6 address. */
-export const isAddress = (host: string): boolean => bitsOf(host) !== undefined;
+const isAddress = (host: string): boolean => bitsOf(host) !== undefined;
 
 /** Host of a URL without the brackets of an IPv6 address. */
 export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "");

@@ -8,6 +8,7 @@ const STEPS: readonly string[][] = [
   ["run", "format"],
   ["run", "lint"],
   ["run", "types"],
+  ["run", "unused"],
   ["tests/run.ts", "offline"],
 ];
 readProcessArguments("bun run ok", {

@@ -33,7 +33,7 @@ const look = {
 };
 
 /** A response of a product. All conditions must hold, and none of `unless`. */
-export const trait = z.strictObject({
+const trait = z.strictObject({
   path,
   /** Default: `[200]`. An error (401, 403) with a text that only this product uses also identifies it. */
   statuses: z.array(z.int().min(100).max(599)).min(1).optional(),
@@ -45,7 +45,7 @@ export const trait = z.strictObject({
 });
 
 /** Where a product lists its models. `each` is the path to the model objects; all other paths are within one object. */
-export const modelList = z.strictObject({
+const modelList = z.strictObject({
   path,
   each: z.string(),
   name: z.string(),
@@ -68,7 +68,7 @@ const answer = z.strictObject({
 });
 
 /** Recorded or documented responses or processes, with their source. Paths that are not listed return 404. */
-export const fixture = z.strictObject({
+const fixture = z.strictObject({
   source: z.string().min(1),
   answers: z.record(path, answer).optional(),
   process: z

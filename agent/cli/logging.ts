@@ -5,7 +5,7 @@ import { openLogFile } from "../platform/log-file.ts";
 import type { Machine } from "./machine.ts";
 
 /** Folder of the agent's logs on macOS, where Console.app shows them. */
-export const DARWIN_LOGS = "/Library/Logs/LifecycleZero";
+const DARWIN_LOGS = "/Library/Logs/LifecycleZero";
 
 /**
  * The log as the settings configure it. A service defaults to JSON lines. On Windows and macOS it also defaults to a file:

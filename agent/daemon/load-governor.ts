@@ -5,7 +5,7 @@ export const CPU_SHARE_MAX = 0.05;
 /** Runnable processes per core over the last minute (getloadavg(3)). Always 0 on Windows. */
 export const LOAD_PER_CORE_MAX = 4;
 /** Largest share of the interval that a scan may take. */
-export const DURATION_SHARE_MAX = 0.5;
+const DURATION_SHARE_MAX = 0.5;
 /** Longest interval that the watchdog sets. Directives arrive with heartbeat responses, so they wait at most this long. */
 export const SLOWED_MS_MAX = 60_000;
 /** Scans in a row under pressure that lengthen the interval. A single spike changes nothing. */

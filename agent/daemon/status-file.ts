@@ -6,7 +6,7 @@ import { readState, writeState } from "../platform/state-files.ts";
 const FILE = "status.json";
 
 /** Status of the daemon, for `lz-agent status`. Up to half a minute old. */
-export const daemonStatus = z.object({
+const daemonStatus = z.object({
   writtenAt: isoTimestamp,
   /** Process that wrote the status. A daemon that has just started has not written its own status yet. */
   pid: z.int().optional(),

@@ -36,7 +36,7 @@ const deviceKeyFile = z.strictObject({
 });
 
 /** The identity of this host at the control plane, and the control keys that may sign directives for it. */
-export const identity = enrolmentAnswer.omit({ signedSettings: true }).extend({
+const identity = enrolmentAnswer.omit({ signedSettings: true }).extend({
   v: z.literal(1),
   edgeUrl: z.url(),
   employeeId,

@@ -11,7 +11,7 @@ import { type DeviceKey, enrolmentSigner } from "./device-identity.ts";
 import { isStale } from "./session.ts";
 
 /** With doubling pauses, this covers an edge that is away for about two minutes. */
-export const ENROL_TRIES_MAX = 8;
+const ENROL_TRIES_MAX = 8;
 
 export type EnrolDeps = {
   post: Post;

@@ -29,7 +29,7 @@ export type InstallDeps = {
 export type Outcome = { ok: true } | { ok: false; reason: string };
 
 /** Time limit from the start of a daemon to its first heartbeat, on a busy machine. */
-export const COME_UP_MS = 45_000;
+const COME_UP_MS = 45_000;
 const POLL_MS = 200;
 /** A new daemon must still run after this time. */
 const STAYS_MS = 1000;

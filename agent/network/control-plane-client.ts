@@ -16,7 +16,7 @@ export const PATHS = {
   directive: DIRECTIVE_PATH,
 } as const satisfies Record<keyof typeof MESSAGES, string>;
 
-export const SEND_TIMEOUT_MS = 10_000;
+const SEND_TIMEOUT_MS = 10_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
 const RETRY_AFTER_MS_MAX = 600_000;
 
@@ -32,7 +32,7 @@ export type Answer =
   | Unreachable;
 
 /** `timeMs`: the time of the edge, if it rejected a signature because of its time. */
-export type Problem = { code: string; title: string; detail?: string; timeMs?: number };
+type Problem = { code: string; title: string; detail?: string; timeMs?: number };
 
 export type Unreachable = { kind: "unreachable"; reason: string };
 

@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Size at which a log file is rotated. With `FILE.1`, a log takes at most twice this on the disk. */
-export const LOG_BYTES_MAX = 10 * 1024 * 1024;
+const LOG_BYTES_MAX = 10 * 1024 * 1024;
 
 /**
  * Returns a function that appends a line to the file, which only its owner can read. A full file is renamed to `FILE.1`

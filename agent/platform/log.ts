@@ -2,9 +2,9 @@ import { type Clock, timestamp } from "../../shared/time/clock.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import { LOG_EVENTS, type LogEvent } from "./log-events.ts";
 
-export const LEVELS = ["debug", "info", "warn", "error"] as const;
+const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof LEVELS)[number];
-export type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
+type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
 /** Logs one event. Callers pass no key, token, signature or body as a field. */
 export type Log = (level: Level, event: LogEvent, fields?: Fields) => void;
 

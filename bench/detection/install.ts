@@ -1,13 +1,4 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { cacheFolder, folderOf } from "./cache.ts";
@@ -194,6 +185,3 @@ async function installDebian(
   rmSync(archives, { recursive: true });
   chmodSync(folder, 0o755);
 }
-
-/** Description of a source for the report. */
-export const versionsIn = (folder: string): string => readFileSync(join(folder, MARKER), "utf8");

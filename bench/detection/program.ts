@@ -36,7 +36,7 @@ export type Place = {
   key: string | undefined;
 };
 
-export type Start = {
+type Start = {
   command: readonly string[];
   env?: Readonly<Record<string, string>>;
   cwd?: string;

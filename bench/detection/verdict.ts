@@ -5,7 +5,7 @@ import type { Ports, Running } from "./start.ts";
 /**
  * Result for one program. `wrong`: the agent reported another product, alone or in addition to the right one.
  */
-export type Outcome = "right" | "wrong" | "missing";
+type Outcome = "right" | "wrong" | "missing";
 
 export type Verdict = {
   name: string;

@@ -10,7 +10,7 @@ export function median(numbers: readonly number[]): number {
 }
 
 /** Description of this machine for the result. */
-export const machine = () => ({ cores: cpus().length, cpu: cpus()[0]?.model ?? "unknown", bun: Bun.version });
+const machine = () => ({ cores: cpus().length, cpu: cpus()[0]?.model ?? "unknown", bun: Bun.version });
 
 const CLOCK_TICKS_PER_SECOND = 100;
 

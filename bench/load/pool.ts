@@ -128,7 +128,7 @@ export async function openPool(port: number, connections: number): Promise<Pool>
 }
 
 /** Status of a complete response; undefined while bytes are missing. */
-export function completeStatus(got: Buffer): number | undefined {
+function completeStatus(got: Buffer): number | undefined {
   const headEnd = got.indexOf("\r\n\r\n");
   if (headEnd < 0) return undefined;
   const head = got.toString("latin1", 0, headEnd);

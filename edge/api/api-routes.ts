@@ -20,7 +20,7 @@ import type { Input, Operation } from "./define-operation.ts";
 import { OPERATIONS } from "./operations/registry.ts";
 
 /** Enough for a policy at all of its limits, which is the largest request body. */
-export const BODY_BYTES_MAX = 256 * 1024;
+const BODY_BYTES_MAX = 256 * 1024;
 
 export const IDEMPOTENCY_KEY = z.string().regex(IDEMPOTENCY_KEY_FORM);
 export const IF_MATCH = z.string().regex(/^"[0-9]{1,15}"$/);

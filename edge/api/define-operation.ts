@@ -4,7 +4,6 @@ import type { Admin, Permission } from "../auth/permissions.ts";
 import type { Asker, Refused } from "../control/custody/change-plan.ts";
 import type { Deps } from "../deps.ts";
 
-export type Shape = z.ZodObject | undefined;
 type Of<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
 
 /** A request that has been authenticated, authorised and validated. */
@@ -20,7 +19,7 @@ export type Input<Params, Query, Body> = {
 };
 
 /** Response of an operation. `parts` is the JSON text of a body that is too large for memory, to be streamed. */
-export type Answer = { body: unknown; headers?: Record<string, string> } | { parts: AsyncGenerator<string> };
+type Answer = { body: unknown; headers?: Record<string, string> } | { parts: AsyncGenerator<string> };
 export type Outcome = { ok: true; value: Answer } | Refused;
 
 type Described = {

@@ -11,7 +11,7 @@ export const cursor = z.string().max(CURSOR_CHARACTERS_MAX).regex(CURSOR_FORM);
 /** Longest silence that can be searched for: ten years, the maximum of `assetExpiryDays`. */
 export const SILENT_HOURS_MAX = 3650 * 24;
 
-export const PAGE_ITEMS_MAX = 200;
+const PAGE_ITEMS_MAX = 200;
 export const page = z.strictObject({
   limit: integerText(1, PAGE_ITEMS_MAX)
     .default(50)

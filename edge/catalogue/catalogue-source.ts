@@ -7,7 +7,7 @@ import { CATALOGUE_BYTES_MAX, sha256Of, verifyCatalogue } from "../../shared/wir
 const REFRESH_MS = 300_000;
 const FETCH_MS_MAX = 5000;
 
-export type SignedCatalogue = { document: string; etag: string };
+type SignedCatalogue = { document: string; etag: string };
 
 export type CatalogueSource = {
   /** Whether a catalogue was loaded since the start. */

@@ -7,7 +7,7 @@ const HIDDEN = "\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u20
 const WORDS = `^[^${HIDDEN}]*[^\\s${HIDDEN}][^${HIDDEN}]+[^\\s${HIDDEN}][^${HIDDEN}]*$`;
 
 /** Shortest text that counts as a reason. */
-export const WORDS_CHARACTERS_MIN = 3;
+const WORDS_CHARACTERS_MIN = 3;
 
 /** Text of a person in one line, without control characters: at least three characters when trimmed, at most `max`. */
 export const words = (max: number) =>
@@ -19,7 +19,7 @@ export const words = (max: number) =>
     )
     .meta({ pattern: WORDS });
 
-export const JUSTIFICATION_CHARACTERS_MAX = 1000;
+const JUSTIFICATION_CHARACTERS_MAX = 1000;
 
 export const justification = words(JUSTIFICATION_CHARACTERS_MAX).meta({
   description: "Reason for the change. It is stored in the custody record.",

@@ -79,18 +79,6 @@ export async function queryPage(reader: Reader, query: Query): Promise<Page<Attr
   return { items, cursor: await sealCursor(cursorKeys, scope, page.LastEvaluatedKey) };
 }
 
-/** Reads all pages. */
-export async function queryAll(reader: Reader, query: Query): Promise<AttributeMap[]> {
-  const all: AttributeMap[] = [];
-  let from: string | undefined;
-  do {
-    const page = await queryPage(reader, { ...query, ...(from !== undefined && { from }) });
-    all.push(...page.items);
-    from = page.cursor;
-  } while (from !== undefined);
-  return all;
-}
-
 /** Reads one item, eventually consistent. */
 export async function getItem(
   reader: Pick<Deps, "dynamo" | "table">,

@@ -10,7 +10,7 @@ export type Enqueue = (tenantId: string, entry: Entry<Uint8Array<ArrayBuffer>>) 
  * In-flight limit for sends of one workerd isolate. Each keeps the memory of its request until the queue responds or
  * three tries of 2 s have failed.
  */
-export const UNSHARED_SENDS_MAX = 1000;
+const UNSHARED_SENDS_MAX = 1000;
 
 /** Longest duration of a send: all its tries and the pauses between them. */
 const SEND_MS_MAX = 10_000;

@@ -1,9 +1,9 @@
 /** Enough for a keyid of 256 characters and the parameters of our signature profile. */
-export const SIGNATURE_INPUT_CHARACTERS_MAX = 512;
+const SIGNATURE_INPUT_CHARACTERS_MAX = 512;
 /** An Ed25519 signature has 88 characters in base64, and its label adds five. */
-export const SIGNATURE_CHARACTERS_MAX = 128;
+const SIGNATURE_CHARACTERS_MAX = 128;
 /** Names and values together. Lower than Bun's own limit, so that all runtimes refuse the same requests. */
-export const HEADERS_CHARACTERS_MAX = 12 * 1024;
+const HEADERS_CHARACTERS_MAX = 12 * 1024;
 
 /** Whether the signature headers are longer than any valid ones. Checked before they are parsed. */
 export const isSignatureLong = (headers: Headers): boolean =>

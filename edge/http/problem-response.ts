@@ -8,13 +8,7 @@ import { EDGE_PROBLEMS, type EdgeProblemCode } from "./edge-problems.ts";
 import { type RateLimit, rateLimitHeader, rateLimitPolicyHeader, type Taken } from "./rate-limit.ts";
 
 /** Problem document (RFC 9457). Its request id also appears in the log line of the request. */
-export function problem(
-  c: Context<Env>,
-  status: ContentfulStatusCode,
-  code: string,
-  title: string,
-  more = {},
-) {
+function problem(c: Context<Env>, status: ContentfulStatusCode, code: string, title: string, more = {}) {
   const text = problemText(c.var.requestId, status, code, title, more);
   return c.body(text, { status, headers: PROBLEM_HEADERS });
 }

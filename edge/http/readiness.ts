@@ -2,7 +2,7 @@ import { type Clock, isRecent } from "../../shared/time/clock.ts";
 
 /** Whether queue and table respond, as of at most {@link KEPT_MS} ago. `queue` is absent on nodes that do not need it. */
 export type Readiness = { queue?: Reached; table: Reached };
-export type Reached = "here" | "away";
+type Reached = "here" | "away";
 
 /** The probe is public, so queue and table are called at most once in this time. */
 const KEPT_MS = 2000;

@@ -7,7 +7,7 @@ import type { Deps } from "./deps.ts";
 import { Failure, Misuse } from "./faults.ts";
 
 /** Content of `.local/stack.json`, which `bun run start` writes for scripts. */
-export const stackFile = z.object({
+const stackFile = z.object({
   edgeUrl: z.url(),
   tenantId,
   adminToken: z.string().min(1),

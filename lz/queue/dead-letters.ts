@@ -17,7 +17,7 @@ import { openStack } from "../platform/connect.ts";
 import type { Deps } from "../platform/deps.ts";
 import { Failure } from "../platform/faults.ts";
 
-export type DeadLetter = {
+type DeadLetter = {
   id: string;
   receipt: string;
   body: string;

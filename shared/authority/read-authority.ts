@@ -17,7 +17,7 @@ const PAUSE_MS = 20;
  * `enforce`: items without a valid signature are refused. `observe`: they are used and logged, until the
  * table is signed.
  */
-export type AuthorityMode = "enforce" | "observe";
+type AuthorityMode = "enforce" | "observe";
 
 /** Reads the signed items of a tenant and verifies their signatures. */
 export type Authority = {

@@ -139,7 +139,7 @@ const BY_CODE = /^released at the host with code /;
  * True when the host reports a release of the isolation's own generation: a release code was used, not a
  * directive.
  */
-export const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "proof">): boolean =>
+const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "proof">): boolean =>
   wish?.action === "isolate" &&
   proof?.generation === wish.generation &&
   proof.action === "release" &&

@@ -11,7 +11,7 @@ import type { IdentityUse, RunSeen } from "../table/items/asset/presence.ts";
  * A run without a heartbeat for this long is over. At least five intervals, so that hosts with a long
  * interval are detected too.
  */
-export const WINDOW_MS_MIN = 10 * 60_000;
+const WINDOW_MS_MIN = 10 * 60_000;
 const WINDOW_INTERVALS = 5;
 /** Number of returns that counts as two machines. A single return may be a changed clock or a restored snapshot. */
 const RETURNS_MIN = 2;

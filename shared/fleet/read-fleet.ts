@@ -41,7 +41,7 @@ export type ExpiredRow = FleetRow & { expiry: Expiry };
 export type FleetHolding = z.infer<typeof fleetHolding>;
 
 /** Limit of assets per fleet. A larger fleet is counted in part, and marked as incomplete. */
-export const FLEET_ASSETS_MAX = 100_000;
+const FLEET_ASSETS_MAX = 100_000;
 
 /**
  * All assets of the tenant with their presence, up to {@link FLEET_ASSETS_MAX}, by id (order of enrolment):

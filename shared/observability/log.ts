@@ -1,7 +1,7 @@
 import type { Clock } from "../time/clock.ts";
 import { messageOf } from "./error-message.ts";
 
-export type Level = "debug" | "info" | "warn" | "error";
+type Level = "debug" | "info" | "warn" | "error";
 
 /**
  * Writes a structured log line. Never pass a body, key, token or signature. An Error is logged with its name

@@ -3,7 +3,7 @@ import type { Engine, Heartbeat, Store } from "../wire/heartbeat.ts";
 import type { Technique } from "./atlas.ts";
 
 /** Parts of a heartbeat that rules evaluate. */
-export type Observed = Pick<
+type Observed = Pick<
   Heartbeat,
   "engines" | "stores" | "collectors" | "containment" | "agent" | "host" | "spool"
 >;

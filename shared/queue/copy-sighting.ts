@@ -5,7 +5,7 @@ import { text } from "../wire/text.ts";
  * Line of a pack in place of a heartbeat: the edge refused a session of this asset to another machine. An
  * older worker that does not know this line sends it to the dead-letter queue, from which it can be replayed.
  */
-export const copySighting = z.strictObject({
+const copySighting = z.strictObject({
   v: z.literal(1),
   copied: z.strictObject({
     /** Hostname that the other machine reports, if any. */

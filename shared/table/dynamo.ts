@@ -91,7 +91,7 @@ export function marshalItem(item: object): AttributeMap {
   return Object.fromEntries(members.map(([key, value]) => [key, marshal(value as Plain)]));
 }
 
-export function unmarshal(value: AttributeValue): unknown {
+function unmarshal(value: AttributeValue): unknown {
   if (value.S !== undefined) return value.S;
   if (value.N !== undefined) return Number(value.N);
   if (value.BOOL !== undefined) return value.BOOL;

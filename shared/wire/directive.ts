@@ -7,7 +7,7 @@ import type { ControlKey } from "./sign-statement.ts";
 import { text } from "./text.ts";
 
 /** Containment order for an agent, signed by the control key. The edge forwards it unchanged. */
-export const directive = z
+const directive = z
   .object({
     ...addressee,
     /** Grows by one with each accepted change. An agent never goes back. */

@@ -72,7 +72,7 @@ const ed25519 = z.string().regex(/^[A-Za-z0-9_-]{85}[AQgw]$/);
 export const runId = z.string().regex(/^[A-Za-z0-9_-]{22}$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
-export const evidence = z.strictObject({
+const evidence = z.strictObject({
   signal: z.enum(SIGNALS),
   detail: text(240),
   /** Points added to the confidence. 0: recorded, but without influence (for example a second candidate). */
@@ -92,7 +92,7 @@ export const model = z.strictObject({
   digest: text(100).optional(),
 });
 
-export const client = z.strictObject({
+const client = z.strictObject({
   /** Executable name of a local process. Absent for a client on another host. */
   name: text(120).optional(),
   pid: pid.optional(),

@@ -4,7 +4,7 @@ import { enrolmentAnswer } from "./enrolment.ts";
 import { type ControlKey, ISSUER } from "./sign-statement.ts";
 
 /** Public control keys that an agent pins. */
-export const pinnedKeys = enrolmentAnswer.shape.jwks;
+const pinnedKeys = enrolmentAnswer.shape.jwks;
 export type PinnedKeys = z.infer<typeof pinnedKeys>;
 
 const keySet = z.object({ keys: pinnedKeys.shape.keys, iat: z.int() });

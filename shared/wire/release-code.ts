@@ -7,7 +7,7 @@ import type { ControlKey } from "./sign-statement.ts";
  * One-time code that releases a host without a connection: a person at the host enters it. Signed by the
  * control key. Not valid on another host, after a later change, or after its expiry.
  */
-export const releaseCode = z.object({
+const releaseCode = z.object({
   ...addressee,
   /** Generation of the newest change when the code was created. A host that obeyed a later one rejects the code. */
   generation: z.int().min(1),

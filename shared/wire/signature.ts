@@ -8,7 +8,6 @@ import { accept, type Refusal, refuse, type Verdict } from "../verdict.ts";
  */
 const COMPONENTS = '("@method" "@path" "content-digest")';
 const LABEL = "lz";
-export const KEYID_CHARACTERS_MAX = 256;
 
 export type Algorithm = "hmac-sha256" | "ed25519";
 

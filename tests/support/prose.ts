@@ -4,7 +4,7 @@ import { parse } from "@babel/parser";
 export type Prose = { line: number; text: string };
 
 /** Words and phrases that hide the meaning of a sentence, with the plain form. CONTRIBUTING has the glossary of terms. */
-export const MARKERS: readonly { pattern: RegExp; instead: string }[] = [
+const MARKERS: readonly { pattern: RegExp; instead: string }[] = [
   { pattern: /\bwhoever\b/gi, instead: "name the subject: the caller, the user, the agent" },
   { pattern: /\bwh(?:ich|at)ever\b/gi, instead: "any, every" },
   { pattern: /\banew\b/gi, instead: "again" },

@@ -5,13 +5,13 @@ import type { Policy } from "../../shared/table/items/policy.ts";
 import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 
-export const BASELINE_RULE = "baseline-novelty";
+const BASELINE_RULE = "baseline-novelty";
 /** Days that a feature is kept in the baseline. */
 export const MEMORY_DAYS = 28;
 /** Length of the learning phase in days. Before its end there is no baseline to compare with. */
 export const LEARNING_DAYS = 7;
 /** A feature becomes known this many days after it was first seen. It is new on that day and the next. */
-export const KNOWN_AFTER_DAYS = 2;
+const KNOWN_AFTER_DAYS = 2;
 /**
  * Limit of the delay between sending and receipt. Later heartbeats do not change the baseline, so a host
  * cannot backdate it.

@@ -20,7 +20,7 @@ export type LookUpVerdict = (
 ) => Promise<Assessment>;
 
 /** Result of a review. `retryMs`: there is no verdict yet; retry after this many milliseconds. */
-export type Review = { assessment: Assessment; retryMs?: number };
+type Review = { assessment: Assessment; retryMs?: number };
 export type LlmReviewer = {
   /** Requests a verdict from the language model, unless it is already known. Never throws. */
   review: (...of: Parameters<LookUpVerdict>) => Promise<Review>;

@@ -49,7 +49,7 @@ export async function forwardDue(tenantId: string, deps: Deliverer): Promise<num
  * Leases the due events of a tenant and starts to send them. Each promise resolves when its event is written
  * back. It rejects when that failed: the event is then due again at the end of its lease.
  */
-export async function startDue(tenantId: string, deps: Deliverer): Promise<Promise<void>[]> {
+async function startDue(tenantId: string, deps: Deliverer): Promise<Promise<void>[]> {
   const nowMs = deps.clock();
   const { Items = [] } = await deps.dynamo("Query", {
     TableName: deps.table,

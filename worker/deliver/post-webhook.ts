@@ -8,7 +8,7 @@ import { hostOf, isPublicAddress, targetFault } from "../../shared/public-addres
 export type PostWebhook = (url: string, headers: Record<string, string>, body: string) => Promise<number>;
 
 /** Timeout of an attempt, from the DNS lookup to the status line. */
-export const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 /** Limit of the response headers in bytes. The response body is not read. */
 const HEAD_BYTES_MAX = 16 * 1024;
 

@@ -5,7 +5,7 @@ const DAY_MS = 24 * 3600 * 1000;
  * Maximum age of a heartbeat. Older ones come from a host with a wrong clock. The limit is long because a
  * host that was switched off may send heartbeats from months ago.
  */
-export const LATE_MS_MAX = 400 * DAY_MS;
+const LATE_MS_MAX = 400 * DAY_MS;
 
 /**
  * Time of a heartbeat and start of its state, corrected for wrong clocks.

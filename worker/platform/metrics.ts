@@ -39,8 +39,8 @@ const GAUGES = {
   webhooks_behind_seconds: "Longest delay of a due event at the last read of an outbox, in seconds",
   last_poll_seconds: "Unix time of the last successful receive",
 } as const;
-export type CounterName = keyof typeof COUNTERS;
-export type GaugeName = keyof typeof GAUGES;
+type CounterName = keyof typeof COUNTERS;
+type GaugeName = keyof typeof GAUGES;
 
 export function createMetrics(): Metrics {
   const values = new Map<string, number>(Object.keys(COUNTERS).map((name) => [name, 0]));

@@ -11,7 +11,7 @@ export type Change = {
   kind: (typeof WEBHOOK_EVENTS)[number] | undefined;
 };
 
-export const QUIET_RESOLUTION = "the condition was gone for the quiet period";
+const QUIET_RESOLUTION = "the condition was gone for the quiet period";
 
 /** Titles and remediations of findings that no rule produces. */
 const OTHERS: Record<string, { title: string; atlas: string; remediation: string }> = {

@@ -5,7 +5,7 @@ import { type HostProcess, isScanned, START_SLACK_MS } from "./process-tree.ts";
 /** A listening socket, as the kernel reports it, and the processes that hold it. */
 export type Listener = Endpoint & { holders: readonly Holder[] };
 /** `users`: name and number of the user of the process. */
-export type Holder = { pid: number; users: readonly string[] };
+type Holder = { pid: number; users: readonly string[] };
 
 /** Engines whose last process is remembered, newest kept. */
 const REMEMBERED_MAX = 256;

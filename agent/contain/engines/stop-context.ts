@@ -19,7 +19,7 @@ export const STOPPED_KINDS: ReadonlySet<Engine["kind"]> = new Set([
 ]);
 
 /** Processes and ports that a message names at most. */
-export const NAMED_MAX = 5;
+const NAMED_MAX = 5;
 
 export const STARTED = "engines were started during the isolation";
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type TwinFile, twinFile } from "../state/twin-file.ts";
 
 /** A process that the agent stopped, with its ports: a scan does not recognise a suspended or ended process as an engine. */
-export const stopped = z.strictObject({
+const stopped = z.strictObject({
   pid: z.int().min(2),
   /** Distinguishes the process from a later one with the same pid. */
   birth: z.string(),

@@ -3,7 +3,7 @@ export const ADDRESSES_MAX = 128;
 /** Time for which an address stays open after it was last resolved or connected. */
 export const KEPT_MS = 3_600_000;
 
-export type Sighting = {
+type Sighting = {
   /** Addresses that the name resolves to now. */
   resolved: readonly string[];
   /** Addresses to which the agent has open connections now. */

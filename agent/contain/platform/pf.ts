@@ -7,7 +7,7 @@ import type { Links, NetworkRules } from "../network/firewall.ts";
  */
 export const ANCHOR = "com.apple/000.lifecyclezero";
 /** The rule that evaluates {@link ANCHOR}, in the main ruleset (`pfctl -s rules`). */
-export const MAIN_ANCHOR = /^anchor "com\.apple\/\*" all$/m;
+const MAIN_ANCHOR = /^anchor "com\.apple\/\*" all$/m;
 /** A rule of the main ruleset that passes packets without evaluating later rules. */
 const PASSED_BEFORE = /^pass\b.*\bquick\b/;
 
@@ -31,7 +31,7 @@ export const rulesIn = (printed: string): string[] =>
     .filter((line) => /^(pass|block)\b/.test(line));
 
 /** Label of the rules that refuse. pf counts their packets by label (`pfctl -s labels`). */
-export const LABEL = "lz-forbidden";
+const LABEL = "lz-forbidden";
 
 /**
  * Rules of mode `network` (pf.conf(5)). They allow loopback, name servers, the control plane, and link maintenance (DHCP,

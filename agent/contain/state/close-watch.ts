@@ -1,9 +1,9 @@
 /** Time after a repair in which the isolation is checked more often: it may be altered again. */
-export const CLOSE_MS = 30_000;
+const CLOSE_MS = 30_000;
 /** Shortest pause between two of these checks. */
-export const CLOSE_EVERY_MS = 250;
+const CLOSE_EVERY_MS = 250;
 /** A pause is at least this many times as long as the check before it, which limits the CPU time. */
-export const PAUSE_PER_CHECK = 4;
+const PAUSE_PER_CHECK = 4;
 
 export type CloseWatchDeps = {
   /** Checks the isolation and restores what was altered. */

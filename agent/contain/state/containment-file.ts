@@ -2,7 +2,7 @@ import { z } from "zod";
 import { containmentReport, type Mode, mode, stopEnginesBy } from "../../../shared/wire/heartbeat.ts";
 import { type TwinFile, twinFile } from "./twin-file.ts";
 
-export const stored = z.strictObject({
+const stored = z.strictObject({
   report: containmentReport,
   /** The order has begun and has no result yet. The next start carries it out again. */
   underway: z.boolean(),

@@ -1,5 +1,5 @@
 /** Time without an alteration after which a repeatedly repaired isolation counts as enforced again. */
-export const QUIET_MS = 120_000;
+const QUIET_MS = 120_000;
 /** Repairs within {@link QUIET_MS} that do not make a proof fail: a reload of a firewall service causes one. */
 const REPAIRS_MAX = 1;
 

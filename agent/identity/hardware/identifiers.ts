@@ -66,7 +66,7 @@ const CHARACTERS_MIN = 4;
 const CHARACTERS_MAX = 200;
 
 /** One spelling of an identifier. Firmware versions and operating systems differ in case, braces and spaces. */
-export const normalise = (text: string): string =>
+const normalise = (text: string): string =>
   text
     .replaceAll("\0", "")
     .trim()

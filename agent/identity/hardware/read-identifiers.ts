@@ -28,7 +28,7 @@ export async function readIdentifiers(
 }
 
 /** SMBIOS values from sysfs; only root may read the UUID and the serial numbers. A device tree has one serial number. */
-export const linuxIdentifiers = (read: ReadDeps["read"]): RawIdentifiers => ({
+const linuxIdentifiers = (read: ReadDeps["read"]): RawIdentifiers => ({
   uuid: read("/sys/class/dmi/id/product_uuid"),
   serials: [
     read("/sys/class/dmi/id/product_serial"),

@@ -37,7 +37,7 @@ const EARLIER_MAX = 8;
 /** Devices that CUDA and ROCm map: of NVIDIA, AMD's compute driver (kfd), and render nodes. */
 const GPU_DEVICE = /^\/dev\/(?:nvidia(?:\d|ctl|-uvm)|kfd|dri\/renderD\d)/;
 
-export type Mapped = FoundInMaps & {
+type Mapped = FoundInMaps & {
   collectors: readonly Collector[];
   /** Work that exceeded the time budget, as texts. */
   waiting: readonly string[];

@@ -27,7 +27,7 @@ const slashed = (path: string): string => path.replaceAll("\\", "/");
  * framework also trains and processes data, so another sign is required: a loader library, a GPU, a model on disk with a
  * matching size, or weights that the process had mapped or open earlier.
  */
-export function unmappedWeights(
+function unmappedWeights(
   pid: number,
   { snapshot, modelsOnDisk = [] }: Pick<Facts, "snapshot" | "modelsOnDisk">,
 ): Found[] {

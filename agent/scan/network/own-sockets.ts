@@ -3,7 +3,7 @@ import type { SocketDiag } from "./sock-diag.ts";
 import { parseTcpTable, type TcpRow } from "./sockets.ts";
 
 export const TABLES = ["tcp", "tcp6"] as const;
-export const TABLE_BYTES_MAX = 4 * 1024 * 1024;
+const TABLE_BYTES_MAX = 4 * 1024 * 1024;
 /** Connections are read in every second scan: the kernel walks all its hash buckets (about 1 ms), however few they are. */
 const CONNECTIONS_SCANS = 2;
 

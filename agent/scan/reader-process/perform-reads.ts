@@ -48,7 +48,7 @@ export function createReads(
 }
 
 /** SHA-256 of a regular file in hexadecimal. Throws if the file is larger than `sizeBytesMax` or shrinks meanwhile. */
-export function sha256Of(files: Files, path: string, sizeBytesMax: number): string {
+function sha256Of(files: Files, path: string, sizeBytesMax: number): string {
   const { isFile, sizeBytes } = files.facts(path);
   if (!isFile || sizeBytes > sizeBytesMax) throw new Error("not a regular file, or larger than the limit");
   const hasher = new Bun.CryptoHasher("sha256");
@@ -63,7 +63,7 @@ export function sha256Of(files: Files, path: string, sizeBytesMax: number): stri
 }
 
 /** Weight files of at least `sizeBytesMin` bytes in a directory and its direct subdirectories. */
-export function weightFilesIn(
+function weightFilesIn(
   files: Files,
   { path, sizeBytesMin }: { path: string; sizeBytesMin: number },
 ): ModelOnDisk[] {

@@ -23,7 +23,7 @@ const START_MS_MAX = 15_000;
 /** An idle reader process ends after this time, to free its memory. */
 const IDLE_MS = 3000;
 /** Reader processes that may hang in the kernel at a time. SIGKILL does not end a process that waits for a file system. */
-export const STUCK_MAX = 3;
+const STUCK_MAX = 3;
 /** Pause before the first retry on a file system that did not respond. The pause doubles with each further timeout. */
 export const RETRY_MS = 30_000;
 const RETRY_MS_MAX = 600_000;

@@ -5,7 +5,7 @@ import { type Browser, browsersIn } from "./browser-profiles.ts";
 import { type Look, noted, walk } from "./walk-directory.ts";
 
 /** Limit of files per storage directory. Ordinary profiles have thousands of small files. */
-export const BROWSER_FILES_MAX = 16_000;
+const BROWSER_FILES_MAX = 16_000;
 const PROFILES_MAX = 64;
 /** Minimum size of a built-in model. The smallest one of Chrome and Edge is far larger. */
 const BUILT_IN_BYTES_MIN = 64 * 1024 * 1024;

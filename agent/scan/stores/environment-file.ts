@@ -4,7 +4,7 @@
  */
 
 /** Maximum length of a path (PATH_MAX of linux/limits.h). */
-export const VALUE_CHARS_MAX = 4096;
+const VALUE_CHARS_MAX = 4096;
 const ASSIGNMENTS_MAX = 1024;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

@@ -32,7 +32,7 @@ const LAYOUTS: Record<Layout, (look: Look, root: string) => Model[]> = {
 };
 
 /** Size limit of a manifest. A model with a layer per tensor has thousands of layers of at least 200 bytes. */
-export const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
+const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
 const MODEL_LAYER = "application/vnd.ollama.image.model";
 /** MediaTypeImageTensor in manifest/layer.go of ollama/ollama: one safetensors layer per tensor. */
 const TENSOR_LAYER = "application/vnd.ollama.image.tensor";

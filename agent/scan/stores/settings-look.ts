@@ -1,7 +1,7 @@
 import { attempt, type Files } from "../system/files.ts";
 
 /** Size limit in bytes. A larger unit, environment file or settings file is ignored. */
-export const SETTINGS_BYTES_MAX = 64 * 1024;
+const SETTINGS_BYTES_MAX = 64 * 1024;
 
 /**
  * State of one read of settings files. `ownerUid`: the user whose settings are read. Only files of this user, or files of

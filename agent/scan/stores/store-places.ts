@@ -21,7 +21,7 @@ export type MovedDirectory = HomeDirectory & { movedStore: MovableStore };
 export const HUGGING_FACE = { id: "huggingface", name: "Hugging Face cache" } as const;
 
 /** Store of models in page storage, and of built-in models of browsers. Not a product of the catalogue. */
-export const BROWSERS = { id: "browser", name: "Web browsers" } as const;
+const BROWSERS = { id: "browser", name: "Web browsers" } as const;
 
 /** Directories of one product in all homes, and directories that settings name. */
 export function directoriesOf(

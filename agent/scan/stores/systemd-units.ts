@@ -3,7 +3,7 @@ import { noted, type SettingsLook, textIn } from "./settings-look.ts";
 import type { Environment } from "./store-variables.ts";
 
 /** Limits for reading unit files, which root or a user writes. */
-export const UNITS = { UNITS_MAX: 2000, DROP_INS_MAX: 64, ENVIRONMENT_FILES_MAX: 16 } as const;
+const UNITS = { UNITS_MAX: 2000, DROP_INS_MAX: 64, ENVIRONMENT_FILES_MAX: 16 } as const;
 
 /** Directories of system units, highest priority first (systemd.unit(5), table 1). */
 export const SYSTEM_UNITS: readonly string[] = [

@@ -23,7 +23,7 @@ export function memoryDevice(platform: string): string | undefined {
 }
 
 /** Formats a device number as `major:minor` in hexadecimal (gnu_dev_major(3)). */
-export function deviceText(device: number): string {
+function deviceText(device: number): string {
   const number = BigInt(device);
   const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & 0xffff_f000n);
   const minor = (number & 0xffn) | ((number >> 12n) & 0xffff_ff00n);

@@ -4,7 +4,7 @@ import { type Files, optional } from "./files.ts";
  * How the agent treats a file system. `local`: reads always complete. `kernel`: a virtual file system (procfs, sysfs) that
  * never holds a model. `remote`: a server or a user's program serves it, so a read may never complete.
  */
-export type FileSystemClass = "local" | "kernel" | "remote";
+type FileSystemClass = "local" | "kernel" | "remote";
 
 /** `type` is the kernel's name of the file system; `unknown` if no mount table lists it. */
 export type FileSystem = { class: FileSystemClass; type: string };

@@ -1,7 +1,7 @@
 /** A listening stream socket in /proc/net/unix. An abstract name begins with `@`. */
 export type UnixRow = { inode: string; name: string };
 
-export const UNIX_ROWS_MAX = 4096;
+const UNIX_ROWS_MAX = 4096;
 
 /** A row with the flag SO_ACCEPTCON (00010000, listening) and the type 0001 (stream). See proc(5). */
 const LISTENING_STREAM = /^[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ 00010000 0001 [0-9A-F]+ +(\d+) (.+)$/;

@@ -14,7 +14,7 @@ import { revocation } from "./retire-assets.ts";
 import { silenceMs } from "./search-assets.ts";
 
 /** A host that reported within this time is in use. Perhaps the two assets were swapped, or two hosts share an identity. */
-export const MERGE_SILENCE_MS = 10 * 60_000;
+const MERGE_SILENCE_MS = 10 * 60_000;
 
 export type Merge = {
   /** The asset that is superseded. */
@@ -55,7 +55,7 @@ export async function mergeAssets(asker: Asker, merge: Merge, deps: Deps): Promi
 }
 
 /** Reason why the two assets cannot be merged. Undefined if they can. */
-export function whyNotMerge(
+function whyNotMerge(
   old: AssetItem,
   next: AssetItem | undefined,
   presence: PresenceItem | undefined,

@@ -88,7 +88,7 @@ export function incidentView({ type: _type, tenantId: _tenant, ...incident }: In
 }
 
 /** Incidents that are read for one asset, so that no host makes its page slow. */
-export const ASSET_INCIDENTS_MAX = 2000;
+const ASSET_INCIDENTS_MAX = 2000;
 const INCIDENTS_PAGE = 500;
 
 /**

@@ -242,7 +242,7 @@ const SIGNAL: Record<Evidence["signal"], string> = {
 };
 
 /** All evidence with its weights. Their sum, at most 100, is the confidence. */
-export const EvidenceTable = ({ evidence }: { evidence: readonly Evidence[] }) => (
+const EvidenceTable = ({ evidence }: { evidence: readonly Evidence[] }) => (
   <details open>
     <summary>Evidence: {plural(evidence.length, "piece")}</summary>
     <table class="evidence">

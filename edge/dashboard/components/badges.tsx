@@ -25,7 +25,7 @@ export const RiskBadge = ({ risk }: { risk: Risk }) => (
 );
 
 /** Short labels of containment states. The containment panel explains each state in a sentence. */
-export const CONTAINMENT: Record<ContainmentState, { tone: Tone; icon: IconName; label: string }> = {
+const CONTAINMENT: Record<ContainmentState, { tone: Tone; icon: IconName; label: string }> = {
   active: { tone: "quiet", icon: "ok", label: "Not contained" },
   pending: { tone: "warning", icon: "pending", label: "Isolation pending" },
   acknowledged: { tone: "info", icon: "eye", label: "Acknowledged, observe only" },
@@ -43,7 +43,7 @@ export const ContainmentBadge = ({ state }: { state: ContainmentState }) => (
   </Badge>
 );
 
-export const REPORTING: Record<Reporting, { tone: Tone; icon: IconName; label: string }> = {
+const REPORTING: Record<Reporting, { tone: Tone; icon: IconName; label: string }> = {
   reporting: { tone: "ok", icon: "ok", label: "Reporting" },
   silent: { tone: "warning", icon: "silent", label: "Silent" },
   never: { tone: "quiet", icon: "absent", label: "Never seen" },

@@ -6,7 +6,7 @@ import { Icon, type IconName } from "./icon.tsx";
 import { exact } from "./time.tsx";
 
 /** Navigation of the dashboard. `/assets` keeps the name of the API; people read "hosts". */
-export const NAV_ITEMS = [
+const NAV_ITEMS = [
   { name: "overview", href: "/", label: "Overview" },
   { name: "incidents", href: "/incidents", label: "Incidents" },
   { name: "assets", href: "/assets", label: "Hosts" },
@@ -20,7 +20,7 @@ export const NAV_ITEMS = [
   { name: "settings", href: "/settings", label: "Settings" },
 ] as const;
 
-export type NavItem = (typeof NAV_ITEMS)[number]["name"];
+type NavItem = (typeof NAV_ITEMS)[number]["name"];
 
 export type Frame = {
   title: string;

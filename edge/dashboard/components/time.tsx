@@ -22,7 +22,7 @@ export function relative(atMs: number, nowMs: number): string {
 const AHEAD_MS_MAX = 300_000;
 
 /** The age of a past event. If a host's clock is slightly ahead, the event shows as "just now" and not as a future one. */
-export const since = (atMs: number, nowMs: number): string =>
+const since = (atMs: number, nowMs: number): string =>
   relative(atMs > nowMs && atMs - nowMs <= AHEAD_MS_MAX ? nowMs : atMs, nowMs);
 
 /** `2026-11-21 23:04:05 UTC` of a stored timestamp. */

@@ -42,7 +42,7 @@ async function* textOf<Query, Row>(
 }
 
 /** Response headers of a download. Browsers save it as a file, do not run it and do not cache it. */
-export function downloadHeaders(name: string, format: "csv" | "json", nowMs: number): Record<string, string> {
+function downloadHeaders(name: string, format: "csv" | "json", nowMs: number): Record<string, string> {
   const at = timestamp(nowMs).replace(/[-:]|\.\d+/g, "");
   return {
     "content-type": format === "csv" ? "text/csv; charset=utf-8; header=present" : "application/json",

@@ -32,7 +32,7 @@ import {
 } from "./incident-search.ts";
 import { IncidentList, isAcknowledged } from "./incident-table.tsx";
 
-export type IncidentReads = {
+type IncidentReads = {
   fleetOf: (tenantId: string) => Promise<Fleet>;
   numbersOf: (tenantId: string) => Promise<FleetNumbers>;
   resolvedOf: (tenantId: string) => Promise<Resolved>;

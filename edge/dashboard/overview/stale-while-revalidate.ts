@@ -9,7 +9,7 @@ const FRESH_MS = 1000;
 const READ_SHARE = 1 / 25;
 /** Reads slower than this run in the background while the stale value is served, up to {@link STALE_MS_MAX}. */
 const SLOW_MS = 80;
-export const STALE_MS_MAX = 60_000;
+const STALE_MS_MAX = 60_000;
 const TENANTS_MAX = 16;
 
 export type TenantCache<Value> = {

@@ -9,7 +9,7 @@ import { listTimeline } from "../../control/assets/asset-timeline.ts";
 import type { Deps } from "../../deps.ts";
 
 /** Hosts that one dry run covers, hosts with AI first. Each host needs a query while the page waits. */
-export const DRY_RUN_HOSTS_MAX = 400;
+const DRY_RUN_HOSTS_MAX = 400;
 /** Newest states that are evaluated of one host. */
 const STATES_PER_HOST_MAX = 25;
 const AT_ONCE = 16;

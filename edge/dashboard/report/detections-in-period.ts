@@ -7,10 +7,10 @@ import type { Deps } from "../../deps.ts";
 export type Period = { from: string; to: string };
 
 /** Timelines that one report reads. Each needs at least one query while the page waits. */
-export const REPORT_TIMELINES_MAX = 2000;
+const REPORT_TIMELINES_MAX = 2000;
 /** States that one report reads of one host (the newest of the period), and of all hosts together. */
 export const REPORT_STATES_PER_HOST_MAX = 400;
-export const REPORT_STATES_MAX = 40_000;
+const REPORT_STATES_MAX = 40_000;
 const PAGE_STATES = 100;
 const AT_ONCE = 16;
 

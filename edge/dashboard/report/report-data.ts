@@ -20,8 +20,8 @@ import { plural } from "../components/badges.tsx";
 import { type Found, findInPeriod, type Period } from "./detections-in-period.ts";
 
 /** Hosts and incidents that one report reads. If there are more, the report says that it is partial. */
-export const REPORT_ASSETS_MAX = 25_000;
-export const REPORT_INCIDENTS_MAX = 10_000;
+const REPORT_ASSETS_MAX = 25_000;
+const REPORT_INCIDENTS_MAX = 10_000;
 const PAGE_ITEMS = 200;
 
 export type Evidence = {

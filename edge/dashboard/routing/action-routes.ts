@@ -97,7 +97,7 @@ export function actionRoutes(app: Hono<Env>, deps: Deps): void {
   }
 }
 
-export const mayHandle = (admin: Admin): boolean => may(admin, "handle-incidents");
+const mayHandle = (admin: Admin): boolean => may(admin, "handle-incidents");
 
 type OfOne = { params: { id: string } };
 type Wrong = OfOne & { fields: Fields; error: z.ZodError };

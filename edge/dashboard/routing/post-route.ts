@@ -14,7 +14,7 @@ import { readForm } from "./parse-form.ts";
 import { sendFailure, sendUnauthenticated } from "./render-response.ts";
 
 export type Fields = Readonly<Record<string, string>>;
-export type FormLimits = { bytesMax: number; fieldsMax: number };
+type FormLimits = { bytesMax: number; fieldsMax: number };
 
 export type FormRoute<Form extends z.ZodType, Params extends z.ZodType> = {
   right: (admin: Admin) => boolean;

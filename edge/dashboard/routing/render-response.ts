@@ -18,10 +18,10 @@ import { PAGE_HEADERS } from "../session/security-headers.ts";
 import { refreshCookie, refreshState, sessionExpired } from "../session/session-refresh.ts";
 
 /** Header of polls by the browser script. They expect 200, 304 or an error status, never a redirect. */
-export const LIVE_HEADER = "x-lz-live";
+const LIVE_HEADER = "x-lz-live";
 /** Sent with a 401 if only the token has expired: a reload may get a new token from the identity provider. */
 const EXPIRED_HEADER = "x-lz-expired";
-export const isLive = (c: Context<Env>): boolean => c.req.header(LIVE_HEADER) !== undefined;
+const isLive = (c: Context<Env>): boolean => c.req.header(LIVE_HEADER) !== undefined;
 
 /** Rendered JSX: markup that is already escaped. */
 export type Markup = { toString(): string | Promise<string> };

@@ -2,7 +2,7 @@
  * Policy of every page: no inline code, nothing from other origins, and HTML from strings only through the Trusted
  * Types policy `lz-live`. W3C CSP Level 3; W3C Trusted Types.
  */
-export const CONTENT_SECURITY_POLICY = [
+const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "style-src 'self'",
   "script-src 'self'",

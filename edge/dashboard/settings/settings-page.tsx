@@ -159,7 +159,7 @@ const SettingsForm = ({ settings, hidden, typed }: Fill & { hidden: Hidden }) =>
 );
 
 /** Marks a field as invalid if it has an error. */
-export const invalid = (name: string, wrong: readonly Wrong[] | undefined) =>
+const invalid = (name: string, wrong: readonly Wrong[] | undefined) =>
   wrong?.some(({ where }) => where === name) ? { "aria-invalid": "true" as const } : {};
 
 const NumberField = ({ field, fill }: { field: NumericField; fill: Fill }) => {

@@ -6,7 +6,7 @@ import { count } from "./count.ts";
 import { WEBHOOK_EVENTS } from "./webhook.ts";
 
 /** State of the delivery of an event to one webhook. */
-export const forward = z.object({
+const forward = z.object({
   attempts: count,
   /** Newest attempt: HTTP status of the response, if any, and its duration. */
   status: z.int().optional(),

@@ -14,7 +14,7 @@ const ranked = z.object({
 export type Ranked = z.infer<typeof ranked>;
 
 /** Counts of a fleet. */
-export const fleetCounts = z.object({
+const fleetCounts = z.object({
   hosts: count,
   reporting: count,
   silent: count,
@@ -45,7 +45,6 @@ export const fleetSummaryItem = z.object({
   /** End of the claim of the worker that is counting. Other workers skip the tenant until then. */
   claimedUntil: isoTimestamp.optional(),
 });
-export type FleetSummaryItem = z.infer<typeof fleetSummaryItem>;
 
 /** The last counts of an hour (UTC), for the trend. */
 export const fleetHourItem = z.object({

@@ -163,7 +163,7 @@ function assetOf({ status, generation, issued, proof, setBack }: World): Contain
 
 export const shown = (world: World) => rules.containmentOf(assetOf(world), undefined, ms(world.now)).state;
 
-export const mayRelease = (world: World): boolean =>
+const mayRelease = (world: World): boolean =>
   rules.refusedChange(assetOf(world), "release", ms(world.now)) === undefined;
 
 /**

@@ -16,7 +16,7 @@ export type Parts = {
 };
 
 /** Deterministic random generator (mulberry32). A failing test prints its seed, so you can repeat it. */
-export function randomOf(seed: number) {
+function randomOf(seed: number) {
   let state = seed;
   return (below: number): number => {
     state = (state + 0x6d2b79f5) | 0;
@@ -26,7 +26,7 @@ export function randomOf(seed: number) {
   };
 }
 
-export type Random = ReturnType<typeof randomOf>;
+type Random = ReturnType<typeof randomOf>;
 
 const pick = <T>(random: Random, from: readonly T[]): T => from[random(from.length)]!;
 
@@ -46,7 +46,7 @@ const withHeader = (parts: Parts, name: string, value: string): Parts => ({
  * Ways to turn a valid signed request into one that must be rejected. Each changes a signed part or the
  * signature.
  */
-export const ATTACKS: Record<string, (good: Parts, random: Random) => Parts | Promise<Parts>> = {
+const ATTACKS: Record<string, (good: Parts, random: Random) => Parts | Promise<Parts>> = {
   "a header missing": (good, random) => {
     const headers = { ...good.headers };
     delete headers[pick(random, ["signature", "signature-input", "content-digest", "content-type"])];

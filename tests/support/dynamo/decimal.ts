@@ -8,7 +8,7 @@ const EXPONENT_MIN = -130;
 /** `coefficient` times ten to the power of `exponent`; the coefficient has no trailing zeros. */
 type Decimal = { coefficient: bigint; exponent: number };
 
-export function parseDecimal(text: string): Decimal {
+function parseDecimal(text: string): Decimal {
   const [, sign, whole = "", fraction = "", power = "0"] =
     /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(text.trim()) ?? [];
   if (whole + fraction === "") refuse(`not a number: ${text}`);

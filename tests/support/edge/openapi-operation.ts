@@ -19,7 +19,7 @@ const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false
 ajv.addSchema({ $id: "api", ...SPECIFICATION });
 
 /** The OpenAPI operation of a request path that contains ids. */
-export function operationFor(method: string, pathname: string) {
+function operationFor(method: string, pathname: string) {
   const fits = (path: string) =>
     new RegExp(`^${path.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(pathname.replace(/^\/v1/, ""));
   const found = OPERATIONS.filter((each) => each.method === method.toLowerCase() && fits(each.path));

@@ -25,7 +25,7 @@ export type Decision = {
 const listOf = (values: Values): readonly string[] => (typeof values === "string" ? [values] : values);
 
 /** Matches `*` (any text) and `?` (one character). Actions ignore case; everything else is case-sensitive. */
-export function isLike(pattern: string, text: string, flags = ""): boolean {
+function isLike(pattern: string, text: string, flags = ""): boolean {
   const source = pattern
     .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
     .replaceAll("*", ".*")

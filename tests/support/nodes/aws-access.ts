@@ -1,7 +1,7 @@
 import type { CredentialProvider } from "../../../edge/credentials/types.ts";
 import type { AwsAccess } from "../../../edge/platform/aws-client.ts";
 
-export const LOCAL_KEYS = { accessKeyId: "local", secretAccessKey: "local" };
+const LOCAL_KEYS = { accessKeyId: "local", secretAccessKey: "local" };
 
 const localKeys: CredentialProvider = {
   get: async () => LOCAL_KEYS,

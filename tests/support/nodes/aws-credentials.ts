@@ -109,7 +109,7 @@ export function startContainerEndpoint(
   return Object.assign(state, { ...server, url: `${server.url}/v1/credentials` });
 }
 
-export const EC2_ROLE = "lz-edge";
+const EC2_ROLE = "lz-edge";
 
 /** EC2 instance metadata, IMDSv2 only: a session token by PUT, and 401 for a request without a valid token. */
 export function startInstanceMetadata(

@@ -45,7 +45,7 @@ console.log(server.port);`,
 }
 
 /** GGUF metadata (github.com/ggml-org/ggml, docs/gguf.md), padded to the minimum size of weights. */
-export function ggufBytes(name: string): Uint8Array {
+function ggufBytes(name: string): Uint8Array {
   const parts: Buffer[] = [];
   const u32 = (value: number) => {
     const bytes = Buffer.alloc(4);

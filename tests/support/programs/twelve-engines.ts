@@ -11,7 +11,7 @@ import type { Engine } from "../../../shared/wire/heartbeat.ts";
  * names its source.
  */
 
-export type Case = {
+type Case = {
   id: string;
   /** Token that the server requires. Without it most requests get 401 or 403. */
   token?: boolean;
@@ -21,7 +21,7 @@ export type Case = {
   as?: string;
 };
 
-export const DOZEN: readonly Case[] = [
+const DOZEN: readonly Case[] = [
   { id: "ollama", as: "postgres" },
   { id: "ollama", tls: true, address: "::1" },
   { id: "llama-cpp", as: "holiday-photos" },
@@ -39,7 +39,7 @@ export const DOZEN: readonly Case[] = [
 ];
 
 const page = (body: string) => ({ "*": { body } });
-export const ORDINARY: readonly { as?: string; spec: object }[] = [
+const ORDINARY: readonly { as?: string; spec: object }[] = [
   { as: "llama-backup", spec: { kind: "http", answers: { "/health": { body: { status: "ok" } } } } },
   { as: "ollama", spec: { kind: "http", answers: page("<!doctype html><title>Notes</title>") } },
   { spec: { kind: "http", answers: { "*": { status: 401, body: { error: "Unauthorized" } } } } },

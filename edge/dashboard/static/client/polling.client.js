@@ -143,7 +143,7 @@ async function apply(response, isCurrent) {
 }
 
 /** A newer poll aborts the one in flight. */
-export async function poll() {
+async function poll() {
   clearTimeout(timer);
   current?.abort();
   const own = new AbortController();

@@ -12,7 +12,7 @@ export const ASSET_STATUSES = ["ACTIVE", "ISOLATED"] as const;
 export const SUPERSEDED_MAX = 50;
 
 /** The newest containment request of an administrator, with the directive that carries it out. */
-export const wish = z.object({
+const wish = z.object({
   generation: z.int().min(1),
   action: z.enum(["isolate", "release"]),
   mode,
@@ -22,7 +22,6 @@ export const wish = z.object({
   expiresAt: isoTimestamp,
   directive: z.string(),
 });
-export type Wish = z.infer<typeof wish>;
 
 /** A verified report, with its signature and the public device key that signed it. */
 export const provenReport = containmentReport.extend({ signedBy: deviceKey.optional() });

@@ -6,7 +6,7 @@ import { count } from "../count.ts";
 import { risk } from "./risk.ts";
 
 /** An open incident of an asset, kept in presence so that resolving it needs no query. */
-export const openIncident = z.object({
+const openIncident = z.object({
   rule: slug,
   engine: slug,
   risk: z.enum(["WARNING", "CRITICAL"]),
@@ -25,7 +25,7 @@ const runSeen = z.object({
 export type RunSeen = z.infer<typeof runSeen>;
 
 /** Use of the identity. Written when another run than the latest reports. */
-export const identityUse = z.object({
+const identityUse = z.object({
   runs: z.array(runSeen).max(8),
   /** The run that reported last. */
   latest: runId.optional(),

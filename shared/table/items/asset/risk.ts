@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-export const RISKS = ["INFO", "WARNING", "CRITICAL"] as const;
+const RISKS = ["INFO", "WARNING", "CRITICAL"] as const;
 
 export const risk = z.enum(RISKS);
 export type Risk = z.infer<typeof risk>;

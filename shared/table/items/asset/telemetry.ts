@@ -19,7 +19,7 @@ export const finding = z.object({
 export type Finding = z.infer<typeof finding>;
 
 /** Result of the LLM review, or the reason for its absence. */
-export const adjudication = z.discriminatedUnion("outcome", [
+const adjudication = z.discriminatedUnion("outcome", [
   z.object({
     outcome: z.literal("judged"),
     risk,

@@ -37,7 +37,7 @@ const SCHEMAS = {
 };
 
 /** Returns a response to send instead of the normal one, or `undefined` for the normal one. */
-export type Fault = (path: string, count: number) => Response | undefined | Promise<Response | undefined>;
+type Fault = (path: string, count: number) => Response | undefined | Promise<Response | undefined>;
 
 export const problem = (code: RefusalCode, headers: Record<string, string> = {}, more = {}): Response =>
   Response.json(

@@ -7,8 +7,8 @@ import {
   lineBytes,
   OPENED_BYTES_MAX,
   PACK_BYTES_MAX,
-  REPLAYABLE_REASONS,
   REASONS,
+  REPLAYABLE_REASONS,
 } from "../../../../shared/queue/message.ts";
 
 const ASSET = "01M807NRG7BVMVH9SM4YAEXFPG";
