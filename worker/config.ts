@@ -3,7 +3,7 @@ import { separateSecrets } from "../shared/node-secrets.ts";
 import { TABLE_NAME } from "../shared/table/keys.ts";
 import { integerText } from "../shared/wire/integer.ts";
 
-/** A JWKS of Ed25519 keys (RFC 8037) as JSON. */
+/** A JSON text that contains a JWKS of Ed25519 keys (RFC 8037). */
 const publicKeys = z.string().transform((text, context) => {
   const key = z.object({
     kty: z.literal("OKP"),
@@ -22,7 +22,10 @@ const publicKeys = z.string().transform((text, context) => {
   }
 });
 
-/** Settings of a worker. `docs/configuration.md` is generated from the descriptions: `bun tools/write-configuration.ts`. */
+/**
+ * Settings of a worker. `bun tools/write-configuration.ts` generates `docs/configuration.md` from their
+ * descriptions.
+ */
 export const workerSettings = z.object({
   LZ_QUEUE_KEYS: z
     .string()
@@ -140,7 +143,7 @@ const schema = workerSettings.refine(
 
 export type WorkerConfig = z.infer<typeof workerSettings>;
 
-/** Reads the environment once. Throws one Error that lists every problem and contains no value. */
+/** Reads the environment once. Throws one Error that lists every problem and contains no values. */
 export function readConfig(environment: Record<string, string | undefined>): WorkerConfig {
   const { own, problems: surplus } = separateSecrets("worker", environment);
   const parsed = schema.safeParse(own);

@@ -44,7 +44,7 @@ const DEAD_LETTERS_EVERY_MS = 60_000;
 const WATCH_EVERY_MS = 5000;
 const PAUSE_MS = 20;
 const PAUSE_MS_MAX = 2000;
-/** Exit code EX_SOFTWARE of sysexits(3): the worker hangs and must be restarted. */
+/** Exit code of a worker that hangs and must be restarted: EX_SOFTWARE of sysexits(3). */
 const EXIT_STALLED = 70;
 
 const flushTelemetry = registerOtlp("lifecyclezero-worker", process.env);
@@ -54,7 +54,7 @@ const log = createLog("worker", clock, (line) => console.log(line));
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
 
-// A monotonic clock: setting the system time neither causes nor hides a stall.
+// The clock is monotonic, so setting the system time neither causes nor hides a stall.
 const watchdog = createWatchdog(() => performance.now(), config.LZ_STALL_SECONDS);
 const metrics = createMetrics();
 const table = config.LZ_TABLE;
@@ -86,7 +86,7 @@ const sqs = new SQSClient({
   maxAttempts: 3,
 });
 const queue = createQueue(sqs, config.SQS_QUEUE_URL, config.SQS_DLQ_URL, log);
-/** Pause before a retry, with full jitter: after a write conflict the workers retry at different times. */
+/** Pause before a retry, with full jitter. After a write conflict, the workers therefore retry at different times. */
 const pause: Deps["pause"] = (round) =>
   Bun.sleep(Math.min(PAUSE_MS * 2 ** round, PAUSE_MS_MAX) * Math.random());
 const authority = createAuthority({
@@ -108,7 +108,7 @@ const fleetCounts = createTenantLoops({
   onFault: (tenantId, error) => log("warn", "fleet.not-counted", { tenantId, error }),
   concurrency: COUNT_CONCURRENCY,
 });
-/** Audits the signatures of the same tenants. Each tenant has its own loop. */
+/** Highest version of the signed head that the signature audits have seen, by tenant. */
 const seenVersions = new Map<string, number>();
 const signatureAudits = createTenantLoops({
   runOnce: async (tenantId) => {
@@ -179,8 +179,8 @@ function reviewing(): Reviewing {
 }
 
 /**
- * Tenant settings from a cache, at most {@link TENANT_FRESH_MS} old. A change by an administrator reaches
- * every worker within that time, and most heartbeats need no read of the settings.
+ * Cached tenant settings, at most {@link TENANT_FRESH_MS} old. A change by an administrator reaches every
+ * worker within that time. Most heartbeats need no read of the settings.
  */
 function freshTenants(): Deps["tenant"] {
   const kept = new Map<string, { tenant: Promise<TenantItem>; untilMs: number }>();

@@ -9,15 +9,16 @@ import type { AssessDeps } from "./deps.ts";
 
 export type Assessed = {
   assessment: Assessment;
-  /** The baseline of the asset with this heartbeat added. Undefined when the heartbeat adds nothing. */
+  /** The baseline of the asset, with this heartbeat added. Undefined if the heartbeat adds nothing. */
   baseline: BaselineItem | undefined;
 };
 
 /**
- * Assesses a state: rules, then the baseline, then the known verdict of the LLM review.
+ * Assesses a state: first with the rules, then against the baseline, then with the known verdict of the LLM
+ * review.
  *
  * @param at time of the state. Every heartbeat of the state is assessed as of this time.
- * @param isFirst the asset has no baseline yet, so none is read
+ * @param isFirst true if the asset has no baseline yet, so that none is read
  */
 export async function assess(
   delivery: Delivery,
@@ -44,7 +45,10 @@ export async function assess(
   return { assessment: await deps.lookUpVerdict(assessment, heartbeat, tenant), baseline };
 }
 
-/** The baseline with a heartbeat added whose state was assessed from a heartbeat too late for the baseline. */
+/**
+ * Adds a timely heartbeat to the baseline if its state was assessed from a heartbeat that was too late for
+ * the baseline. Returns the updated baseline; undefined if unchanged.
+ */
 export async function learnLate(
   delivery: Delivery,
   at: string,
@@ -55,7 +59,10 @@ export async function learnLate(
   return addToBaselines(delivery, dayOf(at), features, await baselineOf(delivery, tenant, deps), deps);
 }
 
-/** Adds the day to the baseline of the tenant. Returns the updated baseline of the asset; undefined if unchanged. */
+/**
+ * Adds the day of the heartbeat to the tenant's baseline. Returns the updated baseline of the asset;
+ * undefined if unchanged.
+ */
 async function addToBaselines(
   delivery: Delivery,
   today: number,
@@ -74,7 +81,10 @@ async function addToBaselines(
   return baseline === past ? undefined : baseline;
 }
 
-/** Baseline of the asset: from the cache while it belongs to the newest presence, otherwise from the table. */
+/**
+ * Baseline of the asset. The cached baseline is used while it belongs to the newest presence; otherwise the
+ * table is read.
+ */
 async function baselineOf(
   delivery: Delivery,
   tenant: TenantItem,

@@ -10,12 +10,12 @@ import { baselineKey, tenantFeatureKey } from "../../shared/table/keys.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
 import { MEMORY_DAYS, TENANT_FEATURE, type TenantBaseline, withDay } from "./baseline.ts";
 
-/** Reads and updates baselines. Used for changes of state only. */
+/** Reads and updates baselines. The worker calls it only when the state of a host changes. */
 export type BaselineStore = {
   asset(tenant: TenantItem, assetId: string): Promise<BaselineItem | undefined>;
-  /** Days on which the tenant saw each feature, and days with any heartbeat ({@link TENANT_FEATURE}). */
+  /** Days on which the tenant saw each feature, and days on which it sent any heartbeat ({@link TENANT_FEATURE}). */
   tenant(tenantId: string, features: readonly string[], today: number): Promise<TenantBaseline>;
-  /** Adds a day to the baseline of the tenant. Writes once a day per feature. */
+  /** Adds a day to the tenant's baseline. Writes each feature once a day. */
   add(tenantId: string, features: readonly string[], day: number): Promise<void>;
 };
 
@@ -24,11 +24,11 @@ const DAY_SECONDS = 24 * 3600;
 
 export function createBaselineStore(deps: Pick<PlatformDeps, "dynamo" | "table">): BaselineStore {
   const { dynamo, table } = deps;
-  // Days that other workers add today are missing here. That is fine: only days before today count, and the
-  // cache is refreshed every day.
+  // The cache misses days that other workers add today. This has no effect, because only days before today
+  // count and the cache is refreshed every day.
   const kept = new Map<string, { days: number[]; readOn: number }>();
-  // Deduplicates concurrent calls: when a fleet starts, many heartbeats show the same feature, and one of
-  // them reads and writes it.
+  // Requests in progress, by feature. They deduplicate concurrent calls: when a fleet starts, many heartbeats
+  // show the same feature, but only one of them reads and writes it.
   const underWay = new Map<string, Promise<unknown>>();
   const idOf = (tenantId: string, feature: string) => `${tenantId} ${feature}`;
 
@@ -93,8 +93,8 @@ export function createBaselineStore(deps: Pick<PlatformDeps, "dynamo" | "table">
 }
 
 /**
- * The day is an attribute name, so adding it twice has no effect. Removes the day that is older than the
- * retention.
+ * Adds a day to a feature. The day is an attribute name, so adding it twice has no effect. Also removes the
+ * day that is older than the retention.
  */
 async function addDay(
   { dynamo, table }: Pick<PlatformDeps, "dynamo" | "table">,
@@ -120,7 +120,7 @@ async function addDay(
     });
   } catch (error) {
     if (!isConditionFailed(error)) throw error;
-    // The item already has a later day with a later expiry. Keep that expiry.
+    // The condition fails if the item already has a later day, which has a later expiry. Keep that expiry.
     const UpdateExpression = `SET d${day} = :seen`;
     await dynamo("UpdateItem", { ...base, UpdateExpression, ExpressionAttributeValues: values(seen) });
   }

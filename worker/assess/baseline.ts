@@ -6,35 +6,42 @@ import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 
 const BASELINE_RULE = "baseline-novelty";
-/** Days that a feature is kept in the baseline. */
+/** Number of days that the baseline keeps a feature. */
 export const MEMORY_DAYS = 28;
-/** Length of the learning phase in days. Before its end there is no baseline to compare with. */
+/** Length of the learning phase in days. During this phase there is no baseline to compare with. */
 export const LEARNING_DAYS = 7;
-/** A feature becomes known this many days after it was first seen. It is new on that day and the next. */
+/**
+ * Number of days after its first appearance at which a feature counts as known. The feature is new on the
+ * first day and the next.
+ */
 const KNOWN_AFTER_DAYS = 2;
 /**
- * Limit of the delay between sending and receipt. Later heartbeats do not change the baseline, so a host
- * cannot backdate it.
+ * Maximum delay between sending and receipt. A heartbeat with a longer delay does not change the baseline, so
+ * a host cannot backdate its baseline.
  */
 const TIMELY_MS = 12 * 3600 * 1000;
-/** Weight of a day relative to the day after it. The weight halves in about a week. */
+/** Weight of a day relative to the next day. The weight halves in about a week. */
 const DECAY = 0.9;
-/** Minimum weight of a known feature: seen once within the last two weeks. */
+/** Minimum weight of a known feature. A feature that was seen once in the last two weeks reaches it. */
 const KNOWN_WEIGHT = 0.2;
 const FINDING_POINTS_MIN = 30;
 const FINDING_POINTS_MAX = 60;
-/** Limit of model and client features per heartbeat. The heartbeat schema limits engines and exposure. */
+/** Maximum number of model and client features per heartbeat. The heartbeat schema limits engines and exposure. */
 export const USES_MAX = 48;
-/** Limit of novelty sentences per assessment. One further sentence counts the rest. */
+/** Maximum number of novelty sentences per assessment. One more sentence counts the rest. */
 export const SENTENCES_MAX = 8;
 const FEATURES_KEPT_MAX = 128;
-/** Feature name for the tenant itself: the days on which it sent any heartbeat. */
+/**
+ * Name of the feature that stands for the tenant itself. Its days are the days on which the tenant sent any
+ * heartbeat.
+ */
 export const TENANT_FEATURE = "*";
 
 /**
- * Whether a heartbeat changes the baseline. Timely heartbeats of a day reach the edge by noon of the next
- * day, and count from the midnight after. This leaves twelve hours in which queue and workers may process
- * them in any order.
+ * True if a heartbeat changes the baseline.
+ *
+ * Timely heartbeats of a day reach the edge by noon (UTC) of the next day. They count from the following
+ * midnight. This leaves twelve hours in which queue and workers can process them in any order.
  */
 export const isTimely = ({ at, receivedAt }: { at: string; receivedAt: string }): boolean =>
   Date.parse(receivedAt) - Date.parse(at) <= TIMELY_MS;
@@ -42,7 +49,7 @@ export const isTimely = ({ at, receivedAt }: { at: string; receivedAt: string })
 export const dayOf = (at: string): number => Math.floor(Date.parse(at) / (24 * 3600 * 1000));
 
 type Kind = "engine" | "model" | "client" | "exposed";
-/** Points of a feature that is new to the asset, and additional points if it is new to the tenant. */
+/** Points of a feature that is new to the asset, and additional points if the feature is new to the tenant. */
 const POINTS: Record<Kind, { asset: number; tenant: number }> = {
   engine: { asset: 15, tenant: 25 },
   model: { asset: 10, tenant: 20 },
@@ -96,8 +103,8 @@ const byIdAndName = (a: Engine, b: Engine): number => order(a.id, b.id) || order
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /**
- * Models and clients of an engine that the policy does not approve, sorted, alternating between model and
- * client.
+ * Models and clients of an engine that the policy does not approve. They are sorted and alternate between
+ * model and client.
  */
 function usesOf({ models, clients }: Engine, policy: Policy): { kind: Kind; name: string }[] {
   const distinct = (names: (string | undefined)[], approved: readonly string[]) =>
@@ -133,8 +140,8 @@ export type TenantBaseline = ReadonlyMap<string, readonly number[]>;
 export type Novelty = { findings: Finding[]; sentences: string[] };
 
 /**
- * Features that are new on `today` for the asset or its tenant: a sentence each, and a finding per engine
- * with enough points.
+ * Finds features that are new on `today` for the asset or its tenant. Returns one sentence for each, and one
+ * finding for each engine with enough points.
  */
 export function noveltyOf(
   features: readonly Feature[],
@@ -184,12 +191,12 @@ export function noveltyOf(
   return { findings, sentences: withMore(sentences, SENTENCES_MAX) };
 }
 
-/** The first `most` sentences, and one that counts the rest. */
+/** The first `most` sentences, and one more sentence that counts the rest. */
 const withMore = (words: readonly string[], most: number): string[] =>
   words.length <= most ? [...words] : [...words.slice(0, most), `and ${words.length - most} more`];
 
 /**
- * The baseline of the asset with the features of a day added. Returns the same object if nothing changes.
+ * Returns the baseline of the asset with the features of a day added, or the same object if nothing changes.
  * Days are a set, so order and repetition do not matter.
  */
 export function remember(

@@ -3,17 +3,19 @@ import { generateText, Output } from "ai";
 import { llmVerdict, promptOf, SYSTEM } from "./llm-prompt.ts";
 import type { RequestVerdict } from "./llm-review.ts";
 
-/** Enough for a verdict with an explanation of three sentences. */
+/** Maximum length of a verdict in tokens. It is enough for an explanation of three sentences. */
 const OUTPUT_TOKENS_MAX = 500;
-/** Limit of a response in bytes. Far above the size of {@link OUTPUT_TOKENS_MAX} tokens with metadata. */
+/** Maximum size of a response in bytes. It is far larger than {@link OUTPUT_TOKENS_MAX} tokens with metadata. */
 export const ANSWER_BYTES_MAX = 256 * 1024;
 
 export type Endpoint = { baseUrl: string; model: string; apiKey?: string | undefined };
 
 /**
- * Client of an OpenAI-compatible endpoint: a hosted one, Amazon Bedrock, or a llama.cpp or vLLM server of the
- * company. One request per review, no retries, temperature 0. The output is validated with zod; an endpoint
- * that supports it enforces the schema too.
+ * Creates a client of an OpenAI-compatible endpoint: a hosted one, Amazon Bedrock, or the company's own
+ * llama.cpp or vLLM server.
+ *
+ * The client sends one request per review, without retries and with temperature 0. It validates the output
+ * with zod. An endpoint that supports the schema also enforces it.
  */
 export function createLlmClient({ baseUrl, model, apiKey }: Endpoint): RequestVerdict {
   const provider = createOpenAICompatible({
@@ -39,8 +41,8 @@ export function createLlmClient({ baseUrl, model, apiKey }: Endpoint): RequestVe
 }
 
 /**
- * `fetch` that follows no redirect, so that evidence goes to the configured endpoint only, and that limits
- * the size of the response.
+ * A `fetch` that follows no redirects and limits the size of the response. Evidence is therefore sent only to
+ * the configured endpoint.
  */
 async function bounded(input: string | URL | Request, init?: RequestInit): Promise<Response> {
   const answer = await fetch(input, { ...init, redirect: "error" });
@@ -49,7 +51,7 @@ async function bounded(input: string | URL | Request, init?: RequestInit): Promi
   let bytes = 0;
   for await (const chunk of answer.body) {
     bytes += chunk.length;
-    // Leaving the loop cancels the body and the request.
+    // Throwing inside the loop cancels the body and the request.
     if (bytes > ANSWER_BYTES_MAX) throw new Error(`the response is longer than ${ANSWER_BYTES_MAX} bytes`);
     chunks.push(chunk);
   }

@@ -10,8 +10,8 @@ import type { PlatformDeps } from "../platform/deps.ts";
 import { applyVerdict, evidenceOf, isAmbiguous, type LlmVerdict } from "./llm-prompt.ts";
 
 /**
- * Adds the known verdict of the language model to an assessment, or marks it for a review. Sends no request,
- * never throws.
+ * Adds the known verdict of the language model to an assessment, or marks the assessment for a review. Sends
+ * no request and never throws.
  */
 export type LookUpVerdict = (
   assessment: Assessment,
@@ -19,7 +19,7 @@ export type LookUpVerdict = (
   tenant: TenantItem,
 ) => Promise<Assessment>;
 
-/** Result of a review. `retryMs`: there is no verdict yet; retry after this many milliseconds. */
+/** Result of a review. `retryMs`: milliseconds until a retry. It is present only while there is no verdict. */
 type Review = { assessment: Assessment; retryMs?: number };
 export type LlmReviewer = {
   /** Requests a verdict from the language model, unless it is already known. Never throws. */
@@ -28,10 +28,10 @@ export type LlmReviewer = {
   pausedMs: () => number;
 };
 
-/** Sends one request. Rejects when there is no response that matches the schema in time. */
+/** Sends one request. Rejects if no response that matches the schema arrives in time. */
 export type RequestVerdict = (evidence: string, signal: AbortSignal) => Promise<LlmVerdict>;
 
-/** End of each reason why an assessment has no verdict. */
+/** Last words of each reason for a missing verdict. */
 export const RULES_ONLY = "assessed by rules and baseline only";
 
 const unavailable = (assessment: Assessment, reason: string): Assessment => ({
@@ -40,8 +40,8 @@ const unavailable = (assessment: Assessment, reason: string): Assessment => ({
 });
 
 /**
- * Adds the verdict from the table if there is one. Otherwise marks the assessment for a review. Only reads
- * the table, so a slow endpoint delays no heartbeat.
+ * Creates a lookup that adds the verdict from the table if there is one, and otherwise marks the assessment
+ * for a review. It only reads the table, so a slow endpoint delays no heartbeat.
  */
 export function createVerdictLookup(modelName: string, deps: Reader): LookUpVerdict {
   return async (assessment, heartbeat, tenant) => {
@@ -63,7 +63,10 @@ export function createVerdictLookup(modelName: string, deps: Reader): LookUpVerd
   };
 }
 
-/** Used when no endpoint is configured. An ambiguous assessment says that it was not reviewed. */
+/**
+ * Lookup for a worker without a configured endpoint. It notes on an ambiguous assessment that there was no
+ * review.
+ */
 export const withoutLlmReview: LookUpVerdict = async (assessment) =>
   isAmbiguous(assessment)
     ? unavailable(assessment, `no LLM endpoint is configured; ${RULES_ONLY}`)
@@ -71,16 +74,22 @@ export const withoutLlmReview: LookUpVerdict = async (assessment) =>
 
 export type LlmReviewLimits = {
   timeoutMs: number;
-  /** Limit of concurrent requests. Further reviews are retried later. */
+  /** Maximum number of concurrent requests. Further reviews are retried later. */
   concurrency: number;
-  /** Limit of requests per day. */
+  /** Maximum number of requests per day. */
   dailyQuestions: number;
 };
 
-/** Consecutive failures after which requests pause for {@link OPEN_MS}. Then one request tests the endpoint. */
+/**
+ * Number of consecutive failures after which requests pause for {@link OPEN_MS}. Then one request tests the
+ * endpoint.
+ */
 const FAILURES_MAX = 5;
 const OPEN_MS = 60_000;
-/** Delays before a review is retried: after a failure, and after the concurrency limit was reached. */
+/**
+ * Delay before a review is retried after a failure. {@link BUSY_MS} applies after the concurrency limit was
+ * reached.
+ */
 const FAILED_MS = 60_000;
 const BUSY_MS = 1000;
 const VERDICT_DAYS = 30;
@@ -89,9 +98,9 @@ const DAY_MS = 24 * 3600 * 1000;
 type Reader = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "log" | "metrics">;
 
 /**
- * Reviews ambiguous assessments with the language model, once per evidence: the table caches verdicts by the
- * fingerprint of the evidence, for all workers. On any failure the assessment stays as it is and states the
- * reason.
+ * Creates a reviewer that sends ambiguous assessments to the language model, once per evidence. The table
+ * caches verdicts for all workers, by the fingerprint of the evidence. After a failure the assessment is
+ * unchanged, except that it states the reason.
  */
 export function createLlmReviewer(
   ask: RequestVerdict,
@@ -123,12 +132,12 @@ export function createLlmReviewer(
   return { review, pausedMs: () => requests.pausedMs() };
 }
 
-/** The assessment with the reason why there is no verdict. */
+/** Adds the reason for the missing verdict to the assessment. */
 function withoutVerdict(assessment: Assessment, error: unknown, { metrics, log }: Reader): Review {
   metrics.count("adjudications_unavailable_total");
   const isRefused = error instanceof Refused;
   const reason = isRefused ? error.message : "the LLM endpoint returned no usable response";
-  // The message may contain text of the endpoint, so only the name of the error is logged.
+  // The message of the error can contain text from the endpoint, so only the error's name is logged.
   const fault = error instanceof Error ? error.name : "unknown";
   log("warn", "adjudication.unavailable", { reason, fault });
   const retryMs = isRefused ? error.retryMs : FAILED_MS;
@@ -138,7 +147,7 @@ function withoutVerdict(assessment: Assessment, error: unknown, { metrics, log }
   };
 }
 
-/** Sends requests within the limits. Pauses after {@link FAILURES_MAX} failures in a row. */
+/** Sends requests within the limits. Pauses after {@link FAILURES_MAX} consecutive failures. */
 class LimitedRequests {
   readonly #ask: RequestVerdict;
   readonly #limits: LlmReviewLimits;
@@ -146,7 +155,7 @@ class LimitedRequests {
   #underWay = 0;
   #failures = 0;
   #pausedUntilMs = 0;
-  /** Day, counted from 1970, to which `#sentToday` belongs. */
+  /** Day that `#sentToday` counts, in days since 1970-01-01. */
   #day = -1;
   #sentToday = 0;
 
@@ -161,7 +170,7 @@ class LimitedRequests {
     return Math.max(0, this.#pausedUntilMs - this.#deps.clock());
   }
 
-  /** Throws {@link Refused} when a limit is reached or the request times out. */
+  /** Sends a request. Throws {@link Refused} if a limit is reached or the request times out. */
   async send(evidence: string): Promise<LlmVerdict> {
     const refusal = this.#refusal();
     if (refusal) throw refusal;
@@ -201,7 +210,7 @@ class LimitedRequests {
 
 class Refused extends Error {
   override name = "Refused";
-  /** `retryMs`: when a retry makes sense, in milliseconds. Absent: never. */
+  /** `retryMs`: milliseconds until a retry makes sense. Absent if a retry never makes sense. */
   constructor(
     message: string,
     readonly retryMs?: number,
@@ -223,7 +232,10 @@ async function readVerdict(tenantId: string, fingerprint: string, { dynamo, tabl
   return Item && decodeItem(verdictItem, Item);
 }
 
-/** Stores a verdict. If two workers requested one at the same time, both use the first one stored. */
+/**
+ * Stores a verdict. If two workers request the same verdict at the same time, both use the one that was
+ * stored first.
+ */
 async function storeVerdict(
   tenantId: string,
   fingerprint: string,

@@ -6,23 +6,32 @@ import { presenceKey } from "../../shared/table/keys.ts";
 import { createBatch } from "../platform/batch-requests.ts";
 import { BusyFault } from "../platform/transient-error.ts";
 
-/** Cached knowledge of this worker about an asset. */
+/** What this worker has cached about an asset. */
 export type Known = {
   presence: PresenceItem;
-  /** Hash of the state text of a heartbeat with the state of presence, and the policy that assessed it. */
+  /**
+   * Hash of the state text of a heartbeat that has the state of presence. `policyKey`: the policy that
+   * assessed it.
+   */
   raw?: bigint | undefined;
   policyKey?: string;
-  /** Late states that this worker recorded, by key, with their lowest sequence. Makes a redelivery cheap. */
+  /**
+   * Late states that this worker recorded, by key, each with its lowest sequence. They save work when a
+   * heartbeat is delivered again.
+   */
   done: Map<string, { sequence: number; isLearnt: boolean }>;
-  /** The baseline of the asset, valid for this revision of presence: both are written in one transaction. */
+  /**
+   * The baseline of the asset. It is valid for this revision of presence, because presence and baseline are
+   * written in one transaction.
+   */
   baseline?: { revision: number; item: BaselineItem | undefined };
 };
 
 /** Cache of presence items. The table is authoritative. */
 export type PresenceCache = {
-  /** The cached entry. */
+  /** Returns the cached entry. Undefined if there is none. */
   peek(tenantId: string, assetId: string): Known | undefined;
-  /** Reads presence from the table (consistent) and updates the cache. */
+  /** Reads presence from the table with a strongly consistent read, and updates the cache. */
   load(tenantId: string, assetId: string): Promise<Known | undefined>;
   keep(presence: PresenceItem, raw?: bigint, policyKey?: string): void;
   forget(tenantId: string, assetId: string): void;
@@ -52,7 +61,7 @@ export function createPresenceCache(
   const kept = new Map<string, Known>();
   const name = (tenantId: string, assetId: string) => `${tenantId} ${assetId}`;
 
-  /** Sends one BatchGetItem. An item that does not parse is an error of its asset only. */
+  /** Sends one BatchGetItem request. An item that cannot be parsed is an error of its own asset only. */
   async function readOnce(ids: readonly { tenantId: string; assetId: string }[]) {
     const found = new Map<string, PresenceItem | Error | typeof UNPROCESSED>();
     const keyed = ids.map(({ tenantId, assetId }) => presenceKey(tenantId, assetId));
@@ -67,7 +76,7 @@ export function createPresenceCache(
   }
   const read = createBatch(BATCH_GET_MAX, readOnce);
 
-  /** Reads presence. Retries a key that DynamoDB returned as unprocessed, up to {@link ROUNDS_MAX} times. */
+  /** Reads presence. A key that DynamoDB returned as unprocessed is retried, up to {@link ROUNDS_MAX} times. */
   async function load(tenantId: string, assetId: string): Promise<Known | undefined> {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (round > 0) await pause(round);
@@ -92,8 +101,8 @@ export function createPresenceCache(
     const done = before?.done ?? new Map();
     while (done.size > DONE_MAX) done.delete(done.keys().next().value!);
     if (!before && kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!);
-    // A new revision from the table may come with another baseline. The worker sets its own baseline after
-    // its own write.
+    // A new revision that was read from the table can belong to a different baseline. After its own write,
+    // the worker sets the baseline itself.
     const baseline = before?.baseline?.revision === presence.revision ? before?.baseline : undefined;
     kept.set(id, {
       presence,

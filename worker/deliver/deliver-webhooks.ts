@@ -16,16 +16,19 @@ import type { DeliverySlots } from "./delivery-slots.ts";
 import type { PostWebhook } from "./post-webhook.ts";
 
 /**
- * Delays between attempts in seconds, as the Standard Webhooks specification recommends. After the last one
- * the delivery is given up.
+ * Delays between attempts in seconds, as recommended by the Standard Webhooks specification. The delivery is
+ * given up after the last attempt.
  */
 export const RETRY_SECONDS = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
 const EVENTS_AT_ONCE = 25;
-/** Limit per tenant. An event waits for a slot and makes one attempt, in total about 12 s at most. */
+/**
+ * Maximum number of events of one tenant in progress. One event takes up to about 12 s: it waits for a slot
+ * and makes one attempt.
+ */
 const EVENTS_UNDER_WAY_MAX = 100;
 /**
- * Limit of attempts to write an outcome. Each conflict means that an administrator resent another delivery of
- * the event.
+ * Maximum number of attempts to write an outcome. A conflict occurs when an administrator resends another
+ * delivery of the same event.
  */
 const SETTLE_ROUNDS_MAX = 8;
 const GONE = 410;
@@ -47,7 +50,7 @@ export async function forwardDue(tenantId: string, deps: Deliverer): Promise<num
 
 /**
  * Leases the due events of a tenant and starts to send them. Each promise resolves when its event is written
- * back. It rejects when that failed: the event is then due again at the end of its lease.
+ * back, and rejects if that write fails. The event is then due again at the end of its lease.
  */
 async function startDue(tenantId: string, deps: Deliverer): Promise<Promise<void>[]> {
   const nowMs = deps.clock();
@@ -62,7 +65,7 @@ async function startDue(tenantId: string, deps: Deliverer): Promise<Promise<void
   const behindMs = events.map(({ nextAttemptAt = timestamp(nowMs) }) => nowMs - Date.parse(nextAttemptAt));
   deps.metrics.gauge("webhooks_behind_seconds", Math.max(0, ...behindMs) / 1000);
   if (events.length === 0) return [];
-  // A consistent read: cached settings may lack a webhook that was just added.
+  // The settings are read from the table, because cached settings may lack a webhook that was just added.
   const tenant = await readTenant(deps, tenantId);
   const leases = await Promise.allSettled(events.map((event) => lease(event, deps)));
   return leases.flatMap((outcome) => {
@@ -72,9 +75,9 @@ async function startDue(tenantId: string, deps: Deliverer): Promise<Promise<void
 }
 
 /**
- * Reads the outbox of a tenant once and starts deliveries without waiting for receivers. Resolves to true
- * when there may be more events. Waits only while {@link EVENTS_UNDER_WAY_MAX} events of this tenant are in
- * progress.
+ * Creates a function that reads the outbox of a tenant once and starts deliveries, without waiting for
+ * receivers. The function resolves to true if there may be more events. It waits only while {@link
+ * EVENTS_UNDER_WAY_MAX} events of this tenant are in progress.
  */
 export function createDeliverer(deps: Deliverer): (tenantId: string) => Promise<boolean> {
   const underWay = new Map<string, Set<Promise<void>>>();
@@ -101,8 +104,8 @@ export function createDeliverer(deps: Deliverer): (tenantId: string) => Promise<
 }
 
 /**
- * An event that this worker cannot parse, for example from a newer version, is logged and skipped. It stays
- * in the outbox for a worker that can parse it.
+ * Parses a stored event. An event that this worker cannot parse, for example from a newer version, is logged
+ * and skipped. It stays in the outbox for a worker that can parse it.
  */
 function readable(stored: AttributeMap, tenantId: string, deps: Deliverer): EventItem[] {
   try {
@@ -115,8 +118,8 @@ function readable(stored: AttributeMap, tenantId: string, deps: Deliverer): Even
 }
 
 /**
- * Leases an event: of several workers, the one that moves the time of the next attempt first. Returns the
- * leased event, or undefined if another worker has it.
+ * Leases an event by moving the time of its next attempt. If several workers try, the first one succeeds.
+ * Returns the leased event, or undefined if another worker has it.
  */
 async function lease(event: EventItem, deps: Deliverer): Promise<EventItem | undefined> {
   if (event.nextAttemptAt === undefined) return undefined;
@@ -140,7 +143,7 @@ async function lease(event: EventItem, deps: Deliverer): Promise<EventItem | und
   }
 }
 
-/** A test event is only for the webhook that it names. */
+/** A test event is sent only to the webhook that it names. */
 const wants = (webhook: Webhook, { kind, data }: EventItem): boolean =>
   kind === "webhook.test" ? data.webhook === webhook.id : isSubscribed(webhook, kind);
 const isOver = (forward: Forward | undefined) =>
@@ -166,8 +169,8 @@ async function forwardEvent(leased: EventItem, tenant: TenantItem, deps: Deliver
 }
 
 /**
- * Outcome of an event without valid proof. It is not sent, because receivers act on the type of an event. The
- * delivery states the reason.
+ * Outcome of an event without valid proof. Such an event is not sent, because receivers act on the type of an
+ * event. The delivery states the reason.
  */
 const withheld = (event: EventItem, reason: string, webhookId: string, now: string): Forward => ({
   ...(event.forwards[webhookId] ?? { attempts: 0 }),
@@ -206,8 +209,8 @@ function unsubscribed(event: EventItem, wanting: readonly Webhook[], now: string
 
 /**
  * Writes the outcomes and the time of the next attempt while the lease holds. Retries if an administrator
- * resent another delivery of the event. If another worker has leased the event, its outcomes count and these
- * are dropped.
+ * resent another delivery of the event. If another worker has leased the event meanwhile, these outcomes are
+ * dropped and that worker's outcomes count.
  */
 async function settle(
   leased: EventItem,
@@ -232,7 +235,7 @@ async function settle(
   throw new Error(`Could not save the outcome of an event: ${SETTLE_ROUNDS_MAX} write conflicts in a row.`);
 }
 
-/** Writes the outcomes. False when the event has changed since it was read. */
+/** Writes the outcomes. Returns false if the event has changed since it was read. */
 async function settled(
   event: EventItem,
   wanting: readonly Webhook[],
@@ -271,7 +274,7 @@ async function settled(
 
 type Sent = { status?: number; latencyMs: number; error?: string };
 
-/** Sends one delivery, signed with every secret that is currently valid. Never throws. */
+/** Sends one delivery, with one signature for each secret that is currently valid. Never throws. */
 async function send(webhook: Webhook, event: EventItem, deps: Deliverer): Promise<Sent> {
   const startMs = deps.clock();
   const { secret, previous, url } = webhook;
@@ -305,7 +308,7 @@ async function attempt(
   deps.metrics.count("webhooks_failed_total");
   const failed = { ...result, lastError: error };
   const context = { tenantId: event.tenantId, webhook: webhook.id, eventId: event.eventId, ...failed };
-  // A test is sent once. Status 410 (Gone) means that the receiver wants no further events.
+  // A test event is sent once. Status 410 (Gone) means that the receiver wants no further events.
   const isLast = result.attempts > RETRY_SECONDS.length || status === GONE || event.kind === "webhook.test";
   if (!isLast) {
     deps.log("warn", "webhook.failed", context);
@@ -318,7 +321,7 @@ async function attempt(
   return { ...failed, deadAt: at };
 }
 
-/** Stores the result of the newest attempt per webhook, for the dashboard. */
+/** Stores the result of each webhook's newest attempt, for the dashboard. */
 async function noteHealth(
   { id }: Webhook,
   { tenantId, kind }: EventItem,

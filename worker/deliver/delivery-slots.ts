@@ -1,28 +1,31 @@
-/** A receiver that responds within this time is prompt. */
+/** Maximum response time of a prompt receiver. */
 const PROMPT_MS = 2000;
-/** Maximum wait for a slot. Then the delivery is deferred, so that its event can be sent to its other webhooks. */
+/**
+ * Maximum wait for a slot. After it the delivery is deferred, so that its event can be sent to its other
+ * webhooks.
+ */
 const WAIT_MS = 2000;
-/** Limit of concurrent deliveries per webhook, by the pace of its last response. */
+/** Maximum number of concurrent deliveries to one webhook, by the pace of its last response. */
 const PER_WEBHOOK = { prompt: 8, unknown: 2, slow: 1 } as const;
-/** Prompt receivers have their own slots, so that slow ones cannot occupy all of them. */
+/** Slots for prompt receivers only, so that slow receivers cannot occupy all slots. */
 const PROMPT_SLOTS = { total: 256, perTenant: 16 } as const;
 const OTHER_SLOTS = { total: 128, perTenant: 8 } as const;
 
-/** Deferral when there is no slot and the receiver is not known to be slow. */
+/** Delay of a deferred delivery whose receiver is not known to be slow. */
 const DEFER_MS = 1000;
 /**
- * Deferral per waiting delivery to a slow receiver: the maximum duration of one attempt, so that they run one
- * after another.
+ * Delay of a deferred delivery to a slow receiver, per delivery that waits. It is the maximum duration of one
+ * attempt, so that the deliveries run one after another.
  */
 const DEFER_STEP_MS = 10_000;
 const DEFER_MS_MAX = 1800_000;
-/** Limit of webhooks whose pace is remembered. Beyond it the least recently used one is dropped. */
+/** Maximum number of webhooks whose pace is remembered. Beyond it the least recently used one is dropped. */
 const KEPT_MAX = 10_000;
 
 type Outcome<T> = { sent: T } | { deferMs: number };
 
 export type DeliverySlots = {
-  /** Sends when a slot is available. Otherwise returns the delay before the next try. */
+  /** Sends if a slot becomes available in time. Otherwise returns the delay before the next try. */
   send<T>(tenantId: string, webhookId: string, send: () => Promise<T>): Promise<Outcome<T>>;
 };
 
@@ -33,16 +36,17 @@ type Pool = { total: number; byTenant: Map<string, number> };
 type PoolName = "prompt" | "other";
 
 /**
- * Limits concurrent webhook deliveries, so that receivers that hang do not block others. There is a limit per
- * webhook and per tenant, and a pool of slots for prompt receivers only. A delivery that turns out to be slow
- * moves to the other pool after {@link PROMPT_MS}.
+ * Limits concurrent webhook deliveries, so that receivers that hang do not block others.
+ *
+ * There are limits per webhook and per tenant, and a separate pool of slots for prompt receivers. A delivery
+ * that turns out to be slow moves to the other pool after {@link PROMPT_MS}.
  */
 export const createDeliverySlots = (): DeliverySlots => new Slots();
 
 class Slots implements DeliverySlots {
   readonly #hooks = new Map<string, Hook>();
   readonly #pools = { prompt: newPool(), other: newPool() };
-  /** Waiting deliveries by tenant, the tenant that is served next first. */
+  /** Waiting deliveries by tenant. The tenant that is served next comes first. */
   readonly #waiting = new Map<string, Waiter[]>();
 
   async send<T>(tenantId: string, webhookId: string, send: () => Promise<T>): Promise<Outcome<T>> {
@@ -51,7 +55,7 @@ class Slots implements DeliverySlots {
     return pool === undefined ? { deferMs: deferMs(hook) } : { sent: await this.#sendIn(pool, hook, send) };
   }
 
-  /** Sends in a slot that was taken, and frees the slot. A slow delivery moves to the other pool. */
+  /** Sends in a slot that is already taken, and then frees the slot. A slow delivery moves to the other pool. */
   async #sendIn<T>(first: PoolName, hook: Hook, send: () => Promise<T>): Promise<T> {
     let pool = first;
     let isLate = false;
@@ -94,7 +98,7 @@ class Slots implements DeliverySlots {
     return name;
   }
 
-  /** Takes a slot, waiting up to {@link WAIT_MS}. Undefined when none became available. */
+  /** Takes a slot, and waits up to {@link WAIT_MS} for it. Resolves to undefined if no slot became available. */
   #slotFor(hook: Hook): Promise<PoolName | undefined> {
     if (this.#hasSlot(hook)) return Promise.resolve(this.#take(hook));
     if (hook.pace === "slow") return Promise.resolve(undefined);
@@ -118,7 +122,7 @@ class Slots implements DeliverySlots {
     });
   }
 
-  /** Starts waiting deliveries, round-robin over tenants. */
+  /** Starts waiting deliveries, round-robin over the tenants. */
   #startWaiting(): void {
     for (const [tenantId, waiters] of [...this.#waiting]) {
       const index = waiters.findIndex(({ hook }) => this.#hasSlot(hook));

@@ -4,17 +4,18 @@ import { request as requestHttps } from "node:https";
 import { isIP } from "node:net";
 import { hostOf, isPublicAddress, targetFault } from "../../shared/public-address.ts";
 
-/** Posts one body and resolves to the HTTP status. Rejects when the target is not allowed or does not respond. */
+/** Posts one body and resolves to the HTTP status. Rejects if the target is not allowed or does not respond. */
 export type PostWebhook = (url: string, headers: Record<string, string>, body: string) => Promise<number>;
 
 /** Timeout of an attempt, from the DNS lookup to the status line. */
 const TIMEOUT_MS = 10_000;
-/** Limit of the response headers in bytes. The response body is not read. */
+/** Maximum size of the response headers in bytes. The response body is not read. */
 const HEAD_BYTES_MAX = 16 * 1024;
 
 /**
- * Posts to the address that was checked: the name is resolved once, so DNS rebinding has no effect. Follows
- * no redirects. With `allowPrivate`, http and private targets are allowed, for development.
+ * Creates a function that posts to the address it checked. The name is resolved once, so DNS rebinding has no
+ * effect. Redirects are not followed. With `allowPrivate`, http and private targets are allowed, for
+ * development.
  */
 export function createPostWebhook(allowPrivate: boolean, timeoutMs: number = TIMEOUT_MS): PostWebhook {
   return async (target, headers, body) => {

@@ -3,11 +3,11 @@ import type { Metrics } from "../platform/metrics.ts";
 import { createTenantLoops } from "../platform/tenant-loops.ts";
 
 const FORWARD_EVERY_MS = 2000;
-/** Limit of outboxes that are read concurrently. Reading one does not wait for receivers. */
+/** Maximum number of outboxes that are read concurrently. A read does not wait for receivers. */
 const OUTBOXES_MAX = 32;
 
 export type WebhookLoops = {
-  /** Adds a tenant whose assets report to this worker, so that this worker sends its webhooks too. */
+  /** Adds a tenant whose assets report to this worker. This worker then also sends the tenant's webhooks. */
   add(tenantId: string): void;
   /** Reads the outbox of a tenant immediately, because it has a new event. */
   wake(tenantId: string): void;
@@ -16,14 +16,14 @@ export type WebhookLoops = {
 };
 
 type Needs = {
-  /** Starts the due deliveries of a tenant. Resolves to true when there are more. */
+  /** Starts the due deliveries of a tenant. Resolves to true if there are more. */
   forward: (tenantId: string) => Promise<unknown>;
   random: () => number;
   log: Log;
   metrics: Pick<Metrics, "count">;
 };
 
-/** Sends the webhooks of each tenant in a loop of its own. An error is logged, counted and retried. */
+/** Creates one loop per tenant, which sends the tenant's webhooks. An error is logged, counted and retried. */
 export function createWebhookLoops({ forward, random, log, metrics }: Needs): WebhookLoops {
   const loops = createTenantLoops({
     runOnce: async (tenantId) => (await forward(tenantId)) === true,

@@ -13,13 +13,13 @@ const CLAIM_MS = 300_000;
 type Auditor = Pick<PlatformDeps, "dynamo" | "table" | "authority" | "clock" | "log" | "metrics">;
 
 /**
- * Audits all signatures of a tenant when that is due: every minute for up to 660 hosts, every 30 minutes from
- * 20,000 hosts. One of several workers does it. Faults are logged as security events, and stored for the
- * dashboard and `lz doctor`.
+ * Audits all signatures of a tenant if an audit is due. The interval is one minute for up to 660 hosts, and
+ * 30 minutes from 20,000 hosts. Only one of several workers runs each audit. Faults are logged as security
+ * events, and stored for the dashboard and `lz doctor`.
  *
  * @param seen highest version of each tenant's signed head that this worker has seen. A restored table cannot
  * lower it.
- * @returns true when this worker audited
+ * @returns true if this worker ran the audit
  */
 export async function auditSignatures(
   tenantId: string,

@@ -10,26 +10,31 @@ import { SESSION_SECONDS } from "../../shared/wire/enrolment.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
 
 /**
- * How long a revoked asset stays in the index of open actions, from which edges learn that its sessions are
- * invalid. Twice the lifetime of a session: the last one has expired by then, even with clock differences of
- * half a lifetime.
+ * Minimum time that a revoked asset stays in the index of open actions, from which edges learn that its
+ * sessions are invalid. It is twice the lifetime of a session. By then the last session has expired, even
+ * with clock differences of up to half a lifetime.
  */
 export const REVOKED_OPEN_MS = 2 * SESSION_SECONDS * 1000;
-/** Limit of assets that one run removes from the index. */
+/** Maximum number of assets that one run removes from the index. */
 export const CLOSED_MAX = 1000;
-/** Time limit of a run, so that it does not delay the count of the fleet. */
+/** Maximum duration of a run, so that it does not delay the count of the fleet. */
 const RUN_MS_MAX = 60_000;
-/** Assets per batch. With their two records each, these are 75 of the 100 items of one BatchGetItem. */
+/**
+ * Number of assets per batch. Each has two more records, so a batch reads 75 of the 100 items of one
+ * BatchGetItem.
+ */
 const AT_ONCE = 25;
 
 type Closer = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "authority" | "log">;
 
 /**
- * Removes assets from the tenant's index of open actions whose revocation is {@link REVOKED_OPEN_MS} ago.
- * Every edge reads the whole index every two seconds, and a revocation is permanent. The item of the asset
- * itself still refuses new sessions.
+ * Removes assets from the tenant's index of open actions if they were revoked at least {@link
+ * REVOKED_OPEN_MS} ago.
  *
- * Isolated assets stay in the index, as do assets whose release by code is not in the custody log yet. A
+ * Every edge reads the whole index every two seconds, so the index must stay small. A revocation is
+ * permanent: the item of the asset still prevents new sessions.
+ *
+ * Isolated assets stay in the index, and so do assets whose release by code is not in the custody log yet. A
  * later report that needs the index adds its asset again.
  *
  * @returns number of removed assets, at most {@link CLOSED_MAX}
@@ -69,14 +74,17 @@ export async function closeRevoked(tenantId: string, deps: Closer): Promise<numb
   return closed;
 }
 
-/** True when an asset was in the index only for its revocation, and that is over. */
+/** True if the revocation was the asset's only reason to be in the index, and edges no longer need it there. */
 const isOver = (asset: AssetItem, revokedUntil: string, nowMs: number): boolean =>
   asset.revokedAt !== undefined &&
   asset.revokedAt <= revokedUntil &&
   !isContained(asset, nowMs) &&
   unrecordedRelease(asset) === undefined;
 
-/** The index may lag behind the table, so the assets are read again and their signatures checked. */
+/**
+ * Removes the assets that need no entry any more. The index can lag behind the table, so the assets are read
+ * again and their signatures are checked.
+ */
 async function closeThese(
   tenantId: string,
   assetIds: readonly string[],
@@ -94,7 +102,7 @@ async function closeThese(
   return closed.filter(Boolean).length;
 }
 
-/** Attributes that {@link isOver} depends on. Every change by an administrator adds a custody record. */
+/** Attributes that {@link isOver} depends on. Every change by an administrator also adds a custody record. */
 const DECIDED_FROM = [
   "revokedAt",
   "status",
@@ -105,7 +113,10 @@ const DECIDED_FROM = [
   "setBack",
 ] as const satisfies readonly (keyof AssetItem)[];
 
-/** Removes an asset from the index. False when it has changed since the read, or is not in the index any more. */
+/**
+ * Removes an asset from the index. Returns false if the asset has changed since the read, or is no longer in
+ * the index.
+ */
 async function closeOne(
   { tenantId, assetId }: AssetItem,
   stored: AttributeMap,

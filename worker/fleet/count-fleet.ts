@@ -10,25 +10,25 @@ import type { PlatformDeps } from "../platform/deps.ts";
 import { closeRevoked } from "./close-revoked.ts";
 
 /**
- * Interval between counts of a fleet. It grows with the fleet, so that counting reads about two capacity
- * units per second.
+ * Minimum interval between two counts of a fleet. The interval grows with the fleet, so that counting reads
+ * about two capacity units per second.
  */
 const EVERY_MS_MIN = 60_000;
 const EVERY_MS_MAX = 1800_000;
 const MS_PER_HOST = 90;
 /** Maximum duration of one count. Other workers skip the tenant during this time. */
 const CLAIM_MS = 300_000;
-/** Retention of hourly counts: enough to compare a year with the one before. */
+/** Number of days that hourly counts are kept: enough to compare a year with the year before. */
 const KEPT_DAYS = 400;
 
 type Counter = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "tenant" | "authority" | "log">;
 
 /**
- * Counts the fleet of a tenant when that is due. Stores the newest counts, for dashboard pages, and the last
- * counts of each hour, for the trend. First removes assets from the index of open actions that were revoked
- * long ago. One of several workers does it.
+ * Counts the fleet of a tenant if a count is due. Stores the newest counts, for dashboard pages, and the last
+ * counts of each hour, for the trend. First removes long revoked assets from the index of open actions. Only
+ * one of several workers runs each count.
  *
- * @returns true when this worker counted
+ * @returns true if this worker counted
  */
 export async function recordFleet(tenantId: string, deps: Counter): Promise<boolean> {
   const Key = marshalItem(fleetSummaryKey(tenantId));
@@ -37,7 +37,8 @@ export async function recordFleet(tenantId: string, deps: Counter): Promise<bool
   if (last?.at !== undefined && deps.clock() - Date.parse(last.at) < pauseMs(last.counts?.hosts ?? 0))
     return false;
   if (!(await claim(Key, deps))) return false;
-  // Part of the same schedule, so one of several workers does it. A failure does not stop the count.
+  // The removal runs on the schedule of the count, so only one of several workers does it. A failure does not
+  // stop the count.
   await closeRevoked(tenantId, deps).catch((error) =>
     deps.log("warn", "revoked.not-closed", { tenantId, error }),
   );
