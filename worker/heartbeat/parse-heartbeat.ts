@@ -6,23 +6,23 @@ import type { Message } from "./queue-message.ts";
 import type { Spooled } from "./state-hash.ts";
 import type { Moment } from "./timeline-position.ts";
 
-/** One heartbeat of a verified message. */
+/** One heartbeat from a verified message. */
 export type Delivery = Moment &
   Spooled & {
     message: Message;
     tenantId: string;
     assetId: string;
-    /** W3C traceparent of the HTTP request that carried the heartbeat, if that request is traced. */
+    /** W3C traceparent of the HTTP request that carried the heartbeat. Absent if that request is not traced. */
     trace?: string;
-    /** Hash of the state text. Undefined if the body is not in the exact form that agents write. */
+    /** Hash of the state text. Undefined if the body does not have the exact form that agents write. */
     raw: bigint | undefined;
-    /** The parsed heartbeat. Parsed on the first call, if it was not parsed before. */
+    /** Returns the heartbeat. Parses it on the first call, if it was not parsed before. */
     heartbeat(): Heartbeat;
   };
 
 type Origin = { message: Message; tenantId: string };
 
-/** Parses a heartbeat. Undefined when it does not match its schema. */
+/** Parses a heartbeat. Returns undefined if it does not match its schema. */
 export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Delivery | undefined {
   try {
     const parsed = heartbeat.parse(JSON.parse(entry.body));
@@ -45,7 +45,10 @@ export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Deliv
   }
 }
 
-/** A heartbeat whose state text equals that of an already parsed heartbeat. It is parsed only on demand. */
+/**
+ * Creates the delivery of a heartbeat whose state text equals that of a heartbeat that was parsed before. It
+ * is parsed only on demand.
+ */
 export function knownDelivery(entry: Entry, origin: Origin, preview: HeartbeatPreview): Delivery {
   const { assetId, body, trace } = entry;
   let parsed: Heartbeat | undefined;

@@ -2,8 +2,8 @@ import { LIMITS } from "../../shared/wire/heartbeat.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 /**
- * Maximum age of a heartbeat. Older ones come from a host with a wrong clock. The limit is long because a
- * host that was switched off may send heartbeats from months ago.
+ * Maximum age of a heartbeat. An older heartbeat comes from a host with a wrong clock. The limit is long
+ * because a host that was switched off can send heartbeats from months ago.
  */
 const LATE_MS_MAX = 400 * DAY_MS;
 
@@ -11,8 +11,9 @@ const LATE_MS_MAX = 400 * DAY_MS;
  * Time of a heartbeat and start of its state, corrected for wrong clocks.
  *
  * A `sentAt` beyond the allowed clock skew, or older than {@link LATE_MS_MAX}, is replaced by the time of
- * receipt. The start of the state is then unknown, and so is a `stateSince` older than {@link LATE_MS_MAX}.
- * The start of the day replaces it, because every heartbeat of a state must result in the same time.
+ * receipt. The start of the state is then unknown. It is also unknown if `stateSince` is older than {@link
+ * LATE_MS_MAX}. The start of the day replaces an unknown start, because every heartbeat of a state must
+ * result in the same time.
  */
 export function datesOf(
   { sentAt, stateSince }: { sentAt: string; stateSince: string },

@@ -17,13 +17,16 @@ const TAIL_FORM = /^(0|[1-9]\d{0,14}),"dropped":(0|[1-9]\d{0,14})\}\}$/;
 const TAIL_CHARACTERS_MAX = 80;
 const COLLECTORS = ',"collectors":[';
 const COLLECTORS_END = '],"containment":{';
-/** The wording of a collector (`412 processes`) changes with every heartbeat and is not part of the state. */
+/**
+ * The wording of a collector (for example `412 processes`). It changes with every heartbeat and is not part
+ * of the state.
+ */
 const DETAIL = /,"detail":"[^"\\]{1,240}"/g;
 
 /**
- * Reads the preview of a heartbeat without parsing it. Most heartbeats repeat the state of the one before,
- * byte for byte. Undefined for any form other than the one that agents write: the heartbeat is then parsed as
- * JSON.
+ * Reads the preview of a heartbeat without parsing the whole heartbeat. Most heartbeats repeat the state of
+ * the previous one, byte for byte. Returns undefined unless the body has the form that agents write; such a
+ * heartbeat is then parsed as JSON.
  */
 export function previewHeartbeat({ assetId, body, receivedAt }: Entry): HeartbeatPreview | undefined {
   const head = HEAD.exec(body);

@@ -1,6 +1,6 @@
 import type { Reason } from "../../shared/queue/message.ts";
 
-/** A message as received from the queue. Not verified yet. */
+/** A message as received from the queue, before verification. */
 export type Message = {
   id: string;
   receipt: string;
@@ -9,14 +9,15 @@ export type Message = {
   signature?: string;
   receives: number;
   /**
-   * When the message was sent to the queue, in milliseconds since the Unix epoch. 0 when the queue does not
-   * report it.
+   * Time when the message was sent to the queue, in milliseconds since the Unix epoch. 0 if the queue does
+   * not report it.
    */
   sentAtMs: number;
 };
 
 /**
- * A body that this worker cannot process. It keeps its signature if another worker may be able to process it.
+ * A message body that this worker cannot process. It keeps its signature if another worker might be able to
+ * process it.
  */
 export type DeadLetter = {
   body: string;
@@ -27,10 +28,10 @@ export type DeadLetter = {
 };
 
 export type Queue = {
-  /** Up to ten messages. A long poll of up to 20 s. Aborting the signal ends the wait and nothing else. */
+  /** Receives up to ten messages, with a long poll of up to 20 s. If the signal aborts, only the wait ends. */
   receive(signal: AbortSignal): Promise<Message[]>;
   /**
-   * Deletes settled messages. A message that could not be deleted is delivered again; recording it again
+   * Deletes settled messages. A message that could not be deleted is delivered again, and recording it again
    * changes nothing.
    */
   remove(messages: readonly Message[]): Promise<void>;

@@ -11,8 +11,8 @@ const POLICY = ".";
 const policyKeys = new WeakMap<TenantItem, string>();
 
 /**
- * Text that identifies a policy, independent of the order of its members. Part of the state hash, so a change
- * of the policy assesses every asset again.
+ * Text that identifies a policy, independent of the order of its members. It is part of the state hash, so
+ * that every asset is assessed again after a change of the policy.
  */
 export function policyKeyOf(tenant: TenantItem): string {
   let key = policyKeys.get(tenant);
@@ -24,20 +24,21 @@ export function policyKeyOf(tenant: TenantItem): string {
 }
 
 /**
- * Hash of a host state and of the policy that assessed it. Presence items of older versions hold one hash of
- * both.
+ * Hash of a host state, combined with the policy that assessed the state. Presence items of older versions
+ * contain a single hash over state and policy.
  */
 export const stateHashOf = (stateText: string, policyKey: string): string =>
   `${Bun.hash.wyhash(stateText).toString(36)}${POLICY}${Bun.hash.wyhash(policyKey).toString(36)}`;
 
-/** True when two hashes have the same host state, regardless of policy and spool. */
+/** True if two hashes have the same host state, regardless of policy and spool. */
 export const isSameState = (a: string, b: string): boolean => hostPart(a) === hostPart(b);
 
 const hostPart = (stateHash: string): string => stateHash.split(POLICY, 1)[0]!;
 
 /**
- * Suffix of a state hash that says which limits of the policy the spool exceeds. Empty within both limits.
- * Crossing a limit is a change of state because rules evaluate it; the counts themselves are not.
+ * Suffix of a state hash that names the limits of the policy that the spool exceeds. It is empty within both
+ * limits. Rules evaluate the limits, so crossing a limit is a change of state. A change of the counts alone
+ * is not.
  */
 export function spoolMark({ waiting, dropped }: Spooled, policy: Policy): string {
   const isLost = dropped > policy.spoolDroppedMax;
@@ -49,7 +50,7 @@ export function spoolMark({ waiting, dropped }: Spooled, policy: Policy): string
 /** Suffix of a state hash while more than one machine uses the identity. */
 export const SHARED_MARK = `${MARK}shared`;
 
-/** A state hash without the suffixes for spool and shared identity. */
+/** Returns a state hash without the suffixes for spool and shared identity. */
 export function withoutSpool(stateHash: string): string {
   const end = stateHash.indexOf(MARK);
   return end < 0 ? stateHash : stateHash.slice(0, end);

@@ -12,7 +12,7 @@ import {
 import type { Delivery } from "./parse-heartbeat.ts";
 import { later } from "./timeline-position.ts";
 
-/** Assessment of one heartbeat: rules, baseline and LLM review. */
+/** Assessment of one heartbeat by rules, baseline and LLM review. */
 export type Assessment = Evaluation & {
   novelty?: string[];
   adjudication?: Adjudication;
@@ -21,8 +21,9 @@ export type Assessment = Evaluation & {
 };
 
 /**
- * TTL of an item in epoch seconds: the tenant's retention, counted from the later of event and receipt.
- * Counted from the event alone, a heartbeat that waited in a spool for long would expire immediately.
+ * TTL of an item in epoch seconds: the tenant's retention, counted from the later of event and receipt. If
+ * the retention were counted from the event alone, a heartbeat that waited in a spool for long would expire
+ * immediately.
  */
 export const expiry = (
   { at, receivedAt }: { at: string; receivedAt: string },
@@ -57,11 +58,11 @@ export function changeItem(
 }
 
 /**
- * Put of a change item, indexed in GSI1 (timeline of the asset).
+ * Put request for a change item, which is indexed in GSI1 (timeline of the asset).
  *
- * If several heartbeats have the state, the item of the lowest sequence is kept; for one heartbeat that was
- * delivered twice, the first receipt. So the result does not depend on the order. A change item replaces a
- * sample with the same key.
+ * If several heartbeats have the state, the item of the lowest sequence is kept. If one heartbeat was
+ * delivered twice, the first receipt is kept. The result therefore does not depend on the order. A change
+ * item replaces a sample with the same key.
  */
 export function changePut(item: TelemetryItem & { kind: "change" }, tenant: TenantItem, table: string) {
   const { tenantId, assetId, at, sequence, receivedAt, reviewDueAt } = item;
@@ -87,13 +88,17 @@ export function changePut(item: TelemetryItem & { kind: "change" }, tenant: Tena
 const DAY_MS = 24 * 3600 * 1000;
 
 /**
- * TTL of a sample. Several heartbeats produce the same sample with different times of receipt, and the first
- * write is kept. A receipt counts only if it is more than a day late, so that the order does not matter.
+ * TTL of a sample in epoch seconds. Several heartbeats produce the same sample with different times of
+ * receipt, and the first write is kept. The time of receipt counts only if it is more than a day late, so
+ * that the order does not matter.
  */
 const sampleExpiry = (at: string, receivedAt: string, tenant: TenantItem): number =>
   expiry({ at, receivedAt: Date.parse(receivedAt) - Date.parse(at) > DAY_MS ? receivedAt : at }, tenant);
 
-/** Put of a sample. Not indexed in GSI1, so it costs one write. Never overwrites a change item. */
+/**
+ * Put request for a sample. A sample is not indexed in GSI1, so it costs one write. It never overwrites a
+ * change item.
+ */
 export function samplePut(
   { tenantId, assetId, receivedAt }: Pick<Delivery, "tenantId" | "assetId" | "receivedAt">,
   at: string,

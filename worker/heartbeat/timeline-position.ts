@@ -6,26 +6,27 @@ import { timestamp } from "../../shared/time/clock.ts";
 import { isSameState, withoutSpool } from "./state-hash.ts";
 
 /**
- * Fields of a heartbeat that determine its position on the timeline of its asset. Available without parsing.
+ * Fields of a heartbeat that determine its position on the timeline of its asset. They are available without
+ * parsing.
  */
 export type Moment = {
-  /** `sentAt`, or `receivedAt` if the clock of the host is wrong: see plausible-dates.ts. */
+  /** The time from `sentAt`, or `receivedAt` if the clock of the host is wrong (see plausible-dates.ts). */
   at: string;
   receivedAt: string;
-  /** As reported by the agent, or the start of the day if the clock of the host is wrong. */
+  /** Start of the state as reported by the agent, or the start of the day if the clock of the host is wrong. */
   stateSince: string;
   sequence: number;
   assetId: string;
 };
 
 /**
- * Offset of an asset's resolution intervals, as a fraction of the interval (0 to 1, exclusive). A hash of the
- * asset id, so that a fleet does not write all its samples in the same second and every worker gets the same
- * value.
+ * Offset of an asset's resolution intervals, as a fraction of the interval (0 to 1, exclusive). It is a hash
+ * of the asset id. A fleet therefore does not write all its samples in the same second, and every worker gets
+ * the same value.
  */
 export const phaseOf = (assetId: string): number => shardOf(assetId, 2 ** 32) / 2 ** 32;
 
-/** The later of two timestamps. Fixed-width timestamps sort as strings. */
+/** Returns the later of two timestamps. Fixed-width timestamps sort as strings. */
 export function later(a: string, b: string): string {
   if (a > b) return a;
   return b;
@@ -34,12 +35,13 @@ export function later(a: string, b: string): string {
 type Settings = Pick<TenantItem, "telemetryResolutionSeconds" | "policy">;
 
 /**
- * Timestamp in the key of the item that holds this state. It is the start of the state, but at least:
+ * Timestamp in the key of the item that holds this state. It is the latest of these times:
  *
+ * - the start of the state;
  * - the start of the day, so that retention never deletes the item of the current state;
- * - the last begin or end of working hours, so that the same state is assessed again there.
+ * - the last begin or end of working hours, so that the same state is assessed again at that time.
  *
- * Depends on the heartbeat alone: every worker gets the same result, in any order.
+ * The timestamp depends on the heartbeat alone, so every worker gets the same result, in any order.
  */
 export function stateAt({ at, stateSince }: Moment, { policy }: Settings): string {
   const startOfDay = `${at.slice(0, 10)}T00:00:00.000Z`;
@@ -50,7 +52,7 @@ export function stateAt({ at, stateSince }: Moment, { policy }: Settings): strin
   return later(boundary, start);
 }
 
-/** Start of the asset's resolution interval that contains `at`. With resolution 0, `at` itself. */
+/** Start of the asset's resolution interval that contains `at`. If the resolution is 0, `at` itself. */
 export function intervalStart(at: string, phase: number, resolutionSeconds: number): string {
   if (resolutionSeconds === 0) return at;
   const lengthMs = resolutionSeconds * 1000;
@@ -59,9 +61,9 @@ export function intervalStart(at: string, phase: number, resolutionSeconds: numb
 }
 
 /**
- * Time up to which this heartbeat proves that the asset was seen: the start of its interval or of its state,
- * the later of both. Rounded on purpose, so that two heartbeats of one interval give the same result in any
- * order.
+ * Time up to which this heartbeat proves that the asset was seen. It is the start of the heartbeat's interval
+ * or of its state, whichever is later. It is rounded on purpose, so that two heartbeats of one interval give
+ * the same result in any order.
  */
 export function seenThrough(moment: Moment, tenant: Settings): string {
   const start = intervalStart(moment.at, phaseOf(moment.assetId), tenant.telemetryResolutionSeconds);
@@ -69,9 +71,7 @@ export function seenThrough(moment: Moment, tenant: Settings): string {
   return later(start, state);
 }
 
-/**
- * Key time of the sample of this heartbeat. Undefined when the item of its state already covers the interval.
- */
+/** Key time of the sample of this heartbeat. Undefined if the item of its state already covers the interval. */
 export function sampleAt(moment: Moment, tenant: Settings): string | undefined {
   const resolution = tenant.telemetryResolutionSeconds;
   const start = intervalStart(moment.at, phaseOf(moment.assetId), resolution);
@@ -83,18 +83,19 @@ export function sampleAt(moment: Moment, tenant: Settings): string | undefined {
 export type TimelinePosition =
   /** The heartbeat has the current state of the asset. */
   | { kind: "same" }
-  /** The heartbeat has a new state, and it is the newest. `key` is the time in the key of its item. */
+  /** The heartbeat has a new state, which is the newest. `key` is the time in the key of the state's item. */
   | { kind: "change"; key: string }
   /**
-   * The heartbeat has a state that a newer one has replaced. `resumedAt` is set if it contradicts the newest
-   * state in the middle of that state's time: the asset was seen in the newest state again at `resumedAt`,
-   * later than `key`.
+   * The heartbeat has a state that a newer one has replaced.
+   *
+   * `resumedAt` is present if the heartbeat contradicts the newest state in the middle of that state's time.
+   * The asset was seen in the newest state again at `resumedAt`, which is later than `key`.
    */
   | { kind: "late"; key: string; resumedAt?: string };
 
 /**
- * Position of a heartbeat on the timeline of its asset. A `late` key is never after the newest state: it is
- * before `presence.stateAt`, or `resumedAt` becomes the time of the newest state.
+ * Position of a heartbeat on the timeline of its asset. The key of a `late` position is never after the
+ * newest state. It is before `presence.stateAt`, or `resumedAt` becomes the time of the newest state.
  */
 export function timelinePositionOf(
   moment: Moment,
@@ -107,33 +108,35 @@ export function timelinePositionOf(
   const { at } = moment;
   if (at < presence.stateAt) return { kind: "late", key };
   if (stateHash === presence.stateHash || at === presence.stateAt) return { kind: "same" };
-  // The agent dates its state no later than the stored one, but the hash differs. Either the spool crossed a
-  // limit, the policy was edited, or the reported `stateSince` is wrong. The reported state counts.
+  // The hashes differ, although the agent does not report a later start than that of the stored state. Either
+  // the spool crossed a limit, the policy was edited, or the reported `stateSince` is wrong. In each case the
+  // reported state counts.
   const isSpoolOnly = withoutSpool(stateHash) === withoutSpool(presence.stateHash);
-  // A spool that oscillates around its limit gets at most one item per interval, not one per heartbeat.
+  // If a spool oscillates around its limit, write at most one item per interval instead of one per heartbeat.
   if (isSpoolOnly && !isNewerThan(presence, moment, tenant)) return { kind: "same" };
   if (at >= presence.lastSeenAt) return { kind: "change", key: at };
-  // A new policy assesses the asset with its next heartbeat, not with one from before it was last seen.
+  // A new policy takes effect with the asset's next heartbeat. A heartbeat from before `lastSeenAt` does not
+  // apply it.
   if (isSameState(stateHash, presence.stateHash)) return { kind: "same" };
   return { kind: "late", key: at, resumedAt: presence.lastSeenAt };
 }
 
-/** True for a heartbeat that proves the asset seen later than presence says. */
+/** True if the heartbeat proves that the asset was seen later than presence says. */
 export const isNewerThan = (presence: PresenceItem, moment: Moment, tenant: Settings): boolean =>
   moment.at > presence.lastSeenAt && seenThrough(moment, tenant) >= presence.lastSeenAt;
 
-/** Updates that a heartbeat of the current state still causes. */
+/** Updates that are still needed for a heartbeat of the current state. */
 export function additions(moment: Moment, presence: PresenceItem, tenant: Settings) {
   const seen = seenThrough(moment, tenant);
   const isAhead = seen > presence.lastSeenAt;
   const isFirstOfInterval = seen === presence.lastSeenAt && moment.sequence < presence.sequence;
   const sample = sampleAt(moment, tenant);
   return {
-    /** New `lastSeenAt` of presence. Undefined when presence stays. */
+    /** New `lastSeenAt` of presence. Undefined if presence does not change. */
     head: isAhead || isFirstOfInterval ? seen : undefined,
-    /** Key time of a sample to write. Undefined when the interval of presence has its sample already. */
+    /** Key time of a sample to write. Undefined if the interval of presence already has its sample. */
     sample: seen === presence.lastSeenAt ? undefined : sample,
-    /** The heartbeat has this state earlier than the heartbeat that its item was written from. */
+    /** True if this heartbeat has the state earlier than the heartbeat from which the state's item was written. */
     isFirstOfState:
       presence.stateSequence !== undefined &&
       moment.sequence < presence.stateSequence &&
@@ -144,8 +147,8 @@ export function additions(moment: Moment, presence: PresenceItem, tenant: Settin
 const ends = new WeakMap<PresenceItem, { resolutionSeconds: number; end: string }>();
 
 /**
- * End of the resolution interval of presence. Cached, because it is needed for every heartbeat of the
- * interval.
+ * End of the resolution interval that contains the `lastSeenAt` of presence. It is cached, because every
+ * heartbeat of the interval needs it.
  */
 function intervalEnd(presence: PresenceItem, resolutionSeconds: number): string {
   const known = ends.get(presence);
@@ -156,7 +159,10 @@ function intervalEnd(presence: PresenceItem, resolutionSeconds: number): string 
   return end;
 }
 
-/** Fast path for most heartbeats: true when a heartbeat repeats the state and the interval of presence. */
+/**
+ * Fast path for most heartbeats: true if a heartbeat repeats the state of presence within the interval of
+ * presence.
+ */
 export function repeats(moment: Moment, presence: PresenceItem, tenant: Settings): boolean {
   const key = stateAt(moment, tenant);
   if (key !== presence.stateAt) return false;

@@ -13,25 +13,25 @@ import {
 } from "../../shared/queue/message.ts";
 import type { DeadLetter, Message } from "./queue-message.ts";
 
-/** Text of a pack, decompressed if needed. Throws for invalid data and for data beyond the size limit. */
+/** Text of a pack, decompressed if needed. Throws if the data is invalid or exceeds the size limit. */
 export function inflate(body: string): string {
   if (!body.startsWith(COMPRESSED)) return body;
   const deflated = Buffer.from(body.slice(COMPRESSED.length), "base64");
   return inflateRawSync(deflated, { maxOutputLength: OPENED_BYTES_MAX }).toString("utf8");
 }
 
-/** Compression ratio of a full pack (see PACK_BYTES_MAX). */
+/** Assumed compression ratio of a full pack (see PACK_BYTES_MAX). */
 const OPENED_FACTOR = 10;
 
-/** Estimated size of a message in memory, in bytes, before it is opened. */
+/** Estimated size of a message in memory after decompression, in bytes. */
 export const openedBytes = (body: string): number =>
   body.startsWith(COMPRESSED) ? Math.min(body.length * OPENED_FACTOR, OPENED_BYTES_MAX) : body.length;
 
 export type Opened = { ok: true; pack: Pack } | { ok: false; reason: Reason };
 
 /**
- * Opens a message only if the edge signed it. The signature is checked over the bytes before they are parsed:
- * write access to the queue is not enough to inject telemetry.
+ * Opens a message only if the edge signed it. The signature is checked over the bytes before they are parsed,
+ * so write access to the queue is not enough to inject telemetry.
  */
 export function openMessage(message: Message, keys: ReadonlyMap<string, Uint8Array>): Opened {
   if (message.kid === undefined || message.signature === undefined)
@@ -50,9 +50,7 @@ export function openMessage(message: Message, keys: ReadonlyMap<string, Uint8Arr
   }
 }
 
-/**
- * Dead letter of a whole message. It keeps its signature if another worker may be able to verify or parse it.
- */
+/** Dead letter of a whole message. It keeps its signature if another worker might be able to verify or parse it. */
 export function deadLetterOf(message: Message, reason: Reason): DeadLetter {
   const { body, id, kid, signature } = message;
   const isKept = reason === REASONS.unknownKey || reason === REASONS.noPack;
@@ -61,7 +59,7 @@ export function deadLetterOf(message: Message, reason: Reason): DeadLetter {
 }
 
 /**
- * Dead letter of one heartbeat of an opened pack: a pack of its own, signed with the key of the original
+ * Dead letter of one heartbeat of an opened pack. It is a separate pack, signed with the key of the original
  * pack. A worker that knows the schema can process it.
  */
 export function deadLetterOfEntry(

@@ -1,6 +1,6 @@
 /**
- * Collects single requests into batches. `flush` receives up to `sizeMax` keys and returns a value for each,
- * in order. A batch is sent when it is full, or in the next turn of the event loop.
+ * Collects single requests into batches. `flush` receives up to `sizeMax` keys and returns one value per key,
+ * in the same order. A batch is sent when it is full, or in the next turn of the event loop.
  */
 export function createBatch<Key, Value>(
   sizeMax: number,

@@ -5,7 +5,7 @@ import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import type { Clock } from "../../shared/time/clock.ts";
 import type { Metrics } from "./metrics.ts";
 
-/** Dependencies of every part of the worker. */
+/** Dependencies that every part of the worker needs. */
 export type PlatformDeps = {
   clock: Clock;
   log: Log;
@@ -14,7 +14,7 @@ export type PlatformDeps = {
   /** Reads signed items and verifies their signatures. */
   authority: Authority;
   metrics: Metrics;
-  /** Waits before retry number `round` after a write conflict or throttling: exponential backoff with jitter. */
+  /** Waits before retry number `round` after a write conflict or throttling, with exponential backoff and jitter. */
   pause: (round: number) => Promise<void>;
   tenant: (tenantId: string) => Promise<TenantItem>;
 };

@@ -4,17 +4,17 @@ import { type Dynamo, DynamoFault, isDynamoContentType } from "../../shared/tabl
 import type { Clock } from "../../shared/time/clock.ts";
 import { type Credentials, createSigner, type Signer } from "./sigv4.ts";
 
-/** Timeout of one attempt. */
+/** Timeout of one attempt in milliseconds. */
 const TRY_TIMEOUT_MS = 4000;
 /**
- * Timeout of a call with all attempts. The export reads events with a delay of ten seconds: an event must be
- * in the table, or its write given up, before that.
+ * Timeout of a call with all its attempts, in milliseconds. The export reads events with a delay of ten
+ * seconds. Before that, an event must be in the table, or its write must have been given up.
  */
 export const CALL_TIMEOUT_MS = 8000;
-/** Clock difference that explains a refused signature. AWS allows five minutes. */
+/** Minimum clock difference that explains a rejected signature. AWS allows five minutes. */
 const SKEW_MS = 4 * 60_000;
 
-/** Errors that are retried. A cancelled transaction is left to the caller. */
+/** Error names that are retried. A cancelled transaction is not among them: the caller handles it. */
 const TRANSIENT = new Set([
   "InternalServerError",
   "ItemCollectionSizeLimitExceededException",
@@ -25,23 +25,26 @@ const TRANSIENT = new Set([
   "ThrottlingException",
   "TransactionInProgressException",
 ]);
-/** The credentials expired earlier than expected. */
+/** Error names that mean that the credentials expired earlier than expected. */
 const EXPIRED = new Set(["ExpiredTokenException", "UnrecognizedClientException"]);
 
 type Needs = {
   clock: Clock;
-  /** Waits before attempt `round` (from 1 on), with exponential backoff and jitter. */
+  /** Waits before attempt `round`, counted from 1, with exponential backoff and jitter. */
   pause: (round: number) => Promise<void>;
-  /** Client request token of a transaction. A retry with the same token does not run the transaction twice. */
+  /**
+   * Creates the client request token of a transaction. A retry with the same token does not run the
+   * transaction twice.
+   */
   token: () => string;
 };
 
 type Wire = { url: string; host: string; attemptsMax: number; sign: Signer };
 
 /**
- * Client of DynamoDB's JSON protocol, signed here and sent with `fetch`. Region, endpoint, credentials and
- * number of attempts come from the configuration of the AWS SDK. The SDK's own client needs twenty times the
- * CPU (docs/decisions/0012-dynamodb-signed-by-hand.md).
+ * Creates a client of DynamoDB's JSON protocol, which signs requests here and sends them with `fetch`.
+ * Region, endpoint, credentials and number of attempts come from the configuration of the AWS SDK. The SDK's
+ * own client needs twenty times the CPU (docs/decisions/0012-dynamodb-signed-by-hand.md).
  */
 export function createDynamo(client: DynamoDBClient, needs: Needs): Dynamo {
   const { clock, pause, token } = needs;
@@ -78,7 +81,7 @@ export function createDynamo(client: DynamoDBClient, needs: Needs): Dynamo {
     }
   }
 
-  /** Corrects the clock difference from the Date header. True when the difference was the cause of the error. */
+  /** Corrects the clock difference from the Date header. Returns true if the difference caused the error. */
   function learnSkew(date: string | null): boolean {
     const offMs = Date.parse(date ?? "") - (clock() + skewMs);
     if (!(Math.abs(offMs) > SKEW_MS)) return false;
@@ -122,7 +125,7 @@ function faultOf(status: number, answer: Record<string, unknown>): DynamoFault {
   );
 }
 
-/** Credentials from the cache of the SDK. With `isExpired`, the SDK fetches new ones immediately. */
+/** Credentials from the cache of the SDK. If `isExpired` is true, the SDK fetches new ones immediately. */
 async function credentialsOf({ config }: DynamoDBClient, isExpired: boolean): Promise<Credentials> {
   const provide = config.credentials as (how?: { forceRefresh: boolean }) => Promise<Credentials>;
   return isExpired ? provide({ forceRefresh: true }) : provide();
@@ -139,7 +142,10 @@ async function wireOf({ config }: DynamoDBClient): Promise<Wire> {
   return { url: url.href, host: url.host, attemptsMax, sign: createSigner("dynamodb", Region) };
 }
 
-/** Endpoint set by the caller, the environment (`AWS_ENDPOINT_URL_DYNAMODB`) or the SDK's configuration files. */
+/**
+ * Endpoint from the caller, the environment (`AWS_ENDPOINT_URL_DYNAMODB`) or the SDK's configuration files.
+ * Undefined if none of them sets it.
+ */
 async function configuredUrl(config: DynamoDBClient["config"]): Promise<URL | undefined> {
   if (config.endpoint) {
     const { protocol, hostname, port } = await config.endpoint();

@@ -2,8 +2,8 @@ import { exposition, type Metrics } from "./metrics.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 /**
- * Serves `/metrics` (Prometheus) and `/healthz`: 200, or 503 when the worker makes no progress. All other
- * paths are 404.
+ * Serves `/metrics` (Prometheus) and `/healthz`. The status of `/healthz` is 200, or 503 if the worker makes
+ * no progress. All other paths return 404.
  */
 export function answerProbe(request: Request, metrics: Metrics, watchdog: Watchdog): Response {
   const { pathname } = new URL(request.url);

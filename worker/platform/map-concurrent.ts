@@ -1,6 +1,6 @@
 /**
- * Runs `work` for all items, at most `limit` concurrently. Rejects with the first error after all work has
- * ended.
+ * Runs `work` for all items, with at most `limit` items at the same time. Rejects with the first error after
+ * all work has ended.
  */
 export async function mapBounded<T>(
   items: readonly T[],

@@ -51,7 +51,7 @@ export function createMetrics(): Metrics {
   };
 }
 
-/** Prometheus text exposition format 0.0.4. */
+/** Formats the metrics in the Prometheus text exposition format 0.0.4. */
 export function exposition(metrics: Metrics): string {
   const read = metrics.read();
   const lines = (names: Record<string, string>, type: string) =>

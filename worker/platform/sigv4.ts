@@ -1,4 +1,4 @@
-/** Credentials as the AWS SDK resolves them. */
+/** Credentials as the AWS SDK returns them. */
 export type Credentials = { accessKeyId: string; secretAccessKey: string; sessionToken?: string | undefined };
 
 export type Signer = (
@@ -15,9 +15,9 @@ const hmac = (key: string | Uint8Array, text: string): Buffer =>
   new Bun.CryptoHasher("sha256", key).update(text).digest();
 
 /**
- * Signs POST requests of the AWS JSON protocol with Signature Version 4 (AWS General Reference, "Create a
- * signed AWS API request"). Returns all headers except `host`, which `fetch` sets. The signing key is cached
- * per day.
+ * Creates a signer for POST requests of the AWS JSON protocol with Signature Version 4 (AWS General
+ * Reference, "Create a signed AWS API request"). The signer returns all headers except `host`, which `fetch`
+ * sets. The signing key is cached per day.
  */
 export function createSigner(service: string, region: string): Signer {
   let kept: { of: string; key: Buffer } | undefined;

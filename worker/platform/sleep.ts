@@ -1,4 +1,4 @@
-/** Resolves after `ms`, or as soon as the signal aborts. Removes its listener from the signal. */
+/** Resolves after `ms` milliseconds, or as soon as the signal aborts. Removes its listener from the signal. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

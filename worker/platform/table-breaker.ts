@@ -7,15 +7,15 @@ import { CIRCUIT_OPEN, isOutage } from "./transient-error.ts";
 const PROBE_MS_MIN = 250;
 const PROBE_MS_MAX = 5000;
 /**
- * Tenant name for probes; no tenant has it. A read probe uses half a capacity unit, a write probe one unit.
- * The condition of a write probe is never true, so it writes nothing.
+ * Tenant name for probes, which no real tenant has. A read probe uses half a capacity unit, and a write probe
+ * uses one. The condition of a write probe is never true, so a write probe writes nothing.
  */
 const PROBE_TENANT = "probe";
 const READS: ReadonlySet<string> = new Set(["BatchGetItem", "DescribeTable", "GetItem", "Query"]);
 type Kind = "read" | "write";
 
 export type TableBreaker = {
-  /** Throws {@link CIRCUIT_OPEN} immediately while the table is unavailable. */
+  /** Client of the table. It throws {@link CIRCUIT_OPEN} immediately while the table is unavailable. */
   dynamo: Dynamo;
   isAvailable(): boolean;
   /** Resolves when the table is available, or when `stop` aborts. */
@@ -25,22 +25,22 @@ export type TableBreaker = {
 type Needs = {
   table: string;
   random: () => number;
-  /** Resolves early when the signal aborts. */
+  /** Sleeps for `ms` milliseconds. Resolves early if the signal aborts. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   stop: AbortSignal;
   log: Log;
   metrics: Pick<Metrics, "count" | "gauge">;
-  /** Called after each probe: a worker that waits for its table is alive. */
+  /** Called after each probe, because a worker that waits for its table is not stalled. */
   onProbe: () => void;
 };
 
 /**
  * Circuit breaker in front of the table.
  *
- * It opens when a call fails as in an outage and no other call has succeeded in the meantime. It closes when
- * a probe succeeds. A table can serve reads and refuse writes, so a successful read does not count for
- * writes, and the probe after a failed write is a write. It starts open: a worker that starts during an
- * outage receives no messages.
+ * It opens if a call fails as in an outage and no other call has succeeded in the meantime. It closes when a
+ * probe succeeds. A table can serve reads and refuse writes. A successful read therefore does not count for
+ * writes, and the probe after a failed write is a write. The breaker starts open, so a worker that starts
+ * during an outage receives no messages.
  */
 export function createTableBreaker(dynamo: Dynamo, needs: Needs): TableBreaker {
   const breaker = new Breaker(dynamo, needs);
@@ -54,9 +54,9 @@ export function createTableBreaker(dynamo: Dynamo, needs: Needs): TableBreaker {
 class Breaker {
   readonly #dynamo: Dynamo;
   readonly #needs: Needs;
-  /** Number of successful calls. A successful write counts as a read too. */
+  /** Number of successful calls by kind. A successful write also counts as a read. */
   readonly #succeeded: Record<Kind, number> = { read: 0, write: 0 };
-  /** True while calls are sent. */
+  /** True while calls are sent to the table. */
   #isClosed = false;
   /** Resolves when the breaker closes. */
   #closed = Promise.withResolvers<void>();
@@ -115,7 +115,10 @@ class Breaker {
     void this.#probeUntilAvailable(kind, false);
   }
 
-  /** Probes with exponential backoff and jitter, then closes the breaker. `isFirst`: at the start of the worker. */
+  /**
+   * Probes with exponential backoff and jitter, then closes the breaker. `isFirst`: true at the start of the
+   * worker.
+   */
   async #probeUntilAvailable(kind: Kind, isFirst: boolean): Promise<void> {
     const { random, sleep, stop, log, metrics, onProbe } = this.#needs;
     let waitMs = PROBE_MS_MIN;
@@ -125,7 +128,7 @@ class Breaker {
         break;
       } catch (error) {
         onProbe();
-        if (!isOutage(error)) break; // throttled, or the condition is false: the table responded
+        if (!isOutage(error)) break; // throttling or a false condition shows that the table responded
         if (isFirst && waitMs === PROBE_MS_MIN) log("error", "table.away", { error });
         metrics.gauge("table_away", 1);
         await sleep(waitMs * (0.5 + random()), stop);

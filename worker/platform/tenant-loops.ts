@@ -1,31 +1,34 @@
 /**
- * A run that takes longer than this does not count against the limit, so that a tenant that hangs does not
- * block others.
+ * Time in milliseconds after which a run no longer counts against the limit. A tenant whose run hangs
+ * therefore does not block others.
  */
 const SLOW_RUN_MS = 2000;
 
 export type TenantLoops = {
-  /** Starts a loop for a tenant, unless it has one. */
+  /** Starts a loop for a tenant, unless the tenant has one. */
   add(tenantId: string): void;
-  /** Runs the loop of a tenant immediately, or again after the current run. Starts a missing loop. */
+  /**
+   * Runs the loop of a tenant immediately, or again after the current run. Starts the loop if the tenant has
+   * none.
+   */
   wake(tenantId: string): void;
   /** Runs all loops until the signal aborts. Does not wait for runs in progress. Never rejects. */
   run(stop: AbortSignal): Promise<void>;
 };
 
 type Needs = {
-  /** One run for a tenant. Resolves to true when there is more to do, so that it runs again immediately. */
+  /** Runs once for a tenant. Resolves to true if there is more to do, so that the loop runs again immediately. */
   runOnce: (tenantId: string) => Promise<boolean>;
   /** Pause between two runs for a tenant, in milliseconds. */
   pauseMs: () => number;
   onFault: (tenantId: string, error: unknown) => void;
-  /** Limit of concurrent runs over all tenants. Runs that take longer than two seconds do not count. */
+  /** Maximum number of concurrent runs over all tenants. Runs that take longer than two seconds do not count. */
   concurrency: number;
 };
 
 type Loop = { isActive: boolean; isReady: boolean; isWoken: boolean; timer?: ReturnType<typeof setTimeout> };
 
-/** One loop per tenant. Tenants do not wait for each other. */
+/** Creates loops, one per tenant. Tenants do not wait for each other. */
 export const createTenantLoops = (needs: Needs): TenantLoops => {
   const loops = new Loops(needs);
   return {
@@ -40,7 +43,7 @@ class Loops implements TenantLoops {
   readonly #loops = new Map<string, Loop>();
   /** Tenants that wait for a run, in order. */
   readonly #ready: string[] = [];
-  /** Runs that count against the limit. */
+  /** Number of runs that count against the limit. */
   #active = 0;
   #isRunning = false;
 
@@ -114,7 +117,10 @@ class Loops implements TenantLoops {
     else loop.timer = setTimeout(() => this.#makeReady(tenantId, loop), pauseMs());
   }
 
-  /** Counts a run against the limit until the returned function is called. Further calls do nothing more. */
+  /**
+   * Counts a run against the limit until the returned function is called. Further calls of that function have
+   * no effect.
+   */
   #count(): () => void {
     this.#active++;
     let isCounted = true;

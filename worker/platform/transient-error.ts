@@ -1,6 +1,6 @@
 import { DynamoFault } from "../../shared/table/dynamo.ts";
 
-/** Errors about the request itself. Repeating the request gives the same error. */
+/** Names of errors about the request itself. Repeating the request gives the same error. */
 const REQUEST_FAULTS = new Set([
   "ConditionalCheckFailedException",
   "DuplicateItemException",
@@ -10,7 +10,7 @@ const REQUEST_FAULTS = new Set([
   "TransactionCanceledException",
   "ValidationException",
 ]);
-/** Errors of throttling, or of a conflicting request on the same item. DynamoDB is available. */
+/** Names of errors about throttling or a conflicting request on the same item. DynamoDB is available. */
 const THROTTLES = new Set([
   "LimitExceededException",
   "ProvisionedThroughputExceededException",
@@ -19,19 +19,22 @@ const THROTTLES = new Set([
   "TransactionConflictException",
   "TransactionInProgressException",
 ]);
-/** The circuit breaker of the table is open, so the call was not made. */
+/** Error name of a call that was not made, because the circuit breaker of the table is open. */
 export const CIRCUIT_OPEN = "CircuitOpen";
 
-/** Work that was given up because of load or contention. A retry may succeed. */
+/** Error of work that was given up because of load or contention. A retry can succeed. */
 export class BusyFault extends Error {
   override name = "BusyFault";
 }
 
-/** True when the table is unavailable: no response, an internal error, refused credentials, or a missing table. */
+/**
+ * True if the table is unavailable: there is no response, an internal error, refused credentials or a missing
+ * table.
+ */
 export const isOutage = (error: unknown): boolean =>
   error instanceof DynamoFault && !REQUEST_FAULTS.has(error.code) && !THROTTLES.has(error.code);
 
-/** True when a dependency caused the error, not the heartbeat. A retry may succeed. */
+/** True if a dependency caused the error, and not the heartbeat. A retry can succeed. */
 export const isTransient = (error: unknown): boolean =>
   error instanceof BusyFault ||
   (error instanceof DynamoFault && (isOutage(error) || THROTTLES.has(error.code)));

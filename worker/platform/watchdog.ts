@@ -1,17 +1,17 @@
 import type { Clock } from "../../shared/time/clock.ts";
 
 export type Watchdog = {
-  /** Notes progress: a receive ended, or some of its messages are settled. */
+  /** Notes progress. Call it when a receive has ended, and when some of its messages are settled. */
   onProgress: () => void;
   silentSeconds: () => number;
-  /** No progress for so long that only a restart helps. */
+  /** True if there was no progress for so long that only a restart helps. */
   isStalled: () => boolean;
-  /** No progress for less than half of that time. */
+  /** True if there was progress within half of that time. */
   isWell: () => boolean;
 };
 
 /**
- * Watchdog of the receive loop: detects a worker that hangs without an error.
+ * Creates the watchdog of the receive loop. It detects a worker that hangs without an error.
  *
  * @param clock monotonic milliseconds, from any origin
  */

@@ -5,37 +5,38 @@ import type { Deps } from "./deps.ts";
 import type { InFlightLimit } from "./in-flight-limit.ts";
 import { settleBatch } from "./settle-batch.ts";
 
-/**
- * Default of {@link Deps.visibilitySeconds}. Equal to the visibility timeout of the queue in deploy/aws.yaml.
- */
+/** Default of {@link Deps.visibilitySeconds}. It equals the visibility timeout of the queue in deploy/aws.yaml. */
 export const VISIBILITY_SECONDS = 60;
 /**
- * Delay of the first extension. The visibility timeout of the queue may be shorter than the configured one.
+ * Delay of the first extension. It is short because the visibility timeout of the queue can be shorter than
+ * the configured one.
  */
 const FIRST_EXTENSION_MS = 5000;
 /**
- * SQS hides a message for at most 12 hours in total. A message that still cannot be recorded is released
- * before that.
+ * Maximum time that a message is held. SQS hides a message for at most 12 hours in total, so a message that
+ * still cannot be recorded is released before that.
  */
 const HOLD_MS_MAX = 11 * 3600 * 1000;
-/** Backoff before a retry of work that a dependency refused. */
+/** Minimum backoff before a retry of work that a dependency refused. */
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 30_000;
 
 /** Callbacks that report progress. */
 export type Steps = {
-  /** A receive has ended. */
+  /** Called when a receive has ended. */
   onReceived?: (messages: number) => void;
   /**
-   * The heartbeats of one more asset are settled or have failed, or held messages are about to be retried.
+   * Called when the heartbeats of one more asset are settled or have failed, and when held messages are about
+   * to be retried.
    */
   onAsset?: () => void;
-  /** This many messages failed and stay in the queue. */
+  /** Called with the number of messages that failed and stay in the queue. */
   onFailed?: (messages: number) => void;
 };
 
 /**
- * One poll: receive, record, delete what was recorded. Receives nothing while the table is unavailable.
+ * Runs one poll: receives messages, records them and deletes those that were recorded. Receives nothing while
+ * the table is unavailable.
  *
  * Messages that a dependency refuses are held and retried here, because each receive counts towards the
  * dead-letter queue. Messages that fail for other reasons stay in the queue and are delivered again.
@@ -51,10 +52,7 @@ export async function pollOnce(
   return (await receiveOnce(deps, stop, load, steps)).settled;
 }
 
-/**
- * Like {@link pollOnce}, but resolves as soon as messages are received. `settled` resolves when they are
- * settled.
- */
+/** Like {@link pollOnce}, but resolves as soon as messages are received. `settled` resolves when they are settled. */
 export async function receiveOnce(
   deps: Deps,
   stop: AbortSignal,
@@ -81,7 +79,7 @@ export async function receiveOnce(
 }
 
 /**
- * Settles messages. Retries those that a dependency refuses until it accepts them, or until {@link
+ * Settles messages. Messages that a dependency refuses are retried until it accepts them, or until {@link
  * HOLD_MS_MAX}.
  */
 async function settleHeld(
@@ -136,9 +134,7 @@ function reportAge(messages: readonly Message[], deps: Deps): void {
   deps.metrics.gauge("queue_age_seconds", ageMs / 1000);
 }
 
-/**
- * Extends the visibility timeout until the messages are settled, so that slow work is not delivered twice.
- */
+/** Extends the visibility timeout until the messages are settled, so that slow work is not delivered twice. */
 function extendWhileOpen(messages: readonly Message[], deps: Deps) {
   const seconds = deps.visibilitySeconds ?? VISIBILITY_SECONDS;
   const everyMs = (seconds * 1000) / 3;

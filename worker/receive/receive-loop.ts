@@ -6,32 +6,33 @@ const PAUSE_MS_MIN = 200;
 const PAUSE_MS_MAX = 20_000;
 
 /**
- * Maximum of messages per SQS receive. Fewer mean that the queue is empty, so the loop waits {@link
- * GATHER_MS}.
+ * Maximum number of messages per SQS receive. If a receive returns fewer, the queue is empty, so the loop
+ * waits {@link GATHER_MS}.
  */
 const FULL_RECEIVE = 10;
-/** Pause that lets messages accumulate. A receive costs the same with one message as with ten. */
+/** Pause in milliseconds that lets messages accumulate. A receive costs the same with one message as with ten. */
 const GATHER_MS = 250;
 
 type Waits = {
   random: () => number;
-  /** Resolves early when the signal aborts. */
+  /** Sleeps for `ms` milliseconds. Resolves early if the signal aborts. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /**
-   * Called after each receive, each asset and each poll: the worker makes progress even if the table is slow.
+   * Called after each receive, each asset and each poll. It shows that the worker makes progress even if the
+   * table is slow.
    */
   onProgress: () => void;
 };
 
 /**
- * Maximum wait for a batch before the next receive. A slower batch continues in parallel, so one slow asset
- * does not block the receiver.
+ * Maximum wait for a batch before the next receive, in milliseconds. A slower batch continues in parallel, so
+ * one slow asset does not block the receiver.
  */
 const SLOW_BATCH_MS = 1000;
 
 /**
- * Receives until the signal aborts, then finishes all received messages. An error pauses this receiver, with
- * exponential backoff and jitter, and never ends it.
+ * Receives until the signal aborts, then finishes all received messages. An error never ends this receiver:
+ * it pauses with exponential backoff and jitter, and then continues.
  */
 export async function receiveUntilStopped(
   deps: Deps,
@@ -83,7 +84,7 @@ export async function receiveUntilStopped(
   await Promise.all(underWay);
 }
 
-/** Resolves when the work is done, or after `ms` at the latest. */
+/** Resolves when the work is done, or after `ms` milliseconds at the latest. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, ms);

@@ -13,31 +13,31 @@ import { recordSighting } from "../record/record-sighting.ts";
 import type { Deps } from "./deps.ts";
 import { traced } from "./tracing.ts";
 
-/** Limit of assets per tenant and batch that are written concurrently. */
+/** Maximum number of assets that are written concurrently, per tenant and batch. */
 const ASSETS_AT_ONCE = 48;
 /**
- * Receives after which a message with an unknown key becomes a dead letter. Until then it stays in the queue
- * for a worker that knows the key. Below the redrive limit of the queue (5).
+ * Number of receives after which a message with an unknown key becomes a dead letter. Until then it stays in
+ * the queue for a worker that knows the key. The number is below the redrive limit of the queue (5).
  */
 const UNKNOWN_KEY_RECEIVES = 3;
-/** Interval at which settled messages are deleted while other messages of their batch are slow. */
+/** Interval in milliseconds at which settled messages are deleted while other messages of their batch are slow. */
 const REMOVE_EVERY_MS = 500;
 
 type OpenedMessage = { message: Message; opened: Opened };
 type Task = { delivery: Delivery; tenant: TenantItem };
 
 export type Settled = {
-  /** Number of heartbeats that are in the table. */
+  /** Number of heartbeats that are recorded in the table. */
   heartbeats: number;
-  /** Messages that only another delivery can settle, for example because the key is unknown. */
+  /** Messages that only another delivery can settle, for example because their key is unknown. */
   failed: Message[];
-  /** Messages that a dependency refused for now: the table, the tenant settings or the queue. */
+  /** Messages that a dependency refused temporarily: the table, the tenant settings or the queue. */
   held: Message[];
 };
 
 type Batch = {
   deps: Deps;
-  /** Number of heartbeats of a message that are not settled yet. */
+  /** Number of heartbeats that are not settled yet, by message. */
   open: Map<Message, number>;
   failed: Set<Message>;
   held: Set<Message>;
@@ -47,8 +47,8 @@ type Batch = {
 };
 
 /**
- * Settles the messages of each tenant concurrently: settings that are slow to read delay only their own
- * tenant. Calls `onAsset` for each asset that is settled or has failed.
+ * Settles the messages of each tenant concurrently, so that settings that are slow to read delay only their
+ * own tenant. Calls `onAsset` for each asset that is settled or has failed.
  */
 export async function settleBatch(
   messages: readonly Message[],
@@ -69,7 +69,7 @@ export async function settleBatch(
 
 /**
  * Records the heartbeats of the messages. Deletes each message as soon as its own heartbeats are settled, so
- * a slow asset delays only its own message.
+ * that a slow asset delays only its own message.
  */
 async function settleTenant(
   messages: readonly OpenedMessage[],
@@ -132,10 +132,7 @@ async function readAll(messages: readonly OpenedMessage[], batch: Batch) {
   return { tasks, unchanged, oldest };
 }
 
-/**
- * Completes a message whose heartbeats are settled: writes its dead letters and marks the message for
- * deletion.
- */
+/** Completes a message whose heartbeats are settled: writes its dead letters, and marks the message for deletion. */
 async function finish(message: Message, batch: Batch): Promise<void> {
   const { failed, held, done, letters, deps } = batch;
   if (failed.has(message) || held.has(message)) return;
@@ -145,7 +142,7 @@ async function finish(message: Message, batch: Batch): Promise<void> {
 }
 
 /**
- * Deletes settled messages. A message that cannot be deleted is held: its heartbeats are recorded, so another
+ * Deletes settled messages. A message that cannot be deleted is held. Its heartbeats are recorded, so another
  * delivery changes nothing.
  */
 async function removeDone({ done, held, deps }: Batch): Promise<void> {
@@ -160,8 +157,8 @@ async function removeDone({ done, held, deps }: Batch): Promise<void> {
 }
 
 /**
- * Sends dead letters, each with its reason. Called when all heartbeats of a message are settled, so a message
- * that is delivered again does not produce a second dead letter.
+ * Sends dead letters, each with its reason. It is called when all heartbeats of a message are settled, so
+ * that a message that is delivered again does not produce a second dead letter.
  */
 async function buryAll(
   letters: readonly { message: Message; letter: DeadLetter }[],
@@ -183,8 +180,9 @@ async function buryAll(
 }
 
 /**
- * Parses an opened message. A heartbeat that this worker can never record becomes a dead letter, without the
- * rest of its pack. Throws when another worker may know the signing key: the message is then delivered again.
+ * Parses an opened message. A heartbeat that this worker can never record becomes a dead letter, and the rest
+ * of its pack is recorded. Throws if another worker may know the signing key, so that the message is
+ * delivered again.
  */
 async function readMessage(message: Message, opened: Opened, deps: Deps) {
   const letters: DeadLetter[] = [];
@@ -235,7 +233,10 @@ function readEntry(
   return isKnown ? knownDelivery(entry, origin, preview) : parseDelivery(entry, origin, preview?.raw);
 }
 
-/** Records heartbeats. Those of one asset are recorded in order, assets run concurrently. */
+/**
+ * Records heartbeats. Heartbeats of one asset are recorded in order, and different assets are recorded
+ * concurrently.
+ */
 async function recordAll(tasks: readonly Task[], batch: Batch, onAsset: () => void): Promise<void> {
   const byAsset = Map.groupBy(tasks, ({ delivery }) => `${delivery.tenantId} ${delivery.assetId}`);
   await mapBounded([...byAsset], ASSETS_AT_ONCE, async ([name, ofAsset]) => {
@@ -258,7 +259,7 @@ async function recordAsset(ofAsset: Task[], { deps, failed, held }: Batch): Prom
   for (const { delivery, tenant } of ofAsset) {
     const { tenantId, assetId, message } = delivery;
     // The next heartbeat of this asset would be refused too, after another timeout of 8 seconds. Hold it
-    // without a try.
+    // without an attempt.
     if (isHeld) {
       held.add(message);
       continue;

@@ -17,18 +17,22 @@ import {
 import type { DeadLetter, Message, Queue } from "../heartbeat/queue-message.ts";
 
 const WAIT_SECONDS = 20;
-/** Timeout of a receive, with all its retries. Longer than the long poll of {@link WAIT_SECONDS}. */
+/**
+ * Timeout of a receive with all its retries, in milliseconds. It is longer than the long poll of {@link
+ * WAIT_SECONDS}.
+ */
 const RECEIVE_TIMEOUT_MS = 30_000;
 const MESSAGES_MAX = 10;
 
 /**
- * Grace period of a receive at shutdown. Messages of an aborted receive would stay invisible for the
- * visibility timeout.
+ * Grace period of a receive at shutdown, in milliseconds. If a receive is aborted, its messages stay
+ * invisible for the visibility timeout.
  */
 const STOP_GRACE_MS = 300;
 
 /**
- * Signal that aborts {@link STOP_GRACE_MS} after `signal`, and after {@link RECEIVE_TIMEOUT_MS} in any case.
+ * Creates a signal that aborts {@link STOP_GRACE_MS} after `signal`, and after {@link RECEIVE_TIMEOUT_MS} in
+ * any case.
  */
 function boundedBy(signal: AbortSignal): { signal: AbortSignal; done: () => void } {
   const receive = new AbortController();
@@ -45,7 +49,7 @@ function boundedBy(signal: AbortSignal): { signal: AbortSignal; done: () => void
 
 type Sqs = { client: SQSClient; queueUrl: string; deadLetterUrl: string; log: Log };
 
-/** SQS client with the operations that the worker needs. */
+/** Creates an SQS client with the operations that the worker needs. */
 export function createQueue(
   client: SQSClient,
   queueUrl: string,
@@ -114,7 +118,8 @@ async function remove({ client, queueUrl, log }: Sqs, messages: readonly Message
   const Entries = messages.map(({ receipt }, index) => ({ Id: String(index), ReceiptHandle: receipt }));
   const response = await client.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
   logUnsettled("message.not-removed", messages, response, log);
-  // `SenderFault: false` is an error of SQS: retry. An expired receipt handle never becomes valid again.
+  // `SenderFault: false` means an error of SQS, which is retried. An expired receipt handle never becomes
+  // valid again.
   if (response.Failed?.some(({ SenderFault }) => SenderFault === false))
     throw new Error("SQS did not delete every message");
 }
@@ -151,7 +156,8 @@ async function bury(
       },
     }),
   );
-  // The message is deleted from its own queue next. The MD5 check of the SDK is off, so the MD5 is compared here.
+  // After this, the message is deleted from its own queue. The MD5 check of the SDK is off, so the MD5 is
+  // compared here.
   if (!response.MessageId || response.MD5OfMessageBody !== Bun.MD5.hash(body, "hex")) {
     const problem = "without the message id and MD5 of the message";
     throw new Error(`The dead-letter queue responded with 200, but ${problem}.`);

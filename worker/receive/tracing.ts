@@ -2,7 +2,10 @@ import { SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { parentOf } from "../../shared/observability/traceparent.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 
-/** Runs `work` in a span that continues the trace of the edge, if the heartbeat carries one. */
+/**
+ * Runs `work` in a span that continues the trace of the edge. Without a trace in the heartbeat, it runs
+ * `work` alone.
+ */
 export async function traced(
   delivery: Pick<Delivery, "trace" | "tenantId">,
   work: () => Promise<void>,

@@ -25,10 +25,10 @@ import { eventIdOf } from "./event-id.ts";
 
 /**
  * Records the containment report of a heartbeat. A report on the newest directive becomes the proof of the
- * asset, and a proven release ends the action. A new result is also an event, written in the same
- * transaction, so it is sent once.
+ * asset, and a proven release ends the action. A new result is also an event, which is written in the same
+ * transaction and therefore sent once.
  *
- * A report counts only with a signature of the current device key. The edge can create every session key, so
+ * A report counts only if it is signed with the current device key. The edge can create every session key, so
  * the signature of a heartbeat proves only that an edge node accepted it.
  */
 export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: RecordDeps): Promise<void> {
@@ -37,7 +37,7 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   const { tenantId, assetId } = delivery;
   const stored = await deps.authority.read(assetKey(tenantId, assetId));
   if (!stored) return;
-  // A stored report that the device did not sign counts as absent: it neither hides nor delays the signed
+  // A stored report that the device did not sign counts as absent. It neither hides nor delays the signed
   // one.
   const asset = await deps.authority.checkReports(decodeItem(assetItem, stored));
   const [isNewest, isReleasedByCode, isRestored, isAheadOfTable] = [
@@ -59,8 +59,8 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
 }
 
 /**
- * The host obeyed a directive that the table does not know, because the table was restored from a backup. The
- * next directive must get a higher generation.
+ * Notes that the host obeyed a directive that the table does not know, because the table was restored from a
+ * backup. The next directive must get a higher generation.
  */
 async function noteAhead(asset: AssetItem, report: Proven, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, generation } = asset;
@@ -82,8 +82,8 @@ async function noteAhead(asset: AssetItem, report: Proven, deps: RecordDeps): Pr
 }
 
 /**
- * Logs and counts an unsigned report. Notes it on the asset, once per generation, if a signed one would have
- * been the proof.
+ * Logs and counts an unsigned report. If a signed report would have become the proof, also notes the unsigned
+ * one on the asset, once per generation.
  */
 async function noteUnsigned(asset: AssetItem, report: ContainmentReport, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, generation, unsignedReport } = asset;
@@ -156,8 +156,8 @@ async function putProof(
     });
   } catch (error) {
     if (!isWriteConflict(error)) throw error;
-    // Either another worker wrote this report or a newer one, or an administrator requested a newer action.
-    // Then this report proves nothing.
+    // The condition failed. Either another worker wrote this report or a newer one, or an administrator
+    // requested a newer action. In all of these cases there is nothing to write.
     const again = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
     const now = again.Item && (await deps.authority.checkReports(decodeItem(assetItem, again.Item)));
     const isSettled =
@@ -170,8 +170,10 @@ async function putProof(
 
 /**
  * Stores a release by code on the asset, until a node with a control key writes it into the custody log. The
- * requested action does not matter here. If two such releases wait, the first one is kept: between them an
- * administrator isolated the host again, and that administrator's node writes the first one.
+ * requested action does not matter here.
+ *
+ * If two such releases wait, the first one is kept. Between them an administrator isolated the host again,
+ * and the node that served this administrator writes the first release into the log.
  */
 async function noteReleaseByCode(asset: CheckedAsset, report: Proven, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId } = asset;
@@ -201,9 +203,7 @@ async function noteReleaseByCode(asset: CheckedAsset, report: Proven, deps: Reco
   }
 }
 
-/**
- * Reopens the action: its release was proven, but the host is isolated again. The directive is sent again.
- */
+/** Reopens the action of a host whose release was proven but that is isolated again. The directive is sent again. */
 async function reopen(asset: AssetItem, report: Proven, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, generation, proof } = asset;
   const { generation: reported, at } = report;
@@ -213,7 +213,7 @@ async function reopen(asset: AssetItem, report: Proven, deps: RecordDeps): Promi
       Key: marshalItem(assetKey(tenantId, assetId)),
       UpdateExpression:
         "SET setBack = :back, GSI2PK = if_not_exists(GSI2PK, :open), GSI2SK = if_not_exists(GSI2SK, :since)",
-      // Refused if the requested action or the proof has changed since the read.
+      // The condition fails if the requested action or the proof has changed since the read.
       ConditionExpression:
         "attribute_exists(PK) AND generation = :generation AND proof.generation = :generation AND " +
         "proof.#at = :proven AND attribute_not_exists(revokedAt) AND deviceKey = :key",
@@ -248,8 +248,8 @@ function proofUpdate(
   const sets = [
     "proof = :report",
     ...(setBack ? ["setBack = :over"] : []),
-    // A host that repeats its release, because it was restored to a state before the proof, is open again
-    // too.
+    // A host that was restored to a state before its proof sends its release again. Its action is then open
+    // again too.
     ...(isOver ? [] : ["GSI2PK = if_not_exists(GSI2PK, :open)", "GSI2SK = if_not_exists(GSI2SK, :since)"]),
   ];
   return {

@@ -7,18 +7,18 @@ import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 import { SHARED_MARK, spoolMark } from "../heartbeat/state-hash.ts";
 import type { Moment } from "../heartbeat/timeline-position.ts";
 
-/** Use of the identity at the time of a heartbeat. */
+/** How an identity is used at the time of a heartbeat. */
 export type Use = { identity: IdentityUse | undefined; run: string | undefined; intervalMs: number };
-/** {@link Use} with the hash of the state. */
+/** {@link Use}, with the hash of the state. */
 export type Seen = Use & { stateHash: string };
 
 /**
- * Adds the run of a heartbeat to the use of the identity. Older agents report no run id; for them nothing is
- * known.
+ * Adds the run of a heartbeat to the use of the identity. Older agents report no run id, so nothing is known
+ * about their runs.
  */
 export function useOf(delivery: Delivery, known: Known | undefined): Use {
   const { presence } = known ?? {};
-  // A heartbeat with the cached state text need not be parsed.
+  // A heartbeat with the cached state text does not need to be parsed.
   const isKnown = presence !== undefined && delivery.raw !== undefined && known?.raw === delivery.raw;
   const { run, intervalMs, hostname } = isKnown ? presence : saidBy(delivery);
   if (run === undefined) return { identity: presence?.identity, run, intervalMs };
@@ -31,7 +31,7 @@ function saidBy(delivery: Delivery): { run?: string | undefined; intervalMs: num
   return { run: agent.run, intervalMs: agent.intervalMs, hostname: host.hostname };
 }
 
-/** Suffixes of the state hash, for the spool and for a shared identity. */
+/** Suffixes of the state hash for the spool and for a shared identity. */
 export function marksOf(
   moment: Moment & Pick<Delivery, "waiting" | "dropped">,
   identity: IdentityUse | undefined,
@@ -42,7 +42,7 @@ export function marksOf(
   return spoolMark(moment, policy) + (isShared ? SHARED_MARK : "");
 }
 
-/** Evidence for rules that the identity is in use by the wrong machine, or by more than one. */
+/** Evidence for the rules about an identity that is used by the wrong machine or by more than one machine. */
 export function sceneFor(
   { identity, intervalMs }: Use,
   at: string,
@@ -54,12 +54,12 @@ export function sceneFor(
     : undefined;
 }
 
-/** Members of presence about the use of the identity. */
+/** Members of presence that describe the use of the identity. */
 export const usedBy = ({ identity, run }: Use): Pick<PresenceItem, "identity" | "run"> => ({
   ...(identity && { identity }),
   ...(run !== undefined && { run }),
 });
 
-/** Presence with the use of the identity updated from a heartbeat of another state. */
+/** Presence, with the use of the identity updated from a heartbeat of another state. */
 export const withUse = (presence: PresenceItem, { identity }: Use): PresenceItem =>
   identity === undefined || identity === presence.identity ? presence : { ...presence, identity };

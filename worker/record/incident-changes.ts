@@ -5,9 +5,9 @@ import { endOf, isWorse, type Run } from "./incident-runs.ts";
 
 export type Change = {
   item: IncidentItem;
-  /** The stored incident that the change is based on. The write is refused if it changed in the meantime. */
+  /** The stored incident that the change is based on. The write fails if the incident changed in the meantime. */
   before: IncidentItem | undefined;
-  /** Kind of the event to send. Undefined: a correction without an event. */
+  /** Kind of the event to send. Undefined for a correction, which sends no event. */
   kind: (typeof WEBHOOK_EVENTS)[number] | undefined;
 };
 
@@ -31,12 +31,12 @@ const OTHERS: Record<string, { title: string; atlas: string; remediation: string
 type Owner = { tenantId: string; assetId: string };
 
 /**
- * Change of an incident that follows from its run. Undefined when the table is up to date.
+ * Change of an incident that follows from its run. Undefined if the table is up to date.
  *
- * - An incident is open while the condition lasts or is absent for less than the quiet period. Then it is
- *   resolved.
- * - An incident that a person resolved stays resolved while the same run lasts, unless it gets worse. A later
- *   run reopens it.
+ * - An incident is open while the condition lasts, or is absent for less than the quiet period. After that it
+ * is resolved.
+ * - An incident that a person resolved stays resolved while the same run lasts, unless its finding gets
+ * worse. A later run reopens the incident.
  */
 export function changeOf(
   run: Run,
@@ -53,7 +53,7 @@ export function changeOf(
   }
   if (before.status === "RESOLVED" && before.resolvedBy !== undefined) {
     const isNew = run.openedAt > before.resolvedAt!;
-    // Any escalation counts: the person who resolved the incident saw only what is stored.
+    // Any escalation counts, because the person who resolved the incident saw only what is stored.
     const isWorsened = isWorse(run.finding, before);
     if (resolvedAt !== undefined || !(isNew || isWorsened)) return undefined;
   }

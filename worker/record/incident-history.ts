@@ -14,7 +14,7 @@ type Owner = { tenantId: string; assetId: string };
 const PAGES_MAX = 50;
 
 type Range = { from: string; to: string };
-/** Further parameters of the Query request. `given`: values of its filter expression. */
+/** Further parameters of the Query request. `given`: values for its filter expression. */
 type More = { given?: Record<string, unknown>; [name: string]: unknown };
 
 async function queryPage(
@@ -53,7 +53,7 @@ async function queryAll(
   throw new Error(`the history from ${range.from} is longer than ${PAGES_MAX} pages`);
 }
 
-/** All incidents of an asset, by name of their run. */
+/** Reads all incidents of an asset, by the name of their run. */
 export async function readIncidents(
   { tenantId, assetId }: Owner,
   tenant: TenantItem,
@@ -68,7 +68,7 @@ export async function readIncidents(
   return new Map(incidents.map((incident) => [runName(incident), incident]));
 }
 
-/** The named incidents. Reads single items, because a change concerns few incidents. */
+/** Reads the named incidents. A change usually concerns few incidents, so single items are read. */
 export async function readNamedIncidents(
   { tenantId, assetId }: Owner,
   names: readonly { rule: string; engine: string }[],
@@ -89,7 +89,7 @@ export async function readNamedIncidents(
   return new Map(found.flat());
 }
 
-/** The stored item of a state, by default of the current one. Undefined when its retention is over. */
+/** The stored item of a state, by default of the current state. Undefined if its retention is over. */
 export async function readChange(
   { tenantId, assetId, stateAt }: Pick<PresenceItem, "tenantId" | "assetId" | "stateAt">,
   { shards }: TenantItem,
@@ -115,8 +115,8 @@ export function openRuns(
 }
 
 /**
- * Recomputes the runs from the table, for a late state. Starts at the newest earlier state at which all open
- * conditions are known, and applies every state since.
+ * Recomputes the runs from the table after a late state. Starts at the newest earlier state at which all open
+ * conditions are known, and applies every later state.
  */
 export async function runsFrom(
   lateAt: string,
@@ -133,16 +133,16 @@ export async function runsFrom(
     runs = runsAt(states, presence, incidents, quietMs);
     if (runs) break;
   }
-  runs ??= absentRuns("", presence, incidents); // no such state: the states are the whole history
+  runs ??= absentRuns("", presence, incidents); // no such state exists, so the states are the whole history
   for (const state of states) applyState(runs, state, quietMs);
   keepUnexplained(runs, presence, incidents);
   return runs;
 }
 
 /**
- * Adds the open incidents that no stored state shows any more, because another policy assessed their state
- * again. They count as absent from the newest state on, so they resolve after the quiet period. Without this
- * they would stay open for ever.
+ * Adds open incidents that are missing from every stored state, because their state was assessed again with
+ * another policy. They count as absent from the newest state on, so they resolve after the quiet period.
+ * Otherwise they would stay open for ever.
  */
 function keepUnexplained(
   runs: Runs,
@@ -157,11 +157,13 @@ function keepUnexplained(
 }
 
 /**
- * Runs at the first of these states, if the table determines them. Undefined when an earlier state is needed.
+ * Runs at the first of these states, if the table determines them. Undefined if an earlier state is needed.
  *
  * A stored incident belongs to its newest run. If that run began no later than the first state, and the state
- * shows the condition, it is the run of this state. A condition that the first state does not show ended at
- * an unknown time before it, so it may continue within the quiet period after it.
+ * shows the condition, the run is also the run of this state.
+ *
+ * A condition that the first state does not show ended at an unknown earlier time. It may continue within the
+ * quiet period after the first state.
  */
 function runsAt(
   states: readonly AssessedState[],
@@ -175,8 +177,8 @@ function runsAt(
     const item = incidents.get(runName(finding));
     if (!item || item.openedAt > first.at) return undefined;
     const { escalatedAt, ...run } = runOf(item, undefined);
-    // A later escalation is found again among the states. An escalation stays one if a late state is inserted
-    // into it.
+    // A later escalation is found again in the later states. An escalation remains one if a late state is
+    // inserted within it.
     const isKnown = escalatedAt !== undefined && escalatedAt <= first.at;
     runs.set(runName(finding), { ...run, finding, lastSeenAt: first.at, ...(isKnown && { escalatedAt }) });
   }
@@ -185,7 +187,7 @@ function runsAt(
   return soon.every((finding) => runs.has(runName(finding))) ? runs : undefined;
 }
 
-/** Open runs whose condition was already absent at `at`, and still is. */
+/** Open runs whose condition was already absent at `at` and is still absent. */
 function absentRuns(at: string, presence: PresenceItem, incidents: ReadonlyMap<string, IncidentItem>): Runs {
   const gone = presence.openIncidents.filter(({ absentSince }) => (absentSince ?? "~") <= at);
   return openRuns({ ...presence, openIncidents: gone }, incidents);
@@ -216,8 +218,8 @@ async function statesSince(
 }
 
 /**
- * Changes before `at`, newest first. Up to a day of samples can be between two changes, so the page size
- * grows.
+ * Reads the changes before `at`, newest first. Up to a day of samples can lie between two changes, so the
+ * page size grows.
  */
 async function* statesBefore(
   at: string,

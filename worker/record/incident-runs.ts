@@ -1,11 +1,12 @@
 import type { Finding } from "../../shared/table/items/asset/telemetry.ts";
 import type { IncidentItem } from "../../shared/table/items/incident.ts";
 
-/** An assessed state of an asset: its start and its findings. */
+/** An assessed state of an asset, with its start and its findings. */
 export type AssessedState = { at: string; hostname: string; findings: readonly Finding[] };
 
 /**
- * A continuous occurrence of a condition: from its first appearance until it was absent for the quiet period.
+ * A continuous occurrence of a condition. It lasts from the first appearance until the condition was absent
+ * for the quiet period.
  */
 export type Run = {
   finding: Finding;
@@ -28,17 +29,19 @@ export const isWorse = (
 ): boolean => RANK[now.risk] > RANK[before.risk] || now.points > before.points;
 
 /**
- * Limit of open conditions per asset. A host that shows different engines in every heartbeat must not flood
- * the list of incidents or its presence item. CRITICAL conditions have extra capacity.
+ * Maximum number of open conditions per asset. A host that shows different engines in every heartbeat must
+ * not flood the list of incidents or its presence item. CRITICAL conditions have extra capacity.
  */
 export const RUNS_MAX = { WARNING: 200, CRITICAL: 400 } as const;
 
 const elapsedMs = (from: string, to: string): number => Date.parse(to) - Date.parse(from);
 
 /**
- * Applies one more state, newer than all before, to the runs. A condition that returns within the quiet
- * period continues its run; later, it starts a new run. So the runs depend on the states alone, not on the
- * order of delivery. Beyond {@link RUNS_MAX} a condition starts no run; it is still part of the state.
+ * Applies one more state to the runs. The state must be newer than all states before.
+ *
+ * A condition that returns within the quiet period continues its run; after the quiet period it starts a new
+ * run. The runs therefore depend on the states alone, and not on the order of delivery. Beyond {@link
+ * RUNS_MAX} a condition starts no run, but it is still part of the state.
  */
 export function applyState(runs: Runs, state: AssessedState, quietMs: number): void {
   const { at, hostname } = state;
@@ -74,7 +77,7 @@ export function endOf(run: Run, seenAt: string, quietMs: number): string | undef
   return new Date(Date.parse(run.absentSince) + quietMs).toISOString();
 }
 
-/** The run of a stored incident. */
+/** Converts a stored incident to its run. */
 export function runOf(item: IncidentItem, absentSince: string | undefined): Run {
   const { rule, engine, engineName, risk, points, explanation, source, hostname, openedAt, lastSeenAt } =
     item;

@@ -7,7 +7,7 @@ import {
 import type { HeldModel } from "../../shared/wire/heartbeat.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 
-/** Inventory of a changed state, for lists over the fleet. Depends on the heartbeat alone. */
+/** Inventory of a changed state, for lists of all hosts. It depends on the heartbeat alone. */
 export function inventoryOf(delivery: Delivery, stateAt: string): InventoryItem {
   const { engines, stores = [] } = delivery.heartbeat();
   const models = [...engines, ...stores].flatMap(

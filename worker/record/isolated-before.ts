@@ -5,8 +5,8 @@ import { assetKey } from "../../shared/table/keys.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
 
 /**
- * The isolated host that was enrolled from the same mainboard before, as of the first heartbeat of this
- * asset. Only agents that report a run id send a fingerprint, so for other agents nothing is read.
+ * The isolated host that was previously enrolled from the same mainboard, at the time of this asset's first
+ * heartbeat. Only agents that report a run id send a fingerprint, so nothing is read for other agents.
  */
 export async function readIsolatedBefore(
   { tenantId, assetId }: { tenantId: string; assetId: string },
@@ -19,7 +19,7 @@ export async function readIsolatedBefore(
   if (enrolledBefore.length === 0) return undefined;
   const earlier = await authority.readMany(enrolledBefore.map((id) => assetKey(tenantId, id)));
   for (const item of earlier) {
-    // An asset with an invalid signature is ignored here. The signature audit reports it.
+    // An asset with an invalid signature is skipped. The signature audit reports it.
     if (!item || item instanceof Error) continue;
     const asset = decodeItem(assetItem, item);
     if (asset.status === "ISOLATED") return { assetId: asset.assetId, hostname: asset.hostname };

@@ -7,12 +7,12 @@ import { isTimely } from "../assess/baseline.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 import { intervalStart, later, phaseOf, seenThrough } from "../heartbeat/timeline-position.ts";
 
-/** Names only, for lists. The telemetry item has the details. */
+/** Maximum number of model names in presence. They are for lists; the telemetry item has the details. */
 const MODEL_NAMES_MAX = 16;
 const CLIENT_NAMES_MAX = 8;
 
 const loadedModels = ({ engines }: Heartbeat): string[] =>
-  // Two quantisations of a model have the same name.
+  // Two quantisations of a model have the same name, so duplicates are removed.
   [
     ...new Set(
       engines.flatMap(({ models }) => models.filter(({ loaded }) => loaded).map(({ name }) => name)),
@@ -22,7 +22,7 @@ const loadedModels = ({ engines }: Heartbeat): string[] =>
 const clientNames = ({ engines }: Heartbeat): string[] =>
   [...new Set(engines.flatMap(({ clients }) => clients.map(clientName)))].sort().slice(0, CLIENT_NAMES_MAX);
 
-/** Presence of a changed state. `revision` is set when it is written. */
+/** Presence of a changed state. `revision` is set when the item is written. */
 export function presenceOf(
   delivery: Delivery,
   key: string,

@@ -5,7 +5,7 @@ import { type Assessment, changeItem, changePut, samplePut } from "../heartbeat/
 import { sampleAt } from "../heartbeat/timeline-position.ts";
 import type { RecordDeps } from "./deps.ts";
 
-/** Puts the item of a changed state, unless the stored one is from an earlier heartbeat. */
+/** Puts the item of a changed state, unless the stored item is from an earlier heartbeat. */
 export async function putChange(
   delivery: Delivery,
   at: string,
@@ -19,14 +19,14 @@ export async function putChange(
   if (item.reviewDueAt !== undefined) deps.reviewDue?.(item.tenantId);
 }
 
-/** Puts the sample of a heartbeat, unless an item covers its interval already. */
+/** Puts the sample of a heartbeat, unless an item already covers its interval. */
 export async function putSample(delivery: Delivery, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   const at = sampleAt(delivery, tenant);
   if (at === undefined) return;
   await ignoreStale(deps.dynamo("PutItem", samplePut(delivery, at, tenant, deps.table)));
 }
 
-/** Ignores a failed condition: the table already has a better version of the item. */
+/** Ignores a failed condition, which means that the table already has a better version of the item. */
 export async function ignoreStale(write: Promise<unknown>): Promise<void> {
   try {
     await write;

@@ -15,8 +15,8 @@ import { putChange, putSample } from "./put-telemetry.ts";
 import { savePresence } from "./save-presence.ts";
 
 /**
- * Records a new state, the newest of its asset: telemetry item, containment proof, incidents and presence. False
- * after an optimistic-lock conflict.
+ * Records a new state that is the newest of its asset: telemetry item, containment proof, incidents and
+ * presence. Returns false after an optimistic-lock conflict.
  */
 export async function recordChange(
   delivery: Delivery,
@@ -26,9 +26,9 @@ export async function recordChange(
   tenant: TenantItem,
   deps: RecordDeps,
 ): Promise<boolean> {
-  // Baseline and incidents are written with or after presence, so an asset without presence has neither.
-  // After a crash between two transactions this may be wrong; then the write is refused, and the next attempt
-  // reads.
+  // Baseline and incidents are written with or after presence, so an asset without presence has neither of
+  // them. After a crash between two transactions this can be wrong. Then the write fails, and the next
+  // attempt reads them.
   const isFirst = before === undefined && round === 0;
   const isolatedBefore = before ? before.isolatedBefore : await readIsolatedBefore(delivery, seen, deps);
   const identity = sceneFor(seen, delivery.at, isolatedBefore);

@@ -18,10 +18,10 @@ import { recordChange } from "./record-change.ts";
 import { recordLate } from "./record-late.ts";
 import { recordSame } from "./record-same.ts";
 
-/** Limit of attempts after optimistic-lock conflicts. */
+/** Maximum number of attempts after optimistic-lock conflicts. */
 const ROUNDS_MAX = 16;
 
-/** True when the table already contains everything in this heartbeat, as far as this worker knows. */
+/** True if this worker knows that the table already contains everything in this heartbeat. */
 export function addsNothing(
   moment: Moment & Pick<Delivery, "raw" | "waiting" | "dropped">,
   known: Known | undefined,
@@ -30,7 +30,7 @@ export function addsNothing(
   if (known?.raw === undefined || known.raw !== moment.raw || known.policyKey !== policyKeyOf(tenant))
     return false;
   const { presence } = known;
-  // Another machine has used this identity in the meantime, so the return of this one must be recorded.
+  // Another machine has used this identity in the meantime, so the return of this machine must be recorded.
   if (presence.run !== undefined && presence.run !== presence.identity?.latest) return false;
   const mark = marksOf(moment, presence.identity, presence.intervalMs, tenant);
   if (!hasMark(presence.stateHash, mark) && isNewerThan(presence, moment, tenant)) return false;
@@ -42,17 +42,17 @@ export function addsNothing(
 }
 
 /**
- * Records one heartbeat. Every change is stored, the rest is sampled:
+ * Records one heartbeat. Every change of state is stored, and other heartbeats are sampled:
  *
- * - a change of state: its telemetry item, the containment proof, its incidents and presence;
- * - a late state, which a newer one has replaced: its telemetry item, and the incidents recomputed from the
- *   history;
- * - the same state: a sample and presence once per resolution interval, otherwise no write.
+ * - For a change of state: its telemetry item, the containment proof, its incidents and presence.
+ * - For a late state, which a newer one has replaced: its telemetry item, and the incidents recomputed from
+ * the history.
+ * - For the same state: a sample and presence once per resolution interval, otherwise no write.
  *
- * Keys and contents depend on the heartbeats alone, and presence is written with an optimistic lock. So
- * duplicates, late heartbeats and parallel workers result in the same table. One exception is `identity` of
- * presence: it depends on the order of delivery. Presence and incidents are the last transaction; a crash
- * before it repeats everything.
+ * Keys and contents depend on the heartbeats alone, and presence is written with an optimistic lock.
+ * Duplicates, late heartbeats and parallel workers therefore result in the same table. The only exception is
+ * `identity` of presence, which depends on the order of delivery. Presence and incidents are written in the
+ * last transaction, so a crash before it repeats everything.
  */
 export async function recordHeartbeat(
   delivery: Delivery,
@@ -66,7 +66,7 @@ export async function recordHeartbeat(
   for (let round = 0; round < ROUNDS_MAX; round++) {
     if (round > 0) await deps.pause(round);
     // Each worker sees only a part of the heartbeats of an asset. The cache may only prove that there is
-    // nothing to do; decisions always use a fresh read.
+    // nothing to do. Decisions always use a fresh read.
     const known = await deps.presences.load(tenantId, assetId);
     const use = useOf(delivery, known);
     const stateHash = hash + marksOf(delivery, use.identity, use.intervalMs, tenant);

@@ -14,9 +14,9 @@ import { ignoreStale, putChange, putSample } from "./put-telemetry.ts";
 import { savePresence } from "./save-presence.ts";
 
 /**
- * Records a late state, which a newer one has replaced. It is added to the timeline, and its findings are
- * incidents too. The states after it determine how these incidents continued, so all runs are recomputed from
- * the table.
+ * Records a late state, which a newer state has replaced. The late state is added to the timeline, and its
+ * findings become incidents. Later states determine how these incidents continued, so all runs are recomputed
+ * from the table.
  */
 export async function recordLate(
   delivery: Delivery,
@@ -52,8 +52,8 @@ export async function recordLate(
 }
 
 /**
- * Adds the state of presence to the timeline again, at the time the asset was last seen in it. Without this
- * item the contradicting earlier state would be the newest in the history.
+ * Adds the state of presence to the timeline again, at the time when the asset was last seen in this state.
+ * Without this item, the contradicting earlier state would be the newest in the history.
  */
 async function resume(
   presence: PresenceItem,

@@ -17,8 +17,8 @@ import { putChange, putSample } from "./put-telemetry.ts";
 import { savePresence } from "./save-presence.ts";
 
 /**
- * Records one more heartbeat of the current state: a sample and presence once per resolution interval, otherwise
- * nothing. False after an optimistic-lock conflict.
+ * Records one more heartbeat of the current state: a sample and presence once per resolution interval,
+ * otherwise nothing. Returns false after an optimistic-lock conflict.
  */
 export async function recordSame(
   delivery: Delivery,
@@ -32,7 +32,7 @@ export async function recordSame(
   if (stateHash === presence.stateHash) deps.presences.keep(presence, delivery.raw, policyKey);
   const { head, sample, isFirstOfState } = additions(delivery, presence, tenant);
   if (sample !== undefined) await putSample(delivery, tenant, deps);
-  // In a restored table the request may be newer than the state whose report answers it.
+  // In a restored table, the request can be newer than the state in which the host reported on it.
   if (head !== undefined) await recordProof(delivery, tenant, deps);
   const isLesson = !presence.isLearnt && isTimely(delivery);
   const isNoted = seen.identity !== presence.identity;
@@ -64,10 +64,7 @@ export async function recordSame(
   return savePresence(plan, tenant, deps);
 }
 
-/**
- * An earlier heartbeat of the current state arrived after a later one. The item of the state is rewritten
- * from the earlier one.
- */
+/** Rewrites the item of the current state from an earlier heartbeat of this state that arrived after a later one. */
 async function recordFirstOfState(
   delivery: Delivery,
   seen: Seen,

@@ -5,12 +5,12 @@ import { BusyFault } from "../platform/transient-error.ts";
 import type { RecordDeps } from "./deps.ts";
 import { savePresence } from "./save-presence.ts";
 
-/** Limit of attempts after optimistic-lock conflicts. */
+/** Maximum number of attempts after optimistic-lock conflicts. */
 const ROUNDS_MAX = 16;
 
 /**
- * Notes on the presence of an asset that the edge refused its identity to another machine. The next heartbeat
- * of the asset opens the incident. An asset that never reported is ignored.
+ * Notes in the presence of an asset that the edge denied the asset's identity to another machine. The next
+ * heartbeat of the asset opens the incident. Assets that never reported are ignored.
  */
 export async function recordSighting(
   { tenantId, assetId, receivedAt }: { tenantId: string; assetId: string; receivedAt: string },

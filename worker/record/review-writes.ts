@@ -3,7 +3,7 @@ import type { TelemetryChange } from "../../shared/table/items/asset/telemetry.t
 import { indexSort, telemetryKey } from "../../shared/table/keys.ts";
 import type { Assessment } from "../heartbeat/telemetry-items.ts";
 
-/** Identifies the stored state of a review. If any of these differs, the state has been replaced. */
+/** Identifies the stored state that was reviewed. If any of these members differs, the state has been replaced. */
 type Reviewed = Pick<TelemetryChange, "tenantId" | "assetId" | "at" | "sequence" | "receivedAt">;
 
 const baseOf = ({ tenantId, assetId, at }: Reviewed, shards: number, table: string) => ({
@@ -11,13 +11,14 @@ const baseOf = ({ tenantId, assetId, at }: Reviewed, shards: number, table: stri
   Key: marshalItem(telemetryKey(tenantId, assetId, at, shards)),
 });
 
-/** Condition: the item is still of the reviewed heartbeat, and its review is pending. */
+/** Condition that the item is still from the reviewed heartbeat and that its review is pending. */
 const SAME = "#sequence = :sequence AND receivedAt = :receivedAt AND attribute_exists(reviewDueAt)";
 const sameNames = { "#sequence": "sequence" };
 const sameValues = ({ sequence, receivedAt }: Reviewed) => ({ sequence, receivedAt });
 
 /**
- * Sets the time of the next attempt. Succeeds for one worker only. `seen`: the time that this worker read.
+ * Update that sets the time of the next attempt. It succeeds for one worker only. `seen`: the time that this
+ * worker read.
  */
 export function reviewDueUpdate(
   item: Reviewed,
@@ -40,7 +41,7 @@ export function reviewDueUpdate(
   };
 }
 
-/** Adds the verdict to the state. The review stays pending until presence and incidents are updated. */
+/** Update that adds the verdict to the state. The review stays pending until presence and incidents are updated. */
 export function verdictUpdate(
   item: Reviewed,
   { risk, score, findings, adjudication }: Assessment,
@@ -62,7 +63,7 @@ export function verdictUpdate(
   };
 }
 
-/** Ends the review. `adjudication`: the reason for a missing verdict; undefined if there is a verdict. */
+/** Update that ends the review. `adjudication`: the reason for a missing verdict. Undefined if there is a verdict. */
 export function reviewedUpdate(
   item: Reviewed,
   adjudication: Assessment["adjudication"],

@@ -16,30 +16,33 @@ import { type Change, changeOf } from "./incident-changes.ts";
 import { endOf, type Runs, runName } from "./incident-runs.ts";
 import { incidentUpdate, plainPut, presenceCheck, presencePut, type Write } from "./write-requests.ts";
 
-/** DynamoDB accepts 100 writes per transaction (AWS API reference). A change of an incident may add an event. */
+/**
+ * Maximum number of incident changes per transaction. DynamoDB accepts 100 writes per transaction (AWS API
+ * reference), and a change of an incident can add an event.
+ */
 const CHANGES_PER_TRANSACTION_MAX = 45;
 
-/** The writes that follow from a heartbeat or a review. */
+/** The writes that result from a heartbeat or a review. */
 export type PresenceChange = {
   before: PresenceItem | undefined;
-  /** The new presence, except its open incidents and its revision. */
+  /** The new presence, without its open incidents and its revision. */
   after: PresenceItem;
-  /** Undefined: incidents cannot have changed. */
+  /** Runs of the asset. Undefined if its incidents cannot have changed. */
   runs: Runs | undefined;
   incidents: ReadonlyMap<string, IncidentItem>;
   baseline: BaselineItem | undefined;
-  /** Set with a new state. */
+  /** Inventory of a new state. Absent if the state did not change. */
   inventory?: InventoryItem;
   delivery: Pick<Delivery, "tenantId" | "assetId" | "raw">;
-  /** Further writes in the same transaction. */
+  /** Further writes for the same transaction. */
   more?: Write[];
-  /** State hash of the heartbeat, which may differ from that of `after`. */
+  /** State hash of the heartbeat, which can differ from that of `after`. */
   stateHash: string;
 };
 
 /**
- * Writes presence, incidents and events in one transaction. False after an optimistic-lock conflict: read
- * again and repeat.
+ * Writes presence, incidents and events in one transaction. Returns false after an optimistic-lock conflict.
+ * The caller then reads again and repeats.
  */
 export async function savePresence(
   plan: PresenceChange,

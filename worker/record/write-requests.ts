@@ -11,7 +11,7 @@ export type Write =
   | { Update: ReturnType<typeof incidentUpdate> | ReturnType<typeof reviewedUpdate> }
   | { ConditionCheck: ReturnType<typeof presenceCheck> };
 
-/** Condition that presence is still at the revision that was read. */
+/** Condition that presence still has the revision that was read. */
 const unchanged = (before: PresenceItem | undefined) => {
   if (!before) return { ConditionExpression: "attribute_not_exists(PK)" };
   return before.revision === undefined
@@ -43,8 +43,8 @@ export const presenceCheck = (
 });
 
 /**
- * Put without a condition, for items that are the same from every writer or that the revision of presence
- * protects.
+ * Put request without a condition. It is for items that every writer writes with the same content, or that
+ * the revision of presence protects.
  */
 export const plainPut = (key: object, item: object, table: string) => ({
   TableName: table,
@@ -63,8 +63,8 @@ const ENDING = [
 ] as const;
 
 /**
- * Writes the worker's attributes of an incident and keeps those of others. Refused if status, acknowledgement
- * or resolution changed since the read.
+ * Update of an incident that writes the worker's attributes and keeps all others. It fails if status,
+ * acknowledgement or resolution changed since the read.
  */
 export function incidentUpdate({ item, before }: Change, shards: number, table: string) {
   const { tenantId, assetId, openedAt, risk } = item;

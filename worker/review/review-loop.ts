@@ -18,21 +18,21 @@ const READ_EVERY_MS = 5000;
 const TENANTS_MAX = 16;
 const STATES_AT_ONCE = 10;
 /**
- * Lease of a state under review. Other workers skip the state during this time. Longer than the maximum
- * timeout of an LLM request.
+ * Lease of a state under review, in milliseconds. Other workers skip the state during this time. It is longer
+ * than the maximum timeout of an LLM request.
  */
 const LEASE_MS = 90_000;
-/** Limit of attempts per review. An attempt without a verdict, an error and a crash all count. */
+/** Maximum number of attempts per review. Attempts without a verdict, errors and crashes all count. */
 const ATTEMPTS_MAX = 4;
-/** Factor between the pauses before retries. */
+/** Factor between consecutive pauses before retries. */
 const PAUSE_GROWTH = 5;
-/** Pause after the first attempt that failed with an error. */
+/** Pause after a first attempt that failed with an error, in milliseconds. */
 const FAULT_PAUSE_MS = 60_000;
 /** Maximum age of a pending review. An older state stays without a verdict. */
 const AGE_MS_MAX = 6 * 3600 * 1000;
 /**
- * Wait for presence: the state is stored, but its presence is not. Its heartbeat is still being recorded, or
- * a crash interrupted that and the heartbeat is delivered again.
+ * Wait for the presence of a state, in milliseconds. The state is stored before its presence. Either its
+ * heartbeat is still being recorded, or a crash interrupted this and the heartbeat is delivered again.
  */
 const UNSETTLED_MS = 5000;
 const ROUNDS_MAX = 16;
@@ -40,21 +40,21 @@ const ROUNDS_MAX = 16;
 type Needs = {
   deps: RecordDeps;
   reviewer: LlmReviewer;
-  /** Limit of concurrent reviews over all tenants. One tenant gets at most half of them. */
+  /** Maximum number of concurrent reviews over all tenants. One tenant gets at most half of them. */
   concurrency: number;
   random: () => number;
 };
 
 /**
- * Runs LLM reviews of recorded states, outside the heartbeat path. A pending review is a mark on the stored
- * state (docs/decisions/0023), so a crash loses no review and the queue needs no memory. Each tenant has its
- * own loop.
+ * Creates loops that run the LLM reviews of recorded states, outside the heartbeat path. A pending review is
+ * a mark on the stored state (docs/decisions/0023). A crash therefore loses no review, and the reviews need
+ * no queue in memory. Each tenant has its own loop.
  */
 export function createReviewLoops({ deps, reviewer: adjudicator, concurrency, random }: Needs): TenantLoops {
   const perTenant = Math.ceil(concurrency / 2);
   const underWay = new Map<string, number>();
   let total = 0;
-  /** Tenants without a slot, in the order in which they get one. */
+  /** Tenants without a slot, in the order in which they will get one. */
   const waiting = new Set<string>();
 
   const hasSlot = (tenantId: string) => total < concurrency && (underWay.get(tenantId) ?? 0) < perTenant;
@@ -121,7 +121,7 @@ async function readDue(tenantId: string, deps: RecordDeps): Promise<TelemetryCha
 
 /**
  * Reviews one stored state: leases it, requests the verdict and saves the result. The lease counts the
- * attempt, so a review that fails or whose worker crashes ends too.
+ * attempt. Reviews that always fail, or whose workers crash, therefore end too.
  */
 export async function reviewOne(
   item: TelemetryChange,
@@ -151,7 +151,7 @@ const isTooOld = ({ receivedAt }: TelemetryChange, deps: RecordDeps): boolean =>
 const isExhausted = (item: TelemetryChange, deps: RecordDeps): boolean =>
   attemptsOf(item) >= ATTEMPTS_MAX || (attemptsOf(item) > 0 && isTooOld(item, deps));
 
-/** Ends a review whose attempts failed. Keeps a verdict that is already on the state. */
+/** Ends a review whose attempts all failed. Keeps a verdict that is already on the state. */
 async function giveUp(item: TelemetryChange, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, adjudication } = item;
   const attempts = attemptsOf(item);
@@ -167,8 +167,8 @@ async function giveUp(item: TelemetryChange, tenant: TenantItem, deps: RecordDep
 }
 
 /**
- * Result of the review. A state that already has a verdict was reviewed by a worker that stopped before it
- * updated presence and incidents; that verdict is used.
+ * Result of the review. A state can already have a verdict, from a worker that stopped before it updated
+ * presence and incidents. That verdict is used.
  */
 async function reviewedAssessment(
   item: TelemetryChange,
@@ -196,8 +196,8 @@ async function lease(
 }
 
 /**
- * Time until the next attempt if this one fails or its worker crashes. After the last attempt the review is
- * given up then.
+ * Time until the next attempt, if this attempt fails or its worker crashes. After the last attempt, it is the
+ * time until the review is given up.
  */
 const leaseMs = (attempts: number): number =>
   attempts >= ATTEMPTS_MAX ? LEASE_MS : Math.max(LEASE_MS, FAULT_PAUSE_MS * PAUSE_GROWTH ** (attempts - 1));
@@ -225,8 +225,8 @@ async function endWithoutVerdict(
 }
 
 /**
- * Writes the verdict on the state. Then updates presence, incidents and events from the history and ends the
- * review, in one transaction. The revision of presence guards the transaction. A verdict on a past state
+ * Writes the verdict on the state. Then, in one transaction, updates presence, incidents and events from the
+ * history, and ends the review. The revision of presence guards the transaction. A verdict on a past state
  * changes that state and its incidents, but not the current risk of the asset.
  */
 async function saveVerdict(
@@ -269,17 +269,17 @@ async function saveVerdict(
   throw new BusyFault(`Could not save the review of ${assetId}: ${ROUNDS_MAX} write conflicts in a row.`);
 }
 
-/** True when the heartbeat of the state is fully recorded: presence has this state or a later one. */
+/** True if the heartbeat of the state is fully recorded, so that presence has this state or a later one. */
 const isSettled = ({ at, sequence }: TelemetryChange, presence: PresenceItem): boolean =>
   presence.stateAt > at || (presence.stateAt === at && (presence.stateSequence ?? sequence) === sequence);
 
 async function waitForPresence(item: TelemetryChange, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   if (isTooOld(item, deps)) return endWithoutVerdict(item, item.adjudication, tenant, deps);
-  // The attempt succeeded and does not count. The maximum age limits this wait.
+  // The attempt succeeded, so it does not count. The maximum age of a review limits this wait.
   return postpone(item, UNSETTLED_MS, attemptsOf(item) - 1, tenant, deps);
 }
 
-/** Resolves to false when the condition of a write was not met. */
+/** Resolves to false if the condition of a write was not met. */
 async function holds(write: Promise<unknown>): Promise<boolean> {
   try {
     await write;
