@@ -66,8 +66,8 @@ import { settingsPage } from "./settings/settings-page.tsx";
 import { staticRoutes } from "./static/static-files.ts";
 
 /**
- * The pages of the dashboard, rendered on the server and usable without script. Reading needs a session and shows its
- * organisation only. Changes also need a role, a CSRF token and a same-origin request.
+ * The pages of the dashboard, rendered on the server and usable without script. Reading needs a session, and
+ * shows only the data of its organisation. Changes also need a role, a CSRF token and a same-origin request.
  */
 export function dashboardRoutes(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
@@ -117,7 +117,8 @@ function fleetPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
       },
     }),
   );
-  // This address only accepts POST; a reload of its response goes to the list.
+  // Forms are posted to this address. If the user reloads the response, the browser is redirected to the
+  // list.
   app.get("/incidents/acknowledge", (c) => c.redirect("/incidents", 302));
   page("/incidents/:id", { params: z.object({ id: incidentName }) }, async (c, admin, { params }) => {
     const notice = noticeOf(c.req.query("done"));
@@ -200,7 +201,7 @@ type PageInput<Params, Query> = {
   params?: Params;
   /** Unknown query parameters are ignored. A repeated parameter is invalid. */
   query?: Query;
-  /** Code for an invalid query; `admin.invalid` by default. */
+  /** Error code for an invalid query. Default: `admin.invalid`. */
   invalidQuery?: "admin.not-found";
 };
 
@@ -209,7 +210,8 @@ const NOTHING = z.object({});
 /** Adds a page that needs a session. Without one, returns 302 to sign-in, or 401 for a poll of the browser script. */
 function pageRoute(app: Hono<Env>, deps: Deps) {
   const signedIn = createMiddleware<Env>(async function signedIn(c, next) {
-    // Before authentication: after switching, the old cookie still has a session of the previous organisation.
+    // This runs before authentication: after a switch of the organisation, the old cookie still has a session
+    // of the previous one.
     if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
     const admin = await authenticate(c.req.raw, deps);
     if (!admin.ok) return sendUnauthenticated(c, admin, deps);
@@ -275,7 +277,8 @@ function signInRoutes(app: Hono<Env>, deps: Deps): void {
     const admin = await authenticate(c.req.raw, deps);
     const switching = c.req.query("switch") !== undefined;
     const { handshakeUrl } = deps.admin;
-    // Back from the provider's sign-in page, without a session here yet or with one of another organisation.
+    // The user returns from the provider's sign-in page, and this site has no session yet or one of another
+    // organisation.
     if (handshakeUrl !== undefined && c.req.query("back") !== undefined)
       return restartHandshake(c, back, deps);
     const isSignedOut = !admin.ok && admin.code === "admin.unauthenticated";

@@ -18,7 +18,10 @@ import { type ApprovalView, isUnanswered, isWaiting, listWaiting } from "./pendi
 
 const SHOWN_MAX = 50;
 
-/** How the isolation stops engines. Old requests do not store this, so they use the current setting. */
+/**
+ * How the requested isolation stops engines. Older requests do not store this value, so the current setting
+ * applies to them.
+ */
 const stoppingOf = (request: ApprovalView, { stopEnginesBy }: IsolationSettings): StopEnginesBy =>
   request.stopEnginesBy ?? stopEnginesBy;
 
@@ -40,7 +43,7 @@ async function loadApprovals(deps: Deps, tenantId: string): Promise<RequestOnHos
   });
 }
 
-/** Isolation requests: waiting for a second person, expired, and answered. */
+/** The page of isolation requests: those that wait for a second person, expired ones, and answered ones. */
 export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?: Notice | undefined } = {}) {
   const [asked, { value: settings }] = await Promise.all([
     loadApprovals(deps, admin.tenantId),
@@ -158,7 +161,7 @@ const Request = ({ asked, view }: { asked: RequestOnHost; view: View }) => {
   const { request, hostname, employeeId } = asked;
   const { now, settings } = view;
   const waits = isWaiting(request, now);
-  // A request that is repeated uses the settings of that time.
+  // If an expired request is repeated, the new request uses the current setting.
   const by = waits ? stoppingOf(request, settings) : settings.stopEnginesBy;
   return (
     <li data-key={request.approvalId} class="request">

@@ -3,11 +3,11 @@ import type { approvalView } from "../../api/response-schemas.ts";
 import { listApprovals } from "../../control/containment/list-approvals.ts";
 import type { Reader } from "../../control/table-query.ts";
 
-/** Newest requests that are read to find waiting ones. */
+/** Maximum number of requests, newest first, that are read to find the waiting ones. */
 export const REQUESTS_MAX = 1000;
 const PAGE_ITEMS = 100;
 
-/** `complete`: false if there were more requests in the last hour than are read, so that older ones may also wait. */
+/** `complete`: false if there may be older waiting requests that were not read (see {@link REQUESTS_MAX}). */
 export type Waiting = { waiting: ApprovalView[]; complete: boolean };
 
 /**
@@ -33,7 +33,7 @@ export async function listWaiting(reader: Reader, tenantId: string): Promise<Wai
 
 export type ApprovalView = z.infer<typeof approvalView>;
 
-/** Whether a request has neither been answered nor expired. */
+/** True if a request is unanswered and has not expired. */
 export const isWaiting = (request: ApprovalView, now: number): boolean =>
   isUnanswered(request) && now < Date.parse(request.validUntil);
 

@@ -14,10 +14,10 @@ export const CUSTODY_MAX = 50;
 
 export type AssetDetails = {
   asset: AssetView;
-  /** The newest state. */
+  /** The newest state of the host. Undefined if none is stored. */
   state: TelemetryChange | undefined;
   timeline: Page<TelemetryChange>;
-  /** The timeline starts at an older state than the newest one. */
+  /** True if the timeline shows an older page, which does not begin with the newest state. */
   isOlder: boolean;
   custody: Page<CustodyView>;
   check: ChainCheck | undefined;
@@ -27,7 +27,10 @@ export type AssetDetails = {
   now: number;
 };
 
-/** Reads everything the page of a host shows; undefined when the tenant has no such host. `older`: timeline cursor. */
+/**
+ * Reads all data for the page of a host. Returns undefined if the tenant has no such host. `older`: timeline
+ * cursor.
+ */
 export async function loadAsset(
   deps: Deps,
   tenantId: string,

@@ -5,10 +5,10 @@ import { Empty } from "../components/layout.tsx";
 import { IncidentList } from "../incidents/incident-table.tsx";
 import type { AssetDetails } from "./asset-data.ts";
 
-/** Open incidents that are shown, and also resolved ones. */
+/** Maximum number of open incidents shown on the page. The same maximum applies to resolved incidents. */
 const SHOWN_MAX = 100;
 
-/** Open incidents of a host, with the resolved ones in a folded list. */
+/** Open incidents of a host. Resolved incidents are in a collapsed list. */
 export const AssetIncidents = ({ details: { asset, incidents: all, now } }: { details: AssetDetails }) => {
   const open = all.incidents.filter((incident) => incident.status === "OPEN");
   const resolved = all.incidents.filter((incident) => incident.status === "RESOLVED");

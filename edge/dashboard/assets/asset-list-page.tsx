@@ -36,7 +36,7 @@ export const assetQuery = z.object({
   engine: blank.or(slug).optional(),
   model: blank.or(z.string().max(200)).optional(),
   client: blank.or(z.string().max(120)).optional(),
-  /** Free text: an invalid employee id matches no host and is not an error. */
+  /** Any text is valid: an employee id that does not exist matches no host. */
   employee: blank.or(z.string().max(128)).optional(),
   /** Cursor of the unfiltered list. */
   cursor: z.string().max(2000).optional(),

@@ -30,7 +30,7 @@ type Answer = {
   older?: string | undefined;
 };
 
-/** Everything about one host; undefined when the tenant has no such host. */
+/** The page of one host. Returns undefined if the tenant has no such host. */
 export async function assetPage(admin: Admin, assetId: string, deps: Deps, answer: Answer = {}) {
   const { older } = answer;
   const details = await loadAsset(deps, admin.tenantId, assetId, older);
@@ -45,7 +45,7 @@ export async function assetPage(admin: Admin, assetId: string, deps: Deps, answe
         admin,
         nav: "assets",
         nowMs: now,
-        // No updates while the user corrects a rejected form.
+        // The page has no live updates while the user corrects a rejected form.
         live: answer.draft === undefined && answer.decommission === undefined,
         pollPath: `/assets/${assetId}${older === undefined ? "" : `?${new URLSearchParams({ older })}`}`,
       }}
@@ -86,7 +86,10 @@ export async function assetPage(admin: Admin, assetId: string, deps: Deps, answe
   );
 }
 
-/** The form for the next containment change; undefined when the user or this node may not change it. */
+/**
+ * Data of the form for the next containment change. Undefined if the user or this node is not allowed to
+ * change it.
+ */
 async function formsOf(
   admin: Admin,
   asset: AssetView,

@@ -15,7 +15,7 @@ const STATUS: Record<
 
 const STATUS_ORDER: readonly Collector["status"][] = ["failed", "partial", "unsupported", "ok"];
 
-/** The agent's sources of information on a host and their status, problems first. */
+/** Sources that the agent reads on a host, with their status. Sources with problems come first. */
 export const AssetSources = ({ state }: { state: TelemetryChange | undefined }) => {
   const collectors = [...(state?.collectors ?? [])].sort(
     (a, b) => STATUS_ORDER.indexOf(a.status) - STATUS_ORDER.indexOf(b.status),

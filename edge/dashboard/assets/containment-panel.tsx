@@ -13,7 +13,7 @@ import {
 import { containmentSteps, type Step, type StepStatus } from "./containment-steps.ts";
 import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "./isolation-terms.tsx";
 
-/** The meaning of each containment state for the host. Claims only what the agent has proven. */
+/** What each containment state means for the host. The texts claim only what the agent has proven. */
 const MEANING: Record<ContainmentState, string> = {
   active: "Nothing restricts this host.",
   pending: "Isolation was requested but is not proven yet. Treat the host as unrestricted.",
@@ -34,17 +34,20 @@ const MEANING: Record<ContainmentState, string> = {
 export type PanelForms = {
   hidden: Hidden;
   draft?: Draft | undefined;
-  /** The user may skip the second person and the hourly limit (break-glass). */
+  /** True if the user can skip the second person and the hourly limit (break-glass). */
   mayBreakGlass?: boolean;
   /** Host names of machines that share this device key. */
   sharing?: readonly string[];
-  /** Current settings. The form sends back how engines are stopped, and is rejected if this has changed since. */
+  /**
+   * Current settings. The form submits the `stopEnginesBy` value that it showed. The server rejects the form
+   * if this setting has changed since.
+   */
   settings?: IsolationSettings;
 };
 
 /**
- * The action that the form offers. If a release failed, or the host was reset to its isolation, the form offers the
- * release again, because the host may still be isolated.
+ * Action that the form offers. It is a release if the host is isolated. It is also a release if an earlier
+ * release failed or the host was reset to its isolation, because the host may still be isolated.
  */
 export function nextChange({ status, containment }: AssetView): "isolate" | "release" {
   const { state, reason } = containment;
@@ -53,7 +56,7 @@ export function nextChange({ status, containment }: AssetView): "isolate" | "rel
   return status === "ISOLATED" || isStuck ? "release" : "isolate";
 }
 
-/** Containment state, its steps, and the form for the next change if the user may make it. */
+/** The containment state, its steps, and the form for the next change if the user is allowed to make it. */
 export const ContainmentPanel = (panel: {
   asset: AssetView;
   newest: CustodyView | undefined;

@@ -8,16 +8,16 @@ export type Step = {
   name: "Requested" | "Acknowledged" | "Proven";
   status: StepStatus;
   at?: string;
-  /** Facts about this step, as sentences. */
+  /** Facts about this step. Each is one sentence. */
   facts: string[];
-  /** End of the validity of the directive. */
+  /** Time at which the directive expires. */
   until?: string;
 };
 
 /**
- * The steps requested → acknowledged → proven of the newest containment change. They use only the stored request, its
- * custody record, and the agent's report on the same generation, because a report on another generation proves
- * nothing about this one. Undefined if no change was ever requested.
+ * The three steps of the newest containment change: requested, acknowledged, proven. They are derived from
+ * the stored request, its custody record, and the agent's report on the same generation. A report on another
+ * generation proves nothing about this one. Undefined if no change was ever requested.
  */
 export function containmentSteps(asset: AssetView, record: CustodyView | undefined): Step[] | undefined {
   const { containment, generation } = asset;
@@ -113,7 +113,7 @@ function proven(
   return { name, status: "waiting", facts: [containment.reason ?? "Not proven yet", ...probes] };
 }
 
-/** How the engines were stopped, as reported by the agent. */
+/** Says how the engines were stopped, as reported by the agent. */
 function stoppingFacts({ mode, reason }: AssetView["containment"], report: Report): string[] {
   if (mode !== "stop-engines") return [];
   const done = `Engines: ${report.stopEnginesBy === "terminate" ? "terminated" : "suspended"}`;

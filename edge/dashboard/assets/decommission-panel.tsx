@@ -39,10 +39,13 @@ export const decommissionForm = releaseForm
 
 export const mayManageAssets = (admin: Admin): boolean => may(admin, "manage-assets");
 
-/** Input of a rejected form. `wrong`: names of the invalid fields. */
+/** Values that the user entered in a rejected form. `wrong`: names of the invalid fields. */
 export type DecommissionDraft = { fields: Readonly<Record<string, string>>; wrong: readonly string[] };
 
-/** Hidden fields of the form; undefined if the user may not use it. `version`: number of the host's newest custody record. */
+/**
+ * Hidden fields of the form. Undefined if the user is not allowed to use it. `version`: number of the host's
+ * newest custody record.
+ */
 export async function decommissionHidden(
   admin: Admin,
   { assetId, supersededBy }: AssetView,
@@ -53,7 +56,10 @@ export async function decommissionHidden(
   return hiddenFor(admin, ["leave", assetId, version], deps);
 }
 
-/** A contained host can only be revoked; a host that is already removed cannot be removed again. */
+/**
+ * Methods that are available for this host. A contained host can only be revoked. A removed host cannot be
+ * removed again.
+ */
 function methodsOf({ status, containment, lifecycle, revokedAt }: AssetView): Method[] {
   const isContained = status === "ISOLATED" || containment.state !== "active";
   return METHODS.filter((method) => {

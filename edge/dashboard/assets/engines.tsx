@@ -241,7 +241,7 @@ const SIGNAL: Record<Evidence["signal"], string> = {
   port: "Port number",
 };
 
-/** All evidence with its weights. Their sum, at most 100, is the confidence. */
+/** All evidence of an engine with its weights. The confidence is the sum of the weights, at most 100. */
 const EvidenceTable = ({ evidence }: { evidence: readonly Evidence[] }) => (
   <details open>
     <summary>Evidence: {plural(evidence.length, "piece")}</summary>

@@ -27,14 +27,20 @@ const effectOf = (mode: Mode, by: StopEnginesBy): string =>
       "The host can reach only itself, DNS and the control plane. Its user loses all other network access.",
   })[mode];
 
-/** The effect of a mode on the host. The request form and the approval show the same text. */
+/**
+ * Describes what an isolation mode does to the host. The isolation form and the approvals page show the same
+ * text.
+ */
 export const Effect = ({ mode, by }: { mode: Mode; by: StopEnginesBy }) => (
   <span class="effect">{effectOf(mode, by)}</span>
 );
 
 const DIRECTIVE_DAYS = DIRECTIVE_LIFETIME_SECONDS / 86_400;
 
-/** Affected employee, message at the host, and deadline. The request form and the approval show the same text. */
+/**
+ * Describes the affected employee, the message shown on the host, and the deadline. The isolation form and
+ * the approvals page show the same text.
+ */
 export const IsolationTerms = (terms: { employeeId: string | undefined; settings: IsolationSettings }) => {
   const { employeeId, settings } = terms;
   return (

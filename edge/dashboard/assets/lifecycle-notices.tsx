@@ -20,7 +20,7 @@ export const ExpiredBadge = ({ lifecycle: { reason } }: Pick<AssetView, "lifecyc
     </Badge>
   ) : null;
 
-/** Says how many hosts a list leaves out because they are not on the active list, with a link to them. */
+/** Says how many hosts a list leaves out because they are not on the active list, and links to them. */
 export const ExpiredHostsLink = ({ count, filter = {} }: { count: number; filter?: FleetFilter }) => {
   if (count === 0) return null;
   const set = Object.entries({ ...filter, state: "expired" }).filter(([, value]) => value !== undefined);
@@ -60,7 +60,10 @@ const Strip = ({ icon, children }: { icon: IconName; children: Child }) => (
   </p>
 );
 
-/** On the page of a host: why it is not on the active list, and which hosts were or may be the same machine. */
+/**
+ * Notices on the page of a host. They say why the host is not on the active list, and which other hosts were
+ * or may be the same machine.
+ */
 export const LifecycleNotices = ({ asset, now }: { asset: AssetView; now: number }) => {
   const { lifecycle, supersededBy, supersedes = [], enrolledAgainAs } = asset;
   const earlier = (asset.enrolledBefore ?? []).filter((id) => !supersedes.includes(id));

@@ -3,13 +3,16 @@ import { stack } from "d3-shape";
 
 export type Bar = { name: string; count: number; href?: string };
 
-/** Maps 0 to `most` to widths in percent, so that one SVG fits every screen. */
+/**
+ * Returns a function that converts a count (0 to `most`) to a width in percent, so that one SVG fits every
+ * screen.
+ */
 function widths(most: number): (count: number) => string {
   const scale = scaleLinear([0, Math.max(1, most)], [0, 100]).clamp(true);
   return (count) => `${Math.round(scale(count) * 10) / 10}%`;
 }
 
-/** A bar chart as a table. Screen readers skip the bars and read the name and the number beside them. */
+/** A bar chart in a table. Screen readers skip the bars and read the name and the number beside them. */
 export const BarTable = ({
   title,
   of,
@@ -61,7 +64,7 @@ export const BarTable = ({
   );
 };
 
-/** A number, with a link to the list it counts if there is one. */
+/** A number. If `href` is given, it links to the list of the counted items. */
 const linked = (count: number, href: string | undefined) => {
   const words = count.toLocaleString("en");
   return href === undefined ? words : <a href={href}>{words}</a>;
@@ -71,7 +74,10 @@ const AGE_RISKS = ["critical", "warning"] as const;
 type AgeRisk = (typeof AGE_RISKS)[number];
 export type AgeBucket = { name: string; hrefOf?: (risk: AgeRisk) => string } & Record<AgeRisk, number>;
 
-/** Open incidents by age, with both risks in one bar and their numbers beside it. */
+/**
+ * A table of open incidents by age. Each row has one bar for critical and warning incidents, and their
+ * numbers beside it.
+ */
 export const AgeTable = ({ title, buckets }: { title: string; buckets: AgeBucket[] }) => {
   const width = widths(Math.max(...buckets.map(({ critical, warning }) => critical + warning)));
   const layers = stack<AgeBucket, AgeRisk>().keys(AGE_RISKS)(buckets);
@@ -124,7 +130,10 @@ export const AgeTable = ({ title, buckets }: { title: string; buckets: AgeBucket
 
 export type Part = { name: string; count: number; look: "reporting" | "silent" | "never"; href: string };
 
-/** One bar in parts, e.g. reporting, silent and never seen. Silent also has a pattern; the legend has the numbers. */
+/**
+ * One bar divided into parts, e.g. reporting, silent and never-seen hosts. The silent part also has a
+ * pattern. The legend shows the numbers.
+ */
 export const PartsBar = ({ id, parts }: { id: string; parts: Part[] }) => {
   const width = widths(parts.reduce((sum, part) => sum + part.count, 0));
   const counts = Object.fromEntries(parts.map(({ name, count }) => [name, count]));

@@ -5,7 +5,7 @@ import { Moment } from "../components/time.tsx";
 import { Plot, type PlotScales, plotScales } from "./plot.tsx";
 
 const HEIGHT = 112;
-/** After this time without a count, the line has a gap: the values in between are unknown. */
+/** If two counts are further apart than this, the line has a gap, because the values in between are unknown. */
 const GAP_MS = 3 * 3600_000;
 const DAY_MS = 24 * 3600_000;
 
@@ -21,7 +21,10 @@ const INCIDENTS: readonly Series[] = [
   { name: "Warning", look: "warning", href: "/incidents?risk=WARNING", of: ({ warning }) => warning },
 ];
 
-/** Hosts and open incidents of the last seven days by the hour. `now`: the newest point, from the numbers of the page. */
+/**
+ * Charts of the hosts and the open incidents of the last seven days, with one point for each hour. `now`: the
+ * newest point, from the numbers on the page.
+ */
 export const FleetTrend = ({ hours, now }: { hours: readonly FleetHourItem[]; now: Point }) => {
   const points: Point[] = [...hours.filter(({ at }) => at < now.at), now];
   const [first] = points;
@@ -95,7 +98,10 @@ const Lines = ({
   );
 };
 
-/** Draws steps, because a count is valid until the next one. Leaves a gap where no count was made for {@link GAP_MS}. */
+/**
+ * Draws the line in steps, because a count is valid until the next one. The line has a gap if there was no
+ * count for {@link GAP_MS}.
+ */
 export function pathOf(
   points: readonly Point[],
   of: (point: Point) => number,

@@ -1,7 +1,10 @@
 import { type ScaleLinear, type ScaleTime, scaleLinear, scaleUtc } from "d3-scale";
 import type { Child } from "hono/jsx";
 
-/** Width of a plot in its own units. The plot is stretched to the available width; strokes and labels are not. */
+/**
+ * Width of a plot in SVG units. The plot is stretched to the available width. Strokes and labels are not
+ * stretched.
+ */
 export const PLOT_WIDTH = 600;
 const TOP = 8;
 const LEVELS_WIDTH = 36;
@@ -18,20 +21,26 @@ export type PlotScales = {
   level: ScaleLinear<number, number>;
 };
 
-/** Scales of a plot: time from `startMs` to `endMs`, and values from 0 to `most`, rounded up by the axis. */
+/**
+ * Scales of a plot. The time scale goes from `startMs` to `endMs`. The value scale goes from 0 to at least
+ * `most`, and ends at a round number.
+ */
 export const plotScales = (startMs: number, endMs: number, most: number, height: number): PlotScales => ({
   height,
   time: scaleUtc([startMs, Math.max(endMs, startMs + 1)], [0, PLOT_WIDTH]),
   level: scaleLinear([0, Math.max(1, most)], [height - 2, TOP]).nice(2),
 });
 
-/** `16 Nov` at midnight, otherwise `06:00`. In UTC, because the server does not know the user's time zone. */
+/**
+ * Label of a time mark: `16 Nov` at midnight, otherwise the time, such as `06:00`. Uses UTC, because the
+ * server does not know the user's time zone.
+ */
 const momentLabel = (at: Date): string =>
   at.getTime() % DAY_MS === 0
     ? at.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" })
     : at.toISOString().slice(11, 16);
 
-/** Marks of the time axis that have room for their label. `share`: position as a share of the width. */
+/** Marks of the time axis, without those that have no room for a label. `share`: position as a share of the width. */
 export function momentMarks(time: PlotScales["time"]): { label: string; share: number }[] {
   const marks: { label: string; share: number }[] = [];
   for (const at of time.ticks(MOMENTS_WANTED)) {
@@ -46,14 +55,15 @@ export function momentMarks(time: PlotScales["time"]): { label: string; share: n
   return marks;
 }
 
-/** Marks of the value axis. Whole numbers only, because they count hosts and incidents. */
+/** Marks of the value axis. They are whole numbers, because the axis counts hosts or incidents. */
 export const levelMarks = (level: PlotScales["level"]): number[] => level.ticks(2).filter(Number.isInteger);
 
 const percent = (share: number): string => `${Math.round(share * 1000) / 10}%`;
 
 /**
- * Axes around `children`, which draw in units of the scales. Value labels have a fixed column and time labels have
- * percentage positions, so that the plot fits every width. Screen readers skip it and read the table beside it.
+ * A plot with axes. `children` draw in the units of the scales. Value labels have a column of fixed width,
+ * and time labels have positions in percent, so that the plot fits every width. Screen readers skip the plot
+ * and read the table beside it.
  */
 export const Plot = ({ scales, children }: { scales: PlotScales; children: Child }) => {
   const { height, time, level } = scales;

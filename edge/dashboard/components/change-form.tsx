@@ -6,7 +6,10 @@ import { changeKey, csrfToken } from "../session/csrf.ts";
 /** Hidden fields of a form by name: the CSRF token, the idempotency key, and others that a form adds. */
 export type Hidden = Readonly<Record<string, string>>;
 
-/** Hidden fields for a change of `about` in its current state. Submitting the form twice makes one change, see {@link changeKey}. */
+/**
+ * Hidden fields of a form that changes the subject named in `about`. Submitting the same form twice makes one
+ * change (see {@link changeKey}).
+ */
 export async function hiddenFor(
   admin: Admin,
   about: readonly (string | number)[],
@@ -45,7 +48,10 @@ export const ChangeForm = (form: {
 export const READ_ONLY_NODE =
   "This node is read-only because it has no control key. Use a node that has one; your administrator knows its address.";
 
-/** Tells the user why a page has no form; empty if the user may change it. `allowedRoles` completes "Only … .". */
+/**
+ * Tells the user why a page has no form. Returns an empty text if the user is allowed to change it.
+ * `allowedRoles` is inserted into the sentence "Only … .".
+ */
 export function readOnlyReason(
   admin: Admin,
   allowed: boolean,

@@ -6,20 +6,20 @@ import { Icon, type IconName } from "./icon.tsx";
 import { Layout } from "./layout.tsx";
 import { Moment } from "./time.tsx";
 
-/** The failed request, as far as the page needs it to explain the failure. */
+/** Data of a failed request that the error page shows or uses. */
 type Failure = {
   admin: Admin | undefined;
   requestId: string;
   nowMs: number;
   /** Path and query of the request. */
   path: string;
-  /** The request was a form post, so the user wanted to change something. */
+  /** True if the request was a form post: the user wanted to change something. */
   isChange: boolean;
 };
 
 type Explanation = {
   title?: string;
-  /** The cause, if the title does not say it. */
+  /** The cause. Absent if the title already states it. */
   cause?: string;
   /** The next step for the user. */
   advice: string;
@@ -127,7 +127,7 @@ export const unavailablePage = (failure: Failure) => (
   </ErrorNotice>
 );
 
-/** The page that the user came from. */
+/** Path of the page that the user came from. */
 const pageOf = ({ path, isChange }: Failure): string => (isChange ? pageOfForm(path) : path);
 
 const ErrorNotice = (notice: {
@@ -157,7 +157,7 @@ const ErrorNotice = (notice: {
   );
 };
 
-/** Buttons for the next step. Users without access to any organisation can only switch or sign out. */
+/** Buttons for the next step. A user without an organisation can only switch organisation or sign out. */
 const NextSteps = ({ failure, status }: { failure: Failure; status: number }) => {
   const { admin, isChange } = failure;
   if (status === 403 && !admin) {

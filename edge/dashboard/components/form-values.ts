@@ -15,10 +15,10 @@ export type Read<T> = { ok: true; value: T } | { ok: false; wrong: Wrong[] };
 
 const WRONG_MAX = 20;
 
-/** The name of a field for the message, and its position. */
+/** Name of a field as used in error messages, and the position of the field on the page. */
 type Position = Omit<Wrong, "words"> & { name: string };
 
-/** Validation errors with their position. The texts never repeat the input. */
+/** Converts a validation error to messages with positions. The messages never repeat the user's input. */
 export function errorsOf(error: z.ZodError, positionOf: (path: readonly PropertyKey[]) => Position): Wrong[] {
   const found = error.issues.flatMap((issue) => {
     if (issue.code !== "unrecognized_keys") return [{ path: issue.path, message: issue.message }];

@@ -1,4 +1,7 @@
-/** Icons repeat the meaning of colours for users who cannot see them. 16 by 16 units, in the colour of the text. */
+/**
+ * Icons repeat the meaning of colours for users who cannot distinguish them. Each icon is 16 by 16 units and
+ * has the colour of the text.
+ */
 const SHAPES = {
   critical: "M5.2 1h5.6L15 5.2v5.6L10.8 15H5.2L1 10.8V5.2L5.2 1Zm2 3.2v5h1.6v-5H7.2Zm0 6.3v1.6h1.6v-1.6H7.2Z",
   warning: "M8 1.2 15.4 14.5H.6L8 1.2Zm-.8 4.6v4.4h1.6V5.8H7.2Zm0 5.4v1.6h1.6v-1.6H7.2Z",

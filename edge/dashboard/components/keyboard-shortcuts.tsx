@@ -1,4 +1,7 @@
-/** The shortcuts that work on a list, and the button that turns them off. Enter is the browser's own: it opens the focused link. */
+/**
+ * Lists the keyboard shortcuts and has the button that turns them off. Enter needs no shortcut, because
+ * browsers open the focused link with it.
+ */
 export const KeyboardShortcuts = ({
   selects,
   searches = true,

@@ -24,16 +24,25 @@ type NavItem = (typeof NAV_ITEMS)[number]["name"];
 
 export type Frame = {
   title: string;
-  /** Absent on pages without a session: sign-in, and errors before authentication. */
+  /**
+   * The signed-in user. Absent on pages without a session: the sign-in page, and error pages before
+   * authentication.
+   */
   admin?: Admin | undefined;
   /** The navigation item that is marked as current. */
   nav?: NavItem | undefined;
   nowMs: number;
   /** The browser script polls this page and updates its regions marked with `data-live`. */
   live?: boolean | undefined;
-  /** Address to poll, if it differs from the page's own: the response to a form has an address that accepts only POST. */
+  /**
+   * Path to poll. Absent if it is the path of the page. The response to a form needs it, because its own path
+   * accepts only POST.
+   */
   pollPath?: string | undefined;
-  /** Reload interval without script. Never set on a page with a form, because a reload would discard the input. */
+  /**
+   * Reload interval in seconds for browsers that do not run the script. Never set on a page with a form,
+   * because a reload would discard the input.
+   */
   reloadSeconds?: number | undefined;
 };
 
@@ -140,7 +149,10 @@ const Freshness = ({ nowMs }: { nowMs: number }) => {
   );
 };
 
-/** An empty state. Use the icon `ok` only if "nothing" is good news, and not if the data is unknown. */
+/**
+ * Text in place of an empty list. Use the icon `ok` only if an empty list is good news, and not if the data
+ * is unknown.
+ */
 export const Empty = ({ title, icon, children }: { title: string; icon?: IconName; children?: Child }) => (
   <div class="empty">
     <Icon name={icon ?? "info"} />

@@ -1,7 +1,10 @@
-/** One page of a list that is held in memory. `next`: key of the page's last row, if more rows follow. */
+/**
+ * One page of a list that is held in memory. `next`: key of the last row on the page. Undefined if no rows
+ * follow.
+ */
 export type ListPage<Row> = { rows: readonly Row[]; isContinued: boolean; next: string | undefined };
 
-/** The page after the row with the key `after`. If that row no longer exists, the first page. */
+/** Returns the page after the row with the key `after`. Returns the first page if that row no longer exists. */
 export function pageAfter<Row>(
   list: readonly Row[],
   keyOf: (row: Row) => string,
@@ -14,7 +17,7 @@ export function pageAfter<Row>(
   return { rows, isContinued: start > 0, next: isLast ? undefined : keyOf(rows.at(-1)!) };
 }
 
-/** Links to the first page and to the next one, with the current filter. */
+/** Links to the first page and to the next one. The links keep the current filter. */
 export const Pager = ({
   page: { isContinued, next, rows },
   path,

@@ -1,6 +1,9 @@
 import type { Notice } from "./notice.tsx";
 
-/** Confirmations after a change, by the code in `?done=`. An address can select one of these texts, but never supply one. */
+/**
+ * Confirmations after a change, by the code in the query parameter `done`. A link can select one of these
+ * texts but cannot supply its own text.
+ */
 const NOTICES: Readonly<Record<string, Notice>> = {
   isolate: {
     tone: "ok",

@@ -1,6 +1,6 @@
 const [SECOND, MINUTE, HOUR, DAY] = [1000, 60_000, 3_600_000, 86_400_000];
 
-/** Data older than this is shown with its age, because the age of the page itself says nothing about it. */
+/** Data older than this is shown with its own age, because it is older than the page on which it appears. */
 export const AGE_SHOWN_AFTER_MS = 5000;
 
 /** A duration in one unit, rounded down: `12 s`, `5 min`, `3 h`, `9 d`. timestamps.client.js formats durations in the same way. */
@@ -25,7 +25,7 @@ const AHEAD_MS_MAX = 300_000;
 const since = (atMs: number, nowMs: number): string =>
   relative(atMs > nowMs && atMs - nowMs <= AHEAD_MS_MAX ? nowMs : atMs, nowMs);
 
-/** `2026-11-21 23:04:05 UTC` of a stored timestamp. */
+/** Formats a stored timestamp as `2026-11-21 23:04:05 UTC`. */
 export const exact = (at: string): string => `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
 
 /** The age of a past event, e.g. `5 min ago`. Its tooltip has the exact time, in the user's time zone once the script runs. */
@@ -35,7 +35,7 @@ export const Ago = ({ at, now }: { at: string; now: number }) => (
   </time>
 );
 
-/** The distance to a time that may be in the future, e.g. `in 5 min`. */
+/** The time until or since an event that may be in the future, e.g. `in 5 min`. */
 export const Until = ({ at, now }: { at: string; now: number }) => (
   <time datetime={at} title={exact(at)} data-time="until">
     {relative(Date.parse(at), now)}
@@ -49,7 +49,7 @@ export const Age = ({ since, now }: { since: string; now: number }) => (
   </time>
 );
 
-/** The exact time, for records that users quote. */
+/** An exact time, for records that users may quote. */
 export const Moment = ({ at }: { at: string }) => (
   <time datetime={at} title={exact(at)} data-time="exact">
     {exact(at)}

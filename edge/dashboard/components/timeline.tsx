@@ -9,10 +9,13 @@ const MARKS: Record<Change["kind"], { sign: string; words: string }> = {
   note: { sign: "·", words: "note" },
 };
 
-/** Changes at one time. `end`: text at the end of the line, e.g. the risk score or the operator. */
+/**
+ * Changes that happened at the same time. `end`: text at the end of the line, e.g. the risk score or the
+ * operator.
+ */
 export type Moment = { at: string; changes: readonly Change[]; end: string };
 
-/** A list of changes. The caller sorts it, newest first. */
+/** A list of changes. The caller sorts the list, newest first. */
 export const Timeline = ({ moments, now }: { moments: readonly Moment[]; now: number }) => (
   <ol class="timeline">
     {moments.map(({ at, changes, end }) => (

@@ -47,18 +47,18 @@ const notVerified = ({ head, count }: HeldCustody): ChainCheck => ({
 type CustodyResult = {
   query: CustodyQuery;
   hosts: ReadonlyMap<string, string>;
-  /** Records in the log. */
+  /** Number of records in the log. */
   count: number;
-  /** Records that match the search; undefined if too many match. */
+  /** Number of records that match the search. Undefined if too many records match. */
   found: number | undefined;
-  /** The matching records on this page, newest first; undefined if too many match. */
+  /** The matching records on this page, newest first. Undefined if too many records match. */
   shown: CustodyView[] | undefined;
   check: ChainCheck;
   hasOlder: boolean;
   now: number;
 };
 
-/** Reads and verifies the log, and searches it. */
+/** Reads, verifies and searches the log. */
 async function searchCustody(
   { tenantId }: Admin,
   query: CustodyQuery,
@@ -67,7 +67,8 @@ async function searchCustody(
 ): Promise<CustodyResult> {
   const hosts = new Map(allRows(fleet).map((row) => [row.assetId, row.hostname]));
   const matches = custodyMatcher(query, hosts);
-  // A log that is too long to hold in memory is read by record number, unless it is searched.
+  // If the log is too long to hold in memory and has no search, only the records of one page are picked, by
+  // number.
   const isPicked = (record: AuditItem, head: CustodyHeadItem | undefined): boolean =>
     matches(record) &&
     (isNarrowed(query) || record.tenantNumber >= (query.before ?? (head?.count ?? 0) + 1) - SHOWN_MAX);
@@ -89,7 +90,10 @@ async function searchCustody(
   };
 }
 
-/** The custody log with a search. Without live updates, because each request verifies the complete log. */
+/**
+ * The page of the custody log with a search. It has no live updates, because each request verifies the
+ * complete log.
+ */
 export async function custodyPage(
   admin: Admin,
   query: CustodyQuery,
@@ -165,7 +169,10 @@ function olderThan({ q, action, asset }: CustodyQuery, before: number): URLSearc
   return new URLSearchParams(set.filter(([, value]) => value !== undefined) as [string, string][]);
 }
 
-/** Not applied while the user types, because each search reads and verifies the complete log. */
+/**
+ * The search form. It is not submitted while the user types, because each search reads and verifies the
+ * complete log.
+ */
 const CustodyFilter = ({ query, host }: { query: CustodyQuery; host: string | undefined }) => (
   <search>
     <form class="filter" method="get" action="/custody">

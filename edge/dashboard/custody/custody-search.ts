@@ -11,7 +11,7 @@ export const custodyQuery = z.object({
   q: blank.or(z.string().max(200)).optional(),
   action: blank.or(z.enum(CUSTODY_ACTIONS)).optional(),
   asset: blank.or(assetId).optional(),
-  /** Show only records with a lower number (the next page). */
+  /** Shows only records with a lower number. The link to the next page sets this value. */
   before: integerText(1).optional(),
 });
 export type CustodyQuery = z.infer<typeof custodyQuery>;

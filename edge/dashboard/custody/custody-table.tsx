@@ -6,12 +6,15 @@ import { Empty } from "../components/layout.tsx";
 import { Ago, Moment } from "../components/time.tsx";
 import { differenceWords, eventsWords } from "./field-diff.ts";
 
-/** Result of a verification. `ok` is undefined if the log was not verified. `at`: time, on pages without live updates. */
+/**
+ * Result of a verification. `ok`: undefined if the log was not verified. `at`: time of the verification, set
+ * only on pages without live updates.
+ */
 export type ChainCheck = { ok: boolean | undefined; words: string; at?: string };
 
 /**
- * Verifies the hashes of these records and their chain, newest first. This covers only the records on the page. Use
- * `lz audit verify` to detect records that were removed before or after them.
+ * Verifies the hashes of these records and the links between them. The records are sorted newest first.
+ * Records that were removed before or after them remain undetected; `lz audit verify` finds those.
  */
 export async function checkChain(records: readonly CustodyView[]): Promise<ChainCheck | undefined> {
   if (records.length === 0) return undefined;
@@ -93,13 +96,13 @@ const ACTIONS: Readonly<Record<string, string>> = {
   resolve: "Resolved",
 };
 
-/** `revoke-api-key` → `Revoke api key`. */
+/** Label of an action without a text of its own, e.g. `Revoke api key` for `revoke-api-key`. */
 export const actionWords = (action: string): string => {
   const words = action.replaceAll("-", " ");
   return ACTIONS[action] ?? words.charAt(0).toUpperCase() + words.slice(1);
 };
 
-/** The target of a record with the type of its id. Incident ids and plain texts need no type. */
+/** Target of a record. A word before the id says what it identifies, except for incident ids and plain texts. */
 const targetWords = ({ action, target }: CustodyView): string | undefined => {
   if (target === undefined || target === "break-glass") return target && "emergency override (break-glass)";
   if (action === "merge") return `host ${target}`;

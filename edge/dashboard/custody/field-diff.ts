@@ -25,7 +25,7 @@ export function differenceWords(before: string | undefined, after: string | unde
   return names.map((name) => `${name} ${textOf(was, name)} → ${textOf(is, name)}`).join(", ");
 }
 
-/** Summarises the events that were sent again, up to 50. Undefined if the record has no events. */
+/** Summarises the events of a resend record, which can have up to 50. Undefined if the record has no events. */
 export function eventsWords(after: string | undefined): string | undefined {
   const events = membersOf(after ?? "{}")?.events;
   if (!Array.isArray(events) || events.length === 0) return undefined;

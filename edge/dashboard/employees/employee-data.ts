@@ -30,7 +30,7 @@ export function employeesOf(rows: readonly FleetRow[]): Employee[] {
 const blank = z.literal("").transform(() => undefined);
 export const employeesQuery = z.object({
   q: blank.or(z.string().max(200)).optional(),
-  /** Id of the last employee shown. */
+  /** Id of the last employee on the previous page. */
   after: z.string().max(128).optional(),
 });
 export type EmployeesQuery = z.infer<typeof employeesQuery>;

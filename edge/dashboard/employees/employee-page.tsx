@@ -7,7 +7,10 @@ import { Empty, Layout } from "../components/layout.tsx";
 
 const PAGE_SIZE = 50;
 
-/** The hosts of one employee, from GSI1. An unknown employee has no hosts; the page says so and does not return 404. */
+/**
+ * The page with the hosts of one employee, read from GSI1. An unknown employee has no hosts: the page says so
+ * and does not return 404.
+ */
 export async function employeePage(admin: Admin, employeeId: string, cursor: string | undefined, deps: Deps) {
   const from = cursor === undefined ? {} : { from: cursor };
   const page = await listEmployeeAssets(deps, admin.tenantId, employeeId, { limit: PAGE_SIZE, ...from });

@@ -11,7 +11,7 @@ import { type Employee, type EmployeesQuery, employeesMatching, employeesOf } fr
 
 const ROWS_MAX = 200;
 
-/** Employees with their hosts, those with AI first. */
+/** The page of all employees and their hosts. Employees with AI come first. */
 export async function employeesPage(
   admin: Admin,
   query: EmployeesQuery,

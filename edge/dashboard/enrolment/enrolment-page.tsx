@@ -150,7 +150,7 @@ const Tokens = ({ tokens, now }: { tokens: readonly Shown[]; now: number }) => (
   </section>
 );
 
-/** A folded form, because users rarely revoke a token. */
+/** The form is collapsed, because users rarely revoke a token. */
 const Revoke = ({ tokenId, hidden }: { tokenId: string; hidden: Hidden }) => (
   <details>
     <summary aria-label={`Revoke token ${tokenId}`}>Revoke…</summary>

@@ -8,7 +8,7 @@ type System = {
   name: string;
   files: string;
   fetch: (base: string) => string;
-  /** Computes the checksum of a file that was copied manually. */
+  /** Command that computes the checksum of a manually copied file. */
   check: string;
   binary: string;
   enrol: (origin: string) => string;
@@ -61,7 +61,7 @@ const Code = ({ text }: { text: string }) => (
   </pre>
 );
 
-/** A new token, and the commands to enrol a host with it, for each operating system. */
+/** Shows a new token, and the commands for each operating system that enrol a host with it. */
 export const Commands = ({
   issued,
   origin,

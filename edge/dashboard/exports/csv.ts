@@ -1,11 +1,14 @@
-/** Value of a cell. The caller joins lists into one string. */
+/** Value of a cell. The caller joins lists into a text first. */
 export type Cell = string | number | boolean | undefined;
 
 /** White space, control and invisible characters. Spreadsheets skip them before they check for a formula. */
 const BLANK = "[\\s\\p{Z}\\p{C}\\p{Default_Ignorable_Code_Point}\\u2800]";
 /** `= + - @` and their full-width, small and mathematical forms, which some importers convert to ASCII. */
 const OPERATOR = "[=+\\-@＝＋－＠﹦﹢﹣﹫−]";
-/** Texts that spreadsheets evaluate (OWASP, "CSV Injection"), some after dropping the first character. */
+/**
+ * Matches texts that spreadsheets evaluate (OWASP, "CSV Injection"). Some spreadsheets drop the first
+ * character before they evaluate the text.
+ */
 const FORMULA = new RegExp(`^(?:[\\t\\r\\n]|${BLANK}*${OPERATOR})`, "u");
 /**
  * In regions with a decimal comma, spreadsheets split lines at semicolons and ignore our quotes. A cell may therefore

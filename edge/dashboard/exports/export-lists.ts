@@ -55,19 +55,22 @@ import { type Columns, CUSTODY_COLUMNS, INCIDENT_COLUMNS } from "./columns.ts";
 /** The caller of an export, and cached reads of the fleet. */
 export type ExportContext = { admin: Admin; deps: Deps } & FleetReads;
 
-/** An exported list: its columns, and its rows one page of the table at a time. */
+/** An exported list: its columns, and its rows, which are read one table page at a time. */
 export type ExportList<Query, Row> = {
   name: string;
-  /** Permission that the export needs. Without it, every role may export the list. */
+  /** Permission that the export needs. If absent, every role can export the list. */
   needs?: Permission;
   query?: z.ZodType<Query>;
   columns: Columns<Row>;
   pages(query: Query, asked: ExportContext): AsyncIterable<readonly Row[]>;
-  /** The JSON document, if it contains more than the rows, as a stream of text. */
+  /** Streams the JSON document as text. Absent if the document contains only the rows. */
   document?(asked: ExportContext): AsyncGenerator<string>;
-  /** Whether the list contains hosts of the active list only. The file name then says how many expired hosts are left out. */
+  /**
+   * True if the list contains only hosts on the active list. The file name then says how many expired hosts
+   * are left out.
+   */
   leavesOutExpired?(query: Query): boolean;
-  /** Tells the user why the list cannot be exported as CSV; undefined if it can. */
+  /** Returns a text that tells the user why the list cannot be exported as CSV. Returns undefined if it can. */
   tooLong?(asked: ExportContext): Promise<string | undefined>;
 };
 
@@ -214,7 +217,7 @@ const custody: ExportList<CustodyQuery, CustodyView> = {
     if (!picked) throw new Error("the custody log has become too long for a CSV");
     yield picked;
   },
-  /** The complete log with its signed head, as `lz audit verify` reads it. */
+  /** The complete log with its signed head, in the format that `lz audit verify` reads. */
   document: ({ admin, deps }) => custodyJson(deps, admin.tenantId),
   async tooLong({ admin, deps }) {
     const { head } = await readCustody(deps, admin.tenantId);

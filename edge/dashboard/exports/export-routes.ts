@@ -32,7 +32,8 @@ async function* textOf<Query, Row>(
   let begun = false;
   for await (const rows of pages(query, context)) {
     if (rows.length === 0) continue;
-    // The header comes with the first page, so that a failed first read returns an error and not an empty file.
+    // The header is sent with the first page, so that a failed first read returns an error instead of an
+    // empty file.
     if (format === "csv") yield `${begun ? "" : header}${rows.map(rowOf).join("")}`;
     else yield `${begun ? ",\n" : "[\n"}${rows.map(objectOf).join(",\n")}`;
     begun = true;
@@ -54,7 +55,10 @@ function downloadHeaders(name: string, format: "csv" | "json", nowMs: number): R
   };
 }
 
-/** `/assets.csv`, `/assets.json` and so on: the complete list of that name, with the filters of its page. */
+/**
+ * Routes of the exports, e.g. `/assets.csv` and `/assets.json`. Each returns the complete list and accepts
+ * the filters of the list's page.
+ */
 export function exportRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<Env>) => FleetReads): void {
   const serve = <Query, Row>(list: ExportList<Query, Row>, format: "csv" | "json") =>
     app.get(`/${list.name}.${format}`, signedIn(deps, list.needs), queryOf(list.query, deps), async (c) => {
@@ -90,7 +94,7 @@ const signedIn = (deps: Deps, needs?: Permission) =>
 const queryOf = (schema: z.ZodType | undefined, deps: Deps) =>
   validate("query", schema ?? z.object({}), (c) => sendFailure(c, refuse("admin.invalid", "query"), deps));
 
-/** An unknown list is ignored, because the JSON file contains all lists. */
+/** An unknown list name is ignored, because the JSON file contains all lists. */
 const reportFileQuery = reportQuery.extend({ list: reportListName.optional().catch(undefined) });
 
 /** `/report.json` is the complete report. `/report.csv?list=engines` is one of its lists with all rows. */

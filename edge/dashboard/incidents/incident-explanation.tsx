@@ -10,7 +10,10 @@ const SOURCES = {
   ai: "A language model. It assessed the facts below; no rule of the policy is violated.",
 } as const;
 
-/** Name of an ATLAS technique in the pinned release. Ids of older incidents that are not in it are shown as they are. */
+/**
+ * Name of a MITRE ATLAS technique in the pinned release. If the release does not contain the technique of an
+ * older incident, its id is shown instead.
+ */
 const nameOf = (technique: string): string =>
   Object.hasOwn(TECHNIQUES, technique) ? TECHNIQUES[technique as keyof typeof TECHNIQUES] : technique;
 
@@ -21,7 +24,7 @@ export const Explanation = ({
   now,
 }: {
   incident: IncidentView;
-  /** The newest state of the host; absent if the incident is resolved. */
+  /** The newest state of the host. Absent if the incident is resolved. */
   state: TelemetryChange | undefined;
   now: number;
 }) => {
@@ -84,7 +87,7 @@ export const Explanation = ({
   );
 };
 
-/** The LLM review of the host, marked as such: model, text, and its effect on the score. */
+/** The LLM review of the host: model, text, and effect on the score. It says that a language model wrote the text. */
 const LlmReview = ({ adjudication }: { adjudication: Adjudication }) => (
   <div class="opinion">
     <h3>

@@ -38,7 +38,7 @@ type IncidentReads = {
   resolvedOf: (tenantId: string) => Promise<Resolved>;
 };
 
-/** Incidents on the page: open ones by risk, or one page of the resolved ones. */
+/** Incidents on the page: open ones of each risk, or one page of resolved ones. */
 type Shown = {
   incidents: IncidentView[];
   open: OpenIncidents[];
@@ -51,7 +51,7 @@ async function findShown(
   query: IncidentQuery,
   reads: IncidentReads | undefined,
 ): Promise<Shown> {
-  // Only a text search needs the employees of the fleet.
+  // Only a text search needs the employees, because it also searches employee ids.
   const isSearched = query.q !== undefined && reads !== undefined;
   const employeeOf = isSearched ? employeesBy(allRows(await reads.fleetOf(tenantId))) : unknownEmployee;
   if (query.status === "resolved" && reads)
@@ -143,7 +143,8 @@ const ShownIncidents = (list: {
   const { shown, query, now } = list;
   const { incidents, open, resolved } = shown;
   const filter = filterOf(query);
-  // All incidents of a risk are read. With another filter, it is unknown whether further pages have matches.
+  // With no filter except the risk, all further incidents match. With other filters, further incidents may
+  // not match.
   const isSearched = filter.some(([name]) => name !== "risk" && name !== "status");
   return (
     <section id="incident-list" class="card" data-live aria-label={headingOf(query)}>

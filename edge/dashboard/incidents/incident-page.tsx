@@ -36,13 +36,13 @@ const ELSEWHERE_SHOWN_MAX = 50;
 type IncidentDetails = {
   incident: IncidentView;
   asset: AssetView;
-  /** The engine in the newest state of the host: one entry for each of its processes. */
+  /** Entries of the engine in the newest state of the host. There is one entry for each of its processes. */
   engines: Engine[];
   stores: Store[];
   state: TelemetryChange | undefined;
   elsewhere: Elsewhere;
   timeline: Moment[];
-  /** The host has older states than the timeline covers. */
+  /** True if the host has states that are older than the timeline. */
   hasOlderStates: boolean;
   now: number;
 };
@@ -75,10 +75,13 @@ async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<I
   };
 }
 
-/** `searched`: open incidents that were searched. `complete`: these are all open incidents. */
+/** `searched`: number of open incidents that were searched. `complete`: true if all open incidents were searched. */
 type Elsewhere = { incidents: IncidentView[]; searched: number; complete: boolean };
 
-/** Other open incidents of the same rule. Searches both risks, because the points of a rule differ between hosts. */
+/**
+ * Finds other open incidents of the same rule. Searches both risks, because the points of a rule differ
+ * between hosts.
+ */
 async function findElsewhere(deps: Deps, tenantId: string, { rule, id }: IncidentView): Promise<Elsewhere> {
   const found = await Promise.all(RISKS_SHOWN.map((risk) => findOpen(deps, tenantId, risk, { rule })));
   return {
@@ -88,7 +91,10 @@ async function findElsewhere(deps: Deps, tenantId: string, { rule, id }: Inciden
   };
 }
 
-/** One incident with its explanation, evidence, timeline and similar incidents. Undefined when the tenant has no such incident. */
+/**
+ * The page of one incident with its explanation, evidence, timeline and similar incidents. Returns undefined
+ * if the tenant has no such incident.
+ */
 export async function incidentPage(
   admin: Admin,
   id: string,
@@ -205,7 +211,10 @@ const IncidentTimeline = ({
 
 type ResponseHidden = { acknowledge: Hidden; resolve: Hidden; draft: Draft | undefined };
 
-/** Hidden fields of the forms; undefined if the incident is resolved or the user may not handle incidents. */
+/**
+ * Hidden fields of the forms. Undefined if the incident is resolved or the user is not allowed to handle
+ * incidents.
+ */
 async function formsOf(
   admin: Admin,
   incident: IncidentView,

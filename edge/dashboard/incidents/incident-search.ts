@@ -14,15 +14,21 @@ export type OpenRisk = "CRITICAL" | "WARNING";
 export const RISKS_SHOWN: readonly OpenRisk[] = ["CRITICAL", "WARNING"];
 
 export const SHOWN_MAX = 100;
-/** Incidents of each risk that a filter searches for one page. */
+/** Maximum number of incidents of each risk that a filter searches for one page. */
 const SEARCHED_MAX = 1000;
-/** Incidents that are read to find resolved ones, and resolved incidents that are kept. */
+/**
+ * Maximum number of incidents that are read to find resolved ones. Of these, the newest {@link
+ * RESOLVED_KEPT_MAX} are kept.
+ */
 const RESOLVED_READ_MAX = 10_000;
 export const RESOLVED_KEPT_MAX = 2000;
 const PAGE_ITEMS = 200;
 
 const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
-/** Age groups by time of opening. They do not overlap and together cover all incidents. */
+/**
+ * Age groups of incidents, by the time at which they were opened. The groups do not overlap and together
+ * cover all incidents.
+ */
 export const AGES = [
   { age: "hour", name: "Last hour", fromMs: 0, untilMs: HOUR_MS },
   { age: "day", name: "1 to 24 hours ago", fromMs: HOUR_MS, untilMs: DAY_MS },
@@ -31,7 +37,7 @@ export const AGES = [
 ] as const;
 export type Age = (typeof AGES)[number]["age"];
 
-/** Whether an incident is in an age group. An opening in the future (clock skew) counts as the last hour. */
+/** Whether an incident is in an age group. An opening time in the future (clock skew) belongs to the last hour. */
 export const isOfAge = ({ openedAt }: IncidentView, age: Age, now: number): boolean => {
   const { fromMs, untilMs } = AGES.find((one) => one.age === age)!;
   const passedMs = Math.max(0, now - Date.parse(openedAt));
@@ -44,10 +50,10 @@ export const incidentQuery = z.object({
   risk: blank.or(z.enum(["CRITICAL", "WARNING"])).optional(),
   answered: blank.or(z.enum(["yes", "no"])).optional(),
   engine: blank.or(slug).optional(),
-  /** Free text: an unknown rule matches no incident and is not an error. */
+  /** Any text is valid: an unknown rule matches no incident. */
   rule: blank.or(z.string().max(200)).optional(),
   age: blank.or(z.enum(["hour", "day", "week", "older"])).optional(),
-  /** Hosts whose open incidents are listed; by default, hosts on the active list. */
+  /** Hosts whose open incidents are listed. Default: hosts on the active list. */
   hosts: blank.or(z.enum(["expired", "all"])).optional(),
   q: blank.or(z.string().max(200)).optional(),
   /** Cursor into the open incidents of one risk. */
@@ -104,12 +110,12 @@ export function incidentMatcher(
   };
 }
 
-/** `cursor`: present if there are more incidents, or incidents that were not searched. */
+/** Open incidents of one risk. `cursor`: present if there are more incidents, or incidents that were not searched. */
 export type OpenIncidents = {
   risk: OpenRisk;
   incidents: IncidentView[];
   searched: number;
-  /** Incidents that were left out because their host is not on the active list. */
+  /** Number of incidents that were left out because their host is not on the active list. */
   expiredLeftOut: number;
   cursor?: string;
 };
@@ -146,16 +152,22 @@ export async function findOpen(
 }
 const AGES_ALL = { fromMs: 0, untilMs: Number.POSITIVE_INFINITY };
 
-/** Resolved incidents of the tenant, newest first. `total`: number found; only the newest are kept. */
+/**
+ * Resolved incidents of the tenant, newest first. `total`: number of resolved incidents found. Only the
+ * newest are in `incidents`.
+ */
 export type Resolved = {
   incidents: readonly IncidentView[];
   total: number;
-  /** False if some incidents were not read. New ones may be among them. */
+  /** False if some incidents were not read. The unread incidents may include recent ones. */
   complete: boolean;
   readAtMs: number;
 };
 
-/** Reads resolved incidents from the telemetry partitions of all shards, because no index contains them. */
+/**
+ * Reads resolved incidents from the telemetry partitions of all shards, because no index contains resolved
+ * incidents.
+ */
 export async function readResolved(reader: Reader, tenantId: string): Promise<Resolved> {
   const readAtMs = reader.clock();
   const { shards } = await readTenant(reader, tenantId);
@@ -181,7 +193,7 @@ export async function readResolved(reader: Reader, tenantId: string): Promise<Re
 export const sortKeyOf = ({ resolvedAt, openedAt, id }: IncidentView): string =>
   `${resolvedAt ?? openedAt}~${id}`;
 
-/** All resolved incidents, one page at a time, in no particular order. */
+/** Reads all resolved incidents, one page at a time, in no particular order. */
 export async function* everyResolved(reader: Reader, tenantId: string): AsyncGenerator<IncidentView[]> {
   const { shards } = await readTenant(reader, tenantId);
   for (let shard = 0; shard < shards; shard++)

@@ -5,7 +5,10 @@ import { type Change, engineChanges } from "../assets/state-diff.ts";
 import type { Moment } from "../components/timeline.tsx";
 import { actionWords } from "../custody/custody-table.tsx";
 
-/** Actions on the host that appear in the timeline of its incidents, from their opening on. */
+/**
+ * Actions on a host that appear in the timelines of its incidents. Actions from before the incident was
+ * opened do not appear.
+ */
 const HOST_ACTIONS: ReadonlySet<CustodyView["action"]> = new Set([
   "isolate",
   "release",
@@ -52,7 +55,7 @@ function momentOf(
 const findingOf = ({ rule, engine }: IncidentView, { findings }: TelemetryChange): Finding | undefined =>
   findings.find((finding) => finding.rule === rule && finding.engine === engine);
 
-/** The entry for the oldest known state. Earlier states are unknown, so the finding may be older. */
+/** Changes for the oldest known state. Earlier states are unknown, so the finding may be older. */
 function firstChanges({ openedAt }: IncidentView, now: Finding | undefined, at: string): Change[] {
   if (!now) return [];
   return at <= openedAt
@@ -81,7 +84,10 @@ function recordMoment({ at, action, mode, justification, operatorId }: CustodyVi
   return { at, changes: [{ kind: action === "resolve" ? "better" : "note", words }], end: operatorId };
 }
 
-/** The automatic closing after the quiet period. Unlike a resolution by a user, it has no custody record. */
+/**
+ * The automatic closing of an incident after the quiet period. Unlike a resolution by a user, it has no
+ * custody record.
+ */
 function closingOf({ resolvedAt, resolvedBy, resolution = "" }: IncidentView): Moment[] {
   if (resolvedAt === undefined || resolvedBy !== undefined) return [];
   return [

@@ -16,14 +16,14 @@ import { eventWords, HealthBadge, HealthTimes } from "./webhook-health.tsx";
 export const mayIntegrate = (admin: Admin): boolean => may(admin, "manage-settings");
 const ALLOWED_ROLES = "administrators of your organisation can see and change integrations";
 
-/** Result of a form. `secret`: a new secret, which is shown only in this response. */
+/** Result of a form. `secret`: a new secret, which only this response shows. */
 export type WebhookAnswer = {
   notice?: Notice | undefined;
   secret?: { webhookId: string; secret: string | undefined } | undefined;
   draft?: { url: string; wrong: string } | undefined;
 };
 
-/** Webhooks with their health, a form for a new one, and the SIEM export. */
+/** The page of webhooks and their health, with a form for a new webhook and the SIEM export. */
 export async function integrationsPage(admin: Admin, deps: Deps, page: { origin: string } & WebhookAnswer) {
   const why = readOnlyReason(admin, mayIntegrate(admin), deps, ALLOWED_ROLES);
   const webhooks = mayIntegrate(admin) ? await listWebhooks(deps, admin.tenantId) : [];
@@ -39,7 +39,7 @@ export async function integrationsPage(admin: Admin, deps: Deps, page: { origin:
         admin,
         nav: "integrations",
         nowMs: now,
-        // No updates while the page shows a new secret or the user corrects a rejected form.
+        // The page has no live updates while it shows a new secret or the user corrects a rejected form.
         live: page.secret === undefined && page.draft === undefined,
         pollPath: page.notice && "/integrations",
       }}

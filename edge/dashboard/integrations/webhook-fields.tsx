@@ -1,6 +1,6 @@
 import { WEBHOOK_EVENTS } from "../../../shared/table/items/webhook.ts";
 
-/** Fields of a webhook: address and events. For new webhooks and for existing ones. */
+/** Form fields of a webhook: its address and its events. The forms for new and for existing webhooks share them. */
 export const WebhookFields = (terms: { url: string; events: readonly string[]; wrong: boolean }) => (
   <>
     <div class="field">

@@ -13,7 +13,10 @@ export type WebhookDraft = { url: string; wrong: string };
 /** Hidden fields of the forms of a webhook. */
 export type WebhookForms = Record<"test" | "change" | "rotate" | "remove", Hidden>;
 
-/** Undefined if this node has no control key. Idempotency keys depend on the state of the webhook. */
+/**
+ * Creates the hidden fields. Returns undefined if this node has no control key. Idempotency keys depend on
+ * the state of the webhook.
+ */
 export async function webhookFormsOf(
   admin: Admin,
   { webhookId, url, events, health, previousSecretUntil }: WebhookView,
@@ -36,7 +39,10 @@ export async function webhookFormsOf(
 
 export type ResendForms = { of: ReadonlyMap<string, Hidden>; all?: Hidden; isMore: boolean };
 
-/** Hidden fields to resend each failed delivery, and all of them if there are any. */
+/**
+ * Hidden fields of the forms that resend deliveries: one form for each failed delivery, and one for all of
+ * them if there are any.
+ */
 export async function resendFormsOf(
   admin: Admin,
   webhook: WebhookView,
@@ -55,7 +61,7 @@ export async function resendFormsOf(
   const cursor = resent?.cursor;
   const forms = { of: new Map(of), isMore: cursor !== undefined };
   if (cursor === undefined && health.dead === 0 && !(state === "dead" && dead.length > 0)) return forms;
-  // Can be repeated. The key contains the minute, so that a double click is one request.
+  // A resend can be repeated. The key contains the minute, so that a double click is one request.
   const minute = Math.floor(deps.clock() / 60_000);
   const about = [minute, cursor ?? "", health.dead, health.lastFailedAt ?? "", health.lastDeliveredAt ?? ""];
   const hidden = await hiddenFor(admin, ["resend-dead", webhookId, ...about], deps);

@@ -20,12 +20,12 @@ export type WebhookQuery = { state?: DeliveryState | undefined; cursor?: string 
 export type WebhookPageAnswer = {
   notice?: Notice | undefined;
   tested?: DeliveryView | undefined;
-  /** Deliveries that were queued again, and a cursor if there may be more. */
+  /** Result of a resend: how many deliveries were queued again, and a cursor if there may be more. */
   resent?: ResentView | undefined;
   draft?: WebhookDraft | undefined;
 };
 
-/** One webhook: health, deliveries, and forms to test, edit, rotate its secret and delete it. */
+/** The page of one webhook: health, deliveries, and forms to test it, edit it, rotate its secret and delete it. */
 export async function webhookPage(
   admin: Admin,
   webhookId: string,

@@ -6,9 +6,9 @@ export type HeldModel = FleetHolding["models"][number] & { row: FleetRow };
 /** A model across the fleet. Files with the same name can differ, so it may have several licences, sizes and quantisations. */
 export type FleetModel = {
   name: string;
-  /** Hosts that have the model in memory. */
+  /** Number of hosts that have the model in memory. */
   loaded: number;
-  /** Hosts that have the model on disk only. */
+  /** Number of hosts that have the model on disk only. */
   atRest: number;
   licences: string[];
   quantisations: string[];
@@ -17,7 +17,7 @@ export type FleetModel = {
   held: HeldModel[];
 };
 
-/** All models of the fleet, in memory or on disk, most hosts first. */
+/** All models of the fleet, in memory or on disk. Models on the most hosts come first. */
 export function modelsOf(rows: readonly FleetRow[], holdings: readonly FleetHolding[]): FleetModel[] {
   const byId = new Map(rows.map((row) => [row.assetId, row]));
   const found = new Map<string, HeldModel[]>();

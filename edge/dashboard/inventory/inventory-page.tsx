@@ -14,7 +14,7 @@ import { InventoryTable, ModelsNotCounted, ModelTable, type View } from "./inven
 
 const ROWS_MAX = 200;
 
-/** Totals of the fleet, and the page of each of the three lists that matches the query. */
+/** Filters the three lists of the inventory. Returns the requested page of each list, and the totals of the fleet. */
 function searchInventory(query: InventoryQuery, { rows }: Fleet, { holdings }: Holdings) {
   const { engines, clients, kinds, kindOf, withEngine, withClient } = inventoryOf(rows);
   const models = modelsOf(rows, holdings);

@@ -15,7 +15,7 @@ const ROWS_MAX = 500;
 
 export const modelQuery = z.object({ name: z.string().min(1).max(200) });
 
-/** The hosts that have one model, with the details of each copy. */
+/** The page of one model: the hosts that have it, with the details of each copy. */
 export async function modelPage(
   admin: Admin,
   { name }: z.infer<typeof modelQuery>,

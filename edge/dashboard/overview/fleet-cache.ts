@@ -25,7 +25,10 @@ import { type Resolved, readResolved } from "../incidents/incident-search.ts";
 import { type FleetHistory, readFleetHistory } from "./fleet-history.ts";
 import { type Background, createTenantCache, setNewest } from "./stale-while-revalidate.ts";
 
-/** `rows`: hosts on the active list. `expired`: hosts that are no longer on it; counts and inventory leave them out. */
+/**
+ * `rows`: hosts on the active list. `expired`: hosts that are no longer on the active list. Counts and the
+ * inventory leave out expired hosts.
+ */
 export type Fleet = {
   rows: readonly FleetRow[];
   expired: readonly ExpiredRow[];
@@ -33,14 +36,14 @@ export type Fleet = {
   readAtMs: number;
 };
 
-/** All enrolled hosts in the order of their ids, expired ones included. The custody log names expired hosts too. */
+/** All enrolled hosts, including expired ones, sorted by id. The custody log also names expired hosts. */
 export const allRows = ({ rows, expired }: Pick<Fleet, "rows" | "expired">): readonly FleetRow[] =>
   expired.length === 0 ? rows : [...rows, ...expired].sort((a, b) => (a.assetId < b.assetId ? -1 : 1));
 
 /** Models and clients of every host, and when they were read. */
 export type Holdings = { holdings: readonly FleetHolding[]; complete: boolean; readAtMs: number };
 
-/** Counts of the fleet as of `atMs`, and the hourly counts before, oldest first. */
+/** Counts of the fleet at the time `atMs`, and the earlier hourly counts, oldest first. */
 export type FleetNumbers = {
   counts: FleetCounts;
   atMs: number;
@@ -51,7 +54,10 @@ export type FleetNumbers = {
 export type Fleets = {
   /** Every host of the tenant, for lists and filters. */
   of(tenantId: string, background: Background): Promise<Fleet>;
-  /** Counts. Before the first read of a large fleet, the worker's last counts with their age. */
+  /**
+   * Counts of the fleet. Before the first read of a large fleet, these are the worker's last counts, with
+   * their age.
+   */
   numbersOf(tenantId: string, background: Background): Promise<FleetNumbers>;
   /** Models with their details, and clients, of every host. */
   holdingsOf(tenantId: string, background: Background): Promise<Holdings>;
@@ -59,13 +65,13 @@ export type Fleets = {
   resolvedOf(tenantId: string, background: Background): Promise<Resolved>;
 };
 
-/** A fleet up to this size is read while the page waits. */
+/** Maximum number of hosts in a small fleet. A page waits until a small fleet is read. */
 const SMALL_HOSTS_MAX = 300;
-/** Counts of the worker that are older than this are not shown; the page waits for a read instead. */
+/** Maximum age of the worker's counts. If they are older, the page waits for a read instead. */
 const COUNTED_MS_MAX = 2 * 3600_000;
 const HISTORY_FRESH_MS = 30_000;
 
-/** Cached reads of a tenant's fleet. {@link createTenantCache} says how stale they may be. */
+/** Cached reads of a tenant's fleet. See {@link createTenantCache} for their maximum age. */
 export function createFleets(deps: Deps): Fleets {
   const fleets = createTenantCache(deps, async (tenantId): Promise<Fleet> => {
     const readAtMs = deps.clock();
@@ -89,7 +95,7 @@ export function createFleets(deps: Deps): Fleets {
 
   function countsOf(fleet: Fleet): FleetCounts {
     const known = counted.get(fleet);
-    // Hosts become silent without a heartbeat, so a small fleet is counted for every request.
+    // A host becomes silent just because time passes, so a small fleet is counted for every request.
     if (known && fleet.rows.length > SMALL_HOSTS_MAX) return known;
     const counts = countFleet(fleet.rows, deps.clock(), fleet.expired.length);
     counted.set(fleet, counts);
@@ -122,7 +128,10 @@ export type FleetFilter = {
   q?: string | undefined;
 };
 
-/** Which lifecycle states a filter includes: only `expired` and `all` go beyond the active list. */
+/**
+ * Which lifecycle states a filter includes. Only the states `expired` and `all` include hosts that are not on
+ * the active list.
+ */
 export const lifecycleOf = ({ state }: FleetFilter): Lifecycle =>
   state === "expired" || state === "all" ? state : "active";
 

@@ -9,12 +9,12 @@ import {
 import { FLEET_PREFIX, fleetSummaryKey, tenantKey } from "../../../shared/table/keys.ts";
 import type { Deps } from "../../deps.ts";
 
-/** One item for each hour of a week, and the summary. */
+/** Maximum number of items in the query: one for each hour of a week, and the summary. */
 const ITEMS_MAX = 7 * 24 + 1;
 
 export type FleetHistory = {
   summary: { counts: FleetCounts; at: string } | undefined;
-  /** Oldest first. */
+  /** Hourly counts, oldest first. */
   hours: FleetHourItem[];
 };
 

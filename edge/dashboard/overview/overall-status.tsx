@@ -65,13 +65,16 @@ const Tile = (tile: { href: string; icon: IconName; tone: string; count: string;
   </li>
 );
 
-/** `12`, or `200+` when there are more than were read. */
+/** Formats a count as `12`, or as `200+` if there are more incidents than were read. */
 const countOf = (page: Page<unknown>): string =>
   `${page.items.length}${page.cursor === undefined ? "" : "+"}`;
 
 const moreThan = (page: Page<unknown>): string => (page.cursor === undefined ? "" : "More than ");
 
-/** "No open incidents" only if every incident was read and at least one host reports. */
+/**
+ * Composes the headline. It says "No open incidents" only if every incident was read and at least one host
+ * reports.
+ */
 function statusOf({ critical, warning, fleet: { counts } }: Overview): Status {
   const [criticals, warnings] = [critical.items.length, warning.items.length];
   if (criticals > 0) {
@@ -97,7 +100,7 @@ function statusOf({ critical, warning, fleet: { counts } }: Overview): Status {
   return { tone: "ok", icon: "ok", sentence: "No open incidents" };
 }
 
-/** Affected hosts, warnings, and what could not be seen. Each number links to its list. */
+/** Affected hosts, warnings, and hosts of which nothing or not everything is known. Each number links to its list. */
 const StatusDetails = ({ overview: { critical, warning, fleet } }: { overview: Overview }) => {
   const { hosts, reporting, silent, never, withFailedSources } = fleet.counts;
   const unseen = silent + never;

@@ -8,11 +8,11 @@ import { listWaiting, type Waiting } from "../approvals/pending-approvals.ts";
 import type { FleetNumbers } from "./fleet-cache.ts";
 import { readSecurity } from "./signature-faults.tsx";
 
-/** Open incidents that are read of each risk. If there are more, the overview says "more than". */
+/** Maximum number of open incidents that are read of each risk. If there are more, the overview says "more than". */
 export const INCIDENTS_READ_MAX = 200;
 export const CONTAINED_READ_MAX = 50;
 
-/** `complete`: false when more hosts are in containment than were read. */
+/** Hosts in containment. `complete`: false if there are more of them than were read. */
 export type Contained = { assets: AssetView[]; complete: boolean };
 
 export type Overview = {

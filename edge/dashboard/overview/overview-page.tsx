@@ -14,7 +14,10 @@ import { RunningAi } from "./running-ai.tsx";
 import { SignatureFaults } from "./signature-faults.tsx";
 import { WorstIncidents } from "./worst-incidents.tsx";
 
-/** The first page after sign-in: open incidents, where AI runs, which hosts report, which hosts are being contained. */
+/**
+ * The first page after sign-in: open incidents, where AI runs, which hosts report, and which hosts are being
+ * contained.
+ */
 export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersOf) {
   const overview = await loadOverview(deps, admin.tenantId, numbersOf);
   const { counts, hours } = overview.fleet;
@@ -49,11 +52,11 @@ export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersO
 }
 
 /**
- * The newest point of the trend, from the numbers on this page. Where this page read only a part of the incidents,
+ * The newest point of the trend, from the numbers on this page. If this page read only some of the incidents,
  * the worker's last count is used if it is higher.
  */
 const newestPoint = ({ fleet: { counts, hours }, critical, warning, now }: Overview) => ({
-  // Rounded to the minute, so that the page and its ETag do not change with every poll.
+  // The time is rounded to the minute, so that the page and its ETag do not change with every poll.
   at: timestamp(now - (now % 60_000)),
   hosts: counts.hosts,
   reporting: counts.reporting,

@@ -13,16 +13,17 @@ const STALE_MS_MAX = 60_000;
 const TENANTS_MAX = 16;
 
 export type TenantCache<Value> = {
-  /** The value of a tenant, at most {@link STALE_MS_MAX} old. */
+  /** Returns the value of a tenant, which is at most {@link STALE_MS_MAX} old. */
   get(tenantId: string, background: Background): Promise<Value>;
   has(tenantId: string): boolean;
-  /** Reads the first value in the background, at most once in {@link STALE_MS_MAX}. */
+  /** Starts the first read of a value in the background, at most once in {@link STALE_MS_MAX}. */
   warm(tenantId: string, background: Background): void;
 };
 
 /**
- * A stale-while-revalidate cache with one value for each tenant. A value that is fast to read is read for every
- * request after one second. A value that is slow to read is served stale while a background read replaces it.
+ * A stale-while-revalidate cache with one value for each tenant. A value that is fast to read is read again
+ * when it is older than one second. A value that is slow to read is served stale while a background read
+ * replaces it.
  *
  * A request never awaits a read that another request started, because workerd cancels such reads.
  */
@@ -61,7 +62,8 @@ export function createTenantCache<Value>(
       const now = deps.clock();
       if (now - last.startedAtMs < Math.max(FRESH_MS, last.tookMs / READ_SHARE)) return last.value;
       if (last.tookMs <= SLOW_MS || now - last.readAtMs > STALE_MS_MAX) return refresh(tenantId);
-      // Marks the read as started: other requests do not start one. If it fails, the next starts after the same pause.
+      // Marks the read as started, so that other requests do not start another one. If the read fails, the
+      // next one starts after the same pause.
       last.startedAtMs = now;
       refreshInBackground(tenantId, background);
       return last.value;
@@ -69,7 +71,7 @@ export function createTenantCache<Value>(
   };
 }
 
-/** Sets an entry as the newest one, and evicts the oldest beyond 16 tenants. */
+/** Sets an entry as the newest one in a map, and evicts the oldest entries beyond 16 tenants. */
 export function setNewest<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key);
   if (map.size >= TENANTS_MAX) map.delete(map.keys().next().value!);

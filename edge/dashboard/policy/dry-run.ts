@@ -8,9 +8,12 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import { listTimeline } from "../../control/assets/asset-timeline.ts";
 import type { Deps } from "../../deps.ts";
 
-/** Hosts that one dry run covers, hosts with AI first. Each host needs a query while the page waits. */
+/**
+ * Maximum number of hosts in one dry run. Hosts with AI are included first. Each host needs a query while the
+ * page waits.
+ */
 const DRY_RUN_HOSTS_MAX = 400;
-/** Newest states that are evaluated of one host. */
+/** Maximum number of states, newest first, that are evaluated for each host. */
 const STATES_PER_HOST_MAX = 25;
 const AT_ONCE = 16;
 const EXAMPLES_MAX = 3;
@@ -18,7 +21,10 @@ export const DRY_RUN_DAYS = [1, 7, 30] as const;
 
 type Example = { assetId: string; hostname: string; at: string; explanation: string };
 
-/** Findings of one rule: `would` with the policy of the dry run, `did` as recorded with the policies in force. */
+/**
+ * Findings of one rule. `would`: with the policy of the dry run. `did`: as recorded under the policies in
+ * force at that time.
+ */
 export type Tried = {
   rule: string;
   title: string;
@@ -31,11 +37,11 @@ export type Tried = {
 export type DryRun = {
   since: string;
   hosts: number;
-  /** All hosts that have ever reported. */
+  /** Number of hosts that have ever reported. */
   hostsInAll: number;
   states: number;
   rules: Tried[];
-  /** Rules that cannot be evaluated on recorded states. */
+  /** Rules that cannot be evaluated with recorded states. */
   notJudged: readonly string[];
 };
 
@@ -65,7 +71,7 @@ export async function dryRun(
   };
 }
 
-/** The states of the period, and the state in force when it began. */
+/** Reads the states of the period, and the state in force when the period began. */
 async function statesSince(deps: Deps, tenantId: string, assetId: string, since: string) {
   const { items } = await listTimeline(deps, tenantId, assetId, { limit: STATES_PER_HOST_MAX });
   const older = items.findIndex(({ at }) => at < since);
@@ -75,7 +81,10 @@ async function statesSince(deps: Deps, tenantId: string, assetId: string, since:
 type Count = { hosts: Set<string>; states: number };
 type Compared = { risk: Finding["risk"]; would: Count; did: Count; examples: Map<string, Example> };
 
-/** Compares the findings of a policy with the recorded findings, by rule, most hosts first. */
+/**
+ * Compares the findings of a policy with the recorded findings, by rule. Rules that affect the most hosts
+ * come first.
+ */
 export function compare(states: readonly TelemetryChange[], policy: Policy): Tried[] {
   const rules = new Map<string, Compared>();
   const of = ({ rule, risk }: Finding): Compared => {

@@ -9,8 +9,8 @@ const DEPTH_MAX = 32;
 const nameOf = (path: readonly PropertyKey[]): string => JSON.stringify(path.map(String));
 
 /**
- * Parses a text by the grammar of RFC 8259 to find line numbers, counted from 1. `JSON.parse` reports the position of
- * a syntax error in a different way in each engine, and never reports the positions of values.
+ * Parses a text with the grammar of RFC 8259 to find line numbers, counted from 1. `JSON.parse` reports the
+ * position of a syntax error in a different way in each engine, and never reports the positions of values.
  */
 export function jsonLines(text: string): JsonLines {
   const lines = new Map<string, number>();

@@ -2,14 +2,20 @@ import { newPolicy, type Policy } from "../../../shared/table/items/policy.ts";
 import { errorsOf, numberOf, type Read } from "../components/form-values.ts";
 import { jsonLines } from "./json-line-numbers.ts";
 
-/** The largest valid policy is about 200 KB of JSON. Percent-encoding can triple the size of a character. */
+/**
+ * Limits of a policy form. The largest valid policy is about 200 KB of JSON. Percent-encoding can triple the
+ * size of a character.
+ */
 export const POLICY_FORM = { bytesMax: 512 * 1024, fieldsMax: 60 };
 
 type ListName = {
   [Name in keyof Policy]-?: Policy[Name] extends string[] ? Name : never;
 }[keyof Policy];
 
-/** Lists of the policy that the form shows, one entry on each line. Other parts of the policy are edited as JSON. */
+/**
+ * Lists of the policy that the form shows, with one entry on each line. Other parts of the policy are edited
+ * as JSON.
+ */
 export const POLICY_GROUPS: readonly {
   title: string;
   lists: readonly { name: ListName; label: string; hint: string }[];

@@ -82,7 +82,7 @@ const PolicyText = ({ policy }: { policy: Policy }) => (
 const wrongIn = (typed: Typed | undefined, name: string): readonly Wrong[] =>
   typed?.wrong.filter(({ where }) => where === name) ?? [];
 
-/** The errors of a field, shown below it. Multi-line fields include line numbers. */
+/** The errors of a field, shown below it. Errors of multi-line fields include line numbers. */
 const FieldFault = ({ typed, name }: { typed: Typed | undefined; name: string }) => {
   const wrong = wrongIn(typed, name);
   if (wrong.length === 0) return null;
@@ -206,7 +206,7 @@ const Ids = ({ ids, total }: { ids: readonly string[]; total: number }) => (
   </>
 );
 
-/** Engine ids found on hosts, and ids in the list that no host has, because they may be misspelt. */
+/** Lists the engine ids that were found on hosts, and the entries that no host has. Such an entry may be misspelt. */
 const FoundEngines = ({ entries, engines: { first, total } }: { entries: string; engines: Ranked }) => {
   const ids = first.map(({ key }) => key);
   const listed = entries.split(/\s+/).filter((entry) => entry !== "");
@@ -264,7 +264,7 @@ const JsonForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
 
 const LINE_CHARACTERS_MAX = 160;
 
-/** Quotes the lines with errors, with line numbers, because a text area shows none. */
+/** Quotes the lines that have errors, with their line numbers, because a text area does not show line numbers. */
 const FaultyLines = ({ text, wrong }: { text: string; wrong: readonly Wrong[] }) => {
   const lines = text.split("\n");
   const faulty = [...new Set(wrong.flatMap(({ line }) => line ?? []))].sort((a, b) => a - b);

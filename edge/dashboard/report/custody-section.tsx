@@ -3,7 +3,7 @@ import { Icon } from "../components/icon.tsx";
 import type { Evidence } from "./report-data.ts";
 import { Section } from "./report-section.tsx";
 
-/** Whether the custody log is complete and unchanged. */
+/** Says whether the custody log is complete and unchanged. */
 export const CustodySection = ({ custody }: { custody: Evidence["custody"] }) => (
   <Section id="custody" title="Integrity of the custody log">
     <Verification custody={custody} />

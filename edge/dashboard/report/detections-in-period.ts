@@ -6,9 +6,12 @@ import type { Deps } from "../../deps.ts";
 /** First and last day (`YYYY-MM-DD`), both included, in UTC. */
 export type Period = { from: string; to: string };
 
-/** Timelines that one report reads. Each needs at least one query while the page waits. */
+/** Maximum number of timelines that one report reads. Each needs at least one query while the page waits. */
 const REPORT_TIMELINES_MAX = 2000;
-/** States that one report reads of one host (the newest of the period), and of all hosts together. */
+/**
+ * Maximum number of states that one report reads for each host, newest first. {@link REPORT_STATES_MAX}
+ * limits the states of all hosts together.
+ */
 export const REPORT_STATES_PER_HOST_MAX = 400;
 const REPORT_STATES_MAX = 40_000;
 const PAGE_STATES = 100;
@@ -21,22 +24,25 @@ export type Detected = {
   kind?: string;
   hosts: number;
   employees: number;
-  /** Within the period. */
+  /** Time of the first detection within the period. */
   firstSeenAt: string;
   lastSeenAt: string;
 };
 
 export type Found = {
-  /** Hosts with a recorded state in the period. */
+  /** Number of hosts with a recorded state in the period. */
   hostsSeen: number;
   hostsWithAi: number;
   employeesWithAi: number;
   engines: Detected[];
   /** Models that were in memory. */
   models: Detected[];
-  /** Hosts whose timeline was not read. Only their newest state is included, if it began before the end of the period. */
+  /**
+   * Number of hosts whose timeline was not read. Only their newest state is included, if it began before the
+   * end of the period.
+   */
   unread: number;
-  /** Hosts of which only the newest {@link REPORT_STATES_PER_HOST_MAX} states of the period were read. */
+  /** Number of hosts for which only the newest {@link REPORT_STATES_PER_HOST_MAX} states of the period were read. */
   cut: number;
 };
 
@@ -57,9 +63,9 @@ const earlier = (a: string, b: string): string => (a < b ? a : b);
 const later = (a: string, b: string): string => (a > b ? a : b);
 
 /**
- * Counts the AI in all states of a period, including the state in force when the period began. Hosts whose state has
- * not changed since the start are covered by their presence item. For the others the timeline is read, first for
- * hosts whose newest state began after the period.
+ * Counts the AI in all states of a period, including the state in force when the period began. For hosts
+ * whose state has not changed since the start, the presence item is enough. For other hosts, the timeline is
+ * read. Hosts whose newest state began after the period come first.
  */
 export async function findInPeriod(
   deps: Deps,

@@ -32,7 +32,7 @@ export const DetectionsSection = ({ evidence: { found, period, kept, madeAt } }:
   </Section>
 );
 
-/** Limits of the counts: hosts and states that were not read. */
+/** Says which hosts and states the counts do not cover. */
 const Limits = ({
   found: { unread, cut },
   isOlder,

@@ -19,7 +19,10 @@ import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
 import { type Found, findInPeriod, type Period } from "./detections-in-period.ts";
 
-/** Hosts and incidents that one report reads. If there are more, the report says that it is partial. */
+/**
+ * Maximum number of hosts that one report reads. If there are more hosts or incidents than the limits, the
+ * report says that it is partial.
+ */
 const REPORT_ASSETS_MAX = 25_000;
 const REPORT_INCIDENTS_MAX = 10_000;
 const PAGE_ITEMS = 200;
@@ -42,12 +45,12 @@ export type Evidence = {
   done: {
     byAction: { action: string; records: number; people: number }[];
     records: CustodyView[];
-    /** False if there were too many records; then `records` is empty. */
+    /** False if there were too many records. In this case, `records` is empty. */
     complete: boolean;
   };
   custody: {
     records: number;
-    /** False if the log is too long to verify here; then `verified` has no meaning. */
+    /** False if the log is too long to verify here. In this case, `verified` has no meaning. */
     checked: boolean;
     verified: boolean;
     words: string;
@@ -68,7 +71,7 @@ export type Evidence = {
   kept: { retentionDays: number; policyVersion: number };
 };
 
-/** Gathers all data of a report. Nothing is estimated; data that could not be read is counted. */
+/** Gathers all data of a report. The report contains no estimates and states how much data could not be read. */
 export async function gatherEvidence(deps: Deps, tenantId: string, period: Period): Promise<Evidence> {
   const isWanted = ({ at }: AuditItem) => isDuring(at, period);
   const [fleet, incidents, log, settings, policy] = await Promise.all([
@@ -114,7 +117,10 @@ async function checkCustody(
   };
 }
 
-/** Whether the day of a timestamp is within the period. Both are UTC and compare as text. */
+/**
+ * Whether the day of a timestamp is within the period. Days and timestamps are in UTC and can be compared as
+ * text.
+ */
 const isDuring = (at: string | undefined, { from, to }: Period): boolean =>
   at !== undefined && at.slice(0, 10) >= from && at.slice(0, 10) <= to;
 const isAfter = (at: string, { to }: Period): boolean => at.slice(0, 10) > to;

@@ -42,7 +42,10 @@ const decisions: ReportList<Evidence["done"]["records"][number]> = {
 
 type Gap = { gap: string; assetId: string; hostname: string; since?: string; sources?: readonly string[] };
 
-/** Hosts that were not fully seen: silent, never seen, with failed sources, expired. */
+/**
+ * Hosts about which the report has no data or incomplete data: silent, never seen, with failed sources, or
+ * expired.
+ */
 const gaps: ReportList<Gap> = {
   columns: [
     ["gap", (row) => row.gap],

@@ -2,7 +2,7 @@ import type { Child } from "hono/jsx";
 import type { Period } from "./detections-in-period.ts";
 import type { ReportListName } from "./report-exports.ts";
 
-/** Rows of each table on the page. The downloads contain all rows. */
+/** Maximum number of rows in each table on the page. The downloads contain all rows. */
 export const ROWS_MAX = 50;
 
 export const Section = ({ id, title, children }: { id: string; title: string; children: Child }) => (
@@ -19,7 +19,7 @@ export const Fact = ({ name, children }: { name: string; children: Child }) => (
   </div>
 );
 
-/** Link to the CSV of a list. `label`: what the link calls the list, if not by its name. */
+/** Link to the CSV of a list. `label`: name of the list in the link. Default: its id. */
 export const CsvLink = ({
   list,
   label,

@@ -51,7 +51,7 @@ export function actionRoutes(app: Hono<Env>, deps: Deps): void {
     },
   });
   const ofIncident = { right: mayHandle, params: idParams(incidentName), invalid: showIncidentDraft };
-  // An acknowledgement has no reason, and its strict form rejects one.
+  // An acknowledgement has no reason. The strict schema rejects a form that contains one.
   post("/incidents/:id/acknowledge", {
     ...ofIncident,
     form: acknowledgeForm,
@@ -85,7 +85,8 @@ export function actionRoutes(app: Hono<Env>, deps: Deps): void {
     },
   });
   app.get("/enrol/:id/revoke", (c) => c.redirect("/enrol", 302));
-  // These addresses only accept POST; a reload of their response goes to the page of the form.
+  // Forms are posted to these addresses. If the user reloads the response, the browser is redirected to the
+  // page of the form.
   for (const [page, action] of [
     ["assets", "isolate"],
     ["assets", "release"],
@@ -203,7 +204,10 @@ async function revokeToken(
 
 const BULK_FORM = { bytesMax: 12 * 1024, fieldsMax: BULK_INCIDENTS_MAX + 2 };
 
-/** Each selected checkbox sends the incident id and its time of opening, which is part of the idempotency key. */
+/**
+ * Acknowledges the selected incidents. Each checkbox sends the incident id and the time at which the incident
+ * was opened, which is part of the idempotency key.
+ */
 async function acknowledgeMany(
   c: Context<Env>,
   { fields }: { fields: Fields },

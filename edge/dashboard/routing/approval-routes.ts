@@ -57,7 +57,7 @@ const approve: Verb = (asker, approvalId, _form, deps) => approveIsolation(asker
 const deny: Verb = (asker, approvalId, { justification = "" }, deps) =>
   denyIsolation(asker, { approvalId, justification }, deps);
 
-/** Repeats an expired request in the name of the current user. It waits for a second person again. */
+/** Repeats an expired request in the name of the current user. The new request waits for a second person again. */
 async function requestAgain(asker: Asker, approvalId: string, _form: Fields, deps: Deps) {
   const { tenantId } = asker.admin;
   const stored = await deps.authority.read(approvalKey(tenantId, approvalId));

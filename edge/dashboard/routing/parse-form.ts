@@ -7,18 +7,19 @@ import { text } from "../../../shared/wire/text.ts";
 import { inTime, readStream } from "../../http/read-body.ts";
 
 export const JUSTIFICATION_CHARACTERS_MAX = 1000;
-/** The same bounds as in the API. */
+/** Minimum length of a justification. The API has the same limits. */
 export const JUSTIFICATION_CHARACTERS_MIN = 3;
 
 /**
- * Room for ten times the longest justification, percent-encoded with three bytes of UTF-8 a character. A user who
- * pastes too much gets the text back to shorten it, instead of an error about the request size.
+ * Limits of a form with a justification. They leave room for a text ten times longer than allowed,
+ * percent-encoded with three bytes of UTF-8 per character. A user who pastes too much gets the text back to
+ * shorten it, instead of an error about the request size.
  */
 const SHORT_FORM = { bytesMax: 96 * 1024, fieldsMax: 12 };
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded(?: *; *charset=utf-8)?$/i;
 
-/** White space, line breaks included, becomes single spaces, because a custody record stores one line. */
+/** White space, including line breaks, becomes a single space, because a custody record stores one line. */
 const justification = z
   .string()
   .transform((value) => value.replace(/\s+/g, " ").trim())
@@ -33,7 +34,7 @@ export const isolateForm = z.strictObject({
   confirm: z.literal("yes"),
   breakGlass: z.literal("yes").optional(),
   everyCopy: z.literal("yes").optional(),
-  /** The setting that the form showed: how engines are stopped. */
+  /** How engines are stopped, according to the setting that the form showed. */
   stopEnginesBy: stopEnginesBy.optional(),
 });
 export const releaseForm = z.strictObject({
@@ -54,7 +55,10 @@ export const resolveForm = z.strictObject({
     .pipe(text(RESOLUTION_CHARACTERS_MAX).min(JUSTIFICATION_CHARACTERS_MIN)),
 });
 
-/** Input of a rejected form, shown again with the errors. `wrong`: names of the invalid fields. */
+/**
+ * Values that the user entered in a rejected form, shown again with the errors. `wrong`: names of the invalid
+ * fields.
+ */
 export type Draft = { mode: string; justification: string; confirm: boolean; wrong: readonly string[] };
 
 /** Reads the fields of a form post. Rejects other media types, bodies that are too large or too slow, and repeated fields. */

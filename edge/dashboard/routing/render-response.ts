@@ -62,7 +62,10 @@ export function failureOf(c: Context<Env>, deps: Deps) {
   return { admin: c.get("admin"), requestId: c.var.requestId, nowMs: deps.clock(), path, isChange };
 }
 
-/** Only once in 20 s, so that a provider which returns no new session does not cause a redirect loop. */
+/**
+ * Whether the session can be refreshed without the user. Allowed once in 20 s, so that a provider that
+ * returns no new session does not cause a redirect loop.
+ */
 const maySilentlyRefresh = (c: Context<Env>, deps: Deps): boolean =>
   deps.admin.handshakeUrl === undefined &&
   sessionExpired(c.req.raw, deps.clock()) &&
@@ -82,7 +85,8 @@ function refreshSession(c: Context<Env>, path: string, deps: Deps) {
 export async function sendUnauthenticated(c: Context<Env>, refused: Refusal, deps: Deps) {
   if (c.req.method === "GET" && !isLive(c)) {
     if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
-    // A valid session without access would return unchanged from the provider, in an endless loop.
+    // Other refusals concern a valid session without access. The provider would return it unchanged, in an
+    // endless loop.
     if (refused.code === "admin.unauthenticated" && mayStartHandshake(c.req.raw, deps))
       return startHandshake(c, withoutHandshake(c), deps);
   }

@@ -30,7 +30,8 @@ export function settingsRoutes(app: Hono<Env>, deps: Deps, fleets: Fleets): void
   // A dry run writes nothing, so it needs no version.
   post("/policy/try", { right, limits, form: z.looseObject({}), handle: runDryRun(fleets) });
   post("/settings", { right, form: versionedForm, handle: changeSettingsByForm });
-  // This address only accepts POST; a reload of its response goes to the page of the form.
+  // Forms are posted to this address. If the user reloads the response, the browser is redirected to the page
+  // of the form.
   app.get("/policy/try", (c) => c.redirect("/policy", 302));
 }
 
@@ -43,7 +44,7 @@ const OUTDATED: Notice = {
 const isOutdated = (code: string): boolean => code === "admin.outdated" || code === "admin.conflict";
 const isSame = (a: object, b: object): boolean => canonicalJson(a) === canonicalJson(b);
 
-/** The policy in the form, and the current policy. */
+/** Reads the submitted policy and the current policy. */
 async function readSubmitted(c: Context<Env>, fields: Fields, deps: Deps) {
   const current = await readPolicy(deps, c.var.admin.tenantId);
   const read =
@@ -78,7 +79,7 @@ const changePolicyByForm =
     );
   };
 
-/** Shows the findings of the submitted policy on recorded states above the form. Writes nothing. */
+/** Evaluates the submitted policy on recorded states and shows the findings above the form. Writes nothing. */
 const runDryRun =
   (fleets: Fleets) =>
   async (c: Context<Env>, { fields }: { fields: Fields }, deps: Deps): Promise<Response> => {

@@ -24,7 +24,7 @@ import { acknowledgeForm, resolveForm } from "./parse-form.ts";
 import { askerOf, type Fields, idParams, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./render-response.ts";
 
-/** Room for a URL of 2000 characters, percent-encoded, and one checkbox for each event. */
+/** Limits of a webhook form: room for a percent-encoded URL of 2000 characters, and one checkbox for each event. */
 const TERMS_FORM = { bytesMax: 12 * 1024, fieldsMax: WEBHOOK_EVENTS.length + 4 };
 
 const termsForm = acknowledgeForm.extend({ url: webhook.shape.url }).loose();

@@ -32,19 +32,23 @@ const cookieOf = (request: Request, name: string): string | undefined =>
 /** Set on sign-out. Clerk still has a session, so without this cookie the next page would sign the user in again. */
 const SIGNED_OUT_COOKIE = "lz_signed_out";
 
-/** Whether the request returns from the handshake that this browser was sent on. */
+/** Whether the request returns from a handshake that this site started in this browser. */
 function isHandshakeReturn(request: Request, deps: Deps): boolean {
   const state = new URL(request.url).searchParams.get(STATE);
   return state !== null && state !== "" && state === refreshState(request, deps);
 }
 
-/** Clerk's site-wide cookie: the time of the last sign-in, or 0 if no user is signed in. */
+/**
+ * Whether Clerk's site-wide cookie shows a signed-in user. Its value is the time of the last sign-in, or 0 if
+ * no user is signed in.
+ */
 const isKnownToClerk = (request: Request): boolean =>
   clerkCookies(request, "__client_uat").some((value) => !["", "0"].includes(value));
 
 /**
- * Development instances of Clerk identify a browser by this token, because their Frontend API is on another site and
- * receives no cookies. The token is part of URLs, so a link could contain another user's: production never uses it.
+ * Development instances of Clerk identify a browser by this token, because their Frontend API is on another
+ * site and receives no cookies. The token is part of URLs, so a link could contain the token of another user.
+ * Production never uses it.
  */
 const DEV_BROWSER = "__clerk_db_jwt";
 const DEV_BROWSER_TOKEN = /^[A-Za-z0-9._-]{1,2048}$/;
@@ -63,7 +67,10 @@ function devBrowserOf(request: Request): string | undefined {
 export const cookieAttributes = (c: Context<Env>, deps: Deps): string =>
   `Path=/; SameSite=Lax${isSecure(c.req.raw, deps) ? "; Secure" : ""}`;
 
-/** Whether a request without a valid session may start a handshake. Only once in 20 s, so that a failed handshake does not loop. */
+/**
+ * Whether a request without a valid session may start a handshake. Allowed once in 20 s, so that a failed
+ * handshake does not cause a loop.
+ */
 export const mayStartHandshake = (request: Request, deps: Deps): boolean =>
   deps.admin.handshakeUrl !== undefined &&
   refreshState(request, deps) === undefined &&
@@ -165,7 +172,7 @@ export const forgetSession = (c: Context<Env>, deps: Deps): void => {
     c.header("set-cookie", `${name}=; Max-Age=0; HttpOnly; ${cookieAttributes(c, deps)}`, { append: true });
 };
 
-/** Starts a handshake after the user signed in at the provider, also if they had signed out here before. */
+/** Starts a handshake after the user signed in at the provider, even if the user had signed out here before. */
 export function restartHandshake(c: Context<Env>, path: string, deps: Deps): Response {
   c.header("set-cookie", `${SIGNED_OUT_COOKIE}=; Max-Age=0; HttpOnly; ${cookieAttributes(c, deps)}`, {
     append: true,

@@ -2,7 +2,10 @@ import { base64url, fromBase64url, utf8 } from "../../../shared/encoding/bytes.t
 import type { Admin as Caller } from "../../auth/permissions.ts";
 import type { Deps } from "../../deps.ts";
 
-/** A token is valid for two to three hours: at least this long, rounded up to {@link ROUND_SECONDS}. */
+/**
+ * Minimum lifetime of a token. The expiry is rounded up to {@link ROUND_SECONDS}, so a token is valid for two
+ * to three hours.
+ */
 const LIFETIME_SECONDS = 2 * 3600;
 const ROUND_SECONDS = 3600;
 
@@ -37,8 +40,9 @@ export async function isCsrfToken(token: string, admin: Admin, deps: Signing): P
 }
 
 /**
- * Idempotency key of a change. `about` names the action, its subject and the subject's version (generation, time of
- * opening). Submitting a form twice sends the same key, also from two windows. After the change the key differs.
+ * Idempotency key of a change. `about` names the action, its subject, and the subject's version (generation,
+ * or time of opening). Submitting a form twice sends the same key, even from two windows. After the change,
+ * the key differs.
  */
 export async function changeKey(
   admin: Admin,

@@ -5,8 +5,9 @@ const PATH_CHARACTERS_MAX = 512;
 const UNUSED_ORIGIN = "https://return.invalid";
 
 /**
- * The path and query to return to after sign-in, or `/` if the wanted one could lead to another site. Rejects
- * `//host`, `/\host`, schemes, white space and control characters (browsers drop tabs and line breaks in URLs).
+ * Returns the path and query to open after sign-in, or `/` if `wanted` could lead to another site. Rejects
+ * `//host`, `/\host`, schemes, white space and control characters (browsers drop tabs and line breaks in
+ * URLs).
  */
 export function returnPath(wanted: string | undefined): string {
   if (!wanted || wanted.length > PATH_CHARACTERS_MAX) return "/";

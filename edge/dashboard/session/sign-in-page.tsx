@@ -4,11 +4,14 @@ import { LOGO } from "../static/static-files.ts";
 
 type SignIn = {
   address: string;
-  /** The user had a session before. */
+  /** True if the user had a session before. */
   ended: boolean;
-  /** `switching`: signed in, and wants to change the organisation. `no-organisation`: signed in, but none is active. */
+  /**
+   * `switching`: the user is signed in and wants to change the organisation. `no-organisation`: the user is
+   * signed in, but no organisation is active.
+   */
   user: "signed-out" | "switching" | "no-organisation";
-  /** The user submitted a form without a valid session. */
+  /** True if the user submitted a form without a valid session. */
   formLost: boolean;
   nowMs: number;
 };

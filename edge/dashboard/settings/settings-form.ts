@@ -9,7 +9,7 @@ export type NumericField = {
   min: number;
   max: number;
   step?: string;
-  /** The value of the field. */
+  /** Returns the value of the field. */
   of: (settings: Settings) => number;
 };
 

@@ -1,6 +1,6 @@
 /**
- * 16 hexadecimal digits that change with the text: two runs of 32-bit FNV-1a. For cache busting only, not for
- * integrity. Synchronous, unlike WebCrypto, so that URLs are known at start.
+ * Hash of a text: 16 hexadecimal digits, from two runs of 32-bit FNV-1a. It is for cache busting only, not
+ * for integrity. It is synchronous, unlike WebCrypto, so that URLs are known at start.
  */
 export function contentHash(text: string): string {
   return fnv1a(text, 0x811c9dc5) + fnv1a(text, 0x9747b28c);

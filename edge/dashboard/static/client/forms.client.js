@@ -33,7 +33,7 @@ function onSubmit(event) {
     clearTimeout(timer);
     applyFilter(form);
   } else if (form.matches("[data-once]")) {
-    // Saves a second request. The server itself treats a double submit as one change (idempotency key).
+    // Prevents a second request. The server also treats a double submit as one change (idempotency key).
     const button = form.querySelector("button[type=submit]");
     if (!(button instanceof HTMLButtonElement)) return;
     button.setAttribute("aria-busy", "true");

@@ -11,9 +11,9 @@ export const isLive = box !== null;
 
 const connection = { readAtMs: Date.now(), failures: 0, endedBecause: "" };
 
-/** True after {@link endUpdates}: the page is not polled any more. */
+/** True after {@link endUpdates}: the page is no longer polled. */
 export const isEnded = () => connection.endedBecause !== "";
-/** Failed polls since the last successful one. */
+/** Number of failed polls since the last successful one. */
 export const failureCount = () => connection.failures;
 
 export function noteSuccess() {

@@ -46,7 +46,10 @@ const parsePage = (markup) =>
 /** The signed-in user with organisation and role, as text. @param {Document} page */
 const signedInAs = (page) => page.querySelector(".person p")?.textContent;
 
-/** The sentence that screen readers hear when it changes: the overall status, or the containment state. @param {Document} page */
+/**
+ * The sentence that screen readers announce when it changes: the overall status, or the containment state.
+ * @param {Document} page
+ */
 const headlineOf = (page) =>
   page.querySelector("#verdict-title, [data-state] .badge")?.textContent?.trim() ?? "";
 
@@ -97,7 +100,10 @@ function endWith(status) {
   endUpdates("Your session has ended.", signIn, "Sign in again");
 }
 
-/** Another tab signed in as a different user or organisation: never show its data under the name of this one. */
+/**
+ * Ends updates after another tab signed in as a different user or organisation. New data must never appear
+ * under the old name.
+ */
 function endForOtherUser() {
   if (tryReload()) return;
   markFiltering(false);
@@ -156,7 +162,8 @@ async function poll() {
   } catch {
     if (!isCurrent()) return;
     noteFailure();
-    // A page without live updates polls once per filter change, so there is no retry to wait for.
+    // A page without live updates polls once for each filter change. It does not retry, so it is no longer
+    // busy.
     if (!isLive) markFiltering(false);
   } finally {
     clearTimeout(timeout);

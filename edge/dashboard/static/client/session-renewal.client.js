@@ -1,6 +1,6 @@
 // @ts-check
 // Renews the session in a hidden frame shortly before its token expires, so that the user is not sent to sign-in in
-// the middle of reading or typing. The server tells the expiry in the cookie lz_until.
+// the middle of reading or typing. The cookie lz_until contains the expiry.
 import { isEnded } from "./freshness.client.js";
 import { serverNowMs } from "./timestamps.client.js";
 
@@ -31,7 +31,8 @@ export function renewSession() {
   frame.addEventListener("load", () => {
     frame.remove();
     isRenewing = false;
-    // If the expiry did not change the renewal failed. Retry; a later poll reports when the session has ended.
+    // If the expiry did not change, the renewal failed and is retried. A later poll reports if the session
+    // has ended.
     timer = setTimeout(renewSession, expiryMs() > expiry ? 0 : RETRY_MS);
   });
   document.body.append(frame);

@@ -8,7 +8,7 @@ const CLOCK_ERROR_MS_MIN = 5000;
 
 const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
-/** Server clock minus this computer's clock, so that ages are right on a computer whose clock is wrong. */
+/** Server clock minus this computer's clock. It corrects the ages on a computer whose clock is wrong. */
 let serverClockOffsetMs = 0;
 
 export const serverNowMs = () => Date.now() + serverClockOffsetMs;
@@ -19,7 +19,7 @@ export function readServerClock(date) {
   if (Math.abs(offsetMs) > CLOCK_ERROR_MS_MIN) serverClockOffsetMs = offsetMs;
 }
 
-/** `12 s`, `5 min`, `3 h`, `9 d`. @param {number} ms */
+/** Formats a duration in one unit: `12 s`, `5 min`, `3 h`, `9 d`. @param {number} ms */
 export function duration(ms) {
   const length = Math.abs(ms);
   if (length < 60_000) return `${Math.floor(length / 1000)} s`;
@@ -35,7 +35,10 @@ function relative(atMs, nowMs) {
   return passed > 0 ? `${duration(passed)} ago` : `in ${duration(passed)}`;
 }
 
-/** A past event never shows as "in 2 min" because a host's clock is slightly ahead. @param {number} atMs @param {number} nowMs */
+/**
+ * Formats the age of a past event. It is never "in 2 min" because a host's clock is slightly ahead.
+ * @param {number} atMs @param {number} nowMs
+ */
 function ago(atMs, nowMs) {
   const isSkewed = atMs > nowMs && atMs - nowMs <= CLOCK_SKEW_MS_MAX;
   return relative(isSkewed ? nowMs : atMs, nowMs);

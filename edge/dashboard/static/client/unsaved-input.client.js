@@ -4,7 +4,10 @@
 const RELOADED_AT = "lz-reloaded";
 const RELOAD_MS_MIN = 30_000;
 
-/** Filters do not count, because the address holds their values. @param {Element} field */
+/**
+ * Whether the user has edited a field. Filters do not count, because the address holds their values.
+ * @param {Element} field
+ */
 function isEdited(field) {
   if (field instanceof HTMLTextAreaElement) return field.value !== field.defaultValue;
   if (!(field instanceof HTMLInputElement) || field.form?.matches("[data-filter]")) return false;
