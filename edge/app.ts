@@ -23,9 +23,9 @@ import { type Part, serves } from "./platform/node-role.ts";
 import type { Env } from "./request-env.ts";
 
 /**
- * The edge as a function from Request to Response. Heartbeats bypass Hono, whose share of a heartbeat's CPU was as large
- * as that of its authentication (docs/decisions/0014-heartbeats-bypass-the-router.md). {@link createApp} handles
- * everything else.
+ * The edge as a function from Request to Response. Heartbeats bypass Hono, because routing them through Hono
+ * cost as much CPU as their authentication (docs/decisions/0014-heartbeats-bypass-the-router.md). {@link
+ * createApp} handles all other requests.
  */
 export function createFetch(
   deps: Deps,
@@ -35,7 +35,8 @@ export function createFetch(
   const app = createApp(deps);
   const respond = (request: Request, context?: ExecutionContext): Response | Promise<Response> => {
     if (isSignatureLong(request.headers)) return refused(request, refuse("wire.headers-too-large"), deps);
-    // Only the signature headers of a heartbeat are checked: adding up all headers costs more CPU than they do harm.
+    // For a heartbeat, only the length of the signature headers is checked. Measuring all headers would cost
+    // more CPU than long headers do.
     if (takesHeartbeats && isHeartbeat(request)) return heartbeats(request, context);
     if (areHeadersLong(request.headers)) return refused(request, refuse("wire.headers-too-large"), deps);
     const valid = withValidUrl(request);
@@ -46,7 +47,10 @@ export function createFetch(
     deps.shutdown?.hasBegun() ? closing(respond(request, context)) : respond(request, context);
 }
 
-/** Passed to the hot path, which does not import the custody log. */
+/**
+ * Records releases by code. It is passed to the heartbeat route as a function, because that route does not
+ * import the custody log.
+ */
 const releasesOf =
   (deps: Deps): RecordRelease =>
   (tenantId, assetId) =>
@@ -57,8 +61,9 @@ const isHeartbeat = ({ method, url }: Request) => method === "POST" && pathOf(ur
 const PROBE = /^\/(?:healthz|readyz(?:\/admin)?)$/;
 
 /**
- * The request if its URL is valid. Runtimes build the URL from the Host header without checking it, and Bun passes only
- * the path if the header is missing or invalid. A probe without Host gets one, because load balancers probe over HTTP/1.0.
+ * Returns the request if its URL is valid, otherwise undefined. Runtimes build the URL from the Host header
+ * without checking it. If the header is missing or invalid, Bun passes only the path. A health probe without
+ * a Host header gets a default host, because load balancers send probes with HTTP/1.0.
  */
 function withValidUrl(request: Request): Request | undefined {
   if (URL.canParse(request.url)) return request;
@@ -66,7 +71,7 @@ function withValidUrl(request: Request): Request | undefined {
   return isProbe ? new Request(`http://localhost${request.url}`) : undefined;
 }
 
-/** Response to a request that is refused before Hono sees it. */
+/** Response to a request that is refused before it reaches Hono. */
 function refused(request: Request, refusal: Refusal, deps: Deps): Response {
   const requestId = deps.requestId();
   const path = pathOf(request.url).slice(0, 100);
@@ -79,7 +84,7 @@ export function createApp(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   if (serves(deps.role, "ingest")) {
     const heartbeats = createHeartbeats(deps, releasesOf(deps));
-    app.post(HEARTBEATS_PATH, (c) => heartbeats(c.req.raw)); // before `observe`: heartbeats record their own metrics
+    app.post(HEARTBEATS_PATH, (c) => heartbeats(c.req.raw)); // before `observe`, because the heartbeat route records its own metrics
   }
 
   // Without `headerName` the middleware ignores an id that a client sends.
@@ -111,8 +116,8 @@ export function createApp(deps: Deps): Hono<Env> {
 }
 
 /**
- * Default security headers. Pages and downloads set stricter ones, which are kept. No HSTS: the operator decides about TLS
- * at the proxy. The other disabled headers only concern browsers that no longer exist.
+ * Default security headers. Pages and downloads that set stricter ones keep them. HSTS is disabled, because
+ * the operator configures TLS at the proxy. The other disabled headers only affect obsolete browsers.
  */
 const SECURITY_HEADERS = secureHeaders({
   overwrite: false,
@@ -124,7 +129,7 @@ const SECURITY_HEADERS = secureHeaders({
   xXssProtection: false,
 });
 
-/** Paths of agents, with the part that serves each. All other paths belong to the part `admin`. */
+/** Paths of agents, each with the part that serves it. All other paths belong to the part `admin`. */
 const AGENT_PATHS: readonly (readonly [path: string, part: Part])[] = [
   [HEARTBEATS_PATH, "ingest"],
   [SESSION_PATH, "ingest"],
@@ -151,8 +156,8 @@ function ingestRoutes(app: Hono<Env>, deps: Deps): void {
 }
 
 /**
- * Liveness and readiness. A node that takes heartbeats needs the queue; the table may be unavailable for a while. Admin
- * and enrol nodes need the table.
+ * Adds the liveness and readiness routes. A node that accepts heartbeats needs the queue to be ready, but the
+ * table may be unavailable for a while. Admin and enrol nodes need the table.
  */
 function probeRoutes(app: Hono<Env>, deps: Deps): void {
   app.get("/healthz", (c) => c.json({ status: "ok" }));
@@ -162,7 +167,7 @@ function probeRoutes(app: Hono<Env>, deps: Deps): void {
       c.header("cache-control", "no-store");
       if (deps.shutdown?.hasBegun()) return unavailable(c, { node: "leaving" });
       const reached = await deps.readiness();
-      // `lz doctor` reads `fairQueues`. It is absent unless the queue refused a message group.
+      // `lz doctor` reads `fairQueues`. The member is absent unless the queue refused a message group.
       const areGroupsRefused = takesHeartbeats && deps.areMessageGroupsRefused();
       const credentials = deps.credentialProblem();
       const found = {

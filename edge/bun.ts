@@ -6,7 +6,7 @@ import { chooseCredentials } from "./credentials/choose-source.ts";
 import { shutDown } from "./http/graceful-shutdown.ts";
 import { bunHashing } from "./runtime/bun-hashing.ts";
 
-/** Runs the edge under Bun. With `PORT=0` it picks a free port. It prints its port as a JSON line at start. */
+/** Runs the edge under Bun and prints its port as a JSON line at start. `PORT=0` selects a free port. */
 const flushTelemetry = registerOtlp("lifecyclezero-edge", process.env);
 const config = readConfig(process.env);
 const deps = await assemble(config, {
@@ -19,7 +19,7 @@ const deps = await assemble(config, {
 });
 const handleRequest = createFetch(deps);
 
-// Handle signals before listening: a supervisor may stop the node as soon as it listens.
+// Install the signal handlers before listening, because a supervisor can stop the node as soon as it listens.
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, async () => {
     const code = await shutDown(deps, () => server.stop());

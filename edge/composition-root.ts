@@ -28,14 +28,14 @@ import { createQueueClient, type QueueClient } from "./platform/queue-client.ts"
 import { createInstruments } from "./platform/telemetry.ts";
 import { type Hashing, webHashing } from "./runtime/hashing.ts";
 
-/** The differences between runtimes, given by the entry file of each. */
+/** Functions and properties that differ between runtimes. The entry file of each runtime provides them. */
 export type Runtime = {
   sourceIp: Deps["sourceIp"];
   /** True if the runtime closes idle connections by itself. */
   timesOutSlowBodies?: boolean;
-  /** Where AWS credentials come from. Default: static keys only. */
+  /** Source of AWS credentials. Default: static keys only. */
   chooseCredentials?: ChooseCredentials;
-  /** Default: WebCrypto. */
+  /** Hash functions of the runtime. Default: WebCrypto. */
   hashing?: Hashing;
   /** Lets a connection be idle for longer than the runtime's own timeout. */
   keepOpen?: Deps["keepOpen"];
@@ -52,9 +52,10 @@ const after = (ms: number, then: () => void) => {
 };
 
 /**
- * Builds the dependencies of the app from its configuration. Only this file and the entry files read time and randomness.
+ * Builds the dependencies of the app from its configuration. Only this file and the entry files read the
+ * clock and the random source.
  *
- * Long on purpose: a list of parts and what each of them gets.
+ * This function is long on purpose: it lists all parts and the dependencies of each.
  */
 export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<Deps> {
   const { LZ_ROLE: role, LZ_TABLE: table } = config;
@@ -86,7 +87,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     ...{ role, clock, random, pause, log, instruments, dynamo, table, authority, hashing, pendingActions },
     requestId: createRequestIds(random),
     readiness: createReadiness({
-      // An admin node uses the queue only to wake workers, and is ready without it.
+      // An admin node uses the queue only to wake workers, so its readiness does not depend on the queue.
       ...(serves(role, "ingest") && { reachQueue: queue.reach }),
       reachTable: () => reachTable(dynamo, table),
       ...{ clock, after, shared },
@@ -126,7 +127,10 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
   };
 }
 
-/** AWS credentials of this node, with region. They are fetched immediately, so that a wrong source is logged at start. */
+/**
+ * Opens the AWS credentials and region of this node. Credentials are fetched immediately, so that a wrong
+ * source is logged at start.
+ */
 function openAws(config: EdgeConfig, runtime: Runtime, log: Log): AwsAccess {
   const chooseCredentials = runtime.chooseCredentials ?? staticCredentials;
   const credentials = chooseCredentials(config, { clock, random: Math.random, log });
@@ -180,7 +184,10 @@ const siteSettings = ({
   ...(publicOrigin && { publicOrigin }),
 });
 
-/** Client of the queue, which signs with the newest queue key. {@link absentPart} on a node without a queue key. */
+/**
+ * Client of the queue, which signs messages with the newest queue key. Returns {@link absentPart} on a node
+ * without a queue key.
+ */
 async function connectQueue(
   config: EdgeConfig,
   how: Pick<Deps, "instruments" | "log"> & { hashing: Hashing; access: AwsAccess },
@@ -201,7 +208,7 @@ async function connectQueue(
 
 type EdgeKey = NonNullable<EdgeConfig["LZ_QUEUE_KEYS"]>[number];
 
-/** Sign-in of people. `readConfig` guarantees these settings on a node that serves people. */
+/** Builds the sign-in of people. `readConfig` guarantees that a node which serves people has these settings. */
 async function createSignIn(
   config: EdgeConfig,
   secrets: readonly EdgeSecret[],
@@ -230,14 +237,15 @@ async function createSignIn(
 }
 
 /**
- * Placeholder for a part that needs a secret which the node's role does not have. No route of the role uses it, so every
- * call is a defect and throws. Reading a function from it is allowed, because `assemble` passes functions around.
+ * Placeholder for a part that needs a secret which this node's role does not have. No route of the role calls
+ * it, so each call is a defect and throws. Reading a method from it is allowed, because `assemble` passes
+ * methods on.
  */
 function absentPart<T extends object>(name: string): T {
   const fail = (member: PropertyKey) => () => {
     throw new Error(`the role of this node has no ${name}.${String(member)}`);
   };
-  // `await` reads `then` of the placeholder: it must not look like a promise.
+  // `await` reads the member `then`. Return undefined, so that the placeholder is not taken for a promise.
   return new Proxy({} as T, { get: (_, member) => (member === "then" ? undefined : fail(member)) });
 }
 

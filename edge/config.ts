@@ -8,7 +8,10 @@ import { credentialSettings } from "./credentials/settings.ts";
 import { publicOrigin } from "./http/public-origin.ts";
 import { NEEDED_SETTINGS, NODE_ROLES } from "./platform/node-role.ts";
 
-/** Secrets as `v2:<base64url>,v1:<base64url>`. The first signs and all verify, so that a secret can be rotated. */
+/**
+ * Secrets in the format `v2:<base64url>,v1:<base64url>`. The first secret signs and all verify, so that a
+ * secret can be rotated.
+ */
 const versionedSecrets = z.string().transform((text, context) => {
   const secrets = text.split(",").map((part) => {
     const [version, secret] = part.trim().split(":");
@@ -21,7 +24,8 @@ const versionedSecrets = z.string().transform((text, context) => {
     context.addIssue({ code: "custom", message: "expected version:base64url-of-32-bytes, comma separated" });
     return z.NEVER;
   }
-  // With a duplicate version, a session signed with the first secret would be verified with the last one.
+  // Versions must be unique. Otherwise a session signed with the first of two secrets would be verified with
+  // the second.
   if (new Set(secrets.map(({ version }) => version)).size < secrets.length) {
     context.addIssue({ code: "custom", message: "expected a different version for each secret" });
     return z.NEVER;
@@ -49,7 +53,10 @@ const list = z.string().transform((text) =>
 
 const perWindow = integerText(1, 10_000_000);
 
-/** Settings of an edge node. `docs/configuration.md` is generated from the descriptions: `bun tools/write-configuration.ts`. */
+/**
+ * Settings of an edge node. `bun tools/write-configuration.ts` generates `docs/configuration.md` from their
+ * descriptions.
+ */
 export const edgeSettings = z.object({
   LZ_ROLE: z
     .enum(NODE_ROLES)
@@ -218,7 +225,7 @@ export const edgeSettings = z.object({
 
 export type EdgeConfig = z.infer<typeof edgeSettings>;
 
-/** Validates the environment. Throws one Error that names every problem and contains no values. */
+/** Validates the environment. Throws one Error that lists every problem and contains no values. */
 export function readConfig(environment: Record<string, string | undefined>): EdgeConfig {
   const role = edgeSettings.shape.LZ_ROLE.safeParse(environment.LZ_ROLE).data ?? "all";
   const secrets = role === "all" ? undefined : separateSecrets(role, environment);
@@ -236,7 +243,10 @@ export function readConfig(environment: Record<string, string | undefined>): Edg
   throw new Error(`the edge cannot start, fix these settings:\n  ${problems.join("\n  ")}`);
 }
 
-/** Checks that the public half of the enrol key is known. Otherwise every node would refuse the new devices. */
+/**
+ * Checks that the public half of the enrol key is configured. Otherwise every node would refuse newly
+ * enrolled devices.
+ */
 function enrolKeyProblems({ LZ_ENROL_KEY: key, LZ_ENROL_JWKS: { keys } }: EdgeConfig): string[] {
   if (!key || keys.some(({ kid, x }) => kid === key.kid && x === key.x)) return [];
   return ["LZ_ENROL_JWKS: add the public half of LZ_ENROL_KEY"];

@@ -5,7 +5,7 @@ import { chooseCredentials } from "./credentials/choose-source.ts";
 import { shutDown } from "./http/graceful-shutdown.ts";
 import { denoHashing } from "./runtime/deno-hashing.ts";
 
-/** Runs the edge under Deno. With `PORT=0` it picks a free port. It prints its port as a JSON line at start. */
+/** Runs the edge under Deno and prints its port as a JSON line at start. `PORT=0` selects a free port. */
 const config = readConfig(Deno.env.toObject());
 const addresses = new WeakMap<Request, string>();
 const deps = await assemble(config, {
@@ -16,7 +16,7 @@ const deps = await assemble(config, {
 });
 const handleRequest = createFetch(deps);
 
-// Handle signals before listening: a supervisor may stop the node as soon as it listens.
+// Install the signal handlers before listening, because a supervisor can stop the node as soon as it listens.
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, async () => Deno.exit(await shutDown(deps, () => server.shutdown())));
 }

@@ -19,13 +19,16 @@ import type { Env } from "../request-env.ts";
 import type { Input, Operation } from "./define-operation.ts";
 import { OPERATIONS } from "./operations/registry.ts";
 
-/** Enough for a policy at all of its limits, which is the largest request body. */
+/**
+ * Maximum size of a request body in bytes. Sufficient for a policy at all of its limits, which is the largest
+ * body.
+ */
 const BODY_BYTES_MAX = 256 * 1024;
 
 export const IDEMPOTENCY_KEY = z.string().regex(IDEMPOTENCY_KEY_FORM);
 export const IF_MATCH = z.string().regex(/^"[0-9]{1,15}"$/);
 
-/** Path of an operation as Hono writes it. */
+/** Path of an operation in Hono's syntax. */
 export const routeOf = (operation: Operation): string => operation.path.replaceAll(/\{(\w+)\}/g, ":$1");
 
 /** Routes of the admin API, mounted under `/v1`. Every response belongs to the tenant of the caller. */
@@ -54,7 +57,10 @@ export function adminRoutes(deps: Deps): Hono<Env> {
   return app;
 }
 
-/** Permission check and validation, in this order. Each refuses with a code that the OpenAPI document lists. */
+/**
+ * Middleware that checks the permission first and then validates the request. Every refusal has a code that
+ * the OpenAPI document lists.
+ */
 function validators(operation: Operation, deps: Deps): MiddlewareHandler<Env>[] {
   const { needs, params = NOTHING, query = NOTHING, body } = operation;
   const invalid = (c: Context<Env>, detail: string) => refusal(c, refuse("admin.invalid", detail), deps);
@@ -63,10 +69,11 @@ function validators(operation: Operation, deps: Deps): MiddlewareHandler<Env>[] 
   });
   return [
     mayCall,
-    // A malformed id leads to the same 404 as an unknown id and one of another tenant.
+    // The response to a malformed id is the same 404 as for an unknown id and for an id of another tenant.
     validate("param", params, (c) => refusal(c, refuse("admin.not-found"), deps)),
     onceEach(deps),
-    // Unknown parameters are refused, because a misspelt filter would filter nothing.
+    // Unknown parameters are refused. Otherwise a misspelt filter would be ignored and the list would be
+    // unfiltered.
     validate("query", query, (c, error) => invalid(c, `query: ${places(error, "unknown parameter")}`)),
     ...(operation.method === "get" ? [] : [conditions(operation, deps)]),
     ...(body
@@ -168,7 +175,7 @@ function requireAdmin(deps: Deps) {
   });
 }
 
-/** Paths of the invalid values. Never contains names that the schema does not know, because the caller chose them. */
+/** Paths of the invalid values. Names that are not in the schema are left out, because the caller chose them. */
 const places = (error: z.ZodError, whole = "body"): string =>
   [...new Set(error.issues.map((issue) => issue.path.map(String).join(".") || whole))]
     .join(", ")

@@ -34,9 +34,9 @@ type Described = {
   needs: Permission;
   success: 200 | 201 | 202;
   answer: z.ZodType;
-  /** Error codes in addition to those of all operations of its kind. */
+  /** Error codes of this operation, in addition to those of all operations of its kind. */
   refusals?: readonly RefusalCode[];
-  /** The response has an ETag. A change must send it as If-Match. */
+  /** The response has an ETag, and a change must send that value as If-Match. */
   versioned?: true;
 };
 

@@ -81,7 +81,7 @@ function headersOf({ method, versioned }: Operation): z.ZodObject | undefined {
   return z.object({ "idempotency-key": idempotencyKey, ...(versioned && { "if-match": ifMatch }) });
 }
 
-/** Error codes of an operation: those of its kind and its own. */
+/** Error codes that an operation can return: those of all operations of its kind, and its own. */
 function refusalsOf({ method, params, query, body, versioned, refusals = [] }: Operation): RefusalCode[] {
   const codes: RefusalCode[] = ["admin.unauthenticated", "admin.forbidden", "admin.invalid", "wire.too-many"];
   if (params) codes.push("admin.not-found");

@@ -5,7 +5,7 @@ import type { Env } from "../request-env.ts";
 import { createOpenApi, type OpenApi } from "./openapi.ts";
 import { OPERATIONS } from "./operations/registry.ts";
 
-/** Version of the API, independent of the product's. Generated clients depend on it. */
+/** Version of the API, independent of the product version. Generated clients depend on it. */
 const API_VERSION = "1.0.0";
 
 const PAGE_HEADERS = secureHeaders({
@@ -19,7 +19,10 @@ const PAGE_HEADERS = secureHeaders({
   strictTransportSecurity: false,
 });
 
-/** The OpenAPI document and a page that shows it. Public: both describe the API and contain no tenant data. */
+/**
+ * Routes of the OpenAPI document and of a page that shows it. They are public, because they contain no tenant
+ * data.
+ */
 export function referenceRoutes(deps: Pick<Deps, "publicOrigin">): Hono<Env> {
   const app = new Hono<Env & { Variables: SecureHeadersVariables }>();
   let kept: OpenApi | undefined;

@@ -19,7 +19,7 @@ export const KEY_USER_PREFIX = "key_";
 /** Ids of API keys and enrolment tokens are ULIDs, like those of assets. */
 export const keyId = ulidPattern;
 
-/** 256 random bits, base64url. */
+/** Length of a secret: 256 random bits. They are encoded as base64url. */
 export const SECRET_BYTES = 32;
 
 const FORM = /^lzk_([A-Za-z0-9_-]{1,64})_([0-7][0-9A-HJKMNP-TV-Z]{25})_([A-Za-z0-9_-]{43})$/;
@@ -34,13 +34,13 @@ export async function secretHash(secret: string): Promise<string> {
 }
 
 /**
- * Authenticates an API key. The key's text only names the record to read: the tenant is that of the stored record.
- * Refuses unknown, revoked, expired and wrong keys with the same `admin.unauthenticated`.
+ * Authenticates an API key. The text of the key only determines which record is read; the tenant comes from
+ * the stored record. Unknown, revoked, expired and wrong keys are all refused with `admin.unauthenticated`.
  */
 export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<Admin>> {
   const [, tenant, id, secret] = FORM.exec(key) ?? [];
   if (!tenant || !id || !secret) return refuse("admin.unauthenticated");
-  // A consistent read: a revoked key is refused from the next request.
+  // This read is strongly consistent, so a key is refused immediately after it is revoked.
   const stored = await deps.authority.read(apiKeyKey(tenant, id)).catch((error: unknown) => {
     if (error instanceof AuthorityFault) return undefined;
     throw error;
@@ -65,7 +65,10 @@ export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<
 
 const USE_NOTED_MS = 3_600_000;
 
-/** Stores the last use, at most once per hour, so that admins can find unused keys. A failed write refuses no request. */
+/**
+ * Stores the time of the last use, at most once per hour, so that administrators can find unused keys. The
+ * request succeeds even if this write fails.
+ */
 async function noteUse({ tenantId, keyId, lastUsedAt }: ApiKeyItem, deps: Deps): Promise<void> {
   const nowMs = deps.clock();
   if (lastUsedAt !== undefined && nowMs - Date.parse(lastUsedAt) < USE_NOTED_MS) return;

@@ -14,8 +14,9 @@ export const may = (admin: Admin, permission: Permission): boolean =>
 export const mayRespond = (admin: Admin): boolean => may(admin, "contain");
 
 /**
- * Authenticates a session token of the identity provider: RS256 only, issuer, expiry, not-before, authorised party, not
- * pending. The tenant is the organisation in the token.
+ * Authenticates a session token of the identity provider. The token must be signed with RS256 by the
+ * configured issuer, be within its validity period, name an authorised party, and not be pending. The tenant
+ * is the organisation in the token.
  *
  * @returns `admin.unauthenticated`, `admin.no-organisation` or `admin.forbidden`
  * @throws Error if there are no keys to verify with
@@ -43,13 +44,16 @@ export async function authenticate(request: Request, deps: Deps): Promise<Verdic
   return accept({ ...who, role, via: "session", permissions: permissionsOf(role) });
 }
 
-/** Whether the session was issued for this site. A missing claim is refused unless `LZ_ADMIN_AZP` is `optional`. */
+/**
+ * Whether the session was issued for this site. A token without the claim is refused unless `LZ_ADMIN_AZP` is
+ * `optional`.
+ */
 const isAuthorizedParty = (azp: unknown, { admin }: Deps): boolean =>
   azp === undefined ? admin.allowsMissingParty === true : admin.parties.some((party) => party === azp);
 
 /**
- * Whether verification failed because there are no keys to verify with. That is a server fault (503), not a bad token
- * (401). For a bad token jose throws a JOSEError.
+ * Whether verification failed because there are no keys to verify with. This is a server fault (503), not a
+ * bad token (401). For a bad token, jose throws a JOSEError.
  */
 const isKeyServerFault = (error: unknown): boolean => !(error instanceof errors.JOSEError);
 
@@ -61,7 +65,10 @@ export function bearerToken(request: Request): string | undefined {
 /** Name of Clerk's session cookie. */
 export const SESSION_COOKIE = "__session";
 
-/** Session token from the cookies: the first `__session` or `__session_<suffix>` whose token names our issuer. */
+/**
+ * Session token from the cookies. Returns the first `__session` or `__session_<suffix>` cookie whose token
+ * has our issuer.
+ */
 function sessionCookie(request: Request, { admin }: Deps): string | undefined {
   const found = clerkCookies(request, SESSION_COOKIE).filter((value) =>
     /^[A-Za-z0-9._-]{1,8192}$/.test(value),
@@ -69,7 +76,7 @@ function sessionCookie(request: Request, { admin }: Deps): string | undefined {
   return found.find((token) => issuerOf(token) === admin.issuer) ?? found[0];
 }
 
-/** Issuer of a token without verification. Only used to choose among cookies. */
+/** Issuer of a token, read without verification. It is only used to choose among cookies. */
 function issuerOf(token: string): string | undefined {
   try {
     return decodeJwt(token).iss;

@@ -2,12 +2,16 @@ import { z } from "zod";
 import { tenantId } from "../../shared/ids.ts";
 import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 
-/** An empty string or null. JWT templates of Clerk write it for a person without an active organisation. */
+/**
+ * An empty string or null. Clerk's JWT templates contain one of these for a person without an active
+ * organisation.
+ */
 const none = z.literal(["", null]).transform(() => undefined);
 
 /**
- * Claims of a Clerk session token (clerk.com/docs, "Session tokens"). Version 1 has flat `org_*` claims. Version 2 has one
- * claim `o` with organisation, role, permission names, and for each feature a bitmask over these names.
+ * Claims of a Clerk session token (clerk.com/docs, "Session tokens"). Version 1 has flat `org_*` claims.
+ * Version 2 has one claim `o` that contains the organisation, the role, the permission names, and one bitmask
+ * per feature over these names.
  */
 const claims = z.object({
   sub: z.string().min(1).max(200),
@@ -36,14 +40,15 @@ export type Session = {
   sessionId: string;
   authorizedParty: string | undefined;
   tenantId: string;
-  /** Role without `org:`, then permissions as `org:feature:permission`. */
+  /** The role without its prefix `org:`, followed by the permissions as `org:feature:permission`. */
   names: string[];
   impersonated: boolean;
 };
 
 /**
- * Reads the claims of a verified token. Refuses a pending session (the person has an open task at Clerk) and a token that
- * contradicts itself with `admin.unauthenticated`, and a token without active organisation with `admin.no-organisation`.
+ * Reads the claims of a verified token. Refuses with `admin.unauthenticated` a pending session (the person
+ * has an open task at Clerk) and a token whose claims contradict each other. Refuses with
+ * `admin.no-organisation` a token without an active organisation.
  */
 export function readClaims(payload: unknown): Verdict<Session> {
   const parsed = claims.safeParse(payload);
@@ -69,11 +74,12 @@ export function readClaims(payload: unknown): Verdict<Session> {
 const bare = (role: string): string => role.replace(/^org:/, "");
 
 /**
- * Decodes the permissions of version 2. `fea` lists features with their scope (`o:` organisation, `u:` user). `per` lists
- * permission names. `fpm` has one decimal bitmask for each feature of the organisation, in the same order: bit i, from the
- * least significant, stands for permission i. A mask may have more than 53 bits.
+ * Decodes the permissions of a version 2 token. `fea` lists features with their scope (`o:` organisation,
+ * `u:` user). `per` lists permission names. `fpm` has one decimal bitmask for each feature of the
+ * organisation, in the same order. Bit i of a mask, counted from the least significant, stands for permission
+ * i. A mask can have more than 53 bits.
  *
- * An invalid mask, a bit without a name in `per` and a mask without a feature grant nothing.
+ * An invalid mask, a bit without a name in `per`, and a mask without a feature grant no permission.
  */
 export function decodePermissions(
   fea: string | undefined,

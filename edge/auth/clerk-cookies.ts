@@ -1,13 +1,13 @@
 /**
- * Suffix of Clerk's cookie names: `__session_<suffix>` instead of `__session` where several applications share a domain.
- * The suffix is the start of a base64url digest of the publishable key (`getCookieSuffix` in @clerk/shared), so it can
- * contain `-` and `_`.
+ * Suffix of Clerk's cookie names. Where several applications share a domain, the name is `__session_<suffix>`
+ * instead of `__session`. The suffix is the start of a base64url digest of the publishable key
+ * (`getCookieSuffix` in @clerk/shared), so it can contain `-` and `_`.
  */
 const SUFFIX = "(?:_[A-Za-z0-9_-]{1,32})?";
-/** Values that are read. Other sites on the same domain can add cookies with this name. */
+/** Maximum number of cookie values that are read. Other sites on the same domain can add cookies with this name. */
 const VALUES_MAX = 8;
 
-/** Values of a Clerk cookie, starting with the name without suffix. */
+/** Values of a Clerk cookie. The value of the cookie without a suffix comes first. */
 export function clerkCookies(request: Request, name: string): string[] {
   const header = request.headers.get("cookie") ?? "";
   const found = [...header.matchAll(new RegExp(`(?:^|; )(${name}${SUFFIX})=([^;]*)`, "g"))];

@@ -6,19 +6,25 @@ import { type Clock, isRecent } from "../../shared/time/clock.ts";
 import { readStream } from "../http/read-body.ts";
 import type { Instruments } from "../platform/telemetry.ts";
 
-/** Refresh interval while the issuer responds: a key that the issuer removed is refused after this time. */
+/**
+ * Refresh interval while the issuer responds. A key that the issuer removed is refused after this time at the
+ * latest.
+ */
 const REFRESH_MS = 300_000;
 /** Retry interval while the issuer is down and cached keys can be used. */
 const RETRY_MS = 30_000;
 /** Retry interval while the issuer is down and there are no keys to use. */
 const RETRY_EMPTY_MS = 1000;
-/** Pause between fetches that a token with an unknown key id causes. Anyone can send such tokens. */
+/** Minimum interval between fetches that are caused by tokens with an unknown key id. Anyone can send such tokens. */
 const UNKNOWN_KID_MS = 30_000;
-/** How long keys are used after the issuer's last valid response. */
+/** Maximum time for which keys are used after the issuer's last valid response. */
 export const KEPT_MS = 24 * 3_600_000;
 const FETCH_MS_MAX = 3000;
 const SET_BYTES_MAX = 256 * 1024;
-/** Where requests cannot share a fetch: number of fetches that may start within {@link FETCH_MS_MAX}. */
+/**
+ * Maximum number of fetches that start within {@link FETCH_MS_MAX}, in runtimes where requests cannot share a
+ * fetch.
+ */
 const PARALLEL_MAX = 20;
 /** Minimum size of an RSA key: 2048 bits (RFC 7518 §3.3). */
 const MODULUS_BYTES_MIN = 256;
@@ -27,9 +33,12 @@ const MODULUS_BYTES_MIN = 256;
 export type KeysState = "unasked" | "fresh" | "stale" | "away";
 
 export type IssuerKeys = {
-  /** Key for a token's header. Throws a JOSEError for an unknown key, another Error if there are no keys to use. */
+  /**
+   * Key for a token's header. Throws a JOSEError for an unknown key, and any other Error if there are no keys
+   * to use.
+   */
   get: JWTVerifyGetKey;
-  /** State for the readiness probe. Also starts a refresh that is due, where a fetch may outlive the request. */
+  /** State for the readiness probe. Also starts a due refresh if the runtime lets a fetch outlive its request. */
   state: () => KeysState;
 };
 
@@ -46,8 +55,9 @@ export type IssuerKeysDeps = {
 type KeySet = ReturnType<typeof createLocalJWKSet>;
 
 /**
- * Caches the public keys of the identity provider. Requests drive the refresh every {@link REFRESH_MS}; there is no timer.
- * While the issuer is down or sends no usable keys, the last keys are used for {@link KEPT_MS}.
+ * Caches the public keys of the identity provider. There is no timer: requests start a refresh every {@link
+ * REFRESH_MS}. While the issuer is down or sends no usable keys, the last keys are used for up to {@link
+ * KEPT_MS}.
  */
 export function createIssuerKeys(deps: IssuerKeysDeps): IssuerKeys {
   const cache = new KeyCache(deps);
@@ -59,7 +69,7 @@ class KeyCache {
   #pending: Promise<void> | undefined;
   #isFailing = false;
   #endedAtMs = Number.NEGATIVE_INFINITY;
-  /** Sequence numbers of fetches: the newest that began, and the newest whose result was applied. */
+  /** Sequence number of the newest fetch that began, and of the newest fetch whose result was applied. */
   #begun = 0;
   #applied = 0;
   #startsMs: number[] = [];
@@ -106,7 +116,7 @@ class KeyCache {
 
   async #refreshIfDue(): Promise<void> {
     const refreshing = this.#pending ?? (this.#isDue() ? this.#refresh() : undefined);
-    // A hanging issuer must not delay people while cached keys can be used.
+    // Do not wait for a slow issuer while cached keys can be used.
     if (this.deps.shared && this.#isFailing && this.#usable()) return;
     await refreshing;
   }
@@ -122,7 +132,7 @@ class KeyCache {
     return this.#pending;
   }
 
-  /** Never rejects. Drops a response that arrives after the response of a later fetch. */
+  /** Fetches the keys. Never rejects. Drops a response that arrives after the response to a later fetch. */
   async #fetch(sequence: number): Promise<void> {
     const { clock, instruments, log } = this.deps;
     const fetched = await fetchKeys(this.deps).catch((error: unknown) => error as Error);
@@ -139,7 +149,7 @@ class KeyCache {
   }
 }
 
-/** Logs a failed refresh: a warning for a single failure, an error if failures last. */
+/** Logs a failed refresh. A single failure is a warning, repeated failures are an error. */
 function reportFailure(error: Error, ageMs: number | undefined, log: Log): void {
   const isLong = ageMs === undefined || ageMs > 2 * REFRESH_MS;
   const age = ageMs === undefined ? {} : { keysAgeSeconds: Math.round(ageMs / 1000) };

@@ -3,11 +3,11 @@ export type Role = (typeof ROLES)[number];
 
 export const PERMISSIONS = [
   "read",
-  /** Only the SIEM export. A key with this scope reads nothing else. */
+  /** Read the SIEM export. An API key with only this scope can read nothing else. */
   "read-events",
   "handle-incidents",
   "contain",
-  /** Approving or denying another person's request to isolate. Not for API keys, see {@link NEVER_FOR_KEYS}. */
+  /** Approve or deny another person's request to isolate. Not available to API keys, see {@link NEVER_FOR_KEYS}. */
   "approve",
   "manage-assets",
   "manage-settings",
@@ -27,7 +27,10 @@ const ADDED: Readonly<Record<Role, readonly Permission[]>> = {
 export const permissionsOf = (role: Role): readonly Permission[] =>
   ROLES.slice(0, ROLES.indexOf(role) + 1).flatMap((each) => ADDED[each]);
 
-/** Permissions that no API key has. Without `manage-keys` a stolen key cannot outlive its own expiry. */
+/**
+ * Permissions that no API key has. Without `manage-keys`, a stolen key cannot create another key that
+ * outlives it.
+ */
 export const NEVER_FOR_KEYS: readonly Permission[] = ["approve", "manage-keys"];
 
 /** Permissions of an API key: those of its role, limited to its scopes if it has any. */
@@ -37,8 +40,8 @@ export const keyPermissions = (role: Role, scopes: readonly string[] | undefined
   );
 
 /**
- * Our role for each name from the identity provider: an organisation role without `org:` (`admin`), or a full permission
- * (`org:hosts:isolate`). Set by `LZ_ADMIN_ROLES`.
+ * Our role for each name that the identity provider sends. A name is an organisation role without `org:`
+ * (`admin`) or a full permission (`org:hosts:isolate`). Set by `LZ_ADMIN_ROLES`.
  */
 export type RoleMap = Readonly<Record<string, Role>>;
 
@@ -50,9 +53,9 @@ export const ROLE_MAP_DEFAULT: RoleMap = {
   member: "viewer",
 };
 
-/** The highest role among those that the names map to. Undefined if no name is known. */
+/** Returns the highest role among those that the names map to, or undefined if no name is known. */
 export function roleOf(names: readonly string[], map: RoleMap): Role | undefined {
-  // `hasOwn` ignores inherited properties, such as for a role named "constructor".
+  // `hasOwn` ignores inherited properties, for example if a role is named "constructor".
   const found = names.filter((name) => Object.hasOwn(map, name)).map((name) => ROLES.indexOf(map[name]!));
   return ROLES[Math.max(...found, -1)];
 }
@@ -64,10 +67,10 @@ export type Admin = {
   userId: string;
   sessionId: string;
   role: Role;
-  /** Another person uses this person's session (impersonation). Such a session can only read. */
+  /** True if another person uses this person's session (impersonation). Such a session can only read. */
   impersonated: boolean;
   via: "session" | "api-key";
-  /** User id of the person who created the API key. */
+  /** User id of the person who created the API key. Absent for a session. */
   keyMadeBy?: string;
   permissions: readonly Permission[];
 };

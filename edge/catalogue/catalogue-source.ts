@@ -10,20 +10,26 @@ const FETCH_MS_MAX = 5000;
 type SignedCatalogue = { document: string; etag: string };
 
 export type CatalogueSource = {
-  /** Whether a catalogue was loaded since the start. */
+  /** Whether a catalogue has been loaded since the process started. */
   isLoaded(): boolean;
-  /** The newest signed catalogue. Rejects if none could be loaded yet. Undefined if no catalogue is configured. */
+  /**
+   * Returns the newest signed catalogue. Rejects if none has been loaded yet. Undefined if no catalogue is
+   * configured.
+   */
   newest: (() => Promise<SignedCatalogue>) | undefined;
 };
 
-/** Pause between fetches until the first catalogue is loaded. Doubled after each failure, up to the maximum. */
+/**
+ * Interval between fetches until the first catalogue is loaded. It is doubled after each failure, up to the
+ * maximum.
+ */
 const RETRY_MS = 2000;
 const RETRY_MS_MAX = 60_000;
 
 /**
- * Stale-while-revalidate cache of the document at `url`: a bucket, a CDN, or a `file:` URL on Deno and Bun. Serves a
- * document only after its signature verified with the control keys. Keeps serving the last valid one while `url` is
- * unavailable or its document is not valid.
+ * Stale-while-revalidate cache of the document at `url`: in a bucket, on a CDN, or a `file:` URL on Deno and
+ * Bun. Serves a document only after its signature was verified with the control keys. Keeps serving the last
+ * valid document while `url` is unavailable or returns an invalid document.
  */
 export function createCatalogueSource(deps: {
   url: string | undefined;
@@ -77,6 +83,9 @@ export function createCatalogueSource(deps: {
   }
 }
 
-/** Evaluates `If-None-Match` (RFC 9110 §13.1.2). Weak comparison, because proxies that compress add `W/`. */
+/**
+ * Evaluates `If-None-Match` (RFC 9110 §13.1.2). The comparison is weak, because proxies that compress a
+ * response add `W/`.
+ */
 export const matchesTag = (header: string | undefined, etag: string): boolean =>
   header?.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag) ?? false;

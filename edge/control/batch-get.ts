@@ -2,14 +2,17 @@ import { type AttributeMap, marshalItem } from "../../shared/table/dynamo.ts";
 import type { Deps } from "../deps.ts";
 import { UpstreamFault } from "../platform/aws-client.ts";
 
-/** Keys per BatchGetItem call (limit of DynamoDB). */
+/** Maximum number of keys per BatchGetItem call (DynamoDB limit). */
 export const BATCH_GET_MAX = 100;
-/** Calls for one batch. A busy table leaves keys unread, and more calls would only add load. */
+/**
+ * Maximum number of calls per batch. A busy table leaves keys unread, and more calls would only increase its
+ * load.
+ */
 const ROUNDS_MAX = 8;
 
 /**
- * Reads the items with these keys, at most {@link BATCH_GET_MAX}. Returns them in no particular order, without those that
- * do not exist. Rejects with UpstreamFault if keys are still unread after {@link ROUNDS_MAX} calls.
+ * Reads the items with these keys, at most {@link BATCH_GET_MAX}. Returns the existing items in no particular
+ * order. Rejects with UpstreamFault if keys are still unread after {@link ROUNDS_MAX} calls.
  */
 export async function batchGet(
   { dynamo, table }: Pick<Deps, "dynamo" | "table">,

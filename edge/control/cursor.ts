@@ -1,12 +1,12 @@
 import { base64url, fromBase64url, fromUtf8, utf8 } from "../../shared/encoding/bytes.ts";
 import { type AttributeMap, marshalItem, unmarshalItem } from "../../shared/table/dynamo.ts";
 
-/** The cursor is invalid, or was made for another list. */
+/** The cursor is invalid, or was created for another list. */
 export class CursorFault extends Error {
   override name = "CursorFault";
 }
 
-/** Scope in which a cursor is valid: tenant, list, order and filters. */
+/** Scope of a cursor: tenant, list, order and filters. The cursor is only valid for these. */
 export type Scope = readonly (string | number | boolean | undefined)[];
 
 export const CURSOR_FORM = /^([A-Za-z0-9_-]{1,1900})\.([A-Za-z0-9_-]{43})$/;
@@ -25,7 +25,10 @@ export async function sealCursor(
   return `${body}.${base64url(new Uint8Array(mac))}`;
 }
 
-/** Verifies a cursor and returns its position. Throws {@link CursorFault} unless it was made for this scope. */
+/**
+ * Verifies a cursor and returns its position. Throws {@link CursorFault} if the cursor was not created for
+ * this scope.
+ */
 export async function openCursor(
   keys: readonly CryptoKey[],
   scope: Scope,

@@ -1,17 +1,18 @@
-/** Reads of the table for one page at most, even if the filter drops most items. */
+/** Maximum number of table reads for one page, even if the filter removes most items. */
 export const READS_MAX = 8;
 
-/** Start and size of one read. */
+/** Size of one read, and the key after which it starts. */
 export type Part = { limit: number; from?: string };
 type Read<Found> = { items: Found[]; cursor?: string };
 
 /**
- * Fills a page with items that pass a filter outside of the table. Reads until the page has `limit` items, the list ends,
- * or {@link READS_MAX} reads were made. The page can be short or empty and still have a cursor.
+ * Fills a page with items that pass a filter outside of the table. Reads until the page has `limit` items,
+ * the list ends, or {@link READS_MAX} reads were made. The page can be short or empty and still have a
+ * cursor.
  *
  * @param read reads at most `limit` items
  * @param keep selects the items for the page
- * @returns `leftOut` is the number of items that `keep` dropped
+ * @returns `leftOut` is the number of items that `keep` removed
  */
 export async function fillPage<Found, Kept>(
   page: Part,
@@ -22,7 +23,7 @@ export async function fillPage<Found, Kept>(
   let leftOut = 0;
   let { from } = page;
   for (let reads = 0; reads < READS_MAX && items.length < page.limit; reads++) {
-    // Read no more items than the page can still take. Otherwise the cursor would skip items.
+    // Read no more items than still fit on the page. Otherwise the cursor would skip items.
     const limit = page.limit - items.length;
     const found = await read({ limit, ...(from !== undefined && { from }) });
     const kept = await keep(found.items);

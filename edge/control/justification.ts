@@ -1,15 +1,21 @@
 import { z } from "zod";
 import { text } from "../../shared/wire/text.ts";
 
-/** Control and bidirectional formatting characters, which could disguise the text. For the OpenAPI pattern. */
+/**
+ * Control characters and bidirectional formatting characters, which could disguise a text. Used in the
+ * OpenAPI pattern.
+ */
 const HIDDEN = "\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ufffe\\uffff";
 
 const WORDS = `^[^${HIDDEN}]*[^\\s${HIDDEN}][^${HIDDEN}]+[^\\s${HIDDEN}][^${HIDDEN}]*$`;
 
-/** Shortest text that counts as a reason. */
+/** Minimum length of a reason in characters. */
 const WORDS_CHARACTERS_MIN = 3;
 
-/** Text of a person in one line, without control characters: at least three characters when trimmed, at most `max`. */
+/**
+ * A one-line text from a person without control characters. It has at least three characters after trimming,
+ * and at most `max`.
+ */
 export const words = (max: number) =>
   text(max)
     .min(WORDS_CHARACTERS_MIN)

@@ -2,7 +2,7 @@ import { type AttributeMap, marshalItem, values } from "../../shared/table/dynam
 import type { Deps } from "../deps.ts";
 import { openCursor, type Scope, sealCursor } from "./cursor.ts";
 
-/** Dependencies of reads: the table, signature checks, and the keys of cursors. */
+/** Dependencies for reading: the table, signature checks, and the keys of cursors. */
 export type Reader = Pick<Deps, "dynamo" | "table" | "clock" | "authority"> & {
   admin: Pick<Deps["admin"], "cursorKeys">;
 };
@@ -15,22 +15,25 @@ export type Query = {
   index?: string;
   partition: string;
   prefix?: string;
-  /** Range of sort keys, both ends included. Alternative to `prefix`. */
+  /** Range of sort keys, including both ends. Alternative to `prefix`. */
   between?: readonly [string, string];
   newestFirst?: boolean;
   limit?: number;
   from?: string;
-  /** Highest sort key, for lists that are read newest first. Only for the first page: later pages start at the cursor. */
+  /**
+   * Highest sort key, for lists that are read newest first. It only affects the first page, because later
+   * pages start at the cursor.
+   */
   until?: string;
-  /** Consistent read. Not available for indexes. */
+  /** Uses strongly consistent reads. Not available for indexes. */
   isConsistent?: boolean;
-  /** DynamoDB filter. It applies after `limit`, so a page can be short and still have a cursor. */
+  /** DynamoDB filter. DynamoDB applies it after `limit`, so a page can be short and still have a cursor. */
   filter?: { expression: string; names?: Record<string, string>; values?: Parameters<typeof values>[0] };
-  /** Name of a filter that the caller applies. Cursors are valid for the same filter only. */
+  /** Name of a filter that the caller applies. A cursor is only valid for the filter that it was created with. */
   scope?: string;
 };
 
-/** Scope of the cursors of a query. The partition contains the tenant. */
+/** Scope of the cursors of a query. The partition key contains the tenant. */
 const scopeOf = ({ index, partition, prefix, between, newestFirst, filter, scope }: Query): Scope => [
   index,
   partition,
@@ -43,14 +46,14 @@ const scopeOf = ({ index, partition, prefix, between, newestFirst, filter, scope
 const keyNames = (index: string | undefined) =>
   index ? ([`${index}PK`, `${index}SK`] as const) : (["PK", "SK"] as const);
 
-/** Condition on the sort key, and its values. */
+/** Key condition on the sort key, with its values. */
 function sortRange({ prefix, between, until, from }: Query, sk: string): [string, Record<string, string>] {
   if (between) return [` AND ${sk} BETWEEN :first AND :last`, { first: between[0], last: between[1] }];
   if (prefix) return [` AND begins_with(${sk}, :prefix)`, { prefix }];
   return until && from === undefined ? [` AND ${sk} <= :until`, { until }] : ["", {}];
 }
 
-/** Reads one page. Throws CursorFault if `query.from` was made for another query. */
+/** Reads one page. Throws CursorFault if `query.from` was created for another query. */
 export async function queryPage(reader: Reader, query: Query): Promise<Page<AttributeMap>> {
   const [pk, sk] = keyNames(query.index);
   const { cursorKeys } = reader.admin;
@@ -79,7 +82,7 @@ export async function queryPage(reader: Reader, query: Query): Promise<Page<Attr
   return { items, cursor: await sealCursor(cursorKeys, scope, page.LastEvaluatedKey) };
 }
 
-/** Reads one item, eventually consistent. */
+/** Reads one item with an eventually consistent read. */
 export async function getItem(
   reader: Pick<Deps, "dynamo" | "table">,
   key: object,

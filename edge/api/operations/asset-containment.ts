@@ -70,7 +70,7 @@ const listIsolations = operation({
   answer: pageOf(assetView),
   async run({ admin, query }, deps) {
     const found = await listActionRequired(deps, admin.tenantId, pageFrom(query));
-    // The index also contains revoked assets that were never isolated.
+    // Exclude revoked assets that were never isolated. The index contains them too.
     const items = found.items.filter(({ containment }) => containment.requestedAt !== undefined);
     return { ok: true, value: { body: { ...found, items } } };
   },

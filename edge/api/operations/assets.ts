@@ -88,7 +88,10 @@ async function answerAsset(tenantId: string, assetId: string, deps: Deps): Promi
   return body ? { ok: true, value: { body } } : refuse("admin.not-found");
 }
 
-/** Responds with a list that belongs to an asset. Refuses an unknown asset with `admin.not-found`. */
+/**
+ * Responds with a list that belongs to one asset, such as its timeline. Refuses an unknown asset with
+ * `admin.not-found`.
+ */
 async function ofAsset(
   tenantId: string,
   assetId: string,

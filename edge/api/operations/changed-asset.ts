@@ -5,7 +5,7 @@ import type { Outcome } from "../define-operation.ts";
 import { assetParams } from "../request-schemas.ts";
 import { assetView } from "../response-schemas.ts";
 
-/** Response to a change of an asset: the asset after it. A conflict contains the asset in `current`. */
+/** Responds with the asset as it is after the change. A conflict response contains the asset in `current`. */
 export async function respondWithAsset(
   asker: Asker,
   assetId: string,
@@ -17,7 +17,7 @@ export async function respondWithAsset(
   return done.ok ? { ok: true, value: { body: current } } : { ...done, more: { current } };
 }
 
-/** Fields that operations which change one asset have in common. */
+/** Properties shared by all operations that change one asset. */
 export const changingAsset = {
   tag: "Assets",
   params: assetParams,

@@ -207,7 +207,7 @@ async function answer(tenantId: string, webhookId: string, deps: Deps): Promise<
   return body ? { ok: true, value: { body } } : refuse("admin.not-found");
 }
 
-/** Responds with the webhook, and with its secret if this is the first response. */
+/** Responds with the webhook. Only the first response to a request contains the secret. */
 async function withWebhook(
   tenantId: string,
   done: Decision<{ webhookId: string; secret?: string }>,

@@ -4,7 +4,10 @@ import { assetTimeline, GSI1, telemetryKey, timelineDate } from "../../../shared
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { getItem, type Page, queryPage, type Reader } from "../table-query.ts";
 
-/** Reads the full state of an asset from the telemetry item of the change at `stateAt` (from its presence). */
+/**
+ * Reads the full state of an asset. The state is stored in the telemetry item of the change at `stateAt`, a
+ * time from the presence.
+ */
 export async function readState(
   reader: Reader,
   tenantId: string,
@@ -17,7 +20,7 @@ export async function readState(
   return item?.kind === "change" ? item : undefined;
 }
 
-/** Lists the state changes of an asset, newest first. `until` is the latest time to include. */
+/** Lists the state changes of an asset, newest first. `until` is the latest time, inclusive. */
 export async function listTimeline(
   reader: Reader,
   tenantId: string,

@@ -5,7 +5,7 @@ import type { AssetItem } from "../../../shared/table/items/asset/asset.ts";
 import type { PresenceItem } from "../../../shared/table/items/asset/presence.ts";
 import type { StopEnginesBy } from "../../../shared/wire/heartbeat.ts";
 
-/** An asset as API and dashboard show it, without device key and directive. */
+/** An asset as the API and the dashboard show it, without its device key and directive. */
 export type AssetView = Pick<
   AssetItem,
   | "assetId"
@@ -22,9 +22,9 @@ export type AssetView = Pick<
   | "supersedes"
   | "enrolledBefore"
 > & {
-  /** Newer asset under which the same machine now reports. Only if the asset is read by itself. */
+  /** Newer asset under which the same machine now reports. Only set when a single asset is read. */
   enrolledAgainAs?: string;
-  /** Whether the asset is on the active list, and if not, why and since when. */
+  /** Whether the asset is on the active list. If it is not, also the reason and the time. */
   lifecycle: { state: "active" | "expired" } & Partial<Expiry>;
   containment: Containment & {
     mode?: string;

@@ -5,9 +5,9 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { assetKey, hardwareKey, type Key } from "../../../shared/table/keys.ts";
 
 /**
- * Finds the newer asset under which the same machine enrolled again, so that an administrator can merge the two. Undefined
- * if this asset reported since then, or is isolated or revoked. The hardware fingerprint of an enrolment is only a claim,
- * so anyone with a token could otherwise hide a host.
+ * Finds the newer asset under which the same machine enrolled again, so that an administrator can merge the
+ * two. Returns undefined if this asset has reported since then, or is isolated or revoked. The hardware
+ * fingerprint of an enrolment is not proven. Without these conditions, anyone with a token could hide a host.
  */
 export async function enrolledAgainAs(
   asset: AssetItem,
@@ -21,7 +21,7 @@ export async function enrolledAgainAs(
   const index = await get(hardwareKey(tenantId, hardware.id));
   const newest = index && decodeItem(hardwareItem, index).assets[0];
   if (newest === undefined || newest === assetId) return undefined;
-  // The hardware index is not signed, so compare with the fingerprint in the newer asset itself.
+  // The hardware index is not signed. Compare its fingerprint with the one in the newer asset.
   const stored = await get(assetKey(tenantId, newest));
   const newer = stored && decodeItem(assetItem, stored);
   if (newer?.hardware?.id !== hardware.id || newer.revokedAt !== undefined) return undefined;

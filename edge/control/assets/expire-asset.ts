@@ -25,7 +25,7 @@ export async function expireAsset(
         "admin.conflict",
         "the asset is contained, so it stays on the active list: release it first",
       );
-    // Expiry days of 0 turn off expiry by silence, so only a decision of an administrator remains.
+    // With 0 expiry days no host expires by silence, so only the decision of an administrator counts here.
     const left = expiryOf(before, presences.get(assetId), 0, nowMs);
     if (left) return refuse("admin.conflict", `the asset is already off the active list (${left.reason})`);
     return accept({ assets: [removal(before, nowMs, justification)], result: { assetId } });

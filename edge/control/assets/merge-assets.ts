@@ -13,13 +13,16 @@ import { readPresences } from "./read-assets.ts";
 import { revocation } from "./retire-assets.ts";
 import { silenceMs } from "./search-assets.ts";
 
-/** A host that reported within this time is in use. Perhaps the two assets were swapped, or two hosts share an identity. */
+/**
+ * A host that reported within this time is in use and cannot be merged. Possibly the two assets were swapped,
+ * or two hosts share an identity.
+ */
 const MERGE_SILENCE_MS = 10 * 60_000;
 
 export type Merge = {
-  /** The asset that is superseded. */
+  /** Id of the asset that is superseded. */
   assetId: string;
-  /** The asset that takes its place. */
+  /** Id of the asset that replaces it. */
   into: string;
   justification: string;
   evenIfActive?: boolean | undefined;
@@ -28,11 +31,13 @@ export type Merge = {
 export type Merged = { assetId: string; into: string; incidentsClosed: number };
 
 /**
- * Merges an asset into the one that replaced it. One transaction with a custody record for each asset revokes the old one,
- * so that its device key never reports again, and links the two. The history of the old asset stays with it.
+ * Merges an asset into the one that replaced it. One transaction revokes the old asset, links the two, and
+ * adds a custody record for each. The old device key can never report again. The history of the old asset
+ * stays with it.
  *
- * Then open incidents of the old asset are closed in separate transactions, because one transaction may be too small. A
- * repeat of the request closes incidents that an interruption left open.
+ * The open incidents of the old asset are closed afterwards in separate transactions, because they can exceed
+ * the limits of one transaction. If that is interrupted, repeating the request closes the remaining
+ * incidents.
  */
 export async function mergeAssets(asker: Asker, merge: Merge, deps: Deps): Promise<Decision<Merged>> {
   const { assetId, into, justification, evenIfActive = false } = merge;
@@ -54,7 +59,7 @@ export async function mergeAssets(asker: Asker, merge: Merge, deps: Deps): Promi
   return accept({ assetId, into, incidentsClosed: await closeAll(asker, merge, deps) });
 }
 
-/** Reason why the two assets cannot be merged. Undefined if they can. */
+/** Reason why the two assets cannot be merged, or undefined if they can. */
 function whyNotMerge(
   old: AssetItem,
   next: AssetItem | undefined,
@@ -65,7 +70,7 @@ function whyNotMerge(
   if (next && old.assetId === next.assetId) return "an asset cannot be merged into itself";
   if (!next) return "the other asset does not exist: check the id in `into`";
   if (old.supersededBy !== undefined) return `the asset was already merged into ${old.supersededBy}`;
-  // Prevents cycles of merges.
+  // Prevents circular merges.
   if (next.supersededBy !== undefined)
     return `the other asset was itself merged into ${next.supersededBy}: merge into that one`;
   if (next.revokedAt !== undefined) return "the other asset is revoked, so it cannot replace this one";
@@ -80,7 +85,7 @@ function whyNotMerge(
 function mergeChanges(old: AssetItem, next: AssetItem, justification: string, nowMs: number): AssetChange[] {
   const revoked = revocation(old, nowMs, justification);
   const { revokedAt: _at, ...index } = revoked.set as Record<string, string>;
-  // An asset that is already revoked keeps its time of revocation.
+  // An asset that is already revoked keeps its original time of revocation.
   const isRevoked = old.revokedAt !== undefined;
   const record = { action: "merge" as const, justification };
   return [
@@ -100,7 +105,7 @@ function mergeChanges(old: AssetItem, next: AssetItem, justification: string, no
   ];
 }
 
-/** Whether an earlier request made this merge and left incidents open. */
+/** Whether an earlier request merged these assets and left incidents open. */
 async function isUnfinished(tenantId: string, { assetId, into }: Merge, deps: Deps): Promise<boolean> {
   const old = await readAssetItem(deps, tenantId, assetId);
   return old?.supersededBy === into && (await openIncidents(tenantId, assetId, deps)).length > 0;

@@ -5,10 +5,10 @@ import { assetKey } from "../../../shared/table/keys.ts";
 import type { Deps } from "../../deps.ts";
 
 /**
- * Reads an asset consistently, for a change that depends on it. Reports that the device did not sign are removed.
- * Undefined if the tenant has no asset with this id.
+ * Reads an asset with a strongly consistent read, for a change that depends on it. Reports that the device
+ * did not sign are removed. Returns undefined if the tenant has no asset with this id.
  *
- * @throws AuthorityFault if the signature of the asset does not verify
+ * @throws AuthorityFault if the signature of the asset is not valid
  */
 export async function readAssetItem(
   { authority }: Pick<Deps, "authority">,

@@ -21,7 +21,7 @@ import { type AssetView, viewOf } from "./asset-view.ts";
 import { checkAssets } from "./check-assets.ts";
 import { enrolledAgainAs } from "./enrolled-again.ts";
 
-/** Reads the presences of these assets, by asset id. Eventually consistent. */
+/** Reads the presences of these assets into a map by asset id. The reads are eventually consistent. */
 export async function readPresences(reader: Reader, tenantId: string, assetIds: readonly string[]) {
   const found = new Map<string, PresenceItem>();
   for (let i = 0; i < assetIds.length; i += BATCH_GET_MAX) {
@@ -34,7 +34,7 @@ export async function readPresences(reader: Reader, tenantId: string, assetIds: 
   return found;
 }
 
-/** Reads these assets, by asset id. Reports that the device did not sign are removed. */
+/** Reads these assets into a map by asset id. Reports that the device did not sign are removed. */
 export async function readAssetItems(reader: Reader, tenantId: string, assetIds: readonly string[]) {
   const found = new Map<string, CheckedAsset>();
   for (let i = 0; i < assetIds.length; i += BATCH_GET_MAX) {
@@ -62,14 +62,20 @@ async function withPresence(
   return page.cursor === undefined ? { items } : { items, cursor: page.cursor };
 }
 
-/** Assets in a list: on the active list, expired (no longer on it), or both. */
+/** Assets to include in a list: those on the active list, expired ones (no longer on the active list), or all. */
 export const LIFECYCLES = ["active", "expired", "all"] as const;
 export type Lifecycle = (typeof LIFECYCLES)[number];
 
-/** `expiredLeftOut` is the number of assets that match but are expired, if a list of active assets leaves some out. */
+/**
+ * `expiredLeftOut` is the number of expired assets that match but are not in a list of active assets. Absent
+ * if there are none.
+ */
 export type AssetPage = Page<AssetView> & { expiredLeftOut?: number };
 
-/** Lists assets in order of enrolment. A page of one lifecycle can be short or empty and still have a cursor. */
+/**
+ * Lists assets in order of enrolment. If only one lifecycle is requested, a page can be short or empty and
+ * still have a cursor.
+ */
 export async function listAssets(
   reader: Reader,
   tenantId: string,
@@ -108,7 +114,7 @@ export async function listEmployeeAssets(
 }
 
 /**
- * Reads one asset. Undefined if the tenant has no asset with this id.
+ * Reads one asset. Returns undefined if the tenant has no asset with this id.
  *
  * @param knownExpiryDays setting `assetExpiryDays`, if the caller has read it already
  */
@@ -131,7 +137,10 @@ export async function readAsset(
   return again === undefined ? view : { ...view, enrolledAgainAs: again };
 }
 
-/** Lists assets with a pending action, newest first: from isolation until the release is proven, and revoked ones. */
+/**
+ * Lists assets with a pending action, newest first. These are assets from isolation until the release is
+ * proven, and revoked assets.
+ */
 export async function listActionRequired(
   reader: Reader,
   tenantId: string,

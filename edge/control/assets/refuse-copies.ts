@@ -21,7 +21,10 @@ export function sharingHosts(
   return scene?.machines.map(({ hostname }) => hostname) ?? [];
 }
 
-/** Refuses a directive with `admin.copies` if several machines share the identity, because each would apply it. */
+/**
+ * Refuses a directive with `admin.copies` if several machines share the identity, because each of them would
+ * apply it.
+ */
 export async function refuseCopies(
   { tenantId, assetId }: Pick<AssetItem, "tenantId" | "assetId">,
   nowMs: number,

@@ -13,7 +13,10 @@ import { readPresences } from "./read-assets.ts";
 import { silenceMs } from "./search-assets.ts";
 import type { SkipReason } from "./skip-reasons.ts";
 
-/** Assets per request. Each takes 3 of the 100 items of a transaction: asset, signed record and custody record. */
+/**
+ * Maximum number of assets per request. Each takes 3 of the 100 items of a transaction: asset, signed record
+ * and custody record.
+ */
 export const BULK_ASSETS_MAX = 25;
 
 export type Retired = { changed: string[]; skipped: { assetId: string; reason: SkipReason }[] };
@@ -22,16 +25,22 @@ export type Retirement = {
   action: "revoke" | "expire";
   assetIds: readonly string[];
   justification: string;
-  /** Skips assets that reported within this many hours, because they may have returned since the caller listed them. */
+  /**
+   * Skips assets that reported within this many hours, because they may have returned since the caller listed
+   * them. Absent: no asset is skipped for this reason.
+   */
   silentHours?: number | undefined;
-  /** Also revokes contained hosts. No directive reaches them afterwards; only a release code frees them. */
+  /**
+   * Also revokes contained hosts. No directive reaches them afterwards, so they can only be released with a
+   * release code.
+   */
   evenIfContained?: boolean | undefined;
 };
 
 /**
- * Revokes assets or takes them off the active list, in one transaction with a custody record for each. Assets that cannot
- * be changed are returned in `skipped` with the reason. If all are skipped, nothing is written and the request still
- * succeeds, so that an interrupted run can be repeated.
+ * Revokes assets or takes them off the active list, in one transaction with a custody record for each. Assets
+ * that cannot be changed are returned in `skipped` with the reason. If all are skipped, nothing is written
+ * and the request still succeeds. An interrupted run can therefore be repeated.
  */
 export async function retireAssets(
   asker: Asker,
@@ -103,8 +112,9 @@ function isDone(
 }
 
 /**
- * Change that revokes an asset permanently. Every edge node refuses its heartbeats within 2 s, the refresh interval of
- * pending actions, and opens no session for it. A host that returns must enrol as a new asset.
+ * Builds the change that revokes an asset permanently. Every edge node then refuses its heartbeats within 2 s
+ * (the refresh interval of pending actions) and opens no session for it. A host that returns must enrol as a
+ * new asset.
  */
 export function revocation(before: AssetItem, nowMs: number, justification: string): AssetChange {
   const { tenantId, assetId, status } = before;
@@ -117,12 +127,12 @@ export function revocation(before: AssetItem, nowMs: number, justification: stri
   };
 }
 
-/** Change that takes an asset off the active list until its next heartbeat. */
+/** Builds the change that takes an asset off the active list until its next heartbeat. */
 export function removal(before: AssetItem, nowMs: number, justification: string): AssetChange {
   return {
     before,
     set: { expiredAt: timestamp(nowMs) },
-    // Fails if the asset was isolated or released since it was read.
+    // The transaction fails if the asset was isolated or released after it was read.
     equal: { status: before.status, generation: before.generation },
     records: [{ action: "expire", before: before.status, after: "EXPIRED", justification }],
   };

@@ -20,29 +20,35 @@ import { type AssetPage, type Lifecycle, listAssets, readAssetItems, readPresenc
 
 export type AssetFilter = {
   status?: AssetItem["status"] | undefined;
-  /** Containment state: desired state and proof combined. */
+  /** Containment state, which combines the request and the proof. */
   state?: string | undefined;
-  /** Catalogue id of an engine in the last report. */
+  /** Catalogue id of an engine in the newest report. */
   engine?: string | undefined;
   employee?: string | undefined;
-  /** Part of the host name, case-insensitive. With `*` as wildcard it must match the whole name. */
+  /**
+   * Part of the host name. The comparison ignores case. With a `*` as wildcard, the filter must match the
+   * whole name.
+   */
   hostname?: string | undefined;
-  /** Part of the operating system, case-insensitive. */
+  /** Part of the operating system's name. The comparison ignores case. */
   os?: string | undefined;
-  /** No heartbeat for at least this many hours. Counts from enrolment if the host never reported. */
+  /** Minimum number of hours without a heartbeat. For a host that never reported, they count from its enrolment. */
   silentHours?: number | undefined;
-  /** Whether the host has never reported. */
+  /** Whether the host has never sent a heartbeat. */
   neverReported?: boolean | undefined;
-  /** Absent: all. */
+  /** Lifecycle of the assets. Absent: assets of every lifecycle. */
   lifecycle?: Lifecycle | undefined;
 };
 
-/** Items per read. */
+/** Maximum number of items that one query evaluates. */
 const EVALUATED_MAX = 1000;
-/** Candidates per page for which asset and presence are read. */
+/** Maximum number of candidates per page for which asset and presence are read. */
 const JOINED_MAX = 1000;
 
-/** The query that finds candidates: the smallest set that contains all matches. */
+/**
+ * The query that finds candidates. Of the queries that contain all matches, the one with the fewest items is
+ * used.
+ */
 type Driver = { partition: string; prefix?: string; index?: string; fields: readonly string[] };
 
 function driverOf(tenantId: string, filter: AssetFilter): Driver {
@@ -54,7 +60,8 @@ function driverOf(tenantId: string, filter: AssetFilter): Driver {
       fields: ["assetId", "hostname"],
     };
   }
-  // Every asset that is not simply active has a pending action, and the sparse index contains only those.
+  // Every asset in a state other than `active` has a pending action. The sparse index contains only those
+  // assets.
   if (filter.status === "ISOLATED" || (filter.state !== undefined && filter.state !== "active")) {
     return { index: GSI2, partition: actionRequired(tenantId), fields: ["assetId", "hostname"] };
   }
@@ -65,8 +72,8 @@ function driverOf(tenantId: string, filter: AssetFilter): Driver {
 }
 
 /**
- * Finds assets that match the filter, with their presence. The number of reads is bounded for any size of tenant, so a
- * page can be short or empty and still have a cursor.
+ * Finds assets that match the filter, with their presences. The number of reads is limited for any size of
+ * tenant, so a page can be short or empty and still have a cursor.
  */
 export async function findAssets(
   reader: Reader,
@@ -131,9 +138,10 @@ async function queryCandidates(reader: Reader, driver: Driver, from: AttributeMa
   return { items: page.Items ?? [], next: page.LastEvaluatedKey };
 }
 
-/** Whether a candidate may match, judging by its projected fields. */
+/** Whether a candidate can match, according to its projected fields. */
 function mayFit(stored: AttributeMap, { hostname, engine, os }: AssetFilter): boolean {
-  // Do not compare host names of presences: a presence has the last reported name, which can differ from the asset's.
+  // Host names of presences are not compared. A presence has the last reported name, which can differ from
+  // the asset's name.
   if (hostname !== undefined && !stored.engines && !isNamed(stored.hostname?.S ?? "", hostname)) return false;
   if (os !== undefined && stored.os && !holds(stored.os.S ?? "", os)) return false;
   if (engine === undefined || !stored.engines) return true;
@@ -160,14 +168,14 @@ export const silenceMs = (
   nowMs: number,
 ): number => nowMs - Date.parse(presence?.lastSeenAt ?? enrolledAt);
 
-/** Matches the whole name if `wanted` has a `*`, otherwise a part of it. */
+/** With a `*`, `wanted` must match the whole name. Otherwise it must be a part of the name. */
 function isNamed(name: string, wanted: string): boolean {
   return wanted.includes("*") ? matchesPattern(wanted, name) : holds(name, wanted);
 }
 
 const holds = (text: string, part: string): boolean => text.toLowerCase().includes(part.toLowerCase());
 
-/** Reads assets and presences of these candidates, in the same order. */
+/** Reads the assets and presences of these candidates, in the same order. */
 async function readViews(
   reader: Reader,
   tenantId: string,
@@ -188,7 +196,7 @@ async function readViews(
   });
 }
 
-/** Key of a candidate, as start of the next page. */
+/** Key of a candidate, from which the next page starts. */
 function positionOf({ index }: Driver, stored: AttributeMap): AttributeMap {
   const names = ["PK", "SK", ...(index ? [`${index}PK`, `${index}SK`] : [])];
   return Object.fromEntries(names.map((name) => [name, stored[name]!]));

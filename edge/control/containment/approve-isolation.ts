@@ -16,9 +16,9 @@ import { guardIsolation } from "./isolation-limits.ts";
 export type Approved = { assetId: string; generation: number };
 
 /**
- * Approves another person's request to isolate (four-eyes principle): isolates the asset in one transaction with a custody
- * record that names the request. A person cannot approve their own request or one of an API key that they created. API
- * keys cannot approve. A request expires after an hour.
+ * Approves another person's request to isolate (four-eyes principle). Isolates the asset in one transaction
+ * with a custody record that names the request. A person cannot approve their own request, or a request of an
+ * API key that they created. API keys cannot approve requests. A request expires after an hour.
  */
 export async function approveIsolation(
   asker: Asker,
@@ -38,7 +38,8 @@ export async function approveIsolation(
       return refuse("admin.forbidden", "you cannot approve your own request: another person must");
     if (keyMadeBy === admin.userId)
       return refuse("admin.forbidden", "you cannot approve a request of an API key that you created");
-    // Requests of an older version do not name the key's creator, so that a second person cannot be verified.
+    // Requests from an older version do not name the creator of the API key. The approver could be that
+    // creator, so such requests are refused.
     if (requestedBy.startsWith(KEY_USER_PREFIX) && keyMadeBy === undefined)
       return refuse(
         "admin.conflict",

@@ -11,8 +11,9 @@ import { commit } from "../custody/custody-transaction.ts";
 export type Denied = { assetId: string; approvalId: string };
 
 /**
- * Denies a request to isolate and stores the reason in a custody record. The person who made the request can also deny it,
- * which withdraws it. Refuses a request that was already decided or has expired with `admin.conflict`.
+ * Denies a request to isolate and stores the reason in a custody record. The person who made the request can
+ * withdraw it in the same way. Refuses with `admin.conflict` a request that was already decided or has
+ * expired.
  */
 export async function denyIsolation(
   asker: Asker,

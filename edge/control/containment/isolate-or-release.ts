@@ -18,21 +18,30 @@ import { guardIsolation } from "./isolation-limits.ts";
 export type ContainmentChange = {
   assetId: string;
   action: "isolate" | "release";
-  /** A release keeps the mode of the isolation. */
+  /** Mode of an isolation. Ignored for a release, which keeps the mode of the isolation. */
   mode?: Mode;
-  /** How engines will be stopped according to the page that the caller saw. A conflict if the settings differ by now. */
+  /**
+   * How engines will be stopped, according to the page that the caller saw. Refused as a conflict if the
+   * settings have changed since.
+   */
   stopEnginesBy?: StopEnginesBy;
   justification: string;
-  /** Skips the tenant's hourly limit and the second person. The custody record says so. */
+  /** Skips the tenant's hourly limit and the approval of a second person. The custody record contains this fact. */
   breakGlass?: boolean;
-  /** Applies to all machines that share the identity. Without it such a change is refused. */
+  /**
+   * Applies the change to all machines that share the identity. Without this member, a change of a shared
+   * identity is refused.
+   */
   everyCopy?: boolean;
   idempotencyKey: string;
   sourceIp: string;
   requestId: string;
 };
 
-/** The new generation. With `approvalId` nothing has changed yet: a second person must approve that request. */
+/**
+ * The new generation. If `approvalId` is set, nothing has changed yet, because a second person must approve
+ * that request.
+ */
 export type Changed = { generation: number; approvalId?: string };
 
 /**
@@ -105,9 +114,9 @@ type Transition = Pick<ContainmentChange, "action" | "mode" | "justification"> &
 type Wish = NonNullable<AssetItem["wish"]>;
 
 /**
- * Change of an asset that isolates or releases it, with the signed directive for the agent.
+ * Builds the change that isolates or releases an asset, with the signed directive for the agent.
  *
- * @param transition `target` is stored in the custody record: the approval, or `break-glass`
+ * @param transition `target` is stored in the custody record: the id of the approval, or `break-glass`
  */
 export async function wishedChange(
   before: AssetItem,
@@ -131,7 +140,7 @@ export async function wishedChange(
       GSI2PK: actionRequired(tenantId),
       GSI2SK: indexSort(requestedAt, assetId),
     },
-    // The table itself also refuses a second isolation, in addition to the checks before.
+    // The table also refuses a second isolation, in addition to the earlier checks.
     equal: {
       status: before.status,
       generation: before.generation,
@@ -176,10 +185,11 @@ async function signWish(
     generation,
     action,
     mode,
-    // Only `terminate` is sent, because agents suspend engines by default and older ones do not know the claim.
+    // The claim is only sent for `terminate`. Agents suspend engines by default, and older agents do not know
+    // the claim.
     ...(by === "terminate" && how),
     ...(settings && settings.isolationNotice !== "" && { notice: settings.isolationNotice }),
-    // Binds the directive to the mainboard, so that a copy of the identity on another machine does not apply it.
+    // Binds the directive to the mainboard. A copy of the identity on another machine then does not apply it.
     ...(before.hardware?.strength === "board" && { hardware: before.hardware.id }),
     iat,
     exp,

@@ -15,30 +15,36 @@ import type { AssetChange, Decision } from "../custody/change-plan.ts";
 import type { Write } from "../custody/transaction-write.ts";
 import { readSettings, settingsStill } from "../tenant/update-tenant.ts";
 
-/** Time in which a second person can approve a request. */
+/** Time limit for the approval of a request by a second person. */
 export const APPROVAL_MS = 3600_000;
 const DAY_SECONDS = 24 * 3600;
 
 export type Asked = {
   admin: Admin;
   mode: Mode;
-  /** How engines will be stopped, according to what the deciding people saw. */
+  /** How engines will be stopped, according to what the requester or approver saw. */
   stopEnginesBy?: StopEnginesBy;
   justification: string;
-  /** Skips hourly limit and second person. Only for signed-in administrators. */
+  /** Skips the hourly limit and the approval of a second person. Only available to signed-in administrators. */
   breakGlass: boolean;
-  /** Applies to all machines that share the identity. */
+  /** Applies the isolation to all machines that share the identity. */
   everyCopy?: boolean;
   /** Whether a second person has approved. */
   isApproved: boolean;
 };
 
-/** `go`: isolate, with these additional writes. `ask`: a second person must approve first, with these writes instead. */
+/**
+ * `go`: isolate now, with these additional writes. `ask`: a second person must approve first, and these
+ * writes store the request.
+ */
 export type Guarded =
   | { is: "go"; writes: readonly Write[]; target?: string }
   | { is: "ask"; approvalId: string; writes: readonly Write[]; change: AssetChange };
 
-/** Applies the tenant's limits to an isolation: approval by a second person (four eyes), and a number per hour. */
+/**
+ * Applies the tenant's limits to an isolation: the approval of a second person (four eyes), and the number of
+ * isolations per hour.
+ */
 export async function guardIsolation(
   asset: AssetItem,
   asked: Asked,
@@ -58,7 +64,7 @@ export async function guardIsolation(
     return accept({ is: "go", writes: [], target: "break-glass" });
   }
   const { fourEyes, isolationsPerHourMax } = value;
-  // The transaction fails if the settings change before it, so that stricter settings apply immediately.
+  // The transaction fails if the settings change before it commits, so stricter settings apply immediately.
   const still = settingsStill(asset.tenantId, version, deps.table);
   const how = asked.mode === "stop-engines" && { stopEnginesBy: value.stopEnginesBy };
   if (fourEyes && !asked.isApproved)
@@ -67,7 +73,10 @@ export async function guardIsolation(
   return countOne(asset.tenantId, isolationsPerHourMax, still, nowMs, deps);
 }
 
-/** Conflict text if the settings now stop engines in another way than the caller saw. Undefined otherwise. */
+/**
+ * Text of the conflict if the current settings stop engines differently from what the caller saw. Undefined
+ * otherwise.
+ */
 export function changedStopMode(
   { mode, stopEnginesBy }: { mode: Mode; stopEnginesBy?: StopEnginesBy | undefined },
   now: StopEnginesBy,
@@ -76,7 +85,10 @@ export function changedStopMode(
   return `the settings have changed: engines are now ${now === "terminate" ? "terminated, not suspended" : "suspended, not terminated"}. Check and request the isolation again`;
 }
 
-/** Counts an isolation of this hour (UTC). Refuses with `admin.capped` at the limit, which the table also checks. */
+/**
+ * Adds one to the number of isolations of this hour (UTC). Refuses with `admin.capped` at the limit, which
+ * the table also checks.
+ */
 async function countOne(
   tenantId: string,
   max: number,
@@ -109,7 +121,7 @@ async function countOne(
   return accept({ is: "go", writes: [still, write] });
 }
 
-/** Writes of a request that a second person must approve. */
+/** Writes that store a request which a second person must approve. */
 function requestOf(
   before: AssetItem,
   { admin, mode, stopEnginesBy, justification, everyCopy }: Asked,

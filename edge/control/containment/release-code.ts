@@ -19,8 +19,9 @@ type Wanted = { assetId: string; hours: number; justification: string };
 type Made = { codeId: string; generation: number; expiresAt: string; code?: string };
 
 /**
- * Creates a release code for a contained host, which frees it without a connection. The custody log records who created it
- * and why. For a revoked host it is the only way out, because directives no longer reach it.
+ * Creates a release code for a contained host. A person enters it at the host, which is then released without
+ * a connection. The custody log records who created the code and why. A revoked host can only be released in
+ * this way, because directives no longer reach it.
  */
 export async function makeReleaseCode(
   asker: Asker,
@@ -57,8 +58,9 @@ export async function makeReleaseCode(
 }
 
 /**
- * Adds custody records for hosts that were freed with a release code. Runs on nodes with the control key, with a heartbeat
- * of such a host and with each admin request. Never rejects; a failure is logged and retried with the next of these.
+ * Adds custody records for hosts that were released with a release code. Nodes with the control key call it
+ * for each heartbeat of such a host and for each admin request. Never rejects. A failure is logged, and the
+ * next call retries.
  *
  * @param only this asset; undefined for all assets of the tenant
  */
@@ -105,12 +107,13 @@ async function record(tenantId: string, assetId: string, deps: Deps): Promise<vo
       generation,
       before: statusAfter("isolate"),
       after: "RELEASED-OFFLINE",
-      // A report without signature (of an older agent) proves nothing in the log, so it is left out.
+      // An older agent does not sign its report. A report without a signature proves nothing, so it is left
+      // out of the log.
       ...(freed.signedBy !== undefined && { report: freed }),
       justification: freed.reason ?? "released at the host",
     };
     const after = { ...before, offlineReleaseOf: generation };
-    // If an admin's release was proven meanwhile, only the missing record kept the action pending.
+    // If the release was proven in the meantime, the action was only pending because of the missing record.
     const isOver =
       before.revokedAt === undefined &&
       containmentOf(after, undefined, nowMs).state === "active" &&
@@ -126,7 +129,7 @@ async function record(tenantId: string, assetId: string, deps: Deps): Promise<vo
   await commit(asker, ["release-offline", assetId, generation], decide, deps);
 }
 
-/** Closes the pending action, on the condition that no worker has reopened it since the asset was read. */
+/** Closes the pending action. The condition fails if a worker has reopened the action since the asset was read. */
 const closing = ({ setBack }: AssetItem, freedByCode: ContainmentReport) => ({
   isClosed: true,
   equal: { freedByCode, ...(setBack && { setBack }) },

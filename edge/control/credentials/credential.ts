@@ -8,14 +8,17 @@ import type { Asker, Committed, Decision, Draft, Plan } from "../custody/change-
 import { commit } from "../custody/custody-transaction.ts";
 import { type Page, queryPage, type Reader } from "../table-query.ts";
 
-/** A kind of credential that admins create and revoke: enrolment tokens and API keys. Stored without its secret. */
+/**
+ * A kind of credential that administrators create and revoke: enrolment tokens and API keys. The secret of a
+ * credential is not stored.
+ */
 export type CredentialKind<Item, View> = {
-  /** Name in messages. */
+  /** Name of this kind in messages. */
   noun: string;
   schema: z.ZodType<Item>;
   prefix: string;
   keyOf(tenantId: string, id: string): { PK: string; SK: string };
-  /** View for the API. Undefined for an item that the API does not show. */
+  /** View of an item for the API. Undefined for an item that the API does not show. */
   view(item: Item, nowMs: number): View | undefined;
 };
 
@@ -31,7 +34,10 @@ async function readItem<Item>(
   return stored && decodeItem(schema, stored);
 }
 
-/** Revokes a credential. Refuses with `admin.not-found`, or with `admin.conflict` if it is already revoked. */
+/**
+ * Revokes a credential. Refuses with `admin.not-found` if there is none with this id, and with
+ * `admin.conflict` if it is already revoked.
+ */
 export async function revokeCredential<Item extends Revocable>(
   kind: CredentialKind<Item, unknown>,
   asker: Asker,
@@ -53,7 +59,7 @@ export async function revokeCredential<Item extends Revocable>(
   return commit(asker, [action, id, justification], decide, deps);
 }
 
-/** Lists the tenant's credentials of one kind, newest first, without secrets. */
+/** Lists the tenant's credentials of one kind, newest first. The views contain no secrets. */
 export async function listCredentials<Item, View>(
   { prefix, schema, view }: CredentialKind<Item, View>,
   reader: Reader,
@@ -67,7 +73,7 @@ export async function listCredentials<Item, View>(
   return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
 }
 
-/** Reads one credential. Undefined if the tenant has none with this id. */
+/** Reads one credential. Returns undefined if the tenant has none with this id. */
 export async function readCredential<Item, View>(
   kind: CredentialKind<Item, View>,
   reader: Reader,

@@ -17,12 +17,12 @@ import type { ApiKeyView } from "./credential-views.ts";
 
 export type KeyTerms = { name: string; role: Role; scopes?: Permission[] | undefined; days: number };
 
-/** How long the item of an expired key is kept. */
+/** Time for which the item of an expired key is kept. */
 const KEPT_SECONDS = 30 * 24 * 3600;
 
 /**
- * Creates an API key. Only the first response contains it: its secret is stored as a hash, so a repeat of the request
- * cannot return it. To replace a lost key, revoke it and create another.
+ * Creates an API key. Only the first response contains the key. Its secret is stored as a hash, so a repeated
+ * request cannot return it. To replace a lost key, revoke it and create another one.
  */
 export async function createApiKey(
   asker: Asker,
@@ -91,7 +91,7 @@ const API_KEYS: CredentialKind<ApiKeyItem, ApiKeyView> = {
   },
 };
 
-/** Revokes an API key. The next request with it is refused. */
+/** Revokes an API key. The key is refused from the next request on. */
 export const revokeApiKey = (
   asker: Asker,
   { keyId, justification }: { keyId: string; justification: string },

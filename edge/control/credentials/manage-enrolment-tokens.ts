@@ -16,14 +16,17 @@ import { type CredentialKind, listCredentials, readCredential, revokeCredential 
 import type { EnrolmentTokenView } from "./credential-views.ts";
 
 type Terms = { uses: number; hours: number };
-/** Stored result of a new token. A repeat of the request signs the same token from it again. */
+/** Stored result of creating a token. A repeated request signs the same token again from this result. */
 type Issued = { tokenId: string; uses: number; expiresAtSeconds: number; assetId?: string };
 export type MadeToken = { token: string; tokenId: string; expiresAt: string; uses: number };
 
-/** How long the item of a used-up or expired token is kept for the list. */
+/** Time for which the item of a used-up or expired token is kept, so that lists can show it. */
 const KEPT_SECONDS = 30 * 24 * 3600;
 
-/** Creates a token with which `uses` devices can enrol until it expires. It is stored so that it can be revoked. */
+/**
+ * Creates a token with which `uses` devices can enrol until it expires. Its item is stored so that it can be
+ * revoked.
+ */
 export async function createEnrolmentToken(
   asker: Asker,
   terms: Terms,
@@ -40,9 +43,9 @@ export async function createEnrolmentToken(
 }
 
 /**
- * Creates a single-use token that replaces the device key of this asset. The old key stays valid until the device uses the
- * token, and opens no session afterwards. Sessions that are open end within the hour, so revoke the asset instead if its
- * key was stolen: that takes effect within seconds.
+ * Creates a single-use token that replaces the device key of this asset. The old key stays valid until the
+ * device uses the token. After that the old key opens no new sessions, and open sessions end within an hour.
+ * If the key was stolen, revoke the asset instead, which takes effect within seconds.
  */
 export async function rotateDeviceKey(
   asker: Asker,
@@ -117,7 +120,7 @@ const ENROLMENT_TOKENS: CredentialKind<EnrolmentItem, EnrolmentTokenView> = {
   prefix: ENROLMENT_PREFIX,
   keyOf: enrolmentKey,
   view({ jti: tokenId, uses: used, issued, revokedAt }, nowMs) {
-    if (!issued) return undefined; // created by a version that stored only the number of uses
+    if (!issued) return undefined; // The token was created by a version that stored only the number of uses.
     const { usesMax: uses, at: createdAt, by: createdBy, until: validUntil, assetId } = issued;
     const lived = nowMs < Date.parse(validUntil) ? "valid" : "expired";
     const left = used >= uses ? "used-up" : lived;
@@ -148,7 +151,10 @@ export const revokeEnrolmentToken = (
     deps,
   );
 
-/** Lists enrolment tokens, newest first. The tokens themselves are not stored. */
+/**
+ * Lists enrolment tokens, newest first. The list does not contain the tokens themselves, because they are not
+ * stored.
+ */
 export const listEnrolmentTokens = (
   reader: Reader,
   tenantId: string,

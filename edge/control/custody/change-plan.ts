@@ -9,17 +9,21 @@ import type { News } from "./outbox.ts";
 import type { Write } from "./transaction-write.ts";
 
 /**
- * Origin of a change: the caller, its address and its request. Requests with the same idempotency key are one change.
+ * Origin of a change: the caller, its address and its request. Requests with the same idempotency key count
+ * as one change.
  */
 export type Asker = { admin: Admin; sourceIp: string; requestId: string; idempotencyKey: string };
 
 type Attributes = Parameters<typeof values>[0];
 
-/** A change to an item with authority, other than an asset. Members that are not named stay as they are. */
+/**
+ * A change to an item with authority that is not an asset. Members that the change does not name keep their
+ * values.
+ */
 export type ItemChange = {
   key: Key;
   set: Attributes;
-  /** Set only if the item has no member of that name. */
+  /** Members that are set only if the item does not have them yet. */
   initial?: Attributes;
   condition: string;
   names?: Record<string, string>;
@@ -35,40 +39,49 @@ export type Draft = Pick<AuditItem, "action"> &
     >
   >;
 
-/** A change to an asset. Without `set` it only adds custody records about it. */
+/** A change to an asset. Without `set` the change only adds custody records about the asset. */
 export type AssetChange = {
   before: AssetItem;
   records: readonly Draft[];
   set?: Attributes;
-  /** Events for webhooks and the SIEM export. */
+  /** Events that this change causes, for webhooks and the SIEM export. */
   news?: readonly News[];
-  /** Members that must still have these values. The custody count of the asset is always checked as well. */
+  /**
+   * Members that must still have these values when the change is written. The custody count of the asset is
+   * always checked as well.
+   */
   equal?: Attributes;
-  /** Members that must not exist. */
+  /** Members that must not exist when the change is written. */
   absent?: readonly string[];
-  /** The asset has no pending action any more and is removed from their index. */
+  /** True if the asset has no pending action any more, so that it is removed from the index of pending actions. */
   isClosed?: boolean;
-  /** Pending action that this node delivers to the agent from now on. */
+  /** Pending action that this node delivers to the agent after the change. */
   opens?: PendingAction;
 };
 
-/** Everything that one change writes, and its result. The result is stored for repeats, so it contains no secret. */
+/**
+ * Everything that one change writes, and its result. The result is stored for repeated requests, so it
+ * contains no secret.
+ */
 export type Plan<Result> = {
   assets?: readonly AssetChange[];
-  /** Records about the tenant, not about an asset. */
+  /** Custody records about the tenant, not about an asset. */
   records?: readonly Draft[];
   news?: readonly News[];
   writes?: readonly Write[];
-  /** Changes to items with authority other than assets. */
+  /** Changes to items with authority that are not assets. */
   changes?: readonly ItemChange[];
-  /** True if `writes` put an existing event back into the outbox, so that a worker must be woken. */
+  /** True if `writes` put an existing event back into the outbox. A worker must then be woken. */
   isWaited?: boolean;
   result: Result;
-  /** Returned to the caller of the first request only, and stored nowhere. */
+  /** Secret that only the first response contains. It is not stored. */
   secret?: string;
 };
 
-/** Result of a change. `replayed` is true if an earlier request with the same key made it. It received the secret. */
+/**
+ * Result of a change. `replayed` is true if an earlier request with the same idempotency key made the change.
+ * Only that earlier request received the secret.
+ */
 export type Committed<Result> = { result: Result; replayed: boolean; secret?: string };
 
 /** A refusal of a change. `more` is added to the problem document. */

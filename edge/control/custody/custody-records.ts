@@ -14,7 +14,10 @@ export const recordKey = ({ tenantId, assetId, at }: AuditItem) =>
 /** Newest record of a chain: its hash and the number of records up to it. */
 export type Link = { hash: string; count: number };
 
-/** Collects the records of one change. Each has the hash of the record before it, of its asset and of the tenant. */
+/**
+ * Collects the custody records of one change. Each record contains two hashes: of the previous record of its
+ * asset, and of the previous record of the tenant.
+ */
 export class Chain {
   readonly records: AuditItem[] = [];
   constructor(
@@ -23,7 +26,10 @@ export class Chain {
     private readonly nowMs: number,
   ) {}
 
-  /** Adds a record after `link`, the newest of its asset or of the tenant, and returns the link of the new record. */
+  /**
+   * Adds a record after `link`, the newest record of its asset or of the tenant. Returns the link of the new
+   * record.
+   */
   async append(draft: Draft, link: Link, assetId?: string): Promise<Link> {
     const { admin, sourceIp, requestId } = this.asker;
     const last = this.records.at(-1);
@@ -50,7 +56,7 @@ export class Chain {
   }
 }
 
-/** Refuses a record that readers could not decode. Such a record could never be removed and would make the log unreadable. */
+/** Refuses a record that readers could not decode. It could never be removed, and would make the log unreadable. */
 function checkRecord(record: AuditItem): void {
   const parsed = auditItem.safeParse(record);
   if (parsed.success) return;
@@ -58,7 +64,7 @@ function checkRecord(record: AuditItem): void {
   throw new Error(`invalid custody record: ${members.join(", ")}`);
 }
 
-/** Builds the tenant's new custody head with a signed checkpoint over the newest record. */
+/** Builds the new head of the tenant's custody chain, with a signed checkpoint over the newest record. */
 export async function custodyHead(
   tenantId: string,
   newest: AuditItem,
@@ -79,7 +85,7 @@ export async function custodyHead(
   };
 }
 
-/** Write of the custody head, on the condition that the head is unchanged since it was read. */
+/** Write of the custody head. Its condition fails if the head has changed since it was read. */
 export function headPut(
   tenantId: string,
   head: CustodyHeadItem,

@@ -15,9 +15,12 @@ import type { Asker, Committed, Decision, Draft, Plan } from "./change-plan.ts";
 import { nudge, writeEvents } from "./outbox.ts";
 import { transactionItems } from "./transaction-items.ts";
 
-/** Reads of an item before a signature that still does not verify counts as an edit of the table. */
+/**
+ * Maximum number of reads of an item whose signature does not verify. After that, the item counts as modified
+ * in the table.
+ */
 const AUTHORITY_ROUNDS = 3;
-/** 24 characters as base64url. DynamoDB allows 36. */
+/** Length of the transaction token in bytes, which are 24 characters in base64url. DynamoDB allows 36 characters. */
 const TOKEN_BYTES = 18;
 
 /**
@@ -63,11 +66,13 @@ async function commitNow<Result>(
     const nowMs = Math.max(deps.clock(), head?.at === undefined ? 0 : Date.parse(head.at) + 1);
     const plan = await decide(nowMs);
     if (!plan.ok) {
-      // A concurrent request with the same key may have made the change meanwhile. Then this one is its repeat.
+      // A concurrent request with the same key may have made the change in the meantime. Then this request
+      // counts as its repeat.
       const twin = (await readBefore(tenantId, asker.idempotencyKey, deps)).earlier;
       return twin ? resultOf(twin) : plan;
     }
-    // Read the clock last. An event must be in the table soon after its timestamp, or the SIEM export would miss it.
+    // Read the clock as late as possible. The SIEM export would miss an event that is stored long after its
+    // timestamp.
     const { assets = [], news = [] } = plan.value;
     const allNews = [...assets.flatMap((change) => change.news ?? []), ...news];
     const events = await writeEvents(allNews, asker.admin, () => Math.max(deps.clock(), nowMs), deps);
@@ -75,7 +80,8 @@ async function commitNow<Result>(
     const before = { nowMs, head, requestHash, token, control };
     const items = await transactionItems(asker, plan.value, before, events.writes, deps).catch(
       (error: unknown) => {
-        // Another node may have changed an item between the read of the item and the read of its signature.
+        // Another node may have changed the item after it was read and before its signature was read. Read
+        // both again.
         if (error instanceof AuthorityFault && round < AUTHORITY_ROUNDS) return undefined;
         throw error;
       },
@@ -88,8 +94,9 @@ async function commitNow<Result>(
       await deps.dynamo("TransactWriteItems", { TransactItems: items, ClientRequestToken: token });
     } catch (error) {
       if (isWriteConflict(error)) continue;
-      // Perhaps only the response was lost: look for our idempotency record. A transaction that is still in transit is
-      // found by a repeat of the request, which does not return the secret.
+      // The change may have succeeded although the response was lost, so look for our idempotency record. If
+      // the transaction is still in transit, a repeated request finds its record later. That response does
+      // not contain the secret.
       const after = await readBefore(tenantId, asker.idempotencyKey, deps).catch(() => undefined);
       if (after?.earlier?.token === token) return carriedOut(asker, mine, deps);
       throw error;
@@ -99,10 +106,10 @@ async function commitNow<Result>(
   throw new Error(`a change had ${CONFLICT_ROUNDS_MAX} optimistic-lock conflicts in a row`);
 }
 
-/** The plan of one round, and the number of conflicts before it. */
+/** One attempt to commit a plan, with the number of conflicts before it. */
 type Round<Result> = { plan: Plan<Result>; isWaited: boolean; conflicts: number };
 
-/** Completes a committed round: updates the cache of pending actions, wakes a worker, and logs the change. */
+/** Completes a committed change: updates the cache of pending actions, wakes a worker, and logs the change. */
 async function carriedOut<Result>(
   asker: Asker,
   { plan, isWaited, conflicts }: Round<Result>,
@@ -118,7 +125,10 @@ async function carriedOut<Result>(
   return accept({ result, replayed: false, ...(secret !== undefined && { secret }) });
 }
 
-/** A repeat gets the first result. Another request, or one of another person, under the same key is refused. */
+/**
+ * Returns the first result for a repeated request. Refuses a different request, or a request of another
+ * person, with the same key.
+ */
 function replay<Result>(earlier: IdempotencyItem, requestHash: string): Verdict<Committed<Result>> {
   if (earlier.requestHash === requestHash)
     return accept({ result: earlier.result as Result, replayed: true });

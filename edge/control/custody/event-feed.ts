@@ -10,8 +10,9 @@ import { CursorFault, openCursor, type Scope, sealCursor } from "../cursor.ts";
 import type { Reader } from "../table-query.ts";
 
 /**
- * The feed ends this long before the present. An event has the time at which its transaction began, and writers give up
- * on a transaction sooner than this. Therefore no event appears behind a cursor.
+ * The feed excludes events that are newer than this. The timestamp of an event is the time at which its
+ * transaction began, and a transaction is abandoned earlier than this. Therefore no event appears before a
+ * cursor that was already returned.
  */
 export const BEHIND_MS = 10_000;
 
@@ -20,10 +21,11 @@ export type OcsfPage = { items: OcsfEvent[]; cursor: string; isCaughtUp: boolean
 const scopeOf = (tenantId: string): Scope => ["ocsf", tenantId];
 
 /**
- * Reads events in order of recording, as OCSF, starting at a cursor or a time. The page always has a cursor, also at the
- * end of the feed. Reading on with it neither repeats nor misses events.
+ * Reads events as OCSF in the order in which they were recorded, starting at a cursor or a time. Every page
+ * has a cursor, even at the end of the feed. A client that continues with it receives every event exactly
+ * once.
  *
- * @throws CursorFault if the cursor belongs to another tenant or list, or was altered
+ * @throws CursorFault if the cursor belongs to another tenant or list, or was modified
  */
 export async function readOcsf(
   reader: Reader & Pick<Deps, "log">,
@@ -47,7 +49,7 @@ export async function readOcsf(
   };
 }
 
-/** Start of the range after this key. Ids contain no space, and no character of an id sorts before a space. */
+/** Start of the range after this key. Ids contain no space, and every character of an id sorts after the space. */
 const after = (key: string): string => `${key} `;
 
 async function positionOf(reader: Reader, scope: Scope, cursor: string): Promise<string> {

@@ -9,15 +9,18 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { auditPrefix, custodyHeadKey, tenantKey } from "../../../shared/table/keys.ts";
 import { queryPage, type Reader } from "../table-query.ts";
 
-/** Records that a page, a report or a CSV file holds in memory, about 20 MB. The JSON export streams and has no limit. */
+/**
+ * Maximum number of records that a page, a report or a CSV file holds in memory, about 20 MB. The JSON export
+ * is streamed and has no limit.
+ */
 export const CUSTODY_HELD_MAX = 20_000;
 
 type CustodyLog = { head: CustodyHeadItem | undefined; pages: AsyncGenerator<AuditItem[]> };
 
 /**
- * Reads a tenant's whole custody log as of its head, one page of the table at a time, in table order (by asset). Records
- * that are added during the read are left out. Records beyond the newest head are included, because they were not added
- * by the control plane and a verification must find them.
+ * Reads the whole custody log of a tenant as of its head, one page of the table at a time. The order is that
+ * of the table (by asset). Records that are added during the read are left out. Records beyond the newest
+ * head are included: the control plane did not add them, and a verification must find them.
  */
 export async function readCustody(reader: Reader, tenantId: string): Promise<CustodyLog> {
   const head = await readHead(reader, tenantId);
@@ -48,7 +51,7 @@ async function readHead(reader: Reader, tenantId: string): Promise<CustodyHeadIt
   return Item && decodeItem(custodyHeadItem, Item);
 }
 
-/** Custody log with its signed head as one JSON text, `{ records, head }`, for offline verification. */
+/** The custody log with its signed head as one JSON text, `{ records, head }`, for offline verification. */
 export async function* custodyJson(reader: Reader, tenantId: string): AsyncGenerator<string> {
   const { head, pages } = await readCustody(reader, tenantId);
   let begun = false;
@@ -61,7 +64,7 @@ export async function* custodyJson(reader: Reader, tenantId: string): AsyncGener
   yield `${begun ? "\n]" : '{"records":[]'}${head ? `,"head":${JSON.stringify(head)}` : ""}}\n`;
 }
 
-/** Custody log in memory, in the tenant's order. */
+/** The custody log in memory, in the order of the tenant's chain. */
 export type HeldCustody = {
   head: CustodyHeadItem | undefined;
   /** Number of records in the log. */
@@ -72,7 +75,7 @@ export type HeldCustody = {
   picked?: AuditItem[];
 };
 
-/** Reads the whole log and keeps up to {@link CUSTODY_HELD_MAX} records, and as many selected ones, in memory. */
+/** Reads the whole log. Keeps up to {@link CUSTODY_HELD_MAX} records and as many selected records in memory. */
 export async function holdCustody(
   reader: Reader,
   tenantId: string,

@@ -3,7 +3,7 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { auditPrefix, tenantKey } from "../../../shared/table/keys.ts";
 import { type Page, queryPage, type Reader } from "../table-query.ts";
 
-/** A custody record as API and dashboard show it. */
+/** A custody record as the API and the dashboard show it. */
 export type CustodyView = Omit<AuditItem, "type">;
 
 /** Lists the custody records of one asset, newest first. */

@@ -6,9 +6,9 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import type { Deps } from "../../deps.ts";
 import type { Write } from "./transaction-write.ts";
 
-/** Event of a change, for webhooks and the SIEM export. Its time is set when the transaction is built. */
+/** An event that a change causes, for webhooks and the SIEM export. Its time is set when the transaction is built. */
 export type News = Pick<NewEvent, "kind" | "data" | "assetId" | "hostname"> & {
-  /** Set by a caller that must find the event again. */
+  /** Id of the event. Set by a caller that must find the event later. */
   eventId?: string;
   recordedAt?: string;
 };
@@ -18,8 +18,9 @@ export const newEventId = (nowMs: number, deps: Pick<Deps, "random">): string =>
   `evt_${ulid(nowMs, () => deps.random(1)[0]! / 256)}`;
 
 /**
- * Builds the writes of events for the transaction of their change, so that an event is stored if and only if the change
- * is. Adds the operator. `isWaited` is true if a webhook receives one of them, so that a worker must be woken.
+ * Builds the writes of events for the transaction of their change. An event is stored if and only if the
+ * change is. Adds the operator to each event. `isWaited` is true if a webhook receives one of the events, so
+ * that a worker must be woken.
  */
 export async function writeEvents(
   news: readonly News[],
@@ -40,7 +41,10 @@ export async function writeEvents(
   };
 }
 
-/** Wakes a worker for the outbox. If that fails, events are delivered with the tenant's next heartbeats. */
+/**
+ * Wakes a worker to deliver the events in the outbox. If that fails, they are delivered with the tenant's
+ * next heartbeats.
+ */
 export async function nudge(tenantId: string, deps: Pick<Deps, "nudge" | "log">): Promise<void> {
   try {
     await deps.nudge(tenantId);

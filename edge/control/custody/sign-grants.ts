@@ -21,27 +21,28 @@ import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
 import type { Deps } from "../../deps.ts";
 import type { Write } from "./transaction-write.ts";
 
-/** An item with authority (one that grants or decides something) that a transaction changes. */
+/** A changed item with authority, which means that it grants or decides something. Such an item needs a signature. */
 export type Grant = {
   key: Key;
-  /** Builds the whole item after the change from the stored one. `before` is undefined for a new item. */
+  /** Builds the complete item after the change from the stored item. `before` is undefined for a new item. */
   after: (before: AttributeMap | undefined) => AttributeMap;
 };
 
 type Signing = {
   tenantId: string;
-  /** Number of the last custody record of this change. It grows with every change of the tenant. */
+  /** Number of the last custody record of this change. It increases with every change of the tenant. */
   version: number;
   control: ControlKey;
   nowMs: number;
 };
 
 /**
- * Builds the signed records of the changed items, and the tenant's new authority head. The head is also signed for a
- * change without such items, because its version is the length of the custody log. An item is only signed if its stored
- * content has a valid signature, so that an edit of the table never gains one.
+ * Builds the signed records of the changed items, and the tenant's new authority head. The head is signed
+ * even if no item changed, because its version is the length of the custody log. An item is signed only if
+ * its stored content has a valid signature. An edit of the table therefore never receives a valid signature.
  *
- * @throws AuthorityFault if the signature of an item or of the head does not verify (mode `observe`: logged, then signed)
+ * @throws AuthorityFault if the signature of an item or of the head is not valid (in mode `observe` it is
+ * logged, and the item is signed)
  */
 export async function signGrants(
   grants: readonly Grant[],
@@ -92,7 +93,7 @@ export async function signGrants(
   ];
 }
 
-/** Claims of the item's signed record before this change. Undefined if it has none. */
+/** Claims of the item's signed record before this change. Undefined if it has no record. */
 async function claimsBefore(
   key: Key,
   tenantId: string,

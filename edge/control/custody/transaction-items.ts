@@ -11,10 +11,10 @@ import { type Grant, signGrants } from "./sign-grants.ts";
 import type { Write } from "./transaction-write.ts";
 
 const IDEMPOTENCY_SECONDS = 24 * 3600;
-/** DynamoDB's limit for one transaction. */
+/** Maximum number of items in one transaction (DynamoDB limit). */
 const TRANSACTION_ITEMS_MAX = 100;
 
-/** State of the tenant that a change builds on. `nowMs` is later than the time of every earlier record. */
+/** State of the tenant before a change. `nowMs` is later than the time of every earlier record. */
 export type Before = {
   nowMs: number;
   head: CustodyHeadItem | undefined;
@@ -23,7 +23,7 @@ export type Before = {
   control: ControlKey;
 };
 
-/** Builds the transaction of a plan: its writes, signatures, events, custody records, and the idempotency record. */
+/** Builds the transaction for a plan: its writes, signatures, events, custody records and the idempotency record. */
 export async function transactionItems<Result>(
   asker: Asker,
   plan: Plan<Result>,
@@ -72,7 +72,7 @@ export async function transactionItems<Result>(
   return items;
 }
 
-/** Items of the plan that need a signature, as they are after the transaction. */
+/** Items of the plan that need a signature, in their state after the transaction. */
 function grantsOf<Result>({ assets = [], writes = [], changes = [] }: Plan<Result>): Grant[] {
   const put = writes.flatMap(({ Put }) => {
     const item = Put?.Item;
@@ -91,7 +91,7 @@ function grantsOf<Result>({ assets = [], writes = [], changes = [] }: Plan<Resul
   return [...put, ...changed, ...ofAssets];
 }
 
-/** DynamoDB update of an {@link ItemChange}. */
+/** Builds the DynamoDB update for an {@link ItemChange}. */
 function itemUpdate(
   { key, set, initial = {}, condition, names = {}, values: compared = {} }: ItemChange,
   table: string,
@@ -115,7 +115,10 @@ function itemUpdate(
   };
 }
 
-/** DynamoDB update of an asset. The count of custody records is its version, because every change adds a record. */
+/**
+ * Builds the DynamoDB update of an asset. The number of its custody records serves as its version, because
+ * every change adds a record.
+ */
 function assetUpdate(
   { before, set = {}, equal = {}, absent = [], isClosed = false }: AssetChange,
   link: Link,

@@ -3,7 +3,7 @@ import { type EmployeeItem, employeeItem } from "../../../shared/table/items/emp
 import { EMPLOYEE_PREFIX, employeeKey, tenantKey } from "../../../shared/table/keys.ts";
 import { getItem, type Page, queryPage, type Reader } from "../table-query.ts";
 
-/** Lists the employees to whom assets belong, by id. */
+/** Lists the tenant's employees, ordered by id. */
 export async function listEmployees(
   reader: Reader,
   tenantId: string,
@@ -15,7 +15,7 @@ export async function listEmployees(
   return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
 }
 
-/** Reads one employee. Undefined if the tenant has no employee with this id. */
+/** Reads one employee. Returns undefined if the tenant has no employee with this id. */
 export async function readEmployee(
   reader: Reader,
   tenantId: string,
@@ -25,7 +25,7 @@ export async function readEmployee(
   return stored && employeeView(decodeItem(employeeItem, stored));
 }
 
-/** An employee as API and dashboard show it. */
+/** An employee as the API and the dashboard show it. */
 export type EmployeeView = Omit<EmployeeItem, "type" | "tenantId">;
 const employeeView = ({ type: _type, tenantId: _tenant, ...employee }: EmployeeItem): EmployeeView =>
   employee;

@@ -8,10 +8,13 @@ import { type Lifecycle, readAssetItems, readPresences, withLeftOut } from "../a
 import { fillPage } from "../fill-page.ts";
 import { type Page, type Query, queryPage, type Reader } from "../table-query.ts";
 
-/** An incident as API and dashboard show it. */
+/** An incident as the API and the dashboard show it. */
 export type IncidentView = Omit<IncidentItem, "type" | "tenantId"> & { id: string };
 
-/** `expiredLeftOut` is the number of incidents that match but belong to expired hosts, if a list leaves some out. */
+/**
+ * `expiredLeftOut` is the number of matching incidents that are left out because their hosts are expired.
+ * Absent if there are none.
+ */
 export type IncidentPage = Page<IncidentView> & { expiredLeftOut?: number };
 
 /** Lists open incidents of one risk, newest first. A page can be short and still have a cursor. */
@@ -51,7 +54,7 @@ export async function listIncidents(
   return withLeftOut(filled, lifecycle);
 }
 
-/** Filters incidents by the lifecycle of their host. An incident without asset item counts as active. */
+/** Filters incidents by the lifecycle of their host. An incident whose asset does not exist counts as active. */
 async function ofLifecycle(
   reader: Reader,
   tenantId: string,
@@ -77,7 +80,7 @@ async function ofLifecycle(
 /** Builds the view of an incident. */
 export function incidentView({ type: _type, tenantId: _tenant, ...incident }: IncidentItem): IncidentView {
   const { acknowledgedAt, acknowledgedBy, resolvedAt, resolution, resolvedBy, ...view } = incident;
-  // An acknowledgement from before the incident was reopened does not count.
+  // An acknowledgement that is older than the reopening of the incident does not count.
   const isCurrent = acknowledgedAt !== undefined && acknowledgedAt >= incident.openedAt;
   return {
     id: incidentId(incident),
@@ -87,13 +90,14 @@ export function incidentView({ type: _type, tenantId: _tenant, ...incident }: In
   };
 }
 
-/** Incidents that are read for one asset, so that no host makes its page slow. */
+/** Maximum number of incidents that are read for one asset, so that a single host cannot make its page slow. */
 const ASSET_INCIDENTS_MAX = 2000;
 const INCIDENTS_PAGE = 500;
 
 /**
- * Lists the incidents of one asset: open ones first, then resolved ones, each newest first. They are stored in another
- * order, so all are read, up to {@link ASSET_INCIDENTS_MAX}. With more, `complete` is false and open ones can be missing.
+ * Lists the incidents of one asset: first the open ones, then the resolved ones, each newest first. The table
+ * stores them in another order. Therefore all are read, up to {@link ASSET_INCIDENTS_MAX}. If there are more,
+ * `complete` is false and open incidents can be missing.
  */
 export async function listAssetIncidents(
   reader: Reader,

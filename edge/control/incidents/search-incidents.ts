@@ -14,7 +14,7 @@ export type IncidentFilter = {
   rule?: string | undefined;
   engine?: string | undefined;
   assetId?: string | undefined;
-  /** Lifecycle of the hosts. Absent: all. */
+  /** Lifecycle of the hosts. Absent: hosts of every lifecycle. */
   lifecycle?: Lifecycle | undefined;
 };
 
@@ -57,7 +57,10 @@ export async function listIncidentsOf(
   return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
 }
 
-/** Reads an incident consistently. Undefined if the tenant has no incident with this id. `id` has been validated. */
+/**
+ * Reads an incident with a strongly consistent read. Returns undefined if the tenant has no incident with
+ * this id. `id` must have been validated.
+ */
 export async function readIncidentItem(
   deps: Pick<Deps, "dynamo" | "table" | "authority">,
   tenantId: string,

@@ -11,7 +11,10 @@ import type { Write } from "../custody/transaction-write.ts";
 import { incidentParts } from "./incident-name.ts";
 import { readIncidentItem } from "./search-incidents.ts";
 
-/** Incidents per request. Each takes up to 3 of the 100 items of a transaction: incident, custody record, asset or event. */
+/**
+ * Maximum number of incidents per request. Each takes up to 3 of the 100 items of a transaction: the
+ * incident, its custody record, and an asset or event.
+ */
 export const BULK_INCIDENTS_MAX = 30;
 
 type Found = { id: string; key: { PK: string; SK: string }; item: IncidentItem };
@@ -59,7 +62,10 @@ export async function acknowledgeIncidents(
   return commit(asker, ["acknowledge", ids, asked.justification], decide, deps);
 }
 
-/** Reason why an incident cannot be acknowledged. An acknowledgement from before it was reopened does not count. */
+/**
+ * Reason why an incident cannot be acknowledged. An acknowledgement that is older than the reopening of the
+ * incident does not count.
+ */
 function whyNotAcknowledge(item: IncidentItem): "resolved" | "acknowledged" | undefined {
   if (item.status !== "OPEN") return "resolved";
   return item.acknowledgedAt !== undefined && item.acknowledgedAt >= item.openedAt
@@ -67,7 +73,10 @@ function whyNotAcknowledge(item: IncidentItem): "resolved" | "acknowledged" | un
     : undefined;
 }
 
-/** Resolves an open incident with a reason. It is reopened if a later state meets its condition again. */
+/**
+ * Resolves an open incident and stores the reason. The incident is reopened if its condition occurs again in
+ * a later state.
+ */
 export async function resolveIncident(
   asker: Asker,
   asked: { id: string; reason: string },
@@ -89,8 +98,9 @@ export async function resolveIncident(
 }
 
 /**
- * Resolves the open ones among these incidents of one asset, in one transaction with a custody record for each. Returns
- * their number. At most {@link BULK_INCIDENTS_MAX} ids.
+ * Resolves those of these incidents that are open, in one transaction with a custody record for each. All
+ * must belong to one asset. Returns the number of resolved incidents. Accepts at most {@link
+ * BULK_INCIDENTS_MAX} ids.
  */
 export async function closeIncidents(
   asker: Asker,
@@ -118,7 +128,10 @@ export async function closeIncidents(
   throw new Error(`cannot resolve the incidents of a merged asset: ${done.code}`);
 }
 
-/** Event of a resolved incident, the same as the worker's after a quiet period, plus the person's reason. */
+/**
+ * Event of a resolved incident. It equals the event that the worker creates after a quiet period, plus the
+ * person's reason.
+ */
 const resolvedNews = ({ item }: Found, reason: string): News => {
   const { assetId, hostname, rule, engine, engineName, risk, points, explanation, openedAt, title, atlas } =
     item;
@@ -147,7 +160,7 @@ const draftsOf = (
     ...(justification !== undefined && { justification }),
   }));
 
-/** Update of an incident, on the condition that it is open and was not reopened since it was read. */
+/** Update of an incident. Its condition fails if the incident is not open, or was reopened since it was read. */
 function updateOpen({ key, item }: Found, set: Record<string, string>, remove: string[], deps: Deps): Write {
   const names = [...Object.keys(set), "status", "openedAt"];
   const sets = Object.keys(set).map((name) => `#${name} = :${name}`);
@@ -163,7 +176,7 @@ function updateOpen({ key, item }: Found, set: Record<string, string>, remove: s
   };
 }
 
-/** Groups records by asset, because each record belongs to the custody chain of its asset. */
+/** Groups custody records by asset, because each record belongs to the custody chain of its asset. */
 async function assetChanges(
   tenantId: string,
   found: readonly Found[],

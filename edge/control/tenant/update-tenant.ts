@@ -12,7 +12,7 @@ import { commit } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
 import { type Settings, settings } from "./settings-schema.ts";
 
-/** Part of the tenant's item that is read and replaced as a whole. Each part has its own version. */
+/** A part of the tenant's item that is read and replaced as a whole. Each part has its own version. */
 type Part = "settings" | "policy";
 const VERSION = { settings: "settingsVersion", policy: "policyVersion" } as const;
 const ACTION = { settings: "change-settings", policy: "change-policy" } as const;
@@ -31,7 +31,10 @@ export async function readPolicy(deps: Pick<Deps, "authority">, tenantId: string
   return { version: item.policyVersion, value: item.policy };
 }
 
-/** `stored` is the item in the table. Undefined if no admin has written settings yet. */
+/**
+ * Reads the tenant's item. `stored` is the item in the table, or undefined if no administrator has changed it
+ * yet.
+ */
 async function readTenantItem({ authority }: Pick<Deps, "authority">, tenantId: string) {
   const stored = await authority.read(tenantKey(tenantId));
   return { item: stored ? decodeItem(tenantItem, stored) : tenantDefaults(tenantId), stored };
@@ -42,12 +45,12 @@ const settingsOf = (tenant: TenantItem): Settings =>
     Object.fromEntries(Object.keys(settings.shape).map((name) => [name, tenant[name as never]])),
   );
 
-/** Condition for a transaction that depends on settings: it fails if their version has changed. */
+/** Condition for a transaction that depends on the settings. The transaction fails if their version has changed. */
 export const settingsStill = (tenantId: string, version: number, table: string): Write => ({
   ConditionCheck: {
     TableName: table,
     Key: marshalItem(tenantKey(tenantId)),
-    // A tenant that never changed its settings has no stored version, or no item.
+    // A tenant that never changed its settings has no stored version, and may have no item.
     ConditionExpression:
       version === 0 ? "attribute_not_exists(#version) OR #version = :seen" : "#version = :seen",
     ExpressionAttributeNames: { "#version": VERSION.settings },
@@ -55,11 +58,11 @@ export const settingsStill = (tenantId: string, version: number, table: string):
   },
 });
 
-/** Replaces the settings. Refuses with `admin.outdated` if their version is not the one that the admin read. */
+/** Replaces the settings. Refuses with `admin.outdated` if they have changed since the administrator read them. */
 export const changeSettings = (asker: Asker, wanted: Versioned<Settings>, deps: Deps) =>
   changePart(asker, "settings", wanted, deps);
 
-/** Replaces the policy. Refuses with `admin.outdated` if its version is not the one that the admin read. */
+/** Replaces the policy. Refuses with `admin.outdated` if it has changed since the administrator read it. */
 export const changePolicy = (asker: Asker, wanted: Versioned<Policy>, deps: Deps) =>
   changePart(asker, "policy", wanted, deps);
 
@@ -83,7 +86,7 @@ async function changePart(
   return commit(asker, [ACTION[part], version, value], decide, deps);
 }
 
-/** Sets the members of one part. Members of the other parts stay as they are. */
+/** Sets the members of one part. Members of the other parts keep their values. */
 function tenantChange(
   item: TenantItem,
   stored: AttributeMap | undefined,
@@ -109,10 +112,13 @@ function tenantChange(
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** Longest text in a custody record. A longer one is replaced by its hash, never truncated. */
+/** Maximum length of a text in a custody record. A longer text is replaced by its hash and never truncated. */
 const RECORDED_CHARACTERS_MAX = 4000;
 
-/** The members that differ, before and after the change, as canonical JSON or its SHA-256. */
+/**
+ * The members that differ, before and after the change. Each is the canonical JSON or, if that is too long,
+ * its SHA-256.
+ */
 async function differences(before: Members, after: Members): Promise<[string, string]> {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
     (name) => canonicalJson(before[name] ?? null) !== canonicalJson(after[name] ?? null),

@@ -16,7 +16,10 @@ import { type Page, type Query, queryPage, type Reader } from "../table-query.ts
 import { orderTest } from "./manage-webhooks.ts";
 import type { DeliveryView, WebhookView } from "./webhook-views.ts";
 
-/** Polls for the result of a test, for 8 s in total. A woken worker delivers within that time, or the list shows it later. */
+/**
+ * Interval and maximum number of polls for the result of a test, 8 s in total. A worker usually delivers the
+ * test within that time. Otherwise the list of deliveries shows the result later.
+ */
 const TEST_POLL_MS = 200;
 const TEST_POLLS_MAX = 40;
 
@@ -28,7 +31,7 @@ export async function listWebhooks(reader: Reader, tenantId: string): Promise<We
   );
 }
 
-/** Reads one webhook. Undefined if the tenant has none with this id. */
+/** Reads one webhook. Returns undefined if the tenant has none with this id. */
 export async function readWebhook(
   reader: Reader,
   tenantId: string,
@@ -39,7 +42,7 @@ export async function readWebhook(
   return webhook && viewOf(webhook, await readHealth(reader, tenantId, webhookId));
 }
 
-/** Reads the health of a webhook. Undefined before the first delivery attempt. */
+/** Reads the health of a webhook. Returns undefined before the first delivery attempt. */
 export async function readHealth(
   { dynamo, table }: Pick<Deps, "dynamo" | "table">,
   tenantId: string,
@@ -79,7 +82,10 @@ function viewOf(webhook: Webhook, health: WebhookHealthItem | undefined): Webhoo
 
 export type DeliveryState = DeliveryView["state"];
 
-/** Lists the deliveries of a webhook, newest first, optionally of one state. A page can be short and still have a cursor. */
+/**
+ * Lists the deliveries of a webhook, newest first, optionally only those in one state. A page can be short
+ * and still have a cursor.
+ */
 export async function listDeliveries(
   reader: Reader,
   tenantId: string,
@@ -107,14 +113,15 @@ function expressionOf(state: DeliveryState | undefined): string {
   return `attribute_exists(forwards.#id)${state === "waiting" ? ` AND ${open}` : ""}`;
 }
 
-/** Delivery of an event to one webhook. It is `waiting` before the first attempt. */
+/** Delivery of an event to one webhook. Its state is `waiting` before the first attempt. */
 export function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
   const { eventId, kind, at, recordedAt, assetId, hostname } = event;
   const { deliveredAt, deadAt, lastError, nextAttemptAt, ...tried } = event.forwards[webhookId] ?? {
     attempts: 0,
   };
   const state = deliveredAt !== undefined ? "delivered" : deadAt !== undefined ? "dead" : "waiting";
-  // The later of the webhook's next attempt and the event's lease: while one worker delivers, no other one may.
+  // Use the later of two times: the webhook's next attempt, and the end of the event's lease. While one
+  // worker holds the lease, no other worker delivers the event.
   const next = [nextAttemptAt ?? "", event.nextAttemptAt ?? ""].toSorted()[1];
   return {
     eventId,
@@ -133,8 +140,8 @@ export function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
 }
 
 /**
- * Sends a test event through the worker, signed like any event, and returns its delivery. The state is `waiting` if no
- * worker finished within 8 s. A repeat of the request polls again and sends nothing.
+ * Sends a test event through the worker, signed like any event, and returns its delivery. The state is
+ * `waiting` if no worker finished within 8 s. A repeated request polls again and sends no second test.
  */
 export async function testWebhook(
   asker: Asker,

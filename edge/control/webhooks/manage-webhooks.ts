@@ -13,9 +13,9 @@ import type { Asker, Committed, Decision, Draft, ItemChange, Plan } from "../cus
 import { commit } from "../custody/custody-transaction.ts";
 import { newEventId } from "../custody/outbox.ts";
 
-/** 192 bits. The Standard Webhooks specification requires 24 to 64 bytes. */
+/** Length of a new secret: 192 bits. The Standard Webhooks specification requires 24 to 64 bytes. */
 const SECRET_BYTES = 24;
-/** How long deliveries are also signed with the previous secret after a rotation. */
+/** Hours after a rotation during which deliveries are also signed with the previous secret. */
 export const ROTATION_HOURS = 24;
 
 export type WebhookTerms = { url: string; events: Webhook["events"] };
@@ -25,8 +25,8 @@ type WithSecret = Named & { secret?: string };
 const newSecret = (deps: Pick<Deps, "random">) => `${SECRET_PREFIX}${base64(deps.random(SECRET_BYTES))}`;
 
 /**
- * Adds a webhook. Only the first response contains its secret. Refuses a URL that is not allowed with `admin.invalid`, and
- * a webhook above the maximum of {@link WEBHOOKS_MAX} with `admin.conflict`.
+ * Adds a webhook. Only the first response contains its secret. Refuses with `admin.invalid` a URL that is not
+ * allowed, and with `admin.conflict` a webhook above the maximum of {@link WEBHOOKS_MAX}.
  */
 export async function createWebhook(
   asker: Asker,
@@ -54,7 +54,7 @@ export async function createWebhook(
   return withSecret(await commit(asker, ["create-webhook", terms], decide, deps), secret);
 }
 
-/** Replaces the URL and the event list of a webhook. Its secret stays. */
+/** Replaces the URL and the event list of a webhook. Its secret does not change. */
 export async function changeWebhook(
   asker: Asker,
   { webhookId, ...terms }: Named & WebhookTerms,
@@ -74,7 +74,10 @@ export async function changeWebhook(
   });
 }
 
-/** Gives a webhook a new secret, which only the first response contains. The previous secret also signs for a day. */
+/**
+ * Replaces the secret of a webhook. Only the first response contains the new secret. For a day, deliveries
+ * are also signed with the previous secret.
+ */
 export async function rotateWebhookSecret(
   asker: Asker,
   { webhookId, justification }: Named & { justification: string },
@@ -91,7 +94,7 @@ export async function rotateWebhookSecret(
   return withSecret(done, secret);
 }
 
-/** Deletes a webhook with its secrets. Deliveries that wait for it are dropped. */
+/** Deletes a webhook with its secrets. Its pending deliveries are dropped. */
 export const deleteWebhook = (
   asker: Asker,
   { webhookId }: Named,
@@ -102,7 +105,7 @@ export const deleteWebhook = (
     record: { action: "delete-webhook", target: webhookId, before: recorded(webhook) },
   }));
 
-/** Puts a test event into the outbox. It is delivered like every event, but tried only once. */
+/** Puts a test event into the outbox. It is delivered like any event, but with one attempt only. */
 export async function orderTest(
   asker: Asker,
   { webhookId }: Named,
@@ -120,7 +123,7 @@ export async function orderTest(
   return done.ok ? accept(done.value.result) : done;
 }
 
-/** Content of a webhook for the custody record, without its secrets. */
+/** Text of a webhook for the custody record. It contains no secrets. */
 const recorded = ({ url, events }: Webhook): string => JSON.stringify({ url, events });
 
 const withSecret = (done: Decision<Committed<Named>>, secret: string): Decision<WithSecret> => {
@@ -148,7 +151,10 @@ function changeOne(
   return commit(asker, asked, decide, deps);
 }
 
-/** Replaces the whole list, guarded by its version: a concurrent change of another admin is an optimistic-lock conflict. */
+/**
+ * Replaces the whole list if its version is unchanged. A concurrent change by another administrator is an
+ * optimistic-lock conflict.
+ */
 function planOf(tenant: TenantItem, webhooks: readonly Webhook[], record: Draft): Plan<Named> {
   const { tenantId, name, webhooksVersion: seen } = tenant;
   const change: ItemChange = {

@@ -14,17 +14,20 @@ import type { Write } from "../custody/transaction-write.ts";
 import { deliveryOf, readHealth } from "./list-deliveries.ts";
 import type { DeliveryView, ResentView } from "./webhook-views.ts";
 
-/** Deliveries per request. Each is an item of the transaction, and the custody record contains their ids. */
+/**
+ * Maximum number of deliveries per request. Each is an item of the transaction, and the custody record
+ * contains all their ids.
+ */
 export const RESENT_MAX = 50;
-/** Reads per request, and events per read. */
+/** Maximum number of reads per request, and maximum number of events per read. */
 const READS_MAX = 8;
 const EVALUATED_MAX = 500;
 
 type Named = { webhookId: string; eventId: string; recordedAt: string };
 
 /**
- * Puts one failed (`dead`) delivery back into the outbox under the same event id, with a full set of attempts. Refuses a
- * delivery in another state with `admin.conflict`, and returns it as it is.
+ * Puts one failed (`dead`) delivery back into the outbox. The event keeps its id, and its count of attempts
+ * starts again. Refuses with `admin.conflict` a delivery in another state, and returns that delivery.
  */
 export async function resendDelivery(
   asker: Asker,
@@ -54,8 +57,9 @@ export async function resendDelivery(
 }
 
 /**
- * {@link resendDelivery} for all failed deliveries of a webhook, oldest first, at most {@link RESENT_MAX} per request. If
- * the result has a cursor, there may be more. Writes nothing if there is nothing to resend.
+ * Like {@link resendDelivery}, for all failed deliveries of a webhook. Starts with the oldest and resends at
+ * most {@link RESENT_MAX} per request. If the result has a cursor, there can be more. Writes nothing if no
+ * delivery can be resent.
  */
 export async function resendDeadDeliveries(
   asker: Asker,
@@ -82,7 +86,7 @@ async function findWebhook(tenantId: string, webhookId: string, deps: Deps): Pro
   return webhooks.find(({ id }) => id === webhookId);
 }
 
-/** Reason why this delivery cannot be resent. Undefined if it can. */
+/** Reason why this delivery cannot be resent, or undefined if it can. */
 export function whyNotResend(
   webhook: Pick<Webhook, "events">,
   { kind, state }: Pick<DeliveryView, "kind" | "state">,
@@ -113,7 +117,10 @@ async function planOf<Result>(
   };
 }
 
-/** Subtracts resent deliveries from the webhook's count of failed ones. Undefined if the count does not change. */
+/**
+ * Subtracts resent deliveries from the webhook's count of failed deliveries. Returns undefined if the count
+ * does not change.
+ */
 async function healthWrite(
   webhookId: string,
   events: readonly EventItem[],
@@ -154,7 +161,7 @@ async function findDead(
     for (const stored of page.Items ?? []) {
       const event = decodeItem(eventItem, stored);
       if (whyNotResend(webhook, deliveryOf(event, webhook.id)) !== undefined) continue;
-      // There is at least one more: the next request starts after the last event of this one.
+      // More events follow. The next request starts after the last event of this one.
       if (events.length === RESENT_MAX) return { events, next: await sealCursor(cursorKeys, scope, from!) };
       events.push(event);
       from = { PK: stored.PK!, SK: stored.SK! };
