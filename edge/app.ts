@@ -84,7 +84,8 @@ export function createApp(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   if (serves(deps.role, "ingest")) {
     const heartbeats = createHeartbeats(deps, releasesOf(deps));
-    app.post(HEARTBEATS_PATH, (c) => heartbeats(c.req.raw)); // before `observe`, because the heartbeat route records its own metrics
+    // Before `observe`, because the heartbeat route records its own metrics.
+    app.post(HEARTBEATS_PATH, (c) => heartbeats(c.req.raw));
   }
 
   // Without `headerName` the middleware ignores an id that a client sends.

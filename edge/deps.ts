@@ -21,12 +21,12 @@ import type { NodeRole } from "./platform/node-role.ts";
 import type { Instruments } from "./platform/telemetry.ts";
 import type { Hashing } from "./runtime/hashing.ts";
 
-/** Dependencies of the app, built in `composition-root.ts`. */
+/** Dependencies of the app. `composition-root.ts` builds them. */
 export type Deps = {
-  /** Decides which routes this node serves. Dependencies of other roles throw on use. */
+  /** Determines which routes this node serves. Dependencies that only other roles need throw when used. */
   role: NodeRole;
   clock: Clock;
-  /** Cryptographically random bytes. */
+  /** Returns cryptographically random bytes. */
   random: (length: number) => Uint8Array<ArrayBuffer>;
   /** Generates a request id. */
   requestId: () => string;
@@ -36,45 +36,51 @@ export type Deps = {
   table: string;
   /** Reads items with authority, such as assets and settings, and verifies their signatures. */
   authority: Authority;
-  /** Whether queue and table respond. */
+  /** Whether the queue and the table respond. */
   readiness: () => Promise<Readiness>;
-  /** State of a graceful shutdown. Absent on workerd, which moves requests to the next isolate by itself. */
+  /** State of a graceful shutdown. Absent on workerd, which moves requests to the next isolate itself. */
   shutdown?: Shutdown;
-  /** Whether the queue refuses message groups, so that this node sends without them (no fair queues). */
+  /** Whether the queue refuses message groups. This node then sends messages without them (no fair queues). */
   areMessageGroupsRefused: () => boolean;
-  /** Current problem with this node's AWS credentials. Undefined if they work. */
+  /** Returns the current problem with this node's AWS credentials. Undefined if they work. */
   credentialProblem: () => CredentialProblem | undefined;
   /** Puts a heartbeat on the queue. */
   enqueue: Enqueue;
-  /** Sends an empty message, so that a worker looks for events of this tenant in the outbox. */
+  /** Sends a queue message without heartbeats. A worker that receives it reads the outbox of this tenant. */
   nudge: (tenantId: string) => Promise<void>;
-  /** Allows webhooks over http and to private addresses, for development. */
+  /** For development: allows webhooks over http and to private addresses. */
   allowPrivateWebhooks: boolean;
-  /** Download folder of the agent, without a slash at the end. Absent: the enrolment page shows no download command. */
+  /**
+   * URL of the folder from which the agent is downloaded, without a trailing slash. Absent: the enrolment
+   * page shows no download command.
+   */
   agentDownloadUrl?: string;
-  /** Origin at which browsers and agents reach this site. Absent: see `siteOrigin`. */
+  /** Origin at which browsers and agents reach this site. If it is absent, `siteOrigin` determines the origin. */
   publicOrigin?: string;
   pendingActions: PendingActions;
-  /** Absent on workerd, where a request may not await I/O of another one, and if long polls are disabled. */
+  /**
+   * Long polls of agents. Absent if they are disabled, and on workerd, where a request cannot await I/O of
+   * another request.
+   */
   longPolls?: LongPolls;
-  /** Absent on workerd, where a request may not await I/O of another one. */
+  /** Orders writes of this node. Absent on workerd, where a request cannot await I/O of another request. */
   mutex?: KeyedMutex;
-  /** Raises the idle timeout of this request's connection, in runtimes that have one. */
+  /** Raises the idle timeout of this request's connection. Absent in runtimes without an idle timeout. */
   keepOpen?: (request: Request, seconds: number) => void;
   sessionKeys: SessionKeys;
   hashing: Pick<Hashing, "contentDigest">;
   validatedStates: ValidatedStates;
-  /** Whether the runtime closes idle connections by itself. */
+  /** Whether the runtime itself closes idle connections. */
   timesOutSlowBodies: boolean;
-  /** Public control keys. Agents receive them at enrolment. They also verify enrolment tokens. */
+  /** Public control keys. Agents receive them at enrolment, and the edge verifies enrolment tokens with them. */
   controlJwks: JSONWebKeySet;
-  /** Signed set of control keys during a rotation. Agents pin it. */
+  /** Signed set of control keys during a rotation. Agents pin its keys. Absent if there is no rotation. */
   controlKeySet?: string;
   /** Source of the catalogue that agents download. */
   catalogue: CatalogueSource;
-  /** Private control key. Absent on a node that only ingests and reads. */
+  /** Private control key. Absent on a node that cannot make changes. */
   controlKey?: ControlKey;
-  /** Signs records of new devices. Absent: the control key does. */
+  /** Private key that signs records of new devices. Absent: the control key signs them. */
   enrolKey?: ControlKey;
   admin: {
     issuer: string;
@@ -85,29 +91,35 @@ export type Deps = {
     keys: JWTVerifyGetKey;
     keysState: () => KeysState;
     signInUrl: string;
-    /** Renews a session token, which lives for a minute. Absent: the sign-in page does. */
+    /**
+     * URL of the identity provider that renews a session token, which is valid for a minute. Absent: the
+     * sign-in page renews it.
+     */
     handshakeUrl?: string;
-    /** Keys of CSRF tokens, one per edge secret. The first signs, all verify. */
+    /** Keys of CSRF tokens, one for each edge secret. The first key signs, and all keys verify. */
     csrfKeys: readonly [CryptoKey, ...CryptoKey[]];
-    /** Keys of cursors, one per edge secret. The first signs, all verify. */
+    /** Keys of cursors, one for each edge secret. The first key signs, and all keys verify. */
     cursorKeys: readonly CryptoKey[];
-    /** Our role for each role and permission of the identity provider. */
+    /** Our role for each role and permission name of the identity provider. */
     roles: RoleMap;
   };
   limits: {
-    /** Heartbeats, by asset. */
+    /** Heartbeats per asset. */
     device: RateLimit;
-    /** Heartbeats, by tenant. */
+    /** Heartbeats per tenant. */
     tenant: RateLimit;
-    /** Refused enrolments and sessions, by network (see `networkOf`). */
+    /** Refused enrolments and sessions per network (see `networkOf`). */
     address: RateLimit;
-    /** Sessions, by asset. */
+    /** Sessions per asset. */
     session: RateLimit;
-    /** Enrolments, by token. */
+    /** Enrolments per token. */
     enrolment: RateLimit;
-    /** Catalogue downloads, by network. */
+    /** Catalogue downloads per network. */
     catalogue: RateLimit;
-    /** Admin API requests, by caller. Requests with API keys also by network, because each costs a read first. */
+    /**
+     * Admin API requests per caller. Requests with API keys are also limited per network, because each of
+     * them needs a read first.
+     */
     admin: RateLimit;
   };
   /** Address of the client, for custody records, logs and rate limits. */

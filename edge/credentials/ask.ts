@@ -1,20 +1,23 @@
 import { parseJsonObject } from "../../shared/encoding/json-object.ts";
 import { CredentialFault, type Credentials } from "./types.ts";
 
-/** Credentials take a few kilobytes. A longer response does not come from one of these services. */
+/**
+ * Maximum length of a response in characters. Credentials take a few kilobytes, so a longer response is from
+ * another service.
+ */
 const ANSWER_CHARACTERS_MAX = 64 * 1024;
 
-/** Network and file access for credential sources. Built by the entry file of each runtime. */
+/** Network and file access for credential sources. The entry file of each runtime provides it. */
 export type Host = {
   fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Text of a file. */
+  /** Reads a file as text. */
   readFile: (path: string) => Promise<string>;
 };
 
 /**
- * Sends one request. Does not follow redirects, so that no token reaches another host.
+ * Sends one request. Does not follow redirects, so that no token is sent to another host.
  *
- * @throws CredentialFault if there is no response in time
+ * @throws CredentialFault if there is no response before the timeout
  */
 export async function ask(
   host: Host,
@@ -48,7 +51,7 @@ export async function readToken(host: Host, source: string, setting: string, pat
   return token;
 }
 
-/** Parses credentials in the format of the container endpoint and of EC2 metadata. */
+/** Parses credentials in the JSON format of the container endpoint and of EC2 metadata. */
 export function parseCredentials(source: string, text: string): Credentials {
   const { AccessKeyId, SecretAccessKey, Token, Expiration } = parseJsonObject(text) ?? {};
   return checkedCredentials(source, {
@@ -60,9 +63,9 @@ export function parseCredentials(source: string, text: string): Credentials {
 }
 
 /**
- * Checks that all four fields are present. Credentials of a role always expire.
+ * Checks that all four fields are present. Credentials of a role always have an expiry.
  *
- * @throws CredentialFault if one is missing
+ * @throws CredentialFault if a field is missing
  */
 export function checkedCredentials(source: string, read: Record<keyof Credentials, unknown>): Credentials {
   const { accessKeyId, secretAccessKey, sessionToken, expiresAtMs } = read;
@@ -76,9 +79,9 @@ export function checkedCredentials(source: string, read: Record<keyof Credential
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
 
 /**
- * Whether a token may be sent to this URL: over https, or over http to a loopback address.
+ * Whether a token may be sent to this URL. True for https, and for http to a loopback address.
  *
- * @param linkLocal further hosts for which http is allowed, the same as in the AWS SDKs
+ * @param linkLocal other hosts to which http is allowed, as in the AWS SDKs
  */
 export function isTrusted({ protocol, hostname }: URL, linkLocal: readonly string[] = []): boolean {
   if (protocol === "https:") return true;

@@ -10,8 +10,8 @@ import { webIdentity } from "./web-identity.ts";
 type Settings = Parameters<ChooseCredentials>[0];
 
 /**
- * Chooses the first configured source in the order of the AWS SDKs: static keys, web identity, container endpoint, EC2
- * metadata. Throws if the settings of that source are invalid or no source is configured.
+ * Chooses the first configured source, in the order of the AWS SDKs: static keys, web identity, container
+ * endpoint, EC2 metadata. Throws if the settings of that source are invalid, or if no source is configured.
  */
 export const chooseCredentials =
   (host: Host): ChooseCredentials =>

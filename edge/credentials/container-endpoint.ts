@@ -5,12 +5,12 @@ import { CredentialFault, type CredentialSource } from "./types.ts";
 const SOURCE = "container-endpoint";
 const TIMEOUT_MS = 2000;
 const ECS_ORIGIN = "http://169.254.170.2";
-/** Addresses of ECS and of EKS Pod Identity (IPv4 and IPv6). The AWS SDKs use them without TLS. */
+/** Credential endpoints of ECS and EKS Pod Identity (IPv4 and IPv6). The AWS SDKs use them over plain http. */
 const LINK_LOCAL = ["169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"];
 
 /**
- * Credentials of an ECS task or an EKS pod (AWS SDKs and Tools Reference Guide, "Container credential provider").
- * Throws if the settings name a host to which the token must not be sent.
+ * Credentials of an ECS task or an EKS pod (AWS SDKs and Tools Reference Guide, "Container credential
+ * provider"). Throws if the configured host is not allowed to receive the token.
  */
 export function containerEndpoint(settings: CredentialSettings, host: Host): CredentialSource {
   const url = endpointOf(settings);
@@ -45,7 +45,10 @@ function endpointOf(settings: CredentialSettings): URL {
   );
 }
 
-/** Authorization token. The file takes precedence over the value, because the platform renews the file. */
+/**
+ * Reads the authorization token from the file or the setting. The file takes precedence, because the platform
+ * renews it.
+ */
 async function authorizationOf(settings: CredentialSettings, host: Host): Promise<string | undefined> {
   const name = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
   const path = settings[name];

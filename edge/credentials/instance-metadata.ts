@@ -6,7 +6,7 @@ import { CredentialFault, type CredentialSource } from "./types.ts";
 const SOURCE = "ec2-instance-metadata";
 const ORIGIN = "http://169.254.169.254";
 const TIMEOUT_MS = 1500;
-/** Lifetime of a metadata token. It is used for one renewal only. */
+/** Lifetime of a metadata token. Each token is used for one renewal. */
 const TOKEN_SECONDS = 300;
 const ROLES_PATH = "/latest/meta-data/iam/security-credentials/";
 /** Valid name of an IAM role (IAM API Reference, "CreateRole"). */
@@ -16,8 +16,9 @@ const OTHER_SOURCES =
   "outside EC2 set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source from docs/edge.md";
 
 /**
- * Credentials of an EC2 instance's role, through version 2 of the instance metadata service only. Fetches a metadata
- * token, then the role's name, then its credentials (EC2 User Guide, "Use the Instance Metadata Service").
+ * Credentials of the role of an EC2 instance. Uses version 2 of the instance metadata service only. Fetches a
+ * metadata token, the name of the role, and then its credentials (EC2 User Guide, "Use the Instance Metadata
+ * Service").
  */
 export function instanceMetadata(settings: CredentialSettings, host: Host): CredentialSource {
   const origin = originOf(settings);
@@ -34,7 +35,7 @@ export function instanceMetadata(settings: CredentialSettings, host: Host): Cred
       headers: { "x-aws-ec2-metadata-token-ttl-seconds": String(TOKEN_SECONDS) },
       timeoutMs: TIMEOUT_MS,
     }).catch((error: unknown) => {
-      // The hop limit of the PUT response is one by default, which is too low for a container.
+      // The default hop limit of the PUT response is 1, which is too low for a container.
       const hint = "in a container on EC2 set the instance's metadata hop limit to 2";
       const { message, cause } = error as CredentialFault;
       throw new CredentialFault(`${message}: ${hint}; ${OTHER_SOURCES}`, { cause });

@@ -9,26 +9,32 @@ import {
 } from "./types.ts";
 
 /**
- * Renewal starts this long before expiry. EC2 offers the next credentials at least five minutes before
- * (EC2 User Guide, "Retrieve security credentials from instance metadata").
+ * Time before expiry at which renewal starts. EC2 provides the next credentials at least five minutes before
+ * expiry (EC2 User Guide, "Retrieve security credentials from instance metadata").
  */
 const RENEW_BEFORE_MS = 5 * 60_000;
-/** Largest share of the remaining lifetime that renewal may use. It matters for short-lived credentials. */
+/**
+ * Maximum share of the remaining lifetime that is used for renewal. It limits {@link RENEW_BEFORE_MS} for
+ * short-lived credentials.
+ */
 const RENEW_SHARE_MAX = 1 / 3;
-/** Largest share of the lead time that is jitter, so that nodes that started together renew at different times. */
+/** Maximum share of the lead time that is jitter. Nodes that started together therefore renew at different times. */
 const JITTER_SHARE = 0.2;
-/** Pause after a failed renewal: doubled each time up to the maximum, with jitter. */
+/** Pause after a failed renewal. It is doubled each time up to the maximum, and has jitter. */
 const PAUSE_MS = 1000;
 const PAUSE_MS_MAX = 15_000;
 /** Pause before the next fetch if the source returned the same credentials again. */
 const SAME_PAUSE_MS = 30_000;
-/** Shortest time between two fetches because AWS refused the credentials, however many requests it refuses. */
+/**
+ * Minimum time between two fetches that are caused by AWS refusing the credentials, regardless of the number
+ * of refused requests.
+ */
 const REPLACED_EVERY_MS = 5000;
 
 /**
- * Provider for a source of credentials that expire. Renews them in the background before they expire, one fetch at a
- * time. No request waits while the old credentials are valid. A failed renewal is retried. Once the credentials have
- * expired, requests fail until the source responds.
+ * Provider for a source of credentials that expire. Renews them in the background before they expire, with
+ * one fetch at a time. No request waits while the old credentials are valid. A failed renewal is retried.
+ * After the credentials have expired, requests fail until the source responds.
  */
 export function createRenewingProvider(source: CredentialSource, needs: ProviderNeeds): CredentialProvider {
   const provider = new RenewingProvider(source, needs);

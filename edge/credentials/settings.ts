@@ -5,7 +5,7 @@ import type { CredentialProvider } from "./types.ts";
 
 const text = (description: string) => z.string().optional().describe(description);
 
-/** Names and meanings are those of the AWS SDKs. An empty value counts as unset. */
+/** Names and meanings of these settings are those of the AWS SDKs. An empty value counts as unset. */
 export const credentialSettings = {
   AWS_ACCESS_KEY_ID: text("Static keys: access key ID. Set it together with the secret access key."),
   AWS_SECRET_ACCESS_KEY: text("Secret. Static keys: secret access key."),
@@ -26,7 +26,7 @@ export type CredentialSettings = z.infer<z.ZodObject<typeof credentialSettings>>
 
 export type ProviderNeeds = {
   clock: Clock;
-  /** Random number from 0 (inclusive) to 1 (exclusive), for jitter. */
+  /** Returns a random number from 0 (inclusive) to 1 (exclusive), for jitter. */
   random: () => number;
   log: Log;
 };

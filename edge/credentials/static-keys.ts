@@ -3,10 +3,10 @@ import type { ChooseCredentials, CredentialSettings, ProviderNeeds } from "./set
 import type { CredentialProvider, Credentials } from "./types.ts";
 
 const SOURCE = "static-keys";
-/** Shortest time between two log lines about refused keys. */
+/** Minimum time between two log lines about refused keys. */
 const LOGGED_EVERY_MS = 30_000;
 
-/** Keys from the environment. Undefined if neither of the two settings is set. Throws if only one is. */
+/** Reads the keys from the environment. Undefined if both settings are unset. Throws if only one is set. */
 export function staticKeys(settings: CredentialSettings): Credentials | undefined {
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = settings;
   if (!accessKeyId && !secretAccessKey) return undefined;
@@ -17,8 +17,8 @@ export function staticKeys(settings: CredentialSettings): Credentials | undefine
 }
 
 /**
- * Provider for keys that an operator renews (docs/rotation.md). It does no I/O, so requests on workerd can share it. The
- * expiry of the keys is not known.
+ * Provider for keys that an operator renews (docs/rotation.md). It does no I/O, so requests on workerd can
+ * share it. The expiry of the keys is unknown.
  */
 export function createStaticProvider(keys: Credentials, { log, clock }: ProviderNeeds): CredentialProvider {
   let isRefused = false;
@@ -40,7 +40,7 @@ export function createStaticProvider(keys: Credentials, { log, clock }: Provider
   };
 }
 
-/** For runtimes without another source. On Workers the keys are stored as secrets. */
+/** Chooses static keys, for runtimes without another source. On Workers the keys are stored as secrets. */
 export const staticCredentials: ChooseCredentials = (settings, needs) => {
   const keys = staticKeys(settings);
   if (keys) return createStaticProvider(keys, needs);

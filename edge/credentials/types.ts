@@ -8,28 +8,29 @@ export type Credentials = {
 
 /** A source of AWS credentials. */
 export type CredentialSource = {
-  /** Name in log lines, such as `ec2-instance-metadata`. */
+  /** Name of the source in log lines, such as `ec2-instance-metadata`. */
   name: string;
-  /** Fetches the current credentials. Rejects with {@link CredentialFault}. */
+  /** Fetches the current credentials. Rejects with {@link CredentialFault} if there are none. */
   fetch: () => Promise<Credentials>;
 };
 
 /**
- * Problem with the credentials, for `/readyz` and `lz doctor`. `not-renewed`: renewal fails, the old ones still work.
- * `away`: there are no valid credentials. `refused`: AWS refused the current ones and there are no newer ones.
+ * Problem with the credentials, for `/readyz` and `lz doctor`. `not-renewed`: renewal fails, but the current
+ * credentials are still valid. `away`: there are no valid credentials. `refused`: AWS refused the current
+ * credentials, and there are no newer ones.
  */
 export type CredentialProblem = "not-renewed" | "away" | "refused";
 
 /** Provides valid credentials while the process runs. */
 export type CredentialProvider = {
-  /** Current credentials. Rejects with {@link CredentialFault} if there are no valid ones. */
+  /** Returns the current credentials. Rejects with {@link CredentialFault} if there are no valid ones. */
   get: () => Promise<Credentials>;
-  /** Newer credentials than those that AWS refused with `code`. Undefined if there are no newer ones. */
+  /** Returns newer credentials after AWS refused the given ones with `code`. Undefined if there are no newer ones. */
   replace: (refused: Credentials, code: string) => Promise<Credentials | undefined>;
   problem: () => CredentialProblem | undefined;
 };
 
-/** A source returned no credentials. The message names the source and the fix, and contains no secret. */
+/** The source returned no credentials. The message names the source and the fix, and contains no secret. */
 export class CredentialFault extends Error {
   override name = "CredentialFault";
 }

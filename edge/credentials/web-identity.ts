@@ -8,8 +8,8 @@ const TIMEOUT_MS = 5000;
 const SESSION_NAME = "lifecyclezero-edge";
 
 /**
- * Credentials of a role, in exchange for an OpenID Connect token of the platform (STS API Reference,
- * "AssumeRoleWithWebIdentity"). The token authenticates the call, so it is not signed.
+ * Credentials of a role in exchange for an OpenID Connect token of the platform (STS API Reference,
+ * "AssumeRoleWithWebIdentity"). The request is not signed, because the token authenticates it.
  */
 export function webIdentity(
   settings: CredentialSettings & { AWS_REGION: string },
@@ -47,7 +47,10 @@ function endpointOf({ AWS_ENDPOINT_URL_STS, AWS_REGION }: CredentialSettings & {
   throw new Error("AWS_ENDPOINT_URL_STS must use https, or http to a loopback address");
 }
 
-/** Parses the response of STS: JSON as requested by the Accept header, or XML from endpoints that know only XML. */
+/**
+ * Parses the response of STS. It is JSON, as requested by the Accept header, or XML from endpoints that only
+ * support XML.
+ */
 function parseAnswer(text: string): Credentials {
   const json = parseJsonObject(text);
   const read = json ? memberOf(json, "Credentials") : xmlMembers(text);
@@ -56,7 +59,7 @@ function parseAnswer(text: string): Credentials {
     accessKeyId: read.AccessKeyId,
     secretAccessKey: read.SecretAccessKey,
     sessionToken: read.SessionToken,
-    // Seconds in JSON, a date in XML.
+    // The expiry is in seconds in JSON, and a date in XML.
     expiresAtMs: typeof Expiration === "number" ? Expiration * 1000 : Date.parse(String(Expiration)),
   });
 }
@@ -76,6 +79,6 @@ const xmlMembers = (text: string): Record<string, unknown> =>
     ]),
   );
 
-/** Error code of a response. The message is not read, because it can quote the request with its token. */
+/** Error code of a response. The message is not read, because it can contain the request with its token. */
 const errorCode = (text: string): string =>
   /(?:"Code"\s*:\s*"|<Code>)([A-Za-z.]{1,64})/.exec(text)?.[1] ?? "";

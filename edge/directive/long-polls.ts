@@ -4,10 +4,11 @@ import type { PendingAction } from "../heartbeat/read-pending-actions.ts";
 /** Long polls of agents that wait for a directive on this node. */
 export type LongPolls = {
   /**
-   * Opens a long poll. It resolves with an action of this asset that is due. It resolves with undefined after `holdMs`,
-   * when the client disconnects, and when the same asset opens another one, because a host has one long poll at most.
+   * Opens a long poll. Resolves with the pending action of this asset as soon as its directive is due.
+   * Resolves with undefined after `holdMs`, when the client disconnects, and when the same asset opens
+   * another long poll. A host has at most one long poll.
    *
-   * @returns undefined if this node has its maximum of long polls or is shutting down
+   * @returns undefined if this node has the maximum number of long polls or is shutting down
    */
   open(poll: {
     tenantId: string;
@@ -16,17 +17,17 @@ export type LongPolls = {
     holdMs: number;
     signal: AbortSignal;
   }): Promise<PendingAction | undefined> | undefined;
-  /** Resolves all open long polls with undefined and opens no more. Part of the graceful shutdown. */
+  /** Resolves all open long polls with undefined and accepts no new ones. Part of the graceful shutdown. */
   end(): void;
 };
 
-/** @param openMax maximum of open long polls on this node */
+/** @param openMax maximum number of open long polls on this node */
 export function createLongPolls(
   pendingActions: Pick<PendingActions, "watch">,
   after: (ms: number, then: () => void) => () => void,
   openMax: number,
 ): LongPolls {
-  /** Function that ends each open long poll, by tenant and asset. */
+  /** One function per open long poll, by tenant and asset. Calling the function ends the long poll. */
   const open = new Map<string, () => void>();
   let isEnding = false;
 

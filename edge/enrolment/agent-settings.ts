@@ -5,10 +5,11 @@ import type { AgentSettings } from "../../shared/wire/agent-settings.ts";
 import type { Deps } from "../deps.ts";
 
 /**
- * Reads the settings for agents of a tenant: plain for agents older than signed settings, and signed by the control key.
- * `signedSettings` is absent for a tenant that no admin has configured. This node only forwards the signed settings.
+ * Reads a tenant's settings for agents. They are returned unsigned, for agents that do not know signed
+ * settings, and signed with the control key. `signedSettings` is absent if no administrator has configured
+ * the tenant. This node only forwards the signed settings.
  *
- * @throws AuthorityFault if the signature of the tenant's item does not verify
+ * @throws AuthorityFault if the signature of the tenant's item is not valid
  */
 export async function readAgentSettings(
   { authority }: Pick<Deps, "authority">,

@@ -17,7 +17,7 @@ import { openSession, verifySession } from "./open-session.ts";
 export const SESSION_PATH = "/v1/session";
 export const ENROL_PATH = "/v1/enroll";
 
-/** Adds `POST /v1/session`, on nodes that serve the part `ingest`. */
+/** Adds `POST /v1/session` on nodes that serve the part `ingest`. */
 export function sessionRoute(app: Hono<Env>, deps: Deps): void {
   postSigned(app, deps, {
     path: SESSION_PATH,
@@ -28,7 +28,10 @@ export function sessionRoute(app: Hono<Env>, deps: Deps): void {
   });
 }
 
-/** Adds `POST /v1/enroll`, on nodes that serve the part `enrol`. 404 without an enrol key or a control key. */
+/**
+ * Adds `POST /v1/enroll` on nodes that serve the part `enrol`. The route responds with 404 if the node has no
+ * enrol key and no control key.
+ */
 export function enrolRoute(app: Hono<Env>, deps: Deps): void {
   if (deps.enrolKey ?? deps.controlKey)
     postSigned(app, deps, {
@@ -41,12 +44,13 @@ export function enrolRoute(app: Hono<Env>, deps: Deps): void {
   else app.post(ENROL_PATH, (c) => edgeProblem(c, "edge.no-enrolment"));
 }
 
-/** Refusals that only an authenticated device can receive: revoked, used up, too many. */
+/** Status codes that only an authenticated device can receive: revoked, used up, too many requests. */
 const AUTHENTIC = [403, 409, 429];
 
 /**
- * Rate limit per network for requests that fail authentication, because each costs an Ed25519 verification and a read.
- * Authenticated requests do not count, so that any number of hosts can share one address.
+ * Rate limit per network for requests whose authentication fails, because each of them costs an Ed25519
+ * verification and a read. Authenticated requests are not counted, so any number of hosts can share one
+ * address.
  */
 function limitRefused(deps: Deps) {
   return createMiddleware<Env>(async function limitRefused(c, next) {
@@ -61,14 +65,17 @@ function limitRefused(deps: Deps) {
 
 type SignedRoute<Known extends Signed, Body extends z.ZodType> = {
   path: string;
-  /** Authenticates the signer. Runs before the body is read. */
+  /** Authenticates the signer before the body is read. */
   verify: (request: Request, deps: Deps) => Promise<Verdict<Known>>;
   body: Body;
   respond: (known: Known, deps: Deps, body: z.infer<Body>) => Promise<Verdict<object> | Limited>;
   success: 200 | 201;
 };
 
-/** Adds a route for requests that a device key signs. Order: rate limit, signature, digest, schema, handler. */
+/**
+ * Adds a route for requests that are signed with a device key. The checks run in this order: rate limit,
+ * signature, digest, schema. The handler runs last.
+ */
 function postSigned<Known extends Signed, Body extends z.ZodType>(
   app: Hono<Env>,
   deps: Deps,

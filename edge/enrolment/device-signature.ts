@@ -14,13 +14,16 @@ import { readBody } from "../http/read-body.ts";
 
 const BODY_BYTES_MAX = 8 * 1024;
 
-/** An authenticated request above a rate limit, with the values for its retry headers. */
+/** Refusal of an authenticated request above a rate limit, with the values for its retry headers. */
 export type Limited = Refusal & { limit: RateLimit; taken: Taken };
 
 /** Parsed signature headers of a request (RFC 9421), with the digest and path that the signature covers. */
 export type Signed = { input: SignatureInput; digest: string; path: string };
 
-/** Parses the signature headers of a request from a device and checks their time. Does not verify the signature. */
+/**
+ * Parses the signature headers of a request from a device, and checks the time of the signature. Does not
+ * verify the signature.
+ */
 export function parseSigned(request: Request, deps: Pick<Deps, "clock">): Verdict<Signed> {
   const signed = parseSignature(request.headers, "ed25519");
   if (!signed.ok) return signed;
@@ -30,7 +33,7 @@ export function parseSigned(request: Request, deps: Pick<Deps, "clock">): Verdic
   return { ok: true, value: { input: signed.value, digest, path: new URL(request.url).pathname } };
 }
 
-/** Whether the device key made the signature. False for a key that is not a valid Ed25519 public key. */
+/** Whether the signature was made with the device key. False for a key that is not a valid Ed25519 public key. */
 export async function isSignedBy(deviceKey: string, { input, digest, path }: Signed): Promise<boolean> {
   const key = await importDeviceKey(deviceKey).catch(() => undefined);
   return key !== undefined && (await verifySignature(key, input, { method: "POST", path, digest }));

@@ -14,7 +14,7 @@ import { replaceDeviceKey } from "./replace-device-key.ts";
 import type { Claims } from "./token-use.ts";
 import { writeNewAsset } from "./write-new-asset.ts";
 
-/** Verifies that the key in the keyid signed the enrolment. Does not read the body. */
+/** Verifies that the enrolment was signed with the key in the keyid. Does not read the body. */
 export async function verifyEnrolment(request: Request, deps: Deps): Promise<Verdict<Signed>> {
   const signed = parseSigned(request, deps);
   if (!signed.ok) return signed;
@@ -46,13 +46,17 @@ export async function enrol(
   });
 }
 
-/** Reads of an asset before a signature that still does not verify counts as an edit of the table. */
+/**
+ * Maximum number of reads of an asset whose signature does not verify. After that, the asset counts as
+ * modified in the table.
+ */
 const AUTHORITY_ROUNDS = 3;
 
 /**
- * Uses the token once and writes the asset, in one transaction. Idempotent: the same device gets the same asset. A keyed
- * mutex orders the uses of one token on this node. Otherwise a thousand hosts that a software distribution starts at the
- * same time would cause one optimistic-lock conflict after another.
+ * Uses the token once and writes the asset, in one transaction. Idempotent: the same device gets the same
+ * asset. On this node, a keyed mutex orders the uses of one token. A software distribution can start a
+ * thousand hosts at the same time. Without the mutex, these enrolments would cause one optimistic-lock
+ * conflict after another.
  */
 function claimUse(claims: Claims, body: EnrolmentRequest, deps: Deps): Promise<Verdict<string>> {
   const claim = () => claimNow(claims, body, deps);
@@ -87,7 +91,8 @@ async function claimNow(claims: Claims, body: EnrolmentRequest, deps: Deps): Pro
         return enrolled(claims.asset, round);
       return refuse("enrolment.invalid-token");
     } catch (error) {
-      // Another node may have changed the asset between the read of its item and the read of its signature.
+      // Another node may have changed the asset after its item was read and before its signature was read.
+      // Read both again.
       if (error instanceof AuthorityFault && round < AUTHORITY_ROUNDS) continue;
       if (!(error instanceof DynamoFault) || error.code !== "TransactionCanceledException") throw error;
     }

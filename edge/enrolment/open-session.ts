@@ -14,14 +14,14 @@ import { isSignedBy, type Limited, parseSigned, type Signed } from "./device-sig
 
 export type SignedSession = Signed & { claimed: { tenantId: string; assetId: string }; asset: AssetItem };
 
-/** Verifies that the asset in the keyid signed the request with its device key. Does not read the body. */
+/** Verifies that the request was signed with the device key of the asset in the keyid. Does not read the body. */
 export async function verifySession(request: Request, deps: Deps): Promise<Verdict<SignedSession>> {
   const signed = parseSigned(request, deps);
   if (!signed.ok) return signed;
   const claimed = parseDeviceKeyid(signed.value.input.keyid);
   if (!claimed) return refuse("wire.bad-signature");
   const stored = await deps.authority.read(assetKey(claimed.tenantId, claimed.assetId));
-  // An unknown asset and a wrong key lead to the same refusal, so that strangers cannot enumerate assets.
+  // An unknown asset and a wrong key cause the same refusal, so that strangers cannot enumerate assets.
   const asset = stored && decodeItem(assetItem, stored);
   if (!asset || !(await isSignedBy(asset.deviceKey, signed.value))) return refuse("wire.bad-signature");
   return accept({ ...signed.value, claimed, asset });
@@ -46,8 +46,9 @@ export async function openSession(
 }
 
 /**
- * Refuses a session to a copied identity: the machine differs from the one that enrolled. Reports the copy to the workers.
- * Has its own rate limit, so that copies do not use up the sessions of the enrolled machine.
+ * Refuses a session to a copied identity, which is used on another machine than the enrolled one. Reports the
+ * copy to the workers. Copies have their own rate limit, so that they do not use up the sessions of the
+ * enrolled machine.
  */
 async function refuseCopy(
   { tenantId, assetId }: SignedSession["claimed"],

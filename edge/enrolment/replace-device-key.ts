@@ -11,8 +11,8 @@ import type { Deps } from "../deps.ts";
 import { type Claims, tokenUse } from "./token-use.ts";
 
 /**
- * Gives the asset that the token names a new device key. The old key opens no session from then on. Needs the control
- * key, because the enrol key only signs records of new devices.
+ * Replaces the device key of the asset that the token names. The old key then opens no new sessions. Needs
+ * the control key, because the enrol key can only sign records of new devices.
  *
  * @returns false for an asset that does not exist or was revoked
  * @throws DynamoFault `TransactionCanceledException` on an optimistic-lock conflict

@@ -7,8 +7,8 @@ import type { EnrolmentClaims, EnrolmentRequest } from "../../shared/wire/enrolm
 export type Claims = EnrolmentClaims & { exp: number };
 
 /**
- * Writes that use a token once: its count, on the condition that it was neither used nor revoked since it was read, and
- * the device that used it.
+ * Writes that use a token once. One increases its use count, and fails if the token was used or revoked since
+ * it was read. The other stores the device.
  */
 export function tokenUse(
   claims: Claims,

@@ -17,8 +17,8 @@ import type { Deps } from "../deps.ts";
 import { type Claims, tokenUse } from "./token-use.ts";
 
 /**
- * Writes a new asset with its signed record, its employee, its mainboard and the use of the token, in one transaction.
- * Returns the asset id, which is derived from the device key.
+ * Writes a new asset in one transaction, together with its signed record, its employee, its mainboard and the
+ * use of the token. Returns the asset id, which is derived from the device key.
  *
  * @throws DynamoFault `TransactionCanceledException` on an optimistic-lock conflict
  */
@@ -66,7 +66,7 @@ export async function writeNewAsset(
   return assetId;
 }
 
-/** Creates the employee. Keeps `since` of one that exists. */
+/** Creates the employee. If the employee exists, `since` does not change. */
 function employeeUpdate(tenantId: string, employeeId: string, since: string, table: string) {
   const employee: EmployeeItem = { type: "Employee", tenantId, employeeId, since };
   return {
@@ -79,7 +79,10 @@ function employeeUpdate(tenantId: string, employeeId: string, since: string, tab
   };
 }
 
-/** Assets that enrolled from the same mainboard. Undefined for a fingerprint that identifies no mainboard. */
+/**
+ * Reads the assets that enrolled from the same mainboard. Returns undefined for a fingerprint that identifies
+ * no mainboard.
+ */
 async function readHardwareItem(
   { hardware }: EnrolmentRequest,
   tenantId: string,
@@ -91,7 +94,7 @@ async function readHardwareItem(
   return Item && decodeItem(hardwareItem, Item);
 }
 
-/** Adds the asset to the list of its mainboard, on the condition that the list is unchanged since it was read. */
+/** Adds the asset to the list of its mainboard. The condition fails if the list has changed since it was read. */
 function hardwareWrites(
   { hardware }: EnrolmentRequest,
   { tenantId, assetId }: AssetItem,

@@ -10,10 +10,13 @@ import { readBody } from "../http/read-body.ts";
 import type { PendingAction } from "./read-pending-actions.ts";
 import type { SessionKey } from "./session-key-cache.ts";
 
-/** A valid heartbeat. `provenGeneration` is the newest directive that the agent reports as applied. */
+/**
+ * A valid heartbeat. `provenGeneration` is the generation of the newest directive that the agent reports as
+ * applied.
+ */
 export type Admitted = { tenantId: string; entry: Entry<Uint8Array<ArrayBuffer>>; provenGeneration: number };
 
-/** A body whose signature by the session key verified. `session` names tenant and asset. */
+/** A body whose signature with the session key was verified. `session` contains the tenant and the asset. */
 export type Authentic = {
   keyid: string;
   session: SessionKey;
@@ -22,10 +25,11 @@ export type Authentic = {
 };
 
 /**
- * Authenticates a request that a session key signed (RFC 9421). Cheap checks come first, then the signature over method,
- * path and digest. The body is read last, so that a forged request costs no memory.
+ * Authenticates a request that was signed with a session key (RFC 9421). Cheap checks come first, then the
+ * signature over method, path and digest. The body is read last, so a forged request uses no memory.
  *
- * @returns `wire.unsigned`, `wire.stale`, `wire.bad-signature` or `wire.session-expired`, or the refusal of the body
+ * @returns `wire.unsigned`, `wire.stale`, `wire.bad-signature` or `wire.session-expired`, or the refusal of
+ * the body
  */
 export async function authenticate(
   request: Request,
@@ -55,19 +59,19 @@ export async function authenticate(
   return accept({ keyid: signed.value.keyid, session, body: body.value, receivedAtMs: now });
 }
 
-/** `@path` as the client sent it (RFC 9421 §2.2.6), without the cost of a URL object. */
+/** `@path` as sent by the client (RFC 9421 §2.2.6). Creating a URL object would cost more. */
 export function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("//") + 2);
   const query = url.indexOf("?", start);
   return query < 0 ? url.slice(start) : url.slice(start, query);
 }
 
-/** Noncharacters, which SQS rejects, and line breaks, because a pack has one heartbeat per line. */
+/** Characters that SQS rejects (noncharacters), and line breaks, because a pack contains one heartbeat per line. */
 const UNQUEUEABLE = /[\n\r\ufffe\uffff]/;
 
 /**
- * Validates the body against the heartbeat schema, unless the same state was validated before in this session. Tenant
- * and asset come from the verified keyid, never from the body.
+ * Validates the body against the heartbeat schema, unless the same state was already validated in this
+ * session. Tenant and asset come from the verified keyid, never from the body.
  */
 export function validate({ body, keyid, session, receivedAtMs }: Authentic, deps: Deps): Verdict<Admitted> {
   const { tenantId, assetId } = session.id;
@@ -88,7 +92,8 @@ export function validate({ body, keyid, session, receivedAtMs }: Authentic, deps
 }
 
 /**
- * Builds the response to an accepted heartbeat: with the directive until the agent reports that generation as applied.
+ * Builds the response to an accepted heartbeat. It contains the directive until the agent reports that
+ * generation as applied.
  *
  * @returns `asset.revoked` for a revoked asset
  */

@@ -9,17 +9,18 @@ import type { IngestSpan } from "../platform/telemetry.ts";
 import { type Admitted, authenticate, checkIsolation, validate } from "./admit-heartbeat.ts";
 import type { WaitUntil } from "./pending-actions.ts";
 
-/** Adds a custody record for a host that was freed with a release code. Never rejects. */
+/** Adds a custody record for a host that was released with a release code. Never rejects. */
 export type RecordRelease = (tenantId: string, assetId: string) => Promise<void>;
 
 export const HEARTBEATS_PATH = "/v1/heartbeats";
 
 /**
- * Handles `POST /v1/heartbeats`: 202 once the queue has accepted the heartbeat, a problem document for a refusal, 503 for
- * a fault of the edge. Works on web Request and Response without Hono, whose routing cost as much CPU as the
- * authentication (docs/decisions/0014-heartbeats-bypass-the-router.md).
+ * Handles `POST /v1/heartbeats`. Responds with 202 after the queue has accepted the heartbeat, with a problem
+ * document if it is refused, and with 503 on a fault of the edge. Works on web Request and Response without
+ * Hono, because routing through Hono cost as much CPU as the authentication
+ * (docs/decisions/0014-heartbeats-bypass-the-router.md).
  *
- * @param recordRelease injected, because the hot path does not import `control/`
+ * @param recordRelease passed in, because the heartbeat route does not import `control/`
  */
 export function createHeartbeats(
   deps: Deps,
@@ -43,7 +44,7 @@ async function answer(request: Request, asked: Asked, deps: Deps): Promise<Respo
   let span: IngestSpan | undefined;
   try {
     const authentic = await authenticate(request, LIMITS.BODY_BYTES_MAX, deps);
-    // Ignore the traceparent of unauthenticated requests, or anyone could make the edge create spans.
+    // Ignore the traceparent of unauthenticated requests. Otherwise anyone could make the edge create spans.
     span = deps.instruments.startIngest(
       authentic.ok ? request.headers.get("traceparent") : null,
       startedAtMs,
@@ -52,7 +53,7 @@ async function answer(request: Request, asked: Asked, deps: Deps): Promise<Respo
       span.end({ refused: authentic.code });
       return refused(requestId, authentic, deps);
     }
-    // Count before validation: a malformed heartbeat costs as much as a valid one.
+    // Count before validation, because a malformed heartbeat costs as much as a valid one.
     const counted = count(authentic.value.session.id, deps);
     if ("limit" in counted) {
       span.end({ refused: "wire.too-many" });
@@ -76,7 +77,10 @@ async function answer(request: Request, asked: Asked, deps: Deps): Promise<Respo
 
 type Exceeded = { limit: RateLimit; taken: Taken };
 
-/** Counts one request against the limits of asset and tenant. Returns the asset's rest, or the exceeded limit. */
+/**
+ * Counts one request against the limits of its asset and its tenant. Returns the remaining quota of the
+ * asset, or the exceeded limit.
+ */
 function count({ assetId, tenantId }: SessionKeyId, { limits }: Deps): { device: Taken } | Exceeded {
   const device = limits.device.take(assetId);
   if (!device.allowed) return { limit: limits.device, taken: device };

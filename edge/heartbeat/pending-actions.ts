@@ -8,48 +8,57 @@ import {
   readPendingActions,
 } from "./read-pending-actions.ts";
 
-/** Keeps work of a request running after its response was sent. Given by runtimes that would end it otherwise. */
+/** Keeps a promise running after the response was sent. Provided by runtimes that would otherwise cancel it. */
 export type WaitUntil = (work: Promise<unknown>) => void;
 
 /** Pending actions of each tenant, cached on this node. */
 export type PendingActions = {
   /**
-   * Pending actions of a tenant, by asset id. At most {@link REFRESH_MS} old while the table responds.
+   * Returns the pending actions of a tenant by asset id. They are at most {@link REFRESH_MS} old while the
+   * table responds.
    *
-   * @param waitUntil lets a refresh finish after the response, where requests may not share I/O (workerd)
+   * @param waitUntil lets a refresh finish after the response, in runtimes where requests cannot share I/O
+   * (workerd)
    */
   of(tenantId: string, waitUntil?: WaitUntil): Promise<ReadonlyMap<string, PendingAction>>;
-  /** Makes the next `of` wait for a new read. Called after a change that this node made. */
+  /** Makes the next `of` wait for a new read. Called after this node has made a change. */
   forget(tenantId: string): void;
-  /** Adds an action that this node has just written. It counts before the index shows it. */
+  /** Adds an action that this node has just written. It is used even if the index does not contain it yet. */
   learn(tenantId: string, assetId: string, action: PendingAction): void;
   /**
-   * Calls `notify` with the asset's action after every refresh, and keeps refreshing until the returned function is
-   * called.
+   * Calls `notify` with the asset's action after every refresh. The refreshes continue until the returned
+   * function is called.
    */
   watch(tenantId: string, assetId: string, notify: Notify): () => void;
 };
 
-/** Time between two reads of one tenant's index. */
+/** Interval between two reads of one tenant's index. */
 const REFRESH_MS = 2000;
 const TENANTS_MAX = 10_000;
-/** Where requests share no I/O, a request waits for another request's first read by polling at this interval. */
+/**
+ * Polling interval of a request that waits for the first read of another request, in runtimes where requests
+ * cannot share I/O.
+ */
 const POLL_MS = 20;
 const FIRST_READ_MS_MAX = 2000;
-/** A global secondary index follows its table within a moment. A later read that lacks the change is newer than it. */
+/**
+ * Time for which an action that this node wrote is used although the index does not contain it. A global
+ * secondary index normally contains a change of its table much earlier. If a later read does not contain the
+ * action, a newer change removed it.
+ */
 const LEARNT_MS = 10_000;
 
 type Notify = (action: PendingAction) => void;
 
 type TenantCache = {
   actions: ReadonlyMap<string, PendingAction>;
-  /** When the newest read began, whether it succeeded or not. */
+  /** Time at which the newest read began, whether it succeeded or not. */
   triedAtMs: number;
-  /** When the actions were last read. */
+  /** Start time of the newest successful read. */
   readAtMs: number;
-  /** True before the first read and after a change on this node: the next caller waits for a read. */
+  /** True before the first read and after a change on this node. The next caller then waits for a read. */
   mustWait: boolean;
-  /** Number of changes made on this node. A read that began before the newest change is not fresh. */
+  /** Number of changes made on this node. A read that began before the newest change can be outdated. */
   changes: number;
   learnt: Map<string, { action: PendingAction; atMs: number }>;
   watchers: Map<string, Set<Notify>>;
@@ -61,7 +70,7 @@ type TenantCache = {
 export type PendingActionsDeps = ReadPendingActionsDeps & {
   log: Log;
   instruments: Pick<Instruments, "actionSetAge">;
-  /** False on workerd, where a request may not await I/O that another request started. */
+  /** False on workerd, where a request cannot await I/O that another request started. */
   shared: boolean;
   after: (ms: number, then: () => void) => void;
 };
@@ -69,9 +78,10 @@ export type PendingActionsDeps = ReadPendingActionsDeps & {
 type State = { deps: PendingActionsDeps; tenants: Map<string, TenantCache> };
 
 /**
- * Caches the pending actions of each tenant: one GSI2 query per tenant every {@link REFRESH_MS}, none per heartbeat.
- * Stale actions are served during a refresh and while the table is unavailable, so that ingest continues. Only the
- * first read of a tenant is awaited, for at most {@link FIRST_READ_MS_MAX} where requests share no I/O.
+ * Caches the pending actions of each tenant. Each tenant costs one GSI2 query every {@link REFRESH_MS}, and
+ * heartbeats cost none. Old actions are served during a refresh and while the table is unavailable, so that
+ * ingest continues. A request waits only for the first read of a tenant, and in runtimes where requests
+ * cannot share I/O for at most {@link FIRST_READ_MS_MAX}.
  */
 export function createPendingActions(deps: PendingActionsDeps): PendingActions {
   const state: State = { deps, tenants: new Map() };
@@ -131,7 +141,10 @@ function cacheOf({ tenants }: State, tenantId: string): TenantCache {
   return cache;
 }
 
-/** Evicts the oldest tenant without watchers. A watched tenant stays, because changes must reach its watchers. */
+/**
+ * Evicts the oldest tenant that has no watchers. A watched tenant stays, because its watchers must be
+ * notified of changes.
+ */
 function evictOne(tenants: Map<string, TenantCache>): void {
   for (const [tenantId, { watchers }] of tenants) {
     if (watchers.size > 0) continue;
@@ -140,7 +153,10 @@ function evictOne(tenants: Map<string, TenantCache>): void {
   }
 }
 
-/** Reads the tenant's actions once, or twice if a change on this node arrives during the first read. Never rejects. */
+/**
+ * Reads the tenant's actions. Reads them a second time if this node makes a change during the first read.
+ * Never rejects.
+ */
 async function refresh(
   { deps }: State,
   tenantId: string,
@@ -148,7 +164,7 @@ async function refresh(
 ): Promise<ReadonlyMap<string, PendingAction>> {
   const readBeforeMs = cache.readAtMs;
   let changes = cache.changes;
-  cache.triedAtMs = deps.clock(); // before the read, so that concurrent callers start no read of their own
+  cache.triedAtMs = deps.clock(); // before the read, so that concurrent callers do not start another one
   try {
     let actions = await readPendingActions(deps, tenantId, cache.checked);
     if (changes !== cache.changes) {
@@ -169,8 +185,8 @@ async function refresh(
 }
 
 /**
- * Refreshes where each request does its own I/O (workerd): one request reads, after its response if it can. The others
- * poll the cache, because they may not await that read.
+ * Refreshes in runtimes where each request does its own I/O (workerd). One request reads, after its response
+ * if possible. The others poll the cache, because they cannot await that read.
  */
 async function refreshUnshared(
   state: State,
@@ -191,7 +207,10 @@ async function refreshUnshared(
   else if (!waitUntil) await reading;
 }
 
-/** Refreshes every {@link REFRESH_MS} while the tenant is watched. Heartbeats alone would leave gaps on a quiet tenant. */
+/**
+ * Refreshes every {@link REFRESH_MS} while the tenant is watched. A tenant with few heartbeats would
+ * otherwise be refreshed too rarely.
+ */
 function keepRefreshing(state: State, tenantId: string, cache: TenantCache): void {
   if (cache.isTicking) return;
   cache.isTicking = true;
@@ -210,7 +229,10 @@ function notifyWatchers({ actions, watchers }: TenantCache): void {
     for (const notify of [...(watchers.get(assetId) ?? [])]) notify(action);
 }
 
-/** Adds learnt actions that the index does not show yet. Drops those that are too old or that it has overtaken. */
+/**
+ * Adds actions that this node wrote and that the index does not contain yet. Drops those that are too old,
+ * and those that the index has superseded.
+ */
 function withLearnt(
   actions: Map<string, PendingAction>,
   learnt: TenantCache["learnt"],

@@ -3,24 +3,31 @@ import type { Clock } from "../../shared/time/clock.ts";
 import { UpstreamFault } from "../platform/aws-client.ts";
 import type { SendPack } from "../platform/queue-client.ts";
 
-/** Resolves when the queue has accepted the message that carries the heartbeat. Rejects if it did not. */
+/**
+ * Puts a heartbeat on the queue. Resolves when the queue has accepted the message that contains it. Rejects
+ * otherwise.
+ */
 export type Enqueue = (tenantId: string, entry: Entry<Uint8Array<ArrayBuffer>>) => Promise<void>;
 
 /**
- * In-flight limit for sends of one workerd isolate. Each keeps the memory of its request until the queue responds or
- * three tries of 2 s have failed.
+ * Maximum number of concurrent sends of one workerd isolate. Each send keeps the memory of its request until
+ * the queue responds, or until three tries of 2 s have failed.
  */
 const UNSHARED_SENDS_MAX = 1000;
 
-/** Longest duration of a send: all its tries and the pauses between them. */
+/** Maximum duration of a send, including all tries and the pauses between them. */
 const SEND_MS_MAX = 10_000;
 
 /**
- * For runtimes whose requests may not share I/O (workerd): sends each heartbeat as a message of its own. Rejects with
- * UpstreamFault immediately while `sendsMax` sends are in flight, because a request there cannot wait for another one.
+ * For runtimes whose requests cannot share I/O (workerd). Sends each heartbeat as a separate message. Rejects
+ * immediately with UpstreamFault while `sendsMax` sends are in flight, because a request there cannot wait
+ * for another one.
  */
 export function sendEach(send: SendPack, clock: Clock, sendsMax = UNSHARED_SENDS_MAX): Enqueue {
-  /** Latest end of each send in flight, in start order. A request that the runtime cancels never removes its send. */
+  /**
+   * Latest end of each send in flight, in start order. It is needed because a request that the runtime
+   * cancels never removes its send.
+   */
   const inFlight = new Map<symbol, number>();
   return async (tenantId, entry) => {
     if (inFlight.size >= sendsMax) removeEnded(inFlight, clock());
@@ -43,19 +50,25 @@ function removeEnded(inFlight: Map<symbol, number>, nowMs: number): void {
   }
 }
 
-/** Heartbeats without a response that a node holds at most. Beyond it requests fail, and agents retry from their spool. */
+/**
+ * Maximum number of heartbeats without a response on one node. Above it requests fail, and agents send them
+ * again from their spool.
+ */
 const WAITING_MAX = 20_000;
 
 /**
- * A tenant may hold this many times the free room. One tenant alone therefore fills at most four fifths, and every other
- * tenant still finds room. Nothing is reserved for tenants that send nothing.
+ * Ratio of the heartbeats that one tenant can hold to the free room. A single tenant can therefore fill at
+ * most four fifths, and every other tenant still finds room. Nothing is reserved for inactive tenants.
  */
 const TENANT_SHARE = 4;
 
-/** Concurrent sends. Further packs wait, and take more heartbeats meanwhile. */
+/** Maximum number of concurrent sends. While all are in use, waiting packs continue to take heartbeats. */
 const SENDS_MAX = 32;
 
-/** Longest wait of a pack for a free sender. Its send takes up to 6 s, and an agent's request times out after 10 s. */
+/**
+ * Maximum time that a pack waits for a free sender. The send takes up to 6 s more, and the agent's request
+ * times out after 10 s.
+ */
 const TURN_MS_MAX = 3000;
 
 /** Heartbeats of one tenant that become one message. */
@@ -68,11 +81,11 @@ type Pack = {
 };
 
 /**
- * For long-running runtimes: heartbeats of a tenant that arrive within `waitMs` of the first share one message. While all
- * {@link SENDS_MAX} senders are busy, packs take more heartbeats and tenants take turns.
+ * For long-running runtimes. Heartbeats of a tenant that arrive within `waitMs` of the first one share one
+ * message. While all {@link SENDS_MAX} senders are busy, packs take more heartbeats, and tenants take turns.
  *
- * A failed send rejects exactly the heartbeats in its pack. Rejects with UpstreamFault immediately above
- * {@link WAITING_MAX} and above the tenant's share of it, and when no sender was free for {@link TURN_MS_MAX}.
+ * A failed send rejects only the heartbeats in its pack. Rejects immediately with UpstreamFault above {@link
+ * WAITING_MAX} or above the tenant's share of it. Also rejects if no sender was free for {@link TURN_MS_MAX}.
  */
 export function createQueueBatcher(
   send: SendPack,
@@ -84,11 +97,11 @@ export function createQueueBatcher(
 }
 
 class QueueBatcher {
-  /** The pack of each tenant that still takes heartbeats. */
+  /** One pack per tenant, to which new heartbeats are added. */
   readonly #open = new Map<string, Pack>();
   /**
-   * Packs that may be sent, by tenant. Tenants are in the order of their turns, and a tenant's oldest pack is first. A
-   * pack that is also in `#open` takes heartbeats until its turn.
+   * Packs that are due to be sent, by tenant. The order of the tenants is the order of their turns, and the
+   * oldest pack of a tenant is first. A pack that is also in `#open` takes heartbeats until it is sent.
    */
   readonly #due = new Map<string, Pack[]>();
   #sending = 0;
@@ -128,7 +141,7 @@ class QueueBatcher {
     return pack;
   }
 
-  /** Called when the pack is full and when its wait ends. Only the first call has an effect. */
+  /** Called when the pack is full, and also when its waiting time ends. Only the first call has an effect. */
   #makeDue(pack: Pack): void {
     if (pack.isDue) return;
     pack.isDue = true;
@@ -159,7 +172,7 @@ class QueueBatcher {
     for (const [tenantId, packs] of this.#due) {
       const pack = packs.shift()!;
       this.#due.delete(tenantId);
-      if (packs.length > 0) this.#due.set(tenantId, packs); // last in the order of turns
+      if (packs.length > 0) this.#due.set(tenantId, packs); // The tenant becomes the last in the order of turns.
       return pack;
     }
     return undefined;
@@ -169,7 +182,10 @@ class QueueBatcher {
     return this.#due.get(pack.tenantId)?.includes(pack) ?? false;
   }
 
-  /** Rejects a pack that found no free sender, before its agents' requests time out. Retries go into a new pack. */
+  /**
+   * Rejects a pack that found no free sender, before the requests of its agents time out. Retries go into a
+   * new pack.
+   */
   #giveUp(pack: Pack): void {
     if (!this.#isWaiting(pack)) return;
     const rest = this.#due.get(pack.tenantId)!.filter((one) => one !== pack);

@@ -7,13 +7,13 @@ import { decodeItem } from "../../shared/table/items/decode.ts";
 import { actionRequired, assetKey, GSI2 } from "../../shared/table/keys.ts";
 import { type Clock, isRecent } from "../../shared/time/clock.ts";
 
-/** A change that an asset has not carried out yet: a directive without proof, or a revocation. */
+/** A change that an asset has not applied yet: a directive without proof, or a revocation. */
 export type PendingAction = {
   generation: number;
   directive?: string;
   expiresAtMs: number;
   revoked: boolean;
-  /** The host was freed with a release code, and the custody log has no record of it yet. */
+  /** The host was released with a release code, and the custody log has no record of the release yet. */
   isFreedUnrecorded?: true;
 };
 
@@ -30,20 +30,23 @@ type Checked = { isSigned: boolean; atMs: number };
 /** Results of earlier signature checks, by {@link actionName}. */
 export type CheckedActions = Map<string, Checked>;
 
-/** An asset whose signature did not verify is checked again after this time, so that a repaired item soon counts. */
+/** Time after which an asset with an invalid signature is checked again, so that a repaired item is soon accepted. */
 const REFUSED_MS = 60_000;
 
-/** Includes every field of the action, so that a changed action is checked again and an unchanged one is not. */
+/**
+ * Identifies an action by all its fields. A changed action is therefore checked again, and an unchanged one
+ * is not.
+ */
 const actionName = (
   assetId: string,
   { generation, revoked, expiresAtMs, directive }: PendingAction,
 ): string => `${assetId} ${generation} ${revoked} ${expiresAtMs} ${directive}`;
 
 /**
- * Reads the pending actions of a tenant, by asset id. Leaves out assets whose signature does not verify, so that write
- * access to the table alone can neither revoke nor isolate a host.
+ * Reads the pending actions of a tenant, by asset id. Leaves out assets whose signature is not valid. Write
+ * access to the table alone is therefore not sufficient to revoke or isolate a host.
  *
- * @param checked updated in place: new checks are added, checks of actions that are gone are removed
+ * @param checked updated in place: new checks are added, and checks of removed actions are deleted
  */
 export async function readPendingActions(
   { dynamo, table, authority, clock }: ReadPendingActionsDeps,
@@ -66,7 +69,7 @@ export async function readPendingActions(
   return actions;
 }
 
-/** Reads the tenant's whole sparse index (GSI2), one page of at most 1 MB after another. */
+/** Reads the tenant's whole sparse index (GSI2) in pages of at most 1 MB. */
 async function queryPendingActions(
   { dynamo, table, authority }: Omit<ReadPendingActionsDeps, "clock">,
   tenantId: string,
@@ -84,7 +87,7 @@ async function queryPendingActions(
     });
     for (const stored of page.Items ?? []) {
       const asset = decodeItem(assetItem, stored);
-      // Only a release report that the device signed counts as a release that the custody log lacks.
+      // A release counts as missing from the custody log only if the device signed its report.
       const isFreed = unrecordedRelease(asset) && unrecordedRelease(await authority.checkReports(asset));
       actions.set(asset.assetId, {
         generation: asset.wish?.generation ?? 0,
@@ -95,7 +98,8 @@ async function queryPendingActions(
       });
     }
     from = page.LastEvaluatedKey;
-    // Stops an endless loop on a table that ignores the start key. During such a loop no isolation would be delivered.
+    // Stop if a page repeats the start key. Otherwise a table that ignores the key would cause an endless
+    // loop, and no isolation would be delivered.
     const start = from && canonicalJson(from);
     if (start !== undefined && startKeys.has(start))
       throw new Error("the index returned the same start key twice");

@@ -9,36 +9,43 @@ import { type Hashing, type MacKey, webHashing } from "../runtime/hashing.ts";
 export type EdgeSecret = { version: string; key: CryptoKey };
 export type SessionKey = { id: SessionKeyId; key: MacKey };
 
-/** A cached key takes a few hundred bytes. This is enough for 100,000 assets on one node. */
+/** Maximum number of cached keys, sufficient for 100,000 assets on one node. Each takes a few hundred bytes. */
 const KEPT_MAX = 120_000;
 
 type Kept = { key: SessionKey; movedAt: number };
 
 export type SessionKeys = {
-  /** Key to verify with. Undefined if the keyid is malformed or names an unknown secret version. */
+  /**
+   * Finds the key that verifies this keyid. Undefined if the keyid is malformed or names an unknown version
+   * of the secret.
+   */
   find(keyid: string): Promise<SessionKey | undefined>;
-  /** Caches a key. Call only after a signature has verified with it, so that forged keyids evict nothing. */
+  /**
+   * Caches a key. Call it only after a signature was verified with the key, so that forged keyids cannot
+   * evict valid keys.
+   */
   keep(keyid: string, key: SessionKey): void;
-  /** Creates a session under the newest secret: its keyid and its key of 32 bytes. */
+  /** Creates a session with the newest secret. Returns the keyid and the key of 32 bytes. */
   issue(id: Omit<SessionKeyId, "version">): Promise<{ keyid: string; bytes: Uint8Array<ArrayBuffer> }>;
 };
 
 /**
- * Derives session keys from the edge secrets and caches them (LRU). Nothing is stored: a node that lost its cache derives
- * the same keys again.
+ * Derives session keys from the edge secrets and caches them (LRU). Keys are not stored. A node that lost its
+ * cache derives the same keys again.
  *
- * @param secrets new sessions use the first one; all of them verify
- * @param keptMax size of the cache
+ * @param secrets new sessions use the first secret, and all secrets verify
+ * @param keptMax maximum number of cached keys
  */
 export function createSessionKeys(
   secrets: readonly [EdgeSecret, ...EdgeSecret[]],
   hashing: Pick<Hashing, "macKey"> = webHashing,
   keptMax = KEPT_MAX,
 ): SessionKeys {
-  // A key moves to the end only after an eighth of the cache moved behind it, so that most heartbeats move nothing.
+  // A used key moves to the end only after an eighth of the cache has moved behind it. Most heartbeats
+  // therefore move nothing.
   const movedAfter = keptMax / 8;
   const byVersion = new Map(secrets.map((secret) => [secret.version, secret.key]));
-  /** Least recently used first, with an error of at most an eighth of the cache. */
+  /** Cached keys, least recently used first. The order is wrong by at most an eighth of the cache. */
   const kept = new Map<string, Kept>();
   let moves = 0;
   return {

@@ -1,14 +1,20 @@
 import type { Hashing } from "../runtime/hashing.ts";
 
 /**
- * Remembers the validated state of each session. Most heartbeats repeat the state of the one before, byte for byte. Their
- * text is `{"v":1,"sequence":…,"sentAt":…,` MIDDLE `,"spool":{…}}`. A middle that equals the validated one needs no
- * second validation.
+ * Caches the validated state of each session. Most heartbeats repeat the previous state byte for byte. Their
+ * text is `{"v":1,"sequence":…,"sentAt":…,` MIDDLE `,"spool":{…}}`. A middle that equals the validated one is
+ * not validated again.
  */
 export type ValidatedStates = {
-  /** Generation in the containment report, if this state was validated before. Undefined otherwise. */
+  /**
+   * Returns the generation in the containment report if this state was validated before. Otherwise returns
+   * undefined.
+   */
   recognise(keyid: string, body: Uint8Array): number | undefined;
-  /** Remembers the state of a heartbeat that was just validated. `text` is the decoded body, `json` its parsed value. */
+  /**
+   * Caches the state of a heartbeat that was just validated. `text` is the decoded body, and `json` is its
+   * parsed value.
+   */
   remember(
     keyid: string,
     body: Uint8Array,
@@ -16,17 +22,17 @@ export type ValidatedStates = {
   ): void;
 };
 
-/** The fields that vary while the state is unchanged. The patterns accept nothing that the schema rejects. */
+/** Patterns for the fields that change while the state is unchanged. They accept nothing that the schema rejects. */
 const HEAD =
   /^\{"v":1,"sequence":(?:0|[1-9]\d{0,14}),"sentAt":"([12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)",/;
 const TAIL = /,"spool":\{"waiting":(?:0|[1-9]\d{0,14}),"dropped":(?:0|[1-9]\d{0,14})\}\}$/;
-/** Upper bounds for matches of HEAD and TAIL: only so many bytes are decoded. */
+/** Maximum length in bytes of the text that HEAD and TAIL match. Only these bytes are decoded. */
 const HEAD_BYTES_MAX = 80;
 const TAIL_BYTES_MAX = 64;
 
-/** A longer state is validated each time. */
+/** Maximum length of a cached state in bytes. A longer state is validated each time. */
 const STATE_BYTES_MAX = 32 * 1024;
-/** Size of the cache over all sessions. */
+/** Maximum size of the cache in bytes, over all sessions. */
 const KEPT_BYTES_MAX = 96 * 1024 * 1024;
 
 /** Maps each byte to one character, so that offsets in text and bytes agree. Non-ASCII bytes match neither pattern. */
@@ -59,10 +65,10 @@ export function createValidatedStates({ isEqual }: Pick<Hashing, "isEqual">): Va
     },
     remember(keyid, body, { text, json, provenGeneration }) {
       if (body.length > STATE_BYTES_MAX) return;
-      // Copy the middle: a subarray would keep the whole body in memory.
+      // Copy the middle. A subarray would keep the whole body in memory.
       const middle = middleOf(body)?.slice();
-      // Skip text that does not round-trip. With a duplicate member or an unusual escape, equal bytes in another
-      // heartbeat could mean something else than what was validated.
+      // Skip text that does not round-trip. It has a duplicate member or an unusual escape. The same bytes in
+      // another heartbeat could then have a different meaning.
       if (middle === undefined || JSON.stringify(json) !== text) return;
       forget(keyid);
       while (bytes + middle.length > KEPT_BYTES_MAX) forget(seen.keys().next().value!);

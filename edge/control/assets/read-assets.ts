@@ -68,7 +68,7 @@ export type Lifecycle = (typeof LIFECYCLES)[number];
 
 /**
  * `expiredLeftOut` is the number of expired assets that match but are not in a list of active assets. Absent
- * if there are none.
+ * if no asset was left out.
  */
 export type AssetPage = Page<AssetView> & { expiredLeftOut?: number };
 

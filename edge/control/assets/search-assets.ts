@@ -45,10 +45,7 @@ const EVALUATED_MAX = 1000;
 /** Maximum number of candidates per page for which asset and presence are read. */
 const JOINED_MAX = 1000;
 
-/**
- * The query that finds candidates. Of the queries that contain all matches, the one with the fewest items is
- * used.
- */
+/** The query that finds candidates: the smallest one that contains all matches. */
 type Driver = { partition: string; prefix?: string; index?: string; fields: readonly string[] };
 
 function driverOf(tenantId: string, filter: AssetFilter): Driver {

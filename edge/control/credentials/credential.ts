@@ -35,8 +35,8 @@ async function readItem<Item>(
 }
 
 /**
- * Revokes a credential. Refuses with `admin.not-found` if there is none with this id, and with
- * `admin.conflict` if it is already revoked.
+ * Revokes a credential. Refuses an unknown id with `admin.not-found`, and a credential that is
+ * already revoked with `admin.conflict`.
  */
 export async function revokeCredential<Item extends Revocable>(
   kind: CredentialKind<Item, unknown>,

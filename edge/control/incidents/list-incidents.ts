@@ -13,7 +13,7 @@ export type IncidentView = Omit<IncidentItem, "type" | "tenantId"> & { id: strin
 
 /**
  * `expiredLeftOut` is the number of matching incidents that are left out because their hosts are expired.
- * Absent if there are none.
+ * Absent if no incident was left out.
  */
 export type IncidentPage = Page<IncidentView> & { expiredLeftOut?: number };
 
