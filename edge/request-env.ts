@@ -1,8 +1,9 @@
 import type { Admin } from "./auth/permissions.ts";
 
 /**
- * Variables of the Hono context. `requestId` is always set, `admin` in the API and on pages, `idempotencyKey` and `version`
- * in operations of the API that change something, `fields` in form handlers of pages.
+ * Variables of the Hono context. `requestId` is always set. `admin` is set in the API and on pages.
+ * `idempotencyKey` and `version` are set in API operations that change something. `fields` is set in form
+ * handlers of pages.
  */
 export type Env = {
   Variables: {

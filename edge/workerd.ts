@@ -6,11 +6,12 @@ import { readConfig } from "./config.ts";
 type Fetch = ReturnType<typeof createFetch>;
 type Bindings = Record<string, string | undefined>;
 
-// The app is assembled once per isolate. That does no I/O, so requests may share the promise.
+// The app is assembled once per isolate. Assembling does no I/O, so requests can share the promise.
 let app: Promise<Fetch> | undefined;
 
 async function assembleFetch(bindings: Bindings): Promise<Fetch> {
-  // workerd exposes no peer address. LZ_CLIENT_IP_HEADER names the header that Cloudflare sets and clients cannot.
+  // workerd exposes no peer address. LZ_CLIENT_IP_HEADER is the header that Cloudflare sets and that clients
+  // cannot set.
   const sourceIp = () => "unknown";
   return createFetch(await assemble(readConfig(bindings), { sharesIo: false, sourceIp }));
 }

@@ -10,7 +10,7 @@ export type Credentials = {
 export type CredentialSource = {
   /** Name of the source in log lines, such as `ec2-instance-metadata`. */
   name: string;
-  /** Fetches the current credentials. Rejects with {@link CredentialFault} if there are none. */
+  /** Fetches the current credentials. Rejects with {@link CredentialFault} if this fails. */
   fetch: () => Promise<Credentials>;
 };
 

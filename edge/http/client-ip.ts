@@ -1,9 +1,12 @@
-/** Characters of an IPv4 or IPv6 address. Other text never reaches a custody record, a log line or a rate limit. */
+/**
+ * Characters of an IPv4 or IPv6 address. Text with other characters never reaches a custody record, a log
+ * line or a rate limit.
+ */
 const ADDRESS = /^[0-9a-fA-F.:]{2,45}$/;
 
 /**
- * Key under which rate limits count an address. For IPv6 the /64 network, because one host can use all 2^64 addresses in
- * it (RFC 6177). An IPv4 address stays as it is, also when written as `::ffff:192.0.2.1`.
+ * Key of an address for rate limits. For IPv6 it is the /64 network, because one host can use all 2^64
+ * addresses in it (RFC 6177). For IPv4 it is the address itself, including one written as `::ffff:192.0.2.1`.
  */
 export function networkOf(address: string): string {
   if (!address.includes(":")) return address;
@@ -11,7 +14,7 @@ export function networkOf(address: string): string {
   if (mapped) return mapped[1]!;
   const [head = "", tail] = address.toLowerCase().split("::");
   const groups = head === "" ? [] : head.split(":");
-  // `::` stands for groups of zeros. The first four groups are the network.
+  // `::` stands for groups of zeros. The first four groups of the address are the network.
   const left = tail === undefined ? [] : Array(Math.max(0, 8 - groups.length - groupsOf(tail))).fill("0");
   const all = [...groups, ...left, ...(tail ? tail.split(":") : [])];
   return `${all
@@ -34,14 +37,15 @@ const withoutPort = (address: string): string =>
 type SourceIp = (request: Request) => string;
 
 /**
- * Address of the client: from the proxy's header if one is configured, otherwise of the connection. `unknown` if neither
- * is an address.
+ * Address of the client. It comes from the proxy's header if one is configured and its value is valid,
+ * otherwise from the connection. `unknown` if neither is an address.
  *
- * @param header only its last address is read, because our own proxy added that one. A client can write the others.
+ * @param header only its last address is read, because our own proxy added that one. A client can write the
+ * others.
  */
 export function clientIp(ofConnection: SourceIp, header: string | undefined): SourceIp {
   const checked: SourceIp = (request) => {
-    const [address = ""] = ofConnection(request).split("%"); // without the zone of a link-local address
+    const [address = ""] = ofConnection(request).split("%"); // Remove the zone of a link-local address.
     return ADDRESS.test(address) ? address : "unknown";
   };
   if (header === undefined) return checked;

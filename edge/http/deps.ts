@@ -2,5 +2,8 @@ import type { Log } from "../../shared/observability/log.ts";
 import type { Clock } from "../../shared/time/clock.ts";
 import type { Instruments } from "../platform/telemetry.ts";
 
-/** Dependencies of problem responses: a refusal is counted and logged, and may contain the current time. */
+/**
+ * Dependencies of problem responses. A refusal is counted and logged, and its response can contain the
+ * current time.
+ */
 export type HttpDeps = { clock: Clock; log: Log; instruments: Pick<Instruments, "refused"> };

@@ -1,16 +1,19 @@
 import type { Log } from "../../shared/observability/log.ts";
 
-/** Longer than any response takes, such as three tries of a hanging queue or a slow body. */
+/**
+ * Maximum duration of a shutdown after draining. It is longer than any response takes, including three tries
+ * of an unresponsive queue or a slow body.
+ */
 const STOP_MS_MAX = 20_000;
 
 /** State of a graceful shutdown. */
 export type Shutdown = {
   hasBegun: () => boolean;
-  /** Starts draining: the node is no longer ready. Resolves when load balancers have had time to notice. */
+  /** Starts draining, so that the node is no longer ready. Resolves after load balancers have had time to notice. */
   begin: () => Promise<void>;
 };
 
-/** @param drainSeconds time for load balancers to notice that the node is not ready */
+/** @param drainSeconds time in which load balancers notice that the node is not ready */
 export function createShutdown(pause: (ms: number) => Promise<void>, drainSeconds: number): Shutdown {
   let hasBegun = false;
   return {
@@ -30,11 +33,12 @@ type ShutdownDeps = {
 };
 
 /**
- * Graceful shutdown that loses no request. First the node drains: it is not ready, and closes each connection after its
- * response, so that new requests go to other nodes. Then open long polls end, and `stop` waits for requests in flight.
- * Closing the socket earlier would reset requests in transit, whose clients could not know whether they were processed.
+ * Graceful shutdown that loses no request. First the node drains: it reports that it is not ready, and closes
+ * each connection after its response, so that new requests go to other nodes. Then it ends the open long
+ * polls, and `stop` waits for requests in flight. Closing the socket earlier would reset requests in transit.
+ * Their clients could not know whether the requests were processed.
  *
- * @returns exit code: 0, or 1 after {@link STOP_MS_MAX} and on a second call, which returns immediately
+ * @returns exit code: 0, or 1 after {@link STOP_MS_MAX}. A second call returns 1 immediately.
  */
 export async function shutDown(deps: ShutdownDeps, stop: () => Promise<unknown>): Promise<0 | 1> {
   if (deps.shutdown?.hasBegun()) return 1;
@@ -46,7 +50,7 @@ export async function shutDown(deps: ShutdownDeps, stop: () => Promise<unknown>)
   return 1;
 }
 
-/** Adds `Connection: close`, so that the connection is closed after the response (RFC 9112 §9.6). */
+/** Adds `Connection: close`, which closes the connection after the response (RFC 9112 §9.6). */
 export async function closing(responding: Response | Promise<Response>): Promise<Response> {
   const response = await responding;
   response.headers.set("connection", "close");

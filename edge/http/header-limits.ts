@@ -1,11 +1,14 @@
-/** Enough for a keyid of 256 characters and the parameters of our signature profile. */
+/** Maximum length, sufficient for a keyid of 256 characters and the parameters of our signature profile. */
 const SIGNATURE_INPUT_CHARACTERS_MAX = 512;
-/** An Ed25519 signature has 88 characters in base64, and its label adds five. */
+/** Maximum length. An Ed25519 signature has 88 characters in base64, and its label has five more. */
 const SIGNATURE_CHARACTERS_MAX = 128;
-/** Names and values together. Lower than Bun's own limit, so that all runtimes refuse the same requests. */
+/**
+ * Maximum total length of names and values. It is lower than Bun's own limit, so that all runtimes refuse the
+ * same requests.
+ */
 const HEADERS_CHARACTERS_MAX = 12 * 1024;
 
-/** Whether the signature headers are longer than any valid ones. Checked before they are parsed. */
+/** Whether a signature header is longer than any valid one. Checked before the headers are parsed. */
 export const isSignatureLong = (headers: Headers): boolean =>
   (headers.get("signature-input")?.length ?? 0) > SIGNATURE_INPUT_CHARACTERS_MAX ||
   (headers.get("signature")?.length ?? 0) > SIGNATURE_CHARACTERS_MAX;

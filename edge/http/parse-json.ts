@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { fromUtf8 } from "../../shared/encoding/bytes.ts";
 import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 
-/** More than any of our schemas needs. Prevents deep recursion on a hostile text. */
+/** Maximum nesting depth, higher than any of our schemas needs. It prevents deep recursion on hostile input. */
 const DEPTH_MAX = 16;
 
 /** Parses a JSON body. Refuses malformed UTF-8, malformed JSON and nesting deeper than {@link DEPTH_MAX}. */
@@ -11,7 +11,7 @@ export function parseJson(body: Uint8Array<ArrayBuffer>): Verdict<unknown> {
   return parsed.ok ? accept(parsed.value.json) : parsed;
 }
 
-/** Parses a JSON body and also returns its text. Malformed UTF-8 is refused, never repaired. */
+/** Parses a JSON body and also returns its text. Malformed UTF-8 is refused and never repaired. */
 export function parseJsonText(body: Uint8Array<ArrayBuffer>): Verdict<{ text: string; json: unknown }> {
   try {
     const text = fromUtf8(body);
@@ -22,7 +22,7 @@ export function parseJsonText(body: Uint8Array<ArrayBuffer>): Verdict<{ text: st
   }
 }
 
-/** Path of the first invalid value. Never contains names that the schema does not know, because the caller chose them. */
+/** Path of the first invalid value. Names that are not in the schema are left out, because the caller chose them. */
 export const placeOf = (error: z.ZodError): string =>
   (error.issues[0]?.path.map(String).join(".") || "body").slice(0, 100);
 

@@ -7,13 +7,13 @@ import type { HttpDeps } from "./deps.ts";
 import { EDGE_PROBLEMS, type EdgeProblemCode } from "./edge-problems.ts";
 import { type RateLimit, rateLimitHeader, rateLimitPolicyHeader, type Taken } from "./rate-limit.ts";
 
-/** Problem document (RFC 9457). Its request id also appears in the log line of the request. */
+/** Problem document (RFC 9457). It contains the request id that is also in the log line of the request. */
 function problem(c: Context<Env>, status: ContentfulStatusCode, code: string, title: string, more = {}) {
   const text = problemText(c.var.requestId, status, code, title, more);
   return c.body(text, { status, headers: PROBLEM_HEADERS });
 }
 
-/** {@link problem} with a code of the edge. `title` replaces the code's own title. */
+/** Like {@link problem}, with a code of the edge. `title` replaces the title of the code. */
 export function edgeProblem(c: Context<Env>, code: EdgeProblemCode, title?: string, more = {}) {
   const known = EDGE_PROBLEMS[code];
   return problem(c, known.status, code, title ?? known.title, more);
@@ -24,7 +24,7 @@ const PROBLEM_HEADERS = { "content-type": "application/problem+json", "cache-con
 const problemText = (requestId: string, status: number, code: string, title: string, more: object) =>
   JSON.stringify({ type: "about:blank", status, code, title, requestId, ...more });
 
-/** {@link problem} for code without a Hono context. */
+/** Like {@link problem}, for code without a Hono context. */
 export function problemOf(
   requestId: string,
   status: number,
@@ -44,8 +44,9 @@ export function problemOf(
 }
 
 /**
- * Counts a refusal, logs it at the level of its code, and returns the parts of its problem document. `wire.stale` contains
- * the edge's time, so that a host with a wrong clock can correct it: responses of workerd have no `Date` header.
+ * Counts a refusal, logs it at the level of its code, and returns the parts of its problem document. For
+ * `wire.stale` they include the edge's time, so that a host with a wrong clock can correct it. The header
+ * `Date` is not sufficient, because responses of workerd do not have it.
  */
 export function noteRefusal(asked: { requestId: string; path: string }, refused: Refusal, deps: HttpDeps) {
   const { status, log, title } = REFUSALS[refused.code];
@@ -69,7 +70,7 @@ export function refusal(
   return problem(c, status, refused.code, title, { ...detail, ...more });
 }
 
-/** 429 with the headers that tell the client when to retry. */
+/** 429 response with the headers from which the client knows when to retry. */
 export function tooMany(c: Context<Env>, limit: RateLimit, taken: Taken, deps: HttpDeps) {
   for (const [name, value] of Object.entries(limitHeaders(limit, taken))) c.header(name, value);
   return refusal(c, refuse("wire.too-many", limit.name), deps);
@@ -83,13 +84,16 @@ export const limitHeaders = (limit: RateLimit, taken: Taken) => ({
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** 503 for a fault of the edge or of a service that it needs. The text is fixed, so that no detail of the fault leaks. */
+/**
+ * 503 response for a fault of the edge or of a service that it needs. The text is fixed, so that it reveals
+ * no details of the fault.
+ */
 export function unavailable(c: Context<Env>, more = {}) {
   c.header("retry-after", String(RETRY_AFTER_SECONDS));
   return edgeProblem(c, "edge.unavailable", undefined, more);
 }
 
-/** {@link unavailable} for code without a Hono context. */
+/** Like {@link unavailable}, for code without a Hono context. */
 export function unavailableOf(requestId: string): Response {
   const { status, title } = EDGE_PROBLEMS["edge.unavailable"];
   const headers = { "retry-after": String(RETRY_AFTER_SECONDS) };

@@ -8,7 +8,8 @@ function originFault(text: string): string | undefined {
   if (!/^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])$/.test(url.hostname))
     return "expected a host name or an IP address as host";
   if (url.port === "0") return "expected a port between 1 and 65535";
-  // `URL.origin` drops path, query and user name. Refuse them instead of ignoring them silently.
+  // `URL.origin` drops the path, query and user name. Refuse a URL with any of these instead of ignoring them
+  // silently.
   if (
     text
       .toLowerCase()
@@ -21,7 +22,7 @@ function originFault(text: string): string | undefined {
   return undefined;
 }
 
-/** An origin as browsers write it in the `Origin` header. */
+/** An origin in the format of the `Origin` header. */
 export const publicOrigin = z.string().transform((text, context) => {
   const fault = originFault(text);
   if (fault === undefined) return new URL(text).origin;
@@ -33,9 +34,9 @@ export const publicOrigin = z.string().transform((text, context) => {
 type Site = { publicOrigin?: string; admin: { parties: readonly string[] } };
 
 /**
- * Origin at which people and agents reach this site, for redirects, commands and links. Without `LZ_PUBLIC_ORIGIN` it is
- * the origin of the request if that is an authorised party, otherwise the first authorised party. A forged Host header
- * can therefore not redirect people or agents to another site.
+ * Origin at which people and agents reach this site, for redirects, commands and links. Without
+ * `LZ_PUBLIC_ORIGIN` it is the origin of the request if that is an authorised party, otherwise the first
+ * authorised party. Therefore a forged Host header cannot redirect people or agents to another site.
  */
 export function siteOrigin(request: Request, { publicOrigin, admin: { parties } }: Site): string {
   if (publicOrigin !== undefined) return publicOrigin;
@@ -43,6 +44,9 @@ export function siteOrigin(request: Request, { publicOrigin, admin: { parties } 
   return parties.includes(origin) ? origin : (parties[0] ?? origin);
 }
 
-/** Whether the browser connects over https. Behind a proxy that terminates TLS the request's own URL has http. */
+/**
+ * Whether the browser connects over https. Behind a proxy that terminates TLS, the URL of the request begins
+ * with http.
+ */
 export const isSecure = (request: Request, { publicOrigin }: Pick<Site, "publicOrigin">): boolean =>
   (publicOrigin ?? request.url).startsWith("https:");

@@ -1,23 +1,26 @@
 import type { Clock } from "../../shared/time/clock.ts";
 
-/** A rate limit: bursts of up to `quota` requests, refilled evenly over `windowSeconds`. */
+/** A rate limit. It allows bursts of up to `quota` requests, and refills the quota evenly over `windowSeconds`. */
 export type Quota = { name: string; quota: number; windowSeconds: number };
 
 export type Taken = { allowed: boolean; remaining: number; resetSeconds: number };
 
 export type RateLimit = Quota & {
-  /** Counts one request of `key`. A refused request does not count. */
+  /** Counts one request with this key. A refused request is not counted. */
   take(key: string): Taken;
-  /** Reverts one allowed {@link take}. */
+  /** Reverts one allowed call of {@link take}. */
   giveBack(key: string): void;
 };
 
-/** Keys in memory. Above it, keys with their full quota are removed first, which changes nothing for them. */
+/**
+ * Maximum number of keys in memory. Above it, keys with a full quota are removed first, which has no effect
+ * on their clients.
+ */
 const KEYS_MAX = 250_000;
 
 /**
- * Generic cell rate algorithm (ITU-T I.371): one number per key, the time at which its quota is full again. Nodes share
- * no counts, so a client of three nodes has up to three times the quota.
+ * Generic cell rate algorithm (ITU-T I.371). Stores one number per key: the time at which its quota is full
+ * again. Nodes do not share counts, so a client of three nodes has up to three times the quota.
  */
 export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
   const stepMs = (quota.windowSeconds * 1000) / quota.quota;
@@ -26,7 +29,8 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
 
   function forgetSome(now: number): void {
     for (const [key, at] of fullAt) if (at <= now) fullAt.delete(key);
-    // No key has its full quota: remove the oldest. Its client gets a full quota early, and memory stays bounded.
+    // No key has a full quota, so remove the oldest key. Its client gets a full quota early, but the memory
+    // stays limited.
     if (fullAt.size >= KEYS_MAX) fullAt.delete(fullAt.keys().next().value!);
   }
 
@@ -39,8 +43,8 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
     take(key) {
       const now = clock();
       const at = fullAt.get(key) ?? 0;
-      // A refill that would take longer than two windows means that the clock was set back. Start over, or the key
-      // would be refused until the clock catches up.
+      // A refill that takes longer than two windows means that the clock was set back. Start again. Otherwise
+      // the key would be refused until the clock catches up.
       const before = at > now + 2 * windowMs ? now : Math.max(at, now);
       const after = before + stepMs;
       const allowed = after - now <= windowMs + 1e-6;
@@ -58,10 +62,13 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
   };
 }
 
-/** `RateLimit` header (draft-ietf-httpapi-ratelimit-headers-10): remaining requests and seconds until the refill. */
+/**
+ * `RateLimit` header (draft-ietf-httpapi-ratelimit-headers-10) with the remaining requests and the seconds
+ * until the refill.
+ */
 export const rateLimitHeader = ({ name }: Quota, taken: Taken): string =>
   `"${name}";r=${taken.remaining};t=${taken.resetSeconds}`;
 
-/** `RateLimit-Policy` header of the same draft: quota and window. */
+/** `RateLimit-Policy` header (same draft) with the quota and the window. */
 export const rateLimitPolicyHeader = ({ name, quota, windowSeconds }: Quota): string =>
   `"${name}";q=${quota};w=${windowSeconds}`;

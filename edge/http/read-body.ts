@@ -2,17 +2,18 @@ import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 
 const JSON_TYPE = /^application\/json(?: *; *charset=utf-8)?$/i;
 
-/** Time for the largest body at 256 kbit/s. A slower client is refused. */
+/** Timeout for a body. The largest body takes this long at 256 kbit/s, and a slower client is refused. */
 const BODY_MS_MAX = 10_000;
 
-/** For a body up to this size the runtime's own idle timeout is enough. */
+/** Maximum size of a body for which the runtime's own idle timeout is sufficient. */
 const SMALL_BYTES_MAX = 64 * 1024;
 
 /**
- * Reads the body of a JSON request, at most `bytesMax` bytes and within {@link BODY_MS_MAX}. A declared length above the
- * limit is refused without reading. A body without declared length is counted while it streams.
+ * Reads the body of a JSON request, at most `bytesMax` bytes and within {@link BODY_MS_MAX}. A declared
+ * length above the limit is refused without reading. A body without a declared length is counted while it
+ * streams.
  *
- * @param timesOut true if the runtime closes idle connections: a small body then needs no timer
+ * @param timesOut true if the runtime closes idle connections, so that a small body needs no timer
  * @returns `wire.media-type`, `wire.too-large`, `wire.too-slow`, or `wire.malformed` for an interrupted body
  */
 export async function readBody(
@@ -26,7 +27,7 @@ export async function readBody(
   return inTime(readBytes(request, bytesMax));
 }
 
-/** The result of `reading`, or the refusal `wire.too-slow` after {@link BODY_MS_MAX}. */
+/** Returns the result of `reading`, or the refusal `wire.too-slow` after {@link BODY_MS_MAX}. */
 export async function inTime<T>(reading: Promise<Verdict<T>>): Promise<Verdict<T>> {
   const late = Promise.withResolvers<Verdict<never>>();
   const timer = setTimeout(() => late.resolve(refuse("wire.too-slow")), BODY_MS_MAX);
@@ -54,10 +55,10 @@ async function readBytes(request: Request, bytesMax: number): Promise<Verdict<Ui
   return await readStream(request.body, bytesMax);
 }
 
-/** The client closed the connection early or framed its chunks wrongly. Not a fault of the edge. */
+/** The client closed the connection early or sent invalid chunks. This is not a fault of the edge. */
 const BROKEN_OFF = refuse("wire.malformed", "the body is incomplete");
 
-/** Reads a stream and cancels it above the limit. */
+/** Reads a stream up to `bytesMax`, and cancels it above that limit. */
 export async function readStream(
   stream: ReadableStream<Uint8Array>,
   bytesMax: number,

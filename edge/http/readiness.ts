@@ -1,12 +1,18 @@
 import { type Clock, isRecent } from "../../shared/time/clock.ts";
 
-/** Whether queue and table respond, as of at most {@link KEPT_MS} ago. `queue` is absent on nodes that do not need it. */
+/**
+ * Whether the queue and the table respond. The result is at most {@link KEPT_MS} old. `queue` is absent on
+ * nodes that do not need it.
+ */
 export type Readiness = { queue?: Reached; table: Reached };
 type Reached = "here" | "away";
 
-/** The probe is public, so queue and table are called at most once in this time. */
+/**
+ * Time for which a result is cached. The probe is public, so the queue and the table are called at most once
+ * in this time.
+ */
 const KEPT_MS = 2000;
-/** A slower response counts as `away`: load balancers do not wait for longer either. */
+/** Timeout of a probe. A slower response counts as `away`, because load balancers do not wait longer either. */
 const PROBE_MS_MAX = 1500;
 
 export type ReadinessDeps = {
@@ -15,11 +21,14 @@ export type ReadinessDeps = {
   reachTable: () => Promise<unknown>;
   clock: Clock;
   after: (ms: number, then: () => void) => () => void;
-  /** False on workerd: a request during another request's probe gets the previous result, or `away` at the start. */
+  /**
+   * False on workerd. A request that arrives during another request's probe then gets the previous result, or
+   * `away` if there is none yet.
+   */
   shared: boolean;
 };
 
-/** Readiness of this node: concurrent callers share one probe, and its result is cached. */
+/** Readiness of this node. Concurrent callers share one probe, and its result is cached. */
 export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
   const { reachQueue } = deps;
   let verdict: Readiness = { ...(reachQueue && { queue: "away" }), table: "away" };

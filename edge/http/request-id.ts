@@ -1,8 +1,8 @@
 const ID_BYTES = 8;
-/** Ids per call to the random source. A call for 8 bytes costs as much as a call for all of these. */
+/** Number of ids per call to the random source. A call for 8 bytes costs as much as a call for all these ids. */
 const IDS_DRAWN = 128;
 
-/** Generates request ids of 16 hex digits that cannot be guessed. */
+/** Generates unpredictable request ids of 16 hex digits. */
 export function createRequestIds(random: (length: number) => Uint8Array): () => string {
   let drawn = "";
   let used = 0;

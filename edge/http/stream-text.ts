@@ -1,8 +1,9 @@
 import { utf8 } from "../../shared/encoding/bytes.ts";
 
 /**
- * Streams text, one part per pull. Reads the first part before it returns, so that an unavailable table leads to a 503
- * and not to an empty file. A later fault aborts the response, because a truncated file must not look complete.
+ * Streams text, one part per pull. Reads the first part before it returns, so that an unavailable table
+ * causes a 503 and not an empty file. A later fault aborts the response, because a truncated file must not
+ * appear complete.
  */
 export async function streamText(
   parts: AsyncGenerator<string>,

@@ -15,14 +15,15 @@ type Refused = (c: Context<Env>, error: z.ZodError) => Response | Promise<Respon
 /**
  * Validates a part of the request with `@hono/zod-validator`. Read the value with {@link valid}.
  *
- * @param refused builds the response to an invalid value. The library's own response would contain zod's error.
+ * @param refused builds the response to an invalid value, because the default response of the library
+ * contains zod's error
  */
 export const validate = (target: Target, schema: z.ZodType, refused: Refused): MiddlewareHandler<Env> =>
   zValidator(target, schema, (result, c) =>
     result.success ? undefined : refused(c as Context<Env>, result.error as z.ZodError),
   ) as MiddlewareHandler<Env>;
 
-/** The value that {@link validate} parsed from that part of the request. `_schema` only sets its type. */
+/** Returns the value that {@link validate} parsed from that part of the request. `_schema` only sets its type. */
 export const valid = <Schema extends z.ZodType>(
   c: Context<Env>,
   target: Target,
@@ -30,8 +31,8 @@ export const valid = <Schema extends z.ZodType>(
 ): z.infer<Schema> => c.req.valid(target as never) as z.infer<Schema>;
 
 /**
- * Reads a JSON body within its limits and puts the text into Hono's body cache. Otherwise `validate("json", …)` would read
- * the request without limits.
+ * Reads a JSON body within its limits and puts the text into Hono's body cache. Otherwise `validate("json",
+ * …)` would read the request without limits.
  */
 export const jsonBody = (
   read: (c: Context<Env>) => Promise<Verdict<Uint8Array<ArrayBuffer>>>,
@@ -47,7 +48,10 @@ export const jsonBody = (
     await next();
   });
 
-/** Puts the fields of a form that was read within its limits into Hono's body cache, for `validate("form", …)`. */
+/**
+ * Puts the fields of a form into Hono's body cache, for `validate("form", …)`. The form must have been read
+ * within its limits.
+ */
 export function keepForm(c: Context<Env>, fields: Record<string, string>): void {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);

@@ -3,12 +3,15 @@ import { parseJsonObject } from "../../shared/encoding/json-object.ts";
 import { type Dynamo, DynamoFault, isDynamoContentType } from "../../shared/table/dynamo.ts";
 import { CredentialFault, type CredentialProvider, type Credentials } from "../credentials/types.ts";
 
-/** Timeout of one try. All tries together take about three times as long, while the agent waits for its 202. */
+/**
+ * Timeout of one try in milliseconds. All tries together take about three times as long, while the agent
+ * waits for its 202 response.
+ */
 const TRY_TIMEOUT_MS = 2000;
 const TRIES_MAX = 3;
 const RETRY_PAUSE_MS = 25;
 
-/** Exceptions of DynamoDB and SQS with status 400 that are worth a retry. */
+/** Exceptions of DynamoDB and SQS with status 400 after which a retry can succeed. */
 const PASSING = new Set([
   "LimitExceededException",
   "ProvisionedThroughputExceededException",
@@ -17,14 +20,17 @@ const PASSING = new Set([
   "ThrottlingException",
   "TransactionInProgressException",
 ]);
-/** Cancellation reasons of a transaction that are worth a retry. "None" stands for an item that was not refused. */
+/**
+ * Cancellation reasons of a transaction after which a retry can succeed. "None" stands for an item that was
+ * not refused.
+ */
 const PASSING_REASONS = new Set([
   "None",
   "ProvisionedThroughputExceeded",
   "ThrottlingError",
   "ThrottlingException",
 ]);
-/** Exceptions for expired or replaced credentials (DynamoDB and SQS API Reference, "Common errors"). */
+/** Exceptions that mean expired or replaced credentials (DynamoDB and SQS API Reference, "Common errors"). */
 const REFUSED_CREDENTIALS = new Set([
   "ExpiredToken",
   "ExpiredTokenException",
@@ -32,22 +38,29 @@ const REFUSED_CREDENTIALS = new Set([
   "UnrecognizedClientException",
 ]);
 
-/** A service that the edge needs failed or gave no valid response. The caller gets a 503 and may retry. */
+/**
+ * A service that the edge needs failed or returned no valid response. The caller gets a 503 response and can
+ * retry.
+ */
 export class UpstreamFault extends Error {
   override name = "UpstreamFault";
 }
 
-/** Response of an AWS service: its JSON object, or its refusal. */
+/** Response of an AWS service: its JSON object, or its error. */
 export type AwsAnswer =
   | { ok: true; value: Record<string, unknown> }
   | { ok: false; status: number; refusal: AwsRefusal };
 
-/** `code` is the name of the exception, or empty. `reasons` are the cancellation reasons of a transaction. */
+/**
+ * Error of an AWS service. `code` is the name of the exception, or empty. `reasons` are the cancellation
+ * reasons of a transaction.
+ */
 export type AwsRefusal = { code: string; message: string; reasons: string[] };
 
 /**
- * Sends one request and returns the response of the service. Rejects with {@link UpstreamFault} after {@link TRIES_MAX}
- * failed tries: no connection, a 5xx, a redirect, or a 200 that is not JSON (from a captive portal or a proxy).
+ * Sends one request and returns the response of the service. Rejects with {@link UpstreamFault} after {@link
+ * TRIES_MAX} failed tries. A try fails if there is no connection, or if the response is a 5xx, a redirect, or
+ * a 200 that is not JSON (from a captive portal or a proxy).
  */
 export type AwsCall = (target: string, body: string) => Promise<AwsAnswer>;
 
@@ -58,8 +71,8 @@ export type AwsAccess = {
 };
 
 /**
- * Signed calls to one AWS service over its JSON protocol. `target` is the value of `X-Amz-Target`. If the service refuses
- * the credentials, the call is repeated once with newer ones.
+ * Signed calls to one AWS service with its JSON protocol. `target` is the value of `X-Amz-Target`. If the
+ * service refuses the credentials, the call is repeated once with newer ones.
  */
 export function createAwsCall(
   { credentials, region, pause }: AwsAccess,
@@ -74,7 +87,7 @@ export function createAwsCall(
         method: "POST",
         headers: { "content-type": "application/x-amz-json-1.0", "x-amz-target": target },
         body,
-        redirect: "manual", // the signature is for this URL only; workerd does not support "error"
+        redirect: "manual", // The signature is only valid for this URL. workerd does not support "error".
         signal: AbortSignal.timeout(TRY_TIMEOUT_MS),
       });
       const { status } = response;
@@ -118,7 +131,10 @@ export function createAwsCall(
 
 type Attempt = AwsAnswer | { fault: unknown };
 
-/** Caches the client of the current credentials, because it caches the signing key of the day. */
+/**
+ * Returns the client for the current credentials. The client is cached, because it caches the signing key of
+ * the day.
+ */
 function createClients(service: string, region: string): (credentials: Credentials) => AwsClient {
   let kept: { credentials: Credentials; client: AwsClient } | undefined;
   return (credentials) => {
@@ -130,7 +146,7 @@ function createClients(service: string, region: string): (credentials: Credentia
         ...(sessionToken !== undefined && { sessionToken }),
         region,
         service,
-        retries: 0, // the default is ten retries without a timeout; send() limits both
+        retries: 0, // The default is ten retries without a timeout. send() limits both.
       });
       kept = { credentials, client };
     }
@@ -139,13 +155,14 @@ function createClients(service: string, region: string): (credentials: Credentia
 }
 
 /**
- * Whether the response comes from the service itself. DynamoDB responds to a write with `{}`, so only its content type
- * distinguishes it from another JSON server. Responses of SQS name the message or the queue, which the caller checks.
+ * Whether the response comes from the service itself. DynamoDB responds to a write with `{}`, so only the
+ * content type distinguishes it from another JSON server. A response of SQS names the message or the queue,
+ * which the caller checks.
  */
 const isOwnAnswer = (service: "dynamodb" | "sqs", headers: Headers): boolean =>
   service === "sqs" || isDynamoContentType(headers.get("content-type"));
 
-/** Exception and cancellation reasons of an error response. */
+/** Reads the exception and the cancellation reasons from an error response. */
 function refusalOf(value: Record<string, unknown> = {}): AwsRefusal {
   const reasons = Array.isArray(value.CancellationReasons) ? value.CancellationReasons : [];
   return {
@@ -162,10 +179,12 @@ const isPassing = ({ code, reasons }: AwsRefusal): boolean =>
     reasons.every((reason) => PASSING_REASONS.has(reason)));
 
 /**
- * DynamoDB over {@link AwsCall}. A refusal becomes a {@link DynamoFault} with its cancellation reasons.
+ * DynamoDB client on top of {@link AwsCall}. An error becomes a {@link DynamoFault} with its cancellation
+ * reasons.
  *
- * @param token a new `ClientRequestToken` per transaction. All tries use the same token, so DynamoDB carries the
- *   transaction out once, and a retry after a lost response does not conflict with the first try.
+ * @param token creates a new `ClientRequestToken` per transaction. All tries use the same token. DynamoDB
+ * therefore commits the transaction once, and a retry after a lost response does not conflict with the first
+ * try.
  */
 export function createDynamo(call: AwsCall, token: () => string): Dynamo {
   return async (operation, input) => {
@@ -181,7 +200,7 @@ export function createDynamo(call: AwsCall, token: () => string): Dynamo {
 export const dynamoUrl = (config: { DYNAMODB_ENDPOINT?: string | undefined; AWS_REGION: string }): string =>
   config.DYNAMODB_ENDPOINT ?? `https://dynamodb.${config.AWS_REGION}.amazonaws.com/`;
 
-/** Resolves when DynamoDB describes the given table. */
+/** Resolves if DynamoDB describes the given table. */
 export async function reachTable(dynamo: Dynamo, table: string): Promise<void> {
   const { Table } = await dynamo("DescribeTable", { TableName: table });
   if (Table?.TableName !== table)

@@ -4,7 +4,7 @@ import type { NodeKind } from "../../shared/node-secrets.ts";
 export const NODE_ROLES = ["ingest", "enrol", "admin", "all"] as const;
 export type NodeRole = (typeof NODE_ROLES)[number];
 
-/** A group of routes. The role of a node decides which groups it serves. */
+/** A group of routes. The role of a node determines which groups it serves. */
 export type Part = Exclude<NodeKind, "worker">;
 
 /** An admin node also enrols, because replacing the device key of an enrolled host needs the control key. */
@@ -26,8 +26,8 @@ const ADMIN_SETTINGS = [
 const QUEUE_SETTINGS = ["LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS", "SQS_QUEUE_URL"] as const;
 
 /**
- * Settings that only some roles need. With separate roles another node holds the enrol key, so its public half must be
- * known; a node with the role `all` may sign new devices with the control key.
+ * Settings that only some roles need. With separate roles, another node holds the enrol key, so its public
+ * half must be configured. A node with the role `all` can sign new devices with the control key.
  */
 export const NEEDED_SETTINGS = {
   ingest: [...QUEUE_SETTINGS, "LZ_ENROL_JWKS"],

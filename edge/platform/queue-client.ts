@@ -16,9 +16,9 @@ export type SendPack = (tenantId: string, lines: readonly Line[]) => Promise<voi
 
 export type QueueClient = {
   send: SendPack;
-  /** Resolves when the configured queue returns its own ARN. For the readiness probe. */
+  /** Resolves if the configured queue returns its own ARN. Used by the readiness probe. */
   reach(): Promise<void>;
-  /** True once the queue has refused a message with a group and accepted it without. */
+  /** Returns true after the queue has refused a message with a group and accepted it without one. */
   areMessageGroupsRefused(): boolean;
 };
 
@@ -32,9 +32,9 @@ export type QueueClientDeps = {
 };
 
 /**
- * Client of the SQS queue. The tenant is the message group: on a standard queue this enables fair queues, so that one
- * tenant cannot delay others. Falls back to messages without groups on a queue that refuses them (ElasticMQ before
- * 1.6.14).
+ * Client of the SQS queue. The tenant is the message group, which enables fair queues on a standard queue.
+ * One tenant then cannot delay others. If a queue refuses message groups (ElasticMQ before 1.6.14), the
+ * client sends messages without them.
  */
 export function createQueueClient(deps: QueueClientDeps): QueueClient {
   const { call, queueUrl, hashing, signing } = deps;
@@ -66,7 +66,10 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     if (refusal) noteGroupsRefused(refusal);
   }
 
-  /** Called only after the queue accepted the same message without its group: the group was the reason. */
+  /**
+   * Stops the use of message groups. Called after the queue accepted the same message without its group,
+   * which shows that the group was the reason.
+   */
   function noteGroupsRefused({ code }: AwsRefusal): void {
     if (areGroupsRefused) return;
     areGroupsRefused = true;
@@ -97,10 +100,16 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
   };
 }
 
-/** The messages of SQS before July 2025, LocalStack and ElasticMQ differ, but each names the parameter. */
+/**
+ * The error messages of LocalStack, ElasticMQ, and SQS before July 2025 differ, but all of them contain the
+ * parameter name.
+ */
 const namesMessageGroup = ({ message }: AwsRefusal): boolean => message.includes("MessageGroupId");
 
-/** Checks that the response names the message and the MD5 of the sent body. A status of 200 alone proves nothing. */
+/**
+ * Checks that the response contains a message id and the MD5 of the sent body. The status 200 alone proves
+ * nothing.
+ */
 function checkAccepted(answer: AwsAnswer, md5: string): void {
   if (!answer.ok) throw refused(answer);
   const { MessageId, MD5OfMessageBody } = answer.value;

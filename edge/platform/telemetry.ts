@@ -10,11 +10,11 @@ import {
 import { parentOf, traceparentOf } from "../../shared/observability/traceparent.ts";
 
 /**
- * Metrics and traces of the edge through the OpenTelemetry API. They cost almost nothing without a registered SDK.
- * Attributes contain routes, codes and tenants, never values that an agent sent.
+ * Metrics and traces of the edge through the OpenTelemetry API. They cost almost nothing if no SDK is
+ * registered. Attributes contain routes, codes and tenants, but never values that an agent sent.
  */
 export type Instruments = {
-  /** Counts a response. `route` is the route pattern, not the URL. */
+  /** Counts a response. `route` is the route pattern and not the URL. */
   answered(route: string, status: number, durationMs: number): void;
   /** Counts a refusal by its code. */
   refused(code: string): void;
@@ -22,9 +22,12 @@ export type Instruments = {
   sent(heartbeats: number, ok: boolean): void;
   /** Counts a fetch of the issuer's keys. `ageMs` is the age of the cached keys after it. */
   issuerKeysAsked(ok: boolean, ageMs: number | undefined): void;
-  /** Records the age of the pending actions of a tenant at the end of a refresh, successful or not. */
+  /** Records the age of a tenant's pending actions at the end of a refresh, whether it succeeded or not. */
   actionSetAge(ageMs: number): void;
-  /** Starts the span of a heartbeat up to the queue. Its parent is the agent's span, if an authentic agent sent one. */
+  /**
+   * Starts the span of a heartbeat, which ends when the queue has accepted it. Its parent is the agent's
+   * span, if an authenticated agent sent one.
+   */
   startIngest(traceparent: string | null, startedAtMs: number): IngestSpan;
 };
 
@@ -55,7 +58,8 @@ export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
     unit: "ms",
     description: "age of the identity provider's cached keys after a fetch",
   });
-  // Without an SDK spans have an invalid context. Then only a span of the agent needs a child.
+  // Without an SDK, spans have an invalid context. A span is then only needed as the child of an agent's
+  // span.
   const isTracing = isSpanContextValid(tracer.startSpan("edge.start").spanContext());
   return {
     answered(route, status, durationMs) {

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Hashing } from "./hashing.ts";
 
-/** Bun's own synchronous hashes and compression. */
+/** Hashing and compression with Bun's own synchronous functions. */
 export const bunHashing: Hashing = {
   contentDigest: (bytes) => `sha-256=:${Bun.SHA256.hash(bytes, "base64")}:`,
   macKey: (bytes) => ({

@@ -3,7 +3,10 @@ import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { deflateRawSync } from "node:zlib";
 import type { Hashing } from "./hashing.ts";
 
-/** The synchronous hashes and compression of Deno's Node API. They use no thread pool, unlike WebCrypto. */
+/**
+ * Hashing and compression with the synchronous functions of Deno's Node API. Unlike WebCrypto, they use no
+ * thread pool.
+ */
 export const denoHashing: Hashing = {
   contentDigest: (bytes) => `sha-256=:${createHash("sha256").update(bytes).digest("base64")}:`,
   macKey: (bytes) => ({

@@ -1,22 +1,26 @@
 import { hex, utf8 } from "../../shared/encoding/bytes.ts";
 import { contentDigest, importHmacKey } from "../../shared/wire/signature.ts";
 
-/** A session key that verifies HMAC-SHA256 in constant time. */
+/** A session key that verifies HMAC-SHA256 signatures in constant time. */
 export type MacKey = { verify(data: string, signature: Uint8Array<ArrayBuffer>): boolean | Promise<boolean> };
 
 /**
- * Operations on bytes in the hot path: hashes, comparison, compression. {@link webHashing} works in every runtime. Bun and
- * Deno use synchronous ones, because the thread pool behind WebCrypto costs more than hashing a heartbeat.
+ * Hashes, comparison and compression of bytes for heartbeats. {@link webHashing} works in every runtime. Bun
+ * and Deno use synchronous functions, because the thread pool of WebCrypto costs more than hashing a
+ * heartbeat.
  */
 export type Hashing = {
-  /** `sha-256=:…:` (RFC 9530) of the bytes. */
+  /** Content digest of the bytes in the format `sha-256=:…:` (RFC 9530). */
   contentDigest(bytes: Uint8Array<ArrayBuffer>): string | Promise<string>;
   macKey(bytes: Uint8Array<ArrayBuffer>): MacKey | Promise<MacKey>;
-  /** Compares bytes that are not secret. Not constant time. */
+  /** Compares bytes that are not secret. The comparison is not constant-time. */
   isEqual(a: Uint8Array, b: Uint8Array): boolean;
-  /** MD5 in lower-case hex (RFC 1321). SQS returns it for an accepted message. Detects mix-ups, not attackers. */
+  /**
+   * MD5 in lower-case hex (RFC 1321). SQS returns it for an accepted message. It detects mix-ups but not
+   * attackers.
+   */
   md5(bytes: Uint8Array<ArrayBuffer>): string | Promise<string>;
-  /** Raw deflate (RFC 1951), tuned for speed. */
+  /** Raw deflate (RFC 1951) at a fast compression level. */
   deflate(bytes: Uint8Array<ArrayBuffer>): Uint8Array | Promise<Uint8Array>;
 };
 
@@ -28,8 +32,8 @@ export const webHashing: Hashing = {
     return { verify: (data, signature) => crypto.subtle.verify("HMAC", key, signature, utf8(data)) };
   },
   isEqual: (a, b) => a.length === b.length && a.every((byte, at) => byte === b[at]),
-  // Only workerd has MD5 in its WebCrypto (developers.cloudflare.com/workers/runtime-apis/web-crypto). Bun and Deno have
-  // their own Hashing.
+  // Only workerd supports MD5 in WebCrypto (developers.cloudflare.com/workers/runtime-apis/web-crypto). Bun
+  // and Deno use their own Hashing.
   async md5(bytes) {
     return hex(new Uint8Array(await crypto.subtle.digest("MD5", bytes)));
   },
