@@ -10,7 +10,7 @@ import { hardwareOf } from "./identity/hardware/fingerprint.ts";
 import { takeProxyVariables } from "./network/proxy.ts";
 import { codeOf, StateFault } from "./platform/state-files.ts";
 
-/** Each command is loaded when it is used, so the daemon does not hold the code of the others. */
+/** Each command is loaded when it is used, so that the daemon does not keep the code of other commands in memory. */
 const VERBS: Readonly<Record<CommandName, () => Promise<Verb>>> = {
   enroll: async () => (await import("./cli/enroll.ts")).enroll,
   run: async () => (await import("./cli/run.ts")).run,
@@ -25,10 +25,10 @@ const VERBS: Readonly<Record<CommandName, () => Promise<Verb>>> = {
 const stop = new AbortController();
 process.on("SIGTERM", () => stop.abort());
 process.on("SIGINT", () => stop.abort());
-// A closed pipe or a full disk behind stdout or stderr must not end the daemon.
+// Ignore errors of stdout and stderr, so that a closed pipe or a full disk does not end the daemon.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
-/** One entry per printed line: resolves when it is written, with the error if it is lost. */
+/** One promise per printed line. It resolves when the line is written, with an error if the line is lost. */
 const written: Promise<Error | null | undefined>[] = [];
 const print = (line: string): void => {
   written.push(new Promise((resolve) => process.stdout.write(`${line}\n`, resolve)));
@@ -69,7 +69,7 @@ const machine: Machine = {
 };
 
 async function main(): Promise<number> {
-  // Internal: a child process that reads files for the daemon or a scan.
+  // Internal command: a child process that reads files for the daemon or for a scan.
   if (process.argv[2] === "reader") {
     await (await import("./scan/reader-process/reader-process.ts")).serveReads(machine.elapsed);
     return 0;
@@ -96,7 +96,8 @@ async function main(): Promise<number> {
 }
 
 const code = await main();
-// A reader such as `head` may close the pipe early (EPIPE). Any other lost output is a failure.
+// A program that reads the output, such as `head`, can close the pipe early (EPIPE). Any other lost output is
+// a failure.
 const lost = (await Promise.all(written)).find((fault) => fault && codeOf(fault) !== "EPIPE");
 // Idle sockets in the connection pool must not keep the process alive.
 process.exit(lost ? fail(machine, `cannot write the output (${codeOf(lost)})`) : code);

@@ -4,7 +4,7 @@ import type { Machine } from "./machine.ts";
 
 const FIRST_USER_ID = 1000;
 
-/** Home directories in a passwd(5) file: those of root and of people, without those of service accounts. */
+/** Home directories in a passwd(5) file: those of root and of people, without the homes of service accounts. */
 export function homesInPasswd(passwd: string): string[] {
   const homes = passwd
     .split("\n")
@@ -15,16 +15,17 @@ export function homesInPasswd(passwd: string): string[] {
   return [...new Set(homes)];
 }
 
-/** Directories beside the home directories that belong to no user. */
+/** Directories next to the home directories that belong to no user. */
 const NOT_HOMES = /^(?:\.|desktop\.ini$|(?:Shared|Public|All Users|Default|Default User|lost\+found)$)/i;
 
-/** Limit of home directories of one domain. */
+/** Maximum number of home directories of one domain. */
 const DOMAIN_HOMES_MAX = 2000;
 
 /**
- * Home directories of all people on this host. The scan looks for models in them, and shortens them to ~ in what it reports.
- * Users of a directory service have no line in /etc/passwd, but a directory beside the other homes. `list` and `text` throw
- * the errors of the system. `listHome` lists a directory that may belong to a user; its result may come with a later call.
+ * Home directories of all people on this host. The scan looks for models in them, and shortens them to `~` in
+ * reports. Users of a directory service have no line in /etc/passwd, but their home directory is next to the
+ * other ones. `list` and `text` throw the errors of the system. `listHome` lists a directory that may be the
+ * home of a user. It may return its result only at a later call.
  */
 export function homesOfPeople(
   { platform, env, home }: Pick<Machine, "platform" | "env" | "home">,
@@ -49,7 +50,10 @@ export function homesOfPeople(
   return [...new Set([...homes, ...found, ...inDomains])];
 }
 
-/** Names in a home directory after the first session, from /etc/skel or from programs. A directory with one is a home. */
+/**
+ * Names that a home directory contains after the first session, created from /etc/skel or by programs. A
+ * directory with one of them is a home.
+ */
 const HOME_FILES = new Set([
   ".profile",
   ".bashrc",
@@ -60,12 +64,16 @@ const HOME_FILES = new Set([
   ".config",
   ".local",
 ]);
-/** Limit of subdirectories to check for {@link HOME_FILES}. If none has such a file, the directory is not a domain's. */
+/**
+ * Maximum number of subdirectories to check for {@link HOME_FILES}. If none of them has such a file, the
+ * directory is not the directory of a domain.
+ */
 const DOMAIN_CHECKS_MAX = 16;
 
 /**
- * `/home/DOMAIN/USER`, as winbind (`template homedir` in smb.conf(5)) and SSSD (`fallback_homedir` in sssd.conf(5))
- * place homes. The directory of a domain holds no {@link HOME_FILES} itself, but its subdirectories do.
+ * Home directories at `/home/DOMAIN/USER`, the path that winbind (`template homedir` in smb.conf(5)) and SSSD
+ * (`fallback_homedir` in sssd.conf(5)) use. The directory of a domain has no {@link HOME_FILES} itself, but
+ * its subdirectories do.
  */
 function homesInDomain(directory: string, list: (path: string) => readonly string[]): string[] {
   const isHome = (path: string): boolean => list(path).some((name) => HOME_FILES.has(name));
@@ -75,7 +83,10 @@ function homesInDomain(directory: string, list: (path: string) => readonly strin
   return homes.slice(0, DOMAIN_CHECKS_MAX).some(isHome) ? homes.slice(0, DOMAIN_HOMES_MAX) : [];
 }
 
-/** The directory of all home directories. On Windows it can be on another drive than the system; `PUBLIC` is in it. */
+/**
+ * The parent directory of all home directories. On Windows, it can be on a different drive than the system.
+ * `PUBLIC` is a directory in it.
+ */
 const ROOTS: Partial<Record<NodeJS.Platform, (env: Machine["env"]) => string>> = {
   win32: ({ PUBLIC, SystemDrive }) => win32.dirname(PUBLIC ?? `${SystemDrive ?? "C:"}\\Users\\Public`),
   darwin: () => "/Users",
@@ -96,7 +107,10 @@ export const loginInPasswd = (passwd: string, uid: number): string | undefined =
     .map((line) => line.split(":"))
     .find((fields) => fields[2] === String(uid))?.[0];
 
-/** Login name of the user who runs this process. A service has no `USER` in its environment, so /etc/passwd is read first. */
+/**
+ * Login name of the user who runs this process. /etc/passwd is read first, because a service has no `USER` in
+ * its environment.
+ */
 export function loginOf(uid: number | undefined, fromEnvironment: string): string {
   try {
     if (uid === undefined) return fromEnvironment;

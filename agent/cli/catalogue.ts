@@ -9,8 +9,9 @@ import type { Machine } from "./machine.ts";
 export const BUILT_IN: Catalogue = { version, entries };
 
 /**
- * The catalogue for a single scan (`scan`, `explain`): the one that the daemon stored last if it passes the same checks, else
- * the built-in one. The collector names the catalogue, and says why a stored one is not used.
+ * The catalogue for a single scan (`scan`, `explain`). It is the catalogue that the daemon stored last, if it
+ * passes the same checks, otherwise the built-in one. The collector names the catalogue, and says why a
+ * stored one is not used.
  */
 export async function catalogueOf(
   machine: Pick<Machine, "clock">,

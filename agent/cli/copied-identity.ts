@@ -40,8 +40,8 @@ export const COPIED_REMEDY =
   "If this is an image for other machines, remove the state directory";
 
 /**
- * Reports to the control plane that a copy of this identity exists, with a session request that it rejects. The result is
- * ignored.
+ * Reports to the control plane that a copy of this identity exists. The report is a session request that the
+ * control plane rejects. The result is ignored.
  */
 export async function reportCopy(copied: Copied, device: DeviceKey): Promise<void> {
   const { machine, network, log, identity, hardware } = copied;
@@ -54,16 +54,17 @@ export async function reportCopy(copied: Copied, device: DeviceKey): Promise<voi
   const send = () => post.send("session", body, deviceSigner(device, identity), stopping);
   let answer = await send();
   if (isStale(answer) && post.correctClock()) answer = await send();
-  // There is no retry without the newer members: such a request would open a session as the other machine.
+  // Do not retry without the newer members, because such a request would open a session as the other machine.
   if (isMalformed(answer)) log("warn", "copy.not-reported");
 }
 
-/** Enrols this machine as an asset of its own with a new device key, and deletes the files of the other machine. */
+/** Enrols this machine as a new asset with a new device key, and deletes the files of the other machine. */
 export async function enrolCopy(
   { machine, network, log, directory, identity, hardware }: Copied,
   as: { edgeUrl: string; token: string; employeeId: string },
 ): Promise<HostEnrolled> {
-  // The isolation rules may be in force here too, and only a directive or code for the old asset releases them.
+  // The isolation rules may also be in force on this machine. Only a directive or code for the old asset
+  // releases them.
   const contained = containedIn(directory);
   if (contained) return { ok: false, reason: `${whyContained(contained)}: release it first` };
   const device = await newKeyFor(directory, hardware);

@@ -12,12 +12,12 @@ import { readIfThere } from "../platform/state-files.ts";
 import { factsOf } from "./facts.ts";
 import type { Asked, Machine } from "./machine.ts";
 
-/** Limit of an enrolment token, which is a JWT of a few hundred characters. */
+/** Maximum number of characters of an enrolment token, which is a JWT of a few hundred characters. */
 const TOKEN_CHARACTERS_MAX = 16_384;
 
 /**
- * The enrolment token: from `--token-file` (`-` is standard input), `--token` or `LZ_ENROLL_TOKEN`. Only the flag shows the
- * token in the process list.
+ * Reads the enrolment token from `--token-file` (`-` is standard input), `--token` or `LZ_ENROLL_TOKEN`. Only
+ * `--token` shows the token in the process list.
  */
 export async function tokenOf(
   machine: Pick<Machine, "env" | "input">,

@@ -18,7 +18,7 @@ import { enrolHost, type HostEnrolled, tokenOf } from "./enrol-host.ts";
 import { logOf } from "./logging.ts";
 import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 
-/** Enrols this host. If it is enrolled at the same control plane already, prints that and changes nothing. */
+/** Enrols this host. If it is already enrolled at the same control plane, prints that and changes nothing. */
 export const enroll: Verb = async (machine, asked) => {
   const { flags, texts, settings } = asked;
   if (settings.url === undefined)
@@ -60,7 +60,8 @@ export const enroll: Verb = async (machine, asked) => {
       `already enrolled at ${before.edgeUrl} as ${before.assetId} (use --force to enrol again)`,
     );
   }
-  // A new asset has no isolation at the control plane, so one that is left from the old asset could not be released.
+  // The control plane has no isolation for a new asset, so it could not release an isolation that remains
+  // from the old asset.
   const contained = before && containedIn(directory);
   if (contained) return fail(machine, `enroll: ${whyContained(contained)}: release it first`);
 
@@ -96,13 +97,19 @@ async function finish(
   return 0;
 }
 
-/** Whether a proxy or CA file came from a flag or a variable, which a daemon started by the system does not have. */
+/**
+ * Whether a proxy or CA file came from a flag or an environment variable. A daemon that the system starts
+ * does not have these.
+ */
 const isOfThisCall = ({ network, ofThisCall }: Settings, { proxy }: Network): boolean =>
   ofThisCall.includes("proxy") ||
   ofThisCall.includes("ca-file") ||
   (proxy !== undefined && network.proxy === undefined);
 
-/** The login as an employee id. A login can hold characters that an id cannot (`DOMAIN\user` on Windows). */
+/**
+ * Converts the login to an employee id. A login can contain characters that an id cannot (`DOMAIN\user` on
+ * Windows).
+ */
 const asEmployee = (user: string): string =>
   user
     .replace(/^.*\\/, "")

@@ -26,7 +26,7 @@ function osName(platform: NodeJS.Platform): string {
       const pretty = /^PRETTY_NAME="?([^"\n]+)"?$/m.exec(readFileSync("/etc/os-release", "utf8"));
       if (pretty) return `${pretty[1]} (Linux ${release()})`;
     } catch {
-      // Not every distribution has the file.
+      // Ignore the error, because some distributions do not have this file.
     }
   }
   const names: Partial<Record<NodeJS.Platform, string>> = { darwin: "macOS, Darwin", win32: "Windows" };

@@ -8,8 +8,9 @@ import type { Machine } from "./machine.ts";
 const DARWIN_LOGS = "/Library/Logs/LifecycleZero";
 
 /**
- * The log as the settings configure it. A service defaults to JSON lines. On Windows and macOS it also defaults to a file:
- * Windows does not keep the stderr of a service, and macOS never truncates it.
+ * Opens the log as configured by the settings. The default for a service is JSON lines. On Windows and macOS,
+ * the default is also a file, because Windows does not keep the stderr of a service, and macOS never
+ * truncates it.
  */
 export function logOf(
   machine: Pick<Machine, "complain" | "clock" | "platform">,

@@ -5,28 +5,28 @@ import type { Settings } from "../daemon/settings.ts";
 import type { Environment } from "../network/proxy.ts";
 import type { Host } from "../platform/agent-version.ts";
 
-/** Everything that the commands use of their process. The entry file builds it; tests pass their own. */
+/** Everything that the commands use from their process. The entry file builds it, and tests pass their own. */
 export type Machine = Host & {
   pid: number;
-  /** Path of this binary, or of Bun when the agent runs from source. */
+  /** Path of this binary, or the path of Bun when the agent runs from source. */
   execPath: string;
   user: string;
   clock: Clock;
-  /** Milliseconds that this process ran, by a monotonic clock. */
+  /** Milliseconds since this process started, by a monotonic clock. */
   elapsed: () => number;
-  /** CPU time of this process so far, milliseconds. */
+  /** CPU time that this process has used, in milliseconds. */
   cpuMs: () => number;
-  /** Load average of the last minute per core; 0 where the system has none. */
+  /** Load average of the last minute per core. 0 on systems without a load average. */
   loadPerCore: () => number;
   random: () => number;
   /** Random id of this process. */
   runId: string;
-  /** Fingerprint of this machine for a tenant; undefined when nothing identifies it. */
+  /** Fingerprint of this machine for a tenant. Undefined if the machine has no usable identifier. */
   hardware: (tenantId: string) => Promise<Hardware | undefined>;
   fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Proxy variables. They are removed from the environment, because `fetch` itself must not read them. */
+  /** Proxy variables. They are removed from the environment, so that `fetch` does not read them. */
   proxyVariables: Environment;
-  /** Reads standard input to its end, or to this many characters. */
+  /** Reads standard input to its end, or up to this number of characters. */
   input: (charactersMax: number) => Promise<string>;
   /** Writes a line to stdout. */
   print: (line: string) => void;
@@ -34,7 +34,7 @@ export type Machine = Host & {
   complain: (line: string) => void;
   /** Aborted by SIGTERM, SIGINT or `stop`. */
   stopping: AbortSignal;
-  /** Stops the process as a signal does. The Windows service manager calls it. */
+  /** Stops the process in the same way as a signal. The Windows service manager calls it. */
   stop: () => void;
 };
 
@@ -42,8 +42,8 @@ export type Machine = Host & {
 export type Asked = ParsedValues & { settings: Settings };
 
 /**
- * Exit code: 0 success, 1 failure, 2 wrong arguments, 3 daemon not running (as in the Linux Standard Base), 4 incomplete
- * scan.
+ * Exit code: 0 for success, 1 for failure, 2 for wrong arguments, 3 if the daemon is not running (as in the
+ * Linux Standard Base), 4 for an incomplete scan.
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4;
 export type Verb = (machine: Machine, asked: Asked) => Promise<ExitCode>;

@@ -4,10 +4,16 @@ import { sleep } from "../platform/sleep.ts";
 import { fail, type Verb } from "./machine.ts";
 
 const POLL_MS = 250;
-/** The daemon checks for a code every few seconds, and releasing the host may take a few more. */
+/**
+ * Timeout in milliseconds. The daemon checks for a code every few seconds, and releasing the host may take a
+ * few more.
+ */
 const WAIT_MS = 30_000;
 
-/** Passes a one-time release code to the daemon, which enforces and releases isolations, and prints the result. */
+/**
+ * Passes a one-time release code to the daemon and prints the result. The daemon enforces and releases
+ * isolations.
+ */
 export const release: Verb = async (machine, { texts, settings }) => {
   const directory = settings.state;
   if (!loadIdentity(directory))

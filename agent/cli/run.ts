@@ -12,7 +12,7 @@ import { type Asked, type ExitCode, fail, type Machine, type Verb } from "./mach
 import { assembleDaemon } from "./run/assemble-daemon.ts";
 import { ownIdentity } from "./run/own-identity.ts";
 
-/** The daemon. Runs until it is stopped, and refuses to start where another daemon runs or the host is not enrolled. */
+/** Runs the daemon until it is stopped. Does not start if another daemon is running or the host is not enrolled. */
 export const run: Verb = async (machine, asked) => {
   const { settings } = asked;
   const isService = asked.flags.has("service");
@@ -24,7 +24,7 @@ export const run: Verb = async (machine, asked) => {
   let code: ExitCode = 1;
   try {
     code = await runDaemon(machine, asked, log, (reason, refused = 1) => {
-      // A service has no terminal, so the reason goes to its log.
+      // A service has no terminal, so the reason is written to its log.
       if (!isService) return fail(machine, reason, refused);
       log("error", "agent.not-started", { reason });
       return refused;
@@ -38,7 +38,11 @@ export const run: Verb = async (machine, asked) => {
   return code;
 };
 
-/** @param refuse reports why the daemon does not start, and returns the exit code (default 1) */
+/**
+ * Runs the daemon with its lock.
+ *
+ * @param refuse reports why the daemon does not start, and returns the exit code (default 1)
+ */
 async function runDaemon(
   machine: Machine,
   { texts, settings }: Pick<Asked, "texts" | "settings">,

@@ -4,10 +4,10 @@ import { type ExitCode, fail, type Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
 import { COMPLETE_MS_MAX, scanWhole, WHOLE, type WholeScan } from "./whole-scan.ts";
 
-/** Exit code of a scan that did not see everything. */
+/** Exit code of an incomplete scan. */
 const PARTIAL = 4;
 
-/** One scan of this host, with the catalogue of the daemon if there is one. Needs no enrolment and sends nothing. */
+/** Scans this host once, with the catalogue of the daemon if there is one. Needs no enrolment and sends nothing. */
 export const scan: Verb = async (machine, { flags, settings }) => {
   const { catalogue, collector } = await catalogueOf(machine, settings.state);
   const scanner = scannerOf(machine, catalogue.entries, WHOLE);
@@ -43,7 +43,10 @@ export const scan: Verb = async (machine, { flags, settings }) => {
   return end();
 };
 
-/** Whether a scan saw everything. `missing` lists what it did not see, for lack of time, permission or a response. */
+/**
+ * Whether a scan is complete. `missing` lists what it could not read because of missing time, permission or
+ * responses.
+ */
 export function completenessOf({ collectors, waiting }: Pick<WholeScan, "collectors" | "waiting">): {
   status: "complete" | "partial";
   missing: string[];

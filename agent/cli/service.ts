@@ -17,7 +17,7 @@ import { type RunCommand, runCommand } from "../platform/run-command.ts";
 import { sleep } from "../platform/sleep.ts";
 import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 
-/** Kinds of service of a platform, in the order in which they are tried. */
+/** Kinds of services of a platform, in the order in which they are tried. */
 const KINDS: Partial<Record<NodeJS.Platform, readonly [ServiceKind, ...ServiceKind[]]>> = {
   linux: [systemd],
   darwin: [launchd],
@@ -36,7 +36,7 @@ export const service: Verb = async (machine, { flags, operands, settings }) => {
       `service: ${machine.platform} is not supported; start lz-agent run by your own means`,
     );
   const isInstall = operands[0] === "install";
-  // The daemon finds a file at the default path by itself, also one that is created later.
+  // The daemon itself finds a file at the default path, even if the file is created later.
   const isElsewhere = settings.config.isUsed && settings.config.path !== configFile(machine);
   const network: ServiceNetwork = isInstall ? networkOf(machine, settings) : { ok: true };
   if (!network.ok) return fail(machine, `service: ${network.reason}`);
@@ -69,9 +69,9 @@ export const service: Verb = async (machine, { flags, operands, settings }) => {
 type ServiceNetwork = { ok: true; options?: Pick<ServiceOptions, "network"> } | { ok: false; reason: string };
 
 /**
- * Proxy and CA file from flags and variables of this call. The service definition passes them to the daemon, which starts
- * without these flags and variables but reads the configuration file itself. They are checked now, because a daemon that
- * cannot connect shows only as a missing heartbeat.
+ * Proxy and CA file from flags and environment variables of this call. The service definition passes them to
+ * the daemon, which starts without these flags and variables. The daemon itself reads the configuration file.
+ * The values are checked now, because a daemon that cannot connect is noticed only by a missing heartbeat.
  */
 function networkOf(machine: Machine, settings: Settings): ServiceNetwork {
   const { network, ofThisCall } = settings;
@@ -99,7 +99,7 @@ const NO_CREDENTIALS_IN_UNITS =
 
 type Contained = NonNullable<ReturnType<typeof containedIn>>;
 
-/** Explains that the host stays isolated after `uninstall`: rules and suspended processes stay until the system drops them. */
+/** Explains that the host stays isolated after `uninstall`, and how long rules and suspended processes remain. */
 function remainingContainment(contained: Contained, platform: NodeJS.Platform): string {
   const until = platform === "win32" ? "also after a restart" : "until this host restarts";
   return (
@@ -161,7 +161,10 @@ const installDepsOf = (machine: Machine, { state }: Settings): InstallDeps => ({
   },
 });
 
-/** Runs programs of Windows by their full path. By name, Windows would prefer a program in the current directory. */
+/**
+ * Runs Windows programs by their full path. If only the name is given, Windows prefers a program in the
+ * current directory.
+ */
 const ofSystem =
   (root = "C:\\Windows"): RunCommand =>
   ([program, ...args], stdin) =>

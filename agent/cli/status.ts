@@ -8,7 +8,10 @@ import { countWaiting } from "../report/spool.ts";
 import { COPIED_REMEDY, whyCopied } from "./copied-identity.ts";
 import type { Verb } from "./machine.ts";
 
-/** Prints the identity of this host and the state of the daemon; exits with 3 if no daemon runs. Sends no request. */
+/**
+ * Prints the identity of this host and the state of the daemon. The exit code is 3 if no daemon runs. Sends
+ * no request.
+ */
 export const status: Verb = async (machine, { flags, settings }) => {
   const { state: directory, config } = settings;
   const identity = loadIdentity(directory);

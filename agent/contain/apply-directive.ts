@@ -14,7 +14,10 @@ import { reassertIsolation } from "./reassert-isolation.ts";
 import { ContainmentStore, orderOf } from "./state/containment-store.ts";
 import { createRepairHistory } from "./state/repairs.ts";
 
-/** A larger step between wall clock and monotonic clock means that the machine slept or was restored from a snapshot. */
+/**
+ * Minimum step between wall clock and monotonic clock, in milliseconds, that shows that the machine slept or
+ * was restored from a snapshot.
+ */
 const SUSPENDED_MS_MIN = 2000;
 
 export type DirectiveDeps = {
@@ -22,10 +25,10 @@ export type DirectiveDeps = {
   self: () => Pick<Identity, "tenantId" | "assetId" | "jwks">;
   /** Fingerprint of this machine. */
   hardware?: Hardware | undefined;
-  /** Called for a directive for another machine, which means that two machines use this identity. */
+  /** Called when a directive is for another machine. This means that two machines use the same identity. */
   onForeign?: (() => void) | undefined;
   enforcers: Readonly<Record<Mode, Enforcer>>;
-  /** Time of the control plane as far as the agent knows it. */
+  /** Current time of the control plane, as estimated by the agent. */
   clock: Clock;
   /** The moment from which this agent could apply directives. */
   since: Moment;
@@ -34,7 +37,7 @@ export type DirectiveDeps = {
   log: Log;
   /** Called when there is a new report, so that the next heartbeat is sent early. */
   onReport: () => void;
-  /** Called after an altered isolation was restored. */
+  /** Called after the agent restored a modified isolation. */
   onRepair?: (() => void) | undefined;
   /** Shows a notice to the users of this host. Failures are logged and have no other effect. */
   notifyUsers?: ((text: string) => Promise<void>) | undefined;
@@ -44,9 +47,12 @@ export type DirectiveHandler = {
   report: () => ContainmentReport;
   /** Applies a directive if it is genuine, for this asset, not expired and newer than the last applied one. */
   handle: (jws: string, signal: AbortSignal) => Promise<void>;
-  /** After a start: completes an order that a crash interrupted, and puts a lasting isolation back in force. */
+  /** Call after a start. Completes an order that a crash interrupted, and enforces a lasting isolation again. */
   resume: (signal: AbortSignal) => Promise<void>;
-  /** While isolated: restores what was altered. `isQuick`: one of several checks a second. */
+  /**
+   * While isolated: checks the isolation and restores modified parts. `isQuick`: this is one of several
+   * checks per second.
+   */
   reassert: (signal: AbortSignal, options?: { isQuick: boolean }) => Promise<void>;
 };
 
@@ -79,7 +85,7 @@ export function createDirectiveHandler(deps: DirectiveDeps): DirectiveHandler {
         await applyReleaseCode(context, signal);
         store.restoreFiles();
         if (store.state.underway) return carryOutOrder(context, orderOf(store.state.report), signal);
-        // The state directory may have been restored from a backup: its proof is renewed.
+        // Renew the proof, because the state directory may have been restored from a backup.
         if (store.isLasting()) await reassertIsolation(context, signal, { isRenewed: true });
       }),
     reassert: (signal, { isQuick } = { isQuick: false }) =>
@@ -93,8 +99,9 @@ export function createDirectiveHandler(deps: DirectiveDeps): DirectiveHandler {
 }
 
 /**
- * Verifies directives. Each response repeats the directive until it is proven, so a genuine one is returned once. A
- * refused one is verified again each time, because clocks are corrected and keys rotate, but is logged once.
+ * Verifies directives. Every response of the control plane contains the directive until its proof arrives, so
+ * a genuine directive is returned only once. A rejected directive is verified again each time, because the
+ * clock may be corrected and keys may rotate. The rejection is logged only once.
  */
 function createVerifier({
   self,
@@ -118,7 +125,7 @@ function createVerifier({
   };
 }
 
-/** Whether a genuine directive is for this machine and newer than the last applied one. */
+/** True if a genuine directive is for this machine and newer than the last applied one. */
 function isApplicable(deps: DirectiveDeps, store: ContainmentStore, directive: Directive): boolean {
   const { generation, action } = directive;
   if (isForAnotherMachine(deps, directive)) {
@@ -138,11 +145,12 @@ const isForAnotherMachine = ({ hardware: own }: DirectiveDeps, { hardware }: Dir
   hardware !== undefined && own?.strength === "board" && own.id !== hardware;
 
 /**
- * Detects time in which this process did not run because the machine slept or was restored from a snapshot. An older
- * proof then says nothing about now, and may be older than the proof that the control plane has.
+ * Detects periods in which this process did not run, because the machine slept or was restored from a
+ * snapshot. A proof from before such a period says nothing about the current state. It may also be older than
+ * the proof that the control plane has.
  */
 function createSuspensionDetector({ clock, elapsed }: Pick<DirectiveDeps, "clock" | "elapsed">) {
-  /** Wall clock minus monotonic clock in milliseconds: constant while the process runs. */
+  /** Wall clock minus monotonic clock in milliseconds. The difference is constant while the process runs. */
   const leadNow = (): number => clock() - elapsed();
   let leadMs = leadNow();
   return {

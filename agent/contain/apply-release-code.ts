@@ -5,7 +5,7 @@ import type { Identity } from "../identity/device-identity.ts";
 import { finishOrder, type OrderDeps, release } from "./carry-out-order.ts";
 import { takeCode, writeCodeResult } from "./release-code-file.ts";
 
-/** Used codes that the state remembers, newest first. */
+/** Maximum number of used codes in the state, newest first. */
 const USED_CODES_MAX = 64;
 
 export type ReleaseCodeDeps = OrderDeps & {
@@ -28,8 +28,8 @@ export async function applyReleaseCode(deps: ReleaseCodeDeps, signal: AbortSigna
 }
 
 /**
- * Ends the isolation by a code, which works once. Returns why the code was refused; the isolation is then unchanged.
- * Throws if the code's signature or claims are invalid.
+ * Ends the isolation with a one-time code. If the code is rejected, returns the reason and leaves the
+ * isolation unchanged. Throws if the signature or the claims of the code are invalid.
  */
 async function releaseBy(
   deps: ReleaseCodeDeps,
@@ -44,7 +44,8 @@ async function releaseBy(
   if (generation < state.report.generation) return "the code is older than the isolation";
   if (state.report.action !== "isolate" && !store.isRecovered()) return "this host is not isolated";
   const { report, traces } = state;
-  // A recovered isolation has no generation of its own: it gets the newest one at the time the code was made.
+  // A recovered isolation has no generation, so it gets the generation that was newest when the code was
+  // created.
   const order = {
     generation: Math.max(report.generation, store.isRecovered() ? generation : 0),
     action: "release",

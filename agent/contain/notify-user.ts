@@ -6,12 +6,12 @@ import type { RunCommand } from "../platform/run-command.ts";
 const NOTICE_CHARACTERS_MAX = 300;
 const USERS_MAX = 16;
 const TITLE = "LifecycleZero";
-/** Time in seconds that a Windows message box stays open. */
+/** Seconds for which a Windows message box stays open. */
 const MESSAGE_SECONDS = 3600;
 
 /**
- * The notice to the users of this host about an order that was applied; undefined if nothing changes for them. For a
- * release, `stopEnginesBy` is that of the isolation that ends.
+ * The notice to the users of this host about an applied order. Undefined if nothing changes for them. For a
+ * release, `stopEnginesBy` is the value of the isolation that ends.
  */
 export function noticeText({
   action,
@@ -33,12 +33,13 @@ export function noticeText({
   return tidy(`${TITLE}: ${words} ${what}`, NOTICE_CHARACTERS_MAX + 90);
 }
 
-/** A command that shows a notice. The text is an argument or the input of a program, and is never parsed by a shell. */
+/** A command that shows a notice. The text is an argument or standard input of a program, and no shell parses it. */
 export type NoticeCommand = { command: readonly string[]; stdin?: string };
 
 /**
- * Linux: wall(1) for all terminals, and notify-send(1) for each desktop session, run as its user, because a session bus
- * does not accept other users, root included. The body is markup (Desktop Notifications Specification 1.2).
+ * Linux: wall(1) for all terminals, and notify-send(1) for each desktop session. notify-send runs as the user
+ * of the session, because a session bus rejects other users, including root. The body is markup (Desktop
+ * Notifications Specification 1.2).
  */
 export function linuxNotice(words: string, uids: readonly number[]): NoticeCommand[] {
   const body = words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -60,7 +61,7 @@ export function linuxNotice(words: string, uids: readonly number[]): NoticeComma
   return [{ command: ["wall", "--", words] }, ...desktops];
 }
 
-/** macOS: wall(1) for all terminals, and a notification in the session of the user at the screen. */
+/** macOS: wall(1) for all terminals, and a notification in the session of the user who is logged in at the screen. */
 export function darwinNotice(words: string, uids: readonly number[]): NoticeCommand[] {
   const script = ["on run argv", `display notification (item 1 of argv) with title "${TITLE}"`, "end run"];
   const lines = script.flatMap((line) => ["-e", line]);
@@ -73,14 +74,14 @@ export function darwinNotice(words: string, uids: readonly number[]): NoticeComm
   return [{ command: ["/usr/bin/wall"], stdin: `${words}\n` }, ...desktops];
 }
 
-/** Windows: a message box in every session by msg.exe, which the Home edition lacks. */
+/** Windows: a message box in every session, shown by msg.exe. The Home edition has no msg.exe. */
 export const windowsNotice = (words: string): NoticeCommand[] => [
   { command: ["msg.exe", "*", `/TIME:${MESSAGE_SECONDS}`], stdin: words },
 ];
 
 /**
- * Shows notices to the users of this host; undefined on other systems. Needs root, or the rights of the service. Has no
- * effect on a host without terminals, desktops or these programs.
+ * Shows notices to the users of this host. Undefined on other systems. Needs root, or the rights of the
+ * service. Has no effect on a host without terminals, desktops or these programs.
  */
 export function userNotifier(
   platform: NodeJS.Platform,
@@ -98,7 +99,7 @@ export function userNotifier(
   };
 }
 
-/** Numeric users with a session bus. */
+/** Numeric ids of users with a session bus. */
 function busUids(): number[] {
   try {
     return readdirSync("/run/user")
@@ -109,7 +110,10 @@ function busUids(): number[] {
   }
 }
 
-/** The user at the screen, who owns the console. Without one the owner is root, and the list is empty. */
+/**
+ * The user who is logged in at the screen and owns the console. If no user is logged in,
+ * the owner is root and the list is empty.
+ */
 async function consoleUids(run: RunCommand): Promise<number[]> {
   const { stdout } = await run(["/usr/bin/stat", "-f", "%u", "/dev/console"]);
   const uid = /^[1-9]\d{0,9}$/.exec(stdout.trim())?.[0];

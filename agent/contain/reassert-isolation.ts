@@ -7,18 +7,18 @@ import { describeOne, describeRepeated, isRepeated } from "./state/repairs.ts";
 
 export type ReassertDeps = OrderDeps & {
   clock: Clock;
-  /** Called after an altered isolation was restored. */
+  /** Called after the agent restored a modified isolation. */
   onRepair?: (() => void) | undefined;
 };
 
 export type ReassertOptions = {
-  /** Report again even if nothing has changed: the last proof may not cover the time since. */
+  /** Send a report even if nothing has changed, because the last proof may not cover the time since then. */
   isRenewed: boolean;
-  /** One of several checks a second: names are not resolved again. */
+  /** This is one of several checks per second, so names are not resolved again. */
   isQuick?: boolean;
 };
 
-/** Checks the isolation and restores what was altered. Makes a new report only if the proof differs or is renewed. */
+/** Checks the isolation and restores modified parts. Creates a new report only if the proof differs or is renewed. */
 export async function reassertIsolation(
   deps: ReassertDeps,
   signal: AbortSignal,
@@ -37,7 +37,8 @@ export async function reassertIsolation(
   const { traces } = store.state;
   if (checked.outcome === "applied" && traces && !traces.wasInForce)
     store.update({ traces: { ...traces, wasInForce: true } });
-  // A failure's reason names processes and errors that can differ with each check. Only repairs are reported again.
+  // The reason of a failure names processes and errors, which can differ between checks. So only a repair
+  // leads to another report.
   const isReported =
     proof.reason === undefined ||
     proof.reason === report.reason ||
@@ -63,7 +64,7 @@ function currentOrder(store: ContainmentStore, isQuick: boolean): Order {
   };
 }
 
-/** The proof for the whole interval since the last check: repeated repairs make it fail. */
+/** The proof for the whole interval since the last check. Repeated repairs make it fail. */
 function overInterval(deps: ReassertDeps, { repaired, ...checked }: Proof): Proof {
   const { store, repairs } = deps;
   if (repaired !== undefined) {

@@ -9,10 +9,10 @@ const RESULT_FILE = "release-code.answer.json";
 const CODE_CHARACTERS_MAX = 4096;
 
 const codeResult = z.strictObject({ code: z.string(), freed: z.boolean(), reason: z.string().optional() });
-/** Outcome of a release code; `reason` says why the host was not freed. */
+/** Outcome of a release code. `reason` says why the host was not released. */
 export type CodeResult = z.infer<typeof codeResult>;
 
-/** Submits a code to the daemon. Deletes the previous result first, which may be for the same code. */
+/** Submits a code to the daemon. First deletes the previous result, because it may be for the same code. */
 export function submitCode(directory: string, code: string): void {
   rmSync(join(directory, RESULT_FILE), { force: true });
   writeAtomically(join(directory, CODE_FILE), code.slice(0, CODE_CHARACTERS_MAX));
@@ -32,7 +32,7 @@ export function takeCode(directory: string): string | undefined {
 export const writeCodeResult = (directory: string, result: CodeResult): void =>
   writeState(directory, RESULT_FILE, result);
 
-/** The daemon's result for this code; undefined until the daemon has written one. */
+/** The daemon's result for this code. Undefined until the daemon has written one. */
 export function readCodeResult(directory: string, code: string): CodeResult | undefined {
   const result = readState(directory, RESULT_FILE, codeResult);
   return result?.code === code ? result : undefined;

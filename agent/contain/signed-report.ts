@@ -5,9 +5,9 @@ import type { DeviceKey, Identity } from "../identity/device-identity.ts";
 import type { Log } from "../platform/log.ts";
 
 /**
- * Returns the report signed with the device key. Each report is signed once, even if it is sent many times. Before the
- * first directive the report is not signed, because it proves nothing. If signing fails, the unsigned report is sent, so
- * that the host is still seen.
+ * Returns the report, signed with the device key. Each report is signed once, even if it is sent many times.
+ * Before the first directive, the report is not signed, because it proves nothing. If signing fails, the
+ * unsigned report is sent, so that the control plane still receives a liveness signal.
  */
 export function createSignedReport(
   report: () => ContainmentReport,

@@ -19,15 +19,18 @@ import { codeOf, readState, StateFault, writeState } from "../platform/state-fil
 import { faultOf } from "../scan/identify/fixtures.ts";
 
 const STATE_FILE = "catalogue.json";
-/** Shortest time between two fetches. A session, which opens about once an hour, triggers them. */
+/** Minimum milliseconds between two fetches. Each new session triggers a fetch, about once an hour. */
 export const FETCH_EVERY_MS = 3 * 3600 * 1000;
 const FETCH_TIMEOUT_MS = 30_000;
 
-/** The document as the edge served it, so that each start can verify its signature. */
+/** The document as served by the edge, so that each start can verify its signature. */
 const stateFile = z.strictObject({
   v: z.literal(1),
   etag: z.string().max(200).optional(),
-  /** Version of the agent that ran the fixtures. Another version runs them again, because its matching can differ. */
+  /**
+   * Version of the agent that ran the fixtures. A different version runs them again, because its matching can
+   * differ.
+   */
   checkedBy: z.string(),
   document: z.string().max(CATALOGUE_BYTES_MAX),
 });
@@ -42,21 +45,24 @@ export type CatalogueDeps = {
   pins: () => JSONWebKeySet;
   builtIn: Catalogue;
   clock: Clock;
-  /** Yields to the event loop between two products whose fixtures are run. */
+  /** Yields to the event loop between the fixture runs of two products. */
   pause: () => Promise<void>;
   log: Log;
 };
 
 export type CatalogueUpdates = {
-  /** The catalogue for scans. A new object after an update. */
+  /** The catalogue for scans. It is a new object after an update. */
   current: () => Catalogue;
-  /** A collector for the heartbeat if the last update was refused. */
+  /** A collector for the heartbeat if the last update was rejected. */
   collector: () => Collector | undefined;
-  /** Fetches the catalogue from the edge if the last fetch is old enough. Never rejects; one fetch at a time. */
+  /** Fetches the catalogue from the edge if the last fetch is old enough. Never rejects. Runs one fetch at a time. */
   update: (signal: AbortSignal) => Promise<void>;
 };
 
-/** Why a document is not used. `older` is harmless: it is common for an agent newer than its edge's catalogue. */
+/**
+ * The reason why a document is not used. `older` is harmless: an agent is often newer than the catalogue of
+ * its edge.
+ */
 type Refused = { is: "refused" | "older"; reason: string };
 
 export type Kept =
@@ -64,12 +70,15 @@ export type Kept =
   | { is: "none"; reason?: undefined }
   | Refused;
 
-/** Harmless: the edge sent no ETag, or the agent has just started. Not reported. */
+/**
+ * Reason for a document with the version that is already in use. It is not reported, because it is harmless:
+ * the edge sent no ETag, or the agent has just started.
+ */
 const IN_USE = "it is the version in use";
 
 type Examining = Pick<CatalogueDeps, "pins" | "builtIn" | "clock" | "pause">;
 
-/** The last accepted catalogue, if it still passes every check and is newer than the built-in one. */
+/** Reads the last accepted catalogue, if it still passes every check and is newer than the built-in one. */
 export async function readCatalogue(deps: Examining & Pick<CatalogueDeps, "directory">): Promise<Kept> {
   let kept: z.infer<typeof stateFile> | undefined;
   try {
@@ -84,7 +93,7 @@ export async function readCatalogue(deps: Examining & Pick<CatalogueDeps, "direc
   return "catalogue" in result ? { is: "taken", catalogue: result.catalogue, etag: kept.etag } : result;
 }
 
-/** Checks signature, version, schema and fixtures of a document, in the order of their cost. */
+/** Checks signature, version, schema and fixtures of a document, the cheapest check first. */
 async function examine(
   deps: Examining,
   current: string,
@@ -110,23 +119,23 @@ async function examine(
   return { catalogue: { version, entries: entries.map(withoutFixtures) } };
 }
 
-/** State between two fetches. */
+/** State of the updates between two fetches. */
 type UpdateState = {
   deps: CatalogueDeps;
   current: Catalogue;
-  /** The last document, if it was refused for another reason than its version being in use. */
+  /** Why the last document was rejected. Undefined if it was accepted or its version was already in use. */
   refused: Refused | undefined;
-  /** ETag of the last document, accepted or not: a refused document is not fetched again. */
+  /** ETag of the last document. A rejected document also sets it, so that it is not fetched again. */
   etag: string | undefined;
   fetchedAtMs: number;
-  /** The fetch in progress. */
+  /** The fetch in progress. Undefined between fetches. */
   fetching: Promise<void> | undefined;
 };
 
 /**
- * Opens the catalogue of this host: the last accepted one if it still passes its checks, else the built-in one. A newer
- * catalogue from the edge is accepted if a pinned control key signed it, it matches the schema, and its own fixtures
- * pass. Otherwise the current catalogue stays in use.
+ * Opens the catalogue of this host: the last accepted one if it still passes its checks, otherwise the
+ * built-in one. The agent accepts a newer catalogue from the edge if a pinned control key signed it, it
+ * matches the schema, and its own fixtures pass. Otherwise, the current catalogue stays in use.
  */
 export async function openCatalogue(deps: CatalogueDeps): Promise<CatalogueUpdates> {
   const state: UpdateState = {
@@ -187,12 +196,13 @@ async function fetchCatalogue(state: UpdateState, signal: AbortSignal): Promise<
     const body = await readBounded(response, CATALOGUE_BYTES_MAX);
     return { kind: "document", status: response.status, body, tag } as const;
   });
-  // 304: not changed. 404: the control plane has no catalogue. Other responses wait for the next fetch.
+  // Status 304 means not changed, and 404 means that the control plane has no catalogue. For any other
+  // status, try again at the next fetch.
   if (result.kind === "document" && result.status === 200) await accept(state, result.body, result.tag);
   else if (result.kind === "unreachable") state.fetchedAtMs = Number.NEGATIVE_INFINITY;
 }
 
-/** Checks a document and, if it passes, uses and saves it. */
+/** Checks a document. If it passes, uses and saves it. */
 async function accept(state: UpdateState, document: string, tag: string | undefined): Promise<void> {
   const { deps } = state;
   const result = await examine(deps, state.current.version, document, false);
@@ -216,7 +226,7 @@ async function accept(state: UpdateState, document: string, tag: string | undefi
   }
 }
 
-/** Drops the fixtures, which scans do not use, to save memory. */
+/** Removes the fixtures to save memory, because scans do not use them. */
 const withoutFixtures = (entry: CatalogEntry): CatalogEntry => ({
   ...entry,
   fixtures: { positive: [], negative: [] },

@@ -1,21 +1,30 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 
-/** Largest share of one core that the agent may use: ten times the expected cost of its scans. */
+/** Maximum share of one core that the agent may use. It is ten times the expected cost of its scans. */
 export const CPU_SHARE_MAX = 0.05;
-/** Runnable processes per core over the last minute (getloadavg(3)). Always 0 on Windows. */
+/**
+ * Maximum number of runnable processes per core over the last minute (getloadavg(3)). The load is always 0 on
+ * Windows.
+ */
 export const LOAD_PER_CORE_MAX = 4;
-/** Largest share of the interval that a scan may take. */
+/** Maximum share of the interval that a scan may take. */
 const DURATION_SHARE_MAX = 0.5;
-/** Longest interval that the watchdog sets. Directives arrive with heartbeat responses, so they wait at most this long. */
+/**
+ * Maximum interval in milliseconds that the watchdog sets. Directives arrive with heartbeat responses, so
+ * they wait at most this long.
+ */
 export const SLOWED_MS_MAX = 60_000;
-/** Scans in a row under pressure that lengthen the interval. A single spike changes nothing. */
+/** Number of consecutive scans under pressure that lengthen the interval. A single spike changes nothing. */
 const BAD_MAX = 2;
-/** Scans in a row without pressure that shorten the interval. */
+/** Number of consecutive scans without pressure that shorten the interval. */
 const GOOD_MIN = 3;
 const FACTOR_MAX = 16;
-/** Load by other programs lengthens the interval less: otherwise an attacker could blind the agent with load. */
+/**
+ * Maximum factor for load caused by other programs. It is small, because otherwise an attacker could blind
+ * the agent by creating load.
+ */
 const FACTOR_MAX_FOR_LOAD = 2;
-/** A scan below this duration is never too long. */
+/** Milliseconds below which the duration of a scan never counts as pressure. */
 const DURATION_MS_MIN = 1000;
 
 export type WatchdogDeps = {
@@ -31,18 +40,18 @@ export type WatchdogDeps = {
 export type Watchdog = {
   /** Call after each scan. */
   note: (scan: { durationMs: number }) => void;
-  /** The interval to use: the tenant's, or a longer one under pressure. */
+  /** The interval to use: the tenant's interval, or a longer one under pressure. */
   intervalMs: () => number;
-  /** Says why the interval is longer than the tenant's; undefined if it is not. */
+  /** Says why the interval is longer than the tenant's. Undefined if it is not longer. */
   collector: () => Collector | undefined;
 };
 
 type Pressure = { reason: string; factorMax: number };
 
 /**
- * Keeps the agent from slowing down a host. The interval doubles if the agent uses too much CPU time, a scan takes too
- * much of the interval, or other programs overload the host. It halves when there is no pressure at the present
- * interval and there would be none at the shorter one.
+ * Prevents the agent from slowing down a host. The interval doubles if the agent uses too much CPU time, if a
+ * scan takes too much of the interval, or if other programs overload the host. The interval
+ * halves if the host is under no pressure, and would also be under no pressure at half the interval.
  */
 export function createWatchdog(deps: WatchdogDeps): Watchdog {
   let factor = 1;
@@ -51,7 +60,11 @@ export function createWatchdog(deps: WatchdogDeps): Watchdog {
   let reason = "";
   let last: { cpuMs: number; atMs: number } | undefined;
 
-  /** The pressure on this host. @param ease 2 assumes half the interval, 1 the present one */
+  /**
+   * Returns the pressure on this host.
+   *
+   * @param ease 1 for the current interval, 2 to assume half the interval
+   */
   function pressure(scan: { durationMs: number }, share: number, ease: number): Pressure | undefined {
     if (share * ease > CPU_SHARE_MAX)
       return { reason: `the agent used ${percent(share)} of a core`, factorMax: FACTOR_MAX };

@@ -11,19 +11,28 @@ import { REVOKED_RETRY_MS, type Sender } from "../report/heartbeat-sender.ts";
 import type { Spool } from "../report/spool.ts";
 import type { ScanReport, ScanSettings } from "../scan/scan.ts";
 
-/** Random share of the interval, ±, added to each pause: it spreads the heartbeats of a fleet. */
+/**
+ * Maximum random change of each pause, as a share of the interval in both directions. It spreads the
+ * heartbeats of a fleet over time.
+ */
 const JITTER = 0.1;
 const SCAN_TIMEOUT_MS = 20_000;
-/** While the edge is away, an unchanged state is kept once a minute. Each changed state is kept. */
+/**
+ * Interval in milliseconds at which an unchanged state is saved while the edge is unreachable. A changed
+ * state is always saved.
+ */
 export const UNCHANGED_KEPT_EVERY_MS = 60_000;
-/** An altered isolation is restored after this time, or after the current scan if that takes longer. */
+/** Interval in milliseconds between checks that restore a modified isolation. A check waits for a running scan. */
 const REASSERT_EVERY_MS = 4000;
-/** Pause before an early scan, which looks for engines that were started again after a termination. */
+/**
+ * Pause in milliseconds before an early scan. This scan looks for engines that were started again after a
+ * termination.
+ */
 const EARLY_SCAN_MS = 2000;
 
 export type LoopDeps = {
   scan: (signal: AbortSignal, settings: ScanSettings) => Promise<ScanReport>;
-  /** Version of the catalogue that a scan starting now would use. */
+  /** Version of the catalogue that the next scan uses. */
   catalogue: () => string;
   facts: Pick<Heartbeat, "host"> & { version: string; run?: string };
   settings: () => AgentSettings;
@@ -39,7 +48,7 @@ export type LoopDeps = {
   random: () => number;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   log: Log;
-  /** For `lz-agent status`; called after each scan. */
+  /** Called after each scan, for `lz-agent status`. */
   onBeat: (state: HostState) => void;
 };
 
@@ -47,11 +56,11 @@ export type LoopDeps = {
 type DatedScan = ScanReport & { catalogue: string };
 
 export type Loop = {
-  /** Scans and reports until aborted. Heartbeats that were not sent are then in the spool. */
+  /** Scans and reports until aborted. After that, all unsent heartbeats are in the spool. */
   run: (signal: AbortSignal) => Promise<void>;
-  /** Makes the next heartbeat now. */
+  /** Sends the next heartbeat immediately. */
   reportNow: () => void;
-  /** Makes the next scan, and the check of the isolation after it, within two seconds. */
+  /** Starts the next scan, and the check of the isolation after it, within two seconds. */
   scanSoon: () => void;
 };
 
@@ -62,15 +71,18 @@ type LoopState = {
   lastScan: DatedScan | undefined;
   lastMadeAtMs: number;
   lastReassertAtMs: number;
-  /** `reportNow` was called: the pause ends, and the next heartbeat repeats the last scan. */
+  /** True after a call of `reportNow`: the pause ends, and the next heartbeat repeats the last scan. */
   isReportDue: boolean;
-  /** `scanSoon` was called. */
+  /** True after a call of `scanSoon`. */
   isScanDue: boolean;
-  /** Ends the current pause; undefined outside a pause. */
+  /** Ends the current pause. Undefined if the loop is not pausing. */
   interrupt: (() => void) | undefined;
 };
 
-/** The daemon: scan → heartbeat → sender, at the tenant's interval, and immediately for a new containment report. */
+/**
+ * The main loop of the daemon. It scans, composes a heartbeat and passes it to the sender, at the tenant's
+ * interval. A new containment report is sent immediately.
+ */
 export function createLoop(deps: LoopDeps): Loop {
   const state: LoopState = {
     deps,
@@ -111,7 +123,11 @@ async function beatUntil(state: LoopState, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Makes a heartbeat and offers it to the sender. @param isReport a new containment report is due */
+/**
+ * Composes a heartbeat and passes it to the sender.
+ *
+ * @param isReport true if a new containment report must be sent
+ */
 async function beat(state: LoopState, signal: AbortSignal, isReport: boolean): Promise<void> {
   const { deps, composer } = state;
   const hostState = await hostStateNow(state, signal, isReport);
@@ -126,7 +142,7 @@ async function beat(state: LoopState, signal: AbortSignal, isReport: boolean): P
   deps.sender.offer({ sequence: made.sequence, body: JSON.stringify(made) });
 }
 
-/** The state of the host. With `isReport` the last scan is recent enough and is not repeated. */
+/** Returns the state of the host. With `isReport`, the last scan is recent enough and is not repeated. */
 async function hostStateNow(state: LoopState, signal: AbortSignal, isReport: boolean): Promise<HostState> {
   const { deps } = state;
   const settings = deps.settings();
@@ -146,7 +162,10 @@ async function hostStateNow(state: LoopState, signal: AbortSignal, isReport: boo
   });
 }
 
-/** Scans the host. A failed scan is reported with the engines of the last good one, not as a host without engines. */
+/**
+ * Scans the host. If the scan fails, reports the engines of the last successful scan, because the host would
+ * otherwise seem to have no engines.
+ */
 async function scanOrLast(state: LoopState, signal: AbortSignal, settings: ScanSettings): Promise<DatedScan> {
   const { deps } = state;
   const catalogue = deps.catalogue();
@@ -179,7 +198,10 @@ function reassert(state: LoopState, signal: AbortSignal): Promise<void> {
   return state.deps.directives.reassert(signal);
 }
 
-/** Pauses, and checks the isolation in between: a tenant's interval can be minutes. Returns as {@link pause}. */
+/**
+ * Pauses, and checks the isolation during the pause, because a tenant's interval can be minutes. Returns the
+ * same value as {@link pause}.
+ */
 async function pauseWithChecks(state: LoopState, ms: number, signal: AbortSignal): Promise<boolean> {
   const { elapsed } = state.deps;
   for (let leftMs = ms; ; ) {
@@ -192,7 +214,7 @@ async function pauseWithChecks(state: LoopState, ms: number, signal: AbortSignal
   }
 }
 
-/** True if the pause was cut short because a new containment report is due. */
+/** Returns true if the pause ended early because a new containment report must be sent. */
 async function pause(state: LoopState, ms: number, signal: AbortSignal): Promise<boolean> {
   const waiting = new AbortController();
   const stop = (): void => waiting.abort();
@@ -207,7 +229,7 @@ async function pause(state: LoopState, ms: number, signal: AbortSignal): Promise
   return isReport;
 }
 
-/** Limits the time of a scan: aborts it at the timeout, and stops waiting for it at 1.5 times the timeout. */
+/** Applies a timeout to a scan. Aborts the scan at the timeout, and stops waiting for it at 1.5 times the timeout. */
 async function withinTime<T>(signal: AbortSignal, work: (bounded: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const stop = (): void => controller.abort();

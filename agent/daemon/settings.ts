@@ -21,9 +21,9 @@ const path = z.string().min(1).max(PATH_CHARACTERS_MAX);
 const isOrigin = (text: string): boolean => parseEdgeUrl(text, true).ok;
 
 /**
- * Settings of the agent, by the name of their flag. The only secret is a proxy password, in a file that only its owner
- * can read; an enrolment token is not a setting. `docs/configuration.md` is generated from the descriptions:
- * `bun tools/write-configuration.ts`.
+ * Settings of the agent, by the name of their flag. The only secret is a proxy password, which is in a file
+ * that only its owner can read. An enrolment token is not a setting. `docs/configuration.md` is generated
+ * from the descriptions with `bun tools/write-configuration.ts`.
  */
 export const agentSettings = z.strictObject({
   state: path
@@ -73,7 +73,7 @@ export type SettingName = keyof Given;
 
 const NAMES = Object.keys(agentSettings.shape) as SettingName[];
 
-/** Other spellings that the configuration file may use. */
+/** Alternative spellings that the configuration file accepts. */
 const FILE_ALIASES: Readonly<Record<string, SettingName>> = { noProxy: "no-proxy", caFile: "ca-file" };
 
 /** The requirement on each value, for error messages. */
@@ -91,7 +91,7 @@ const MUST_BE: Readonly<Record<SettingName, string>> = {
   "ca-file": "must be the path of a PEM file",
 };
 
-/** The message for an invalid value. It never contains the value, which may hold a password. */
+/** The message for an invalid value. It never contains the value, which can contain a password. */
 function mustBe(name: SettingName, value: unknown): string {
   if (name !== "proxy" || typeof value !== "string" || value.length > PROXY_CHARACTERS_MAX)
     return MUST_BE[name];
@@ -120,14 +120,14 @@ export type Settings = {
   log: "text" | "json" | undefined;
   logFile: string | undefined;
   verbose: boolean;
-  /** Milliseconds between heartbeats; overrides the tenant's interval. */
+  /** Milliseconds between heartbeats. Overrides the tenant's interval. */
   intervalMs: number | undefined;
   url: string | undefined;
   employee: string | undefined;
   allowHttp: boolean;
-  /** May contain the proxy's credentials: pass it to {@link openNetwork} only, and never print it. */
+  /** Can contain the credentials of the proxy. Pass it only to {@link openNetwork}, and never print it. */
   network: NetworkSettings;
-  /** Settings from flags and environment variables. Another process does not have them. */
+  /** Names of settings that came from flags and environment variables. Other processes do not have these values. */
   ofThisCall: readonly SettingName[];
   /** Path of the configuration file, and whether it exists. */
   config: { path: string; isUsed: boolean };
@@ -136,10 +136,11 @@ export type Settings = {
 export type Resolved = { ok: true; settings: Settings } | { ok: false; reason: string };
 
 /**
- * Resolves the settings of one call. Precedence: flags, environment variables, configuration file, defaults. One line
- * names every invalid setting. The file is checked as a whole.
+ * Resolves the settings of one call. Precedence: flags, environment variables, configuration file, defaults.
+ * One line of the error names every invalid setting. All settings in the file are checked.
  *
- * @param wanted settings that the command uses; an invalid variable of another setting is ignored
+ * @param wanted settings that the command uses. An invalid environment variable of any other setting is
+ * ignored.
  */
 export function resolveSettings(
   host: Host,
@@ -190,7 +191,8 @@ function readConfig(host: Host, flag: unknown): FromFile {
     const found = statSync(path);
     const { size } = found;
     mode = found.mode;
-    // A user who can write the file controls where keys are stored and which control plane the next enrolment trusts.
+    // A user who can write this file can choose the folder for keys and the control plane of the next
+    // enrolment.
     if (host.platform !== "win32" && (mode & OTHERS_WRITE) !== 0)
       return wrong(`${path} is writable by others: run chmod go-w on it`);
     if (size > FILE_BYTES_MAX) return wrong(`${path} is larger than ${FILE_BYTES_MAX} bytes`);
@@ -201,7 +203,7 @@ function readConfig(host: Host, flag: unknown): FromFile {
     return wrong(`cannot read ${path} (${codeOf(cause)})`);
   }
   const object = parseObject(text);
-  // The parser's message is not shown: it may quote a secret from the file.
+  // Do not show the parser's message, because it can quote a secret from the file.
   if (!object) return wrong(`${path} must hold one JSON object`);
   const parsed = withoutAliases(object);
   const isAbsolute = host.platform === "win32" ? win32.isAbsolute : posix.isAbsolute;
@@ -226,7 +228,7 @@ const withoutAliases = (given: Record<string, unknown>): Record<string, unknown>
   Object.fromEntries(
     Object.entries(given).map(([name, value]) => {
       const known = Object.hasOwn(FILE_ALIASES, name) ? FILE_ALIASES[name]! : name;
-      // If both spellings are given, the alias stays and is refused as unknown.
+      // If a file contains both spellings, the alias is left in place and rejected as unknown.
       return [Object.hasOwn(given, known) ? name : known, value];
     }),
   );
@@ -265,7 +267,7 @@ function problemsOf(given: Record<string, unknown>, nameOf: (name: SettingName) 
   ];
 }
 
-/** The given values. Texts are converted to the type of the schema where possible. */
+/** Returns the given values. Converts texts to the type in the schema where possible. */
 function pick(
   names: readonly SettingName[],
   valueAt: (name: SettingName) => unknown,

@@ -18,13 +18,16 @@ const SETTLE_MS = 50;
 /** Error codes of a file system that is full, over its quota, or read-only after a disk fault. */
 const NOT_WRITABLE: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO"]);
 
-/** `birth` distinguishes a process from a later one with the same pid (after a reboot or in a container). */
+/**
+ * `birth` distinguishes a process from a later process with the same pid, for example after a reboot or in a
+ * container.
+ */
 const holder = z.object({ pid: z.int().min(1), birth: z.string() });
 export type Holder = z.infer<typeof holder>;
 
 export type LockDeps = {
   pid: number;
-  /** A value unique to the process with this pid; undefined if there is no such process. */
+  /** A value unique to the process with this pid. Undefined if there is no such process. */
   birthOf: (pid: number) => string | undefined;
   sleep: (ms: number) => Promise<void>;
 };
@@ -32,14 +35,14 @@ export type LockDeps = {
 export type Lock = { ok: true; release: () => void } | { ok: false; holder: Holder };
 
 /**
- * Locks a state directory for one daemon. Takes over the lock of a process that has ended. Throws {@link StateFault} if
- * the directory cannot be written.
+ * Locks a state directory for one daemon. Takes over the lock of a process that has ended. Throws
+ * {@link StateFault} if the directory cannot be written.
  */
 export async function acquireLock(directory: string, deps: LockDeps): Promise<Lock> {
   const path = join(directory, FILE);
   const self: Holder = { pid: deps.pid, birth: deps.birthOf(deps.pid) ?? "" };
   const release = (): void => {
-    // A lock that cannot be removed names an ended process, so the next start takes it over.
+    // A lock that cannot be removed contains the pid of an ended process, so the next start takes it over.
     if (lockHolder(directory, deps)?.pid === self.pid) removeIfPossible(path);
   };
   const claim = `${path}.${self.pid}`;
@@ -48,7 +51,7 @@ export async function acquireLock(directory: string, deps: LockDeps): Promise<Lo
   } catch (cause) {
     const living = lockHolder(directory, deps);
     if (living && living.pid !== self.pid) return { ok: false, holder: living };
-    // The daemon runs without a lock on a full or broken disk: the host must still be scanned.
+    // On a full or broken disk, the daemon runs without a lock, because the host must still be scanned.
     if (NOT_WRITABLE.has(codeOf(cause))) {
       removeIfPossible(claim);
       return { ok: true, release: () => {} };
@@ -63,7 +66,8 @@ export async function acquireLock(directory: string, deps: LockDeps): Promise<Lo
     removeIfThere(claim);
     return { ok: false, holder: current };
   }
-  // Two processes can take over at the same time: the last rename wins, and the other process sees it after the pause.
+  // Two processes can take over the lock at the same time. The last rename wins, and the other process sees
+  // this after the pause.
   renameSync(claim, path);
   await deps.sleep(SETTLE_MS);
   const winner = lockHolder(directory, deps);
@@ -71,7 +75,7 @@ export async function acquireLock(directory: string, deps: LockDeps): Promise<Lo
   return { ok: true, release };
 }
 
-/** The running process that holds the lock; otherwise undefined. */
+/** The running process that holds the lock. Undefined if no process holds it. */
 export function lockHolder(directory: string, deps: Pick<LockDeps, "birthOf">): Holder | undefined {
   const content = readIfThere(join(directory, FILE));
   if (content === undefined) return undefined;
@@ -80,7 +84,7 @@ export function lockHolder(directory: string, deps: Pick<LockDeps, "birthOf">): 
   return deps.birthOf(parsed.data.pid) === parsed.data.birth ? parsed.data : undefined;
 }
 
-/** Links the claim to the lock's path in one step (link(2)). False if the path exists. */
+/** Links the claim to the path of the lock in one step (link(2)). Returns false if the path exists. */
 function link(claim: string, path: string): boolean {
   try {
     linkSync(claim, path);
@@ -101,9 +105,9 @@ function parseOrUndefined(content: string): unknown {
 }
 
 /**
- * The start time of a process, unique with its pid while the host is up; undefined if there is no such process. Where
- * the system does not report it, `alive`: a later process with the same pid then keeps the lock until a person removes
- * the file.
+ * The start time of a process. Together with its pid, it is unique while the host is up. Undefined if no process has
+ * this pid. If the system does not report start times, the value is `alive`. A later process with
+ * the same pid then keeps the lock until a person removes the file.
  */
 export function processBirth(pid: number, platform: NodeJS.Platform): string | undefined {
   if (platform === "linux") return birthOnLinux(pid);
@@ -113,7 +117,7 @@ export function processBirth(pid: number, platform: NodeJS.Platform): string | u
   return "alive";
 }
 
-/** Boot id and start time in ticks (proc_pid_stat(5), field 22). */
+/** Boot id, and start time in ticks (proc_pid_stat(5), field 22). */
 function birthOnLinux(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");

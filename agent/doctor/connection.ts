@@ -12,7 +12,7 @@ const HEAD_BYTES_MAX = 16 * 1024;
 export const targetText = ({ name, port }: Target): string =>
   `${name.includes(":") ? `[${name}]` : name}:${port}`;
 
-/** Rejects after a timeout: a name server or firewall that drops packets never responds. */
+/** Rejects after a timeout, because a name server or firewall that drops packets never responds. */
 async function inTime<T>(work: Promise<T>, late: () => void = () => {}): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<never>((_, reject) => {
@@ -28,7 +28,7 @@ async function inTime<T>(work: Promise<T>, late: () => void = () => {}): Promise
   }
 }
 
-/** Resolves the name this host connects to: the proxy's, or the control plane's. */
+/** Resolves the host name to connect to: the name of the proxy, or of the control plane if there is no proxy. */
 export async function checkName(target: Target, proxy: ProxyAccess | undefined): Promise<Check> {
   const { name } = proxy ?? target;
   const what = proxy ? "the proxy's" : "the control plane's";
@@ -76,7 +76,7 @@ function openSocket({ name, port }: Target): Promise<Socket> {
     socket.once("connect", () => resolve(socket));
     socket.once("error", reject);
   });
-  // Without a listener, a later error of this socket would end the process.
+  // Without this listener, a later error of the socket would end the process.
   socket.on("error", () => {});
   return inTime(opening, () => socket.destroy());
 }
@@ -117,7 +117,7 @@ function cureOfTunnel(status: number, authorization: string | undefined, to: str
   return `the proxy cannot reach ${to}: check the control plane's address, and the proxy's name servers and firewall`;
 }
 
-/** The status line and headers of an HTTP response, including the empty line. Rejects after a timeout. */
+/** Returns the status line and headers of an HTTP response, including the empty line. Rejects after a timeout. */
 export function readHead(socket: Pick<Socket, "on" | "off" | "once">): Promise<string> {
   let text = "";
   let read: (chunk: Uint8Array) => void = () => {};

@@ -20,10 +20,13 @@ import { type Check, failed, passed, skipped } from "./check.ts";
 
 const TIMEOUT_MS = 10_000;
 const BODY_BYTES_MAX = 4096;
-/** Largest clock difference that the edge accepts in signatures. The agent corrects its own; other programs do not. */
+/**
+ * Maximum clock difference in milliseconds that the edge accepts in signatures. The agent corrects its own
+ * clock offset, but other programs on the host do not.
+ */
 const SKEW_MS_MAX = 300_000;
 
-/** Sends `GET /healthz` with the network settings of the agent's other requests. */
+/** Sends `GET /healthz` with the network settings that the agent uses for all requests. */
 export async function checkControlPlane(
   fetch: Fetch,
   edgeUrl: string,
@@ -94,7 +97,7 @@ export async function checkSession(asked: SessionAsked, signal: AbortSignal): Pr
   let settings: Check[] = [];
   const control = createControlClock({ clock, elapsed, log: silent });
   const taking: Taking = {
-    // Nothing is saved: the daemon pins new keys when it opens its next session.
+    // Save nothing. The daemon pins new keys when it opens its next session.
     onKeySet: async (jws) => {
       const verdict = await takeKeySet(identity, jws, control.now());
       if (verdict.is === "taken") identity = verdict.identity;

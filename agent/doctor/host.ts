@@ -40,7 +40,12 @@ const cureOf = (code: string): string =>
 
 export type Enrolment = { check: Check; identity: Identity | undefined };
 
-/** @param isPreflight only checks whether this host could enrol, so a missing enrolment is not a failure */
+/**
+ * Checks the enrolment of this host.
+ *
+ * @param isPreflight true to check only whether this host could enrol. A missing enrolment is then not a
+ * failure.
+ */
 export function checkEnrolment(directory: string, isRoot: boolean, isPreflight: boolean): Enrolment {
   const name = "enrolment";
   try {
@@ -67,7 +72,11 @@ const START: Partial<Record<NodeJS.Platform, string>> = {
   win32: "run sc start LifecycleZeroAgent; the log is agent.log in the state directory",
 };
 
-/** Checks the daemon. @param proxy the proxy of this call, `host:port` or `none`, to compare with the daemon's */
+/**
+ * Checks the daemon.
+ *
+ * @param proxy the proxy of this call, as `host:port` or `none`, for comparison with the daemon's proxy
+ */
 export function checkService(
   directory: string,
   platform: NodeJS.Platform,

@@ -15,10 +15,16 @@ export type TlsAsked = {
   nowMs: number;
 };
 
-/** `dateMs`: the server's time, also of an untrusted server: a wrong clock can be the reason for its certificate's failure. */
+/**
+ * `dateMs`: the time of the server in epoch milliseconds, even if the server is not trusted. A wrong clock
+ * can be the reason why its certificate is rejected.
+ */
 export type TlsSeen = { check: Check; dateMs: number | undefined };
 
-/** Performs a TLS handshake that accepts any certificate, and reports why a request would reject it. */
+/**
+ * Performs a TLS handshake that accepts any certificate, and reports the reason for which a normal request
+ * would reject it.
+ */
 export async function checkTls(socket: Socket, asked: TlsAsked): Promise<TlsSeen> {
   const { target, ca } = asked;
   let secured: TLSSocket;

@@ -22,9 +22,9 @@ import {
 const DEVICE_KEY_FILE = "device-key.json";
 const IDENTITY_FILE = "identity.json";
 const SEQUENCE_FILE = "sequence.json";
-/** Enrolling again creates a new asset, so restoring the file from a backup is better. */
+/** Remedy for a damaged identity file. It prefers a backup, because a new enrolment creates a new asset. */
 const IDENTITY_REMEDY = "restore it from a backup, or remove it and run lz-agent enroll with a new token";
-/** `--force`, because the control plane knows only the old key. */
+/** Remedy for a damaged key file. It includes `--force`, because the control plane knows only the old key. */
 const KEY_REMEDY = "restore it from a backup, or remove it and run lz-agent enroll --force with a new token";
 
 /** Ed25519 private key (RFC 8037 §2). It is created on this host and never sent. */
@@ -35,16 +35,19 @@ const deviceKeyFile = z.strictObject({
   d: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
 });
 
-/** The identity of this host at the control plane, and the control keys that may sign directives for it. */
+/** The identity of this host at the control plane, and the control keys that can sign directives for this host. */
 const identity = enrolmentAnswer.omit({ signedSettings: true }).extend({
   v: z.literal(1),
   edgeUrl: z.url(),
   employeeId,
-  /** Version of `settings`, which a control key signed. Absent: no settings were verified, and the defaults are in use. */
+  /** Version of the signed `settings`. Absent: no settings were verified, and the defaults are in use. */
   settingsVersion: z.int().positive().optional(),
-  /** The key set that `jwks` came from, if a control key was rotated after enrolment. */
+  /** The key set that `jwks` came from. Absent if no control key was rotated after enrolment. */
   keySet: z.object({ issuedAtSeconds: z.int(), sha256: z.string() }).optional(),
-  /** Fingerprint of the machine that enrolled. Agents before fingerprints existed stored none; a later agent adds it. */
+  /**
+   * Fingerprint of the machine that enrolled. Agents before fingerprints existed did not store it, and a
+   * later agent adds it.
+   */
   hardware: hardware.optional(),
 });
 export type Identity = z.infer<typeof identity>;
@@ -52,8 +55,9 @@ export type Identity = z.infer<typeof identity>;
 export type DeviceKey = { x: string; privateKey: CryptoKey };
 
 /**
- * The device key of this host. It is created on first use and stored, so that an enrolment whose response was lost is repeated
- * with the same key. Throws {@link StateFault} if other users can read the file or it is damaged.
+ * Opens the device key of this host. The key is created on first use and stored, so that an enrolment with a
+ * lost response is repeated with the same key. Throws {@link StateFault} if the file is damaged or other
+ * users can read it.
  */
 export async function openDeviceKey(directory: string, platform: NodeJS.Platform): Promise<DeviceKey> {
   const stored = readState(directory, DEVICE_KEY_FILE, deviceKeyFile, KEY_REMEDY);
@@ -71,8 +75,8 @@ const NEW_KEY_FILE = "new-key.json";
 const newKeyFile = z.strictObject({ hardware: z.string(), x: deviceKey });
 
 /**
- * A device key created on this machine, to replace a key that was copied here. It stays the same until {@link forgetNewKey},
- * so that an enrolment whose response was lost is repeated with the same key.
+ * A device key created on this machine, which replaces a key that was copied here. The key stays the same
+ * until {@link forgetNewKey}, so that an enrolment with a lost response is repeated with the same key.
  */
 export async function newKeyFor(directory: string, { id }: Hardware): Promise<DeviceKey> {
   const made = readState(directory, NEW_KEY_FILE, newKeyFile);
@@ -86,7 +90,7 @@ export async function newKeyFor(directory: string, { id }: Hardware): Promise<De
 
 export const forgetNewKey = (directory: string): void => removeIfPossible(join(directory, NEW_KEY_FILE));
 
-/** The public half of the stored device key, to compare with signatures of this host. Creates no key. */
+/** The public half of the stored device key, for comparison with signatures of this host. Does not create a key. */
 export const readPublicKey = (directory: string): string | undefined =>
   readState(directory, DEVICE_KEY_FILE, deviceKeyFile, KEY_REMEDY)?.x;
 
@@ -104,14 +108,14 @@ async function makeDeviceKey(directory: string): Promise<DeviceKey> {
 const importPrivate = (stored: z.infer<typeof deviceKeyFile>): Promise<CryptoKey> =>
   crypto.subtle.importKey("jwk", stored, { name: "Ed25519" }, false, ["sign"]);
 
-/** Signs the enrolment. The key id is the public key itself, because the host has no asset id yet. */
+/** Signer of the enrolment request. The key id is the public key itself, because the host has no asset id yet. */
 export const enrolmentSigner = (device: DeviceKey): Signer => ({
   keyid: device.x,
   algorithm: "ed25519",
   key: device.privateKey,
 });
 
-/** Signs session requests and reports. The key id names the tenant and the asset. */
+/** Signer of session requests and containment reports. The key id contains the tenant and the asset. */
 export const deviceSigner = (device: DeviceKey, self: Pick<Identity, "tenantId" | "assetId">): Signer => ({
   keyid: deviceKeyid(self.tenantId, self.assetId),
   algorithm: "ed25519",
@@ -120,7 +124,7 @@ export const deviceSigner = (device: DeviceKey, self: Pick<Identity, "tenantId" 
 
 export function loadIdentity(directory: string): Identity | undefined {
   const stored = readState(directory, IDENTITY_FILE, identity, IDENTITY_REMEDY);
-  // Agents from before settings were signed stored unverified ones.
+  // Older agents stored unverified settings, because settings were not signed then.
   const isVerified = stored?.settingsVersion !== undefined;
   return stored && !isVerified ? { ...stored, settings: AGENT_SETTINGS_DEFAULT } : stored;
 }
@@ -128,29 +132,36 @@ export function loadIdentity(directory: string): Identity | undefined {
 export const saveIdentity = (directory: string, value: Identity): void =>
   writeState(directory, IDENTITY_FILE, value);
 
-/** Sequence numbers reserved by one write of the file: one fsync per block instead of one per heartbeat. */
+/**
+ * Number of sequence numbers that one write of the file reserves. This requires one fsync per block and not
+ * one per heartbeat.
+ */
 export const SEQUENCE_BLOCK = 1000;
 
 const sequenceFile = z.strictObject({ next: z.int().min(0).max(Number.MAX_SAFE_INTEGER) });
 
 export type Sequence = {
-  /** A number that this asset has never used, larger than all earlier ones. */
+  /** Returns a number that this asset has never used and that is larger than all earlier ones. */
   next: () => number;
-  /** Returns the unused rest of the block. A crash skips those numbers. */
+  /** Returns the unused rest of the block to the file. After a crash, the rest is skipped. */
   close: () => void;
 };
 
 /**
- * Opens the sequence of this asset. If its file is lost, numbers continue from the current epoch second, or from 2025 if the
- * clock is earlier. An agent that sends at most one heartbeat a second has never counted that far from 0.
+ * Opens the sequence of this asset. If its file is lost, numbers continue from the current epoch second, or
+ * from 2025 if the clock is earlier. This number is always unused, because an agent that sends at most one
+ * heartbeat per second cannot have counted that far from 0.
  *
- * @param atLeast a number above all that are known to be used, such as those in the spool
+ * @param atLeast a number larger than all numbers that are known to be used, such as those in the spool
  */
 export function openSequence(directory: string, atLeast: number, deps: { clock: Clock; log: Log }): Sequence {
   let next = Math.max(atLeast, readNext(directory, deps));
   let reservedTo = next;
   let isFailing = false;
-  /** If the disk is full, numbers continue without a reservation. After a crash, some may repeat, but with another time. */
+  /**
+   * If the disk is full, numbers continue without a reservation. After a crash, some numbers can repeat, but
+   * with a different time.
+   */
   function reserve(value: number): void {
     try {
       writeState(directory, SEQUENCE_FILE, { next: value });
@@ -182,7 +193,7 @@ function readNext(directory: string, deps: { clock: Clock; log: Log }): number {
   }
 }
 
-/** Short fingerprint of a public key for people to compare: the first 12 bytes of its SHA-256 as base64url. */
+/** Short fingerprint of a public key that people can compare: the first 12 bytes of its SHA-256 as base64url. */
 export async function fingerprintOf(x: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(x));
   return base64url(new Uint8Array(digest).subarray(0, 12));

@@ -10,7 +10,7 @@ import type { Log } from "../platform/log.ts";
 import { type DeviceKey, enrolmentSigner } from "./device-identity.ts";
 import { isStale } from "./session.ts";
 
-/** With doubling pauses, this covers an edge that is away for about two minutes. */
+/** Maximum number of attempts. With doubling pauses, they cover an edge that is unreachable for about two minutes. */
 const ENROL_TRIES_MAX = 8;
 
 export type EnrolDeps = {
@@ -20,14 +20,14 @@ export type EnrolDeps = {
   log: Log;
 };
 
-/** `isAway`: no control plane responded, possibly because of the network. */
+/** `isAway`: no control plane responded. The network can be the cause. */
 export type Enrolled =
   | { ok: true; answer: EnrolmentAnswer }
   | { ok: false; reason: string; isAway?: boolean };
 
 /**
- * Enrols this host as an asset of the tenant that issued the token. Retries while the edge is away. The request is idempotent:
- * the edge recognises the device key. The token is not stored.
+ * Enrols this host as an asset of the tenant that issued the token. Retries while the edge is unreachable.
+ * The request is idempotent, because the edge recognises the device key. The token is not stored.
  */
 export async function enrol(
   deps: EnrolDeps,

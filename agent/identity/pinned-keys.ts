@@ -4,13 +4,13 @@ import type { Identity } from "./device-identity.ts";
 
 export type KeySetVerdict =
   | { is: "taken"; identity: Identity }
-  /** The set is in use already: sessions repeat it while a rotation is under way. */
+  /** The set is already in use. Sessions repeat it while a rotation is under way. */
   | { is: "known" }
   | { is: "refused"; reason: string };
 
 /**
- * The identity with new pinned control keys, if a pinned key signed them and they are newer than the last set. An older set is
- * rejected, because it could bring back a withdrawn key.
+ * Returns the identity with new pinned control keys, if a pinned key signed them and they are newer than the
+ * last set. An older set is rejected, because it could restore a withdrawn key.
  */
 export async function takeKeySet(identity: Identity, jws: string, nowMs: number): Promise<KeySetVerdict> {
   const sha256 = await sha256Of(jws);

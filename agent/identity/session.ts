@@ -5,7 +5,7 @@ import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
 import { type Answer, type Post, parseJson } from "../network/control-plane-client.ts";
 import { AGENT_VERSION } from "../platform/agent-version.ts";
 
-/** Share of a session's lifetime after which it is renewed, while it is still valid. */
+/** Share of a session's lifetime after which the session is renewed, while it is still valid. */
 const RENEW_AT = 0.8;
 
 export type SessionDeps = {
@@ -13,20 +13,26 @@ export type SessionDeps = {
   device: Signer;
   /** Fingerprint of this machine. */
   hardware?: Hardware | undefined;
-  /** Called with the tenant's settings, signed by a control key; undefined if the control plane has none. */
+  /**
+   * Called with the tenant's settings, signed by a control key. The value is undefined if the control plane
+   * has no settings.
+   */
   onSettings: (signed: string | undefined) => void | Promise<void>;
-  /** Called with a signed set of control keys while one is being rotated. */
+  /** Called with a signed set of control keys while a control key is being rotated. */
   onKeySet?: (jws: string) => Promise<void>;
 };
 
 export type Session = {
-  /** Signer of the current session. Opens a session if there is none or it is due for renewal. */
+  /**
+   * Returns the signer of the current session. Opens a session if none is open or the current one must be
+   * renewed.
+   */
   signer: (signal: AbortSignal) => Promise<{ ok: true; signer: Signer } | { ok: false; answer: Answer }>;
-  /** Drops the session, because the edge no longer accepts it. */
+  /** Discards the session, because the edge no longer accepts it. */
   forget: () => void;
 };
 
-/** Opens and renews sessions. The session key is held in memory only; after a restart, a new session is opened. */
+/** Opens and renews sessions. The session key is only in memory, so a new session is opened after a restart. */
 export function createSession(deps: SessionDeps): Session {
   let current: { signer: Signer; renewAtMs: number; expiresAtMs: number } | undefined;
 

@@ -3,15 +3,19 @@ import type { Identity } from "./device-identity.ts";
 
 export type SettingsVerdict =
   | { is: "taken"; identity: Identity }
-  /** The settings are in use already. */
+  /** The settings are already in use. */
   | { is: "known" }
-  /** The control plane is older than signed settings, or no admin has configured the tenant. */
+  /**
+   * The control plane sent no signed settings, because its version is too old or no administrator has
+   * configured the tenant.
+   */
   | { is: "absent" }
   | { is: "refused"; reason: string };
 
 /**
- * The identity with new settings, if a pinned control key signed them for this tenant and they are newer than those in use. An
- * edge node without the control key can therefore neither enable what an admin left off nor slow down the heartbeats.
+ * Returns the identity with new settings, if a pinned control key signed them for this tenant and they are
+ * newer than the settings in use. So an edge node without the control key cannot enable what an administrator
+ * left off, and cannot slow down the heartbeats.
  */
 export async function takeSettings(identity: Identity, jws: string | undefined): Promise<SettingsVerdict> {
   if (jws === undefined) return { is: "absent" };

@@ -22,23 +22,27 @@ export type InstallDeps = {
   run: RunCommand;
   sleep: (ms: number) => Promise<void>;
   print: (line: string) => void;
-  /** Pid of the daemon that uses the state directory and has made its first heartbeat; undefined without one. */
+  /**
+   * Pid of the daemon that uses the state directory and has composed its first heartbeat. Undefined without such
+   * a daemon.
+   */
   daemon: () => number | undefined;
 };
 
 export type Outcome = { ok: true } | { ok: false; reason: string };
 
-/** Time limit from the start of a daemon to its first heartbeat, on a busy machine. */
+/** Timeout in milliseconds from the start of a daemon to its first heartbeat, on a busy machine. */
 const COME_UP_MS = 45_000;
 const POLL_MS = 200;
-/** A new daemon must still run after this time. */
+/** Milliseconds after which a new daemon must still be running. */
 const STAYS_MS = 1000;
 const RETRY_MS = 500;
 
 /**
- * Copies the binary `from` to its place, installs the service, and waits for its daemon. An installed version is
- * replaced in one step. If the new daemon does not start, the previous version is restored and started, or everything
- * is removed if there was no previous version. Returns faults of the disk or the system as a reason; does not reject.
+ * Copies the binary `from` to its installation path, installs the service, and waits for its daemon. An
+ * installed version is replaced in one step. If the new daemon does not start, the previous version is
+ * restored and started. If there was no previous version, everything is removed. Faults of the disk or the
+ * system are returned as a reason, and the promise does not reject.
  */
 export async function installService(
   kind: ServiceKind,
@@ -101,7 +105,7 @@ function attempt(act: () => void): boolean {
   }
 }
 
-/** Waits for a new daemon. Returns a reason if none starts or it stops again. */
+/** Waits for a new daemon. Returns a reason if no daemon starts, or if the daemon stops again. */
 async function comesUp(
   before: number | undefined,
   { daemon, sleep }: InstallDeps,
@@ -127,8 +131,8 @@ export type Replaced = {
 };
 
 /**
- * Replaces the binary `to` by `from` in one step. A running daemon keeps its own file, which is renamed or unlinked:
- * Windows allows renaming a running program, but not overwriting it.
+ * Replaces the binary `to` with `from` in one step. A running daemon keeps its own file, which is renamed or
+ * unlinked. Windows allows renaming a running program, but not overwriting it.
  */
 export function replaceBinary(from: string, to: string, platform: NodeJS.Platform): Replaced {
   const [fresh, old] = [`${to}.new`, `${to}.old`];
@@ -161,8 +165,8 @@ export function replaceBinary(from: string, to: string, platform: NodeJS.Platfor
 }
 
 /**
- * Keeps a file under a second name: as a hard link, or on Windows by renaming it, because Windows cannot replace one
- * of two names of a running program. False if the file does not exist.
+ * Keeps a file under a second name. Creates a hard link, but renames the file on Windows, where one of two
+ * names of a running program cannot be replaced. Returns false if the file does not exist.
  */
 function keepUnder(path: string, second: string, platform: NodeJS.Platform): boolean {
   attempt(() => removeIfThere(second));
@@ -176,7 +180,7 @@ function keepUnder(path: string, second: string, platform: NodeJS.Platform): boo
   }
 }
 
-/** Moves the old binary back. On Windows a binary that is running is renamed first. */
+/** Moves the old binary back. On Windows, first renames a binary that is running. */
 function restoreBinary(old: string, to: string): void {
   const failed = `${to}.failed`;
   try {
@@ -207,7 +211,7 @@ function readBytes(path: string): Buffer | undefined {
   }
 }
 
-/** Carries out a plan and prints each step. Stops at the first failure of a step that must not fail. */
+/** Carries out a plan and prints each step. Stops when a step fails that is not allowed to fail. */
 export async function carryOut(
   plan: Plan,
   deps: Pick<InstallDeps, "run" | "print" | "sleep">,

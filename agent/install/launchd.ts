@@ -6,8 +6,9 @@ const PATH = `/Library/LaunchDaemons/${LABEL}.plist`;
 const LOG = "/Library/Logs/LifecycleZero";
 
 /**
- * The daemon's property list (launchd.plist(5)). `Umask` is decimal: 63 is 077. The daemon writes and rotates its own
- * log, because launchd does not rotate files. The file of stderr gets the output before the log is open and of a crash.
+ * The daemon's property list (launchd.plist(5)). `Umask` is decimal: 63 is octal 077. The daemon writes and
+ * rotates its own log, because launchd does not rotate files. The stderr file contains the output from before
+ * the log is opened, and the output of a crash.
  */
 export function launchdPlist(options: ServiceOptions): string {
   const words = [options.executable, ...daemonArguments(options)];
@@ -42,7 +43,10 @@ ${words.map((word) => `    <string>${escapeXml(word)}</string>`).join("\n")}
 `;
 }
 
-/** `bootout` returns before the daemon has ended. Until then `bootstrap` fails with code 5. */
+/**
+ * Maximum number of attempts to run `bootstrap`. `bootout` returns before the daemon has ended, and until
+ * then `bootstrap` fails with code 5.
+ */
 const BOOTSTRAP_TRIES = 10;
 
 export const launchd: ServiceKind = {
@@ -50,7 +54,7 @@ export const launchd: ServiceKind = {
   executable: "/usr/local/bin/lz-agent",
   install: (options) => ({
     directories: [LOG],
-    // launchd refuses a property list that other users can write.
+    // launchd rejects a property list that other users can write.
     files: [{ path: PATH, content: launchdPlist(options), mode: 0o644, encoding: "utf8" }],
     commands: [
       may("launchctl", "bootout", `system/${LABEL}`),

@@ -1,24 +1,30 @@
 /** The steps that install or remove the service, as data: a plan can be printed, tested and carried out. */
 export type Plan = {
-  /** Directories that must exist before the files. */
+  /** Directories to create before the files are written. */
   directories: readonly string[];
   files: readonly { path: string; content: string; mode: number; encoding: "utf8" | "utf16le" }[];
-  /** Run in this order. A failure ends the plan, unless the step may fail. */
+  /** Commands, run in this order. A failed command ends the plan, unless the step is allowed to fail. */
   commands: readonly Step[];
   /** Files to delete after the commands. */
   removals: readonly string[];
 };
 
-/** `tries` above 1: the previous command returns before its effect is complete, so this one may fail at first. */
+/**
+ * One command of a plan. `tries` is above 1 if the previous command returns before its effect is complete,
+ * because this command can then fail at first.
+ */
 export type Step = { command: readonly string[]; mayFail: boolean; tries?: number };
 
 export type ServiceOptions = {
   /** Path of the installed binary. */
   executable: string;
   stateDirectory: string;
-  /** The configuration file, if the user named one. */
+  /** Path of the configuration file, if the user gave one. */
   config?: string;
-  /** Network settings of the install command, which the daemon does not inherit. No credentials: units are readable by all. */
+  /**
+   * Network settings of the install command, which the daemon does not inherit. They contain no credentials,
+   * because all users can read the service definition.
+   */
   network?: { proxy?: string | undefined; noProxy?: string | undefined; caFile?: string | undefined };
 };
 
@@ -27,7 +33,7 @@ export type ServiceKind = {
   name: string;
   /** Path to which `install` copies the binary. */
   executable: string;
-  /** Installs or upgrades: afterwards the daemon runs the present binary. */
+  /** Installs or upgrades. Afterwards, the daemon runs the new binary. */
   install: (options: ServiceOptions) => Plan;
   uninstall: () => Plan;
 };
@@ -37,9 +43,9 @@ export const may = (...command: string[]): Step => ({ command, mayFail: true });
 export const insist = (tries: number, ...command: string[]): Step => ({ command, mayFail: false, tries });
 
 /**
- * Arguments of the daemon. They contain the state directory because the service's permissions depend on it, and the
- * proxy and CA file of the install command because the daemon cannot report without them. Other settings come from the
- * configuration file, where a change needs no new installation.
+ * Arguments of the daemon. They contain the state directory, because the permissions of the service depend on
+ * it. They contain the proxy and CA file of the install command, because the daemon cannot report without
+ * them. Other settings come from the configuration file, where a change does not require a new installation.
  */
 export const daemonArguments = ({ stateDirectory, config, network = {} }: ServiceOptions): string[] => [
   "run",

@@ -11,13 +11,14 @@ const CONTAINED_PATH = `/etc/systemd/system/${CONTAINED_UNIT}`;
  *
  * - CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH: to read memory maps and executables of other users' processes, and models in
  *   their home directories.
- * - CAP_CHECKPOINT_RESTORE: to read mapped files through the mapping (proc_pid_map_files(5)), because a file with the
- *   same path may be a different one.
+ * - CAP_CHECKPOINT_RESTORE: to read mapped files through the mapping (proc_pid_map_files(5)), because the file at the
+ *   same path may be a different file.
  * - CAP_KILL, CAP_NET_ADMIN: for containment only.
  * - CAP_SETUID, CAP_SETGID and the group tty: to notify the users of the host. A desktop bus accepts only its own user,
  *   and a terminal accepts only its group.
- * - MemoryDenyWriteExecute is absent because the JavaScript engine compiles to machine code. PrivateTmp and
- *   PrivateDevices are absent because models can be in /tmp and GPUs are devices.
+ *
+ * MemoryDenyWriteExecute is absent, because the JavaScript engine compiles to machine code. PrivateTmp is absent, because
+ * models can be in /tmp. PrivateDevices is absent, because GPUs are devices.
  */
 export function systemdUnit(options: ServiceOptions): string {
   return `[Unit]
@@ -66,9 +67,10 @@ WantedBy=multi-user.target
 }
 
 /**
- * The unit that installs the rules of a lasting isolation at boot, before the network is up (systemd.special(7),
- * network-pre.target). It runs after the firewall services, which may flush all rules, and before the agent, which needs
- * the network. On a host that is not isolated it does nothing.
+ * The unit that installs the rules of a lasting isolation at boot, before the network is up
+ * (systemd.special(7), network-pre.target). It runs after the firewall services, because they can flush all
+ * rules. It runs before the agent, because the agent needs the network. On a host that is not isolated, it
+ * does nothing.
  */
 export function containedUnit({ stateDirectory }: ServiceOptions): string {
   const rules = `${stateDirectory}/${KEPT_RULES_FILE}`;
@@ -91,7 +93,7 @@ WantedBy=sysinit.target
 `;
 }
 
-/** Quotes a word in double quotes, with backslash, quote, `%` and `$` escaped (systemd.syntax(7)). */
+/** Puts a word in double quotes, and escapes backslash, quote, `%` and `$` (systemd.syntax(7)). */
 const quote = (word: string): string =>
   /^[\w./@:-]+$/.test(word)
     ? word
@@ -106,7 +108,7 @@ export const systemd: ServiceKind = {
       { path: PATH, content: systemdUnit(options), mode: 0o644, encoding: "utf8" },
       { path: CONTAINED_PATH, content: containedUnit(options), mode: 0o644, encoding: "utf8" },
     ],
-    // Not `start`, which would leave the old binary running after an upgrade.
+    // The command is `restart`, because `start` would leave the old binary running after an upgrade.
     commands: [
       must("systemctl", "daemon-reload"),
       must("systemctl", "enable", UNIT, CONTAINED_UNIT),

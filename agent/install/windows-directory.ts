@@ -1,6 +1,6 @@
 import { may, must, type Step } from "./plan.ts";
 
-/** A directory for programs that only administrators can change. */
+/** The program directory, which only administrators can change. */
 export const PROGRAM_DIRECTORY = "C:\\Program Files\\LifecycleZero";
 export const WINDOWS_EXECUTABLE = `${PROGRAM_DIRECTORY}\\lz-agent.exe`;
 
@@ -9,9 +9,10 @@ export const SYSTEM = "S-1-5-18";
 const ADMINISTRATORS = "S-1-5-32-544";
 
 /**
- * Restricts the state directory, which contains keys, to SYSTEM and administrators. Any user can create a directory in
- * ProgramData, and its owner can change its permissions. So the owner is changed first, then inherited permissions are
- * removed, and then the permissions of its content are reset to those of the directory.
+ * Restricts the state directory, which contains keys, to SYSTEM and administrators. Any user can create a
+ * directory in ProgramData, and the owner of a directory can change its permissions. So these steps first
+ * change the owner and then remove inherited permissions. The last step resets the permissions of the content
+ * to those of the directory.
  */
 export const protectDirectory = (directory: string): Step[] => [
   must("icacls", directory, "/setowner", `*${ADMINISTRATORS}`, "/T", "/C", "/Q"),
@@ -40,7 +41,7 @@ export const REMOVE_TASK: readonly Step[] = [
   may("schtasks", "/Delete", "/TN", TASK, "/F"),
 ];
 
-/** Quotes a command line for CommandLineToArgvW, which reads a backslash as an escape only before a quote. */
+/** Quotes a command line for CommandLineToArgvW, in which a backslash is an escape only before a quote. */
 export const commandLine = (words: readonly string[]): string =>
   words
     .map((word) =>

@@ -14,7 +14,10 @@ import {
 type Address = Pointer | bigint;
 
 export type ServiceManager = {
-  /** Reports that the service has stopped. The manager may end the process right after this call. */
+  /**
+   * Reports to the service control manager that the service has stopped. The manager can end the process
+   * right after this call.
+   */
   stopped: (exitCode: number) => void;
 };
 
@@ -26,13 +29,14 @@ export type ManagerDeps = {
 
 /**
  * Connects to the service control manager that started this process. If the manager did not start it, this has no
- * effect. Windows only (learn.microsoft.com, "Service Programs"):
+ * effect. Windows only. Source: learn.microsoft.com, "Service Programs".
  *
- * - The dispatcher blocks its thread until the service has stopped, so it gets a thread of its own. Its signature is
- *   that of a thread function (one pointer in, a number out), so CreateThread can start it directly.
- * - Windows calls ServiceMain and Handler on its own threads. Their callbacks are queued for the event loop's thread and
- *   return immediately, so both must be void. ServiceMain may return while the service runs, and
- *   RegisterServiceCtrlHandlerW accepts a Handler without a result.
+ * The dispatcher blocks its thread until the service has stopped, so it runs in a separate thread. It has the signature of
+ * a thread function (one pointer as argument, a number as result), so CreateThread can start it directly.
+ *
+ * Windows calls ServiceMain and Handler on its own threads. Their callbacks are queued for the event loop's thread and
+ * return immediately, so both must be void. ServiceMain can return while the service runs, and
+ * RegisterServiceCtrlHandlerW accepts a Handler without a result.
  */
 export async function connectManager(deps: ManagerDeps): Promise<ServiceManager> {
   const windows = await openWindows();
@@ -61,7 +65,7 @@ export async function connectManager(deps: ManagerDeps): Promise<ServiceManager>
   return { stopped: (exitCode) => report(STATE.stopped, exitCode) };
 }
 
-/** Objects whose addresses Windows has. They must not be garbage-collected while the process runs. */
+/** Objects whose addresses were passed to Windows. They must not be garbage-collected while the process runs. */
 const held: unknown[] = [];
 
 function hold<T>(value: T): T {

@@ -1,24 +1,27 @@
 /*
- * The structures and codes that a service exchanges with the Windows service control manager (winsvc.h). Nothing in this
- * file calls Windows, so its tests run on every system.
+ * The structures and codes that a service exchanges with the Windows service control manager (winsvc.h).
+ * Nothing in this file calls Windows functions, so its tests run on every system.
  */
 
 /** Values of dwCurrentState. */
 export const STATE = { stopped: 1, startPending: 2, stopPending: 3, running: 4 } as const;
 export type ServiceState = (typeof STATE)[keyof typeof STATE];
 
-/** Controls of a Handler function. */
+/** Control codes of a Handler function. */
 export const CONTROL = { stop: 1, interrogate: 4, shutdown: 5 } as const;
 
 const SERVICE_WIN32_OWN_PROCESS = 0x10;
 const ACCEPT_STOP = 1;
 const ACCEPT_SHUTDOWN = 4;
-/** Time in which the daemon saves unsent heartbeats. After it the manager may consider the service hung. */
+/**
+ * Milliseconds that the daemon needs to save unsent heartbeats. After that, the manager can treat the service
+ * as hung.
+ */
 const STOP_HINT_MS = 10_000;
-/** ERROR_SERVICE_SPECIFIC_ERROR: the next field has the exit code of the program. */
+/** ERROR_SERVICE_SPECIFIC_ERROR: the next field contains the exit code of the program. */
 const SPECIFIC_ERROR = 1066;
 
-/** Controls that the service accepts: stop and shutdown while it runs, no others. */
+/** Controls that the service accepts: stop and shutdown while it runs, and none in other states. */
 const acceptedIn = (state: ServiceState): number =>
   state === STATE.running ? ACCEPT_STOP | ACCEPT_SHUTDOWN : 0;
 
@@ -39,7 +42,7 @@ export function serviceStatus(state: ServiceState, exitCode = 0): Uint8Array<Arr
   return new Uint8Array(fields.buffer);
 }
 
-/** A table of SERVICE_TABLE_ENTRYW: one service and the empty entry at the end, with 64-bit addresses. */
+/** An array of SERVICE_TABLE_ENTRYW with one service and the empty entry at the end, with 64-bit addresses. */
 export function serviceTable(
   nameAddress: number | bigint,
   mainAddress: number | bigint,
@@ -58,7 +61,7 @@ export function wideString(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The state to report after a control, and whether the daemon must end. */
+/** Returns the state to report after a control, and whether the daemon must end. */
 export function afterControl(state: ServiceState, control: number): { report: ServiceState; ends: boolean } {
   const ends = (control === CONTROL.stop || control === CONTROL.shutdown) && state === STATE.running;
   return { report: ends ? STATE.stopPending : state, ends };

@@ -14,8 +14,8 @@ import { escapeXml } from "./xml.ts";
 const XML = `${PROGRAM_DIRECTORY}\\agent-task.xml`;
 
 /**
- * A task that SYSTEM starts at boot and restarts when it ends (learn.microsoft.com, Task Scheduler Schema). It replaces
- * the service on a machine where the service does not start.
+ * A task that SYSTEM starts at boot, and that is restarted when it ends (learn.microsoft.com, Task Scheduler
+ * Schema). It replaces the service on a machine where the service does not start.
  */
 export function windowsTask(options: ServiceOptions): string {
   return `<?xml version="1.0" encoding="UTF-16"?>

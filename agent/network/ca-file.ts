@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { getCACertificates } from "node:tls";
 import { codeOf, isCode } from "../platform/state-files.ts";
 
-/** Limit of a CA file. The whole list of Mozilla has about 220 KiB. */
+/** Maximum size of a CA file in bytes. The complete Mozilla list has about 220 KiB. */
 const FILE_BYTES_MAX = 2 * 1024 * 1024;
 const OTHERS_WRITE = 0o022;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
@@ -11,7 +11,10 @@ const REMEDY = "put your organisation's CA certificate there in PEM form, or cor
 
 export type ReadCa = { ok: true; certificates: string[] } | { ok: false; reason: string };
 
-/** Certificates of a PEM bundle. Rejects a file that is missing, empty, not PEM or writable by others, and names the fix. */
+/**
+ * Reads the certificates of a PEM bundle. Rejects a file that is missing, empty, not PEM or writable by
+ * others. The reason says how to fix it.
+ */
 export function readCaFile(path: string, platform: NodeJS.Platform): ReadCa {
   const refuse = (problem: string): ReadCa => ({ ok: false, reason: `ca-file ${path} ${problem}` });
   let text: string;
@@ -50,8 +53,8 @@ function isCertificate(pem: string): boolean {
 }
 
 /**
- * The roots to trust with a CA file: those of Bun, those of the system and those of the file. `tls.ca` of a request replaces
- * the default roots, so the list includes them.
+ * The roots to trust if a CA file is set: the roots of Bun, of the system and of the file. `tls.ca` of a
+ * request replaces the default roots, so the list includes them.
  */
 export function withSystemRoots(certificates: readonly string[]): string {
   const all = [...getCACertificates("default"), ...getCACertificates("system"), ...certificates];

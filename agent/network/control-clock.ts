@@ -1,37 +1,56 @@
 import type { Clock } from "../../shared/time/clock.ts";
 import type { Log } from "../platform/log.ts";
 
-/** No correct clock reads an earlier time: this program did not exist before 2025. */
+/** Earliest time that a correct clock can show, in epoch milliseconds. The agent did not exist before 2025. */
 export const EARLIEST_MS = Date.UTC(2025, 0, 1);
-/** If the wall clock moves by more than this against the monotonic clock, it was set or the machine slept. */
+/**
+ * Minimum step in milliseconds between wall clock and monotonic clock that shows that the clock was set or
+ * the machine slept.
+ */
 const JUMP_MS_MIN = 2000;
-/** If a step differs from the known offset by no more than this, the wall clock was corrected. */
+/**
+ * Maximum difference in milliseconds between a step and the known offset at which the step counts as a
+ * correction of the wall clock.
+ */
 const CORRECTED_MS_MAX = 30_000;
-/** Smaller offsets are not corrected. */
+/** Minimum offset in milliseconds that is corrected. */
 const SKEW_NOTICE_MS = 1000;
 
-/** A marked moment. The call returns its time in epoch milliseconds, with all corrections that are known by then. */
+/**
+ * A marked moment. Calling it returns the time of that moment in epoch milliseconds, with all corrections
+ * that are known at the call.
+ */
 export type Moment = () => number;
 
 /** An estimate of the control plane's time: the wall clock of this host plus the known offset. */
 export type ControlClock = {
   now: Clock;
-  /** Marks this moment. Store the mark instead of `now()`, because a later correction can still change it. */
+  /**
+   * Marks the current moment. Store the mark instead of `now()`, because a later correction can still change
+   * the time.
+   */
   mark: () => Moment;
-  /** Corrects the offset: the control plane's time was `controlMs` when the wall clock read `wallMs`. False if nothing changed. */
+  /**
+   * Corrects the offset. The control plane's time was `controlMs` when the wall clock showed `wallMs`.
+   * Returns false if nothing changed.
+   */
   learn: (controlMs: number, wallMs: number) => boolean;
 };
 
 /**
- * Copes with hosts that boot in 1970, get their time from NTP later, or are minutes off for years. A monotonic clock shows
- * steps of the wall clock. A step backward and a response of the control plane always correct marked moments. A step forward
- * does so only if the clock was before {@link EARLIEST_MS}, because otherwise the machine may have slept.
+ * Estimates the time of the control plane on hosts with a wrong clock. Such hosts boot in 1970, get their
+ * time from NTP later, or are minutes off for years. A monotonic clock shows steps of the wall clock. A step
+ * backward and a response of the control plane always correct marked moments. A step forward corrects them
+ * only if the clock was before {@link EARLIEST_MS}, because otherwise the machine may have slept.
  *
  * @param elapsed milliseconds by a monotonic clock
  */
 export function createControlClock(deps: { clock: Clock; elapsed: () => number; log: Log }): ControlClock {
   let offsetMs = 0;
-  /** Sum of all corrections so far. A moment that was marked before them is dated too early by as much. */
+  /**
+   * Sum of all corrections in milliseconds. The time of a moment that was marked before a correction is too
+   * early by that correction.
+   */
   let correctedMs = 0;
   let leadMs = deps.clock() - deps.elapsed();
 

@@ -8,7 +8,10 @@ import { AGENT_VERSION } from "../platform/agent-version.ts";
 import type { ControlClock } from "./control-clock.ts";
 import type { MESSAGES } from "./messages.ts";
 
-/** Path of each message. A message that `lz-agent explain` and docs/privacy.md do not list has no path, so it cannot be sent. */
+/**
+ * Path of each message. Only messages that `lz-agent explain` and docs/privacy.md list have a path, so no
+ * other message can be sent.
+ */
 export const PATHS = {
   enrolment: "/v1/enroll",
   session: "/v1/session",
@@ -25,13 +28,13 @@ export type Answer =
       kind: "answered";
       status: number;
       body: string;
-      /** From `application/problem+json` (RFC 9457). Undefined if the response is not from the edge. */
+      /** Error from `application/problem+json` (RFC 9457). Undefined if the response is not from the edge. */
       problem?: Problem;
       retryAfterMs?: number;
     }
   | Unreachable;
 
-/** `timeMs`: the time of the edge, if it rejected a signature because of its time. */
+/** `timeMs`: the time of the edge. Present if the edge rejected a signature because of its time. */
 type Problem = { code: string; title: string; detail?: string; timeMs?: number };
 
 export type Unreachable = { kind: "unreachable"; reason: string };
@@ -46,8 +49,8 @@ export type PostDeps = {
 
 export type Post = {
   /**
-   * POSTs `body`, which is a `message`, with a new signature by `signer`. Never throws: a failure is returned as
-   * {@link Unreachable}. The timeout is {@link SEND_TIMEOUT_MS} unless `timeoutMs` is given.
+   * POSTs `body`, which contains a `message`, with a new signature by `signer`. Never throws. A failure is
+   * returned as {@link Unreachable}. The default of `timeoutMs` is {@link SEND_TIMEOUT_MS}.
    */
   send: (
     message: keyof typeof PATHS,
@@ -56,7 +59,10 @@ export type Post = {
     signal: AbortSignal,
     timeoutMs?: number,
   ) => Promise<Answer>;
-  /** Corrects the clock by the last response. False if the response held no time, or the clock is right already. */
+  /**
+   * Corrects the clock with the time in the last response. Returns false if the response contained no time or
+   * the clock is already correct.
+   */
   correctClock: () => boolean;
   /** Estimate of the control plane's time. */
   clock: Clock;
@@ -85,14 +91,16 @@ export function createPost(deps: PostDeps): Post {
         method: "POST",
         body: bytes,
         headers: { ...signed, "content-type": "application/json", "user-agent": `lz-agent/${AGENT_VERSION}` },
-        // The signature is for one address. The edge never redirects, so another server does.
+        // Follow no redirects, because the signature is for one address. The edge never redirects, so a
+        // redirect comes from another server.
         redirect: "manual",
         signal: bounded,
       });
       const wallMs = deps.wallClock();
       const date = Date.parse(response.headers.get("date") ?? "");
       const answer = await readAnswer(response, Number.isFinite(date) ? date : deps.clock.now());
-      // The time in the body is preferred: a proxy may have written the Date header, and workerd sends none.
+      // Prefer the time in the body, because a proxy may have written the Date header, and workerd sends
+      // none.
       const controlMs = answer.problem?.timeMs ?? date;
       lastTime = Number.isFinite(controlMs) ? { controlMs, wallMs } : undefined;
       return answer;
@@ -105,13 +113,17 @@ export function createPost(deps: PostDeps): Post {
   return { send, correctClock, clock: deps.clock.now };
 }
 
-/** Runs `work` with a signal that aborts with the caller's signal or after `timeoutMs`. Returns a failure as {@link Unreachable}. */
+/**
+ * Runs `work` with a signal that aborts with the caller's signal or after `timeoutMs`. Returns a failure as
+ * {@link Unreachable}.
+ */
 export async function withTimeout<T>(
   signal: AbortSignal,
   timeoutMs: number,
   work: (bounded: AbortSignal) => Promise<T>,
 ): Promise<T | Unreachable> {
-  // Not AbortSignal.any: it keeps every request's signal alive for as long as the daemon's own.
+  // Do not use AbortSignal.any, which keeps the signal of every request in memory while the daemon's own
+  // signal exists.
   const controller = new AbortController();
   let reason = "the connection failed";
   const abort = (why: string): void => {
@@ -169,7 +181,10 @@ function problemOf(contentType: string, body: string): Pick<Answer & { kind: "an
   return { problem: { code: tidy(value.code, 60), title: tidy(title, 200), ...detail, ...timeMs } };
 }
 
-/** Parses JSON; undefined if the text is not JSON. Check the value with a schema: a response can hold anything. */
+/**
+ * Parses JSON. Undefined if the text is not JSON. Check the value with a schema, because a response can
+ * contain anything.
+ */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -178,7 +193,10 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** Milliseconds of a Retry-After header (RFC 9110 §10.2.3: seconds or a date). Limited, so that no response can silence an agent for days. */
+/**
+ * Milliseconds of a Retry-After header (RFC 9110 §10.2.3: seconds or a date). The value has a maximum, so
+ * that no response can silence an agent for days.
+ */
 export function parseRetryAfter(value: string | null, nowMs: number): number | undefined {
   if (value === null) return undefined;
   const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - nowMs;

@@ -5,8 +5,8 @@ const HEALTH_TIMEOUT_MS = 3000;
 const HEALTH_BYTES_MAX = 1024;
 
 /**
- * Whether the control plane responds to `GET /healthz` over a new connection. Status 200 alone is not enough: a captive
- * portal responds for any host, and its page must not count as proof that the control plane is reachable.
+ * Whether the control plane responds to `GET /healthz` over a new connection. Status 200 alone is not enough:
+ * a captive portal responds for any host, and its page does not prove that the control plane is reachable.
  */
 export async function isControlPlaneHealthy(
   fetch: (url: string, init: RequestInit) => Promise<Response>,

@@ -3,7 +3,10 @@ import { directivePoll } from "../../shared/wire/directive-poll.ts";
 import { enrolmentRequest, sessionRequest } from "../../shared/wire/enrolment.ts";
 import { heartbeat } from "../../shared/wire/heartbeat.ts";
 
-/** Every message that the agent sends, with its schema. control-plane-client.ts has a path for each of them and no other. */
+/**
+ * Every message that the agent sends, with its schema. control-plane-client.ts has a path for exactly these
+ * messages.
+ */
 export const MESSAGES = {
   enrolment: enrolmentRequest,
   session: sessionRequest,

@@ -7,8 +7,9 @@ type Rest = Parameters<Post["send"]> extends [unknown, unknown, ...infer Others]
 type Older = { body: string; members: string[] };
 
 /**
- * Optional members that older edges reject, because their schemas accept no unknown member. Add each new optional member of a
- * request here. `copiedTo` of a session is missing on purpose: without it, the request would not report the copy.
+ * Optional members that older edges reject, because their schemas accept no unknown member. Add each new
+ * optional member of a request here. `copiedTo` of a session is left out on purpose, because a request
+ * without it would not report the copy.
  */
 const NEWER_MEMBERS: Partial<Record<Message, readonly string[]>> = {
   enrolment: ["hardware"],
@@ -16,23 +17,24 @@ const NEWER_MEMBERS: Partial<Record<Message, readonly string[]>> = {
   heartbeat: ["agent.run"],
 };
 
-/** The body without its newer members, and their names. Undefined if the body has no newer members. */
+/** Returns the body without its newer members, and their names. Undefined if the body has no newer members. */
 export function withoutNewerMembers(message: Message, body: string): Older | undefined {
   const value = parseJson(body);
   const members = (NEWER_MEMBERS[message] ?? []).filter((path) => remove(value, path.split(".")));
   return members.length === 0 ? undefined : { body: JSON.stringify(value), members };
 }
 
-/** Deletes the property at `path` and returns true, or returns false if the property does not exist. */
+/** Deletes the property at `path`. Returns false if the property does not exist. */
 function remove(value: unknown, [name, ...rest]: readonly string[]): boolean {
   if (!isJsonObject(value) || name === undefined || !Object.hasOwn(value, name)) return false;
   return rest.length === 0 ? delete value[name] : remove(value[name], rest);
 }
 
 /**
- * A {@link Post} that also works with edges older than this agent. If the edge rejects a request as malformed, the request is
- * sent again without its newer members, and the second response counts. After such a heartbeat, later heartbeats are sent
- * without these members until the next session, because the edge may be updated by then.
+ * A {@link Post} that also works with edges older than this agent. If the edge rejects a request as
+ * malformed, the request is sent again without its newer members, and the second response is returned.
+ * Heartbeats are then sent without these members until the next session, because the edge may be updated by
+ * then.
  *
  * @param onOlder called once for each kind of message, with the members that the edge rejects
  */
@@ -72,6 +74,9 @@ export const olderEdgeLog =
 const isTaken = (answer: Answer): boolean =>
   answer.kind === "answered" && answer.status >= 200 && answer.status < 300;
 
-/** Whether the edge rejected the request by its schema. Its error code is checked, because a proxy may respond 400 too. */
+/**
+ * Whether the edge rejected the request by its schema. The error code is checked, because a proxy can also
+ * respond with status 400.
+ */
 export const isMalformed = (answer: Answer): boolean =>
   answer.kind === "answered" && answer.status === 400 && answer.problem?.code === "wire.malformed";

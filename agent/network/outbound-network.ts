@@ -6,7 +6,10 @@ import { type Environment, type ProxyAccess, type ProxySettings, proxyFor, proxy
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export type NetworkSettings = ProxySettings & { caFile?: string | undefined };
 
-/** How this host reaches its control plane. Enrolment, daemon, containment and doctor all use it. */
+/**
+ * The network settings with which this host reaches its control plane. Enrolment, daemon, containment and
+ * doctor all use them.
+ */
 export type Network = {
   fetch: Fetch;
   /** Undefined: connect to the control plane directly. */
@@ -21,10 +24,13 @@ export type NetworkDeps = {
   proxyVariables: Environment;
 };
 
-/** `isSetting`: a setting is wrong. Otherwise a file is missing or wrong, and may be there at the next start. */
+/**
+ * `isSetting`: true if a setting is wrong. False if a file is missing or wrong. The file can be correct at
+ * the next start.
+ */
 export type Opened = { ok: true; network: Network } | { ok: false; reason: string; isSetting: boolean };
 
-/** Selects the proxy and the roots for requests to this control plane. Reads the CA file, and opens no connection. */
+/** Selects the proxy and the roots for requests to this control plane. Reads the CA file, but opens no connection. */
 export function openNetwork(deps: NetworkDeps, settings: NetworkSettings, edgeUrl: string): Opened {
   const chosen = proxyFor(settings, deps.proxyVariables, edgeUrl);
   if (!chosen.ok) return { ...chosen, isSetting: true };
@@ -56,11 +62,12 @@ function requestOptions(
   proxy: ProxyAccess | undefined,
   ca: string | undefined,
 ): Pick<BunFetchRequestInit, "tls" | "proxy"> {
-  // NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment must not disable the verification.
+  // `rejectUnauthorized` is set so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment cannot disable the
+  // verification.
   const tls = { rejectUnauthorized: true, ...(ca !== undefined && { ca }) };
   if (!proxy) return { tls };
   const authorization = proxy.authorization();
-  // Credentials are sent in a header, because an error of the runtime may quote the URL.
+  // Credentials are sent in a header, because an error of the runtime can quote the URL.
   const headers: Record<string, string> =
     authorization === undefined ? {} : { "proxy-authorization": authorization };
   return { tls, proxy: { url: `${proxy.scheme}://${proxyText(proxy)}`, headers } };
@@ -75,7 +82,7 @@ const UNREACHABLE = new Set([
   "EAI_AGAIN",
 ]);
 
-/** Names the proxy in the error, so that the control plane is not suspected. */
+/** Adds the proxy to the error, so that the reader does not suspect the control plane. */
 function asProxyFault(cause: unknown, proxy: ProxyAccess): unknown {
   const code = codeOf(cause);
   const name = `the proxy ${proxyText(proxy)}`;

@@ -1,9 +1,12 @@
-/** A proxy without its credentials, safe to show and to log. */
+/** A proxy without its credentials. It is safe to show and to log. */
 export type Proxy = { scheme: "http" | "https"; name: string; port: number };
 
-/** A proxy with its credentials. They are behind a function, so that printing the object does not print them. */
+/**
+ * A proxy with its credentials. A function returns them, so that printing the object does not print the
+ * credentials.
+ */
 export type ProxyAccess = Proxy & {
-  /** Value of the Proxy-Authorization header (RFC 7617); undefined without credentials. */
+  /** Value of the Proxy-Authorization header (RFC 7617). Undefined without credentials. */
   authorization: () => string | undefined;
 };
 
@@ -17,7 +20,7 @@ const EXAMPLE = "http://proxy.example.com:3128";
 
 export type ReadProxy = { ok: true; proxy: ProxyAccess } | { ok: false; reason: string };
 
-/** Reads a proxy's address. A reason never quotes it: it may hold a password. */
+/** Parses the address of a proxy. A reason never quotes the address, which can contain a password. */
 export function readProxy(text: string): ReadProxy {
   if (isPac(text)) {
     const reason = `is a PAC file, which the agent does not evaluate: set proxy to the proxy itself, such as ${EXAMPLE}, and no-proxy to the hosts to reach without it`;
@@ -45,7 +48,7 @@ export function readProxy(text: string): ReadProxy {
   };
 }
 
-/** Whether the text names a proxy auto-configuration: `pac+…`, `auto`, `wpad`, a .pac file or wpad.dat. */
+/** Whether the text is a proxy auto-configuration: `pac+…`, `auto`, `wpad`, a .pac file or wpad.dat. */
 const isPac = (text: string): boolean =>
   /^pac\+|^(?:auto|wpad)$/i.test(text) || /\/(?:[^/?#]*\.pac|wpad\.dat)(?:[?#].*)?$/i.test(text);
 
@@ -62,7 +65,7 @@ export const hasCredentials = (text: string): boolean => {
   return read.ok && read.proxy.authorization() !== undefined;
 };
 
-/** `host:port` for people, IPv6 addresses in brackets. */
+/** Formats a proxy as `host:port` for people. IPv6 addresses are in brackets. */
 export const proxyText = ({ name, port }: Pick<Proxy, "name" | "port">): string =>
   `${name.includes(":") ? `[${name}]` : name}:${port}`;
 
@@ -70,9 +73,11 @@ export type ProxySettings = { proxy?: string | undefined; noProxy?: string | und
 export type Chosen = { ok: true; proxy: ProxyAccess | undefined } | { ok: false; reason: string };
 
 /**
- * The proxy for requests to this URL; undefined for a direct connection. The settings override the environment. Without the
- * setting `proxy`, the variables count as for curl: `https_proxy` or `http_proxy` by the scheme of the URL, then `all_proxy`;
- * lower case before upper case; empty variables are ignored. Without the setting `noProxy`, `no_proxy` lists the exemptions.
+ * The proxy for requests to this URL. Undefined for a direct connection. The settings override the
+ * environment. Without the setting `proxy`, the environment variables apply as they do for curl.
+ * `https_proxy` or `http_proxy`, by the scheme of the URL, comes before `all_proxy`, and lower case comes
+ * before upper case. Empty variables are ignored. Without the setting `noProxy`, `no_proxy` lists the
+ * exemptions.
  */
 export function proxyFor(settings: ProxySettings, env: Environment, url: string): Chosen {
   const { protocol, hostname, host } = new URL(url);
@@ -91,8 +96,8 @@ export function proxyFor(settings: ProxySettings, env: Environment, url: string)
 const NAMES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 
 /**
- * Removes the proxy variables from the environment and returns them. Bun's `fetch` would read them on every request; without
- * them, it uses only the proxy that {@link proxyFor} selected.
+ * Removes the proxy variables from the environment and returns them. Bun's `fetch` would read them on every
+ * request. Without them, it uses only the proxy that {@link proxyFor} selected.
  */
 export function takeProxyVariables(env: Record<string, string | undefined>): Environment {
   const taken: Record<string, string | undefined> = {};
@@ -107,7 +112,10 @@ function variable(env: Environment, lower: string): { name: string; value: strin
   return name === undefined ? undefined : { name, value: env[name]! };
 }
 
-/** Whether a host is exempt from the proxy. A name covers its subdomains, a name with a port only that port, `*` every host. */
+/**
+ * Whether a host is exempt from the proxy. A name also exempts its subdomains. A name with a port exempts
+ * only that port. `*` exempts every host.
+ */
 function isExempt(list: string, hostname: string, host: string): boolean {
   return list
     .split(",")

@@ -13,18 +13,21 @@ import { type HostState, stateText } from "../../shared/wire/state.ts";
 import type { ControlClock, Moment } from "../network/control-clock.ts";
 import { createMemo } from "../scan/system/memo.ts";
 
-/** Hash of a state. Equal for states that do not differ by shared/wire/state.ts. */
+/** Hash of a state. Two states have the same hash if they are equal by the rules of shared/wire/state.ts. */
 export const fingerprint = (state: HostState): string =>
   createHash("sha256").update(stateText(state)).digest("base64url");
 
 export type Composer = {
-  /** Whether the state equals that of the last composed heartbeat. */
+  /** Whether the state equals the state of the last composed heartbeat. */
   isUnchanged: (state: HostState) => boolean;
   /** Composes the next heartbeat, with its sequence number and times, within the limits of the wire format. */
   compose: (state: HostState, spool: Heartbeat["spool"]) => Heartbeat;
 };
 
-/** Composes heartbeats, and keeps track of when the state last changed. A restart counts as a change: the agent may have missed one. */
+/**
+ * Composes heartbeats, and remembers when the state last changed. A restart counts as a change, because the
+ * agent may have missed a change.
+ */
 export function createComposer(deps: {
   clock: Pick<ControlClock, "now" | "mark">;
   nextSequence: () => number;
@@ -34,12 +37,12 @@ export function createComposer(deps: {
   return {
     isUnchanged: (state) => last?.fingerprint === fingerprintOf(state),
     compose: (state, spool) => {
-      // One reading of the clock, so that stateSince equals sentAt in the first heartbeat of a state.
+      // Read the clock once, so that stateSince equals sentAt in the first heartbeat of a state.
       const sent = deps.clock.mark();
       const sentAtMs = sent();
       const print = fingerprintOf(state);
       if (last?.fingerprint !== print) last = { fingerprint: print, since: sent };
-      // Never later than sentAt, also if the clock was set back.
+      // Never later than sentAt, even if the clock was set back.
       const sinceMs = Math.min(last.since(), sentAtMs);
       return cutToFit({
         v: 1,
@@ -59,7 +62,10 @@ export function createComposer(deps: {
   }
 }
 
-/** Limits of lists, tried in order until the body fits. Less important items are cut first, whole engines last. */
+/**
+ * List limits, tried in order until the body fits. Less important items are removed first, and whole engines
+ * last.
+ */
 const CUTS: readonly { clients: number; evidence: number; models: number; engines: number }[] = [
   { clients: 8, evidence: 8, models: 16, engines: LIMITS.ENGINES_MAX },
   { clients: 2, evidence: 4, models: 4, engines: LIMITS.ENGINES_MAX },
@@ -67,7 +73,7 @@ const CUTS: readonly { clients: number; evidence: number; models: number; engine
   { clients: 0, evidence: 2, models: 1, engines: 16 },
 ];
 
-/** Cuts a heartbeat to the body limit of the edge. A collector then says what is missing. */
+/** Shortens a heartbeat to the maximum body size of the edge. A collector then says what was removed. */
 export function cutToFit(beat: Heartbeat): Heartbeat {
   if (bytesOf(beat) <= LIMITS.BODY_BYTES_MAX) return beat;
   let cut = beat;
@@ -96,15 +102,18 @@ export function cutToFit(beat: Heartbeat): Heartbeat {
 
 const bytesOf = (beat: Heartbeat): number => Buffer.byteLength(JSON.stringify(beat));
 
-/** Adds a collector. If the list is full, it replaces the last one. */
+/** Adds a collector. If the list is full, the new collector replaces the last one. */
 export function withCollector(collectors: readonly Collector[], added: Collector): Collector[] {
   return [...collectors.slice(0, LIMITS.COLLECTORS_MAX - 1), added];
 }
 
-/** Items that passed the schema once. They are never mutated, and a scan without changes returns the same objects. */
+/**
+ * Items that already passed the schema. They are never mutated, and a scan without changes returns the same
+ * objects.
+ */
 const valid = new WeakSet<object>();
 
-/** The items that pass the schema, up to `max`, and the path of the first fault of each rejected item. */
+/** Returns the items that pass the schema, at most `max`, and the path of the first fault of each rejected item. */
 function fittingOf<T extends object>(
   items: readonly T[],
   { element, max }: { element: z.ZodType; max: number },
@@ -124,8 +133,8 @@ const ENGINES = { element: engine, max: LIMITS.ENGINES_MAX };
 const STORES = { element: store, max: LIMITS.STORES_MAX };
 
 /**
- * Removes engines and stores that the edge would reject, so that one odd process cannot block the heartbeats of the host. A
- * collector says how many are missing and why.
+ * Removes engines and stores that the edge would reject, so that one unusual process cannot block the
+ * heartbeats of the host. A collector says how many were removed and why.
  */
 export function keepValid(state: HostState): HostState {
   const engines = fittingOf(state.engines, ENGINES);
@@ -148,7 +157,7 @@ export function keepValid(state: HostState): HostState {
   };
 }
 
-/** The report before the first directive. `at` is when the agent became able to carry one out. */
+/** The report before the first directive. `at` is the time from which the agent could carry out a directive. */
 export const uncontained = (at: string): ContainmentReport => ({
   generation: 0,
   action: "none",

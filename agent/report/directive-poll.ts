@@ -6,11 +6,20 @@ import type { Log } from "../platform/log.ts";
 import { outcomeOf } from "./heartbeat-outcome.ts";
 import { type Connection, REVOKED_RETRY_MS } from "./heartbeat-sender.ts";
 
-/** Longer than the edge holds a long poll. Without a response by then, the connection is broken. */
+/**
+ * Timeout of a long poll in milliseconds. It is longer than the edge holds a poll, so without a response by
+ * then, the connection is broken.
+ */
 const TIMEOUT_MS = DIRECTIVE_HOLD_MS + 10_000;
-/** Pause before the next try at an edge without long polls. It may be updated; until then directives come with heartbeats. */
+/**
+ * Milliseconds before the next attempt at an edge without long polls. The edge may be updated in the
+ * meantime. Until then, directives come with heartbeats.
+ */
 const UNSUPPORTED_RETRY_MS = 900_000;
-/** Shortest time between two polls, so that a server that always responds immediately is not polled in a tight loop. */
+/**
+ * Minimum milliseconds between two polls, so that a server that always responds immediately is not polled in
+ * a tight loop.
+ */
 const PAUSE_MS_MIN = 1000;
 
 export type DirectivePollDeps = {
@@ -18,7 +27,7 @@ export type DirectivePollDeps = {
   session: Pick<Session, "signer">;
   /** Generation of the newest directive that was carried out. */
   generation: () => number;
-  /** Resolves when the directive was carried out or rejected. */
+  /** Resolves when the directive has been carried out or rejected. */
   consider: (jws: string, signal: AbortSignal) => Promise<void>;
   elapsed: () => number;
   random: () => number;
@@ -27,7 +36,10 @@ export type DirectivePollDeps = {
 };
 
 export type DirectivePolling = {
-  /** Sets the state of the connection. The agent polls only while heartbeats are accepted; the sender alone probes an edge that is away. */
+  /**
+   * Sets the state of the connection. The agent polls only while heartbeats are accepted. Only the sender
+   * probes an unreachable edge.
+   */
   connection: (connection: Connection) => void;
   run: (signal: AbortSignal) => Promise<void>;
 };
@@ -36,8 +48,8 @@ export type DirectivePolling = {
 type Next = { pauseMs: number; isFailure: boolean };
 
 /**
- * Keeps one long poll open at the edge, so that a directive arrives without waiting for the next heartbeat. Such a directive
- * passes the same checks: signature, asset, tenant, generation and expiry.
+ * Keeps one long poll open at the edge, so that a directive arrives before the next heartbeat. The directive
+ * passes the same checks as one in a heartbeat response: signature, asset, tenant, generation and expiry.
  */
 export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
   let isOnline = false;
@@ -60,7 +72,7 @@ export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
       if (!parsed.success) return failed();
       const before = deps.generation();
       await deps.consider(parsed.data.directive, signal);
-      // A rejected directive comes again with every response, so it counts as a failure and slows the polling down.
+      // Every response repeats a rejected directive, so it counts as a failure, which slows down the polling.
       return deps.generation() > before ? { pauseMs: 0, isFailure: false } : failed();
     }
     if (answer.status === 404 || answer.status === 405) {
@@ -73,7 +85,7 @@ export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
     return failed(outcome.is === "away" ? outcome.retryAfterMs : 0);
   }
 
-  /** Adds up to 20% at random, so that the hosts of a fleet do not return at the same moment. */
+  /** Adds a random share of up to 20%, so that the hosts of a fleet do not return at the same moment. */
   const spread = (ms: number): number => Math.round(ms * (1 + 0.2 * deps.random()));
 
   async function untilOnline(signal: AbortSignal): Promise<void> {

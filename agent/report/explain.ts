@@ -6,8 +6,8 @@ import { MESSAGES } from "../network/messages.ts";
 export type Explained = { message: string; path: string; type: string; values: unknown[]; why: string };
 
 /**
- * Why each field is sent. A test compares these tables with the schemas: it fails for a field without a reason and for a reason
- * without a field.
+ * The reason for which each field is sent. A test compares these tables with the schemas. It fails for a
+ * field without a reason and for a reason without a field.
  */
 export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<string, string>>>> = {
   enrolment: {
@@ -114,12 +114,12 @@ export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<str
   },
 };
 
-/** What every request sends in its headers, in addition to the message. */
+/** Headers of every request, in addition to the message. */
 export const HEADERS_SENT =
   "Every request also carries the tenant and asset id (in the signature's keyid), the time, a digest and a " +
   "signature of the body, and the agent's version as User-Agent. There are no cookies, and otherwise only headers that HTTP needs.";
 
-/** Paths and types of all fields of a message, from its schema. */
+/** Returns the paths and types of all fields of a message, from its schema. */
 export function fieldsOf(schema: z.ZodType, prefix = ""): { path: string; type: string }[] {
   const definition = (schema as unknown as { def: Definition }).def;
   switch (definition.type) {
@@ -151,7 +151,7 @@ type Definition = {
   values?: unknown[];
 };
 
-/** All values at a path. Lists are flattened, absent members are skipped. */
+/** Returns all values at a path. Lists are flattened, and absent members are skipped. */
 export function valuesAt(value: unknown, path: string): unknown[] {
   let values: unknown[] = [value];
   for (const step of path.split(/\.|(?=\[\])/)) {
@@ -168,7 +168,7 @@ export function valuesAt(value: unknown, path: string): unknown[] {
   return values;
 }
 
-/** Every field that the agent sends, with its values in the given messages. */
+/** Returns every field that the agent sends, with its values in the given messages. */
 export function explain(current: {
   heartbeat: Heartbeat;
   enrolment?: object;
@@ -193,7 +193,7 @@ const CUT =
   `For each field, at most ${VALUES_SHOWN_MAX} different values are shown, cut to ${VALUE_CHARACTERS_MAX} characters. ` +
   "Use --json for all values.";
 
-/** The explanation as text for people: one block per field, in the order in which the fields are sent. */
+/** Formats the explanation as text for people: one block per field, in the order in which the fields are sent. */
 export function explanationText(fields: readonly Explained[]): string {
   const lines: string[] = [];
   let message = "";

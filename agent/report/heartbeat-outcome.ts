@@ -4,25 +4,27 @@ import { type Answer, parseJson } from "../network/control-plane-client.ts";
 /** The meaning of a response for the heartbeat that was sent. */
 export type Outcome =
   | { is: "taken" }
-  /** The session has expired or is unknown: open a new one. */
+  /** The session has expired or is unknown. Open a new session. */
   | { is: "renew" }
   /** The control plane will never accept this heartbeat. */
   | { is: "hopeless"; reason: string }
   | { is: "revoked"; reason: string }
   /** The identity belongs to another machine. */
   | { is: "copied"; reason: string }
-  /** The edge cannot be reached, or cannot accept heartbeats now. */
+  /** The edge is unreachable, or currently cannot accept heartbeats. */
   | { is: "away"; reason: string; retryAfterMs: number };
 
 /**
- * The least that a control plane of any version responds to a heartbeat it accepted. The sender checks the rest with the
- * whole schema: a member that this agent does not understand must not make it send the heartbeat again.
+ * The minimum response to an accepted heartbeat, from a control plane of any version. The sender checks the
+ * other members with the full schema. A member that this agent does not understand must not make it send the
+ * heartbeat again.
  */
 const receipt = heartbeatAnswer.pick({ receivedAt: true });
 
 /**
- * The outcome of a heartbeat. A captive portal may respond 202 with its own page, so the body must be the edge's. Likewise a
- * heartbeat is given up only if the edge itself rejected it (with an error code): a proxy may respond 4xx too.
+ * Returns the outcome of a heartbeat. A captive portal can respond 202 with its own page, so the body must
+ * come from the edge. A proxy can respond 4xx, so a heartbeat is dropped only if the edge itself rejected it
+ * with an error code.
  */
 export function outcomeOf(answer: Answer): Outcome {
   if (answer.kind === "unreachable") return { is: "away", reason: answer.reason, retryAfterMs: 0 };
@@ -43,7 +45,10 @@ export function outcomeOf(answer: Answer): Outcome {
   return { is: "away", reason, retryAfterMs };
 }
 
-/** The outcome of a heartbeat that was not sent because no session could be opened: it waits, unless the asset is blocked. */
+/**
+ * Returns the outcome of a heartbeat that was not sent because no session could be opened. The heartbeat
+ * waits, unless the asset is revoked or the identity is copied.
+ */
 export function outcomeWithoutSession(answer: Answer): Outcome {
   const outcome = outcomeOf(answer);
   if (["revoked", "copied", "away"].includes(outcome.is)) return outcome;

@@ -6,13 +6,16 @@ import type { Log } from "../platform/log.ts";
 import { type Outcome, outcomeOf, outcomeWithoutSession } from "./heartbeat-outcome.ts";
 import type { Spool, Waiting } from "./spool.ts";
 
-/** Pause between two heartbeats from the spool: at most ten a second, however many are waiting. */
+/** Pause in milliseconds between two heartbeats from the spool. It limits the rate to ten per second. */
 const SPOOL_PAUSE_MS = 100;
-/** A revocation is permanent. The agent still retries at this interval, in case the edge was misconfigured. */
+/**
+ * Milliseconds between attempts after a revocation. A revocation is permanent, but the agent retries in case
+ * the edge was misconfigured.
+ */
 export const REVOKED_RETRY_MS = 300_000;
-/** How long a request in flight may take after the shutdown began. */
+/** Maximum milliseconds that a request in flight may take after the shutdown began. */
 export const STOP_GRACE_MS = 2000;
-/** First try, one after a new session, one after a clock correction. */
+/** Maximum number of attempts: the first one, one after a new session, and one after a clock correction. */
 const TRIES_MAX = 3;
 const SESSION_REJECTED = {
   is: "away",
@@ -34,17 +37,23 @@ export type SendDeps = {
 };
 
 export type Sender = {
-  /** Sends a heartbeat now, or puts it into the spool behind those that wait. */
+  /** Sends a heartbeat immediately, or puts it into the spool behind the waiting heartbeats. */
   offer: (heartbeat: Waiting) => void;
-  /** True while the spool is empty and the control plane is reachable: each new heartbeat can be sent immediately. */
+  /**
+   * True while the spool is empty and the control plane is reachable, so that a new heartbeat can be sent
+   * immediately.
+   */
   isKeepingUp: () => boolean;
-  /** The asset was revoked, or the identity belongs to another machine. */
+  /** True if the asset was revoked, or if the identity belongs to another machine. */
   isRevoked: () => boolean;
-  /** Sends until aborted. Then every heartbeat that was not accepted is in the spool. */
+  /** Sends until aborted. After that, every heartbeat that was not accepted is in the spool. */
   run: (signal: AbortSignal) => Promise<void>;
 };
 
-/** Sends heartbeats in the order of their sequence numbers, one at a time, and waits while the edge is away. */
+/**
+ * Creates the sender. It sends heartbeats in the order of their sequence numbers, one at a time, and waits
+ * while the edge is unreachable.
+ */
 export const createSender = (deps: SendDeps): Sender => new HeartbeatSender(deps);
 
 class HeartbeatSender implements Sender {
@@ -52,7 +61,7 @@ class HeartbeatSender implements Sender {
   /** A heartbeat that was never in the spool. */
   #direct: Waiting | undefined;
   #connection: Connection = { state: "starting" };
-  /** Failed tries since the last success, for the backoff. */
+  /** Number of failed attempts since the last success, for the backoff. */
   #failures = 0;
   #wake: () => void = () => {};
 
@@ -101,13 +110,14 @@ class HeartbeatSender implements Sender {
     this.#direct = undefined;
   }
 
-  /** Sends one heartbeat, again after a new session or a corrected clock. */
+  /** Sends one heartbeat. Sends it again after a new session or a clock correction. */
   async #deliver(body: string, signal: AbortSignal): Promise<Outcome> {
     const { session, post } = this.#deps;
     let outcome: Outcome = { is: "away", reason: "not sent", retryAfterMs: 0 };
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const opened = await session.signer(signal);
-      // The session request is signed with the device key: if that is rejected, a retry does not help.
+      // The session request is signed with the device key. If that signature is rejected, a retry does not
+      // help.
       if (!opened.ok) return outcomeWithoutSession(opened.answer);
       const answer = await post.send("heartbeat", body, opened.signer, signal);
       outcome = outcomeOf(answer);
@@ -124,7 +134,7 @@ class HeartbeatSender implements Sender {
     else this.#deps.log("warn", "heartbeat.response-invalid");
   }
 
-  /** Removes the heartbeat, keeps it in the spool or drops it. Returns the milliseconds to wait before the next request. */
+  /** Removes the heartbeat, keeps it in the spool or drops it. Returns the milliseconds until the next request. */
   #settle(beat: Waiting, outcome: Outcome): number {
     const { spool, log, random } = this.#deps;
     const isDirect = beat === this.#direct;

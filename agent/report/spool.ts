@@ -14,9 +14,12 @@ import {
 } from "../platform/state-files.ts";
 
 export const SPOOL_BYTES_MAX = 32 * 1024 * 1024;
-/** One week of one heartbeat a minute, the rate while nothing changes and the edge is away. */
+/**
+ * Maximum number of heartbeats in the spool. It covers one week with one heartbeat per minute, the rate while
+ * nothing changes and the edge is unreachable.
+ */
 export const SPOOL_COUNT_MAX = 10_000;
-/** Limit for heartbeats in memory while the disk cannot be written. */
+/** Maximum size in bytes of the heartbeats in memory while the disk cannot be written. */
 export const MEMORY_BYTES_MAX = 2 * 1024 * 1024;
 
 const DIRECTORY = "spool";
@@ -26,7 +29,7 @@ const NAME = /^(\d{16})\.json$/;
 
 const counters = z.strictObject({ dropped: z.int().min(0).max(Number.MAX_SAFE_INTEGER) });
 
-/** A heartbeat in the spool. `body` is set only while the disk does not hold it. */
+/** A heartbeat in the spool. `body` is set only while the heartbeat is not on disk. */
 type Entry = { sequence: number; bytes: number; body?: string | undefined };
 
 export type Waiting = { sequence: number; body: string };
@@ -34,17 +37,17 @@ export type Waiting = { sequence: number; body: string };
 export type Spool = {
   /** Keeps a heartbeat until {@link Spool.remove}. Drops the oldest heartbeats when the spool is full. Never throws. */
   append: (sequence: number, body: string) => void;
-  /** The heartbeat to send next. Files that cannot be read are dropped on the way. */
+  /** The heartbeat to send next. Drops files that cannot be read. */
   oldest: () => Waiting | undefined;
   /** Deletes a heartbeat that the edge accepted. */
   remove: (sequence: number) => void;
   /** Deletes a heartbeat that the edge will never accept, and counts it as dropped. */
   drop: (sequence: number) => void;
-  /** Number of heartbeats that wait. */
+  /** Number of waiting heartbeats. */
   waiting: () => number;
-  /** Number of heartbeats that were lost since enrolment. */
+  /** Number of heartbeats lost since enrolment. */
   dropped: () => number;
-  /** Largest sequence number that was on disk when the spool was opened; -1 if it was empty. */
+  /** Largest sequence number that was on disk when the spool was opened. -1 if the spool was empty. */
   lastSequence: number;
 };
 
@@ -52,7 +55,7 @@ export type SpoolLimits = { bytesMax: number; countMax: number; memoryBytesMax: 
 
 type SpoolDeps = {
   log: Log;
-  /** Writes a whole file, durably. */
+  /** Writes a whole file and waits until it is on disk. */
   write?: (path: string, content: string) => void;
 };
 
@@ -63,9 +66,9 @@ export function forgetSpool(stateDirectory: string): void {
 }
 
 /**
- * Heartbeats that the edge has not accepted, oldest first. Each is a file named by its sequence number, so a crash can
- * damage one at most. When `append` returns, the heartbeat is on disk (fsync). If the disk is full or broken, the heartbeat
- * waits in memory, within limits, and moves to disk as soon as a write succeeds.
+ * Heartbeats that the edge has not accepted, oldest first. Each is a file named by its sequence number, so
+ * that a crash can damage only one. When `append` returns, the heartbeat is on disk (fsync). If the disk is
+ * full or broken, the heartbeat waits in memory, within limits. It moves to disk as soon as a write succeeds.
  */
 export const openSpool = (
   stateDirectory: string,
@@ -89,7 +92,7 @@ class DiskSpool implements Spool {
   #dropped: number;
   #bytes: number;
   #bytesInMemory = 0;
-  /** Error code of the last failed write; undefined while the disk works. */
+  /** Error code of the last failed write. Undefined while the disk works. */
   #diskFault: string | undefined;
 
   constructor(stateDirectory: string, deps: SpoolDeps, limits: SpoolLimits) {
@@ -101,7 +104,7 @@ class DiskSpool implements Spool {
     try {
       this.#makeDirectory();
     } catch {
-      // The first heartbeat that has to wait tries again, and logs the error.
+      // Ignore the error. The first heartbeat that has to wait tries again, and logs the error.
     }
     this.#entries = listEntries(this.#directory);
     this.#dropped = readDropped(stateDirectory, deps.log);
@@ -171,7 +174,10 @@ class DiskSpool implements Spool {
     return this.#entries.findIndex((entry) => entry.sequence === sequence);
   }
 
-  /** Saves the count before it deletes the file: a crash in between counts one heartbeat too many, never one too few. */
+  /**
+   * Saves the count before it deletes the file. After a crash in between, the count is one too high and never
+   * too low.
+   */
   #dropEntry(index: number, reason: string): void {
     const { sequence } = this.#entries[index]!;
     this.#dropped += 1;
@@ -196,7 +202,8 @@ class DiskSpool implements Spool {
     try {
       removeIfThere(this.#pathOf(entry));
     } catch (cause) {
-      // A restart may send it again. That is harmless: the edge knows it by asset, sequence and sentAt.
+      // The heartbeat may be sent again after a restart. That is harmless, because the edge recognises it by
+      // asset, sequence and sentAt.
       this.#log("warn", "heartbeat.not-deleted", { sequence: entry.sequence, reason: codeOf(cause) });
     }
   }
@@ -220,7 +227,7 @@ class DiskSpool implements Spool {
   }
 }
 
-/** Number of heartbeats that wait in a state directory. For `lz-agent status`, while the daemon has the spool open. */
+/** Number of waiting heartbeats in a state directory. For `lz-agent status`, while the daemon has the spool open. */
 export function countWaiting(stateDirectory: string): number {
   try {
     return readdirSync(join(stateDirectory, DIRECTORY)).filter((name) => NAME.test(name)).length;
@@ -231,7 +238,7 @@ export function countWaiting(stateDirectory: string): number {
 
 const fileName = (sequence: number): string => `${String(sequence).padStart(SEQUENCE_DIGITS, "0")}.json`;
 
-/** Names in a directory; none if it does not exist. */
+/** Names in a directory. Empty if the directory does not exist. */
 function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);
@@ -262,7 +269,7 @@ function readDropped(stateDirectory: string, log: Log): number {
   }
 }
 
-/** Content of a spool file. Undefined unless it is JSON whose `sequence` is the number in the file's name. */
+/** Content of a spool file. Undefined if the file is not JSON with a `sequence` equal to the number in its name. */
 function readWhole(path: string, sequence: number): string | undefined {
   try {
     const body = readFileSync(path, "utf8");

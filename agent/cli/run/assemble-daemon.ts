@@ -35,7 +35,7 @@ import { scannerOf } from "../scanner.ts";
 import { CurrentIdentity } from "./current-identity.ts";
 import { StatusWriter } from "./status-writer.ts";
 
-/** Added to each heartbeat, until the agent restarts, after a directive for another machine was rejected. */
+/** Added to each heartbeat after a directive for another machine was rejected, until the agent restarts. */
 const FOREIGN_DIRECTIVE: Collector = {
   name: "directives",
   status: "failed",
@@ -49,7 +49,10 @@ export type DaemonStart = {
   directory: string;
   device: DeviceKey;
   identity: Identity;
-  /** Fingerprint of this machine for the tenant of the identity; undefined when nothing identifies the machine. */
+  /**
+   * Fingerprint of this machine for the tenant of the identity. Undefined if the machine has no usable
+   * identifier.
+   */
   hardware: Hardware | undefined;
   settings: Settings;
   network: Network;
@@ -60,7 +63,7 @@ type Shared = {
   /** Engines of the last scan, for containment. */
   targets: Targets;
   hasForeignDirective: boolean;
-  /** Containment in the last heartbeat, with its signature. `lz-agent explain` shows it. */
+  /** Containment in the last heartbeat, with its signature, for `lz-agent explain`. */
   reported: ContainmentReport | undefined;
   /** Set last, because containment and the loop need each other. */
   loop: Loop | undefined;
@@ -68,7 +71,7 @@ type Shared = {
 
 type Link = Awaited<ReturnType<typeof connect>>;
 
-/** Connects the parts of the daemon. The result runs until its signal is aborted. */
+/** Connects the parts of the daemon. The returned daemon runs until its signal is aborted. */
 export async function assembleDaemon(start: DaemonStart): Promise<Pick<Loop, "run">> {
   const { machine, log, directory, device, identity } = start;
   const shared: Shared = {
@@ -109,7 +112,7 @@ export async function assembleDaemon(start: DaemonStart): Promise<Pick<Loop, "ru
   };
 }
 
-/** Identity, signed requests, session and catalogue: everything that the control plane can change. */
+/** Sets up everything that the control plane can change: identity, signed requests, session and catalogue. */
 async function connect({ machine, log, directory, device, identity, ...start }: DaemonStart) {
   const { clock, elapsed, stopping } = machine;
   const { edgeUrl } = identity;
@@ -144,7 +147,7 @@ async function connect({ machine, log, directory, device, identity, ...start }: 
   return { self, control, post, session, catalogues };
 }
 
-/** Carries out directives, and checks an isolation more often after it was tampered with. */
+/** Sets up containment, which carries out directives. After a repair, it checks the isolation more often. */
 async function createContainment(
   { machine, log, directory, identity, hardware, network }: DaemonStart,
   { self, control }: Link,
@@ -201,13 +204,13 @@ function createStatus(
       proxy: network.proxy ? proxyText(network.proxy) : NO_PROXY,
       dropped: spool.dropped(),
       settingsRefused: self.settingsRejected,
-      // The same report as in the last heartbeat is shown with its signature.
+      // If the report has not changed since the last heartbeat, show it with its signature.
       containment: shared.reported?.at === containment.at ? shared.reported : containment,
     };
   });
 }
 
-/** Sends heartbeats, and receives directives with their responses and by long poll. */
+/** Sets up the sender of heartbeats. Directives arrive with heartbeat responses and by long poll. */
 function createReporting(
   { machine, log }: DaemonStart,
   { post, session }: Link,
@@ -243,7 +246,7 @@ function createReporting(
   return { sender, polling };
 }
 
-/** Scans with the current catalogue, at an interval that grows while this process uses too much CPU time. */
+/** Sets up scans with the current catalogue. Their interval grows while this process uses too much CPU time. */
 function createScanning(
   { machine, settings: { intervalMs } }: DaemonStart,
   { self, catalogues }: Link,
@@ -257,7 +260,7 @@ function createScanning(
     intervalMs: () => self.settings.heartbeatIntervalMs,
   });
   const scanner = scannerWith(machine, catalogues);
-  // An interval of the command line was chosen for this host: it is used as it is.
+  // An interval from the command line was chosen for this host, so it is not lengthened.
   const isGoverned = intervalMs === undefined;
   return {
     scan: async (signal, wanted) => {
@@ -278,7 +281,10 @@ function createScanning(
   };
 }
 
-/** The scanner for the current catalogue. A new catalogue gets a new scanner, which probes everything again. */
+/**
+ * Returns the scanner for the current catalogue. A new catalogue gets a new scanner, which probes everything
+ * again.
+ */
 function scannerWith(machine: Machine, catalogues: Link["catalogues"]): () => Scanner {
   let last: { entries: readonly CatalogEntry[]; scanner: Scanner } | undefined;
   return () => {

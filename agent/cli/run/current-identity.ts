@@ -9,12 +9,12 @@ type CurrentIdentityDeps = {
   identity: Identity;
   /** State directory. */
   directory: string;
-  /** Interval of `--interval`, which overrides the tenant's; milliseconds. */
+  /** Interval of `--interval` in milliseconds. It overrides the tenant's interval. */
   intervalMs: number | undefined;
   log: Log;
 };
 
-/** The identity of this host while the daemon runs. Sessions bring new settings and control keys, which are saved. */
+/** The identity of this host while the daemon runs. Saves new settings and control keys that sessions bring. */
 export class CurrentIdentity {
   readonly #deps: CurrentIdentityDeps;
   #identity: Identity;
@@ -29,19 +29,22 @@ export class CurrentIdentity {
     return this.#identity;
   }
 
-  /** The tenant's settings, with the interval of the command line if there is one. */
+  /** The settings of the tenant, with the interval of the command line if one was given. */
   get settings(): AgentSettings {
     const { intervalMs } = this.#deps;
     const { settings } = this.#identity;
     return intervalMs === undefined ? settings : { ...settings, heartbeatIntervalMs: intervalMs };
   }
 
-  /** Why the newest signed settings were rejected; undefined if they were accepted, or if none came. */
+  /**
+   * The reason why the newest signed settings were rejected. Undefined if they were accepted, or if the
+   * control plane sent none.
+   */
   get settingsRejected(): string | undefined {
     return this.#settingsRejected;
   }
 
-  /** Verifies settings of a session and uses them from now on. Rejected settings change nothing. */
+  /** Verifies the settings of a session and uses them immediately. Rejected settings change nothing. */
   async takeSettings(signed: string | undefined): Promise<void> {
     const { log } = this.#deps;
     const verdict = await takeSettings(this.#identity, signed);
@@ -50,7 +53,7 @@ export class CurrentIdentity {
     if (verdict.is !== "taken") return;
     const { settings, settingsVersion } = verdict.identity;
     const isChange = JSON.stringify(settings) !== JSON.stringify(this.#identity.settings);
-    // Replace the settings only: the pinned keys may have changed while the signature was verified.
+    // Replace only the settings, because the pinned keys may have changed while the signature was verified.
     this.#identity = { ...this.#identity, settings, settingsVersion };
     if (isChange)
       log("info", "settings.changed", {
@@ -60,20 +63,20 @@ export class CurrentIdentity {
     this.#save("settings");
   }
 
-  /** Verifies a set of control keys of a session and pins them from now on. A rejected set changes nothing. */
+  /** Verifies a session's set of control keys and pins them immediately. A rejected set changes nothing. */
   async takeKeys(jws: string, nowMs: number): Promise<void> {
     const { log } = this.#deps;
     const verdict = await takeKeySet(this.#identity, jws, nowMs);
     if (verdict.is === "refused") log("warn", "control-keys.refused", { reason: verdict.reason });
     if (verdict.is !== "taken") return;
     const { jwks, keySet } = verdict.identity;
-    // Replace the keys only: the settings may have changed while the signature was verified.
+    // Replace only the keys, because the settings may have changed while the signature was verified.
     this.#identity = { ...this.#identity, jwks, ...(keySet && { keySet }) };
     log("info", "control-keys.rotated", { pinned: jwks.keys.length });
     this.#save("control keys");
   }
 
-  /** If the file cannot be written, the next session brings the same values again. */
+  /** Saves the identity. If the file cannot be written, the next session brings the same values again. */
   #save(what: string): void {
     const { directory, log } = this.#deps;
     try {

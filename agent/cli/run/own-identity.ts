@@ -17,8 +17,8 @@ export type OwnIdentity =
 type Stored = Omit<Copied, "hardware">;
 
 /**
- * Identity and device key of this machine. If the stored identity belongs to another machine (a copied disk), it is used
- * only to report the copy; with an enrolment token, this machine then enrols itself.
+ * Returns the identity and device key of this machine. If the stored identity belongs to another machine (a
+ * copied disk), it is used only to report the copy. With an enrolment token, this machine then enrols itself.
  */
 export async function ownIdentity(stored: Stored, texts: Asked["texts"]): Promise<OwnIdentity> {
   const { machine, directory, identity } = stored;
@@ -30,8 +30,8 @@ export async function ownIdentity(stored: Stored, texts: Asked["texts"]): Promis
 }
 
 /**
- * The identity with the fingerprint of this machine, which is saved if it is new. A fingerprint of the mainboard is kept.
- * If it cannot be saved, the next start tries again.
+ * Returns the identity with the fingerprint of this machine, and saves a new fingerprint. A fingerprint of
+ * the mainboard is kept. If it cannot be saved, the next start tries again.
  */
 function withFingerprint({ log, directory, identity }: Stored, hardware: Hardware | undefined): Identity {
   const isBoard = identity.hardware !== undefined && identity.hardware.strength !== "machine";
@@ -45,7 +45,7 @@ function withFingerprint({ log, directory, identity }: Stored, hardware: Hardwar
   return updated;
 }
 
-/** Reports the copied identity, then enrols this machine if there is a token. */
+/** Reports the copied identity, and then enrols this machine if there is a token. */
 async function replaceCopy(copied: Copied, device: DeviceKey, texts: Asked["texts"]): Promise<OwnIdentity> {
   const { machine, log, directory, identity, hardware } = copied;
   const reason = whyCopied(identity, directory);

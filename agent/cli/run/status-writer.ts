@@ -5,12 +5,15 @@ import { AGENT_VERSION } from "../../platform/agent-version.ts";
 import type { Connection } from "../../report/heartbeat-sender.ts";
 import type { Machine } from "../machine.ts";
 
-/** Pause between two writes while nothing changes, so that a heartbeat costs no write. */
+/** Interval in milliseconds between two writes while nothing changes, so that not every heartbeat causes a write. */
 const WRITE_EVERY_MS = 30_000;
 
 type FromParts = Pick<DaemonStatus, "config" | "proxy" | "dropped" | "settingsRefused" | "containment">;
 
-/** Writes status.json for `lz-agent status`: when the connection or the number of engines changes, else every 30 s. */
+/**
+ * Writes status.json for `lz-agent status`. Writes when the connection or the number of engines changes, and
+ * otherwise every 30 s.
+ */
 export class StatusWriter {
   readonly #machine: Pick<Machine, "elapsed" | "clock" | "pid">;
   readonly #directory: string;
@@ -20,14 +23,18 @@ export class StatusWriter {
   #engines = 0;
   #writtenAtMs = Number.NEGATIVE_INFINITY;
 
-  /** @param read reads the members that other parts of the daemon know */
+  /**
+   * Creates the writer.
+   *
+   * @param read returns the members of the status that other parts of the daemon know
+   */
   constructor(machine: Pick<Machine, "elapsed" | "clock" | "pid">, directory: string, read: () => FromParts) {
     this.#machine = machine;
     this.#directory = directory;
     this.#read = read;
   }
 
-  /** The control plane accepted a heartbeat. The next write says when. */
+  /** Call when the control plane accepted a heartbeat. The next write contains its time. */
   noteAccepted(receivedAt: string): void {
     this.#lastTakenAt = receivedAt;
   }

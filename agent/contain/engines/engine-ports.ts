@@ -6,13 +6,13 @@ import { pidsOf, portFault, type StopDeps } from "./stop-context.ts";
 
 type Listeners = Pick<StopDeps, "listening" | "listeners">;
 
-/** Ports of a process: those of its engine in the scan, and those on which it listens. */
+/** Ports of a process: the ports of its engine in the scan, and the ports on which it listens. */
 export function portsOf({ listening }: Listeners, pid: number, engines: readonly Engine[]): number[] {
   const scanned = engines.filter((engine) => engine.pid === pid).flatMap(({ ports }) => ports);
   return [...new Set([...scanned, ...(listening?.([pid]) ?? []).map(({ port }) => port)])];
 }
 
-/** Endpoints of the scanned engines, and those on which the processes listen. */
+/** Endpoints of the scanned engines, and endpoints on which the given processes listen. */
 export function endpointsOf(
   { listening }: Listeners,
   family: readonly Named[],
@@ -25,8 +25,9 @@ export function endpointsOf(
 }
 
 /**
- * Engine ports on which a program of another user listens at an address of its own. A rule names a port and no
- * address: refusing a shared port would let any user block another user's service with an engine on the same number.
+ * Engine ports on which a program of another user listens at a different address. A firewall rule names only
+ * a port. If shared ports were refused, any user could block another user's service by running an engine on
+ * the same port number.
  */
 export function sharedPorts(
   { listeners }: Listeners,
@@ -41,7 +42,7 @@ export function sharedPorts(
   const isForeign = (one: Listener): boolean => {
     if (one.holders.length === 0 || isOurs(one)) return false;
     const served = engines.filter((engine) => engine.ports.includes(one.port));
-    // Docker's forwarder holds a published port, which belongs to the engine in the container.
+    // Docker's forwarder listens on a published port, but the port belongs to the engine in the container.
     if (served.some(({ container, bind }) => container !== undefined && bind.includes(one.address)))
       return false;
     const own = found.filter((other) => other.port === one.port && isOurs(other));

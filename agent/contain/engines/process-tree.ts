@@ -1,18 +1,18 @@
 /** A running or stopped process of this host. Zombies are left out. */
 export type HostProcess = {
   pid: number;
-  /** Distinguishes the process from a later one with the same pid. */
+  /** Distinguishes the process from a later process with the same pid. */
   birth: string;
   parent: number;
-  /** All threads are stopped. */
+  /** True if all threads are stopped. */
   isStopped: boolean;
   /** Used CPU time in milliseconds. It does not grow while the process is stopped. */
   cpuMs?: number;
   /** Start in epoch milliseconds, accurate to about a second. A scan identifies the process by it. */
   startedAtMs?: number;
-  /** Pid of the leader of its process group; absent if the process leads a group itself. */
+  /** Pid of the leader of its process group. Absent if the process itself is the leader. */
   group?: number;
-  /** The process that started it has ended, so its parent is a different process. */
+  /** True if the process that started this one has ended, so that its parent is now a different process. */
   isAdopted?: boolean;
 };
 
@@ -37,7 +37,7 @@ export function sparedOf(
   return spared;
 }
 
-/** The processes and all their descendants, parents first, without {@link sparedOf}. */
+/** The given processes and all their descendants, parents first, without {@link sparedOf}. */
 export function familyOf<Process extends Pick<HostProcess, "pid" | "parent">>(
   roots: readonly number[],
   processes: readonly Process[],
@@ -58,12 +58,12 @@ export function familyOf<Process extends Pick<HostProcess, "pid" | "parent">>(
 
 type Scanned = { pid?: number | undefined; processStartedAt?: string | undefined };
 
-/** Tolerance between two start times: some systems round both to whole seconds. */
+/** Tolerance between two start times in milliseconds. Some systems round start times to whole seconds. */
 export const START_SLACK_MS = 1500;
 
 /**
- * Whether this is the process that the scan saw, by pid and start time. `unknown`: one of the two start times is
- * missing.
+ * Compares pid and start time to decide whether this is the process that the scan saw. `unknown`: one of the
+ * two start times is missing.
  */
 export function isScanned(engine: Scanned, process: HostProcess): boolean | "unknown" {
   if (engine.pid !== process.pid) return false;

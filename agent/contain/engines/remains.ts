@@ -5,22 +5,24 @@ import { StateFault } from "../../platform/state-files.ts";
 import { KEPT_RULES_FILE } from "../state/persisted-rules.ts";
 import { stoppedFile } from "./stopped-file.ts";
 
-/** Port of name servers: rules with this port are not about the control plane. */
+/** Port of name servers. Rules with this port do not contain addresses of the control plane. */
 const NAMES_PORT = "53";
 
 /**
- * The blocking mode that other files of the state directory show: the rules for the next boot, or the list of stopped
- * processes. For an agent whose containment.json is lost. Undefined if they show no isolation.
+ * For an agent whose containment.json is lost: derives the blocking mode from other files in the state
+ * directory, which are the rules for the next boot and the list of stopped processes. Undefined if these
+ * files show no isolation.
  */
 export function modeOfRemains(directory: string): Exclude<Mode, "observe"> | undefined {
   const rules = readOrEmpty(join(directory, KEPT_RULES_FILE));
-  // The rules of mode network drop everything they do not name. The rules of stop-engines refuse ports and accept the rest.
+  // The rules of mode network drop all traffic that no rule allows. The rules of stop-engines refuse ports
+  // and accept all other traffic.
   if (/\bhook output\b.*\bpolicy drop;/.test(rules)) return "network";
   if (/\bhook input\b.*\bpolicy accept;/.test(rules)) return "stop-engines";
   return hasStopped(directory) ? "stop-engines" : undefined;
 }
 
-/** Addresses of the control plane in the rules for the next boot. For an agent whose list of addresses is lost. */
+/** For an agent whose list of addresses is lost: addresses of the control plane in the rules for the next boot. */
 export function controlAddressesIn(directory: string): string[] {
   const rules = readOrEmpty(join(directory, KEPT_RULES_FILE));
   const accepted = rules.matchAll(/^\s*meta skuid 0 ip6? daddr ([\da-f.:]+) tcp dport (\d+) accept$/gm);
@@ -32,7 +34,7 @@ function hasStopped(directory: string): boolean {
     return (stoppedFile(directory).read() ?? []).length > 0;
   } catch (cause) {
     if (!(cause instanceof StateFault)) throw cause;
-    return true; // The file is only written once a process was stopped.
+    return true; // This file exists only if a process was stopped.
   }
 }
 

@@ -2,33 +2,38 @@ import type { Engine } from "../../../shared/wire/heartbeat.ts";
 import type { Endpoint } from "../network/firewall.ts";
 import { type HostProcess, isScanned, START_SLACK_MS } from "./process-tree.ts";
 
-/** A listening socket, as the kernel reports it, and the processes that hold it. */
+/** A listening socket, as reported by the kernel, and the processes that hold it. */
 export type Listener = Endpoint & { holders: readonly Holder[] };
-/** `users`: name and number of the user of the process. */
+/** `users`: name and numeric id of the process's user. */
 type Holder = { pid: number; users: readonly string[] };
 
-/** Engines whose last process is remembered, newest kept. */
+/** Maximum number of engines whose last process is remembered. The newest are kept. */
 const REMEMBERED_MAX = 256;
 
 export type Located = {
-  /** Processes of the engines: those that the scan saw, and those that took over their sockets. */
+  /** Processes of the engines: those in the scan, and those that took over an engine's socket. */
   roots: HostProcess[];
-  /** Ports on which a process listens that took over an engine's socket. */
+  /** Ports of processes that took over an engine's socket. */
   inheritedPorts: number[];
-  /** Engines whose process is gone and whose ports have no listener: they ended, or run without a port. */
+  /** Engines whose process has ended and whose ports have no listener. They ended, or they use no port. */
   ended: Engine[];
-  /** Ports of engines whose process is gone, with a listener that may belong to another program. */
+  /**
+   * Ports of engines whose process has ended. Another process listens on them, and it may belong to a
+   * different program.
+   */
   unclearPorts: number[];
 };
 
 /**
- * Finds the processes of scanned engines. An engine can pass its listening socket to a new process and end between two
- * checks, so the holders of its sockets count if its own process is gone.
+ * Finds the processes of scanned engines. An engine can pass its listening socket to a new process and end
+ * between two checks. If the engine's own process has ended, the processes that hold its sockets are used
+ * instead.
  *
- * A port alone proves nothing: any user can listen on a port, end, and let another user's program take it. A holder
- * counts only if it listens on the same address and port, runs as the engine's user, and started no earlier than the
- * engine. So a user can make this agent stop only processes that the user could stop anyway. Addresses in containers
- * are not unique on the host, so holders of their sockets do not count.
+ * A port alone proves nothing: any user can listen on a port, end, and let another user's program take the
+ * port. A process that holds the socket counts only if it listens on the same address and port, runs as the
+ * engine's user, and started no earlier than the engine. So a user can only make the agent stop processes
+ * that this user could stop anyway. Addresses in containers are not unique on the host, so their sockets are
+ * ignored.
  */
 export function locate(
   engines: readonly Engine[],
@@ -70,12 +75,12 @@ function isHeir(engine: Engine, { pid, users }: Holder, process: HostProcess): b
   return process.startedAtMs >= Date.parse(engine.processStartedAt) - START_SLACK_MS;
 }
 
-/** Detects engines that keep replacing their process, so that no check finds a running one. */
+/** Detects engines that replace their process repeatedly, so that no check finds a running process. */
 export function createReplacementWatch() {
   const lastSeen = new Map<string, string>();
   let replaced = new Set<string>();
   return {
-    /** Names of the engines that ended, were then scanned with another process, and ended again. */
+    /** Returns names of engines that ended, were then scanned with another process, and ended again. */
     note: (ended: readonly Engine[]): string[] => {
       const now = new Set<string>();
       for (const { id, executable = "", user = "", name, pid, processStartedAt } of ended) {

@@ -18,7 +18,7 @@ export const STOPPED_KINDS: ReadonlySet<Engine["kind"]> = new Set([
   "generic",
 ]);
 
-/** Processes and ports that a message names at most. */
+/** Maximum number of processes and ports in one message. */
 const NAMED_MAX = 5;
 
 export const STARTED = "engines were started during the isolation";
@@ -27,36 +27,48 @@ export type StopDeps = TerminateDeps & {
   firewall: Firewall;
   /** Engines of the last scan. */
   engines: () => readonly Engine[];
-  /** Engines identified by an address or by memory use only. Another user can cause both, so they keep running. */
+  /**
+   * Engines identified only by an address or by memory use. Another user can cause these signs, so such
+   * engines keep running.
+   */
   unsure?: () => readonly Engine[];
-  /** Resumes a suspended process. Throws as `suspend`. */
+  /** Resumes a suspended process. Throws the same errors as `suspend`. */
   wake: (process: Named) => void;
-  /** Whether the firewall also refuses connections from this host to itself, so that the agent can try them. */
+  /**
+   * Whether the firewall also refuses connections from this host to itself. Only then can the agent test a
+   * port by connecting to it.
+   */
   refusesItself: boolean;
-  /** Requests an early scan, because terminated engines may be started again. */
+  /** Requests an early scan, because terminated engines may have been started again. */
   scanSoon: () => void;
   connect: (endpoint: Endpoint) => Promise<boolean>;
-  /** Endpoints on which these processes listen, as the kernel reports. Absent where the system does not report them. */
+  /**
+   * Endpoints on which these processes listen, as reported by the kernel. Absent on systems that do not
+   * report them.
+   */
   listening?: ((pids: readonly number[]) => readonly Endpoint[]) | undefined;
-  /** Listeners on these ports, as the kernel reports. Absent where the system does not report them. */
+  /** Listeners on these ports, as reported by the kernel. Absent on systems that do not report them. */
   listeners?: ((ports: readonly number[]) => readonly Listener[]) | undefined;
   reach: ReachControlPlane;
-  /** The stopped processes, which survive a restart of the daemon: a release resumes them. */
+  /** The stopped processes. The list survives a restart of the daemon, because a release must resume them. */
   load: () => Stopped[];
   save: (all: readonly Stopped[]) => void;
-  /** Whether that list could not be read. A release may then leave processes suspended. */
+  /** True if the list of stopped processes could not be read. A release may then leave processes suspended. */
   isLost?: () => boolean;
 };
 
 /** State of mode `stop-engines` between two checks. */
 export type StopState = {
-  /** Stays true once proven: a later outage of the control plane says nothing about this host. */
+  /**
+   * Whether a check has reached the control plane. Stays true, because a later outage of the control plane
+   * says nothing about this host.
+   */
   hasReached: boolean;
-  /** Checks that still request an early scan after a termination. */
+  /** Number of remaining checks that request an early scan after a termination. */
   earlyScansLeft: number;
-  /** Processes that the last check left suspended, with their CPU time at that moment. */
+  /** Processes that were suspended at the end of the last check, with their CPU time at that moment. */
   suspended: readonly HostProcess[];
-  /** Pids that the last termination ended. Their absence is the agent's doing. */
+  /** Pids of the processes that the agent terminated last. Their absence is expected. */
   terminated: ReadonlySet<number>;
 };
 
@@ -85,7 +97,7 @@ export const locateEngines = (
   processes: readonly HostProcess[],
 ): Located => locate(engines, processes, deps.listeners ?? (() => []));
 
-/** The processes with all descendants, and the processes left in a process group that one of them led. */
+/** The given processes with all descendants, and processes left in a process group that one of them led. */
 export function familyWithOrphans(
   { selfPid }: StopDeps,
   roots: readonly number[],
@@ -98,15 +110,15 @@ export function familyWithOrphans(
 
 export const pidsOf = (all: readonly Named[]): number[] => all.map(({ pid }) => pid);
 
-/** `processes 1, 2 …`; undefined for an empty list. */
+/** Formats a fault as `processes 1, 2 …`. Undefined for an empty list. */
 export const processFault = (what: string, all: readonly Named[]): string | undefined =>
   all.length > 0 ? `processes ${pidsOf(all).slice(0, NAMED_MAX).join(", ")} ${what}` : undefined;
 
-/** `ports 1, 2 …`; undefined for an empty list. */
+/** Formats a fault as `ports 1, 2 …`. Undefined for an empty list. */
 export const portFault = (what: string, all: readonly number[]): string | undefined =>
   all.length > 0 ? `ports ${all.slice(0, NAMED_MAX).join(", ")} ${what}` : undefined;
 
-/** Names engines that may be engines and keep running: an isolation that leaves one running is not in force. */
+/** Names the uncertain engines that keep running. The isolation is not in force while a possible engine runs. */
 export function unsureFault(deps: StopDeps): string | undefined {
   const ports = (deps.unsure?.() ?? []).filter(isStoppable).flatMap((engine) => engine.ports);
   const what = "were identified only by a container's address or by memory use, and were left running";
@@ -114,7 +126,7 @@ export function unsureFault(deps: StopDeps): string | undefined {
   return fault && `engines at ${fault}`;
 }
 
-/** Faults and repairs for scanned processes that are gone without the agent's doing. Requests an early scan. */
+/** Returns faults and repairs for scanned processes that ended without the agent's action. Requests an early scan. */
 export function judgeGone(
   { deps, replacements }: StopContext,
   { ended, unclearPorts }: Pick<Located, "ended" | "unclearPorts">,
@@ -129,7 +141,10 @@ export function judgeGone(
   return { fault: fault ?? repaired, repaired };
 }
 
-/** The proof of a check. An engine whose port accepts connections is not stopped, even if everything else succeeded. */
+/**
+ * Builds the proof of a check. An engine whose port accepts connections is not stopped, even if everything
+ * else succeeded.
+ */
 export function conclude(
   { state, ports }: StopContext,
   found: {
@@ -153,10 +168,10 @@ export function conclude(
   };
 }
 
-/** Delays between checks of a signal's effect. On a busy host a process is scheduled late. */
+/** Delays in milliseconds between checks of a signal's effect. A busy host schedules a process late. */
 const SETTLING_MS = [0, 20, 50, 100, 200, 400, 800] as const;
 
-/** Waits up to 1.6 seconds until the condition holds. A stop of the daemon does not cut it short. */
+/** Waits up to 1.6 seconds until the condition is true. A stop of the daemon does not end the wait early. */
 export async function settles({ sleep }: StopDeps, isSo: () => Promise<boolean>): Promise<boolean> {
   for (const ms of SETTLING_MS) {
     if (ms > 0) await sleep(ms, new AbortController().signal);
@@ -165,7 +180,7 @@ export async function settles({ sleep }: StopDeps, isSo: () => Promise<boolean>)
   return false;
 }
 
-/** False if it threw: the process has ended or is protected. */
+/** Returns false if the function threw, because the process has ended or is protected. */
 export function tried(act: () => void): boolean {
   try {
     act();

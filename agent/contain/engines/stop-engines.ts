@@ -42,7 +42,7 @@ async function release(context: StopContext, order: Order, signal: AbortSignal):
   const stopped = deps.load();
   const suspendedAmong = (processes: readonly HostProcess[]): HostProcess[] =>
     processes.filter((each) => each.isStopped && stopped.some(isSame(each)));
-  // Children first, so that a parent finds them running when it resumes.
+  // Resume children first, so that a resumed parent finds its children running.
   for (const process of suspendedAmong(await deps.processes())
     .sort(byOrderOf(stopped))
     .toReversed())
@@ -63,7 +63,7 @@ async function release(context: StopContext, order: Order, signal: AbortSignal):
   };
 }
 
-/** Sorts by the record, which lists parents before their children. */
+/** Sorts processes in the order of the record, which lists parents before their children. */
 function byOrderOf(all: readonly Stopped[]): (a: Named, b: Named) => number {
   const place = (one: Named): number => all.findIndex(isSame(one));
   return (a, b) => place(a) - place(b);

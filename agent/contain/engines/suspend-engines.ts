@@ -20,10 +20,13 @@ import {
 } from "./stop-context.ts";
 import type { Stopped } from "./stopped-file.ts";
 
-/** Kernels count CPU time in ticks of 10 ms. A process that is being suspended uses at most one more tick. */
+/**
+ * Maximum CPU time in milliseconds that a process uses while it is suspended: two ticks. Kernels count CPU
+ * time in ticks of 10 ms, and such a process uses at most one more tick.
+ */
 const CPU_MS_MAX = 20;
 
-/** The processes of one check. `family` and `record` grow while processes are born. */
+/** The processes of one check. `family` and `record` grow when new child processes are found. */
 type Suspending = {
   engines: readonly Engine[];
   known: readonly Stopped[];
@@ -52,7 +55,8 @@ export async function suspendEngines(
     (each) => (!each.isStopped && known.some(isSame(each))) || hasRun(context, each),
   );
   const isStarted = named.some((one) => !known.some(isSame(one)) && awake.some(isSame(one)));
-  // The record is written first: after a crash a release resumes these processes, and resuming a running one is harmless.
+  // Save the record first. After a crash, a release resumes these processes. Resuming a running process is
+  // harmless.
   if (JSON.stringify(record) !== JSON.stringify(known)) deps.save(record);
   const endpoints = endpointsOf(deps, family, engines);
   const wanted = [...endpoints.map(({ port }) => port), ...record.flatMap((one) => one.ports)];
@@ -84,8 +88,8 @@ export async function suspendEngines(
 }
 
 /**
- * Suspends processes that were born after the family was listed, until their parents were suspended too. True when all
- * of them are suspended.
+ * Suspends processes that were born between the listing of the family and the suspension of their parents.
+ * Returns true when all of them are suspended.
  */
 async function suspendNewborn({ deps, state }: StopContext, suspending: Suspending): Promise<boolean> {
   const { engines, known, family, record } = suspending;
@@ -105,7 +109,7 @@ async function suspendNewborn({ deps, state }: StopContext, suspending: Suspendi
   return running.length === 0 && suspending.located.unclearPorts.length === 0;
 }
 
-/** Suspends these processes. Returns a fault that names those that still run. */
+/** Suspends these processes. Returns a fault that names the processes that still run. */
 async function suspend(deps: StopDeps, running: readonly HostProcess[]): Promise<string | undefined> {
   const failed = running.filter((process) => !tried(() => deps.suspend(process)));
   if (failed.length === 0) return undefined;
@@ -114,7 +118,10 @@ async function suspend(deps: StopDeps, running: readonly HostProcess[]): Promise
   return processFault("could not be suspended", left);
 }
 
-/** Processes that a release resumes: those the agent suspends. A process that another program suspended is left out. */
+/**
+ * Processes that a release must resume: those that the agent suspends. A process that another program
+ * suspended is left out.
+ */
 function recordOf(
   deps: StopDeps,
   family: readonly HostProcess[],
@@ -130,7 +137,7 @@ function recordOf(
   });
 }
 
-/** Whether a process was resumed and suspended again between two checks: it has used CPU time. */
+/** True if a process was resumed and suspended again between two checks. Its CPU time shows this. */
 function hasRun({ state }: StopContext, process: HostProcess): boolean {
   const before = state.suspended.find(isSame(process))?.cpuMs;
   return before !== undefined && (process.cpuMs ?? 0) - before > CPU_MS_MAX;

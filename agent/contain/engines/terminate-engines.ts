@@ -18,16 +18,17 @@ import {
 import type { Stopped } from "./stopped-file.ts";
 import { terminate } from "./terminate.ts";
 
-/** Time between SIGTERM and SIGKILL: for the first termination, and for an engine that was started again. */
+/** Milliseconds between SIGTERM and SIGKILL: for the first termination, and for an engine that was started again. */
 const GRACE_MS = { first: 5000, again: 1000 } as const;
-/** Ended processes whose ports stay refused, newest kept. */
+/** Maximum number of ended processes whose ports stay refused. The newest are kept. */
 const ENDED_KEPT_MAX = 64;
-/** Checks after a termination that request an early scan. Engines started later are seen by an ordinary scan. */
+/** Number of checks after a termination that request an early scan. Regular scans find engines that start later. */
 const EARLY_SCANS = 15;
 
 /**
- * Terminates the engines of the last scan and the processes stopped before, even if another program suspended them.
- * Leaves running and reports a process that may be a later one with the same pid, and one that runs this daemon.
+ * Terminates the engines of the last scan and the processes that were stopped before, even if another program
+ * suspended them. Two kinds of processes are reported and keep running: a process that may only have the pid
+ * of an engine, and a process that runs this daemon.
  */
 export async function terminateEngines(
   context: StopContext,
@@ -44,7 +45,8 @@ export async function terminateEngines(
   const wanted = [...endpoints.map(({ port }) => port), ...known.flatMap((one) => one.ports)];
   const shared = sharedPorts(deps, wanted, engines, family);
   const rules = await ports.refuse(wanted.filter((port) => !shared.has(port)));
-  // The record is written first: after a crash the next start finds processes that may be half terminated.
+  // Save the record first. After a crash, the next start uses it to find processes whose termination was
+  // interrupted.
   const record = recordOfEnded(deps, { family, known, engines, shared });
   if (JSON.stringify(record) !== JSON.stringify(known)) deps.save(record);
   const graceMs = isFirst ? GRACE_MS.first : GRACE_MS.again;
@@ -73,7 +75,7 @@ export async function terminateEngines(
   });
 }
 
-/** The processes to terminate, and those that must be left running. */
+/** The processes to terminate, and the processes that must keep running. */
 function rootsOf(
   { selfPid }: StopDeps,
   processes: readonly HostProcess[],
@@ -93,8 +95,9 @@ function rootsOf(
 }
 
 /**
- * Engines that ended as other processes than those terminated. A termination is final, so the agent terminates only
- * processes that a scan has identified: a process that took over a socket waits for the next scan.
+ * Finds engines that ended with a different process than the terminated one. A termination cannot be undone,
+ * so the agent terminates only processes that a scan has identified. A process that took over a socket is
+ * left until the next scan.
  */
 async function findReplacements(
   context: StopContext,
@@ -113,7 +116,7 @@ async function findReplacements(
   });
 }
 
-/** Terminated processes stay in the record for their ports. */
+/** Terminated processes stay in the record, because their ports stay refused. */
 function recordOfEnded(
   deps: StopDeps,
   found: {

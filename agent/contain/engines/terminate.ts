@@ -6,24 +6,31 @@ export type TerminateDeps = {
   selfPid: number;
   /** Throws if the process has ended or is protected. */
   suspend: (process: Named) => void;
-  /** Requests the process to end (SIGTERM). Absent where the system has no such request. Throws as {@link suspend}. */
+  /**
+   * Asks the process to end (SIGTERM). Absent on systems without such a request. Throws the same errors as
+   * {@link suspend}.
+   */
   ask?: ((process: Named) => void) | undefined;
-  /** Terminates the process (SIGKILL). Throws as {@link suspend}. */
+  /** Terminates the process (SIGKILL). Throws the same errors as {@link suspend}. */
   end: (process: Named) => void;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 };
 
 const POLL_MS = 100;
-/** Delays between checks after SIGKILL. A process with a hundred gigabytes of memory takes seconds to end. */
+/**
+ * Delays in milliseconds between checks after SIGKILL. A process with a hundred gigabytes of memory takes
+ * seconds to end.
+ */
 const ENDING_MS = [0, 50, 100, 200, 400, 800, 1600] as const;
 
 /**
- * Terminates the processes and all their descendants: first with a request (SIGTERM), and after the grace time by force.
- * Includes children born meanwhile and processes left in a group that an engine led. Returns all of them, and those that
- * still run.
+ * Terminates the processes and all their descendants. Sends SIGTERM first, and SIGKILL after the grace time.
+ * Includes children that are born during the termination, and processes left in a group that an engine led.
+ * Returns all of these processes, and the ones that still run.
  *
- * Suspended processes get no request: they would have to be resumed to handle it, and would compute. Before the kill
- * all are suspended, parents first, so that no process starts another while they are listed.
+ * Suspended processes get no SIGTERM, because they would have to be resumed to handle it and would compute
+ * again. Before SIGKILL, all processes are suspended, parents first, so that no process starts another one
+ * while they are listed.
  */
 export async function terminate(
   roots: readonly Named[],
@@ -53,7 +60,7 @@ export async function terminate(
     for (let waitedMs = 0; waitedMs < graceMs && !signal.aborted; waitedMs += POLL_MS) {
       const running = (await living()).filter(({ isStopped }) => !isStopped);
       if (running.length === 0) break;
-      // Includes processes that were born or left behind meanwhile.
+      // Includes processes that were born or left behind during the termination.
       const fresh = running.filter((process) => !asked.some(isSame(process)));
       for (const process of fresh) attempt(() => ask(process));
       asked.push(...fresh);
@@ -61,7 +68,7 @@ export async function terminate(
     }
   }
   for (const ms of ENDING_MS) {
-    // A stop of the daemon does not cut this short: it would leave the processes suspended.
+    // A stop of the daemon must not end this wait early, because the processes would stay suspended.
     if (ms > 0) await deps.sleep(ms, new AbortController().signal);
     for (const process of await living()) if (!process.isStopped) attempt(() => deps.suspend(process));
     const family = await living();
@@ -72,9 +79,10 @@ export async function terminate(
 }
 
 /**
- * Processes left in a group that one of `seen` led. The leader's pid is not reused while the group exists (setpgid(2)).
- * The processes of a shell pipeline share the group of its first one and its parent: they are not left behind. In a
- * container all processes can be in one session, so `isAdopted` alone is not enough and parents are compared.
+ * Processes left in a group that one of `seen` led. The leader's pid is not reused while the group exists
+ * (setpgid(2)). The processes of a shell pipeline share the group of its first process and have the same
+ * parent, so they do not count as left behind. In a container, all processes can be in one session. So
+ * `isAdopted` alone is not enough, and parents are compared.
  */
 export function leftBehind(seen: readonly HostProcess[], processes: readonly HostProcess[]): HostProcess[] {
   const isTaken = ({ pid, birth }: Named): boolean =>
@@ -88,7 +96,7 @@ export function leftBehind(seen: readonly HostProcess[], processes: readonly Hos
   });
 }
 
-/** Ignores errors: the process has ended, or is protected and is then returned as still running. */
+/** Ignores errors. The process has ended, or it is protected and is then returned as still running. */
 function attempt(act: () => void): void {
   try {
     act();

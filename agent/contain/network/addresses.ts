@@ -1,15 +1,18 @@
 import { isIP } from "node:net";
 
-/** Whether a text is an IP address without a scope. Only such addresses may be written into a rule. */
+/** Whether a text is an IP address without a scope. Rules contain only such addresses. */
 export const isPlainAddress = (text: string): boolean => isIP(text) !== 0 && !text.includes("%");
 
-/** The address, checked. Throws for any other text. Rules are text, so every address in them passes this check. */
+/**
+ * Returns the address if it is valid, and throws for any other text. Every address in a rule passes this
+ * check, because rules are text.
+ */
 export function plain(address: string): string {
   if (isPlainAddress(address)) return address;
   throw new Error("cannot write a rule: not a valid address");
 }
 
-/** The port, checked. Throws for any other number. */
+/** Returns the port if it is valid, and throws for any other number. */
 export function plainPort(port: number): number {
   if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
   throw new Error("cannot write a rule: not a valid port");
@@ -29,7 +32,7 @@ export function boundsOf(text: string): { from: bigint; to: bigint } {
   return { from, to: from + hosts - 1n };
 }
 
-/** A prefix with its host bits cleared. Throws for any other text, and for a prefix of length 0. */
+/** Returns the prefix with its host bits cleared. Throws for any other text, and for a prefix of length 0. */
 export function plainPrefix(text: string): string {
   const length = PREFIX.exec(text)?.[2];
   if (length === undefined || Number(length) === 0)
@@ -41,7 +44,10 @@ export function plainPrefix(text: string): string {
 export const isV6 = (address: string): boolean => address.includes(":");
 export const isLoopback = (address: string): boolean => /^(127\.|::1$)/.test(address);
 
-/** An address as a number: 32 bits for IPv4, 128 bits for IPv6 (RFC 4291 §2.2, also with an embedded IPv4 address). */
+/**
+ * Converts an address to a number: 32 bits for IPv4, 128 bits for IPv6 (RFC 4291 §2.2, also with an embedded
+ * IPv4 address).
+ */
 export function numberOf(address: string): bigint {
   if (!isV6(address)) return address.split(".").reduce((sum, part) => sum * 256n + BigInt(part), 0n);
   const embedded = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, ...parts: string[]) => {
@@ -55,7 +61,7 @@ export function numberOf(address: string): bigint {
   return [...before, ...zeros, ...after].reduce((sum, part) => sum * 65_536n + BigInt(`0x${part}`), 0n);
 }
 
-/** The text of an address. IPv6 has all eight groups, without `::`. */
+/** Formats an address as text. IPv6 has all eight groups, without `::`. */
 export function textOf(number: bigint, isSix: boolean): string {
   const [bits, count, base] = isSix ? [16n, 8, 16] : [8n, 4, 10];
   const parts = Array.from({ length: count }, (_, index) => {

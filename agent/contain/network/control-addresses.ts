@@ -1,6 +1,9 @@
-/** Addresses kept for a control plane that rotates them: more than a DNS response of a content delivery network has. */
+/**
+ * Maximum number of addresses kept for a control plane that rotates them. A DNS response of a content
+ * delivery network has fewer.
+ */
 export const ADDRESSES_MAX = 128;
-/** Time for which an address stays open after it was last resolved or connected. */
+/** Time in milliseconds for which an address stays allowed after it was last resolved or connected. */
 export const KEPT_MS = 3_600_000;
 
 type Sighting = {
@@ -11,9 +14,12 @@ type Sighting = {
 };
 
 export type ControlAddresses = {
-  /** Addresses that the agent was connected to come first, then the most recently seen. */
+  /** All known addresses. Addresses that the agent was connected to come first, then the most recently seen. */
   all: () => string[];
-  /** Records a sighting. True if an address was added or removed. An empty one is an outage and changes nothing. */
+  /**
+   * Records a sighting. Returns true if an address was added or removed. An empty sighting means an outage
+   * and changes nothing.
+   */
   see: (sighting: Sighting) => boolean;
 };
 

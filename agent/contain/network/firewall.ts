@@ -1,19 +1,22 @@
 export type Endpoint = { address: string; port: number };
 
-/** The links of this host: the firewall allows only the traffic that keeps them up. */
+/** The network links of this host. The firewall allows only the traffic that maintains them. */
 export type Links = {
   /** Prefixes of this host's links, such as `192.0.2.0/24`. */
   prefixes: readonly string[];
-  /** DHCP servers of this host's leases. Empty: leases are renewed by broadcast only (RFC 2131 §4.4.5). */
+  /** DHCP servers of this host's leases. If empty, leases are renewed by broadcast only (RFC 2131 §4.4.5). */
   dhcpServers: readonly string[];
 };
 
 export type NetworkRules = {
   /** The control plane, or the proxy in front of it. */
   control: readonly Endpoint[];
-  /** Allowed name servers. Empty: any, because a host that cannot resolve its control plane cannot be released. */
+  /**
+   * Allowed name servers. If empty, all are allowed, because a host that cannot resolve its control plane
+   * cannot be released.
+   */
   resolvers: readonly string[];
-  /** Numeric users that may query any name server while none is known (Linux only). Absent: root. */
+  /** Numeric ids of users that can query any name server while no name server is known (Linux only). Absent: root. */
   resolverUsers?: readonly number[];
   links: Links;
 };
@@ -25,17 +28,24 @@ export type Firewall = {
    * a fault if the rules in force afterwards are not the rules that were sent.
    */
   restrict: (rules: NetworkRules) => Promise<string | undefined>;
-  /** Refuses connections to these ports of this host. Replaces all rules of the agent. Fails as `restrict` does. */
+  /**
+   * Refuses connections to these ports of this host. Replaces all rules of the agent. Returns the same faults
+   * as `restrict`.
+   */
   refusePorts: (ports: readonly number[]) => Promise<string | undefined>;
   /**
-   * How the rules in force differ from the rules sent last, as a sentence without a full stop; undefined if they are
-   * equal. Compares with the rules that were sent and not with an earlier listing, so that a rule added right after they
-   * were installed is found. Returns {@link NOTHING_SENT} before any rules were sent.
+   * Says how the rules in force differ from the rules sent last, as a sentence without a full stop. Undefined
+   * if they are equal. The comparison uses the rules that were sent and not an earlier listing, so that a
+   * rule added right after the installation is found. Returns {@link NOTHING_SENT} before any rules were
+   * sent.
    */
   altered: () => Promise<string | undefined>;
   /** Removes all rules of the agent. @param wasInForce false: a missing firewall program is not a fault */
   remove: (wasInForce: boolean) => Promise<string | undefined>;
-  /** Tries to connect. True only if the agent's rules refused all attempts: a missing route proves nothing. */
+  /**
+   * Tries to connect. Returns true only if the agent's rules refused all attempts. A missing route proves
+   * nothing.
+   */
   refuses: (endpoints: readonly Endpoint[]) => Promise<boolean>;
 };
 

@@ -5,11 +5,14 @@ import type { Endpoint } from "./firewall.ts";
 
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
-/** Shortest prefix of a link. A wider one is a misconfiguration that would allow traffic to half the internet. */
+/**
+ * Minimum prefix length of a link in bits. A shorter one is a misconfiguration that would allow traffic to
+ * half the internet.
+ */
 const BITS_MIN = { v4: 8, v6: 64 } as const;
 const CONNECT_TIMEOUT_MS = 1000;
 
-/** Prefixes of this host's addresses without loopback and IPv6 link-local, sorted. */
+/** Prefixes of this host's addresses, sorted, without loopback and IPv6 link-local addresses. */
 export function linkPrefixes(interfaces: Interfaces): string[] {
   const prefixes = Object.values(interfaces)
     .flatMap((addresses) => addresses ?? [])
@@ -22,7 +25,7 @@ export function linkPrefixes(interfaces: Interfaces): string[] {
   return [...new Set(prefixes)].sort();
 }
 
-/** Name of the interface for packets to this endpoint. Connects a UDP socket, which sends no packet. */
+/** Name of the interface that sends packets to this endpoint. Connects a UDP socket, which sends no packet. */
 export async function deviceTo({ address, port }: Endpoint): Promise<string | undefined> {
   const from = await sourceFor(address, port);
   if (from === undefined) return undefined;
@@ -31,7 +34,7 @@ export async function deviceTo({ address, port }: Endpoint): Promise<string | un
   )?.[0];
 }
 
-/** This host's source address for packets to an address; undefined without a route. */
+/** This host's source address for packets to an address. Undefined without a route. */
 function sourceFor(address: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket(isV6(address) ? "udp6" : "udp4");

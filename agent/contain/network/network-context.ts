@@ -4,11 +4,11 @@ import { isPlainAddress } from "./addresses.ts";
 import { ADDRESSES_MAX, type ControlAddresses, createControlAddresses } from "./control-addresses.ts";
 import type { Endpoint, Firewall, Links, NetworkRules } from "./firewall.ts";
 
-/** Time limit for resolving a name with rotating addresses before the network is restricted. */
+/** Timeout in milliseconds for resolving a name with rotating addresses before the network is restricted. */
 const SAMPLING_MS_MAX = 5000;
-/** Sampling ends earlier when this many responses in a row contain no new address. */
+/** Number of consecutive responses without a new address after which sampling ends. */
 const STALE_SAMPLES_MAX = 3;
-/** More name servers than any system uses (resolv.conf(5): three). */
+/** Maximum number of name servers. Systems use fewer (resolv.conf(5): three). */
 const RESOLVERS_MAX = 8;
 
 export type NetworkDeps = {
@@ -20,14 +20,17 @@ export type NetworkDeps = {
   resolve: (name: string) => Promise<string[]>;
   /** Name servers of this host. A stub on loopback is replaced by the servers that it forwards to. */
   resolvers: () => Promise<string[]>;
-  /** Numeric users that may query any name server while none is known. Absent: root. */
+  /** Numeric ids of users that can query any name server while no name server is known. Absent: root. */
   resolverUsers?: (() => Promise<number[]>) | undefined;
   links: () => Promise<Links>;
-  /** Remote addresses of this process's open TCP connections to a port. Absent where they cannot be listed. */
+  /** Remote addresses of this process's open TCP connections to a port. Absent on systems that cannot list them. */
   connected?: ((port: number) => Promise<string[]>) | undefined;
-  /** Name of the tunnel device (VPN) that routes packets to this endpoint; undefined for other devices. */
+  /** Name of the tunnel device (VPN) that routes packets to this endpoint. Undefined if no tunnel does. */
   tunnelTo?: ((endpoint: Endpoint) => Promise<string | undefined>) | undefined;
-  /** Saved addresses of the control plane: at boot the rules are set before names can be resolved. */
+  /**
+   * Saved addresses of the control plane. They are needed because the rules are set at boot, before names can
+   * be resolved.
+   */
   load: () => string[];
   save: (addresses: readonly string[]) => void;
   reach: ReachControlPlane;
@@ -45,9 +48,12 @@ export type NetworkContext = {
   deps: NetworkDeps;
   target: Target;
   addresses: ControlAddresses;
-  /** Name servers found last. They stay while none is found: a file that is being written opens nothing. */
+  /**
+   * The name servers found last. They are kept while no name server is found, so that a partly written file
+   * does not open the network.
+   */
   resolvers: string[];
-  /** The rules sent last, as JSON; undefined if they are not in force. */
+  /** The rules sent last, as JSON. Undefined if they are not in force. */
   sent: string | undefined;
   lastProbes: NonNullable<Proof["probes"]> | undefined;
 };
@@ -71,7 +77,10 @@ function targetOf({ edgeUrl, proxy }: Pick<NetworkDeps, "edgeUrl" | "proxy">): T
   };
 }
 
-/** Updates the known addresses from the name and the open connections. True if an address was added or removed. */
+/**
+ * Updates the known addresses from the name and the open connections. Returns true if an address was added or
+ * removed.
+ */
 export async function followAddresses({ deps, target, addresses }: NetworkContext): Promise<boolean> {
   const { name, port } = target;
   const connected = ((await deps.connected?.(port)) ?? []).filter(isPlainAddress);
@@ -81,7 +90,10 @@ export async function followAddresses({ deps, target, addresses }: NetworkContex
   return isChanged;
 }
 
-/** Before the network is restricted: resolves a name with rotating addresses until responses contain nothing new. */
+/**
+ * Resolves a name with rotating addresses until responses contain nothing new. Called before the network is
+ * restricted.
+ */
 export async function sampleAddresses(context: NetworkContext, signal: AbortSignal): Promise<void> {
   const { deps, target, addresses } = context;
   await followAddresses(context);
@@ -97,7 +109,7 @@ export async function sampleAddresses(context: NetworkContext, signal: AbortSign
   }
 }
 
-/** The rules for the addresses, name servers and links that are known now. */
+/** Builds the rules for the addresses, name servers and links that are currently known. */
 export async function wantedRules(context: NetworkContext): Promise<NetworkRules> {
   const { deps, target, addresses } = context;
   const named = (await deps.resolvers()).filter(isPlainAddress).slice(0, RESOLVERS_MAX);
@@ -114,7 +126,7 @@ export async function wantedRules(context: NetworkContext): Promise<NetworkRules
   };
 }
 
-/** Sends the rules. Returns a fault; undefined if they are in force. */
+/** Sends the rules. Returns a fault, or undefined if the rules are in force. */
 export async function putRules(context: NetworkContext, rules: NetworkRules): Promise<string | undefined> {
   forgetRules(context);
   const fault = await context.deps.firewall.restrict(rules);

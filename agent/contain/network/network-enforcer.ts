@@ -13,20 +13,27 @@ import {
   wantedRules,
 } from "./network-context.ts";
 
-/** Right after the rules are in force, a name server or a TLS handshake may need a moment. */
+/**
+ * Maximum number of attempts to reach the control plane. Right after the rules are in force, a name server or
+ * a TLS handshake may need a moment.
+ */
 const REACH_TRIES_MAX = 3;
-/** A try that found a new address is not counted, up to this many tries in all. */
+/**
+ * Maximum number of attempts in total. An attempt that found a new address does not count towards
+ * {@link REACH_TRIES_MAX}.
+ */
 const ROTATING_TRIES_MAX = 12;
 const REACH_PAUSE_MS = 500;
 const ROLL_BACK_TRIES_MAX = 3;
-/** RFC 5737: an address for documentation, which no host has. */
+/** An address reserved for documentation, which no host has (RFC 5737). */
 const UNUSED_ENDPOINT: Endpoint = { address: "192.0.2.1", port: 443 };
-/** RFC 863: a port of the control plane's host that the control plane does not use. */
+/** The discard port (RFC 863). The control plane does not use it. */
 const DISCARD_PORT = 9;
 
 /**
- * Mode `network`: restricts the network to the control plane, name servers and link maintenance. The rules apply as a
- * whole, are proven by connection attempts, and are rolled back if they cut off the control plane.
+ * Mode `network`: restricts the network to the control plane, name servers and link maintenance. The rules
+ * are applied in one step and proven by connection attempts. They are rolled back if they block the control
+ * plane.
  */
 export function networkEnforcer(deps: NetworkDeps): Enforcer {
   const context = networkContext(deps);
@@ -44,7 +51,7 @@ async function apply(context: NetworkContext, signal: AbortSignal): Promise<Proo
   if (refusal) return { outcome: "failed", reason: refusal };
   const fault = await putRules(context, await wantedRules(context));
   if (fault) {
-    // Some firewalls apply rules one by one: rules that were applied before the fault are removed.
+    // Some firewalls apply rules one by one. Remove the rules that were applied before the fault.
     await deps.firewall.remove(false);
     return { outcome: "failed", reason: fault };
   }
@@ -59,12 +66,12 @@ async function apply(context: NetworkContext, signal: AbortSignal): Promise<Proo
   return { outcome: "applied", probes: context.lastProbes };
 }
 
-/** Restores altered rules. Once proven, the isolation stays in force during an outage of the control plane. */
+/** Restores modified rules. Once proven, the isolation stays in force during an outage of the control plane. */
 async function reassert(context: NetworkContext, { isQuick }: Order, signal: AbortSignal): Promise<Proof> {
   const { deps, target, addresses } = context;
   let fault: string | undefined;
   let repaired: string | undefined;
-  // Before names are resolved, which can take seconds.
+  // Restore the rules before names are resolved, which can take seconds.
   if (addresses.all().length > 0) {
     const altered = await deps.firewall.altered();
     if (altered !== undefined && altered !== NOTHING_SENT)
@@ -99,7 +106,10 @@ async function release(context: NetworkContext, order: Order, signal: AbortSigna
   };
 }
 
-/** Tries to reach the control plane. `isFollowing`: updates the rules for addresses that appear meanwhile. */
+/**
+ * Tries to reach the control plane. `isFollowing`: updates the rules for addresses that appear during the
+ * attempts.
+ */
 async function isReached(
   context: NetworkContext,
   signal: AbortSignal,
@@ -117,7 +127,7 @@ async function isReached(
   return false;
 }
 
-/** Removes the rules, with retries: the control plane cannot order a release while it is unreachable. */
+/** Removes the rules, with retries. An unreachable control plane cannot order a release. */
 async function rollBack({ firewall, sleep }: NetworkDeps, signal: AbortSignal): Promise<string | undefined> {
   let stuck = await firewall.remove(true);
   for (let tries = 1; stuck !== undefined && tries < ROLL_BACK_TRIES_MAX; tries++) {
@@ -127,7 +137,7 @@ async function rollBack({ firewall, sleep }: NetworkDeps, signal: AbortSignal): 
   return stuck;
 }
 
-/** Tries two forbidden connections: to another port of the control plane's host, and to an unused address. */
+/** Tries two forbidden connections: to another port on the host of the control plane, and to an unused address. */
 async function isForbiddenBlocked({ deps, target, addresses }: NetworkContext): Promise<boolean> {
   const otherPort = addresses
     .all()
@@ -137,7 +147,10 @@ async function isForbiddenBlocked({ deps, target, addresses }: NetworkContext): 
   return deps.firewall.refuses([...otherPort, UNUSED_ENDPOINT]);
 }
 
-/** Why this isolation would cut off the agent; undefined if no reason is known. Changes nothing. */
+/**
+ * Returns the reason why this isolation would disconnect the agent, or undefined if no reason is known.
+ * Changes nothing.
+ */
 async function whyNot({ deps, target, addresses }: NetworkContext): Promise<string | undefined> {
   const { name, port, what } = target;
   const all = addresses.all();

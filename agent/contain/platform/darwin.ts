@@ -17,7 +17,7 @@ const token = z.strictObject({
     .nullable(),
 });
 
-/** The blocking modes on macOS, with pf and signals. Needs root. */
+/** The blocking modes on macOS. They use pf and signals, and need root. */
 export function darwinEnforcers(options: HostOptions): Enforcers {
   const { directory } = options;
   return blockingEnforcers(options, {
@@ -36,14 +36,18 @@ export function darwinEnforcers(options: HostOptions): Enforcers {
     processes: () => psProcesses(runCommand),
     suspend: ({ pid }) => void process.kill(pid, "SIGSTOP"),
     wake: ({ pid }) => void process.kill(pid, "SIGCONT"),
-    // The process list is moments old: macOS assigns pids in sequence, so a pid is reused after tens of thousands.
+    // The process list is only moments old. macOS assigns pids in sequence, so a pid is reused only after
+    // tens of thousands of new processes.
     ask: ({ pid }) => void process.kill(pid, "SIGTERM"),
     end: ({ pid }) => void process.kill(pid, "SIGKILL"),
     refusesItself: true,
   });
 }
 
-/** Name servers of all interfaces from `scutil --dns` (`nameserver[0] : 192.0.2.53`), without their scope. */
+/**
+ * Name servers of all interfaces in the output of `scutil --dns` (`nameserver[0] : 192.0.2.53`), without
+ * their scope.
+ */
 export function scutilResolvers(text: string): string[] {
   const named = [...text.matchAll(/^\s*nameserver\[\d+\] : ([^\s%]+)(?:%\S+)?\s*$/gm)].map(
     (match) => match[1]!,
@@ -51,7 +55,7 @@ export function scutilResolvers(text: string): string[] {
   return [...new Set(named)].filter((address) => isPlainAddress(address) && !isLoopback(address));
 }
 
-/** DHCP server of each interface: ipconfig(8) prints one address, or nothing. */
+/** DHCP server of each interface. ipconfig(8) prints one address, or nothing. */
 export async function ipconfigServers(run: RunCommand, interfaces: readonly string[]): Promise<string[]> {
   const asked = interfaces.map(async (name) => {
     const { stdout } = await run(["/usr/sbin/ipconfig", "getoption", name, "server_identifier"]);
@@ -63,9 +67,9 @@ export async function ipconfigServers(run: RunCommand, interfaces: readonly stri
 const ROW = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S.*\S)\s*$/;
 
 /**
- * Lists processes with ps(1). State `T` is a stopped process and `Z` a zombie. The start in whole seconds distinguishes a
- * process from a later one with the same pid; a start in another language is compared as text. launchd adopts processes
- * whose parent has ended.
+ * Lists processes with ps(1). State `T` is a stopped process and `Z` a zombie. The start time in whole
+ * seconds distinguishes a process from a later one with the same pid. A start time printed in another
+ * language is compared as text. launchd adopts processes whose parent has ended.
  */
 export async function psProcesses(run: RunCommand): Promise<HostProcess[]> {
   const { code, stdout } = await run(["/bin/ps", "-axww", "-o", "pid=,ppid=,pgid=,stat=,lstart="]);

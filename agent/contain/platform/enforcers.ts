@@ -4,7 +4,10 @@ import { observeEnforcer } from "../modes/observe.ts";
 import type { HostOptions } from "./host-enforcers.ts";
 import { unsupportedEnforcer } from "./unsupported.ts";
 
-/** The enforcers of this system. A mode that the system or the user's rights do not allow always fails with a reason. */
+/**
+ * The enforcers of this system. A mode that the system or the rights of the user do not allow always fails
+ * with a reason.
+ */
 export async function enforcersFor(
   { platform, isRoot }: { platform: NodeJS.Platform; isRoot: boolean },
   options: HostOptions,
@@ -15,7 +18,7 @@ export async function enforcersFor(
     network: unsupportedEnforcer("network", why),
     "stop-engines": unsupportedEnforcer("stop-engines", why),
   });
-  // Each module is loaded on its own system only, because its libraries are missing on others.
+  // Each module is loaded only on its own system, because other systems lack its libraries.
   if (platform === "win32") {
     const { windowsEnforcers } = await import("./windows.ts");
     return { observe, ...(await windowsEnforcers(options)) };

@@ -17,7 +17,10 @@ import { connects } from "../network/tcp-connect.ts";
 import { savedIn } from "../state/twin-file.ts";
 import { comparingMarks, type KeptMarks, type RuleMarks } from "./rule-marks.ts";
 
-/** The system's resolver takes half a minute to fail, and longer with several name servers. */
+/**
+ * Timeout in milliseconds for a name lookup. The system's resolver takes half a minute to fail, and longer
+ * with several name servers.
+ */
 const RESOLVE_MS_MAX = 5000;
 const ADDRESSES_FILE = "control-addresses.json";
 
@@ -28,7 +31,7 @@ export type HostOptions = {
   engines: () => readonly Engine[];
   /** Engines that are not identified for certain, see {@link StopDeps.unsure}. */
   unsure?: () => readonly Engine[];
-  /** The proxy to the control plane; absent without one. */
+  /** The proxy to the control plane. Absent for a direct connection. */
   proxy?: { name: string; port: number } | undefined;
   reach: ReachControlPlane;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -39,24 +42,27 @@ export type HostOptions = {
   scanSoon: () => void;
 };
 
-/** The functions that differ by system. */
+/** The functions that differ between systems. */
 export type System = Pick<
   StopDeps,
   "processes" | "suspend" | "wake" | "ask" | "end" | "refusesItself" | "listening" | "listeners"
 > &
   Pick<NetworkDeps, "resolverUsers" | "connected" | "tunnelTo"> & {
     firewall: Firewall;
-    /** Name servers of this host; empty if unknown. */
+    /** Name servers of this host. Empty if unknown. */
     resolvers: () => Promise<string[]>;
     /** DHCP servers of this host's leases, as far as known. */
     dhcpServers: () => Promise<string[]>;
-    /** Absent if the system does not mark rules. */
+    /** Reads the marks of the installed rules. Absent if the system does not mark rules. */
     marks?: RuleMarks;
     /** Saves these marks for the next start of the agent. */
     keptMarks?: KeptMarks;
-    /** Restores files of this system that were removed or altered during an isolation. */
+    /** Restores system files that were removed or modified during an isolation. */
     restoreFiles?: () => void;
-    /** Checks the rules only every this many rounds of the daemon, where a check is expensive. Default: 1. */
+    /**
+     * Number of daemon rounds between two checks of the rules. More than 1 where a check is expensive.
+     * Default: 1.
+     */
     checkEveryRounds?: number;
   };
 
@@ -125,7 +131,7 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
   };
 }
 
-/** Restores the files that the next start needs after each check. */
+/** After each check, restores the files that the next start needs. */
 const restoring = (files: readonly (() => void)[], enforcer: Enforcer): Enforcer => ({
   ...enforcer,
   reassert: async (order, signal) => {
@@ -135,7 +141,7 @@ const restoring = (files: readonly (() => void)[], enforcer: Enforcer): Enforcer
   },
 });
 
-/** Limits the time of a name lookup, because later orders wait for it. */
+/** Applies a timeout to a name lookup, because later orders wait for it. */
 async function inTime<T>(answer: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -144,7 +150,10 @@ async function inTime<T>(answer: Promise<T>): Promise<T> {
   return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
-/** Checks every `rounds` rounds and repeats the last proof in between. Checks in the next round after a start or an order. */
+/**
+ * Checks once in `rounds` rounds and repeats the last proof in between. After a start or an order, the next
+ * round checks.
+ */
 export function checkingEvery(rounds: number, enforcer: Enforcer): Enforcer {
   let last: { proof: Proof; round: number } | undefined;
   const resetting =
@@ -159,7 +168,7 @@ export function checkingEvery(rounds: number, enforcer: Enforcer): Enforcer {
     reassert: async (order, signal) => {
       if (last && ++last.round < rounds) return last.proof;
       const proof = await enforcer.reassert(order, signal);
-      // A repair counts once: repeated proofs do not contain it.
+      // A repair is reported once. Repeated proofs do not contain it.
       const { repaired: _, ...repeated } = proof;
       last = { proof: repeated, round: 0 };
       return proof;
@@ -167,7 +176,10 @@ export function checkingEvery(rounds: number, enforcer: Enforcer): Enforcer {
   };
 }
 
-/** The list of stopped processes, in memory and in its files. A release works even if the files are lost meanwhile. */
+/**
+ * The list of stopped processes, in memory and in its files. A release works even if the files are lost in
+ * the meantime.
+ */
 function stoppedProcesses(directory: string, log: Log) {
   const file = stoppedFile(directory);
   const saved = savedIn(file, "the list of stopped processes", log);
@@ -200,8 +212,9 @@ function stoppedProcesses(directory: string, log: Log) {
 const addressList = z.array(z.string());
 
 /**
- * Known addresses of the control plane, in memory and in their file. If the file is lost, the addresses in the rules for
- * the next boot are used. A lost file does not prevent an isolation, because the name is resolved too.
+ * Known addresses of the control plane, in memory and in their file. If the file is lost, the addresses in
+ * the rules for the next boot are used. A lost file does not prevent an isolation, because the name is also
+ * resolved.
  */
 function seenAddresses(directory: string, log: Log) {
   const read = (): string[] | undefined => {

@@ -5,7 +5,7 @@ import { isLoopback, isPlainAddress, isV6 } from "../network/addresses.ts";
 import type { Endpoint } from "../network/firewall.ts";
 import { deviceTo } from "../network/links.ts";
 
-/** Lease directories of the DHCP clients of Linux: systemd-networkd, dhclient, NetworkManager. */
+/** Lease directories of Linux DHCP clients: systemd-networkd, dhclient and NetworkManager. */
 const LEASE_DIRECTORIES = [
   "/run/systemd/netif/leases",
   "/var/lib/dhcp",
@@ -15,11 +15,11 @@ const LEASE_DIRECTORIES = [
 ];
 const LEASES_MAX = 64;
 const LEASE_SERVERS_MAX = 8;
-/** The server in lease files of systemd, NetworkManager and dhclient (dhclient.leases(5)). */
+/** The DHCP server in lease files of systemd, NetworkManager and dhclient (dhclient.leases(5)). */
 const LEASE_SERVER =
   /^\s*(?:SERVER_ADDRESS=|dhcp_server_identifier=|option dhcp-server-identifier )([0-9.]+);?\s*$/gm;
 
-/** Contents of this host's lease files; unreadable files are empty. */
+/** Contents of this host's lease files. An unreadable file counts as empty. */
 export function readLeases(directories: readonly string[] = LEASE_DIRECTORIES): string[] {
   return directories
     .flatMap((directory) => namesIn(directory).map((name) => join(directory, name)))
@@ -28,8 +28,8 @@ export function readLeases(directories: readonly string[] = LEASE_DIRECTORIES): 
 }
 
 /**
- * DHCP servers in the leases; dhclient's files list the newest last. Without a known server the client renews by
- * broadcast after its first request fails (RFC 2131 §4.4.5).
+ * DHCP servers in the leases. The files of dhclient list the newest lease last. Without a known server, the
+ * client renews by broadcast after its first request fails (RFC 2131 §4.4.5).
  */
 export function leasedFrom(leases: readonly string[]): string[] {
   const servers = leases.flatMap((text) => [...text.matchAll(LEASE_SERVER)].map((match) => match[1]!));
@@ -52,8 +52,8 @@ export function connectedTo(port: number): string[] {
 const DNS_PORT_HEX = "0035";
 
 /**
- * Numeric users that may query name servers while only a stub on loopback is known: the user of the program on port 53,
- * and root, the user of the agent.
+ * Numeric ids of users that can query name servers while only a stub on loopback is known. These are the user
+ * of the program on port 53, and root, which runs the agent.
  */
 export function resolverUsers(read: (path: string) => string = readOrEmpty): number[] {
   const inodes = new Set(
@@ -75,12 +75,15 @@ export function resolverUsers(read: (path: string) => string = readOrEmpty): num
   return [...new Set([0, ...users.map(Number)])].sort((a, b) => a - b);
 }
 
-/** Device types of if_arp.h: ipip, ip6tnl, sit, gre, ip6gre, and `none` of tun, WireGuard and IPsec devices. */
+/**
+ * Device types of if_arp.h: ipip, ip6tnl, sit, gre and ip6gre, and `none`, the type of tun, WireGuard and
+ * IPsec devices.
+ */
 const TUNNEL_TYPES = new Set(["768", "769", "776", "778", "823", "65534"]);
 
 /**
- * The tunnel device for packets to this endpoint; undefined for other devices. Mode `network` would block the tunnel's
- * own packets. A modem has no link layer either, but is a physical device and not a tunnel.
+ * The tunnel device for packets to this endpoint. Undefined for other devices. Mode `network` would block the
+ * tunnel's own packets. A modem also has no link layer, but it is a physical device and not a tunnel.
  */
 export async function tunnelDeviceTo(endpoint: Endpoint): Promise<string | undefined> {
   const device = await deviceTo(endpoint);

@@ -4,17 +4,17 @@ import { parsePasswd, parseUid } from "../../scan/processes/process-identity.ts"
 import type { Listener } from "../engines/replaced-engines.ts";
 import type { Endpoint } from "../network/firewall.ts";
 
-/** State of a listening socket in `/proc/net/tcp` (proc(5)). */
+/** Code of the LISTEN state in `/proc/net/tcp` (proc(5)). */
 const LISTEN = "0A";
 const DESCRIPTORS_MAX = 65_536;
 
-/** TCP endpoints on which these processes listen, as the kernel reports, independent of a scan. */
+/** TCP endpoints on which these processes listen, as reported by the kernel. Does not depend on a scan. */
 export function listeningOf(pids: readonly number[]): Endpoint[] {
   const found = new Map<string, Endpoint>();
   for (const pid of pids) {
     const inodes = socketsOf(pid);
     if (inodes.size === 0) continue;
-    // The tables of the process's own network namespace.
+    // These are the tables of the process's own network namespace.
     for (const [table, isSix] of [
       ["tcp", false],
       ["tcp6", true],
@@ -26,8 +26,8 @@ export function listeningOf(pids: readonly number[]): Endpoint[] {
 }
 
 /**
- * TCP listeners on these ports in the agent's network namespace, as the kernel reports. Addresses are spelled as in a
- * scan. Reads the file descriptors of every process.
+ * TCP listeners on these ports in the agent's network namespace, as reported by the kernel. Addresses have
+ * the same notation as in a scan. Reads the file descriptors of every process.
  */
 export function listenersOn(ports: readonly number[]): Listener[] {
   const rows = ["tcp", "tcp6"].flatMap((table) =>
@@ -49,7 +49,7 @@ export function listenersOn(ports: readonly number[]): Listener[] {
   }));
 }
 
-/** Rows in state LISTEN. Addresses are hexadecimal groups of 32 bits in host byte order. */
+/** Parses the rows in state LISTEN. Addresses are hexadecimal groups of 32 bits in host byte order. */
 export function parseListening(table: string, isSix: boolean): (Endpoint & { inode: string })[] {
   return table.split("\n").flatMap((row) => {
     const [, local = "", , state, , , , , , inode = ""] = row.trim().split(/\s+/);
@@ -63,7 +63,7 @@ export function parseListening(table: string, isSix: boolean): (Endpoint & { ino
   });
 }
 
-/** Name and number of the real user, spelled as in a scan. */
+/** Name and numeric id of the real user, in the same notation as in a scan. */
 function usersOf(pid: number, names: ReadonlyMap<number, { name: string }>): string[] {
   const uid = parseUid(readOrEmpty(`/proc/${pid}/status`));
   return uid === undefined ? [] : [names.get(uid)?.name, String(uid)].filter((user) => user !== undefined);

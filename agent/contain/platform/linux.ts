@@ -10,9 +10,10 @@ import { listenersOn, listeningOf } from "./linux-ports.ts";
 import { nftFirewall } from "./nft-firewall.ts";
 import { keptMarks, nftMarks } from "./rule-marks.ts";
 
-/** The blocking modes on Linux, with nftables and signals. Needs root. */
+/** The blocking modes on Linux. They use nftables and signals, and need root. */
 export function linuxEnforcers(options: HostOptions): Enforcers {
-  // Read once, as in the scan, so that a change of the clock does not make the two differ.
+  // Read the boot time once, like the scan does. Otherwise a clock change would make the start times of agent
+  // and scan differ.
   const bootMs = bootTimeMs();
   const { keep, restore } = keptRules(options.directory, options.log);
   return blockingEnforcers(options, {
@@ -40,14 +41,17 @@ export const signals: Pick<System, "suspend" | "wake" | "ask" | "end"> = {
   end: (named) => signalTo(named, "SIGKILL"),
 };
 
-/** Files that list the upstream name servers if resolv.conf lists a stub on loopback. */
+/** Files that list the upstream name servers when resolv.conf contains only a stub on loopback. */
 const UPSTREAM_FILES = [
   "/run/systemd/resolve/resolv.conf",
   "/run/NetworkManager/no-stub-resolv.conf",
   "/run/NetworkManager/resolv.conf",
 ];
 
-/** Name servers of resolv.conf(5) outside this host. Empty if only a stub is known and its upstream servers are not. */
+/**
+ * Name servers of resolv.conf(5) outside this host. Empty if only a stub is known and its upstream servers
+ * are unknown.
+ */
 export function resolversOf(read: (path: string) => string): string[] {
   const named = nameservers(read("/etc/resolv.conf"));
   const beyond = named.filter((address) => !isLoopback(address));
@@ -80,7 +84,7 @@ type Stat = Omit<HostProcess, "isAdopted" | "isStopped"> & {
   threads: number;
 };
 
-/** All processes without zombies. */
+/** All processes except zombies. */
 export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
   const boot = bootId();
   const stats = readdirSync("/proc")
@@ -89,15 +93,15 @@ export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
   const sessions = new Map(stats.map(({ pid, session }) => [pid, session]));
   return stats.map(({ group, session, leader, threads, ...stat }) => {
     const process = { ...stat, isStopped: isStopped(stat.pid, leader, threads) };
-    // A process is in its parent's session, unless it has started a session and leads a group of its own.
+    // A process belongs to its parent's session, unless it has started a session and leads its own group.
     if (group === process.pid) return process;
     return { ...process, group, isAdopted: sessions.get(process.parent) !== session };
   });
 }
 
 /**
- * Whether all threads are stopped. The state of a process in /proc is that of its first thread only: a tracer can stop
- * that thread while others run (ptrace(2)), and it can have ended while others are stopped.
+ * Whether all threads are stopped. The state of a process in /proc is only the state of its first thread. A
+ * tracer can stop that thread while others run (ptrace(2)), and it can have ended while others are stopped.
  */
 function isStopped(pid: number, leader: string, threads: number): boolean {
   if (!/^[TtZXx]$/.test(leader)) return false;
@@ -121,8 +125,9 @@ function namesIn(directory: string): string[] {
 }
 
 /**
- * Fields of proc_pid_stat(5): state (3), parent (4), group (5), session (6), CPU time (14 and 15), threads (20) and start
- * (22). The name in field 2 may contain any character. A zombie with several threads has not ended.
+ * Parses these fields of proc_pid_stat(5): state (3), parent (4), group (5), session (6), CPU time (14 and
+ * 15), threads (20) and start (22). The name in field 2 can contain any character. A zombie with several
+ * threads has not ended.
  */
 function parseStat(stat: string, boot: string, bootMs: number | undefined): Stat | undefined {
   const fields = fieldsOf(stat);
@@ -145,7 +150,10 @@ function parseStat(stat: string, boot: string, bootMs: number | undefined): Stat
 
 const bootId = (): string => readOrEmpty("/proc/sys/kernel/random/boot_id").trim();
 
-/** Signals this process, after a check that no later process has its pid. Throws if the process has ended. */
+/**
+ * Sends a signal to this process after checking that no later process has its pid. Throws if the process has
+ * ended.
+ */
 function signalTo({ pid, birth }: Named, signal: NodeJS.Signals): void {
   const now = parseStat(readOrEmpty(`/proc/${pid}/stat`), bootId(), undefined);
   if (now?.birth !== birth) throw new Error(`process ${pid} has ended or its pid was reused`);

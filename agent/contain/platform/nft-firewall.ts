@@ -14,27 +14,30 @@ import {
 } from "./nftables.ts";
 
 const COMMAND_NOT_FOUND = 127;
-/** Another program may change the rules right after they are installed. If it does so each time, the order fails. */
+/**
+ * Maximum number of attempts to install the rules. Another program may change them right after their
+ * installation. If that happens at every attempt, the order fails.
+ */
 const PUT_TRIES_MAX = 3;
 const NOT_INSTALLED = "nft is not installed on this host";
 
 export type NftDeps = {
   run: RunCommand;
   connects: (endpoint: Endpoint) => Promise<boolean>;
-  /** Saves the rules for the next boot, where they apply before the network is up; undefined deletes them. */
+  /** Saves the rules for the next boot, when they are applied before the network is up. Undefined deletes them. */
   keep: (rules: string | undefined) => void;
 };
 
-/** `sent`: the rules sent last, as the kernel reported them from that transaction. */
+/** `sent`: the rules sent last, as reported by the kernel in that transaction. */
 type Nft = NftDeps & { sent: Listing | undefined };
 
-/** Linux: nftables tables of the agent's own, replaced in one transaction. */
+/** Firewall for Linux: separate nftables tables of the agent, replaced in one transaction. */
 export function nftFirewall(deps: NftDeps): Firewall {
   const nft: Nft = { ...deps, sent: undefined };
   return {
     restrict: async (wanted) => {
       const rules = networkRules(wanted);
-      // Some kernels do not support bridge rules. There the agent leaves bridged traffic alone.
+      // Some kernels do not support bridge rules. On these, the agent does not block bridged traffic.
       return putVerified(nft, rules + bridgeRules, rules);
     },
     refusePorts: async (ports) => (await removeBridges(nft)) ?? (await putVerified(nft, portRules(ports))),
@@ -48,7 +51,7 @@ export function nftFirewall(deps: NftDeps): Firewall {
   };
 }
 
-/** Sends the rules and remembers them as the kernel reports them. */
+/** Sends the rules and remembers them as reported by the kernel. */
 async function put(nft: Nft, rules: string): Promise<string | undefined> {
   const { code, stdout, stderr } = await nft.run(["nft", "--stateless", "--echo", "-f", "-"], rules);
   if (code === COMMAND_NOT_FOUND) return NOT_INSTALLED;
@@ -80,7 +83,7 @@ async function altered(nft: Nft): Promise<string | undefined> {
 }
 
 async function remove(nft: Nft, wasInForce: boolean): Promise<string | undefined> {
-  // Deletes the saved rules first: a released host must not find them at its next boot.
+  // Delete the saved rules first. A released host must not load them at its next boot.
   nft.keep(undefined);
   nft.sent = undefined;
   const bridgeFault = await removeBridges(nft);
@@ -96,7 +99,7 @@ async function removeBridges(nft: Nft): Promise<string | undefined> {
   return code === 0 ? undefined : firstLine(stderr);
 }
 
-/** The listing of a table; undefined if the table does not exist. */
+/** The listing of a table. Undefined if the table does not exist. */
 async function listed({ run }: Nft, table: string): Promise<string | undefined> {
   const { code, stdout } = await run(["nft", "--stateless", "list", "table", ...table.split(" ")]);
   return code === 0 ? stdout : undefined;
@@ -107,5 +110,8 @@ async function refusedPackets({ run }: Nft): Promise<number> {
   return packetsIn(stdout) ?? 0;
 }
 
-/** The first line of an error output. Never empty: a program that was killed by a timeout prints nothing. */
+/**
+ * The first line of an error output, or a default text if it is empty: a program that a timeout killed prints
+ * nothing.
+ */
 export const firstLine = (text: string): string => text.trim().split("\n")[0]!.trim() || "no reason given";

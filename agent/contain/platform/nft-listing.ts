@@ -1,13 +1,17 @@
-/** The lines of each block of a ruleset, as nft prints them. Keys are block paths such as `table inet x chain y`. */
+/** The lines of each block of a ruleset, as printed by nft. Keys are block paths such as `table inet x chain y`. */
 export type Listing = ReadonlyMap<string, readonly string[]>;
 
 const ADDED = /^add (table|chain|counter|set|map|flowtable|rule|element) (\S+ \S+)(?: (\S+))?\s*(.*)$/;
-/** Handles in echoed rules: some versions print the handle of the position first, others the rule's own handle last. */
+/**
+ * Handles in echoed rules. Some versions of nft first print the handle of the position, others print the
+ * rule's own handle last.
+ */
 const HANDLE = /(?:^| )(?:# )?handle \d+(?= |$)/g;
 
 /**
- * Parses the output of `nft --echo`: the commands of one transaction as the kernel accepted them, without those of other
- * programs. The result has the notation of {@link parseListing}, so that both can be compared.
+ * Parses the output of `nft --echo`: the commands of one transaction, as accepted by the kernel. Leaves out
+ * commands of other programs. The result has the notation of {@link parseListing}, so that the two can be
+ * compared.
  */
 export function parseEcho(text: string): Listing {
   const blocks = new Map<string, string[]>();
@@ -25,7 +29,10 @@ export function parseEcho(text: string): Listing {
   return blocks;
 }
 
-/** Parses the output of one or several `nft --stateless list table …`. Keeps the order of lines, which matters for rules. */
+/**
+ * Parses the output of one or more `nft --stateless list table …` commands. Keeps the order of lines, which
+ * matters for rules.
+ */
 export function parseListing(text: string): Listing {
   const blocks = new Map<string, string[]>();
   const path: string[] = [];
@@ -42,7 +49,7 @@ export function parseListing(text: string): Listing {
 
 const tidied = (text: string): string => text.replace(/\s+/g, " ").trim();
 
-/** How the rules in force differ from the rules sent; undefined if they are equal. */
+/** Says how the rules in force differ from the rules sent. Undefined if they are equal. */
 export function differenceOf(sent: Listing, inForce: Listing): string | undefined {
   const missingBlocks = [...sent.keys()].filter((path) => !inForce.has(path));
   const tables = missingBlocks.filter((path) => path.split(" ").length === 3);
@@ -69,7 +76,7 @@ export function differenceOf(sent: Listing, inForce: Listing): string | undefine
   return said.length > 0 ? said.join(", ") : undefined;
 }
 
-/** The elements of `all` without those of `others`; duplicates count. */
+/** The elements of `all` without the elements of `others`. Each duplicate counts separately. */
 function without(all: readonly string[], others: readonly string[]): string[] {
   const left = [...others];
   return all.filter((each) => {

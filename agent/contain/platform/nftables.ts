@@ -1,20 +1,20 @@
 import { isV6, plain, plainPort, plainPrefix } from "../network/addresses.ts";
 import type { Endpoint, Links, NetworkRules } from "../network/firewall.ts";
 
-/** The agent changes only this table and {@link BRIDGE_TABLE}: without them nothing of it is left. */
+/** The agent changes only this table and {@link BRIDGE_TABLE}. Deleting both removes all its rules. */
 export const TABLE = "inet lifecyclezero";
 export const BRIDGE_TABLE = "bridge lifecyclezero";
-/** Counter of packets that the agent's rules refused: a probe that increases it was stopped by these rules. */
+/** Counter of packets that the agent's rules refused. If a probe increases it, these rules stopped the probe. */
 export const COUNTER = "forbidden";
 
 /*
- * Exceptions that keep a link up. Each is limited to link addresses and to a rate, so that it cannot carry useful
- * amounts of data. Figures are packets.
+ * Exceptions that keep a network link up. Each is limited to link addresses and to a rate, so that it cannot
+ * carry a useful amount of data. Rates and bursts are in packets.
  */
 
 /** 576 bytes: the longest DHCP message that a host must accept (RFC 2131 §2). A starting client sends a few. */
 const DHCP_OUT = "meta length <= 576 limit rate 10/minute burst 10 packets";
-/** Enough for offers of several servers on several links. */
+/** Enough for offers from several servers on several links. */
 const DHCP_IN = "limit rate 60/minute burst 30 packets";
 /** A solicitation has 72 bytes, or 96 with the longest link-layer address (RFC 4391) and a nonce (RFC 7527). */
 const ND_OUT = "meta length <= 96 limit rate 60/minute burst 60 packets";
@@ -22,11 +22,11 @@ const ND_IN = "limit rate 20/second burst 100 packets";
 /** A multicast report has 20 bytes for each group of this host (RFC 3810 §5.2). */
 const MLD = "meta length <= 576 limit rate 10/minute burst 20 packets";
 const ICMP_ERRORS_IN = "limit rate 10/second burst 20 packets";
-/** Name lookups while no name server is known: enough for all names that a host resolves. */
+/** Rate of name lookups while no name server is known. It is enough for all names that a host resolves. */
 const NAMES_OUT = "limit rate 20/second burst 100 packets";
 
 const BROADCAST = "255.255.255.255";
-/** All DHCPv6 servers and relay agents (RFC 8415 §7.1). */
+/** The multicast group of all DHCPv6 servers and relay agents (RFC 8415 §7.1). */
 const DHCP6_SERVERS = "ff02::1:2";
 const LINK_LOCAL4 = "169.254.0.0/16";
 const LINK_LOCAL6 = "fe80::/10";
@@ -34,7 +34,7 @@ const ALL_NODES = "ff02::1";
 const ALL_ROUTERS = "ff02::2";
 /** Multicast groups of neighbour solicitations (RFC 4291 §2.7.1). */
 const SOLICITED_NODES = "ff02::1:ff00:0/104";
-/** All MLDv2-capable routers (RFC 3810 §5.2.14). */
+/** The multicast group of all MLDv2-capable routers (RFC 3810 §5.2.14). */
 const MLD2_ROUTERS = "ff02::16";
 
 /** ICMP errors for path MTU discovery and unreachable destinations. */
@@ -43,21 +43,23 @@ const PATH_ERRORS = {
   ip6: ["icmpv6 type destination-unreachable", "icmpv6 type packet-too-big"],
 } as const;
 
-/** Matches packets that do not open a connection, also those without connection tracking (`notrack`). */
+/** Matches packets that do not open a connection, including packets without connection tracking (`notrack`). */
 const NOT_OPENING = "ct state established,untracked tcp flags & (syn | ack) != syn";
 
 /**
- * Rules of mode `network`. They allow loopback, name servers, the control plane, and link maintenance (DHCP, neighbour
- * discovery, path MTU). All other traffic is dropped in both directions, including forwarded traffic of containers. A
- * flow that was open before gets a reset with its next packet, because no rule accepts established flows in general.
+ * Rules of mode `network`. They allow loopback, name servers, the control plane, and link maintenance (DHCP,
+ * neighbour discovery, path MTU). All other traffic is dropped in both directions, including forwarded
+ * traffic of containers. Connections that were already open are reset at their next packet, because no rule
+ * accepts established connections in general.
  *
- * The table is replaced in one transaction (nft(8), `-f`), so there is no moment without rules. Priority -10 is before
- * ordinary filters, and a drop here is final. Hooks and families: wiki.nftables.org.
+ * The table is replaced in one transaction (nft(8), `-f`), so there is no moment without rules. Priority -10
+ * runs before ordinary filters, and a drop at this priority is final. Hooks and families: wiki.nftables.org.
  *
- * The control plane may share its address with other sites, so only root, the user of the agent, may connect to it.
+ * The control plane may share its address with other sites. Only root, which runs the agent, can connect to
+ * it.
  *
- * The rules use no sets, because versions of nft print sets differently, and the rules in force are compared with the
- * rules sent as nft prints them.
+ * The rules use no sets, because versions of nft print sets differently. The rules in force are compared with
+ * the rules sent, in the notation that nft prints.
  */
 export function networkRules(rules: NetworkRules): string {
   return replaceTable(`  counter ${COUNTER} { }
@@ -83,7 +85,7 @@ ${lines(inputRules(rules))}
 `);
 }
 
-/** Chains with a rate limit, shared by all rules that jump to them. */
+/** Chains with a rate limit. All rules that jump to a chain share its limit. */
 const limitChains = Object.entries({
   dhcp_out: DHCP_OUT,
   dhcp_in: DHCP_IN,
@@ -148,7 +150,8 @@ function inputRules({ control, resolvers, links }: NetworkRules): string[] {
     ),
     `ip6 saddr ${LINK_LOCAL6} ip6 daddr ${LINK_LOCAL6} udp sport 547 udp dport 546 jump dhcp_in`,
     ...["nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-advert"].map(
-      // Hop limit 255: a router would have lowered it, so the packet was sent on this link (RFC 4861 §11.2).
+      // Hop limit 255 proves that the packet was sent on this link, because a router would have lowered it
+      // (RFC 4861 §11.2).
       (type) => `icmpv6 type ${type} ip6 hoplimit 255 ${ND_IN} accept`,
     ),
     `icmpv6 type mld-listener-query ip6 hoplimit 1 ip6 saddr ${LINK_LOCAL6} ${MLD} accept`,
@@ -186,8 +189,9 @@ function plainUser(user: number): number {
 const lines = (rules: readonly string[]): string => rules.map((rule) => `    ${rule}`).join("\n");
 
 /**
- * Rules of mode `stop-engines`. They refuse new and open connections to the ports of stopped engines, from this host and
- * from other hosts. They match only packets to the engine, so that they do not match replies with the same port number.
+ * Rules of mode `stop-engines`. They refuse new and open connections to the ports of stopped engines, from
+ * this host and from other hosts. They match only packets to the engine, and not replies that happen to have
+ * the same port number.
  */
 export function portRules(ports: readonly number[]): string {
   const each = [...new Set(ports.map(plainPort))].sort((a, b) => a - b);
@@ -205,8 +209,9 @@ ${chain("forward")}
 }
 
 /**
- * Rules of mode `network` for bridges. Without br_netfilter, IP rules do not apply to bridged traffic. These rules cut off
- * virtual machines and containers on a bridge. They do not affect the host's own packets, which are not forwarded.
+ * Rules of mode `network` for bridges. Without br_netfilter, IP rules do not apply to bridged traffic. These
+ * rules block virtual machines and containers on a bridge. They do not affect the host's own packets, which
+ * are not forwarded.
  */
 export const bridgeRules = `table ${BRIDGE_TABLE}
 delete table ${BRIDGE_TABLE}
@@ -217,16 +222,19 @@ table ${BRIDGE_TABLE} {
 }
 `;
 
-/** Fails if the table does not exist. */
+/** This command fails if the table does not exist. */
 export const removeBridgeTable = `delete table ${BRIDGE_TABLE}\n`;
 
-/** Succeeds even if the table does not exist. */
+/** This command succeeds even if the table does not exist. */
 export const removeTable = `table ${TABLE}\ndelete table ${TABLE}\n`;
 
-/** Replaces the table in one transaction. `table` creates a missing table, so that `delete` cannot fail. */
+/** Replaces the table in one transaction. `table` creates a missing table, so that `delete` always succeeds. */
 const replaceTable = (body: string): string => `${removeTable}table ${TABLE} {\n${body}}\n`;
 
-/** Packets of {@link COUNTER} in the output of `nft -j list counter …`; undefined if it cannot be parsed. */
+/**
+ * Number of packets of {@link COUNTER} in the output of `nft -j list counter …`. Undefined if the output
+ * cannot be parsed.
+ */
 export function packetsIn(json: string): number | undefined {
   try {
     const { nftables } = JSON.parse(json) as { nftables: { counter?: { packets?: unknown } }[] };

@@ -15,24 +15,30 @@ import {
 export type PfDeps = {
   run: RunCommand;
   connects: (endpoint: Endpoint) => Promise<boolean>;
-  /** The token of `pfctl -E`, which survives a restart of the agent: a release returns it to pf. */
+  /** The token from `pfctl -E`. It is saved across a restart of the agent, because a release must return it to pf. */
   loadToken: () => string | undefined;
   saveToken: (token: string | undefined) => void;
 };
 
-/** Another program may change the rules right after they are installed. If it does so each time, the order fails. */
+/**
+ * Maximum number of attempts to install the rules. Another program may change them right after their
+ * installation. If that happens at every attempt, the order fails.
+ */
 const PUT_TRIES_MAX = 3;
 
-/** States from any address to any address, for both families. pfctl(8): by source, then by source and destination. */
+/**
+ * Arguments that delete states from any address to any address, for both address families. pfctl(8): by
+ * source, then by source and destination.
+ */
 const CUT_STATES = [
   ["-k", "0.0.0.0/0", "-k", "0.0.0.0/0"],
   ["-k", "::/0", "-k", "::/0"],
 ];
 
-/** `sent`: the rules sent last, as pfctl itself parses them (`-n`: without loading them). */
+/** `sent`: the rules sent last, as parsed by pfctl (`-n`: without loading them). */
 type Pf = PfDeps & { sent: readonly string[] | undefined };
 
-/** macOS: one anchor of pf, loaded in one transaction. */
+/** Firewall for macOS: one pf anchor, loaded in one transaction. */
 export function pfFirewall(deps: PfDeps): Firewall {
   const pf: Pf = { ...deps, sent: undefined };
   return {
@@ -50,7 +56,10 @@ export function pfFirewall(deps: PfDeps): Firewall {
 
 const pfctl = ({ run }: Pf, args: readonly string[], stdin?: string) => run(["/sbin/pfctl", ...args], stdin);
 
-/** Enables pf. It is disabled by default on macOS, and after each boot, where an earlier token is no longer valid. */
+/**
+ * Enables pf. On macOS, pf is disabled by default and after each boot. After a boot, an earlier token is no
+ * longer valid.
+ */
 async function enable(pf: Pf): Promise<string | undefined> {
   const { stdout } = await pfctl(pf, ["-s", "info"]);
   if (isEnabled(stdout) && pf.loadToken() !== undefined) return undefined;
@@ -61,7 +70,7 @@ async function enable(pf: Pf): Promise<string | undefined> {
   return undefined;
 }
 
-/** Sends the rules and remembers them as pfctl parses them. */
+/** Sends the rules and remembers them as parsed by pfctl. */
 async function put(pf: Pf, rules: string): Promise<string | undefined> {
   const { stdout: main } = await pfctl(pf, ["-s", "rules"]);
   const overruled = overruledBy(main);
@@ -82,7 +91,7 @@ async function putVerified(pf: Pf, rules: string): Promise<string | undefined> {
     if (fault) return fault;
     difference = await altered(pf);
     if (difference !== undefined) continue;
-    // pf passes packets of a flow that has a state without evaluating the rules.
+    // Cut existing states, because pf passes packets of a flow with a state without evaluating the rules.
     for (const cut of CUT_STATES) await pfctl(pf, cut);
     return undefined;
   }
@@ -103,11 +112,11 @@ async function altered(pf: Pf): Promise<string | undefined> {
 
 async function remove(pf: Pf, wasInForce: boolean): Promise<string | undefined> {
   const { code, stderr } = await pfctl(pf, ["-a", ANCHOR, "-F", "rules"]);
-  // Flushing rules that were never loaded may fail.
+  // Flushing rules can fail if they were never loaded.
   if (code !== 0 && wasInForce) return faultOf(stderr);
   pf.sent = undefined;
   const token = pf.loadToken();
-  // After a boot pf does not know an earlier token, and `-X` has no effect.
+  // After a boot, pf does not know an earlier token, and `-X` has no effect.
   if (token !== undefined) await pfctl(pf, ["-X", token]);
   pf.saveToken(undefined);
   return undefined;
@@ -116,7 +125,7 @@ async function remove(pf: Pf, wasInForce: boolean): Promise<string | undefined> 
 const refusedPackets = async (pf: Pf): Promise<number> =>
   labelledPackets((await pfctl(pf, ["-a", ANCHOR, "-s", "labels"])).stdout);
 
-/** The first line of an error output without pfctl's notices about ALTQ, which are not faults. */
+/** The first line of an error output, without pfctl's notices about ALTQ, which are not faults. */
 const faultOf = (stderr: string): string =>
   firstLine(
     stderr

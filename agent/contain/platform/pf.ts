@@ -2,8 +2,9 @@ import { isV6, plain, plainPort, plainPrefix } from "../network/addresses.ts";
 import type { Links, NetworkRules } from "../network/firewall.ts";
 
 /**
- * An anchor below `com.apple/*`, which the default ruleset of macOS evaluates (/etc/pf.conf), so that this file stays
- * unchanged. pf evaluates the anchors of a wildcard in the order of their names, so this one is first.
+ * An anchor below `com.apple/*`. The default ruleset of macOS (/etc/pf.conf) evaluates these anchors, so that
+ * file does not have to be changed. pf evaluates the anchors of a wildcard in the order of their names, so
+ * this one is first.
  */
 export const ANCHOR = "com.apple/000.lifecyclezero";
 /** The rule that evaluates {@link ANCHOR}, in the main ruleset (`pfctl -s rules`). */
@@ -11,7 +12,7 @@ const MAIN_ANCHOR = /^anchor "com\.apple\/\*" all$/m;
 /** A rule of the main ruleset that passes packets without evaluating later rules. */
 const PASSED_BEFORE = /^pass\b.*\bquick\b/;
 
-/** Why the main ruleset (`pfctl -s rules`) overrides the agent's anchor; undefined if it does not. */
+/** The reason why the main ruleset (`pfctl -s rules`) overrides the agent's anchor. Undefined if it does not. */
 export function overruledBy(main: string): string | undefined {
   const all = main.split("\n").map((line) => line.trim());
   const at = all.findIndex((line) => MAIN_ANCHOR.test(line));
@@ -30,18 +31,21 @@ export const rulesIn = (printed: string): string[] =>
     .map((line) => line.trim().replace(/\s+/g, " "))
     .filter((line) => /^(pass|block)\b/.test(line));
 
-/** Label of the rules that refuse. pf counts their packets by label (`pfctl -s labels`). */
+/** Label of the refusing rules. pf counts packets by label (`pfctl -s labels`). */
 const LABEL = "lz-forbidden";
 
 /**
- * Rules of mode `network` (pf.conf(5)). They allow loopback, name servers, the control plane, and link maintenance (DHCP,
- * neighbour discovery) limited to addresses of this host's links. All other traffic is refused in both directions,
- * including forwarded traffic of virtual machines. Every rule is `quick`, so that no later rule applies.
+ * Rules of mode `network` (pf.conf(5)). They allow loopback, name servers and the control plane. They also
+ * allow link maintenance (DHCP, neighbour discovery), limited to addresses of this host's links. All other
+ * traffic is refused in both directions, including forwarded traffic of virtual machines. Every rule is
+ * `quick`, so that no later rule applies.
  *
- * pf cannot match the hop limit, and without state no rate, so the exceptions are limited by address only.
+ * pf cannot match the hop limit, and it cannot limit a rate without state. So the exceptions are limited only
+ * by address.
  *
- * Loopback has no state, because all states are cut when the rules are installed and local connections must survive. A
- * rule with state accepts new connections only, so an open connection to the control plane is reset and opened again.
+ * Loopback rules keep no state, because all states are cut when the rules are installed and local connections
+ * must survive. A rule with state accepts only new connections, so an open connection to the control plane is
+ * reset and opened again.
  */
 export function pfNetworkRules({ control, resolvers, links }: NetworkRules): string {
   const rules = [
@@ -62,7 +66,10 @@ export function pfNetworkRules({ control, resolvers, links }: NetworkRules): str
 
 const family = (address: string): "inet" | "inet6" => (isV6(address) ? "inet6" : "inet");
 
-/** Allows requests to broadcast, the lease's server and all DHCPv6 servers (RFC 8415 §7.1), and responses from the link. */
+/**
+ * Allows requests to the broadcast address, to the lease's server and to all DHCPv6 servers (RFC 8415 §7.1),
+ * and responses from the link.
+ */
 function dhcpRules({ prefixes, dhcpServers }: Links): string[] {
   const servers = [...new Set(dhcpServers.map(plain))].filter((address) => !isV6(address));
   const near = [...new Set(prefixes.map(plainPrefix))].filter((prefix) => !isV6(prefix));
@@ -88,7 +95,7 @@ function neighbourRules({ prefixes }: Links): string[] {
     ...["ff02::1:ff00:0/104", ...near].map((to) => pass(`out from any to ${to}`, "neighbrsol")),
     ...["ff02::1", ...near].map((to) => pass(`out from any to ${to}`, "neighbradv")),
     pass("in from fe80::/10 to any", "routeradv"),
-    // Duplicate address detection has the unspecified source address `::` (RFC 4862 §5.4.2).
+    // Duplicate address detection uses the unspecified source address `::` (RFC 4862 §5.4.2).
     ...["::", ...near].map((from) => pass(`in from ${from} to any`, "neighbrsol")),
     ...near.map((from) => pass(`in from ${from} to any`, "neighbradv")),
   ];
@@ -99,7 +106,10 @@ const dnsRules = (family: string, to: string): string[] => [
   `pass out quick ${family} proto udp from any to ${to} port = 53 keep state`,
 ];
 
-/** Rules of mode `stop-engines`. They refuse connections to these ports of this host, on loopback too. */
+/**
+ * Rules of mode `stop-engines`. They refuse connections to these ports of this host, including connections
+ * over loopback.
+ */
 export function pfPortRules(ports: readonly number[]): string {
   const each = [...new Set(ports.map(plainPort))].sort((a, b) => a - b);
   return lines(
@@ -112,10 +122,13 @@ const lines = (rules: readonly string[]): string => rules.map((rule) => `${rule}
 /** The token in the output of `pfctl -E`. pf stays enabled until all tokens are returned (`pfctl -X`). */
 export const tokenIn = (said: string): string | undefined => /^Token : (\d{1,20})$/m.exec(said)?.[1];
 
-/** Whether pf is enabled, in the output of `pfctl -s info`. */
+/** Whether the output of `pfctl -s info` says that pf is enabled. */
 export const isEnabled = (info: string): boolean => /^Status: Enabled\b/m.test(info);
 
-/** Packets counted for {@link LABEL} in `pfctl -s labels` (columns: label, evaluations, packets, bytes, …). */
+/**
+ * Number of packets counted for {@link LABEL} in `pfctl -s labels` (columns: label, evaluations, packets,
+ * bytes, …).
+ */
 export const labelledPackets = (labels: string): number =>
   labels
     .split("\n")

@@ -7,12 +7,13 @@ import type { Enforcer, Proof } from "../modes/enforcer.ts";
 import { savedIn } from "../state/twin-file.ts";
 import { BRIDGE_TABLE, TABLE } from "./nftables.ts";
 
-/** Reads the marks that the system assigned to the installed rules; undefined without rules. */
+/** Reads the marks that the system assigned to the installed rules. Undefined without rules. */
 export type RuleMarks = () => Promise<string | undefined>;
 
 /**
- * Reads the handles of the agent's tables, chains and rules. The kernel assigns a new handle to each new object, so rules
- * that were deleted and restored between two checks have other handles, even if their text is equal (nft(8)).
+ * Reads the handles of the agent's tables, chains and rules. The kernel assigns a new handle to each new
+ * object. So rules that were deleted and restored between two checks have different handles, even if their
+ * text is equal (nft(8)).
  */
 export const nftMarks =
   (run: RunCommand): RuleMarks =>
@@ -31,7 +32,7 @@ export const nftMarks =
 /** The marks of the last check, saved for the next start of the agent. */
 export type KeptMarks = {
   load: () => string | undefined;
-  /** Saves the marks; undefined deletes them. */
+  /** Saves the marks. Undefined deletes them. */
   save: (marks: string | undefined) => void;
 };
 
@@ -41,7 +42,7 @@ const markFile = z.strictObject({ boot: z.string(), marks: z.string() });
 /**
  * Saves marks in the state directory. They are valid until the next boot, which installs the rules again.
  *
- * @param boot id of this boot
+ * @param boot id of the current boot
  */
 export function keptMarks(directory: string, boot: string, log: Log): KeptMarks {
   const file = {
@@ -71,8 +72,8 @@ const RESTORED = "the isolation rules were removed and restored between two chec
 const CHANGED_UNWATCHED = "the isolation rules were removed or replaced while the agent was not running";
 
 /**
- * Detects rules that were removed and restored between two checks, which a comparison of the rules does not show, and
- * rules that were changed while the agent was not running.
+ * Detects rules that were removed and restored between two checks. A comparison of the rules does not show
+ * this. Also detects rules that were changed while the agent was not running.
  */
 export function comparingMarks(marks: RuleMarks, enforcer: Enforcer, kept?: KeptMarks): Enforcer {
   let last: string | undefined;

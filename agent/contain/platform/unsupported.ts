@@ -1,7 +1,7 @@
 import type { Mode } from "../../../shared/wire/heartbeat.ts";
 import type { Enforcer } from "../modes/enforcer.ts";
 
-/** The enforcer of a mode that this system does not support: orders fail with a reason, and a release is a no-op. */
+/** The enforcer of a mode that this system does not support. Orders fail with a reason, and a release is a no-op. */
 export function unsupportedEnforcer(
   mode: Mode,
   why = "is not supported by this agent on this system",

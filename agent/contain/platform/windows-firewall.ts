@@ -21,7 +21,7 @@ import {
 
 const action = z.enum(["Allow", "Block", "NotConfigured"]);
 
-/** Only these values are inserted into a PowerShell command. */
+/** Only values that match this schema are inserted into a PowerShell command. */
 export const profiles = z
   .array(
     z.strictObject({
@@ -56,18 +56,18 @@ const standing = z.object({
   ),
 });
 
-/** The rules sent last in the notation of {@link standingText}, and whether the profiles block all other traffic. */
+/** The rules sent last, in the notation of {@link standingText}, and whether the profiles block all other traffic. */
 type Sent = { rules: readonly string[]; blocksRest: boolean };
 
 export type WindowsDeps = {
   run: RunCommand;
   attempt: typeof attempt;
-  /** The profiles before the agent's first change, saved until they are restored. */
+  /** The profiles as they were before the agent's first change. They are saved until they are restored. */
   loadProfiles: () => readonly Profile[] | undefined;
   saveProfiles: (before: readonly Profile[] | undefined) => void;
 };
 
-/** Reads the script from stdin: its length has no limit there, and no shell parses it. */
+/** Reads the script from standard input, where its length has no limit and no shell parses it. */
 export const POWERSHELL = [
   "powershell.exe",
   "-NoLogo",
@@ -81,7 +81,10 @@ export const POWERSHELL = [
 
 type WindowsState = WindowsDeps & { sent: Sent | undefined };
 
-/** Windows Firewall, through its PowerShell module. Rules and profiles persist across a boot. */
+/**
+ * Firewall for Windows: Windows Firewall, through its PowerShell module. Rules and profiles persist across a
+ * boot.
+ */
 export function windowsFirewall(deps: WindowsDeps): Firewall {
   const windows: WindowsState = { ...deps, sent: undefined };
   return {
@@ -89,7 +92,8 @@ export function windowsFirewall(deps: WindowsDeps): Firewall {
     refusePorts: (ports) => put(windows, windowsPortRules(ports), false),
     altered: () => altered(windows),
     remove: (wasInForce) => remove(windows, wasInForce),
-    // Windows has no counter per rule. A connection that the host's own firewall refuses fails with a code of its own.
+    // Windows has no counter per rule. But a connection that the host's own firewall refuses fails with a
+    // specific error code.
     refuses: async (endpoints) => {
       const outcomes = await Promise.all(endpoints.map(windows.attempt));
       return outcomes.every((outcome) => outcome === "forbidden");
@@ -97,7 +101,10 @@ export function windowsFirewall(deps: WindowsDeps): Firewall {
   };
 }
 
-/** Saves the profiles before the first change. They are not saved again until a release: they are the agent's then. */
+/**
+ * Saves the profiles before the first change. Until a release they are not saved again, because they now
+ * contain the agent's values.
+ */
 async function saveProfiles(windows: WindowsState): Promise<string | undefined> {
   if (windows.loadProfiles() !== undefined) return undefined;
   const { code, stdout, stderr } = await windows.run(POWERSHELL, PROFILES_SCRIPT);
@@ -140,7 +147,7 @@ async function altered(windows: WindowsState): Promise<string | undefined> {
   return undefined;
 }
 
-/** The agent's rules in force; undefined if the profiles cannot be read or one is off. */
+/** The agent's rules in force. Undefined if the profiles cannot be read or one of them is off. */
 async function readStanding(windows: WindowsState): Promise<z.infer<typeof standing> | undefined> {
   const { code, stdout } = await windows.run(POWERSHELL, STANDING_SCRIPT);
   const parsed = standing.safeParse(parseOrUndefined(stdout));

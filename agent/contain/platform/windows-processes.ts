@@ -6,8 +6,9 @@ import { POWERSHELL } from "./windows-firewall.ts";
 const row = z.object({ p: z.int(), q: z.int(), b: z.string().nullable(), s: z.boolean() });
 
 /**
- * Lists all processes as JSON: pid `p`, parent `q`, start in ticks `b`, and whether all threads are suspended `s`.
- * Win32 thread state 5 is `Wait` and wait reason 5 is `Suspended`; the names do not depend on the language of Windows.
+ * Lists all processes as JSON: pid `p`, parent `q`, start in ticks `b`, and whether all threads are suspended
+ * `s`. Win32 thread state 5 is `Wait`, and wait reason 5 is `Suspended`. These numbers do not depend on the
+ * language of Windows.
  */
 export const PROCESSES_SCRIPT = `$ErrorActionPreference='Stop'
 $t=@{}
@@ -21,7 +22,10 @@ const EPOCH_TICKS = 621_355_968_000_000_000n;
 const FILETIME_TICKS = 504_911_232_000_000_000n;
 const TICKS_PER_MS = 10_000n;
 
-/** Parses the list. Windows keeps the pid of an ended parent: a parent that started after its child is another process. */
+/**
+ * Parses the list. Windows keeps the pid of a parent that has ended. If the process with that pid started
+ * after the child, it is not the parent.
+ */
 export function parseProcesses(text: string): HostProcess[] {
   const value: unknown = JSON.parse(text);
   const rows = z
@@ -45,7 +49,10 @@ export async function windowsProcesses(run: RunCommand): Promise<HostProcess[]> 
   return parseProcesses(stdout);
 }
 
-/** Access rights: PROCESS_SUSPEND_RESUME; PROCESS_TERMINATE with PROCESS_QUERY_LIMITED_INFORMATION (learn.microsoft.com). */
+/**
+ * Access rights (learn.microsoft.com): PROCESS_SUSPEND_RESUME, and PROCESS_TERMINATE with
+ * PROCESS_QUERY_LIMITED_INFORMATION.
+ */
 const SUSPEND_RESUME = 0x0800;
 const TERMINATE_QUERY = 0x0001 | 0x1000;
 /** Exit code of a process that the agent terminated (`GetExitCodeProcess`). */
@@ -58,10 +65,10 @@ export type Suspension = {
 };
 
 /**
- * Suspends, resumes and terminates processes. NtSuspendProcess and NtResumeProcess count: a process that was suspended
- * twice must be resumed twice, so callers suspend running processes only. TerminateProcess needs a handle, which stays
- * bound to one process even if its pid is reused, so the start is compared first. All functions throw if the process has
- * ended or is protected.
+ * Suspends, resumes and terminates processes. NtSuspendProcess and NtResumeProcess count their calls: a
+ * process that was suspended twice must be resumed twice. So callers suspend only running processes.
+ * TerminateProcess needs a handle, which stays bound to one process even if its pid is reused. So the start
+ * time is compared first. All functions throw if the process has ended or is protected.
  */
 export async function openSuspension(): Promise<Suspension> {
   const { dlopen, FFIType } = await import("bun:ffi");

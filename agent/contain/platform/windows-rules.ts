@@ -10,21 +10,24 @@ import {
 import type { NetworkRules } from "../network/firewall.ts";
 
 /*
- * Windows Firewall does not order rules. A matching block rule overrides all matching allow rules, and traffic that no
- * rule matches gets the default of its profile. Only an IPsec-authenticated bypass overrides a block (learn.microsoft.com,
- * "Windows Firewall rules", precedence). Consequences:
+ * Windows Firewall does not order rules. A matching block rule overrides all matching allow rules, and
+ * traffic that no rule matches gets the default of its profile. Only an IPsec-authenticated bypass overrides
+ * a block (learn.microsoft.com, "Windows Firewall rules", precedence). This has three consequences.
  *
- * - With a default of "block", the hundreds of allow rules of every Windows installation would still let traffic
- *   through. So the agent's rules *block* all forbidden traffic: all addresses except those of the control plane and the
- *   name servers, and on these all ports except theirs.
- * - Protocols other than TCP, UDP and ICMP get the default of the profiles, which the agent sets to block. Tunnel
- *   protocols also get a block rule each.
- * - If a profile blocks outbound traffic by default, the control plane also needs an allow rule, which no block rule of
- *   the agent matches.
+ * A default of "block" is not enough: the hundreds of allow rules of every Windows installation would still
+ * let traffic through. So the agent's rules *block* all forbidden traffic. They block all addresses except
+ * those of the control plane and the name servers, and they block all ports of these addresses except the
+ * needed ones.
  *
- * Windows Firewall exempts loopback, and accepts replies to allowed requests. DHCP and neighbour discovery are allowed
- * for addresses of this host's links. Rules cannot name link-local addresses, so there only port and type are limited.
- * Windows Firewall cannot match a hop limit or a rate.
+ * Protocols other than TCP, UDP and ICMP get the default of the profiles, which the agent sets to block. Each
+ * tunnel protocol also gets a block rule.
+ *
+ * If a profile blocks outbound traffic by default, the control plane also needs an allow rule, which no block
+ * rule of the agent matches.
+ *
+ * Windows Firewall exempts loopback, and accepts replies to allowed requests. DHCP and neighbour discovery
+ * are allowed for addresses of this host's links. Rules cannot name link-local addresses, so for these
+ * addresses only port and type are limited. Windows Firewall cannot match a hop limit or a rate.
  */
 
 export const GROUP = "LifecycleZero containment";
@@ -33,7 +36,7 @@ const NAME = "lifecyclezero";
 export type WindowsRule = {
   direction: "Inbound" | "Outbound";
   action: "Block" | "Allow";
-  /** A number, or TCP or UDP where ports are named. */
+  /** A protocol number. `TCP` or `UDP` if the rule names ports. */
   protocol: string;
   remoteAddress?: readonly string[];
   remotePort?: readonly string[];
@@ -41,7 +44,10 @@ export type WindowsRule = {
   icmpType?: readonly string[];
 };
 
-/** Unicast and multicast addresses without loopback, which is exempt, and link-local, which New-NetFirewallRule rejects. */
+/**
+ * Unicast and multicast addresses. Leaves out loopback, which is exempt, and link-local addresses, which
+ * New-NetFirewallRule rejects.
+ */
 const V4 = [["0.0.0.1", "255.255.255.255"]] as const;
 const V6 = [
   ["::2", "fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
@@ -50,7 +56,7 @@ const V6 = [
 
 /** Protocol numbers of IGMP, IP in IP, IPv6 in IPv4, GRE, ESP, AH, L2TP and SCTP. */
 const OTHER_PROTOCOLS = ["2", "4", "41", "47", "50", "51", "115", "132"];
-/** Inbound ICMPv4 types to block: all except errors (3, 11, 12). Outbound ICMPv4 is blocked completely. */
+/** Inbound ICMPv4 types to block: all types except errors (3, 11, 12). Outbound ICMPv4 is blocked completely. */
 const ICMP4_IN_BLOCKED = [
   "0",
   "4",
@@ -69,17 +75,20 @@ const ICMP4_IN_BLOCKED = [
   "42",
   "43",
 ];
-/** ICMPv6 types to block: all except errors (1 to 4), neighbour discovery (133 to 136) and group reports (130 to 132, 143). */
+/**
+ * ICMPv6 types to block: all types except errors (1 to 4), neighbour discovery (133 to 136) and group reports
+ * (130 to 132, 143).
+ */
 const ICMP6_BLOCKED = ["128", "129", "137", "138", "139", "140", "141", "142", "144", "145", "146", "147"];
 const ICMP6_ERRORS = ["1", "2", "3", "4"];
 const NEIGHBOURS = ["133", "134", "135", "136"];
 const GROUP_REPORTS = ["130", "131", "132", "143"];
-/** All nodes, all routers, and the groups of neighbour solicitations (RFC 4291 §2.7.1). */
+/** Multicast groups of all nodes, all routers, and neighbour solicitations (RFC 4291 §2.7.1). */
 const NEIGHBOUR_GROUPS = ["ff02::1", "ff02::2", "ff02::1:ff00:0/104"];
 /** Link-local multicast, which routers do not forward (RFC 4291 §2.7). */
 const LINK_MULTICAST = "ff02::/16";
 const BROADCAST = "255.255.255.255";
-/** All DHCPv6 servers and relay agents (RFC 8415 §7.1). */
+/** The multicast group of all DHCPv6 servers and relay agents (RFC 8415 §7.1). */
 const DHCP6_SERVERS = "ff02::1:2";
 const LINK_LOCAL4 = "169.254.0.0/16";
 const DHCP = [67, 547];
@@ -91,7 +100,7 @@ const blockOut = (match: Match): WindowsRule => ({ direction: "Outbound", action
 const blockIn = (match: Match): WindowsRule => ({ direction: "Inbound", action: "Block", ...match });
 const allowOut = (match: Match): WindowsRule => ({ direction: "Outbound", action: "Allow", ...match });
 
-/** Rules of mode `network`. Traffic is allowed if no block rule matches it. */
+/** Rules of mode `network`. Traffic that no block rule matches is allowed. */
 export function windowsNetworkRules({ control, resolvers, links }: NetworkRules): WindowsRule[] {
   const servers = [...new Set(control.map(({ address }) => plain(address)))];
   const ports = [...new Set(control.map(({ port }) => plainPort(port)))];
@@ -140,10 +149,16 @@ function icmpRules(prefixes: readonly string[]): WindowsRule[] {
   ];
 }
 
-/** Ports that stay open at these addresses; without `addresses` at all. A list of these covers every address. */
+/**
+ * Ports that stay open at the given addresses, or at all addresses if `addresses` is absent. The entries of a
+ * list together cover every address.
+ */
 type Open = { addresses?: readonly string[]; ports: readonly number[] };
 
-/** Open TCP ports. While no name server is known all are allowed, or the control plane's name cannot be resolved. */
+/**
+ * Open TCP ports. While no name server is known, the port of name servers is open at all addresses, because
+ * the control plane's name must be resolved.
+ */
 function openTcp(servers: readonly string[], ports: readonly number[], names: readonly string[]): Open[] {
   if (names.length === 0) {
     return [
@@ -180,7 +195,7 @@ function blockAround(protocol: "TCP" | "UDP", { addresses, ports }: Open): Windo
   ];
 }
 
-/** All addresses except these addresses and prefixes, as ranges of both families. */
+/** All addresses except the given addresses and prefixes, as ranges of both families. */
 const allBut = (addresses: readonly string[]): string[] => [
   ...V4.flatMap(([from, to]) =>
     rangesWithout(
@@ -193,7 +208,7 @@ const allBut = (addresses: readonly string[]): string[] => [
   ...V6.flatMap(([from, to]) => rangesWithout(from, to, addresses.filter(isV6), true)),
 ];
 
-/** All ports except these, as ranges. */
+/** All ports except the given ports, as ranges. */
 export function portsWithout(ports: readonly number[]): string[] {
   const holes = [...new Set(ports)].sort((a, b) => a - b);
   const ranges: string[] = [];
@@ -206,7 +221,10 @@ export function portsWithout(ports: readonly number[]): string[] {
   return ranges;
 }
 
-/** Rules of mode `stop-engines`. They refuse connections from other hosts to these ports; loopback is exempt. */
+/**
+ * Rules of mode `stop-engines`. They refuse connections from other hosts to these ports. Windows Firewall
+ * exempts loopback.
+ */
 export const windowsPortRules = (ports: readonly number[]): WindowsRule[] =>
   ports.length === 0
     ? []
@@ -235,9 +253,9 @@ const STRICT = "$ErrorActionPreference='Stop'; $ProgressPreference='SilentlyCont
 const OURS = `Get-NetFirewallRule -PolicyStore PersistentStore -Group ${quoted(GROUP)} -ErrorAction SilentlyContinue`;
 
 /**
- * A script that replaces the agent's rules. It adds the new rules before it removes the old ones, so that there is no
- * moment without rules. `version` is part of the rule names. It turns all profiles on. With `blocksRest` they also
- * block traffic that no rule names.
+ * A script that replaces the agent's rules. It adds the new rules before it removes the old ones, so that
+ * there is no moment without rules. `version` is part of the rule names. The script turns on all profiles.
+ * With `blocksRest`, the profiles also block traffic that no rule names.
  */
 export function putScript(rules: readonly WindowsRule[], version: string, blocksRest: boolean): string {
   const commands = rules.map((rule, index) => {
@@ -278,7 +296,7 @@ export const removeScript = (profiles: readonly Profile[]): string =>
     `if (@(${OURS}).Count -gt 0) { throw 'rules are left' }`,
   ]);
 
-/** A script that prints the profiles, as the administrator has set them, as one line of JSON. */
+/** A script that prints one line of JSON: the profiles as set by the administrator. */
 export const PROFILES_SCRIPT = script([
   STRICT,
   "ConvertTo-Json -Compress @(Get-NetFirewallProfile -PolicyStore PersistentStore | ForEach-Object { " +
@@ -307,7 +325,7 @@ export const STANDING_SCRIPT = script([
   "ConvertTo-Json -Compress -Depth 4 ([pscustomobject]@{ profiles=$p; rules=$r })",
 ]);
 
-/** A rule in force, as {@link STANDING_SCRIPT} prints it. */
+/** A rule in force, as printed by {@link STANDING_SCRIPT}. */
 export type StandingRule = {
   name: string;
   enabled: string;
@@ -324,13 +342,13 @@ export type StandingRule = {
   interface: readonly string[];
 };
 
-/** Name of the rule at this index in {@link putScript}. */
+/** Name of the rule with this index in {@link putScript}. */
 export const ruleName = (version: string, index: number): string =>
   `${NAME}-${version}-${String(index).padStart(2, "0")}`;
 
 const ANY = ["Any"];
 
-/** A sent rule in the notation of {@link standingText}, to compare it with a rule in force. */
+/** A sent rule in the notation of {@link standingText}, for comparison with a rule in force. */
 export const sentText = (rule: WindowsRule, name: string): string =>
   standingText({
     name,
@@ -355,7 +373,7 @@ const PROTOCOL_NAMES: Readonly<Record<string, string>> = {
   "58": "ICMPV6",
 };
 
-/** A normal form of a rule in force: two rules with the same text match the same packets. */
+/** A normal form of a rule in force. Two rules with the same text match the same packets. */
 export function standingText(rule: StandingRule): string {
   const protocol = rule.protocol.toUpperCase();
   const words = [rule.name, rule.enabled, rule.direction, rule.action, rule.profile, rule.program];
@@ -376,7 +394,7 @@ function rangesText(addresses: readonly string[]): string[] {
       try {
         return `${boundsOf(from).from}-${boundsOf(to).to}`;
       } catch {
-        // A keyword such as `Any` or `LocalSubnet`.
+        // The text is a keyword such as `Any` or `LocalSubnet`.
         return text;
       }
     })

@@ -7,14 +7,17 @@ import { POWERSHELL, profiles, windowsFirewall } from "./windows-firewall.ts";
 import { openSuspension, type Suspension, windowsProcesses } from "./windows-processes.ts";
 import type { Profile } from "./windows-rules.ts";
 
-/** PowerShell needs a few seconds for two dozen rules, and longer on a busy host. */
+/**
+ * Timeout of a PowerShell script in milliseconds. PowerShell needs a few seconds for two dozen rules, and
+ * longer on a busy host.
+ */
 const POWERSHELL_TIMEOUT_MS = 60_000;
-/** Rounds of the daemon (4 s each) between two checks: each check starts PowerShell at least twice. */
+/** Number of daemon rounds (4 s each) between two checks, because each check starts PowerShell at least twice. */
 const CHECK_EVERY_ROUNDS = 8;
 const PROFILES_FILE = "firewall-before.json";
 const BEFORE = profiles.nullable();
 
-/** The blocking modes on Windows, with Windows Firewall and process suspension. Needs an elevated account. */
+/** The blocking modes on Windows. They use Windows Firewall and process suspension, and need an elevated account. */
 export async function windowsEnforcers(options: HostOptions): Promise<Enforcers> {
   const { directory } = options;
   const run = runWithin(POWERSHELL_TIMEOUT_MS);
@@ -38,7 +41,7 @@ export async function windowsEnforcers(options: HostOptions): Promise<Enforcers>
   });
 }
 
-/** Used if the Windows functions are missing: every suspension fails, and the report names the processes. */
+/** Used if the Windows functions are missing. Every suspension then fails, and the report names the processes. */
 function cannotSuspend(): Suspension {
   const fail = (): never => {
     throw new Error("processes cannot be suspended on this system");

@@ -1,12 +1,12 @@
-/** Time after a repair in which the isolation is checked more often: it may be altered again. */
+/** Milliseconds after a repair in which the isolation is checked more often, because it may be modified again. */
 const CLOSE_MS = 30_000;
-/** Shortest pause between two of these checks. */
+/** Minimum pause between two of these checks, in milliseconds. */
 const CLOSE_EVERY_MS = 250;
-/** A pause is at least this many times as long as the check before it, which limits the CPU time. */
+/** Minimum ratio of a pause to the duration of the check before it. Limits the CPU time of the checks. */
 const PAUSE_PER_CHECK = 4;
 
 export type CloseWatchDeps = {
-  /** Checks the isolation and restores what was altered. */
+  /** Checks the isolation and restores modified parts. */
   check: (signal: AbortSignal) => Promise<void>;
   /** Milliseconds since this process started, by a monotonic clock. */
   elapsed: () => number;
@@ -15,11 +15,11 @@ export type CloseWatchDeps = {
 };
 
 export type CloseWatch = {
-  /** Call after a repair: checks more often from now on, for the full time. */
+  /** Call after a repair. Starts the full period of frequent checks again. */
   begin: () => void;
 };
 
-/** Checks rules more often while they are being tampered with, so that an altered rule is restored sooner. */
+/** Checks rules more often after a repair, so that a repeated modification is restored sooner. */
 export function createCloseWatch({ check, elapsed, sleep, signal }: CloseWatchDeps): CloseWatch {
   let untilMs = Number.NEGATIVE_INFINITY;
   let isRunning = false;

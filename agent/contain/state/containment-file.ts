@@ -4,15 +4,15 @@ import { type TwinFile, twinFile } from "./twin-file.ts";
 
 const stored = z.strictObject({
   report: containmentReport,
-  /** The order has begun and has no result yet. The next start carries it out again. */
+  /** True if the order has begun and has no result yet. The next start carries it out again. */
   underway: z.boolean(),
-  /** The mode that may have changed this host; null once its release has succeeded. */
+  /** The mode that may have changed this host. Null after a successful release. */
   traces: z
     .strictObject({ mode, wasInForce: z.boolean(), stopEnginesBy: stopEnginesBy.optional() })
     .nullable(),
-  /** Ids of release codes that freed this host, newest first. */
+  /** Ids of release codes that released this host, newest first. */
   usedCodes: z.array(z.string()).max(64).default([]),
-  /** Recent repairs, which count against the isolation; absent without any. */
+  /** Recent repairs, which count against the isolation. Absent without recent repairs. */
   repairs: z.strictObject({ count: z.int().min(1), what: z.string() }).optional(),
 });
 export type Stored = z.infer<typeof stored>;
@@ -23,7 +23,7 @@ export const containmentFile = (directory: string): TwinFile<Stored> =>
     directory,
     name: "containment",
     schema: stored,
-    // Report times grow over all generations, see ContainmentStore.
+    // Report times increase across all generations, see ContainmentStore.
     isNewer: (a, b) => a.report.at > b.report.at,
   });
 
@@ -37,7 +37,7 @@ export function readContained(directory: string): Contained | undefined {
 }
 
 /**
- * Deletes the state, because the generations of a new asset start at 0. Only for a host that is not isolated
- * ({@link readContained}): the files also record what a release must undo.
+ * Deletes the state, because the generations of a new asset start at 0. Call only for a host that is not
+ * isolated ({@link readContained}), because the files also record what a release must undo.
  */
 export const forgetContainment = (directory: string): void => containmentFile(directory).remove();

@@ -10,8 +10,8 @@ export const whyContained = (contained: Contained | "unknown"): string =>
     : `this host is isolated (mode ${contained.mode}, generation ${contained.generation})`;
 
 /**
- * The blocking mode that may still be in force on the host of this state directory; undefined without one. `unknown`: the
- * files cannot be read.
+ * The blocking mode that may still be in force on the host with this state directory. Undefined if there is
+ * none. `unknown`: the files cannot be read.
  */
 export function containedIn(directory: string): Contained | "unknown" | undefined {
   try {
@@ -21,6 +21,6 @@ export function containedIn(directory: string): Contained | "unknown" | undefine
     if (!(cause instanceof StateFault)) throw cause;
     return "unknown";
   }
-  // Rules for the next boot show an isolation even if the containment state is lost.
+  // If rules for the next boot exist, the host is isolated even if the containment state is lost.
   return existsSync(join(directory, KEPT_RULES_FILE)) ? "unknown" : undefined;
 }

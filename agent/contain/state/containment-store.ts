@@ -18,7 +18,7 @@ const REASON_CHARACTERS_MAX = 240;
 
 export type StoreDeps = {
   directory: string;
-  /** Time of the control plane as far as the agent knows it. */
+  /** Current time of the control plane, as estimated by the agent. */
   clock: Clock;
   /** The moment from which this agent could apply directives. */
   since: Moment;
@@ -41,24 +41,27 @@ export class ContainmentStore {
     return this.#state;
   }
 
-  /** The report for the next heartbeat. Without a directive its time follows the clock, which may still be corrected. */
+  /**
+   * The report for the next heartbeat. Before the first directive, its time follows the clock, which may
+   * still be corrected.
+   */
   report(): ContainmentReport {
     const { report } = this.#state;
     return report.generation === 0 ? uncontained(timestamp(this.#deps.since())) : report;
   }
 
-  /** Changes these members of the state and writes both files. */
+  /** Changes the given members of the state and writes both files. */
   update(change: Partial<Stored>): void {
     this.#state = { ...this.#state, ...change };
     this.#saved.save(this.#state);
   }
 
-  /** Writes the files again if they were removed or altered. No-op before the first order. */
+  /** Writes the files again if they were removed or modified. No-op before the first order. */
   restoreFiles(): void {
     if (this.#state.report.generation > 0 || this.#state.traces) this.#saved.restore(this.#state);
   }
 
-  /** Records that an order has begun, so that the next start carries it out after a crash. */
+  /** Records the start of an order, so that the next start of the agent carries it out after a crash. */
   begin(order: ContainmentOrder): void {
     const { generation, action, mode } = order;
     const at = this.#nextStamp();
@@ -88,17 +91,19 @@ export class ContainmentStore {
   }
 
   /**
-   * Whether the state was lost and other files show an isolation. The agent keeps it in force, but has no directive to
-   * report on. The control plane sends its newest directive to a host that reports generation 0.
+   * True if the state was lost and other files show an isolation. The agent keeps this isolation in force,
+   * but has no directive to report on. The control plane sends its newest directive to a host that reports
+   * generation 0.
    */
   isRecovered(): boolean {
     return this.#state.report.generation === 0 && this.#state.traces !== null;
   }
 
   /**
-   * Whether the agent keeps the isolation in force. A failed isolation whose rules were once in force is kept: the next
-   * check may succeed. A failed `stop-engines` is kept too, because a part of it may have succeeded. A `network`
-   * isolation that was rolled back is not kept: a second failure would not be rolled back.
+   * Whether the agent keeps the isolation in force. It keeps a failed isolation if its rules were once in
+   * force, because the next check may succeed. It also keeps a failed `stop-engines` isolation, because a
+   * part of it may have succeeded. It does not keep a `network` isolation that was rolled back, because a
+   * second failure would not be rolled back.
    */
   isLasting(): boolean {
     const { report, traces, underway } = this.#state;
@@ -108,7 +113,7 @@ export class ContainmentStore {
     return traces?.mode === report.mode && (traces.wasInForce || traces.mode === "stop-engines");
   }
 
-  /** Reports are distinguished by their time, so the time grows even when the clock is set back. */
+  /** Reports are distinguished by their time, so the time increases even when the clock is set back. */
   #nextStamp(): string {
     const { report } = this.#state;
     const after = report.generation > 0 ? Date.parse(report.at) + 1 : 0;
@@ -116,7 +121,7 @@ export class ContainmentStore {
   }
 }
 
-/** The member `stopEnginesBy`, if there is one. */
+/** An object with `stopEnginesBy` if the report has this member, otherwise an empty object. */
 export const methodOf = (order: Pick<ContainmentReport, "stopEnginesBy"> | null) =>
   order?.stopEnginesBy === undefined ? {} : { stopEnginesBy: order.stopEnginesBy };
 
@@ -129,8 +134,8 @@ export const orderOf = (report: ContainmentReport): ContainmentOrder => ({
 });
 
 /**
- * Reads the saved state. The daemon starts even if the state is lost: an isolation that other files show stays in force.
- * The control plane repeats its directive while heartbeats report an older generation.
+ * Reads the saved state. The daemon starts even if the state is lost, and keeps an isolation in force if
+ * other files show one. The control plane repeats its directive while heartbeats report an older generation.
  */
 function load(deps: StoreDeps): Stored {
   let fault: string | undefined;

@@ -8,9 +8,9 @@ import { savedIn } from "./twin-file.ts";
 export const KEPT_RULES_FILE = "containment.nft";
 
 export type KeptRules = {
-  /** Saves the rules for the next boot; undefined deletes them. */
+  /** Saves the rules for the next boot. Undefined deletes them. */
   keep: (rules: string | undefined) => void;
-  /** Writes the last rules again if the file was removed or altered, or could not be written. */
+  /** Writes the last rules again if the file was removed or modified, or could not be written. */
   restore: () => void;
 };
 
@@ -21,7 +21,8 @@ export function keptRules(directory: string, log: Log): KeptRules {
     write: (rules: string) => writeAtomically(path, rules),
     holds: (rules: string) => readOrUndefined(path) === rules,
   };
-  // If the file cannot be saved, the rules stay in force, and after a boot the agent sends them again when it starts.
+  // If the file cannot be saved, the rules stay in force. After a boot, the agent sends them again when it
+  // starts.
   const saved = savedIn(file, "the rules for the next start of this host", log);
   return {
     keep: (rules) => {

@@ -5,11 +5,14 @@ import type { Log } from "../../platform/log.ts";
 import { codeOf, readState, removeIfThere, StateFault, writeAtomically } from "../../platform/state-files.ts";
 
 /**
- * A value in two files of the state directory, `NAME.json` and `NAME.copy.json`. One readable file is enough, so that the
- * loss of the other does no harm.
+ * A value in two files of the state directory, `NAME.json` and `NAME.copy.json`. One readable file is enough,
+ * so that losing one file does no harm.
  */
 export type TwinFile<T> = {
-  /** The newer readable value; undefined without files. Throws {@link StateFault} if files exist and none is valid. */
+  /**
+   * The newer readable value. Undefined if there are no files. Throws {@link StateFault} if files exist and
+   * none is valid.
+   */
   read: () => T | undefined;
   /** Writes both files, even if the first write fails. Then throws the first error. */
   write: (value: T) => void;
@@ -71,13 +74,19 @@ export function twinFile<T>({ directory, name, schema, isNewer }: TwinOptions<T>
 }
 
 export type Saved<T> = {
-  /** Saves the value. Logs a failure and does not throw: the value stays in memory. */
+  /** Saves the value. Logs a failure instead of throwing, because the value stays in memory. */
   save: (value: T) => void;
-  /** Writes the value again if the files do not contain it: they were removed, altered or could not be written. */
+  /**
+   * Writes the value again if the files do not contain it, because they were removed, modified or could not
+   * be written.
+   */
   restore: (value: T) => void;
 };
 
-/** Saves a value that is also in memory, and repairs its files. Logs a repeated error once. @param what for the log */
+/**
+ * Saves a value that is also in memory, and restores its files. Logs a repeated error once. @param what name
+ * of the value in log messages
+ */
 export function savedIn<T>(file: Pick<TwinFile<T>, "write" | "holds">, what: string, log: Log): Saved<T> {
   let lastFault: string | undefined;
   function save(value: T): void {

@@ -6,23 +6,26 @@ import { type Identifiers, identifiersOf } from "./identifiers.ts";
 import { type ReadDeps, readIdentifiers } from "./read-identifiers.ts";
 
 const LABEL = "lifecyclezero hardware 1";
-/** Timeout of a program that reads identifiers. PowerShell takes seconds to start on a busy host. */
+/** Timeout in milliseconds of a program that reads identifiers. PowerShell takes seconds to start on a busy host. */
 const TIMEOUT_MS = 15_000;
 
-/** Fingerprint for one tenant. It differs by tenant, so that two tenants cannot find out that they share a machine. */
+/**
+ * Returns the fingerprint for one tenant. It differs between tenants, so that two tenants cannot find out
+ * that they share a machine.
+ */
 export function fingerprintFor(tenantId: string, { strength, values }: Identifiers): Hardware {
   const text = [LABEL, tenantId, strength, ...values].join("\n");
   return { id: createHash("sha256").update(text).digest("base64url"), strength };
 }
 
-/** Fingerprint of this machine; undefined if it has no usable identifier. */
+/** Reads the fingerprint of this machine. Undefined if the machine has no usable identifier. */
 export async function readHardware(tenantId: string, deps: ReadDeps): Promise<Hardware | undefined> {
   const { raw, isContainer } = await readIdentifiers(deps);
   const identifiers = identifiersOf(raw, isContainer);
   return identifiers && fingerprintFor(tenantId, identifiers);
 }
 
-/** {@link readHardware} with the real files and programs of this system. */
+/** {@link readHardware} with the files and programs of the running system. */
 export const hardwareOf = (platform: NodeJS.Platform, tenantId: string): Promise<Hardware | undefined> =>
   readHardware(tenantId, {
     platform,

@@ -1,11 +1,11 @@
 /** Identifiers of a machine before hashing. They are never sent. */
 export type Identifiers = {
   strength: "board" | "machine";
-  /** At least one, normalised. */
+  /** At least one normalised identifier. */
   values: readonly string[];
 };
 
-/** Identifiers as the platform reports them. A member can be absent, or a placeholder of the manufacturer. */
+/** Identifiers as reported by the platform. A member can be absent, or a placeholder of the manufacturer. */
 export type RawIdentifiers = {
   /** SMBIOS UUID, or its equivalent on the platform. */
   uuid?: string | undefined;
@@ -14,7 +14,7 @@ export type RawIdentifiers = {
   machineId?: string | undefined;
 };
 
-/** Placeholders that firmware reports when no serial number was set. Compared after {@link normalise}. */
+/** Placeholders that firmware reports when no serial number was set. Entries are in the form of {@link normalise}. */
 const PLACEHOLDERS: ReadonlySet<string> = new Set([
   "0123456789",
   "1234567890",
@@ -65,7 +65,7 @@ const SHARED_UUIDS: ReadonlySet<string> = new Set([
 const CHARACTERS_MIN = 4;
 const CHARACTERS_MAX = 200;
 
-/** One spelling of an identifier. Firmware versions and operating systems differ in case, braces and spaces. */
+/** Normalises an identifier, because firmware versions and operating systems differ in case, braces and spaces. */
 const normalise = (text: string): string =>
   text
     .replaceAll("\0", "")
@@ -74,22 +74,23 @@ const normalise = (text: string): string =>
     .replace(/\s+/g, " ")
     .toLowerCase();
 
-/** The normalised identifier; undefined for a placeholder that many machines share. */
+/** Returns the normalised identifier. Undefined for a placeholder that many machines share. */
 export function genuine(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const value = normalise(text);
   if (value.length < CHARACTERS_MIN || value.length > CHARACTERS_MAX) return undefined;
   if (PLACEHOLDERS.has(value) || SHARED_UUIDS.has(value)) return undefined;
-  // One or two characters repeated: zeros, `ff`, `fe`, `xx`, dots.
+  // The pattern matches one or two repeated characters, such as zeros, `ff`, `fe`, `xx` or dots.
   const bare = value.replace(/[-:. _]/g, "");
   if (bare === "" || /^(.)\1*$/.test(bare) || /^(..)\1+$/.test(bare)) return undefined;
   return value;
 }
 
 /**
- * The identifiers to hash: the UUID alone if there is one, else the serial numbers, else the machine id. Serial numbers do not
- * count beside a UUID, because a firmware update can fill one in. In a container the board is ignored: it belongs to the host,
- * which many containers share.
+ * Selects the identifiers to hash: only the UUID if there is one, otherwise the serial numbers, otherwise the
+ * machine id. Serial numbers are ignored if there is a UUID, because a firmware update can fill in a serial
+ * number. In a container, the mainboard is ignored, because it belongs to the host, which many containers
+ * share.
  */
 export function identifiersOf(raw: RawIdentifiers, isContainer = false): Identifiers | undefined {
   if (!isContainer) {

@@ -5,13 +5,13 @@ import type { RawIdentifiers } from "./identifiers.ts";
 export type ReadDeps = {
   platform: NodeJS.Platform;
   run: RunCommand;
-  /** Content of a file; undefined when it cannot be read. */
+  /** Content of a file. Undefined if it cannot be read. */
   read: (path: string) => string | undefined;
-  /** Target of a symbolic link; undefined when it cannot be read. */
+  /** Target of a symbolic link. Undefined if it cannot be read. */
   readLink: (path: string) => string | undefined;
 };
 
-/** Reads the identifiers of this machine. Never throws; an identifier that cannot be read is absent. */
+/** Reads the identifiers of this machine. Never throws. An identifier that cannot be read is absent. */
 export async function readIdentifiers(
   deps: ReadDeps,
 ): Promise<{ raw: RawIdentifiers; isContainer: boolean }> {
@@ -27,7 +27,10 @@ export async function readIdentifiers(
   return { raw: {}, isContainer: false };
 }
 
-/** SMBIOS values from sysfs; only root may read the UUID and the serial numbers. A device tree has one serial number. */
+/**
+ * SMBIOS values from sysfs. Only root can read the UUID and the serial numbers. A device tree has one serial
+ * number.
+ */
 const linuxIdentifiers = (read: ReadDeps["read"]): RawIdentifiers => ({
   uuid: read("/sys/class/dmi/id/product_uuid"),
   serials: [
@@ -42,7 +45,10 @@ const linuxIdentifiers = (read: ReadDeps["read"]): RawIdentifiers => ({
 /** Inode of the initial PID namespace (`PROC_PID_INIT_INO` in the kernel's include/linux/proc_ns.h). */
 const INITIAL_PID_NAMESPACE = "pid:[4026531836]";
 
-/** Whether this process has its own PID namespace. It then sees the mainboard of the host, which other containers share. */
+/**
+ * Whether this process is in a container, which has its own PID namespace. The mainboard then belongs to the
+ * host, and other containers see the same one.
+ */
 const isContainer = ({ readLink }: Pick<ReadDeps, "readLink">): boolean => {
   const namespace = readLink("/proc/self/ns/pid");
   return namespace !== undefined && namespace !== INITIAL_PID_NAMESPACE;
