@@ -227,7 +227,7 @@ function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
       ...answersAs("ollama", 11_434),
       maps("sha256-ac9bc7a69dab38da1c790838955f1293420b55ab555ef6b4615efa1c1507b1ed", MODELS.coder),
       evidenceOf("gpu", "uses 9641 MiB of GPU memory"),
-      evidenceOf("name", "process is called ollama"),
+      evidenceOf("name", "process name is ollama"),
     ],
     clients: [
       {

@@ -77,7 +77,7 @@ const unsupported = (name: string, detail: string): Collector => ({ name, status
 /** Source status on a host of this system if everything works and the agent runs as a service. */
 export function sourcesOf(os: string): Collector[] {
   const processes = ok("processes", "312 processes");
-  const http = ok("http", "14 listeners asked");
+  const http = ok("http", "14 listeners probed");
   if (os.startsWith("Windows"))
     return [
       ...[processes, ok("listeners"), ok("libraries")],

@@ -7,7 +7,7 @@ import type { Fit, Judgement } from "../../catalogue/judge.ts";
 import { regex } from "../../catalogue/match.ts";
 import { type Fields, readFields, textOf } from "./protobuf.ts";
 
-/** Response to a gRPC call: its status, and the message fields that the catalogue reads. */
+/** Response to a gRPC call: the status, and the message fields that the catalogue needs. */
 export type GrpcAnswer = { status: number; message: string; fields: Fields };
 
 export type GrpcAnswers = ReadonlyMap<string, GrpcAnswer>;
@@ -19,16 +19,19 @@ const PERMISSION_DENIED = 7;
 const UNAUTHENTICATED = 16;
 
 const MESSAGE_LENGTH_MAX = 256;
-/** Prefix of each message: 1 byte compression flag, 4 bytes length. */
+/** Length of the prefix of each message: 1 byte compression flag, 4 bytes message length. */
 const PREFIX_BYTES = 5;
 
-/** Limits for the fields that are kept: values per field, and bytes per value. Each model in a list is a message. */
+/**
+ * Maximum number of kept values per field, and maximum length of a kept value in bytes. Each model in a list
+ * is one value.
+ */
 const VALUES_MAX = LIMITS.MODELS_MAX;
 const VALUE_BYTES_MAX = 1024;
 
 /**
- * Parses a gRPC response to this call; undefined if the response is not gRPC. `body` holds bytes as latin1; only short
- * values of it are kept.
+ * Parses the response to a gRPC call. Returns undefined if the response is not gRPC. `body` holds bytes as
+ * latin1. Only short values are kept.
  */
 export function readGrpc(call: string, { headers, body }: Answer): GrpcAnswer | undefined {
   if (!/^application\/grpc\b/.test(headers["content-type"] ?? "")) return undefined;
@@ -67,7 +70,7 @@ function fieldsIn(body: Buffer): Fields {
   return readFields(new Uint8Array(body.subarray(PREFIX_BYTES, PREFIX_BYTES + length))) ?? new Map();
 }
 
-/** Methods to call, those of likely products first. */
+/** Methods to call. Methods of likely products come first. */
 export function grpcMethods(catalogue: readonly CatalogEntry[], likely: ReadonlySet<string>): string[] {
   const known = new Set(catalogue.map(({ id }) => id));
   const traits = GRPC_TRAITS.filter(({ product }) => known.has(product));
@@ -78,7 +81,10 @@ export function grpcMethods(catalogue: readonly CatalogEntry[], likely: Readonly
 export const grpcModels = (judgement: Judgement): GrpcModels | undefined =>
   judgement.winner && GRPC_MODELS[judgement.winner.entry.id];
 
-/** The product behind these responses. A product that names itself ranks above a product that only has a method. */
+/**
+ * Determines the product from the responses. A product that names itself ranks above a product that is
+ * recognised only by a method.
+ */
 export function judgeGrpc(catalogue: readonly CatalogEntry[], answers: GrpcAnswers): Judgement {
   const entries = new Map(catalogue.map((entry) => [entry.id, entry]));
   const fits = new Map<CatalogEntry, Trait[]>();
@@ -93,7 +99,8 @@ export function judgeGrpc(catalogue: readonly CatalogEntry[], answers: GrpcAnswe
   const [winner, ...runnersUp] = [...fits]
     .map(([entry, traits]) => ({ entry, traits }))
     .sort((a, b) => rank(b) - rank(a) || (a.entry.id < b.entry.id ? -1 : 1));
-  // Every KServe v2 server also fits the generic entry `kserve`.
+  // Every KServe v2 server also fits the generic entry `kserve`, so that entry does not count as another
+  // product.
   const others = runnersUp.filter(({ entry }) => entry.id !== "kserve");
   return winner ? { winner, runnersUp: others, hints: [] } : { runnersUp: [], hints: [] };
 }
@@ -136,7 +143,10 @@ export function grpcModelList(judgement: Judgement, answers: GrpcAnswers): Model
   return [...models.values()];
 }
 
-/** `open` requires a model list without a credential. Health and metadata are often open on protected servers too. */
+/**
+ * Whether the server requires a credential. `open` requires a model list that was returned without a
+ * credential. Health and metadata are often open on protected servers too.
+ */
 export function grpcAuth(judgement: Judgement, answers: GrpcAnswers): "open" | "required" | "unknown" {
   const statuses = [...answers.values()].map(({ status }) => status);
   if (statuses.some((status) => status === UNAUTHENTICATED || status === PERMISSION_DENIED))

@@ -25,7 +25,10 @@ const SYMBOLS: readonly (readonly [bits: number, symbols: string])[] = [
 
 const END = 256;
 
-/** Symbols by code. The code is canonical: codes of equal length are consecutive, in the order of their symbols. */
+/**
+ * Symbols by code. The code is canonical: codes of the same length are consecutive numbers, in the order of
+ * their symbols.
+ */
 const symbolByCode = new Map<number, number>();
 {
   let code = 0;
@@ -43,12 +46,12 @@ const symbolByCode = new Map<number, number>();
   }
 }
 
-/** Map key of a code. Codes have at most 30 bits. */
+/** Map key of a code. Codes have at most 30 bits, so the key is a safe integer. */
 function keyOf(bits: number, code: number): number {
   return bits * 2 ** 30 + code;
 }
 
-/** Decodes a Huffman-coded string to latin1 (RFC 7541 section 5.2). Undefined if the code is invalid. */
+/** Decodes a Huffman-coded string to latin1 (RFC 7541 section 5.2). Returns undefined if the code is invalid. */
 export function decodeHuffman(bytes: Uint8Array): string | undefined {
   let text = "";
   let code = 0;
@@ -66,6 +69,6 @@ export function decodeHuffman(bytes: Uint8Array): string | undefined {
       bits = 0;
     }
   }
-  // Padding: fewer than 8 bits, all ones.
+  // The padding must have fewer than 8 bits, all ones.
   return bits < 8 && code === 2 ** bits - 1 ? text : undefined;
 }

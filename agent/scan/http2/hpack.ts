@@ -1,6 +1,6 @@
 import { decodeHuffman } from "./hpack-huffman.ts";
 
-/** RFC 7541 Appendix A, from index 1. */
+/** Static table of RFC 7541 Appendix A, from index 1. */
 const STATIC =
   ":authority|:method=GET|:method=POST|:path=/|:path=/index.html|:scheme=http|:scheme=https|:status=200|:status=204|:status=206|:status=304|:status=400|:status=404|:status=500|accept-charset|accept-encoding=gzip, deflate|accept-language|accept-ranges|accept|access-control-allow-origin|age|allow|authorization|cache-control|content-disposition|content-encoding|content-language|content-length|content-location|content-range|content-type|cookie|date|etag|expect|expires|from|host|if-match|if-modified-since|if-none-match|if-range|if-unmodified-since|last-modified|link|location|max-forwards|proxy-authenticate|proxy-authorization|range|referer|refresh|retry-after|server|set-cookie|strict-transport-security|transfer-encoding|user-agent|vary|via|www-authenticate"
     .split("|")
@@ -14,13 +14,16 @@ export type Field = [name: string, value: string];
 /** Default size of the dynamic table in bytes (SETTINGS_HEADER_TABLE_SIZE, RFC 9113 section 6.5.2). */
 const TABLE_BYTES_MAX = 4096;
 const FIELDS_MAX = 256;
-/** Overhead of a table entry in bytes, added to the lengths of its name and value (RFC 7541 section 4.1). */
+/**
+ * Overhead of a table entry in bytes. It is added to the lengths of the name and the value (RFC 7541 section
+ * 4.1).
+ */
 const ENTRY_BYTES = 32;
 
-/** A header block that does not follow RFC 7541. */
+/** Thrown for a header block that does not follow RFC 7541. */
 export class MalformedHeaders extends Error {}
 
-/** Encodes field lines as literals without indexing (RFC 7541 section 6.2.2). Names and values must be ASCII. */
+/** Encodes fields as literals without indexing (RFC 7541 section 6.2.2). Names and values must be ASCII. */
 export function encodeHeaders(fields: readonly Field[]): Uint8Array {
   const parts = fields.flatMap(([name, value]) => [Buffer.from([0]), ...literal(name), ...literal(value)]);
   return new Uint8Array(Buffer.concat(parts));
@@ -35,7 +38,10 @@ function literal(text: string): Buffer[] {
   return [Buffer.from([...length, rest]), bytes];
 }
 
-/** Creates a decoder for the header blocks of one connection, in order. It throws {@link MalformedHeaders}. */
+/**
+ * Creates a decoder for the header blocks of one connection. Call it for each block in order. It throws
+ * {@link MalformedHeaders}.
+ */
 export function createHeaderDecoder(): (block: Uint8Array) => Field[] {
   const table: Field[] = [];
   let limit = TABLE_BYTES_MAX;
@@ -98,7 +104,7 @@ function createCursor(bytes: Uint8Array) {
     position += 1;
     return byte;
   };
-  /** Decodes an integer with a prefix of this many bits (RFC 7541 section 5.1). */
+  /** Decodes an integer whose prefix has `prefix` bits (RFC 7541 section 5.1). */
   const number = (prefix: number): number => {
     const max = 2 ** prefix - 1;
     let value = next() & max;

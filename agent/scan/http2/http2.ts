@@ -3,16 +3,19 @@ import { CURL, decoded } from "../probe/http-client.ts";
 import { createHeaderDecoder, encodeHeaders, type Field, MalformedHeaders } from "./hpack.ts";
 
 /*
- * One HTTP/2 request on one connection (RFC 9113), with prior knowledge: no upgrade from HTTP/1.1. The caller collects the
- * received bytes and limits them.
+ * One HTTP/2 request and its response on one connection (RFC 9113), with prior knowledge, that is, without an
+ * upgrade from HTTP/1.1. The caller collects the received bytes and limits their number.
  */
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FRAME_HEADER_BYTES = 9;
-/** Default maximum payload of a frame (SETTINGS_MAX_FRAME_SIZE, RFC 9113 section 6.5.2). */
+/** Maximum payload of a frame in bytes. This is the default of SETTINGS_MAX_FRAME_SIZE (RFC 9113 section 6.5.2). */
 const FRAME_BYTES_MAX = 16_384;
 const HEADER_BLOCK_BYTES_MAX = 32 * 1024;
-/** Flow control covers DATA frames only, so the number and size of all other frames need limits of their own. */
+/**
+ * Maximum number of frames, and maximum size in bytes of everything except DATA payloads. Flow control limits
+ * only DATA frames.
+ */
 const FRAMES_MAX = 4096;
 const OTHER_BYTES_MAX = 128 * 1024;
 const STREAM = 1;
@@ -25,7 +28,7 @@ const PING = 6;
 const GOAWAY = 7;
 const WINDOW_UPDATE = 8;
 const CONTINUATION = 9;
-/** Bit 0 means ACK on SETTINGS and PING frames, and END_STREAM on DATA and HEADERS frames. */
+/** Bit 0 of the flags: ACK on SETTINGS and PING frames, END_STREAM on DATA and HEADERS frames. */
 const ACK = 1;
 const END_STREAM = 1;
 const END_HEADERS = 4;
@@ -35,7 +38,10 @@ const PRIORITY = 0x20;
 const SETTINGS_ENABLE_PUSH = 2;
 const SETTINGS_INITIAL_WINDOW_SIZE = 4;
 
-/** True if the bytes start with a SETTINGS frame, the connection preface of an HTTP/2 server (RFC 9113 section 3.4). */
+/**
+ * True if the bytes start with a SETTINGS frame, which is the connection preface of an HTTP/2 server (RFC
+ * 9113 section 3.4).
+ */
 export function isHttp2Preface(bytes: Uint8Array): boolean {
   if (bytes.length < FRAME_HEADER_BYTES) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, FRAME_HEADER_BYTES);
@@ -44,10 +50,10 @@ export function isHttp2Preface(bytes: Uint8Array): boolean {
   return isSettings && length % 6 === 0 && length <= FRAME_BYTES_MAX;
 }
 
-/** `grpc`: call the method at `path` with an empty message. Otherwise send a GET. */
+/** `grpc`: call the method at `path` with an empty message. Otherwise, send a GET request. */
 export type Http2Request = { host: string; path: string; tls: boolean; grpc: boolean; bodyBytesMax: number };
 
-/** Bytes to send before the first response: preface, settings and the request. */
+/** Bytes to send before the first response: client preface, settings and the request. */
 export function http2Request({ host, path, tls, grpc, bodyBytesMax }: Http2Request): Uint8Array {
   const settings = new DataView(new ArrayBuffer(12));
   settings.setUint16(0, SETTINGS_ENABLE_PUSH);
@@ -101,14 +107,14 @@ export type Http2State =
   | { is: "incomplete" }
   | { is: "not-http2" }
   | { is: "complete"; answer: Answer }
-  /** The peer ended the stream or the connection without a response. */
+  /** The server ended the stream or the connection without a response. */
   | { is: "refused" };
 
 type Frame = { type: number; flags: number; stream: number; payload: Uint8Array };
 
 /**
- * Reads the response of a server frame by frame. Trailers are merged into the headers. The body of a gRPC response is
- * its bytes as latin1.
+ * Reads the response of a server frame by frame. Merges trailers into the headers. The body of a gRPC
+ * response is returned as bytes in latin1.
  */
 export class Http2Reader {
   readonly #isGrpc: boolean;
@@ -117,10 +123,10 @@ export class Http2Reader {
   readonly #headers: Record<string, string> = {};
   readonly #body: Uint8Array[] = [];
   #bodyBytes = 0;
-  /** Bytes read so far, and the number of complete frames in them. */
+  /** Number of bytes read so far, and number of complete frames in them. */
   #position = 0;
   #frames = 0;
-  /** Parts of a header block that is not complete yet. */
+  /** Fragments of an incomplete header block. */
   #block: Uint8Array[] | undefined;
   #blockBytes = 0;
   #endsStream = false;
@@ -132,7 +138,7 @@ export class Http2Reader {
     this.#bodyBytesMax = bodyBytesMax;
   }
 
-  /** Reads on. `bytes`: all bytes received so far. `ended`: the peer closed the connection. */
+  /** Continues to read. `bytes`: all bytes received so far. `ended`: the peer closed the connection. */
   read(bytes: Uint8Array, ended: boolean): Http2State {
     try {
       while (this.#state.is === "incomplete" && this.#readFrame(bytes));
@@ -145,19 +151,19 @@ export class Http2Reader {
     return this.#state;
   }
 
-  /** The response as far as it was received. For a timeout. */
+  /** Returns the response as far as it was received. Used after a timeout. */
   cut(): Http2State {
     return this.#state.is === "incomplete" ? this.#finish() : this.#state;
   }
 
-  /** Returns the frames that the client must send now, and forgets them. */
+  /** Returns the frames that the client must send now. Each frame is returned once. */
   takeReplies(): Uint8Array[] {
     const due = this.#replies;
     this.#replies = [];
     return due;
   }
 
-  /** Reads one frame. False if the frame is incomplete or the data is not HTTP/2. */
+  /** Reads one frame. Returns false if the frame is incomplete or the data is not HTTP/2. */
   #readFrame(bytes: Uint8Array): boolean {
     const available = bytes.length - this.#position;
     if (available < FRAME_HEADER_BYTES) return false;
@@ -234,14 +240,17 @@ export class Http2Reader {
   }
 }
 
-/** True if the server still processes our stream: GOAWAY carries the last stream ID (RFC 9113 section 6.8). */
+/**
+ * True if the server still processes the stream. GOAWAY contains the ID of the last stream that it processes
+ * (RFC 9113 section 6.8).
+ */
 function isStreamProcessed(goaway: Uint8Array): boolean {
   if (goaway.length < 4) return false;
   const last = new DataView(goaway.buffer, goaway.byteOffset, 4).getUint32(0);
   return (last & 0x7fffffff) >= STREAM;
 }
 
-/** Payload without its padding and priority fields. */
+/** The payload without padding and priority fields. */
 function contentOf(payload: Uint8Array, flags: number): Uint8Array {
   const padding = flags & PADDED ? (payload[0] ?? 0) : 0;
   const start = (flags & PADDED ? 1 : 0) + (flags & PRIORITY ? 5 : 0);

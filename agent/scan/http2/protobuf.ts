@@ -1,9 +1,15 @@
-/** Values of a message by field number. Strings, bytes and messages are raw bytes. Numbers are left out. */
+/**
+ * Values of a message by field number. Strings, bytes and nested messages are raw bytes. Numeric values are
+ * left out.
+ */
 export type Fields = ReadonlyMap<number, readonly Uint8Array[]>;
 
 const FIELDS_MAX = 4096;
 
-/** Parses a protobuf message without its schema (https://protobuf.dev/programming-guides/encoding/). Undefined if invalid. */
+/**
+ * Parses a protobuf message without its schema (https://protobuf.dev/programming-guides/encoding/). Returns
+ * undefined if the message is invalid.
+ */
 export function readFields(bytes: Uint8Array): Fields | undefined {
   const fields = new Map<number, Uint8Array[]>();
   let position = 0;
@@ -40,7 +46,7 @@ export function readFields(bytes: Uint8Array): Fields | undefined {
   return fields;
 }
 
-/** The last value of a field as text, or undefined if the field is absent or not valid UTF-8. */
+/** The last value of a field as text. Undefined if the field is absent or not valid UTF-8. */
 export function textOf(fields: Fields, field: number): string | undefined {
   const value = fields.get(field)?.at(-1);
   if (value === undefined) return undefined;

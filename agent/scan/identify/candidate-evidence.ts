@@ -8,7 +8,10 @@ import { type Facts, type Found, UNREADABLE_PID } from "./candidate.ts";
 import { evidenceOf } from "./confidence.ts";
 import { type Claim, sharedLibrary } from "./process-claims.ts";
 
-/** True if the response did not come from a socket of the process itself, but through a forwarder or a container address. */
+/**
+ * True if the response came through a port forwarder or from a container address, instead of from a socket of
+ * the process.
+ */
 const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>
   process.pid !== UNREADABLE_PID &&
   isTcp(listener) &&
@@ -16,7 +19,7 @@ const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>
 
 const asRouted = (evidence: Evidence[]): Found[] => evidence.map((one) => ({ ...one, routed: true }));
 
-/** Evidence from responses. Evidence from routed responses is marked, because containment does not count it. */
+/** Evidence from responses. Routed responses are marked, because containment does not count them. */
 export const fromAnswers = (
   heard: readonly Heard[],
   process: ProcessFacts,
@@ -29,20 +32,21 @@ export const fromAnswers = (
 export const shapeEvidence = (heard: readonly Heard[]): Evidence[] =>
   heard.map(({ fingerprint }) => evidenceOf("openaiShape", fingerprint.shape!));
 
-/** Evidence from listeners that are identified as a product. */
+/** Evidence from listeners whose responses identify a product. */
 export function httpEvidence(heard: readonly Heard[]): Evidence[] {
   return heard.flatMap(({ listener, fingerprint }) => {
     const { winner, runnersUp } = fingerprint.judgement;
     const asked = fingerprint.grpc ? "gRPC" : "GET";
     const { tls, prefix } = fingerprint.target;
     const place = isTcp(listener) ? `${tls ? "https" : "http"} port ${listener.port}` : placeOf(listener);
-    // The prefix is part of the command line, which must not leave the host.
+    // The evidence does not name the prefix. The prefix comes from the command line, which must not leave the
+    // host.
     const where = prefix === undefined ? place : `${place} behind its path prefix`;
     return [
       ...winner!.traits.map((trait) =>
         evidenceOf(HTTP_WEIGHTS[trait.weight], `${asked} ${trait.path} on ${where}: ${trait.says}`),
       ),
-      ...runnersUp.map(({ entry }) => evidenceOf("runnerUp", `${where} also answers as ${entry.name}`)),
+      ...runnersUp.map(({ entry }) => evidenceOf("runnerUp", `${where} also responds like ${entry.name}`)),
     ];
   });
 }
@@ -79,7 +83,7 @@ export function libraryEvidence({ pid }: ProcessFacts, { snapshot }: Facts): Evi
   return library === undefined ? [] : [evidenceOf("libraryShared", `loaded ${baseName(library)}`)];
 }
 
-/** Evidence from the memory of a process: weights, inference libraries, GPU memory. */
+/** Evidence from the memory of a process: weights, inference libraries and GPU memory. */
 export function held(process: ProcessFacts, weights: readonly WeightFile[], facts: Facts): Evidence[] {
   const evidence = weights.map((file) =>
     evidenceOf(file.how === "mapped" ? "weightsMapped" : "weightsOpen", describeWeights(file)),
@@ -90,7 +94,7 @@ export function held(process: ProcessFacts, weights: readonly WeightFile[], fact
   return evidence;
 }
 
-/** The driver does not report the amount of memory on a partitioned card (MIG). */
+/** The driver reports no memory size on a partitioned card (NVIDIA MIG). */
 const describeGpu = ({ bytes }: GpuUse): string =>
   bytes === 0 ? "computes on the GPU" : `uses ${Math.round(bytes / 1024 / 1024)} MiB of GPU memory`;
 
@@ -99,7 +103,7 @@ function describeWeights(file: WeightFile): string {
   const facts = [file.format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
   const what = repositoryOf(file.path)?.name ?? baseName(file.path);
   const where = file.inside ? `a model inside ${what}` : what;
-  return `${file.how === "mapped" ? "maps" : "has open"} ${where} (${facts.join(", ")})`;
+  return `${file.how === "mapped" ? "maps" : "keeps open"} ${where} (${facts.join(", ")})`;
 }
 
 export const readEvidence = (weights: readonly WeightFile[]): Found[] =>

@@ -6,10 +6,13 @@ import { confidenceOf, REPORT_THRESHOLD, WEIGHTS } from "./confidence.ts";
 import type { Claim } from "./process-claims.ts";
 
 /**
- * Evidence with a mark if containment does not count it.
- * `routed`: the response came through a port forwarder or from an address in another network namespace. It is attributed to
- * the process by addresses, not by its socket.
- * `inferred`: concluded from amounts of memory and reads. A large request of another user can cause the same amounts.
+ * Evidence, marked if containment must not count it.
+ *
+ * `routed`: the response came through a port forwarder or from an address in another network namespace. The
+ * agent knows the process only by these addresses, not by its socket.
+ *
+ * `inferred`: concluded from the amounts of memory and of bytes read. Another user can cause the same amounts
+ * with a large request.
  */
 export type Found = Evidence & { routed?: true; inferred?: true };
 
@@ -20,11 +23,11 @@ export type Candidate = {
   kind: Engine["kind"];
   entry?: CatalogEntry;
   root: ProcessFacts;
-  /** Other processes of a cluster. None of them is a parent of another. */
+  /** Other processes of a cluster, which are not child processes of `root`. */
   siblings?: ProcessFacts[];
   members: ProcessFacts[];
   heard: Heard[];
-  /** Listeners of `heard`. If the process is the product or holds a model, all its listening sockets. */
+  /** Listeners of `heard`. All listening sockets of the process if it is the product or holds a model. */
   listeners: Listener[];
   weights: WeightFile[];
   evidence: Found[];
@@ -36,13 +39,16 @@ export type Facts = {
   heard: readonly Heard[];
   claims: ReadonlyMap<number, readonly Claim[]>;
   selfPid: number;
-  /** Weights that were mapped for a while, see lasting-weights.ts. */
+  /** Weights that were mapped for at least {@link LASTING_MS} of lasting-weights.ts. */
   lasting?: ReadonlySet<string>;
-  /** Models in the directories of the catalogue that were read so far. */
+  /** Models in the directories of the catalogue, as far as these directories were read. */
   modelsOnDisk?: readonly ModelOnDisk[];
 };
 
-/** Kinds that load weights themselves. Weights in a process with the name of such a product are evidence for it. */
+/**
+ * Kinds of products that load weights themselves. Weights in a process with the name of such a product are
+ * evidence for the product.
+ */
 export const RUNS_MODELS = new Set<Engine["kind"]>([
   "inference-engine",
   "inference-app",
@@ -53,17 +59,18 @@ export const RUNS_MODELS = new Set<Engine["kind"]>([
 ]);
 
 /**
- * True if containment may act on the candidate: its evidence is enough without the evidence that another user can cause. For
- * example, a user can make a service read a model by placing it where the service reads files.
+ * True if containment may stop the candidate. It must reach the threshold without evidence that another user
+ * can cause. For example, another user can place a model where a service reads files, so that the service
+ * reads the model.
  */
 export const isCertain = (one: Pick<Candidate, "root" | "evidence">): boolean =>
   one.root.pid !== UNREADABLE_PID &&
   !isReader(one) &&
   confidenceOf(one.evidence.filter(({ routed, inferred }) => !routed && !inferred)) >= REPORT_THRESHOLD;
 
-/** True if the only evidence is that the process reads model files. An isolation does not stop such a process. */
+/** True if the process only reads model files. Isolation does not stop such a process. */
 export const isReader = ({ evidence }: Pick<Candidate, "evidence">): boolean =>
   evidence.every(({ signal, weight }) => signal === "weights" && weight <= WEIGHTS.weightsRead.weight);
 
-/** Stands for a process that the agent may not read. No real process has this pid. */
+/** Stands for a process that the agent has no permission to read. No real process has this pid. */
 export const UNREADABLE_PID = 0;

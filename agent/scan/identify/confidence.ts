@@ -1,44 +1,56 @@
 import type { Evidence } from "../../../shared/wire/heartbeat.ts";
 
-/** Weight of each kind of evidence, 0 to 100. The confidence is the sum over signals, at most 100. */
+/** Weights of evidence, 0 to 100. The confidence is the sum over the signals, with a maximum of 100. */
 export const WEIGHTS = {
-  /** The product names itself on an endpoint. */
+  /** A response in which the product names itself. */
   httpIdentity: { signal: "http", weight: 90 },
   /** A response that only this product is known to return. */
   httpStrong: { signal: "http", weight: 85 },
-  /** A response that fits this product and others. */
+  /** A response that fits this product and other products. */
   httpHint: { signal: "http", weight: 10 },
   weightsMapped: { signal: "weights", weight: 80 },
   weightsOpen: { signal: "weights", weight: 75 },
-  /** Weights without other evidence, mapped for a short time or only open. Any program that reads files does this. */
+  /**
+   * The process has weights mapped for a short time or only open, without other evidence. Any program that
+   * reads files does this.
+   */
   weightsRead: { signal: "weights", weight: 55 },
-  /** Anonymous memory in a process that had weights mapped or open before. With a shared library: 60. */
+  /** Anonymous memory in a process that had weights mapped or open before. Together with a shared library: 60. */
   weightsCopied: { signal: "weights", weight: 50 },
-  /** Anonymous memory, as many bytes read, and a model on disk of that size. With a shared library: 55. */
+  /**
+   * Anonymous memory and bytes read that both match the size of a model on disk. Together with a shared
+   * library: 55.
+   */
   weightsLikely: { signal: "weights", weight: 45 },
-  /** Anonymous memory and as many bytes read, but no model on disk. With a shared library: 50. */
+  /**
+   * Anonymous memory and about as many bytes read, without a model on disk of that size. Together with a
+   * shared library: 50.
+   */
   weightsPossible: { signal: "weights", weight: 40 },
   libraryOwn: { signal: "library", weight: 70 },
-  /** torch, ONNX Runtime and others. Many programs load them without running a model. */
+  /** Shared inference libraries, such as torch and ONNX Runtime. Many programs load them without running a model. */
   libraryShared: { signal: "library", weight: 10 },
   gpu: { signal: "gpu", weight: 65 },
-  /** A GPU device is mapped or in use, for computing or for drawing. */
+  /** A GPU device is mapped or in use, for computing or for graphics. */
   gpuDevice: { signal: "gpu", weight: 5 },
-  /** The executable's path or the command line belongs to the product's package. */
+  /** The path of the executable or the command line contains the product's package. */
   binary: { signal: "binary", weight: 60 },
   openaiShape: { signal: "openai-shape", weight: 50 },
   name: { signal: "name", weight: 15 },
   port: { signal: "port", weight: 10 },
-  /** Another product that also fits. Recorded only. */
+  /** Another product that also fits the responses. Recorded only, without weight. */
   runnerUp: { signal: "http", weight: 0 },
 } as const satisfies Record<string, { signal: Evidence["signal"]; weight: number }>;
 
 export type WeightName = keyof typeof WEIGHTS;
 
-/** Minimum confidence of a reported engine. Name, port, one hint and a shared library together are below it. */
+/**
+ * Minimum confidence of a reported engine. The evidence "name, default port, one hint and a shared library"
+ * stays below it.
+ */
 export const REPORT_THRESHOLD = 50;
 
-/** Sum of the strongest evidence of each signal. Ten processes with one name count once. */
+/** Sum of the strongest evidence of each signal. Ten processes with the same name therefore count once. */
 export function confidenceOf(evidence: readonly Evidence[]): number {
   return Math.min(
     100,
@@ -53,7 +65,7 @@ function strongest(evidence: readonly Evidence[]): Evidence[] {
   return [...best.values()];
 }
 
-/** Evidence as reported: strongest first. The weights add up to the confidence before the cap of 100. */
+/** Evidence for a report, strongest first. The weights add up to the confidence before it is limited to 100. */
 export function weighed(evidence: readonly Evidence[]): Evidence[] {
   const counted = new Set(strongest(evidence));
   const seen = new Set<string>();

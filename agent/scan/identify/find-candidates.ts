@@ -20,7 +20,10 @@ import { joinCandidates } from "./join-candidates.ts";
 import { computing, holdsModel, readsOnly } from "./model-holders.ts";
 import { type Claim, isForwarder } from "./process-claims.ts";
 
-/** Facts, with the listening sockets of each process, probed or not, and conclusions about weights in its memory. */
+/**
+ * Facts with two additions: the listening sockets of each process, probed or not, and weights that its memory
+ * probably holds.
+ */
 type Known = Facts & {
   sockets: ReadonlyMap<number | undefined, readonly Listener[]>;
   unmapped: ReadonlyMap<number, Found[]>;
@@ -36,7 +39,7 @@ export function findCandidates(given: Facts): Candidate[] {
     const { listener } = heard;
     const pid = ownerOf(heard, facts);
     if (pid === undefined && isTcp(listener)) {
-      // Sockets of one user on one port of one network are one server with several addresses.
+      // Sockets of one user on the same port and network belong to one server with several addresses.
       const { uid, port, network = "" } = listener;
       const key = `${uid} ${port} ${network}`;
       const before = ownerless.get(key) ?? { listener, heard: [] };
@@ -66,7 +69,7 @@ export function findCandidates(given: Facts): Candidate[] {
   return joined.filter((candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD);
 }
 
-/** A process with the facts that the socket shows about its owner: the user. */
+/** A placeholder for the unreadable owner of a socket. The only known fact is the user. */
 function unreadable({ key, uid }: Listener, { processes }: Snapshot): ProcessFacts {
   const kin = uid === undefined ? undefined : [...processes.values()].find((one) => one.uid === uid);
   const user = kin?.user ?? (uid === undefined ? undefined : String(uid));
@@ -81,13 +84,13 @@ function unreadable({ key, uid }: Listener, { processes }: Snapshot): ProcessFac
   };
 }
 
-/** The process that holds the socket of a listener. For a port forwarder of Docker, the process in the container. */
+/** The process that holds the socket of a listener. For a port forwarder of Docker: the process in the container. */
 function ownerOf({ listener }: Heard, { snapshot }: Facts): number | undefined {
   if (listener.pid === undefined) return undefined;
   return behindForwarder(listener.pid, snapshot) ?? listener.pid;
 }
 
-/** The process at the forwarder's target. Undefined when two containers have that address: either could be the target. */
+/** The process at the target of a port forwarder. Undefined if two containers have the target address. */
 function behindForwarder(forwarder: number, { forwards, listeners }: Snapshot): number | undefined {
   const target = forwards?.get(forwarder);
   if (!target) return undefined;
@@ -126,7 +129,7 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
   return nameless(process, { heard, shaped }, weights, facts);
 }
 
-/** True if a response of this framework or protocol belongs to the product that the process is known to be. */
+/** True if a response of this framework or protocol belongs to the already known product of the process. */
 const isPartOf = (
   entry: CatalogEntry,
   claimed: CatalogEntry | undefined,
@@ -136,7 +139,10 @@ const isPartOf = (
   return FRAMEWORKS.has(entry.id) || (entry.kind === "mcp" && claimed.kind !== "mcp");
 };
 
-/** One candidate for each product that responds from the process. An MCP endpoint belongs to the product, if there is one. */
+/**
+ * One candidate for each product that responds from the process. An MCP endpoint belongs to another product
+ * of the process if there is one.
+ */
 function identified(
   process: ProcessFacts,
   heard: readonly Heard[],
@@ -147,7 +153,7 @@ function identified(
   const claims = facts.claims.get(process.pid) ?? [];
   const answering = new Set([...byProduct.values()].flat());
   const unnamed = heard.filter((one) => !answering.has(one));
-  // A web server may forward to an MCP server that has nothing to do with its other backends.
+  // A web server can forward requests to an MCP server that is unrelated to its other backends.
   const canJoin = process.executable === undefined || !isForwarder(process.executable);
   const isEndpoint = ({ kind }: CatalogEntry): boolean => canJoin && kind === "mcp";
   const products = [...byProduct].filter(([entry]) => !isEndpoint(entry));
@@ -171,8 +177,8 @@ function identified(
 }
 
 /**
- * True if the process is the product and not a proxy in front of it. Then its other ports belong to the product too: a gRPC
- * port, or an inference API that only accepts POST.
+ * True if the process is the product itself and not a proxy in front of the product. Then the other ports of
+ * the process belong to the product too, such as a gRPC port or an inference API that only accepts POST.
  */
 const isOwn = (claims: readonly Claim[], { id }: CatalogEntry): boolean =>
   claims.some(({ product, signal }) => product === id && signal !== "name");
@@ -192,7 +198,7 @@ function nameless(
   facts: Known,
 ): Candidate[] {
   const isReading = readsOnly(process, { weights, shaped }, facts);
-  // For weights in anonymous memory the GPU is one of the signs and must not count twice.
+  // Evidence of weights in anonymous memory already includes the GPU, so the GPU must not count twice.
   const unmapped = holdsModel(process.pid, facts.snapshot) ? undefined : facts.unmapped.get(process.pid);
   const inMemory = unmapped
     ? [...unmapped, ...libraryEvidence(process, facts)]
@@ -204,7 +210,7 @@ function nameless(
   if (hasModel(process.pid, facts)) {
     const name = isReading ? READS : unmapped && shaped.length === 0 ? LIKELY : HOLDS;
     const product = { id: "unknown-weights", name, kind: "weights" } as const;
-    // Any port of a process that holds a model may serve it. Containment blocks all of them.
+    // Any port of a process that holds a model can serve the model. Containment blocks all these ports.
     const sockets = listeningOf(process, heard, true, facts);
     return [{ ...product, root: process, members: [process], ...sockets, weights: [...weights], evidence }];
   }
@@ -219,8 +225,8 @@ function nameless(
 }
 
 /**
- * Sockets of a candidate. A process that is the product or holds a model is reported with all its listening sockets, because
- * a socket that does not speak HTTP or was not probed may serve the model too.
+ * Sockets of a candidate. If the process is the product or holds a model, all its listening sockets are
+ * reported. A socket that does not speak HTTP or was not probed can serve the model too.
  */
 function listeningOf(
   process: ProcessFacts,

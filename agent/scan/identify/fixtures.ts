@@ -5,7 +5,7 @@ import type { Listener, ProcessFacts, Snapshot } from "../system/host.ts";
 import { findCandidates } from "./find-candidates.ts";
 import { createClaimsOf, libraryFilter } from "./process-claims.ts";
 
-/** A probe of a server that returns the responses of a fixture, and 404 for all other paths. */
+/** A probe of a stub server that returns the responses of a fixture, and 404 for all other paths. */
 export function probeOf(fixture: Fixture, asked: string[] = []): Probe {
   return async (_, path) => {
     asked.push(path);
@@ -17,10 +17,10 @@ export function probeOf(fixture: Fixture, asked: string[] = []): Probe {
 }
 
 const PID = 4242;
-/** Not the default port of any product. */
+/** A port that is not the default port of any product. */
 const PORT = 49_999;
 
-/** Creates a function that returns the engine ids a scan would report if only the fixture ran on the host. */
+/** Creates a function that returns the engine ids of a scan in which the fixture is the only program on the host. */
 export function createIdentify(catalogue: readonly CatalogEntry[]): (fixture: Fixture) => Promise<string[]> {
   const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
   const claimsOf = createClaimsOf(catalogue);
@@ -50,9 +50,11 @@ export function createIdentify(catalogue: readonly CatalogEntry[]): (fixture: Fi
 }
 
 /**
- * Checks a catalogue with its fixtures. Returns the first fault, or undefined. A positive fixture must be reported as its
- * product only; a negative fixture must not. `guards`: entries of an older catalogue, whose negative fixtures must hold too.
- * `pause` is awaited between products, so that the check does not block other work.
+ * Checks a catalogue against its fixtures. Returns the first fault, or undefined. A positive fixture must be
+ * reported as its product only. A negative fixture must not be reported as its product.
+ *
+ * `guards`: entries of an older catalogue, whose negative fixtures must hold too. `pause` is awaited between
+ * products, so that the check does not block other work.
  */
 export async function faultOf(
   catalogue: readonly CatalogEntry[],
@@ -64,17 +66,18 @@ export async function faultOf(
     for (const [at, fixture] of fixtures.positive.entries()) {
       const found = await identify(fixture);
       if (found.length !== 1 || found[0] !== id)
-        return `${id}: positive fixture ${at} is found as ${found.join(", ") || "nothing"}`;
+        return `${id}: positive fixture ${at} is reported as ${found.join(", ") || "nothing"}`;
     }
     for (const [at, fixture] of fixtures.negative.entries()) {
-      if ((await identify(fixture)).includes(id)) return `${id}: negative fixture ${at} is taken for it`;
+      if ((await identify(fixture)).includes(id))
+        return `${id}: negative fixture ${at} is reported as this product`;
     }
     await pause();
   }
   for (const { id, fixtures } of guards) {
     for (const [at, fixture] of fixtures.negative.entries()) {
       if ((await identify(fixture)).includes(id))
-        return `${id}: built-in negative fixture ${at} is taken for it`;
+        return `${id}: built-in negative fixture ${at} is reported as this product`;
     }
     await pause();
   }

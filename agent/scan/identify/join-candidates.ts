@@ -5,16 +5,20 @@ import { type Candidate, type Facts, RUNS_MODELS, UNREADABLE_PID } from "./candi
 import { claimEvidence } from "./candidate-evidence.ts";
 import { confidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
 
-/** Ids that a product which runs models may start as child processes. */
+/** Ids of candidates that can be child processes of any product that runs models. */
 const USUAL_CHILDREN = new Set(["llama-cpp", "unknown-weights", "openai-compatible"]);
 
-/** Joins candidates of one engine: child processes, processes of a cluster, and processes that may not be read. */
+/**
+ * Joins candidates of one engine: its child processes, the processes of its cluster, and its unreadable
+ * processes.
+ */
 export const joinCandidates = (candidates: readonly Candidate[], facts: Facts): Candidate[] =>
   foldHidden(mergeClusters(joinChildren(candidates, facts)));
 
 /**
- * Joins each candidate to its topmost ancestor of the same product, or of a product that starts such children. Both must be
- * of one user, because a user's process proves nothing about the process of another user that started it.
+ * Joins each candidate to its topmost ancestor of the same product, or of a product that starts such
+ * children. Parent and child must belong to one user, because a process proves nothing about another user's
+ * process that started it.
  */
 function joinChildren(candidates: readonly Candidate[], { snapshot, claims }: Facts): Candidate[] {
   const byPid = new Map<number, Candidate[]>();
@@ -33,7 +37,7 @@ function joinChildren(candidates: readonly Candidate[], { snapshot, claims }: Fa
     }
     return above;
   };
-  /** Evidence that the child belongs to the parent: the engine of an application runs from its directory. */
+  /** Evidence that the child belongs to the parent: an application runs its engine from its own directory. */
   const vouched = (parent: Candidate, child: Candidate): Evidence[] =>
     claimEvidence(claims.get(child.root.pid) ?? [], parent.id);
   const joined: Candidate[] = [];
@@ -50,9 +54,9 @@ function joinChildren(candidates: readonly Candidate[], { snapshot, claims }: Fa
 const isSameUser = (one: ProcessFacts, other: ProcessFacts): boolean =>
   one.uid === other.uid && (one.uid !== undefined || one.user === other.user);
 
-/** Patterns for the name of a cluster in the command lines of its processes, by product. */
+/** Patterns that find the name of a cluster in the command lines of its processes, by product. */
 const CLUSTERS: Readonly<Record<string, RegExp>> = {
-  // python/ray/_private/node.py of Ray passes the session name to raylet, gcs_server and the dashboard.
+  // Ray passes the session name to raylet, gcs_server and the dashboard (python/ray/_private/node.py).
   "ray-serve": /\bsession_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\d+_\d+\b/,
 };
 
@@ -80,8 +84,8 @@ const byStart = ({ root: a }: Candidate, { root: b }: Candidate): number =>
   (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0) || a.pid - b.pid;
 
 /**
- * Joins a process that may not be read to a socket without a readable owner, if both are of one user and product. They are
- * reported once and without a pid, because nothing proves that the process owns the socket.
+ * Joins an unreadable process to a socket without a known owner, if they have the same user and product. The
+ * result is one engine without a pid, because nothing proves that the process owns the socket.
  */
 function foldHidden(candidates: readonly Candidate[]): Candidate[] {
   const ownerless = candidates.filter(({ root }) => root.pid === UNREADABLE_PID);
@@ -91,7 +95,7 @@ function foldHidden(candidates: readonly Candidate[]): Candidate[] {
     if (root.pid === UNREADABLE_PID || heard.length + weights.length > 0) return true;
     const served = ownerless.find((one) => one.id === id && one.root.uid === root.uid);
     for (const one of hidden.evidence)
-      served?.evidence.push({ ...one, detail: `process ${root.pid} of that user: ${one.detail}` });
+      served?.evidence.push({ ...one, detail: `process ${root.pid} of the same user: ${one.detail}` });
     return served === undefined;
   });
 }
@@ -123,7 +127,8 @@ function absorb(
   for (const one of vouched)
     parent.evidence.push({ ...one, detail: `${what} ${child.root.pid}: ${one.detail}` });
   for (const one of child.evidence) {
-    // Responses of a child that is another product do not prove the parent. Weights and GPU memory of the child do.
+    // Responses of a child that is another product are not evidence for the parent. Weights and GPU memory of
+    // the child are.
     const counts = same || one.signal === "weights" || one.signal === "gpu";
     parent.evidence.push({
       ...one,

@@ -1,19 +1,19 @@
 import type { Snapshot } from "../system/host.ts";
 
 /**
- * Time for which a process must have a file mapped. A search, a checksum or a backup maps a model too, but only until it
- * reads the next file; the largest models take about a minute.
+ * Minimum time for which weights must stay mapped. A search, a checksum or a backup maps a model only until
+ * it reads the next file. The largest models take about a minute.
  */
 export const LASTING_MS = 120_000;
 
 export type LastingWeights = {
-  /** Returns the keys of {@link lastingKey} of lasting weights. The same set as before while nothing changes. */
+  /** Returns the keys ({@link lastingKey}) of all lasting weights. Returns the same set while nothing changes. */
   update(snapshot: Pick<Snapshot, "processes" | "weights">): ReadonlySet<string>;
 };
 
 export const lastingKey = (pid: number, path: string): string => `${pid} ${path}`;
 
-/** Remembers since when each process has weights mapped. The time restarts if a scan does not see the mapping. */
+/** Remembers how long each process has had weights mapped. The time restarts if a scan does not find the mapping. */
 export function createLastingWeights({ elapsed }: { elapsed: () => number }): LastingWeights {
   let since = new Map<string, number>();
   let lasting: ReadonlySet<string> = new Set();
@@ -23,7 +23,8 @@ export function createLastingWeights({ elapsed }: { elapsed: () => number }): La
       const seen = new Map<string, number>();
       const found = new Set<string>();
       for (const [pid, files] of weights) {
-        // The key holds start time and name, so a reused pid or another program in the same process starts its own period.
+        // The key contains the start time and name of the process. A reused pid, or another program in the
+        // same process, starts a new period.
         const key = processes.get(pid)?.key;
         for (const { path, how } of files) {
           if (how !== "mapped") continue;

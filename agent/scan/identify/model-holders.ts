@@ -4,7 +4,10 @@ import type { Facts } from "./candidate.ts";
 import { lastingKey } from "./lasting-weights.ts";
 import { sharedLibrary } from "./process-claims.ts";
 
-/** Processes that compute on the GPU with an inference library. Their weights may have no file any more. */
+/**
+ * Processes that compute on the GPU with an inference library. Their weights may no longer have an open or
+ * mapped file.
+ */
 export const computing = (snapshot: Snapshot): number[] =>
   [...snapshot.gpu.keys()].filter((pid) => isComputing(pid, snapshot));
 
@@ -16,8 +19,9 @@ export const holdsModel = (pid: number, snapshot: Snapshot): boolean =>
   (snapshot.weights.get(pid)?.length ?? 0) > 0 || isComputing(pid, snapshot);
 
 /**
- * True if the only evidence is weights that are open or were mapped for a short time. A search, a checksum, a backup or a
- * torrent reads model files too. An engine keeps them mapped, or has an inference library, GPU memory or an OpenAI API.
+ * True if the only evidence is weights that are open or were mapped for a short time. A search, a checksum, a
+ * backup or a torrent client reads model files too. An engine keeps them mapped, or has an inference library,
+ * GPU memory or an OpenAI API.
  */
 export function readsOnly(
   { pid }: ProcessFacts,

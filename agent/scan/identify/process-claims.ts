@@ -14,8 +14,9 @@ const INTERPRETERS: [language: Language, names: RegExp][] = [
   ["java", /^javaw?$/],
   ["dotnet", /^dotnet$/],
   ["ruby", /^ruby[\d.]*$/],
-  // The loader of Actually Portable Executables, llamafiles among them: `ape`, or `.ape-1.10` in a home or TMPDIR
-  // (ape/loader.c and ape/ape.S of jart/cosmopolitan). The program is its first argument.
+  // The loader of Actually Portable Executables, for example llamafiles. It is `ape`, or `.ape-1.10` in a
+  // home directory or TMPDIR (ape/loader.c and ape/ape.S of jart/cosmopolitan). The program is its first
+  // argument.
   ["other", /^(?:ape|\.ape(?:-[\d.]+)?)$/],
   ["other", /^(?:perl|php|php-fpm|luajit|lua|rscript|julia|beam\.smp)[\d.]*$/],
 ];
@@ -30,14 +31,14 @@ export const programName = (path: string): string =>
     .replace(/\.exe$/, "")
     .replace(/^\.(.+)-wrapped_*$/, "$1");
 
-/** Path of the application without the number of a copy. The Finder names copies `Name 2.app` or `Name copy.app`. */
+/** Path of the application without the suffix of a copy. The Finder names copies `Name 2.app` or `Name copy.app`. */
 const asInstalled = (path: string): string =>
   slashed(path).replace(/ (?:\d+|copy(?: \d+)?)(?=\.app\/)/gi, "");
 
-/** Parts of names of interpreters: `python3-intel64`, `platform-python`, `nodejs-20`. */
+/** Parts of interpreter names: `python3-intel64`, `platform-python`, `nodejs-20`. */
 const INTERPRETER_PART = /python|pypy|node|bun|deno|java|ruby|perl|php|electron/;
 
-/** True if an executable has a name that interpreters have. */
+/** True if the name of the executable is usual for an interpreter. */
 export function hasInterpreterName(executable: string): boolean {
   const program = programName(executable);
   return interpreterOf(program) !== undefined || INTERPRETER_PART.test(program);
@@ -48,7 +49,7 @@ export function interpreterOf(program: string): Language | undefined {
   return INTERPRETERS.find(([, names]) => names.test(program))?.[0];
 }
 
-/** All names of a process: its executable, its kernel name, and the script that its interpreter runs. */
+/** All names of a process: the executable, the kernel's process name, and the script that an interpreter runs. */
 export function namesOf(process: ProcessFacts): string[] {
   const names = new Set<string>([programName(process.name)]);
   if (process.executable) names.add(programName(process.executable));
@@ -58,15 +59,15 @@ export function namesOf(process: ProcessFacts): string[] {
   return [...names];
 }
 
-/** Returns the products that a process may be, by library, path, command line and name. */
+/** Returns the products that a process could be, by library, path, command line and name. */
 export type ClaimsOf = (process: ProcessFacts, libraries: readonly string[]) => Claim[];
 
 /**
- * Prepares the catalogue for thousands of processes. Names are looked up in a map. One regular expression over all patterns
- * rejects most processes quickly.
+ * Prepares the catalogue for matching against thousands of processes. Names are looked up in a map. One
+ * regular expression that combines all patterns rejects most processes quickly.
  *
- * `languageOf`: language that the executable of a process interprets, by its content. It is called only if the command line
- * names a product and the executable does not have the name of an interpreter.
+ * `languageOf` returns the language that an executable interprets, determined by its content. It is called
+ * only if the command line names a product and the executable does not have the name of an interpreter.
  */
 export function createClaimsOf(
   catalogue: readonly CatalogEntry[],
@@ -76,7 +77,7 @@ export function createClaimsOf(
   const anyBinary = union(catalogue.flatMap(({ binaries }) => binaries ?? []));
   const anyCommand = union(catalogue.flatMap(({ commands }) => commands ?? []));
   const anyLibrary = union(catalogue.flatMap(({ libraries }) => libraries ?? []));
-  /** Claims by name, path and command line, for programs that run more than once. */
+  /** Cached claims by name, path and command line, because many programs run more than once. */
   const known = new Map<string, readonly Claim[]>();
   let isDecided = true;
   return (process, libraries) => {
@@ -92,7 +93,7 @@ export function createClaimsOf(
     return [...claims];
   };
 
-  /** True if the content of the executable is that of an interpreter. */
+  /** True if the content of the executable shows that it is an interpreter. */
   function isInterpreter(process: ProcessFacts): boolean {
     const language = languageOf(process);
     isDecided = language !== undefined;
@@ -118,7 +119,7 @@ export function createClaimsOf(
     for (const name of namesOf(process)) {
       for (const product of named(name)) {
         if (claims.some((claim) => claim.product === product && claim.signal === "name")) continue;
-        claims.push({ product, signal: "name", detail: `process is called ${name}` });
+        claims.push({ product, signal: "name", detail: `process name is ${name}` });
       }
     }
     return claims;
@@ -127,7 +128,7 @@ export function createClaimsOf(
 
 const KNOWN_PROGRAMS_MAX = 256;
 
-/** A command line. A pattern must match before `end`, the end of the program part; arguments follow. */
+/** A command line. A pattern must match before `end`, where the program part ends and its arguments begin. */
 type Starts = { command: string; end: number };
 
 function placeClaims(entry: CatalogEntry, path: string, starts: Starts, loaded: readonly string[]): Claim[] {
@@ -143,7 +144,10 @@ function placeClaims(entry: CatalogEntry, path: string, starts: Starts, loaded: 
   return claims;
 }
 
-/** Creates a lookup of products by process name. Names with `*` are few and rarely match, so they are tried last. */
+/**
+ * Creates a lookup of products by process name. Names with `*` are tried last, because they are few and
+ * rarely match.
+ */
 function nameIndex(catalogue: readonly CatalogEntry[]): (name: string) => string[] {
   const exact = new Map<string, string[]>();
   const open: { product: string; known: string }[] = [];
@@ -162,16 +166,16 @@ function nameIndex(catalogue: readonly CatalogEntry[]): (name: string) => string
   ];
 }
 
-/** One regular expression for all patterns. For an empty list it never matches. */
+/** One regular expression that combines all patterns. It never matches if the list is empty. */
 const union = (patterns: readonly string[]): RegExp =>
   patterns.length === 0 ? /(?!)/ : regex(patterns.map((pattern) => `(?:${pattern})`).join("|"));
 
-/** True if the name of the executable is not a name of the product in the catalogue. */
+/** True if the catalogue does not list the name of the executable for the product. */
 export function isRenamed(entry: CatalogEntry, executable: string): boolean {
   return entry.names.length > 0 && !hasNameOf(entry, executable);
 }
 
-/** True if the name of the executable is a name of the product in the catalogue. */
+/** True if the catalogue lists the name of the executable for the product. */
 export function hasNameOf({ names }: CatalogEntry, executable: string): boolean {
   const program = programName(executable);
   return names.some((known) => sameName(known, program));
@@ -181,11 +185,14 @@ export function hasNameOf({ names }: CatalogEntry, executable: string): boolean 
 const FORWARDERS =
   /^(?:nginx|angie|openresty|apache2|httpd|haproxy|envoy|caddy|traefik|squid|varnishd|stunnel4?|socat|ncat|sshd?|sshd-session|autossh|kubectl|docker-proxy|com\.docker\.backend|rootlessport|slirp4netns|passt|pasta|gvproxy|wslrelay|systemd-socket-proxyd|tailscaled|cloudflared|ngrok|frp[cs]|mitmdump|mitmproxy)$/;
 
-/** Directories that only an administrator can write to. Elsewhere a program with such a name may be a disguise. */
+/**
+ * Directories that only an administrator can write to. In other directories, a program with such a name may
+ * be a disguise.
+ */
 const INSTALLED =
   /^(?:\/(?:usr|bin|sbin|opt|snap|nix|Applications)\/|[a-z]:\/(?:Windows|Program Files[^/]*)\/)/i;
 
-/** True for an installed proxy, tunnel or web server, which forwards responses of other programs. */
+/** True for an installed proxy, tunnel or web server. Such a program forwards responses of other programs. */
 export const isForwarder = (executable: string): boolean =>
   INSTALLED.test(slashed(executable)) && FORWARDERS.test(programName(executable));
 

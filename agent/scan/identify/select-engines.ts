@@ -1,14 +1,15 @@
 import { type Collector, type Engine, type Evidence, LIMITS } from "../../../shared/wire/heartbeat.ts";
 import { WEIGHTS } from "./confidence.ts";
 
-/** Signals from the memory of a process. They are costly to imitate; responses and command lines are not. */
+/** Signals from the memory of a process. They are hard to fake, unlike responses and command lines. */
 const IN_MEMORY: ReadonlySet<Evidence["signal"]> = new Set(["weights", "library", "gpu"]);
 const GROUPS_NAMED_MAX = 4;
 
 /**
- * Selects as many engines as a heartbeat allows, and counts the rest in a collector. Engines with evidence in memory come
- * first, so imitated servers cannot displace them. Within each group the order is round-robin over users, then over products
- * of a user, so one user cannot displace the engines of others.
+ * Selects as many engines as a heartbeat allows, and reports the number of the others in a collector. Engines
+ * with evidence in memory come first, so that fake servers cannot displace them. Within each group the order
+ * is round-robin over users and then over the products of a user, so that one user cannot displace the
+ * engines of others.
  */
 export function selectEngines(
   complete: readonly { engine: Engine; cut: number }[],
@@ -20,7 +21,7 @@ export function selectEngines(
   const items = complete.reduce((sum, { cut }) => sum + cut, 0);
   const problems = [
     ...(left.length > 0 ? [`${left.length} of ${ordered.length} engines left out: ${countsOf(left)}`] : []),
-    ...(items > 0 ? [`${items} items of engines left out`] : []),
+    ...(items > 0 ? [`${items} items in engines left out`] : []),
   ];
   const limits: Collector[] =
     problems.length === 0 ? [] : [{ name: "limits", status: "partial", detail: problems.join("; ") }];
@@ -45,7 +46,7 @@ function interleaved<T>(lists: readonly (readonly T[])[]): T[] {
   return Array.from({ length: longest }, (_, at) => lists.flatMap((list) => list.slice(at, at + 1))).flat();
 }
 
-/** Counts by product and user, largest first: `40 ollama of ada, 3 vllm of grace`. */
+/** Number of engines by product and user, largest first: `40 ollama of ada, 3 vllm of grace`. */
 function countsOf(engines: readonly Engine[]): string {
   const groups = Map.groupBy(engines, ({ id, user }) => `${id} of ${user ?? "an unknown user"}`);
   const counts = [...groups].sort((a, b) => b[1].length - a[1].length);

@@ -3,16 +3,19 @@ import type { CatalogEntry } from "../../catalogue/entry.ts";
 import type { Snapshot } from "../system/host.ts";
 import type { Claim } from "./process-claims.ts";
 
-/** Kinds whose programs have internal sockets that do not serve models. */
+/** Kinds of products whose programs have internal sockets that serve no models. */
 const NO_SERVERS = new Set<Engine["kind"]>(["coding-agent", "ai-app", "launcher"]);
 
-/** Returns the processes that may serve a model, strongest evidence first. */
+/** Returns the processes that could serve a model, strongest evidence first. */
 export type SuspectsOf = (
   snapshot: Pick<Snapshot, "weights" | "libraries" | "gpu">,
   claims: ReadonlyMap<number, readonly Claim[]>,
 ) => ReadonlySet<number>;
 
-/** Suspects are processes with weights, GPU memory, an inference library, or signs of a product that serves models. */
+/**
+ * Suspects are processes with weights, GPU memory, an inference library, or signs of a product that serves
+ * models.
+ */
 export function createSuspectsOf(catalogue: readonly CatalogEntry[]): SuspectsOf {
   const kinds = new Map(catalogue.map(({ id, kind }) => [id, kind]));
   const serves = ({ product }: Claim): boolean => !NO_SERVERS.has(kinds.get(product) ?? "generic");

@@ -16,25 +16,28 @@ import {
   programName,
 } from "./process-claims.ts";
 
-/** Facts that are added to a candidate to make an engine of a heartbeat. */
+/** Facts that complete a candidate to an engine of a heartbeat. */
 export type Completion = {
   snapshot: Snapshot;
   peers: ReadonlyMap<string, readonly Peer[]>;
   selfPid: number;
   homes: readonly string[];
   atRest: readonly Model[];
-  /** Descriptions of models on disk. They complete loaded models of the same name. */
+  /** Descriptions of models on disk. They add missing properties to loaded models of the same name. */
   described?: readonly Model[];
   executableSha256?: string | undefined;
   package?: string | undefined;
   signer?: string | undefined;
-  /** Language that the executable interprets, by its content. Undefined if the executable cannot be read. */
+  /**
+   * Language that the executable interprets, determined by its content. Undefined if the executable cannot be
+   * read.
+   */
   language?: Language | "none" | undefined;
-  /** Returns the working directory of a client. Absent unless the settings enable it. */
+  /** Returns the working directory of a client. Absent if the settings do not enable it. */
   directoryOf?: ((pid: number) => string | undefined) | undefined;
 };
 
-/** Converts a candidate to an engine of a heartbeat. `cut`: number of items above the limits. */
+/** Converts a candidate to an engine of a heartbeat. `cut`: number of items dropped because of the limits. */
 export function toEngine(candidate: Candidate, completion: Completion): { engine: Engine; cut: number } {
   const { root, heard, listeners } = candidate;
   let cut = 0;
@@ -86,10 +89,14 @@ function withFacts(model: Model, described: readonly Model[]): Model {
 }
 
 /**
- * Whether the executable has another name than the product. Undefined unless the executable is known and the product is
- * identified by responses or memory, or by the script of a renamed interpreter. A proxy forwards responses of another process, so it counts only with a model in its
- * own memory. An interpreter with the name of one is never renamed: its script decides. An interpreter under another name is
- * renamed if the product runs on it.
+ * Whether the executable was renamed.
+ *
+ * Undefined if the executable is unknown, or if neither responses, memory nor the script of a renamed
+ * interpreter identify the product. A proxy forwards responses of another process, so for a proxy only a
+ * model in its own memory counts.
+ *
+ * An interpreter that has a usual interpreter name is never renamed. An interpreter with another name is
+ * renamed if the product runs on its language.
  */
 function renamedOf(
   { entry, root, evidence }: Candidate,
@@ -103,7 +110,7 @@ function renamedOf(
   const language = content ?? interpreterOf(programName(root.executable)) ?? "none";
   if (language === "none") return isProven ? isRenamed(entry, root.executable) : undefined;
   const isUsual = entry.runsOn?.some((one) => one === language) ?? false;
-  // Without the content the language follows from the name, which is then that of an interpreter.
+  // If the content is unknown, the language comes from the name, which is then the name of an interpreter.
   const isCopy = isUsual && !hasInterpreterName(root.executable) && !hasNameOf(entry, root.executable);
   if (isCopy && (isProven || runsProduct)) return true;
   if (!isProven) return undefined;
@@ -145,12 +152,18 @@ function localClient(process: ProcessFacts, connections: number, completion: Com
   });
 }
 
-/** Default places of home directories, for homes that were created since the last listing. Not `Shared` or `Public`. */
+/**
+ * Default locations of home directories, for homes created after the last listing. Excludes `Shared` and
+ * `Public`.
+ */
 const HOME =
   /^(?:\/(?:var\/)?home\/[^/]+|\/Users\/(?!Shared(?:\/|$))[^/]+|(?:\\\\\?\\)?[a-z]:[\\/]Users[\\/](?!Public(?:[\\/]|$))[^\\/]+)(?=[\\/]|$)/i;
 const WINDOWS = /^[a-z]:[\\/]/i;
 
-/** Replaces the home directory in a path by `~`, so that it does not contain a user name. Windows paths ignore case. */
+/**
+ * Replaces the home directory in a path with `~`, to remove the user name. The comparison ignores case for
+ * Windows paths.
+ */
 export function shortened(path: string, homes: readonly string[]): string {
   const plain = comparable(path);
   const home = homes.find((one) => {

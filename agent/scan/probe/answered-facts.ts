@@ -6,9 +6,14 @@ import { type Examined, regex, valuesAt } from "../../catalogue/match.ts";
 import { detailPaths } from "./probe-plan.ts";
 
 /**
- * Whether the server requires a credential. `required`: status 401 or 403 on any path of the product's API, or a response
- * in `REQUIRED_ANSWERS` of auth.ts. llama.cpp lists its models without a key even if other paths need one. `open`: a response that needs a credential if one is set,
- * which is the model list or a response in {@link OPEN_ANSWERS}.
+ * Whether the server requires a credential.
+ *
+ * `required`: status 401 or 403 on any path of the product's API, or a response in `REQUIRED_ANSWERS` of
+ * auth.ts. One such path is enough, because llama.cpp lists its models without a key even if other paths need
+ * one.
+ *
+ * `open`: a response to a request without a credential, on a path that the product would protect. This is the
+ * model list, or a response in {@link OPEN_ANSWERS}.
  */
 export function authOf(
   judgement: Judgement,
@@ -37,10 +42,13 @@ export function authOf(
 /** A model list is JSON. A server that returns its HTML page for every path does not count as open. */
 const isJson = (answer: Examined | undefined): boolean => answer?.status === 200 && answer.json !== undefined;
 
-/** The version of a build without a version number: `0.0.0` or `0.0.0-dev`. It must not match known vulnerabilities. */
+/**
+ * The version of a build without a version number: `0.0.0` or `0.0.0-dev`. It is ignored, because it would
+ * match known vulnerabilities.
+ */
 const PLACEHOLDER = /^v?0(?:\.0)*(?:[-+.][^.]*)?$/;
 
-/** The version in the responses, at most 40 characters. `at` is `body`, `header:NAME` or a path into the JSON. */
+/** The version in the responses, at most 40 characters. `at` is `body`, `header:NAME` or a path in the JSON. */
 export function versionOf(entry: CatalogEntry, answers: Answers): string | undefined {
   for (const { path, at, matches } of entry.version ?? []) {
     const answer = answers.get(path);

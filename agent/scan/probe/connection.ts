@@ -1,24 +1,27 @@
 import type { Namespaces } from "../network/namespaces.ts";
 import type { NetworkSpace, UnixAddress } from "../system/host.ts";
 
-/** Where a probe connects to. */
+/** Target of a probe. */
 export type Target = {
   address: string;
   port: number;
   tls: boolean;
-  /** The server speaks HTTP/2 from the first byte. */
+  /** The server speaks HTTP/2 from the first byte, without an upgrade from HTTP/1.1. */
   http2?: true;
-  /** Network namespace from which to connect. */
+  /** Network namespace from which to connect. Absent for the namespace of the agent. */
   inside?: NetworkSpace;
   /** Unix socket to connect to. Replaces `address` and `port`. */
   unix?: UnixAddress;
-  /** The server accepts only `localhost` in the Host header. */
+  /** Send `localhost` in the Host header, because the server accepts no other host name. */
   asLocalhost?: true;
-  /** Prefix of every path, for example `/api`. */
+  /** Path prefix of all requests, for example `/api`. */
   prefix?: string;
 };
 
-/** Host header of a request (RFC 9110 §7.2). Without the zone of an IPv6 address, which only this host understands. */
+/**
+ * Host header of a request (RFC 9110 §7.2). The zone of an IPv6 address is left out, because it has a meaning
+ * only on this host.
+ */
 export function hostOf({
   address,
   port,
@@ -32,8 +35,8 @@ export function hostOf({
 }
 
 /**
- * Opens a connection, from the network namespace of the target if it has one. Bun creates the socket of a numeric address
- * synchronously, so the socket belongs to the namespace that this thread has entered.
+ * Opens a connection, from the network namespace of the target if one is set. Bun creates the socket of a
+ * numeric address synchronously. The socket therefore belongs to the namespace that this thread has entered.
  */
 export async function open(
   { inside }: Target,
@@ -43,7 +46,7 @@ export async function open(
   return inside ? namespaces.within(inside, () => Bun.connect(options)) : Bun.connect(options);
 }
 
-/** Growing buffer of received bytes. Its capacity doubles, so each byte is copied about once. */
+/** A growing buffer for received bytes. Its capacity doubles, so each byte is copied about once. */
 export function createBuffer(): { bytes(): Uint8Array; append(chunk: Uint8Array): Uint8Array } {
   let whole = new Uint8Array(0);
   let length = 0;

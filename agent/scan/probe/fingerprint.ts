@@ -23,23 +23,23 @@ import { type FingerprintDeps, ProbeSession } from "./probe-session.ts";
 export type Fingerprint = {
   target: Target;
   judgement: Judgement;
-  /** Set if the server has a model list in the form of the OpenAI API: a sentence for the evidence. */
+  /** A sentence for the evidence. Set if the server has a model list in the format of the OpenAI API. */
   shape?: string;
   auth: "open" | "required" | "unknown";
-  /** The server was probed over gRPC: the paths of its traits are gRPC methods. */
+  /** Set if the server was probed over gRPC. The paths of its traits are then gRPC methods. */
   grpc?: true;
   version?: string;
   models: Model[];
-  /** False if some requests got no response, so that a retry may learn more. */
+  /** False if some requests got no response, so that another attempt could learn more. */
   settled: boolean;
   /** State of an unfinished attempt. Pass it to {@link fingerprint} to resume. */
   rest?: ProbeSession;
 };
 
 /**
- * Probes a listener until it is identified. Requests the front page, the paths of `likely` products, the OpenAI model
- * list, then all other paths of the catalogue. A gRPC server is probed by its methods. No path is requested twice. The
- * limits are in {@link FINGERPRINT_LIMITS} of probe-session.ts.
+ * Probes a listener until it is identified. Requests the front page, then the paths of `likely` products, the
+ * OpenAI model list and all other paths of the catalogue. For a gRPC server, calls its methods instead. No
+ * path is requested twice. The limits are {@link FINGERPRINT_LIMITS} of probe-session.ts.
  */
 export async function fingerprint(
   deps: FingerprintDeps,
@@ -47,9 +47,12 @@ export async function fingerprint(
   likely: ReadonlySet<string>,
   options: {
     signal?: AbortSignal | undefined;
-    /** Likely products once the process is fully known. They decide between products that fit equally well. */
+    /**
+     * Returns the likely products once all facts about the process are known. They decide between products
+     * that fit equally well.
+     */
     likelyInTheEnd?: () => Promise<ReadonlySet<string>>;
-    /** Resumes an earlier attempt with its responses and with a longer timeout. */
+    /** Resumes an earlier attempt: keeps its responses and uses a longer timeout. */
     rest?: ProbeSession | undefined;
   } = {},
 ): Promise<Fingerprint> {
@@ -117,8 +120,8 @@ async function finishGrpc(
 }
 
 /**
- * Requests the model lists of an identified listener again. Returns `before` itself if the models are unchanged, and
- * undefined if the listener does not respond or its model lists are gone (404).
+ * Requests the model lists of an identified listener again. Returns `before` itself if the models are
+ * unchanged. Returns undefined if the connection fails or all model lists return 404.
  */
 export async function refreshModels(
   deps: FingerprintDeps,
@@ -171,8 +174,9 @@ const modelLists = (known: Pick<Fingerprint, "judgement" | "shape">) => {
 };
 
 /**
- * True if no further path can change the result: the product names itself, or it fits and the paths that most products
- * answer were requested too. Paths of products that imitate the winner are requested in any case.
+ * True if further paths cannot change the result. This is so if the product names itself, or if it fits and
+ * the most common paths were requested too. Paths of products that imitate the winner are requested in any
+ * case.
  */
 function isDecided(
   catalogue: readonly CatalogEntry[],
@@ -185,7 +189,7 @@ function isDecided(
   return batches >= COMMON_BATCHES || winner.traits.some((trait) => trait.weight === "identity");
 }
 
-/** Batches of a plan: the paths of likely products, then the eight paths that most products answer. */
+/** Number of batches before the winner is final: the paths of likely products, then the eight most common paths. */
 const COMMON_BATCHES = 2;
 
 function conclude(

@@ -2,17 +2,18 @@ import { brotliDecompressSync, constants, gunzipSync, inflateSync } from "node:z
 import type { Answer } from "../../catalogue/http-answer.ts";
 
 const HEADER_BYTES_MAX = 16 * 1024;
-/** Limit of interim responses (1xx, RFC 9110 §15.2) before the final response. */
+/** Maximum number of interim responses (1xx, RFC 9110 §15.2) before the final response. */
 const INTERIM_MAX = 4;
 /** RFC 9112 §2.2: a line may end with a line feed alone. */
 const BLANK_LINE = /\r?\n\r?\n/;
 
-/** User-Agent of curl in Ubuntu 24.04 LTS. */
+/** User-Agent of the curl version in Ubuntu 24.04 LTS. */
 export const CURL = "curl/8.5.0";
 
 /**
- * Request of a probe. Its bytes equal a request of curl, so a server cannot recognise the agent by its headers and hide.
- * A browser's headers would ask for HTML and compression, and API servers would respond with a page.
+ * Text of a probe's request. It equals a request of curl byte for byte, so that a server cannot recognise the
+ * agent by its headers and hide. A browser's headers would ask for HTML and compression, and API servers
+ * would respond with a page.
  */
 export function requestText(host: string, path: string): string {
   const headers = [`Host: ${host}`, `User-Agent: ${CURL}`, "Accept: */*"];
@@ -25,8 +26,9 @@ export type Parsed =
   | { state: "complete"; answer: Answer };
 
 /**
- * Parses the bytes received so far as an HTTP/1.1 response (RFC 9112). `ended`: the peer closed the connection. A body is
- * complete at its Content-Length, after its last chunk, at `bodyBytesMax`, or when the peer closes.
+ * Parses the bytes received so far as an HTTP/1.1 response (RFC 9112). `ended`: the peer closed the
+ * connection. A body is complete at its Content-Length, after its last chunk, at `bodyBytesMax`, or when the
+ * peer closes the connection.
  */
 export function parseAnswer(
   bytes: Uint8Array,
@@ -92,13 +94,16 @@ function readBody(
 }
 
 /**
- * Size limit of a decompressed body, the most that any caller reads. Without it 60 kB could expand to 60 MB, for many
- * listeners at a time.
+ * Maximum size of a decompressed body in bytes. No caller reads more. Without this limit, 60 kB could expand
+ * to 60 MB, for many listeners in parallel.
  */
 const DECODED_BYTES_MAX = 256 * 1024;
-/** Size limit for Brotli. It is higher because a few bytes can expand to 1 MiB and cannot be split. */
+/**
+ * Maximum size of a decompressed Brotli body in bytes. It is higher because a few bytes can expand to 1 MiB
+ * and cannot be split.
+ */
 const BROTLI_BYTES_MAX = 1024 * 1024;
-/** A body that exceeds the limit is halved and decompressed again, at most this often. */
+/** Maximum number of times that a body above the size limit is halved and decompressed again. */
 const HALVINGS_MAX = 10;
 const DECODERS: Readonly<Record<string, (body: Uint8Array) => Uint8Array>> = {
   gzip: (body) => gunzipSync(body, ZLIB),
@@ -110,12 +115,12 @@ const DECODERS: Readonly<Record<string, (body: Uint8Array) => Uint8Array>> = {
       maxOutputLength: BROTLI_BYTES_MAX,
     }),
 };
-/** Z_SYNC_FLUSH accepts a truncated body. */
+/** With Z_SYNC_FLUSH, zlib accepts a truncated body. */
 const ZLIB = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: DECODED_BYTES_MAX };
 
 /**
- * Decompresses a body. Returns it unchanged if the coding is unknown or the data is invalid. Some servers compress
- * although the request has no Accept-Encoding (RFC 9110 §12.5.3 allows it).
+ * Decompresses a body. Returns the body unchanged if the coding is unknown or the data is invalid. Some
+ * servers compress although the request has no Accept-Encoding header (RFC 9110 §12.5.3 allows this).
  */
 export function decoded(body: Uint8Array, coding = ""): Uint8Array {
   const decode = DECODERS[coding.trim().toLowerCase()];
@@ -132,12 +137,18 @@ export function decoded(body: Uint8Array, coding = ""): Uint8Array {
   return new Uint8Array(0);
 }
 
-/** Limit of chunks in a body. The whole body is parsed again with every packet, so an endless stream must end early. */
+/**
+ * Maximum number of chunks in a body. The whole body is parsed again for every received packet, so an endless
+ * stream must end early.
+ */
 export const CHUNKS_MAX = 4096;
-/** Chunk size in hexadecimal digits (RFC 9112 §7.1), then extensions. */
+/** Chunk size in hexadecimal digits, followed by optional extensions (RFC 9112 §7.1). */
 const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;|$)/i;
 
-/** Reads a chunked body (RFC 9112 §7.1). A malformed chunk ends the body. Undefined while it is incomplete. */
+/**
+ * Reads a chunked body (RFC 9112 §7.1). A malformed chunk ends the body. Returns undefined while the body is
+ * incomplete.
+ */
 function readChunks(bytes: Uint8Array, ended: boolean, bytesMax: number): Uint8Array | undefined {
   const parts: Uint8Array[] = [];
   let total = 0;

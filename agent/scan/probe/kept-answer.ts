@@ -4,29 +4,32 @@ import { judge, MODELS_PATH } from "../../catalogue/judge.ts";
 import { type Examined, examine } from "../../catalogue/match.ts";
 
 export const KEPT_LIMITS = {
-  /** Limits in estimated bytes for the JSON kept of one listener, and of all listeners being probed. */
+  /** Maximum size of the kept JSON in estimated bytes: for one listener, and for all listeners being probed. */
   LISTENER_BYTES_MAX: 512 * 1024,
   BYTES_MAX: 6 * 1024 * 1024,
-  /** Limit of JSON values parsed in one response: 400 models with 30 fields each. */
+  /** Maximum number of JSON values parsed in one response: 400 models with 30 fields each. */
   TOKENS_MAX: 12_288,
   TEXT_LENGTH_MAX: 1024,
-  /** Read bytes after which the garbage collector is run. By itself it runs only when much more memory is in use. */
+  /**
+   * Number of bytes read between two runs of the garbage collector. Without such calls it would run only when
+   * much more memory is in use.
+   */
   GARBAGE_BYTES_MAX: 8 * 1024 * 1024,
   DEPTH_MAX: 8,
   HEADER_LENGTH_MAX: 256,
 } as const;
 
-/** Memory overhead of one JSON value without its text, in bytes. */
+/** Memory overhead of one JSON value in bytes, without its text. */
 const VALUE_BYTES = 48;
 
-/** Upper bound of the garbage from decompressing one body. */
+/** Maximum garbage from decompressing one body, in bytes. */
 const CODED_BYTES = 2 * 1024 * 1024;
 
 /** A byte budget shared by several probes. */
 export type ByteBudget = {
   take(bytes: number): boolean;
   release(bytes: number): void;
-  /** Counts bytes that were read and dropped. */
+  /** Counts bytes that were read and discarded. */
   dropped(bytes: number): void;
 };
 
@@ -54,22 +57,22 @@ export function createByteBudget(
   };
 }
 
-/** Keeps the parts of one listener's responses that traits need. */
+/** Keeps the parts of one listener's responses that are needed to match traits. */
 export type Keeper = {
   keep(path: string, answer: Answer): Examined;
   /**
-   * Moves what it holds to the budget of inquiries that wait for their next attempt. When that is full the JSON is
-   * dropped, and `lost` is called with each of its paths.
+   * Moves the kept JSON to the budget of sessions that wait for their next attempt. If that budget is full,
+   * drops the JSON and calls `lost` with each affected path.
    */
   park(waiting: ByteBudget, lost: (path: string) => void): void;
-  /** Releases its share of the budgets. Its responses must not be read afterwards. */
+  /** Releases its share of the budgets. The responses must not be read afterwards. */
   close(): void;
 };
 
 /**
- * Examines each response for all traits when it arrives, then drops its body. A hostile server can return dense JSON on
- * every path, which takes fifty times its size in memory. Truncated JSON is kept for paths that have a version or a model
- * list, within the byte budgets.
+ * Matches each response against all traits when it arrives, then drops its body. A hostile server can return
+ * dense JSON on every path, which takes fifty times its size in memory. Truncated JSON is kept only for paths
+ * with a version or a model list, within the byte budgets.
  */
 export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBudget): Keeper {
   const { json: jsonPaths, headers: headerNames, bodies } = neededIn(catalogue);
@@ -81,7 +84,8 @@ export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBud
       const { body, tokens } = withoutDensity(answer.body);
       const { json } = examine({ ...answer, body });
       const examined: Examined = { ...answer, json };
-      // Match the traits while the body is available. Later judgements use only the matches.
+      // Matches the traits now, while the body is available. Later calls of judge() use only the cached
+      // matches.
       judge(catalogue, new Map([[path, examined]]));
       const leftBytes = KEPT_LIMITS.LISTENER_BYTES_MAX - heldBytes - (parked?.bytes ?? 0);
       const { value, bytes } = pruned(jsonPaths.has(path) ? json : undefined, leftBytes);
@@ -121,7 +125,7 @@ export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBud
 type Needed = { json: ReadonlySet<string>; bodies: ReadonlySet<string>; headers: ReadonlySet<string> };
 const needed = new WeakMap<readonly CatalogEntry[], Needed>();
 
-/** Parts of responses that are read after the traits are matched. */
+/** Parts of responses that are needed after the traits are matched. */
 function neededIn(catalogue: readonly CatalogEntry[]): Needed {
   const known = needed.get(catalogue);
   if (known) return known;
@@ -148,17 +152,20 @@ function neededHeaders(headers: Examined["headers"], names: ReadonlySet<string>)
   return kept;
 }
 
-/** Copies a substring, because a slice keeps the whole original string in memory. */
+/** Copies a substring, because a slice would keep the whole original string in memory. */
 const copyOf = (text: string, lengthMax: number = KEPT_LIMITS.TEXT_LENGTH_MAX): string =>
   Buffer.from(text.slice(0, lengthMax)).toString();
 
-/** Truncates JSON text after {@link KEPT_LIMITS.TOKENS_MAX} values and returns their count. Other text is unchanged. */
+/**
+ * Truncates JSON text after {@link KEPT_LIMITS.TOKENS_MAX} values and returns the number of values. Does not
+ * change other text.
+ */
 export function withoutDensity(body: string): { body: string; tokens: number } {
   if (!/^\s*[[{]/.test(body)) return { body, tokens: 0 };
   let tokens = 0;
   for (let at = 0; at < body.length; at += 1) {
     const code = body.charCodeAt(at);
-    // `[`, `{` and `,` begin a value.
+    // `[`, `{` and `,` precede a value.
     if (code !== 0x5b && code !== 0x7b && code !== 0x2c) continue;
     tokens += 1;
     if (tokens > KEPT_LIMITS.TOKENS_MAX) return { body: body.slice(0, at), tokens };
@@ -167,8 +174,8 @@ export function withoutDensity(body: string): { body: string; tokens: number } {
 }
 
 /**
- * Copies JSON up to `bytesMax` of estimated memory. Long strings are truncated, deeply nested values dropped, and earlier
- * values kept first. Returns the copy and its estimated size.
+ * Copies JSON up to an estimated size of `bytesMax` in memory. Truncates long strings, drops deeply nested
+ * values, and prefers earlier values. Returns the copy and its estimated size.
  */
 export function pruned(json: unknown, bytesMax: number): { value: unknown; bytes: number } {
   if (json === undefined || bytesMax < VALUE_BYTES) return { value: undefined, bytes: 0 };

@@ -1,10 +1,13 @@
 import { type AnyListener, isTcp, type Sighting } from "../system/host.ts";
 import type { Target } from "./connection.ts";
 
-/** Listeners of one process on one port, by a key of process and port. They are one server with several addresses. */
+/**
+ * Listeners of one process on one port, by a key of process and port. They belong to one server with several
+ * addresses.
+ */
 export type ListenerGroups = ReadonlyMap<string, readonly AnyListener[]>;
 
-/** Groups the reachable listeners of other processes. Within a group IPv4 addresses come first. */
+/** Groups the reachable listeners of all processes except the agent. Within a group, IPv4 addresses come first. */
 export function groupListeners({ listeners, processes }: Sighting, selfPid: number): ListenerGroups {
   const groups = new Map<string, AnyListener[]>();
   for (const listener of listeners) {
@@ -17,20 +20,23 @@ export function groupListeners({ listeners, processes }: Sighting, selfPid: numb
   return groups;
 }
 
-/** Every dual-stack server accepts connections at its IPv4 address. */
+/** IPv4 first, because every dual-stack server accepts connections at its IPv4 address. */
 function rankOf(listener: AnyListener): number {
   const address = isTcp(listener) ? listener.reachableAt : undefined;
   return address?.startsWith("127.") ? 0 : address === "::1" ? 1 : 2;
 }
 
-/** Where to connect to probe this listener. */
+/** The address to which a probe of this listener connects. */
 export function targetOf(listener: AnyListener): Omit<Target, "tls"> {
   if (!isTcp(listener)) return { address: "", port: 0, unix: listener.unix };
   const { reachableAt, port, inside } = listener;
   return { address: reachableAt!, port, ...(inside && { inside }) };
 }
 
-/** Orders groups by round-robin over processes: the first group of each process, then the second of each, and so on. */
+/**
+ * Orders groups round-robin over processes: the first group of each process, then the second group of each,
+ * and so on.
+ */
 export function roundRobin<T extends [key: string, listeners: readonly AnyListener[]]>(groups: T[]): T[] {
   const countByPid = new Map<number | undefined, number>();
   const rounds = groups.map((group) => {

@@ -7,30 +7,42 @@ import { groupListeners, type ListenerGroups, roundRobin, targetOf } from "./lis
 import { pathPrefix } from "./path-prefix.ts";
 import type { FingerprintDeps } from "./probe-session.ts";
 
-/** Interval at which the model list of an identified engine is requested again. */
+/** Interval in ms between two requests for the model list of an identified engine. */
 const REFRESH_MS = 30_000;
-/** Delay before the next attempt at a slow server that has responded to something. */
+/** Delay in ms before the next attempt at a slow server that has already responded to some requests. */
 const PROGRESS_MS = 1000;
-/** Delay before an unsettled listener is probed again. It doubles with each attempt up to the maximum. */
+/**
+ * Delay in ms before an unsettled listener is probed again. It doubles with each attempt up to {@link
+ * RETRY_MS_MAX}.
+ */
 const RETRY_MS = 5000;
 const RETRY_MS_MAX = 3_600_000;
-/** The first scan waits longer for slow servers, so that a single scan is complete. */
+/**
+ * Maximum time in ms for which a scan waits for probes. The first scan waits longer for slow servers, so that
+ * a single scan is complete.
+ */
 const WAITS = { firstMs: 5000, laterMs: 500 };
-/** Listeners probed at the same time. The limit keeps sockets that never respond from delaying the others. */
+/**
+ * Maximum number of listeners probed at the same time. Parallel probes keep sockets that never respond from
+ * delaying the others.
+ */
 export const ASKING_MAX = 32;
 
 /** A probed listener with its result. */
 export type Heard = { listener: AnyListener; fingerprint: Fingerprint };
 
-/** Products whose paths are requested first, from what is known of the process. They also break ties. */
+/**
+ * Returns the products whose paths are requested first, based on known facts about the process. They also
+ * break ties.
+ */
 export type LikelyOf = (listener: AnyListener) => ReadonlySet<string>;
 
-/** Result for a group of listeners. `sockets`: keys of the listeners when they were probed. */
+/** Result for a group of listeners. `sockets`: keys of the group's listeners when they were probed. */
 type Known = { fingerprint: Fingerprint; nextAtMs: number; retryMs: number; sockets: ReadonlySet<string> };
 
 type ProberDeps = FingerprintDeps & { selfPid: number; isSuspect?: (pid: number) => boolean };
 
-/** Inputs of a probe other than the listener itself. */
+/** Inputs of a probe, except the listener itself. */
 type ProbeContext = {
   likelyOf: LikelyOf;
   signal: AbortSignal | undefined;
@@ -39,18 +51,18 @@ type ProbeContext = {
 
 type Outcome = { heard: Heard[]; unsettled: number };
 
-/** Probes listeners and remembers each result by process and port. An unchanged listener is not probed again. */
+/** Probes listeners and caches each result by process and port. An unchanged listener is not probed again. */
 export class ListenerProber {
   readonly #deps: ProberDeps;
   readonly #waits: { firstMs: number; laterMs: number };
   readonly #known = new Map<string, Known>();
   readonly #inFlight = new Map<string, Promise<void>>();
-  /** Groups that are due in this scan and not probed yet, in order. */
+  /** Groups that are due in this scan and whose probe has not started, in order. */
   #queue: { key: string; probe: () => Promise<Known> }[] = [];
   #isFirst = true;
   #last: { groups: ListenerGroups; of: readonly AnyListener[] } | undefined;
   #outcome: Outcome | undefined;
-  /** Set between begin() and update(). Probes that have started wait for it before they break ties. */
+  /** Set between begin() and update(). Running probes wait for it before they break ties. */
   #snapshotComplete: PromiseWithResolvers<void> | undefined;
 
   constructor(deps: ProberDeps, waits: { firstMs: number; laterMs: number } = WAITS) {
@@ -62,15 +74,18 @@ export class ListenerProber {
     this.#waits = waits;
   }
 
-  /** Starts to probe new and due listeners before the snapshot is complete. Ties are broken after {@link update}. */
+  /**
+   * Starts to probe new and due listeners before the snapshot is complete. Ties are broken only after {@link
+   * update} is called.
+   */
   begin(sighting: Sighting, likelyOf: LikelyOf, signal?: AbortSignal): void {
     this.#snapshotComplete ??= Promise.withResolvers();
     this.#probeDue(sighting, likelyOf, signal);
   }
 
   /**
-   * Probes new and due listeners and waits for the results, for a limited time. `heard` is the same array as before while
-   * no result changes. `waiting` says which listeners are still being probed.
+   * Probes new and due listeners and waits for the results, for a limited time. Returns the same array
+   * `heard` as before while no result changes. `waiting` describes how many listeners are still being probed.
    */
   async update(
     sighting: Sighting,
@@ -94,7 +109,7 @@ export class ListenerProber {
     const open = new Set(this.#inFlight.keys());
     for (const [key, { fingerprint }] of this.#known) if (fingerprint.rest?.isHopeful()) open.add(key);
     const count = open.size + unasked;
-    return count > 0 ? [`${count} listeners have not answered everything yet`] : [];
+    return count > 0 ? [`${count} listeners are still being probed`] : [];
   }
 
   #probeDue(sighting: Sighting, likelyOf: LikelyOf, signal: AbortSignal | undefined): ListenerGroups {
@@ -128,7 +143,8 @@ export class ListenerProber {
           this.#startQueued();
         });
       this.#inFlight.set(next.key, done);
-      // #idle() reports a failure. Without a caller that waits, the failure must not end the agent.
+      // #idle() reports the failure to a caller that waits. If there is no such caller, an unhandled
+      // rejection must not end the agent.
       done.catch(() => undefined);
     }
   }
@@ -190,7 +206,7 @@ export class ListenerProber {
     const { pid } = listener;
     const prefix = rest || pid === undefined ? undefined : pathPrefix(processes.get(pid)?.argv ?? []);
     if (prefix === undefined || pid === undefined) return probeAt(targetOf(listener));
-    // Suspects are known only after the memory of the processes was read.
+    // Suspects are known only after the memory of the processes has been read.
     await complete;
     return this.#deps.isSuspect?.(pid)
       ? probeBelowPrefix(targetOf(listener), prefix, probeAt)
@@ -210,7 +226,7 @@ export class ListenerProber {
   }
 }
 
-/** When to probe again, and the delay after that. */
+/** Time of the next attempt, and the delay for the attempt after that. */
 function nextAttempt(
   found: Fingerprint,
   before: Known | undefined,
@@ -224,8 +240,8 @@ function nextAttempt(
 }
 
 /**
- * Probes below the path prefix. If that identifies nothing or learns no detail, probes without it too, because the prefix
- * may belong to a reverse proxy that strips it. Returns the better result.
+ * Probes below the path prefix. If this identifies nothing or yields no details, also probes without the
+ * prefix, because a reverse proxy may strip it. Returns the better result.
  */
 async function probeBelowPrefix(
   target: Omit<Target, "tls">,
@@ -245,13 +261,13 @@ const detailCount = ({ models, auth, version }: Fingerprint): number =>
   Number(models.length > 0) + Number(auth !== "unknown") + Number(version !== undefined);
 
 function report(total: number, unsettled: number, unasked: number): Collector {
-  if (unsettled === 0) return { name: "http", status: "ok", detail: `${total} listeners asked` };
-  const rest = unasked > 0 ? `, ${unasked} of them not asked yet` : "";
-  const detail = `${unsettled} of ${total} listeners did not answer in full${rest}`;
+  if (unsettled === 0) return { name: "http", status: "ok", detail: `${total} listeners probed` };
+  const rest = unasked > 0 ? `, ${unasked} of them not started yet` : "";
+  const detail = `${unsettled} of ${total} listeners not probed completely${rest}`;
   return { name: "http", status: "partial", detail };
 }
 
-/** True if the process closed a socket and listens on the same port again, possibly as another server. */
+/** True if the process has closed a socket and opened another one on the same port, possibly for another server. */
 const isReplaced = ({ sockets }: Known, listeners: readonly AnyListener[]): boolean =>
   listeners.some(({ key }) => !sockets.has(key));
 
@@ -261,7 +277,7 @@ const isDue = (known: Known | undefined, listeners: readonly AnyListener[], nowM
 const isIdentified = (found: Fingerprint): boolean =>
   found.judgement.winner !== undefined || found.shape !== undefined;
 
-/** Waits for the work, but no longer than `waitMs`. */
+/** Waits for the work, at most `waitMs`. */
 async function atMost(waitMs: number, work: Promise<unknown>): Promise<void> {
   let timer: Timer | undefined;
   const timeout = new Promise<void>((resolve) => {

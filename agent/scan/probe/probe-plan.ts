@@ -2,18 +2,24 @@ import { OPEN_ANSWERS } from "../../catalogue/auth.ts";
 import type { CatalogEntry } from "../../catalogue/entry.ts";
 import { MODELS_PATH } from "../../catalogue/judge.ts";
 
-/** Paths that are requested last. `/health` of LiteLLM calls every model behind it; `/metrics` is long. */
+/**
+ * Paths that are requested last. `/health` of LiteLLM calls every model behind the gateway. `/metrics` has a
+ * long response.
+ */
 const LAST = new Set(["/health", "/metrics"]);
 const plans = new WeakMap<readonly CatalogEntry[], Plan>();
 
-/** Plan for a catalogue, created once per catalogue. */
+/** Returns the plan of a catalogue. The plan is created once per catalogue. */
 export function planOf(catalogue: readonly CatalogEntry[]): Plan {
   const plan = plans.get(catalogue) ?? createPlan(catalogue);
   plans.set(catalogue, plan);
   return plan;
 }
 
-/** Yields batches of paths: paths of likely products first, then paths in the order of how many products have them. */
+/**
+ * Yields batches of paths: first the paths of likely products, then other paths, those with the most products
+ * first.
+ */
 type Plan = (likely: ReadonlySet<string>) => Generator<readonly string[]>;
 
 function createPlan(catalogue: readonly CatalogEntry[]): Plan {
@@ -31,12 +37,12 @@ function createPlan(catalogue: readonly CatalogEntry[]): Plan {
   };
 }
 
-/** Paths with a trait that can identify the product. */
+/** Paths of the traits that can identify the product. */
 export const decisivePaths = (entry: CatalogEntry): string[] => [
   ...new Set(entry.traits.filter((trait) => trait.weight !== "hint").map((trait) => trait.path)),
 ];
 
-/** Paths with the version, the models and the authentication of an identified product. */
+/** Paths that return the version, the models and the authentication of an identified product. */
 export const detailPaths = (entry: CatalogEntry): string[] => [
   ...(entry.version ?? []).map((source) => source.path),
   ...(entry.models ?? []).map((list) => list.path),

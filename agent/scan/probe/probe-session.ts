@@ -7,23 +7,27 @@ import { type ByteBudget, createByteBudget, createKeeper, type Keeper } from "./
 import { PROBE_LIMITS, type Probe, type ProbeResult } from "./probe.ts";
 
 export const FINGERPRINT_LIMITS = {
-  /** Time limit in ms for all probes of one listener: first attempt, and each retry. A scan does not wait for retries. */
+  /**
+   * Timeouts in ms for all requests of one attempt: the first attempt, and later attempts. A scan does not
+   * wait for later attempts.
+   */
   MS_MAX: 4000,
   MS_MAX_LATER: 20_000,
-  /** Upper limit of the timeout, which doubles with each attempt. */
+  /** Maximum timeout of one request in ms. The timeout doubles with each attempt. */
   ANSWER_MS_MAX: 6400,
-  /** Attempts per path. Some servers never respond on some paths. */
+  /** Maximum number of attempts per path. Some servers never respond on some paths. */
   ATTEMPTS_MAX: 4,
   PATHS_MAX: 160,
-  /** Requests in flight to one listener. */
+  /** Maximum number of requests in flight to one listener. */
   AT_ONCE: 4,
   /**
-   * Requests in flight to a listener whose last batch of responses took at most {@link QUICK_MS}. A socket with a backlog
-   * of 5 (Python's http.server, cpp-httplib) queues six connections; the kernel drops the seventh.
+   * Maximum number of requests in flight to a quick listener, whose last batch of responses took at most
+   * {@link QUICK_MS}. A socket with a backlog of 5 (Python's http.server, cpp-httplib) queues six
+   * connections, and the kernel drops the seventh.
    */
   AT_ONCE_QUICK: 6,
   QUICK_MS: 20,
-  /** Timeouts in one attempt, after which the attempt ends. */
+  /** Number of timeouts after which an attempt ends. */
   SILENCES_MAX: 3,
 } as const;
 
@@ -31,27 +35,30 @@ export type FingerprintDeps = {
   probe: Probe;
   catalogue: readonly CatalogEntry[];
   elapsed: () => number;
-  /** Memory limit for responses of all listeners being probed. Default: a budget for this listener alone. */
+  /** Memory budget for responses of all listeners being probed. Default: a separate budget for this listener. */
   kept?: ByteBudget;
-  /** Memory limit for responses of all listeners that wait for their next attempt. */
+  /** Memory budget for responses of all listeners that wait for their next attempt. Default: no limit. */
   waiting?: ByteBudget;
 };
 
-/** A listener that never responded in this many attempts is usually not an HTTP server. */
+/** Number of attempts after which a listener without new responses is probably not an HTTP server. */
 const HOPEFUL_ATTEMPTS = 2;
 
 const NO_LIMIT: ByteBudget = { take: () => true, release: () => undefined, dropped: () => undefined };
 
-/** Requests to one listener and its responses, over several attempts. No path is requested again after a response. */
+/**
+ * Requests to one listener and their responses, over several attempts. A path with a response is not
+ * requested again.
+ */
 export class ProbeSession {
   readonly answers = new Map<string, Examined>();
-  /** Responses to gRPC methods by method name. Empty if the server does not speak gRPC. */
+  /** Responses to gRPC calls, by method name. Empty if the server does not speak gRPC. */
   readonly grpc = new Map<string, GrpcAnswer>();
 
   readonly #deps: FingerprintDeps;
   readonly #keeper: Keeper;
   readonly #asked = new Set<string>();
-  /** Paths that timed out, with the number of attempts. */
+  /** Number of attempts for each path that timed out. */
   readonly #unanswered = new Map<string, number>();
   #target: Target;
   #front: Front | undefined;
@@ -63,7 +70,10 @@ export class ProbeSession {
   #atOnce: number = FINGERPRINT_LIMITS.AT_ONCE;
   #isSilent = false;
   #isSettled = true;
-  /** The server is starting: it refused a connection or returned 5xx. All paths are requested again later. */
+  /**
+   * True if the server seems to be starting: it refused a connection or returned 5xx. All paths are requested
+   * again later.
+   */
   #isStarting = false;
 
   constructor(deps: FingerprintDeps, where: Omit<Target, "tls">) {
@@ -76,7 +86,7 @@ export class ProbeSession {
     return this.#target;
   }
 
-  /** Starts an attempt. Paths that timed out before are requested again. */
+  /** Starts an attempt. Paths that timed out in earlier attempts are requested again. */
   begin(signal: AbortSignal | undefined): void {
     this.#signal = signal;
     this.#startedAt = this.#deps.elapsed();
@@ -88,7 +98,7 @@ export class ProbeSession {
     for (const path of this.#unanswered.keys()) if (this.#isWorthAsking(path)) this.#asked.delete(path);
   }
 
-  /** Detects the protocol. Requests the front page, except over HTTP/2. */
+  /** Detects the protocol by requesting the front page over HTTP/1.1. For HTTP/2, call {@link openFront} next. */
   async open(): Promise<"http" | "http2" | "none"> {
     if (this.#target.http2) return "http2";
     if (this.answers.has("/")) return "http";
@@ -108,12 +118,12 @@ export class ProbeSession {
     return this.#keepFront(first) ? "http" : "none";
   }
 
-  /** Requests the front page over HTTP/2. True if the server responded. */
+  /** Requests the front page over HTTP/2. Returns true if the server responded. */
   async openFront(): Promise<boolean> {
     return this.answers.has("/") || this.#keepFront(await this.#request("/"));
   }
 
-  /** Requests the paths that were not requested before, until a limit of {@link FINGERPRINT_LIMITS} is reached. */
+  /** Requests those paths that were not requested before, until a limit of {@link FINGERPRINT_LIMITS} is reached. */
   async ask(paths: readonly string[], bodyBytesMax: number = PROBE_LIMITS.BODY_BYTES_MAX): Promise<void> {
     const fresh = [...new Set(paths)].filter((path) => !this.#asked.has(path));
     while (fresh.length > 0 && !this.isOver()) {
@@ -125,7 +135,7 @@ export class ProbeSession {
     }
   }
 
-  /** Calls gRPC methods. Stops after the first batch if the server turns out not to speak gRPC. */
+  /** Calls gRPC methods. Stops after the first batch if the server does not speak gRPC. */
   async call(methods: readonly string[], bodyBytesMax: number = PROBE_LIMITS.BODY_BYTES_MAX): Promise<void> {
     const fresh = methods.filter((method) => !this.#asked.has(method));
     while (fresh.length > 0 && !this.isOver()) {
@@ -134,7 +144,7 @@ export class ProbeSession {
     }
   }
 
-  /** True when a limit of this attempt is reached. An attempt that ran out of time is not settled. */
+  /** True if a limit of this attempt is reached. An attempt that runs out of time is marked as not settled. */
   isOver(): boolean {
     const { MS_MAX, MS_MAX_LATER, SILENCES_MAX, PATHS_MAX } = FINGERPRINT_LIMITS;
     const isLate = this.#deps.elapsed() - this.#startedAt > (this.#attempts > 1 ? MS_MAX_LATER : MS_MAX);
@@ -142,12 +152,15 @@ export class ProbeSession {
     return !this.#isSettled || this.#asked.size >= PATHS_MAX;
   }
 
-  /** True if a retry would learn nothing more. */
+  /** True if another attempt would learn nothing more. */
   isSettled(): boolean {
     return this.#isSettled && !this.#isStarting && !this.#hasUnanswered();
   }
 
-  /** True if one of these paths has no response yet and a retry may get one. False for a server that is starting. */
+  /**
+   * True if one of these paths has no response yet and another attempt could get one. False while the server
+   * is starting.
+   */
   lacks(paths: readonly string[]): boolean {
     return !this.#isStarting && paths.some((path) => this.#isWorthAsking(path));
   }
@@ -162,17 +175,20 @@ export class ProbeSession {
     return this.answers.size === 0 && this.#isSilent;
   }
 
-  /** True if another attempt may learn more: the server responds, or was probed only once. */
+  /** True if another attempt may learn more: the last attempt got new responses, or there was only one attempt. */
   isHopeful(): boolean {
     return this.hasProgressed() || this.#attempts < HOPEFUL_ATTEMPTS;
   }
 
-  /** True if the last attempt got responses that earlier attempts did not get. */
+  /** True if the last attempt got new responses. */
   hasProgressed(): boolean {
     return this.#answerCount() > this.#answersBefore;
   }
 
-  /** Moves the responses to the budget of waiting sessions. Paths whose response did not fit are requested again. */
+  /**
+   * Moves the responses to the memory budget of waiting sessions. Paths whose response does not fit are
+   * requested again.
+   */
   park(): void {
     this.#keeper.park(this.#deps.waiting ?? NO_LIMIT, (path) => {
       this.answers.delete(path);
@@ -196,7 +212,7 @@ export class ProbeSession {
     });
   }
 
-  /** Takes a batch from the list and requests it in parallel. */
+  /** Takes the next batch of paths from `fresh` and requests them in parallel. */
   async #batch(fresh: string[], request: (path: string) => Promise<void>): Promise<void> {
     const batch = fresh.splice(0, this.#atOnce);
     for (const path of batch) this.#asked.add(path);
@@ -252,14 +268,17 @@ export class ProbeSession {
   }
 }
 
-/** A server that returns the JSON of its front page for every path gives no evidence with this response. */
+/**
+ * True if the response repeats the JSON of the front page. A server that returns the same JSON for every path
+ * gives no evidence.
+ */
 const isStub = (front: Front | undefined, answer: Answer): boolean =>
   front !== undefined &&
   answer.status === 200 &&
   answer.body.length === front.length &&
   Bun.hash(answer.body) === front.hash;
 
-/** JSON of the front page. Its body is not kept. */
+/** Length and hash of the front page's JSON. Its body is not kept. */
 type Front = { length: number; hash: number | bigint };
 
 const frontOf = ({ status, body }: Answer): Front | undefined =>
@@ -267,13 +286,16 @@ const frontOf = ({ status, body }: Answer): Front | undefined =>
 
 type Failure = Extract<ProbeResult, { failed: unknown }>["failed"];
 
-/** A server that speaks only HTTP/2 closes a TLS connection whose client does not offer HTTP/2. */
+/**
+ * True if the probe must use HTTP/2: a server that speaks only HTTP/2 closes a TLS connection if the client
+ * does not offer HTTP/2.
+ */
 const wantsHttp2 = (result: ProbeResult, { tls }: Target): boolean =>
   "failed" in result && (result.failed === "http2" || (tls && result.failed === "not-http"));
 
 /**
- * A server that protects itself from DNS rebinding may accept only the name `localhost`: Playwright MCP responds to an
- * address with "Access is only allowed at localhost:8931".
+ * True if the server accepts only the name `localhost`, as a protection from DNS rebinding. Playwright MCP
+ * responds to an address with "Access is only allowed at localhost:8931".
  */
 const wantsLocalhost = (result: ProbeResult, { address }: Target): boolean =>
   !("failed" in result) &&
@@ -281,7 +303,10 @@ const wantsLocalhost = (result: ProbeResult, { address }: Target): boolean =>
   /^127\.|^::1$/.test(address) &&
   /\bonly\b.{0,40}\blocalhost:\d/i.test(result.body.slice(0, 256));
 
-/** On a TLS port nginx and Go respond to plain HTTP with status 400 and a text that mentions HTTPS. */
+/**
+ * True if the server requires TLS. On a TLS port, nginx and Go respond to plain HTTP with status 400 and a
+ * text that mentions HTTPS.
+ */
 function wantsTls(result: ProbeResult): boolean {
   if ("failed" in result) return result.failed === "tls";
   return result.status === 400 && /\bHTTPS\b/.test(result.body);

@@ -14,14 +14,16 @@ import { parseAnswer, requestText } from "./http-client.ts";
 export const PROBE_LIMITS = {
   TIMEOUT_MS: 800,
   BODY_BYTES_MAX: 64 * 1024,
-  /** Limit for model lists. A gateway to a hosted service lists hundreds of models. */
+  /** Maximum size of a model list in bytes. A gateway to a hosted service lists hundreds of models. */
   MODELS_BYTES_MAX: 256 * 1024,
   IN_FLIGHT_MAX: 16,
 } as const;
 
 /**
- * Result of a GET request. `refused`: no connection. `silent`: connected, but no response before the timeout. `tls`: the
- * server requires TLS. `http2`: the server speaks only HTTP/2. `not-http`: the server speaks another protocol.
+ * Result of a GET request.
+ *
+ * `refused`: no connection. `silent`: connected, but no response before the timeout. `tls`: the server
+ * requires TLS. `http2`: the server speaks only HTTP/2. `not-http`: the server speaks another protocol.
  */
 export type ProbeResult = Answer | { failed: "refused" | "silent" | "not-http" | "tls" | "http2" };
 
@@ -31,16 +33,17 @@ export type ProbeOptions = {
   signal?: AbortSignal | undefined;
   bodyBytesMax?: number;
   timeoutMs?: number;
-  /** Calls a gRPC method with an empty message. The target must speak HTTP/2. */
+  /** Call a gRPC method with an empty message. The target must speak HTTP/2. */
   grpc?: true;
 };
 
 export type Probe = (target: Target, path: string, options?: ProbeOptions) => Promise<ProbeResult>;
 
 /**
- * Creates the function that sends GET requests. It uses plain sockets instead of `fetch`: no proxy, no redirects, no
- * unlimited decompression, no keep-alive, and protocols other than HTTP are recognised. Self-signed certificates are
- * accepted, because nothing secret is sent and the certificate does not affect the result.
+ * Creates the function that sends GET requests. It uses plain sockets instead of `fetch`, to use no proxy,
+ * follow no redirects, limit decompression, close each connection, and recognise other protocols than HTTP.
+ * It accepts self-signed certificates, because no secret is sent and the certificate does not affect the
+ * result.
  */
 export function createProbe(
   timeoutMs: number = PROBE_LIMITS.TIMEOUT_MS,
@@ -74,14 +77,14 @@ export function createProbe(
   };
 }
 
-/** One exchange: the request to send, and how to read the response. */
+/** One exchange with a server: the request to send, and how to read the response. */
 type Talk = {
   request: Uint8Array | string;
-  /** Reads all bytes received so far. Undefined while the response is incomplete. */
+  /** Parses all bytes received so far. Returns undefined while the response is incomplete. */
   read(received: Uint8Array, ended: boolean): ProbeResult | undefined;
-  /** Result at a timeout, from the bytes received so far. */
+  /** Returns the result after a timeout, from the bytes received so far. */
   cut(received: Uint8Array): ProbeResult;
-  /** Frames that the protocol requires the client to send in the meantime. */
+  /** Returns frames that the protocol requires the client to send before the response is complete. */
   replies(): readonly Uint8Array[];
 };
 
@@ -95,7 +98,7 @@ function http1Talk(target: Target, path: string, bodyBytesMax: number): Talk {
       if (isHttp2Preface(received)) return { failed: "http2" };
       return { failed: parsed.tlsAlert && !target.tls ? "tls" : "not-http" };
     },
-    // An endless stream still has headers and the start of its body.
+    // Even an endless stream has headers and the start of a body.
     cut: (received) => {
       const parsed = parseAnswer(received, true, bodyBytesMax);
       return received.length > 0 && parsed.state === "complete" ? parsed.answer : { failed: "silent" };
@@ -136,7 +139,7 @@ function exchange(
     let socket: { write(bytes: Uint8Array): unknown; terminate(): unknown } | undefined;
     let settled = false;
     const settle = (result: ProbeResult) => {
-      // terminate() calls the handlers of the socket once more.
+      // terminate() calls the handlers of the socket again.
       if (settled) return;
       settled = true;
       clearTimeout(timer);
@@ -150,7 +153,8 @@ function exchange(
     let isReady = !target.tls;
     const look = (ended: boolean) => {
       if (settled) return;
-      // The peer closed the connection during the handshake: it does not speak TLS, or rejected our handshake.
+      // The peer closed the connection during the handshake. Either it does not speak TLS, or it rejected the
+      // client's handshake.
       if (!isReady && ended) return settle({ failed: "tls" });
       const result = talk.read(received, ended);
       if (result) settle(result);

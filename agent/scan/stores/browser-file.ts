@@ -3,28 +3,32 @@ import { formatOf } from "../models/weights.ts";
 import type { WeightFormat } from "../system/host.ts";
 import { readVarint, unpackSnappy, unpackSnappyFrame } from "./snappy.ts";
 
-/** `mlc`: weight files of WebLLM, which have no magic bytes. */
+/** `mlc`: weight files of WebLLM. They have no magic bytes. */
 export type BrowserFormat = WeightFormat | "mlc";
 
 const HEAD_BYTES = 512;
-/** Size below which a file or value is not examined. */
+/** Minimum size of a file or value that is examined, in bytes. */
 export const MODEL_BYTES_MIN = 1024 * 1024;
 
 /**
- * Model format of a file in browser storage, from its magic bytes. Cache Storage writes the URL before the response; only
- * the end of the URL is read, to recognise WebLLM's weight files by name.
+ * Model format of a file in browser storage, from its magic bytes. Cache Storage writes the URL before the
+ * response. Only the end of the URL is read, to recognise WebLLM's weight files by their name.
  */
 export function browserFormatOf(readAt: ReadAt, sizeBytes: number): BrowserFormat | undefined {
   const head = readAt(0, HEAD_BYTES);
   if (isCacheEntry(head)) return inCacheEntry(readAt, view(head), sizeBytes);
   const framed = unpackSnappyFrame(head, HEAD_BYTES);
-  // Firefox compresses responses in Cache Storage (dom/cache/FileUtils.cpp). The uncompressed size is unknown.
+  // Firefox compresses responses in Cache Storage (dom/cache/FileUtils.cpp), so the uncompressed size is
+  // unknown.
   if (framed) return strictFormat(framed, Number.MAX_SAFE_INTEGER);
   return strictFormat(head, sizeBytes) ?? inSerialised(head, sizeBytes);
 }
 
 const ENTRY_MAGIC = 0xfcfb6d1ba7725c30n;
-/** Header: magic, version, key length, key hash, padding (net/disk_cache/simple/simple_entry_format.h of Chromium). */
+/**
+ * Length of the header: magic, version, key length, key hash, padding
+ * (net/disk_cache/simple/simple_entry_format.h of Chromium).
+ */
 const ENTRY_HEAD_BYTES = 24;
 /** Maximum length of a URL in Chromium (url/url_constants.h). */
 const KEY_BYTES_MAX = 2 * 1024 * 1024;
@@ -46,13 +50,16 @@ function inCacheEntry(readAt: ReadAt, head: DataView, sizeBytes: number): Browse
   return SHARD_NAME.test(name) ? "mlc" : undefined;
 }
 
-/** Tags of idb_value_wrapping.cc and serialization_tag.h of Blink. */
+/** Tags from idb_value_wrapping.cc and serialization_tag.h of Blink. */
 const VERSION = 0xff;
 const WRAPPER_VERSION = 0x11;
 const PACKED = 0x02;
 const ARRAY_BUFFER = 0x42;
 
-/** Format of an ArrayBuffer near the start of an IndexedDB value. Blink stores large values in files, possibly compressed. */
+/**
+ * Format of an ArrayBuffer near the start of an IndexedDB value. Blink stores large values in files and may
+ * compress them.
+ */
 function inSerialised(head: Uint8Array, sizeBytes: number): BrowserFormat | undefined {
   if (head[0] !== VERSION) return undefined;
   const isPacked = head[1] === WRAPPER_VERSION && head[2] === PACKED;
@@ -66,13 +73,19 @@ function inSerialised(head: Uint8Array, sizeBytes: number): BrowserFormat | unde
   return undefined;
 }
 
-/** The magic of ONNX is only three bytes. Browser storage has many other files, so a producer name or graph must follow. */
+/**
+ * Model format from magic bytes. ONNX needs a stricter check, because its magic is only three bytes and
+ * browser storage has many other files. A producer name or a graph must follow.
+ */
 function strictFormat(head: Uint8Array, sizeBytes: number): WeightFormat | undefined {
   const format = formatOf(head, sizeBytes);
   return format === "onnx" && !isOnnxModel(head, sizeBytes) ? undefined : format;
 }
 
-/** A ModelProto (onnx.proto) has `ir_version`, then `producer_name` or a graph that is more than half of the file. */
+/**
+ * True for a ModelProto (onnx.proto): it has `ir_version`, then `producer_name` or a graph larger than half
+ * of the file.
+ */
 function isOnnxModel(head: Uint8Array, sizeBytes: number): boolean {
   const length = readVarint(head, 3);
   if (!length) return false;

@@ -4,8 +4,8 @@ export type Browser = { name: string; family: "chromium" | "firefox"; root: stri
 type Place = readonly [name: string, family: Browser["family"], directory: string];
 
 /*
- * Sources: docs/user_data_dir.md of chromium/src (a snap or flatpak has the same directory inside), and
- * toolkit/xre/nsXREDirProvider.cpp of mozilla/gecko-dev.
+ * Sources: docs/user_data_dir.md of chromium/src, and toolkit/xre/nsXREDirProvider.cpp of mozilla/gecko-dev.
+ * A snap or flatpak has the same directories inside its own data directory.
  */
 const PLACES: readonly Place[] = [
   ["Chrome", "chromium", ".config/google-chrome"],
@@ -47,6 +47,6 @@ const PLACES: readonly Place[] = [
   ["Firefox", "firefox", "AppData/Roaming/Mozilla/Firefox/Profiles"],
 ];
 
-/** Directories where browsers keep page storage in this home. They need not exist. */
+/** Directories where browsers store data of pages, in one home directory. They may not exist. */
 export const browsersIn = (home: string): Browser[] =>
   PLACES.map(([name, family, directory]) => ({ name, family, root: `${home}/${directory}` }));

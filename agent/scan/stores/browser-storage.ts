@@ -4,10 +4,10 @@ import { type BrowserFormat, browserFormatOf, MODEL_BYTES_MIN } from "./browser-
 import { type Browser, browsersIn } from "./browser-profiles.ts";
 import { type Look, noted, walk } from "./walk-directory.ts";
 
-/** Limit of files per storage directory. Ordinary profiles have thousands of small files. */
+/** Maximum number of files read per storage directory. Ordinary profiles have thousands of small files. */
 const BROWSER_FILES_MAX = 16_000;
 const PROFILES_MAX = 64;
-/** Minimum size of a built-in model. The smallest one of Chrome and Edge is far larger. */
+/** Minimum size of a built-in model in bytes. The smallest models of Chrome and Edge are far larger. */
 const BUILT_IN_BYTES_MIN = 64 * 1024 * 1024;
 
 type Place = "OPFS" | "Cache Storage" | "IndexedDB";
@@ -22,7 +22,10 @@ const LABELS: Readonly<Record<BrowserFormat, string>> = {
   mlc: "WebLLM",
 };
 
-/** Models in the browser storage of one home directory. Reports only their presence: no page, no name, no content. */
+/**
+ * Models in the browser storage of one home directory. Reports only that they are present: no page, no name
+ * and no content.
+ */
 export function browserModels(look: Look, home: string): Model[] {
   return browsersIn(home).flatMap((browser) => {
     const pages =
@@ -31,7 +34,10 @@ export function browserModels(look: Look, home: string): Model[] {
   });
 }
 
-/** One model for each browser, storage type and format. Files are not reported one by one, so that nothing identifies a page. */
+/**
+ * One model for each browser, storage type and format. Individual files are not reported, so that nothing
+ * identifies a page.
+ */
 const asModels = ({ name }: Browser, found: readonly Found[]): Model[] =>
   [...Map.groupBy(found, ({ place, format }) => `${LABELS[format]} model in ${place}`)].map(
     ([what, group]) => ({
@@ -46,8 +52,8 @@ const wireFormat = (format: BrowserFormat): NonNullable<Model["format"]> =>
   format === "mlc" || format === "ggml" || format === "torch" ? "unknown" : format;
 
 /**
- * Directories in a profile. `WebStorage` has all three kinds, for storage buckets. Observed in a profile of Chromium 156; see
- * storage/browser/quota of Chromium.
+ * Directories in a profile. `WebStorage` contains all three kinds, for storage buckets. Sources: a profile of
+ * Chromium 156, and storage/browser/quota of Chromium.
  */
 const CHROMIUM_PLACES: readonly [directory: string, place?: Place][] = [
   ["File System", "OPFS"],
@@ -68,7 +74,10 @@ function inChromium(look: Look, root: string): Found[] {
   );
 }
 
-/** `storage/<kind>/<origin>/` has `fs`, `cache/morgue` and `idb` (dom/quota, dom/fs, dom/cache, dom/indexedDB of Gecko). */
+/**
+ * Models in a Firefox profile. `storage/<kind>/<origin>/` contains `fs`, `cache/morgue` and `idb` (dom/quota,
+ * dom/fs, dom/cache, dom/indexedDB of Gecko).
+ */
 function inFirefox(look: Look, root: string): Found[] {
   const profiles = noted(look, () => look.files.list(root)) ?? [];
   if (profiles.length > PROFILES_MAX) look.gaps.cut += 1;
@@ -92,8 +101,9 @@ function placeOf(path: string): Place {
 }
 
 /**
- * The built-in model that pages use through a browser API. Chrome: `weights.bin` (kWeightsFile of
- * components/optimization_guide, optimization_guide_on_device_model_installer.cc). Edge: the largest file.
+ * The built-in model that pages use through a browser API. In Chrome it is `weights.bin` (kWeightsFile of
+ * components/optimization_guide, optimization_guide_on_device_model_installer.cc). In Edge it is the largest
+ * file.
  */
 function builtIn(look: Look, { name, root, family }: Browser): Model[] {
   if (family !== "chromium") return [];

@@ -1,16 +1,17 @@
 /*
- * Parses environment variables like systemd and PAM: `Environment=` and `EnvironmentFile=` (systemd.exec(5)),
- * `environment.d` (environment.d(5)) and `/etc/environment` (pam_env(8)).
+ * Parses environment variables by the rules of systemd and PAM. Sources: `Environment=` and
+ * `EnvironmentFile=` (systemd.exec(5)), `environment.d` (environment.d(5)) and `/etc/environment`
+ * (pam_env(8)).
  */
 
-/** Maximum length of a path (PATH_MAX of linux/limits.h). */
+/** Maximum length of a value. It is a path (PATH_MAX of linux/limits.h). */
 const VALUE_CHARS_MAX = 4096;
 const ASSIGNMENTS_MAX = 1024;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", s: " " };
 
-/** Joins lines that end with a backslash to the next line. Comment lines are skipped (systemd.syntax(7)). */
+/** Joins each line that ends with a backslash with the next line. Skips comment lines (systemd.syntax(7)). */
 export function logicalLines(text: string): string[] {
   const lines: string[] = [];
   let open: string | undefined;
@@ -25,7 +26,7 @@ export function logicalLines(text: string): string[] {
   return lines;
 }
 
-/** Splits a value into words and removes quotes and escapes. An unclosed quote ends with the line. */
+/** Splits a value into words, without quotes and escapes. An unclosed quote ends at the end of the line. */
 export function wordsOf(value: string): string[] {
   const words: string[] = [];
   let word: string | undefined;
@@ -50,7 +51,7 @@ export function wordsOf(value: string): string[] {
   return words;
 }
 
-/** Splits `NAME=value`. Undefined if the word is not an assignment. */
+/** Splits `NAME=value`. Returns undefined if the word is not an assignment. */
 export function assignmentOf(word: string): [name: string, value: string] | undefined {
   const at = word.indexOf("=");
   const name = word.slice(0, Math.max(at, 0));
@@ -58,7 +59,7 @@ export function assignmentOf(word: string): [name: string, value: string] | unde
   return NAME.test(name) && value.length <= VALUE_CHARS_MAX ? [name, value] : undefined;
 }
 
-/** Parses one assignment per line, with an optional `export`. The value may be quoted. */
+/** Parses a file with one assignment per line. `export` may precede the name, and the value may be quoted. */
 export function assignmentsInFile(text: string): [name: string, value: string][] {
   return logicalLines(text)
     .slice(0, ASSIGNMENTS_MAX)

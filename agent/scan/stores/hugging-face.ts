@@ -5,7 +5,7 @@ import { optional } from "../system/files.ts";
 import { repositoryOf } from "./repository.ts";
 import { architectureIn, type Look, noted, readFile, textOf, walk, withoutPart } from "./walk-directory.ts";
 
-/** Models in a huggingface_hub cache: `models--<owner>--<name>/snapshots/<revision>/`. */
+/** Models in a huggingface_hub cache. Their directories are `models--<owner>--<name>/snapshots/<revision>/`. */
 export function huggingFaceModels(look: Look, root: string): Model[] {
   return (noted(look, () => look.files.list(root)) ?? []).flatMap((directory) => {
     const snapshot = directory.startsWith("models--") && snapshotOf(look, `${root}/${directory}`);
@@ -13,7 +13,10 @@ export function huggingFaceModels(look: Look, root: string): Model[] {
   });
 }
 
-/** Directory of the last downloaded revision of `main`, or else of the first revision. */
+/**
+ * Directory of the last downloaded revision of `main`. If that revision is missing, the first revision in the
+ * list.
+ */
 function snapshotOf(look: Look, repository: string): string | undefined {
   const revisions = noted(look, () => look.files.list(`${repository}/snapshots`)) ?? [];
   const main = textOf(look, `${repository}/refs/main`, 64);
@@ -23,7 +26,7 @@ function snapshotOf(look: Look, repository: string): string | undefined {
 
 type SnapshotFile = { name: string; path: string; sizeBytes: number };
 
-/** The model of a snapshot, or one model per downloaded quantisation. Empty if there are no weights. */
+/** The model of a snapshot, or one model per downloaded quantisation. Empty if the snapshot contains no weights. */
 function snapshotModels(look: Look, snapshot: string): Model[] {
   const repository = repositoryOf(`${snapshot}/`);
   if (!repository) return [];
@@ -53,12 +56,21 @@ function snapshotModels(look: Look, snapshot: string): Model[] {
 const SNAPSHOT_FILES_MAX = 256;
 const CARD_BYTES_MAX = 16 * 1024;
 const WEIGHTS_NAME = /\.(?:safetensors|gguf|onnx|bin|ckpt|h5|msgpack|npz|pth?|tflite|litertlm)$/;
-/** A file of this size is weights even if its name is unknown: no other file of a repository is as large. */
+/**
+ * Minimum size in bytes from which a file with an unknown name counts as weights. Other files in repositories
+ * are smaller.
+ */
 const WEIGHTS_SURELY_BYTES = 64 * 1024 * 1024;
-/** A GGUF file that is a model by itself. An image projector (`mmproj`) belongs to all models of the repository. */
+/**
+ * True for a GGUF file that is a model by itself. An image projector (`mmproj`) belongs to all models of the
+ * repository.
+ */
 const isQuantised = ({ name }: SnapshotFile): boolean => name.endsWith(".gguf") && !/mmproj/i.test(name);
 
-/** Size, format by name, and digest. Only a single file has a digest: it is a link to `blobs/<sha256>`. */
+/**
+ * Size, format by file name, and digest. A digest exists only for a single file, which is a link to
+ * `blobs/<sha256>`.
+ */
 function weighed(
   { files }: Look,
   weights: readonly SnapshotFile[],
@@ -76,7 +88,7 @@ function weighed(
   };
 }
 
-/** Licence in the YAML front matter of a model card. If it is `other`, the value of `license_name`. */
+/** Licence in the YAML front matter of a model card. If the licence is `other`, the value of `license_name`. */
 function licenceOnCard(card: string | undefined): string | undefined {
   const head = card === undefined ? undefined : /^---\r?\n([\s\S]*?)\n---/.exec(card)?.[1];
   const saidOf = (key: string): string | undefined =>

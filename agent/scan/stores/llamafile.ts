@@ -1,14 +1,15 @@
 import type { ReadAt } from "../models/gguf.ts";
 
 /*
- * A llamafile is an Actually Portable Executable: a program and a zip archive in one file. The archive has the weights
- * without compression, so that they can be mapped (mozilla-ai/llamafile, docs/; PKWARE APPNOTE 6.3.10).
+ * A llamafile is an Actually Portable Executable: a program and a zip archive in one file. The archive stores
+ * the weights without compression, so that they can be mapped into memory (mozilla-ai/llamafile, docs/;
+ * PKWARE APPNOTE 6.3.10).
  */
 
 /** Magic bytes of an APE program on Windows and on Unix (ape/specification.md of jart/cosmopolitan). */
 const APE_MAGIC = /^(?:MZqFpD='|jartsr='|APEDBG=')/;
 
-/** Maximum size of the end record: 22 bytes and the longest comment. */
+/** Maximum size of the end record in bytes: 22 bytes and a comment of maximum length. */
 const END_BYTES_MAX = 22 + 65_535;
 const DIRECTORY_BYTES_MAX = 1024 * 1024;
 const ENTRIES_MAX = 8192;
@@ -20,7 +21,7 @@ const IN_ZIP64 = 0xffff_ffff;
 export const isPortableExecutable = (head: Uint8Array): boolean =>
   APE_MAGIC.test(latin1(head.subarray(0, 8)));
 
-/** Offset of the first GGUF file in the archive. Undefined without such a file. */
+/** Offset of the first GGUF file in the archive. Undefined if the archive contains no GGUF file. */
 export function weightsOffset(readAt: ReadAt, sizeBytes: number): number | undefined {
   const directory = directoryOf(readAt, sizeBytes);
   if (!directory) return undefined;
@@ -44,8 +45,8 @@ export function weightsOffset(readAt: ReadAt, sizeBytes: number): number | undef
 }
 
 /**
- * Offset of the data after the local header. Its extra field may be longer than the one in the central directory, to
- * align the weights.
+ * Offset of the file data after the local header. Its extra field may be longer than the extra field in the
+ * central directory, to align the weights.
  */
 function dataOffset(readAt: ReadAt, header: number): number | undefined {
   const bytes = view(readAt(header, 30));
@@ -53,7 +54,10 @@ function dataOffset(readAt: ReadAt, header: number): number | undefined {
   return header + 30 + bytes.getUint16(26, true) + bytes.getUint16(28, true);
 }
 
-/** Offset of the local header. In an archive above 4 GiB it is in extra field 1 (Zip64), after the sizes. */
+/**
+ * Offset of the local header. For an archive above 4 GiB, the offset is in extra field 1 (Zip64), after the
+ * sizes.
+ */
 function localHeader(bytes: DataView, entry: number, extra: number, length: number): number | undefined {
   const offset = bytes.getUint32(entry + 42, true);
   if (offset !== IN_ZIP64) return offset;
@@ -73,7 +77,7 @@ function directoryOf(readAt: ReadAt, sizeBytes: number): { offset: number; size:
   const bytes = view(tail);
   const [size, offset] = [bytes.getUint32(at + 12, true), bytes.getUint32(at + 16, true)];
   if (size !== IN_ZIP64 && offset !== IN_ZIP64) return { offset, size };
-  // Zip64: the locator of the 64-bit end record precedes the end record.
+  // Zip64: before the end record is the locator of the 64-bit end record.
   if (at < 20 || bytes.getUint32(at - 20, true) !== 0x07064b50) return undefined;
   const end = bigNumber(bytes, at - 20 + 8);
   const record = end === undefined ? undefined : view(readAt(end, 56));

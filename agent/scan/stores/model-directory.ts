@@ -31,7 +31,10 @@ const LAYOUTS: Record<Layout, (look: Look, root: string) => Model[]> = {
   browsers: browserModels,
 };
 
-/** Size limit of a manifest. A model with a layer per tensor has thousands of layers of at least 200 bytes. */
+/**
+ * Maximum size of a manifest in bytes. A model with one layer per tensor has thousands of layers, each with
+ * at least 200 bytes.
+ */
 const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
 const MODEL_LAYER = "application/vnd.ollama.image.model";
 /** MediaTypeImageTensor in manifest/layer.go of ollama/ollama: one safetensors layer per tensor. */
@@ -40,8 +43,8 @@ const TENSOR_LAYER = "application/vnd.ollama.image.tensor";
 type Layer = { mediaType: string; digest: string; size: number };
 
 /**
- * Models in an Ollama store. `manifests/<registry>/<namespace>/<model>/<tag>` is an OCI-like manifest. The weights are one
- * layer (a GGUF blob) or one layer per tensor.
+ * Models in an Ollama store. Each file `manifests/<registry>/<namespace>/<model>/<tag>` is an OCI-like
+ * manifest. The weights are either one layer (a GGUF blob) or one layer per tensor.
  */
 function ollamaModels(look: Look, root: string): Model[] {
   return walk(look, `${root}/manifests`).flatMap((path): Model[] => {
@@ -73,10 +76,13 @@ function isLayer(value: unknown): value is Layer {
   );
 }
 
-/** The digest becomes a file name. Any other form could be a path outside the store. */
+/** Format of a digest. The digest becomes a file name, so other values could lead to a path outside the store. */
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
-/** Converts `registry.ollama.ai/library/llama3/8b` to `llama3:8b`. Names of other registries keep their host. */
+/**
+ * Converts `registry.ollama.ai/library/llama3/8b` to `llama3:8b`. Names from other registries keep the
+ * registry's host name.
+ */
 function ollamaName(path: string): string {
   const [registry, namespace, model, tag] = path.split(/[/\\]/);
   const owner = namespace === "library" ? "" : `${namespace}/`;

@@ -20,33 +20,39 @@ import {
   placesOf,
 } from "./store-places.ts";
 
-/** Interval in ms between two reads of a directory. Models on disk change only by downloads. */
+/**
+ * Interval in ms between two reads of a directory. Models on disk change only when a user downloads or
+ * deletes one.
+ */
 export const REFRESH_MS = 600_000;
-/** Delay before a directory that did not respond is read again. */
+/** Delay in ms before a directory that did not respond is read again. */
 const UNANSWERED_MS = 30_000;
 
 /** Result of the last read of a directory. `isUnanswered`: its file system did not respond. */
 type Seen = { models: Model[]; gaps: Gaps; isUnanswered: boolean; nextAtMs: number };
 
-/** Reads a model directory and calls `done`, synchronously or later. */
+/** Reads a model directory and calls `done` with the result, synchronously or later. */
 export type Directories = (
   place: HomeDirectory,
   done: (outcome: ReadOutcome<ReadAnswers["directory"]>) => void,
 ) => void;
 
-/** Reads directories synchronously in this process. Only for file systems that are known to respond. */
+/** Reads directories synchronously in this process. Use it only for file systems that are known to respond. */
 export function directoriesIn(files: Files): Directories {
   const readDirectory = createDirectoryReader(files);
   return (place, done) => done(attempt(() => readDirectory(place)));
 }
 
-/** Reads directories in the reader process. Users control the content of a home, and its file system may hang. */
+/**
+ * Reads directories in the reader process. Users control the content of a home directory, and its file system
+ * may hang.
+ */
 export const directoriesBy =
   (reader: Reader): Directories =>
   ({ path, layout, home, ownerUids }, done) =>
     void reader.ask({ op: "directory", path, layout, ...(ownerUids && { ownerUids }) }, home).then(done);
 
-/** The only empty list, so that comparing lists by identity shows that nothing changed. */
+/** The one shared empty list. If nothing changes, the list is identical, so callers can compare lists by identity. */
 export const NONE_AT_REST: readonly Model[] = [];
 const NONE_MOVED: readonly MovedDirectory[] = [];
 
@@ -56,18 +62,18 @@ type Deps = {
   /** Returns the same array while nothing changes. */
   homes: () => readonly string[];
   elapsed: () => number;
-  /** Absent: only default directories are read. */
+  /** Absent if only default directories are read. */
   moved?: MovedStores;
 };
 
-/** The last complete report. Valid for these inputs, until a directory is due again. */
+/** The last complete report. It is valid for the same inputs, until a directory is due for the next read. */
 type Reported = ReturnType<typeof storesOf> & {
   running: ReadonlySet<string>;
   places: Place[];
   untilMs: number;
 };
 
-/** Models on disk, in the directories of the catalogue and in directories that settings name. */
+/** Models on disk, in the directories of the catalogue and in directories named by settings. */
 export class AtRest {
   readonly #deps: Deps;
   readonly #reading = new Set<string>();
@@ -78,16 +84,19 @@ export class AtRest {
   readonly #sized = createMemo<readonly ModelOnDisk[]>();
   readonly #grouped = createMemo<ReturnType<typeof storesOf>>();
   #reported: Reported | undefined;
-  /** True once every directory was read. From then on, reports include new directories as they are read. */
+  /**
+   * True once every directory has been read. After that, reports include new directories as soon as they are
+   * read.
+   */
   #wasComplete = false;
-  /** False until the first read of a directory. Settings are not read before. */
+  /** False until the first read of a directory. Settings are not read before that. */
   #isStarted = false;
 
   constructor(deps: Deps) {
     this.#deps = deps;
   }
 
-  /** Models of a product that is running. Never truncated. */
+  /** Models of a running product. The list is never truncated. */
   read(entry: CatalogEntry): readonly Model[] {
     this.#isStarted = true;
     const directories = directoriesOf(entry, this.#deps.homes(), this.#moved());
@@ -98,9 +107,9 @@ export class AtRest {
   }
 
   /**
-   * Models of products that are not running, by store. Each directory is in one store only. Reads directories that are
-   * due for about `budgetMs`. Undefined until every directory was read once. Returns the same array as before while nothing
-   * changes.
+   * Models of products that are not running, by store. Each directory belongs to one store only. Reads
+   * directories that are due, for about `budgetMs`. Returns undefined until every directory was read once.
+   * Returns the same array while nothing changes.
    */
   stores(running: ReadonlySet<string>, budgetMs: number): Store[] | undefined {
     this.#isStarted ||= budgetMs > 0;
@@ -126,13 +135,16 @@ export class AtRest {
     return now.stores;
   }
 
-  /** Models in the shared Hugging Face cache, as far as it was read. They describe models that engines load from there. */
+  /**
+   * Models in the shared Hugging Face cache, as far as the cache was read. Engines load models from there, so
+   * these descriptions complete the engines' models.
+   */
   cached(): readonly Model[] {
     const parts = this.#layout().shared.flatMap((place) => this.#seen.get(keyOf(place))?.models ?? []);
     return this.#flattened(parts, () => parts);
   }
 
-  /** Models with a known size in all directories that were read so far. */
+  /** Models with a known size in all directories read so far. */
   onDisk(): readonly ModelOnDisk[] {
     const parts = [...this.#seen.values()].map(({ models }) => models).filter(({ length }) => length > 0);
     return this.#sized(parts, () =>
@@ -144,12 +156,12 @@ export class AtRest {
     );
   }
 
-  /** Counts the models read so far, and what could not be read. */
+  /** Reports the number of models read so far, and what could not be read. */
   report(): Collector {
     return reportOf([...this.#seen.values()], this.#reported, this.#deps.moved?.gaps());
   }
 
-  /** True while a directory is being read, or was not read for lack of time. */
+  /** True while a directory is being read, or still has to be read because time ran out. */
   isWaiting(): boolean {
     return this.#reported === undefined || this.#reading.size > 0 || this.#deps.moved?.isWaiting() === true;
   }
@@ -158,7 +170,7 @@ export class AtRest {
     return (this.#isStarted ? this.#deps.moved?.directories() : undefined) ?? NONE_MOVED;
   }
 
-  /** All directories to read. Forgets results of directories that are no longer among them. */
+  /** All directories to read. Drops the results of directories that are no longer in the list. */
   #layout(): { places: Place[]; shared: Place[] } {
     const homes = this.#deps.homes();
     const moved = this.#moved();
@@ -177,7 +189,7 @@ export class AtRest {
     }
   }
 
-  /** Starts to read the directory if due. Returns the last result, or undefined before the first. */
+  /** Starts to read the directory if it is due. Returns the last result, or undefined before the first result. */
   #look(place: HomeDirectory): Seen | undefined {
     const key = keyOf(place);
     const isDue = (this.#seen.get(key)?.nextAtMs ?? 0) <= this.#deps.elapsed();
@@ -203,7 +215,7 @@ export class AtRest {
   }
 }
 
-/** At most as many stores and models as a heartbeat allows, with the number of models left out. */
+/** Stores and models up to the limits of a heartbeat, and the number of models left out. */
 function storesOf(found: readonly (Place & { models: Model[] })[]): { stores: Store[]; left: number } {
   const all = [...Map.groupBy(found, ({ store }) => store.id).values()].flatMap((group) => {
     const models = mergeByName(group.flatMap((place) => place.models));
@@ -218,7 +230,7 @@ function storesOf(found: readonly (Place & { models: Model[] })[]): { stores: St
 
 const atRest = ({ loaded: _, ...model }: Model): Store["models"][number] => model;
 
-/** @param reported Absent until every directory was read. */
+/** @param reported Absent until every directory was read once. */
 function reportOf(
   seen: readonly Seen[],
   reported: { left: number } | undefined,
@@ -233,12 +245,12 @@ function reportOf(
   const unanswered = seen.filter(({ isUnanswered }) => isUnanswered).length;
   const problems = [
     ...(unanswered > 0
-      ? [`${unanswered} directories of models not read: their file system does not answer`]
+      ? [`${unanswered} model directories not read: their file system does not respond`]
       : []),
-    ...(unreadable > 0 ? [`${unreadable} files or directories of models not readable`] : []),
-    ...(cut > 0 ? [`${cut} directories of models too large or too deep to be read in full`] : []),
+    ...(unreadable > 0 ? [`${unreadable} model files or directories not readable`] : []),
+    ...(cut > 0 ? [`${cut} model directories too large or too deep to read completely`] : []),
     ...(foreign > 0
-      ? [`${foreign} directories of models not read: a setting names what belongs to another user`]
+      ? [`${foreign} model directories not read: a setting of one user names a directory of another user`]
       : []),
     ...(unreadSettings > 0 ? [`${unreadSettings} settings of model stores not readable`] : []),
     ...(left > 0 ? [`${left} models on disk left out`] : []),

@@ -6,10 +6,13 @@ import { HUGGING_FACE, type MovedDirectory } from "./store-places.ts";
 import type { Settings, SettingsSource } from "./store-settings.ts";
 import { SYSTEM_UNITS, USER_UNITS } from "./systemd-units.ts";
 
-/** Interval in ms between two reads of the settings, as for model directories. */
+/** Interval in ms between two reads of the settings. The same as for model directories. */
 const REFRESH_MS = 600_000;
 const UNANSWERED_MS = 30_000;
-/** Limit on engines whose environment is read. Ordinary hosts run far fewer; an attacker could fake more. */
+/**
+ * Maximum number of engines whose environment is read. Ordinary hosts run far fewer, but an attacker could
+ * fake many.
+ */
 const PROCESSES_MAX = 64;
 
 /** Files with environment variables for all users (pam_env(8), environment.d(5)). */
@@ -35,13 +38,13 @@ type Deps = {
   procRoot: string;
 };
 
-/** One source of settings. The key of a process differs from that of a later process with the same number. */
+/** One source of settings. The key of a process differs from the key of a later process with the same pid. */
 type Source = { key: string; request: SettingsSource };
 type Kept = { source: Source; settings?: Settings; isUnanswered: boolean; nextAtMs: number };
 
 /**
- * Model directories that settings name: unit files, environment files, LM Studio's settings, and environment variables of
- * running engines. The reader process reads all of them, because most belong to users.
+ * Model directories named by settings: unit files, environment files, LM Studio's settings, and environment
+ * variables of running engines. The reader process reads all these sources, because most belong to users.
  */
 export class MovedStores {
   readonly #deps: Deps;
@@ -57,7 +60,7 @@ export class MovedStores {
     this.#isLinux = deps.platform === "linux";
   }
 
-  /** Model directories named by the settings that were read so far. The same array while nothing changes. */
+  /** Model directories named by the settings read so far. Returns the same array while nothing changes. */
   directories(): readonly MovedDirectory[] {
     const homes = this.#deps.homes();
     if (this.#homes !== homes) {
@@ -68,7 +71,7 @@ export class MovedStores {
     return this.#directories;
   }
 
-  /** Sets the running engines. The environment of each is read once. */
+  /** Sets the running engines. The environment of each engine is read once. */
   sight(running: readonly ProcessFacts[]): void {
     if (!this.#isLinux) return;
     const readable = running.filter(
@@ -86,7 +89,10 @@ export class MovedStores {
     return this.#homes === undefined || [...this.#kept.values()].some(({ nextAtMs }) => nextAtMs === 0);
   }
 
-  /** Counts sources that could not be read. */
+  /**
+   * Number of items that could not be read, were dropped because of a limit, or are on a file system that did
+   * not respond.
+   */
   gaps(): { unreadable: number; cut: number; unanswered: number } {
     const sum = (of: (one: Kept) => number) =>
       [...this.#kept.values()].reduce((all, one) => all + of(one), 0);
@@ -97,7 +103,7 @@ export class MovedStores {
     };
   }
 
-  /** Forgets sources that are gone and makes new ones due. */
+  /** Drops sources that no longer exist, and makes new sources due. */
   #updateSources(): void {
     const sources = new Map(this.#currentSources().map((source) => [source.key, source]));
     for (const key of this.#kept.keys()) if (!sources.has(key)) this.#kept.delete(key);
@@ -146,8 +152,9 @@ export class MovedStores {
 }
 
 /**
- * Each directory once. A directory named by root may belong to anybody. A directory named by users must belong to one of
- * them; all users who name it are kept, so that no user can hide it from another.
+ * Lists each directory once. A directory named by root may belong to any user. A directory named by users
+ * must belong to one of these users. All of them are kept, so that no user can hide the directory from
+ * another.
  */
 function directoriesOf(moved: Settings["moved"]): MovedDirectory[] {
   const found = new Map<string, MovedDirectory>();
@@ -167,7 +174,7 @@ function directoriesOf(moved: Settings["moved"]): MovedDirectory[] {
   return [...found.values()];
 }
 
-/** Delay until the next read. The environment of a process does not change, so it is read once. */
+/** Delay in ms until the next read. The environment of a process does not change, so it is read only once. */
 function intervalMs({ source, isUnanswered }: Kept): number {
   if (isUnanswered) return UNANSWERED_MS;
   return source.request.of === "process" ? Number.POSITIVE_INFINITY : REFRESH_MS;

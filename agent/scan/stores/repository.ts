@@ -1,9 +1,12 @@
 import { tidy } from "../../../shared/wire/text.ts";
 
-/** A repository in a huggingface_hub cache: `models--<owner>--<name>` with `blobs/` and `snapshots/`. */
+/**
+ * A repository in a huggingface_hub cache: the directory `models--<owner>--<name>` with `blobs/` and
+ * `snapshots/`.
+ */
 export type Repository = { name: string; publisher?: string };
 
-/** The repository of a path in a huggingface_hub cache. Undefined for other paths. */
+/** The repository that contains a path in a huggingface_hub cache. Undefined for other paths. */
 export function repositoryOf(path: string): Repository | undefined {
   const directory = /(?:^|[\\/])models--([^\\/]+)[\\/](?:blobs|snapshots)[\\/]/.exec(path)?.[1];
   if (directory === undefined) return undefined;

@@ -1,11 +1,12 @@
 import { attempt, type Files } from "../system/files.ts";
 
-/** Size limit in bytes. A larger unit, environment file or settings file is ignored. */
+/** Maximum size in bytes of a unit, environment file or settings file. Larger files are ignored. */
 const SETTINGS_BYTES_MAX = 64 * 1024;
 
 /**
- * State of one read of settings files. `ownerUid`: the user whose settings are read. Only files of this user, or files of
- * root that everyone may read, are read. Otherwise a user could make the agent read files of others.
+ * State while settings files are read. `ownerUid`: the user whose settings are read. The agent reads only
+ * files of this user, and files of root that everyone may read. Otherwise a user could make the agent read
+ * other users' files.
  */
 export type SettingsLook = {
   files: Files;
@@ -14,7 +15,7 @@ export type SettingsLook = {
   unreadable: number;
   /** Number of items dropped because of a limit. */
   cut: number;
-  /** True if the file exists, or if the agent may not check. */
+  /** True if the file exists, or if the agent has no permission to check. */
   exists(path: string): boolean;
 };
 
@@ -31,7 +32,10 @@ export function createSettingsLook(files: Files, ownerUid?: number): SettingsLoo
   };
 }
 
-/** Returns the value. If it cannot be read, counts it and returns undefined. A missing file is not counted. */
+/**
+ * Returns the value. If the value cannot be read, increments the counter and returns undefined. A missing
+ * file does not count.
+ */
 export function noted<T>(look: SettingsLook, read: () => T): T | undefined {
   const result = attempt(read);
   if ("value" in result) return result.value;
@@ -41,7 +45,10 @@ export function noted<T>(look: SettingsLook, read: () => T): T | undefined {
 
 const READABLE_BY_ALL = 0o004;
 
-/** Text of a regular file. Undefined if the file is missing, too large, or not readable by the user of the settings. */
+/**
+ * Text of a regular file. Undefined if the file is missing or too large, or if the user of the settings has
+ * no permission to read it.
+ */
 export function textIn(look: SettingsLook, path: string): string | undefined {
   const facts = noted(look, () => look.files.facts(path));
   if (!facts?.isFile) return undefined;

@@ -1,9 +1,9 @@
 /*
- * Decompresses the start of Snappy data (google/snappy, format_description.txt and framing_format.txt). Browsers compress
- * stored values with Snappy, and the model format is recognised by the first bytes.
+ * Decompresses the start of Snappy data (google/snappy, format_description.txt and framing_format.txt).
+ * Browsers compress stored values with Snappy. The first bytes are enough to recognise a model format.
  */
 
-/** Decompresses up to `bytesMax` bytes. If the data is truncated or damaged, returns the bytes before that point. */
+/** Decompresses up to `bytesMax` bytes. For truncated or damaged data, returns the bytes before the fault. */
 export function unpackSnappy(packed: Uint8Array, bytesMax: number): { sizeBytes: number; bytes: Uint8Array } {
   const out = new Uint8Array(bytesMax);
   const size = readVarint(packed, 0);
@@ -16,7 +16,7 @@ export function unpackSnappy(packed: Uint8Array, bytesMax: number): { sizeBytes:
     if ("offset" in element) {
       if (element.offset === 0 || element.offset > length) break;
       const count = Math.min(element.count, bytesMax - length);
-      // Copy byte by byte, because source and destination may overlap.
+      // Copies byte by byte, because source and destination may overlap.
       for (let step = 0; step < count; step += 1) out[length + step] = out[length + step - element.offset]!;
       length += count;
       at = element.end;
@@ -31,7 +31,10 @@ export function unpackSnappy(packed: Uint8Array, bytesMax: number): { sizeBytes:
   return { sizeBytes: size.value, bytes: out.subarray(0, length) };
 }
 
-/** Decompresses the first chunk of a framed stream. Undefined for other data. The total size is not in the stream. */
+/**
+ * Decompresses the first chunk of a framed stream. Returns undefined for other data. The stream does not
+ * contain its total size.
+ */
 export function unpackSnappyFrame(framed: Uint8Array, bytesMax: number): Uint8Array | undefined {
   if (!STREAM.every((byte, at) => framed[at] === byte)) return undefined;
   const type = framed[STREAM.length];

@@ -4,26 +4,35 @@ import type { CatalogEntry } from "../../catalogue/entry.ts";
 import type { ModelDirectory } from "../reader/read-request.ts";
 import type { MovableStore } from "./store-variables.ts";
 
-/** `home`: the home directory that contains the directory, or else the directory itself. They hang together. */
+/**
+ * `home`: the home directory that contains the directory. For a directory outside of homes, the directory
+ * itself. If a file system hangs, all directories with the same `home` are affected.
+ */
 export type HomeDirectory = ModelDirectory & { home: string };
 
-/** A model directory, and the store to report it under while no product that reads it is running. */
+/** A model directory, and the store under which its models are reported while no product that reads it is running. */
 export type Place = HomeDirectory & { store: Pick<Store, "id" | "name"> };
 
-/** The key includes the user and the layout, so that a setting of one user cannot hide the store of another. */
+/**
+ * Key of a directory. It includes the user and the layout, so that a setting of one user cannot hide another
+ * user's store.
+ */
 export const keyOf = ({ path, layout, ownerUids = [] }: ModelDirectory): string =>
   `${layout} ${ownerUids.join()} ${path}`;
 
-/** A directory of models that a setting names. */
+/** A model directory named by a setting. */
 export type MovedDirectory = HomeDirectory & { movedStore: MovableStore };
 
-/** Store of the cache that many products share. */
+/** Store for the Hugging Face cache, which many products share. */
 export const HUGGING_FACE = { id: "huggingface", name: "Hugging Face cache" } as const;
 
-/** Store of models in page storage, and of built-in models of browsers. Not a product of the catalogue. */
+/** Store for models in page storage and for built-in models of browsers. It is not a product of the catalogue. */
 const BROWSERS = { id: "browser", name: "Web browsers" } as const;
 
-/** Directories of one product in all homes, and directories that settings name. */
+/**
+ * Model directories of one product: its default directories, in all home directories, and directories named
+ * by settings.
+ */
 export function directoriesOf(
   { id, directories = [] }: CatalogEntry,
   homes: readonly string[],
@@ -44,7 +53,7 @@ export function directoriesOf(
   return [...own, ...named];
 }
 
-/** Keys of all directories that these products read. */
+/** Keys of all directories that the products with these ids read. */
 export const keysOf = (
   catalogue: readonly CatalogEntry[],
   homes: readonly string[],
@@ -55,7 +64,7 @@ export const keysOf = (
     catalogue.flatMap((entry) => (ids.has(entry.id) ? directoriesOf(entry, homes, moved).map(keyOf) : [])),
   );
 
-/** Every directory once, even if several products read it. */
+/** Lists every directory once, even if several products read it. */
 export function placesOf(
   catalogue: readonly CatalogEntry[],
   homes: readonly string[],

@@ -5,22 +5,34 @@ import { absolute, type Environment, type MovedStore, storesIn } from "./store-v
 import { environmentsOfUnits, SYSTEM_SPECIFIERS, unitsOfHome, userSpecifiers } from "./systemd-units.ts";
 
 /**
- * A source of settings. `units`: directories of unit files. `userUnits`: directories of unit files that root installed for
- * all users. `files`: environment files or directories of them. `directory`: the process in procfs.
+ * A source of settings.
+ *
+ * `units`: directories of unit files. `userUnits`: directories of unit files that root installed for all
+ * users. `files`: environment files, or directories that contain such files. `directory`: the directory of
+ * the process in procfs.
  */
 export type SettingsSource =
   | { of: "system"; units: readonly string[]; userUnits: readonly string[]; files: readonly string[] }
   | { of: "home"; home: string; userUnits: readonly string[] }
   | { of: "process"; directory: string; uid: number };
 
-/** `ownerUid`: the directory must belong to this user. Absent for settings of root, which may name any directory. */
+/**
+ * `ownerUid`: the user to whom the directory must belong. Absent for settings of root, which may name any
+ * directory.
+ */
 export type Settings = { moved: (MovedStore & { ownerUid?: number })[]; unreadable: number; cut: number };
 
 const MOVED_MAX = 64;
-/** Size limit of an environment. execve(2) allows a quarter of the stack, far more than usual. */
+/**
+ * Maximum size of an environment in bytes. Usual environments are far smaller. execve(2) allows a quarter of
+ * the stack.
+ */
 const ENVIRON_BYTES_MAX = 256 * 1024;
 
-/** Reads the model directories that one source of settings names. Runs in the reader process, because users own the files. */
+/**
+ * Reads the model directories named by one source of settings. Runs in the reader process, because users own
+ * the files.
+ */
 export function readSettings(files: Files, source: SettingsSource): Settings {
   const owner = ownerOf(files, source);
   if (owner === "unknown") return { moved: [], unreadable: 0, cut: 0 };
@@ -40,7 +52,10 @@ export function readSettings(files: Files, source: SettingsSource): Settings {
 
 const WRITABLE_BY_OTHERS = 0o022;
 
-/** Owner of the settings. A directory of root that others can write to, such as `/tmp`, is not trusted: "unknown". */
+/**
+ * Owner of the settings. Returns "unknown" for a home directory of root that other users can write to, such
+ * as `/tmp`. Such a directory is not trusted.
+ */
 function ownerOf(files: Files, source: SettingsSource): number | undefined | "unknown" {
   if (source.of === "system") return undefined;
   if (source.of === "process") return source.uid;
@@ -50,7 +65,10 @@ function ownerOf(files: Files, source: SettingsSource): number | undefined | "un
   return isOpen && source.home.startsWith("/") ? "unknown" : home.ownerUid;
 }
 
-/** Windows files have no owner uid. There a user must not name a directory in the profile of another user. */
+/**
+ * False if a Windows user names a directory in another user's profile. Files on Windows have no owner uid
+ * that could be checked later.
+ */
 function isAllowed({ path }: MovedStore, source: SettingsSource): boolean {
   if (source.of !== "home" || source.home.startsWith("/")) return true;
   const [own, named] = [source.home, path].map((one) => `${one.replaceAll("\\", "/").toLowerCase()}/`);
@@ -63,7 +81,7 @@ type Of<T extends SettingsSource["of"]> = Extract<SettingsSource, { of: T }>;
 const READERS: { [T in SettingsSource["of"]]: (look: SettingsLook, source: Of<T>) => MovedStore[] } = {
   system: (look, { units, userUnits, files }) => [
     ...environmentsOfUnits(look, units, SYSTEM_SPECIFIERS).flatMap((one) => storesIn(one)),
-    // `%h` depends on the user, so values with it are left out here.
+    // `%h` depends on the user, so values that contain it are left out here.
     ...environmentsOfUnits(look, userUnits, {}).flatMap((one) => storesIn(one)),
     ...storesIn(assignedIn(look, files)),
   ],
@@ -81,14 +99,17 @@ const READERS: { [T in SettingsSource["of"]]: (look: SettingsLook, source: Of<T>
   },
 };
 
-/** Units that root installed for all users are read for users who have units or drop-ins of their own. */
+/**
+ * Environments of the user's services. Units that root installed for all users are read only if the user has
+ * units or drop-ins.
+ */
 function environmentsOfHome(look: SettingsLook, home: string, shared: readonly string[]): Environment[] {
   const own = unitsOfHome(home);
   const hasOwn = own.some((one) => (optional(() => look.files.list(one)) ?? []).length > 0);
   return hasOwn ? environmentsOfUnits(look, [...own, ...shared], userSpecifiers(home)) : [];
 }
 
-/** Assignments in files and in the `*.conf` files of directories. Later assignments win. */
+/** Assignments in files, and in the `*.conf` files of directories. A later assignment replaces an earlier one. */
 function assignedIn(look: SettingsLook, paths: readonly string[]): Map<string, string> {
   const files = paths.flatMap((path) => {
     const names = attempt(() => look.files.list(path));
@@ -100,9 +121,9 @@ function assignedIn(look: SettingsLook, paths: readonly string[]): Map<string, s
 }
 
 /**
- * Model directories of LM Studio. Its home is named by a pointer file, or is `~/.cache/lm-studio` or `~/.lmstudio`
- * (findLMStudioHome.ts of lmstudio-ai/lmstudio-js). `downloadsFolder` in settings.json names the model directory
- * (src/modelsFolder.ts of lmstudio-ai/lms).
+ * Model directories of LM Studio. A pointer file names the home of LM Studio, which is otherwise
+ * `~/.cache/lm-studio` or `~/.lmstudio` (findLMStudioHome.ts of lmstudio-ai/lmstudio-js). `downloadsFolder`
+ * in settings.json names the model directory (src/modelsFolder.ts of lmstudio-ai/lms).
  */
 function lmStudioStore(look: SettingsLook, home: string): MovedStore[] {
   const pointer = textIn(look, `${home}/.lmstudio-home-pointer`)?.trim();

@@ -1,18 +1,22 @@
-/** Stores whose directory can be set: of a product, or the shared Hugging Face cache. */
+/** Stores whose directory a setting can change: a product's store, or the shared Hugging Face cache. */
 export type MovableStore = "ollama" | "huggingface" | "lm-studio" | "llama-cpp";
 
-/** A directory of models that a setting names. */
+/** A model directory named by a setting. */
 export type MovedStore = { store: MovableStore; path: string };
 
 export type Environment = ReadonlyMap<string, string>;
 
-/** An environment variable. `below`: directory with the models, below the value. The first variable that is set wins. */
+/**
+ * An environment variable. `below`: directory of the models, relative to the value. The first variable that
+ * is set is used.
+ */
 type Variable = { name: string; below?: string };
 
 const VARIABLES: readonly { store: MovableStore; names: readonly Variable[] }[] = [
-  // envconfig/config.go of ollama/ollama: func Models.
+  // Source: envconfig/config.go of ollama/ollama, func Models.
   { store: "ollama", names: [{ name: "OLLAMA_MODELS" }] },
-  // huggingface_hub/constants.py 2.4.0: HF_HUB_CACHE, its older name, HF_HOME, then XDG_CACHE_HOME.
+  // Source: huggingface_hub/constants.py 2.4.0. The order is HF_HUB_CACHE, its older name, HF_HOME, then
+  // XDG_CACHE_HOME.
   {
     store: "huggingface",
     names: [
@@ -22,13 +26,14 @@ const VARIABLES: readonly { store: MovableStore; names: readonly Variable[] }[] 
       { name: "XDG_CACHE_HOME", below: "huggingface/hub" },
     ],
   },
-  // lms-common-server/src/findLMStudioHome.ts of lmstudio-ai/lmstudio-js, src/lmstudioPaths.ts of lmstudio-ai/lms.
+  // Sources: lms-common-server/src/findLMStudioHome.ts of lmstudio-ai/lmstudio-js, and src/lmstudioPaths.ts
+  // of lmstudio-ai/lms.
   { store: "lm-studio", names: [{ name: "LMSTUDIO_HOME", below: "models" }] },
-  // common/common.cpp of ggml-org/llama.cpp: fs_get_cache_directory.
+  // Source: common/common.cpp of ggml-org/llama.cpp, fs_get_cache_directory.
   { store: "llama-cpp", names: [{ name: "LLAMA_CACHE" }, { name: "XDG_CACHE_HOME", below: "llama.cpp" }] },
 ];
 
-/** Model directories that environment variables name. A leading `~` is replaced by `home`, like in huggingface_hub. */
+/** Model directories named by environment variables. A leading `~` is replaced by `home`, as in huggingface_hub. */
 export function storesIn(environment: Environment, home?: string): MovedStore[] {
   return VARIABLES.flatMap(({ store, names }) => {
     const variable = names.find(({ name }) => environment.get(name));
@@ -39,7 +44,7 @@ export function storesIn(environment: Environment, home?: string): MovedStore[] 
   });
 }
 
-/** Normalises an absolute path. Undefined for a relative path and for the root directory. */
+/** Normalises an absolute path. Returns undefined for a relative path and for the root directory. */
 export function absolute(value: string, home?: string): string | undefined {
   const given = home !== undefined && /^~(?=\/|$)/.test(value) ? home + value.slice(1) : value;
   const isClean = [...given].every((char) => char >= " ");

@@ -2,7 +2,7 @@ import { assignmentOf, assignmentsInFile, logicalLines, wordsOf } from "./enviro
 import { noted, type SettingsLook, textIn } from "./settings-look.ts";
 import type { Environment } from "./store-variables.ts";
 
-/** Limits for reading unit files, which root or a user writes. */
+/** Maximum numbers of unit files, drop-ins and environment files. Root or a user writes these files. */
 const UNITS = { UNITS_MAX: 2000, DROP_INS_MAX: 64, ENVIRONMENT_FILES_MAX: 16 } as const;
 
 /** Directories of system units, highest priority first (systemd.unit(5), table 1). */
@@ -26,14 +26,14 @@ export const USER_UNITS: readonly string[] = [
   "/usr/lib/systemd/user",
 ];
 
-/** Directories of units that a user writes. */
+/** Directories for the user's own units, below their home directory. */
 export const unitsOfHome = (home: string): string[] => [
   `${home}/.config/systemd/user.control`,
   `${home}/.config/systemd/user`,
   `${home}/.local/share/systemd/user`,
 ];
 
-/** Values of specifiers such as `%h` (systemd.unit(5), specifiers). */
+/** Values for specifiers such as `%h` (systemd.unit(5), specifiers). */
 export type Specifiers = Readonly<Record<string, string>>;
 
 export const SYSTEM_SPECIFIERS: Specifiers = {
@@ -58,7 +58,7 @@ type Service = {
   starts: string[];
 };
 
-/** Environments of all services that can run: units that are not masked and whose executable exists. */
+/** Environments of all services that can start: the unit is not masked, and its executable exists. */
 export function environmentsOfUnits(
   look: SettingsLook,
   directories: readonly string[],
@@ -83,7 +83,10 @@ export function environmentsOfUnits(
   });
 }
 
-/** Texts of the drop-ins of a unit, sorted by name. If two files have the same name, the first one found is used. */
+/**
+ * Texts of the drop-ins of a unit, sorted by file name. If several directories contain the same name, the
+ * first one is used.
+ */
 function dropInsOf(
   look: SettingsLook,
   name: string,
@@ -136,11 +139,11 @@ function apply(service: Service, text: string, specifiers: Specifiers): void {
   }
 }
 
-/** Adds an item to a list. An empty value clears the list. */
+/** Adds an item to a list setting. An empty value clears the list. */
 const next = (list: readonly string[], value: string, item: string | undefined): string[] =>
   value === "" ? [] : item === undefined ? [...list] : [...list, item];
 
-/** Replaces specifiers. Undefined if one is unknown, for example an instance name. */
+/** Replaces the specifiers in a word. Returns undefined for an unknown specifier, for example an instance name. */
 function expanded(word: string, specifiers: Specifiers): string | undefined {
   let isKnown = true;
   const text = word.replace(/%(.)/g, (_, letter: string) => {
@@ -151,13 +154,16 @@ function expanded(word: string, specifiers: Specifiers): string | undefined {
   return isKnown ? text : undefined;
 }
 
-/** True if a start command exists. The path may have special prefixes (systemd.service(5), table 1). */
+/**
+ * True if the executable of a start command exists. The path may have special prefixes (systemd.service(5),
+ * table 1).
+ */
 function canRun(look: SettingsLook, { starts }: Service): boolean {
   const programs = starts.map((word) => word.replace(/^[@\-:+!|]+/, ""));
   return programs.some((program) => !program.startsWith("/") || look.exists(program));
 }
 
-/** Environment of a service. Environment files override `Environment=`. */
+/** Environment of a service. Values from environment files override `Environment=`. */
 function environmentOf(look: SettingsLook, { environment, files, unset }: Service): Environment {
   look.cut += Math.max(0, files.length - UNITS.ENVIRONMENT_FILES_MAX);
   for (const file of files.slice(0, UNITS.ENVIRONMENT_FILES_MAX)) {
@@ -172,7 +178,7 @@ function environmentOf(look: SettingsLook, { environment, files, unset }: Servic
   return environment;
 }
 
-/** Files that an `EnvironmentFile=` names. The last path segment may have wildcards. */
+/** Files named by an `EnvironmentFile=` setting. The last path segment may contain wildcards. */
 function namedBy(look: SettingsLook, path: string): string[] {
   if (!path.startsWith("/")) return [];
   if (!/[*?[]/.test(path)) return [path];

@@ -12,24 +12,31 @@ export const DIRECTORY = {
   DEPTH_MAX: 6,
   WEIGHTS_BYTES_MIN: 1024 * 1024,
   /**
-   * Limit of model headers read per scan of a directory. A header with a large vocabulary takes milliseconds. An unchanged
-   * file is read once. Models beyond the limit are named by their file.
+   * Maximum number of model headers read per scan of a directory. A header with a large vocabulary takes a
+   * few milliseconds. Each unchanged file is read only once. Models beyond the limit are named after their
+   * files.
    */
   HEADERS_MAX: LIMITS.MODELS_MAX,
 } as const;
-/** Size limit in bytes. A larger configuration file is ignored. */
+/** Maximum size of a configuration file in bytes. Larger files are ignored. */
 const JSON_BYTES_MAX = 64 * 1024;
 
-/** State of one read of a directory: file access, counts of problems, and the remaining number of headers. */
+/**
+ * State while a directory is read: file access, problem counters, and the number of headers that may still be
+ * read.
+ */
 export type Look = {
   files: Files;
   gaps: Gaps;
   headersLeft: number;
-  /** Models in files that were read before, by file identity. Undefined: the file is not a model. */
+  /** Models in files read before, by file identity. Undefined if the file is not a model. */
   known: Map<string, Model | undefined>;
 };
 
-/** Returns the value. If it cannot be read, counts it and returns undefined. A missing file is not counted. */
+/**
+ * Returns the value. If the value cannot be read, increments the counter and returns undefined. A missing
+ * file does not count.
+ */
 export function noted<T>(look: Look, read: () => T): T | undefined {
   const result = attempt(read);
   if ("value" in result) return result.value;
@@ -37,29 +44,29 @@ export function noted<T>(look: Look, read: () => T): T | undefined {
   return undefined;
 }
 
-/** Text of a regular file, truncated to `bytesMax`. Undefined if there is no such file. */
+/** Text of a regular file, truncated to `bytesMax` bytes. Undefined if the file is missing or cannot be read. */
 export const textOf = (look: Look, path: string, bytesMax: number): string | undefined =>
   noted(look, () => look.files.facts(path))?.isFile
     ? noted(look, () => new TextDecoder().decode(look.files.bytes(path, 0, bytesMax)))
     : undefined;
 
-/** Parses a JSON file. A file larger than `bytesMax` counts as unreadable. */
+/** Parses a JSON file. A file larger than `bytesMax` is counted as unreadable. */
 export function jsonIn(look: Look, path: string, bytesMax: number = JSON_BYTES_MAX): unknown {
   const text = textOf(look, path, bytesMax + 1);
   if (text !== undefined && text.length > bytesMax) look.gaps.unreadable += 1;
   return text === undefined ? undefined : optional(() => JSON.parse(text) as unknown);
 }
 
-/** `model_type` in the `config.json` beside weights, as transformers and MLX write it. */
+/** The value of `model_type` in the `config.json` next to the weights. transformers and MLX write this file. */
 export function architectureIn(look: Look, directory: string): string | undefined {
   const [architecture] = valuesAt(jsonIn(look, `${directory}/config.json`), "model_type");
   return typeof architecture === "string" && architecture !== "" ? tidy(architecture, 64) : undefined;
 }
 
-/** Removes the part number: `model-00001-of-00003.gguf` becomes `model.gguf`. */
+/** Removes the part number from a file name: `model-00001-of-00003.gguf` becomes `model.gguf`. */
 export const withoutPart = (name: string): string => name.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
 
-/** The model in a file whose content is weights. Undefined for other files. */
+/** The model in a file, if the content of the file is weights. Undefined for other files. */
 export function readFile(look: Look, path: string): Model | undefined {
   const { files, known } = look;
   const facts = noted(look, () => files.facts(path));
@@ -79,7 +86,10 @@ export function readFile(look: Look, path: string): Model | undefined {
   return found?.model;
 }
 
-/** Paths of files below `root`, limited in number and depth. Each directory is visited once, so links cannot loop. */
+/**
+ * Paths of files below `root`, limited in number and depth. Each directory is visited only once, so that
+ * links cannot cause endless loops.
+ */
 export function walk(look: Look, root: string, filesMax: number = DIRECTORY.FILES_MAX): string[] {
   const { files, gaps } = look;
   const found: string[] = [];

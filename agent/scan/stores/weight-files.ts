@@ -4,7 +4,10 @@ import { architectureIn, type Look, readFile, walk, withoutPart } from "./walk-d
 
 type Found = { path: string; model: Model };
 
-/** Models in all files below `root` whose content is weights. Files of one model are one entry. */
+/**
+ * Models in all files below `root` whose content is weights. Several files of one model are merged into one
+ * entry.
+ */
 export function weightFiles(look: Look, root: string): Model[] {
   const found = walk(look, root).flatMap((path): Found[] => {
     const model = readFile(look, path);
@@ -22,13 +25,13 @@ export function weightFiles(look: Look, root: string): Model[] {
 
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
-/** Key of the model: the directory for safetensors, the file name without part number for GGUF. */
+/** Key of a model: the directory for safetensors, or the file name without its part number for GGUF. */
 const modelOf = ({ path, model }: Found): string =>
   model.format === "safetensors" ? directoryOf(path) : withoutPart(path);
 
 /**
- * Adds name and architecture to a safetensors model, whose files contain neither. The name is the directory,
- * `<publisher>/<model>` or `<model>`. The architecture is in `config.json`.
+ * Adds a name and an architecture to a safetensors model, because its files contain neither. The name is the
+ * path of the directory, `<publisher>/<model>` or `<model>`. The architecture comes from `config.json`.
  */
 function described(look: Look, root: string, { path, model }: Found): Model {
   const directory = directoryOf(path);

@@ -8,33 +8,37 @@ import { parseUnixTable, type UnixRow } from "./unix-table.ts";
 
 const TABLE_BYTES_MAX = 4 * 1024 * 1024;
 const DESCRIPTORS_MAX = 4096;
-/** Limit of probed sockets. Sockets of stronger suspects come first. */
+/** Maximum number of probed sockets. Sockets of stronger suspects come first. */
 export const UNIX_LISTENERS_MAX = 64;
-/** Number of scans after which the descriptors of an unchanged process are listed again. */
+/** Number of scans after which the file descriptors of an unchanged process are listed again. */
 const RELIST_SCANS = 8;
 
 /**
- * Names of sockets with other protocols: desktops, message buses, container engines, key agents, databases, and internal
- * sockets of AI programs. The agent never connects to them.
+ * Names of sockets with other protocols: desktops, message buses, container engines, key agents, databases,
+ * and internal sockets of AI programs. The agent never connects to sockets with these names.
  */
 const NEVER =
   /^(?:docker(?:d|\.raw)?\.sock|(?:system_)?bus.*|x\d+|agent\.\d+|s\.gpg-.*|\.s\.pgsql\..*|singletonsocket|private|notify|native)$|(?:^|[._-])(?:d-?bus|wayland|pulse|pipewire|containerd|podman|buildkitd?|crio|ssh|gpg|vscode|postgres(?:ql)?|mysqlx?d?|redis|memcached|plasma_store|raylet|zmq|ipc|nccl|tmux|lz-agent)(?:$|[._-])/i;
 const NEVER_IN =
   /\/(?:\.x11-unix|\.ice-unix|systemd|dbus[^/]*|containerd|ssh-[^/]+|\.?gnupg|pulse|keyring)\//i;
-/** Usual names of HTTP sockets. */
+/** Usual name endings of HTTP sockets. */
 const USUAL = /\.(?:sock|socket|uds|http)$/i;
 
 type Deps = { files: Files; procRoot: string; selfPid: number };
 
-/** Inodes of the sockets of a process. `sockets` is undefined without the right to list its descriptors. */
+/**
+ * Inodes of the sockets of a process. `sockets` is undefined if the agent has no permission to list the file
+ * descriptors.
+ */
 type Held = { key: string; sockets: readonly string[] | undefined; scan: number };
 
-/** The result of one scan while it is collected. */
+/** Results of a scan in progress. */
 type Collected = { listeners: UnixListener[]; unreadable: number; cut: number };
 
 /**
- * Finds listening unix sockets that are worth probing over HTTP. A socket must belong to a suspect, by the inode of one of
- * its descriptors. Its name must be usual for HTTP or appear on the command line of the process.
+ * Finds listening unix sockets that are worth probing over HTTP. A socket must belong to a suspect process,
+ * shown by the inode of a file descriptor. The name of the socket must be usual for HTTP or appear on the
+ * command line of the process.
  */
 export class UnixSocketTable {
   readonly #deps: Deps;
@@ -47,8 +51,8 @@ export class UnixSocketTable {
   }
 
   /**
-   * `suspects`: processes with evidence of their own, the strongest first. `listeners` is the same array as before while
-   * nothing changes.
+   * `suspects`: processes that have evidence from other sources, strongest evidence first. Returns the same
+   * array `listeners` as before while nothing changes.
    */
   read(
     suspects: readonly LinuxProcess[],
@@ -90,7 +94,10 @@ export class UnixSocketTable {
     }
   }
 
-  /** Listening sockets of the network namespace of a process. Undefined without the right to read them. */
+  /**
+   * Listening sockets in the network namespace of a process. Undefined if the agent has no permission to read
+   * them.
+   */
   #tableOf({ directory }: LinuxProcess): UnixRow[] | undefined {
     const table = attempt(() =>
       parseUnixTable(this.#deps.files.text(`${directory}/net/unix`, TABLE_BYTES_MAX, "latin1")),
@@ -98,7 +105,7 @@ export class UnixSocketTable {
     return "value" in table ? table.value : table.miss === "gone" ? [] : undefined;
   }
 
-  /** Inodes of the sockets of a process. Undefined without the right to list its descriptors. */
+  /** Inodes of the sockets of a process. Undefined if the agent has no permission to list the file descriptors. */
   #socketsOf({ pid, key, directory }: LinuxProcess): readonly string[] | undefined {
     const known = this.#held.get(pid);
     if (known?.key === key && this.#scans - known.scan < RELIST_SCANS) return known.sockets;
@@ -118,7 +125,7 @@ export class UnixSocketTable {
   }
 }
 
-/** `network`: the network namespace of the process, if the agent is in another one. */
+/** `network`: the network namespace of the process, if it is not the namespace of the agent. */
 function listenerOf(
   { inode, name }: UnixRow,
   process: LinuxProcess,
@@ -135,7 +142,8 @@ function listenerOf(
     ...(uid !== undefined && { uid }),
     unix: {
       name: isAbstract ? tidy(name, 64) : tidy(name.slice(name.lastIndexOf("/") + 1), 64),
-      // A relative path is resolved from the working directory, which the process may have changed since.
+      // A relative path is resolved from the working directory, although the process may have changed that
+      // directory since.
       ...(isAbstract
         ? { abstract: name.slice(1) }
         : { path: name.startsWith("/") ? `${directory}/root${name}` : `${directory}/cwd/${name}` }),
@@ -164,7 +172,7 @@ function isSame(before: readonly UnixListener[], after: readonly UnixListener[])
 function report(found: number, unreadable: number, cut: number): Collector {
   const problems = [
     ...(unreadable > 0 ? [`unix sockets of ${unreadable} processes not readable`] : []),
-    ...(cut > 0 ? [`${cut} unix sockets more than ${UNIX_LISTENERS_MAX} are not asked`] : []),
+    ...(cut > 0 ? [`${cut} unix sockets not probed because of the limit of ${UNIX_LISTENERS_MAX}`] : []),
   ];
   if (problems.length > 0) return { name: "unix-sockets", status: "partial", detail: problems.join("; ") };
   return { name: "unix-sockets", status: "ok", detail: `${found} unix sockets` };

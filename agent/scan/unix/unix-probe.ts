@@ -3,14 +3,20 @@ import { PROBE_LIMITS, type ProbeOptions, type ProbeResult, type UnixProbe } fro
 import type { Reader } from "../reader/file-reader.ts";
 import type { UnixAddress } from "../system/host.ts";
 
-/** Limit of socket requests in the reader process. File reads queue behind them. */
+/** Maximum number of concurrent socket requests in the reader process. File reads wait for these requests. */
 const IN_FLIGHT_MAX = 2;
 const TIMEOUT_MS_MAX = 1600;
-/** Time in ms to wait for a server that sends first, once per socket. Such a server is sent nothing. */
+/**
+ * Time in ms to wait for data that a server sends first, once per socket. The agent sends nothing to such a
+ * server.
+ */
 const QUIET_MS = 100;
 const KNOWN_MAX = 1024;
 
-/** Sends GET requests over unix sockets in the reader process, because the file system of a socket may hang. */
+/**
+ * Sends GET requests over unix sockets. The reader process sends them, because the file system of a socket
+ * may hang.
+ */
 export function createUnixProbe(reader: Reader): UnixProbe {
   const quiet = new Set<UnixAddress>();
   const waiting: (() => void)[] = [];

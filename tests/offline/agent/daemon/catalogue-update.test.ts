@@ -126,19 +126,19 @@ describe("openCatalogue()", () => {
     [
       "a positive fixture that is not found",
       documentOf(NEW, [{ ...newcomer, fixtures: { ...newcomer.fixtures, positive: [wrong] } }]),
-      /newcomer: positive fixture 0 is found as nothing/,
+      /newcomer: positive fixture 0 is reported as nothing/,
     ],
     [
-      "a negative fixture that is taken for it",
+      "a negative fixture that is reported as the product",
       documentOf(NEW, [{ ...newcomer, traits: [{ ...newcomer.traits[0]!, body: "^Newcomer" }] }]),
-      /newcomer: negative fixture 0 is taken for it/,
+      /newcomer: negative fixture 0 is reported as this product/,
     ],
     [
       "a look-alike that the built-in catalogue knows",
       documentOf(NEW, [
         { ...greedy, fixtures: { ...newcomer.fixtures, negative: [{ source: "x", answers: {} }] } },
       ]),
-      /koboldcpp: built-in negative fixture \d is taken for it/,
+      /koboldcpp: built-in negative fixture \d is reported as this product/,
     ],
   ] as const)(
     "refuses a catalogue with %s, keeps the current one, and reports it in a collector",

@@ -351,7 +351,7 @@ describe("ListenerProber", () => {
     expect(order.indexOf(9)).toBe(1);
     expect(new Set(order).size).toBe(301);
     expect(most).toBe(ASKING_MAX);
-    expect(collector).toEqual({ name: "http", status: "ok", detail: "301 listeners asked" });
+    expect(collector).toEqual({ name: "http", status: "ok", detail: "301 listeners probed" });
   });
 
   test("distinguishes listeners that were not probed in time from those that did not respond", async () => {
@@ -361,7 +361,7 @@ describe("ListenerProber", () => {
       snapshotOf(...crowd),
       likelyOf,
     );
-    const detail = `300 of 300 listeners did not answer in full, ${300 - ASKING_MAX} of them not asked yet`;
+    const detail = `300 of 300 listeners not probed completely, ${300 - ASKING_MAX} of them not started yet`;
     expect(collector).toEqual({ name: "http", status: "partial", detail });
   });
 

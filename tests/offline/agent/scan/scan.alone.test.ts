@@ -196,7 +196,7 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
     const [one, ...others] = found("koboldcpp");
     expect(others).toEqual([]);
     expect(one!.id).toBe("koboldcpp");
-    const noted = one!.evidence.filter(({ detail }) => detail.includes("also answers as Ollama"));
+    const noted = one!.evidence.filter(({ detail }) => detail.includes("also responds like Ollama"));
     expect(noted).toMatchObject([{ signal: "http", weight: 0 }]);
   });
 

@@ -672,7 +672,7 @@ describe("findCandidates()", () => {
     const [one, ...others] = find([{ pid: 90, name: "ollama", uid: 997, argv }], [socket]);
     expect([summary([one!]), others]).toEqual([[`ollama@${UNREADABLE_PID}`], []]);
     expect(one!.evidence.map(({ detail }) => detail)).toContain(
-      "process 90 of that user: process is called ollama",
+      "process 90 of the same user: process name is ollama",
     );
     // A process of another user is not evidence for this socket.
     const strong = { name: "ollama", argv, libraries: ["/usr/lib/ollama/libggml.so"], weights: [GGUF] };
@@ -873,12 +873,12 @@ describe("findCandidates()", () => {
         expect.arrayContaining([
           "GET / on http port 11434: it names itself",
           "GET / on https port 443: it names itself",
-          "http port 11434 also answers as vLLM",
+          "http port 11434 also responds like vLLM",
           "listens on 11434, a default port of Ollama",
         ]),
       );
       expect(details(one).filter((detail) => detail.startsWith("listens on"))).toHaveLength(1);
-      expect(one!.evidence.find(({ detail }) => detail.includes("also answers"))?.weight).toBe(0);
+      expect(one!.evidence.find(({ detail }) => detail.includes("also responds"))?.weight).toBe(0);
     });
 
     test("counts a hint only for the product that the process claims to be", () => {
@@ -896,7 +896,7 @@ describe("findCandidates()", () => {
           find([{ pid: 10, name: "x", gpu: true, weights: [{ ...GGUF, ...file } as WeightFile] }], [])[0],
         )[0];
       expect(told({})).toBe("maps a.dat (gguf)");
-      expect(told({ how: "open" })).toBe("has open a.dat (gguf)");
+      expect(told({ how: "open" })).toBe("keeps open a.dat (gguf)");
       expect(told({ header } as Partial<WeightFile>)).toBe("maps a.dat (gguf, llama, 8B, Q4_K_M)");
       const cached =
         "/home/ada/.cache/huggingface/hub/models--Qwen--Qwen3-8B/snapshots/0123456789abcdef0123456789abcdef01234567/m.gguf";

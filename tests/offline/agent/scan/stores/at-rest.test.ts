@@ -112,7 +112,7 @@ test("atRest.report() counts directories and files that may not be read", () => 
     list: (path) => (path === `${home}/.ollama/models/manifests` ? deny(path) : files.list(path)),
   });
   expect(closed.read(product("ollama"))).toEqual([]);
-  const detail = "1 files or directories of models not readable";
+  const detail = "1 model files or directories not readable";
   expect(closed.report()).toEqual({ name: "at-rest", status: "partial", detail });
   const sealed = atRest(() => 0, {
     ...files,
@@ -139,7 +139,7 @@ test("atRest.report() is partial if a store is too deep", () => {
     expect(source.report()).toEqual({
       name: "at-rest",
       status: "partial",
-      detail: "1 directories of models too large or too deep to be read in full",
+      detail: "1 model directories too large or too deep to read completely",
     });
   } finally {
     rmSync(deep, { recursive: true, force: true });

@@ -103,7 +103,7 @@ describe("model directories that settings name", () => {
     expect(atRest.report()).toEqual({
       name: "at-rest",
       status: "partial",
-      detail: "1 directories of models not read: a setting names what belongs to another user",
+      detail: "1 model directories not read: a setting of one user names a directory of another user",
     });
   });
 

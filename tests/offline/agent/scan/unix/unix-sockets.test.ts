@@ -289,6 +289,6 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     const sockets = new UnixSocketTable({ files, procRoot: "/proc", selfPid: process.pid });
     const { listeners, collector } = sockets.read([one], new Map());
     expect(listeners).toHaveLength(UNIX_LISTENERS_MAX);
-    expect(collector.detail).toBe("6 unix sockets more than 64 are not asked");
+    expect(collector.detail).toBe("6 unix sockets not probed because of the limit of 64");
   });
 });
