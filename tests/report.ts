@@ -1,14 +1,17 @@
-/** A test that did not pass: file, full name, and failure message. */
+/** A failed or skipped test: file, full name, and failure message. */
 export type Told = { file: string; name: string; message: string };
 
 /** Result of one run of `bun test`. */
 export type Report = { files: Set<string>; passed: number; failed: Told[]; skipped: Told[] };
 
-/** Longer messages are cut: two large values in an assertion are not readable anyway. */
+/**
+ * Maximum length of a failure message. Longer messages are cut, because two large values in an assertion are
+ * not readable.
+ */
 const MESSAGE_CHARS_MAX = 2000;
 
 /**
- * Tags of Bun's JUnit reports. In these, `<`, `>` and quotes outside markup are always escaped, also in
+ * Matches tags of Bun's JUnit reports. Outside markup, Bun always escapes `<`, `>` and quotes, also in
  * attributes.
  */
 const TAG = /<(\/?)(testsuite|testcase|failure|error|skipped)((?:\s+[\w-]+="[^"]*")*)\s*(\/?)>/g;
@@ -22,8 +25,8 @@ function decode(text: string): string {
 }
 
 /**
- * Reads a JUnit report of Bun: one suite for each file, with nested suites for each `describe`. Counts the
- * tests themselves, because the report's totals include tests that were filtered out.
+ * Reads a JUnit report of Bun. It has one suite for each file, with nested suites for each `describe`. This
+ * function counts the tests itself, because the totals of the report include tests that were filtered out.
  */
 export function readReport(xml: string): Report {
   const report: Report = { files: new Set(), passed: 0, failed: [], skipped: [] };
@@ -46,7 +49,7 @@ export function readReport(xml: string): Report {
         settle();
         continue;
       }
-      // The first suite is the file.
+      // The outermost suite is the file. The full name of a test leaves it out.
       const name = [...suites.slice(1), attribute("name")].join(" › ");
       const line = attribute("line");
       current = { file: attribute("file") + (line && `:${line}`), name, message: "" };
@@ -60,7 +63,7 @@ export function readReport(xml: string): Report {
   return report;
 }
 
-/** Lines that repeat failed and skipped tests at the end of the log. Empty if all passed. */
+/** Returns lines that repeat the failed and skipped tests at the end of the log. Empty if all tests passed. */
 export function retell({ failed, skipped }: Pick<Report, "failed" | "skipped">): string {
   const indented = (message: string) => message && `\n${message.replace(/^(?=.)/gm, "      ")}`;
   const list = (heading: string, told: readonly Told[]) =>

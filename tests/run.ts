@@ -5,9 +5,9 @@ import type { Command } from "../shared/command-line/options.ts";
 import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 import { type Report, readReport, retell, type Told } from "./report.ts";
 
-/** Runs the suites one after the other, adds up their results, and repeats failures at the end. */
+/** Runs the suites one after the other, adds up their results, and repeats all failures at the end. */
 
-/** The tests of this program set another root. */
+/** Root of the repository. Tests of this program set another root. */
 const ROOT = resolve(process.env.LZ_TEST_ROOT ?? join(import.meta.dir, ".."));
 const SUPERVISOR = join(import.meta.dir, "supervise.ts");
 
@@ -22,7 +22,7 @@ type Suite = keyof typeof SUITES;
 
 /** Number of test files that run in parallel. Tests spend much of their time waiting. */
 const FILES_AT_ONCE: Record<Suite, number> = { offline: 2, runtimes: 3, connected: 2, e2e: 1, browser: 2 };
-/** Files whose tests scan the whole host. They run alone, because they would probe the servers of other tests. */
+/** Test files that scan the whole host. Each runs alone, because its scan would probe the servers of other tests. */
 const ALONE = /\.alone\.test\.ts$/;
 
 const COMMAND: Command = {
@@ -32,7 +32,7 @@ const COMMAND: Command = {
   tables: [{ title: "Suites:", rows: SUITES }],
 };
 
-/** Faults of a run itself, such as a file that is missing in the report. */
+/** Faults of the run itself, such as a test file that is missing in the report. */
 function faultsOf(files: readonly string[], code: number, report: Report): Told[] {
   const untold = files.filter((path) => !report.files.has(path));
   if (untold.length > 0)
@@ -57,17 +57,17 @@ async function runFiles(files: readonly string[], atOnce: number, path: string):
   ];
   const child = Bun.spawn([process.execPath, SUPERVISOR, ...command], {
     cwd: ROOT,
-    // The pipe closes when this process ends for any reason. The supervisor then ends all processes of the
-    // tests.
+    // This pipe closes when the test runner ends for any reason. The supervisor then ends all processes of
+    // the tests.
     stdio: ["pipe", "inherit", "inherit"],
-    // A signal to this process group must not end the supervisor before the other processes.
+    // A signal to this process group must not end the supervisor. It ends only after all other processes.
     detached: true,
   });
   underway = { file: files[0]!, child };
   const code = await child.exited;
-  if (isInterrupted) await new Promise(() => {}); // the signal handler ends the run
+  if (isInterrupted) await new Promise(() => {}); // The signal handler ends the run.
   underway = undefined;
-  // An interrupted run has no report. Then all of its files have failed.
+  // An interrupted run has no report. All of its files then count as failed.
   const report = readReport(existsSync(path) ? readFileSync(path, "utf8") : "");
   return { ...report, failed: [...report.failed, ...faultsOf(files, code, report)] };
 }
@@ -98,7 +98,8 @@ let underway: { file: string; child: Bun.Subprocess } | undefined;
 let isInterrupted = false;
 for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
   process.on(signal, async () => {
-    // Each program between the terminal and this one forwards the signal, so it arrives several times.
+    // Each program between the terminal and this process forwards the signal, so the signal arrives several
+    // times.
     if (isInterrupted) return;
     isInterrupted = true;
     underway?.child.kill("SIGTERM");
@@ -121,7 +122,7 @@ function conclude(): never {
   const retold = retell({ failed, skipped });
   if (retold) console.log(`\n${retold}`);
   console.log(`\n${suites.join(", ")} in ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
-  // With CI=true a skipped test counts as failed.
+  // With CI=true, a skipped test counts as failed.
   const isCi = process.env.CI === "true";
   const failures = failed.length + (isCi ? skipped.length : 0);
   console.log(

@@ -4,17 +4,17 @@ import { descendantsOf } from "./support/run/descendants.ts";
 import { NAMESPACE_PREFIX_VARIABLE } from "./support/run/namespace-id.ts";
 
 /**
- * Runs `bun` with the given arguments and ends all remaining processes: when Bun ends, on a signal, and when
- * standard input closes. tests/run.ts holds the other end of that pipe, so the supervisor also notices its
- * SIGKILL.
+ * Runs `bun` with the given arguments. Ends all remaining processes when Bun ends, on a signal, and when
+ * standard input closes. tests/run.ts holds the other end of that pipe, so the supervisor also notices when
+ * tests/run.ts is killed with SIGKILL.
  *
- * Processes are found as descendants. On Linux the supervisor adopts orphans (as a child subreaper), so it
- * also finds stages in other process groups, browsers and daemons. On other systems it misses orphans.
+ * The supervisor searches for its descendants. On Linux it adopts orphans as a child subreaper, so it also
+ * finds stages in other process groups, browsers and daemons. On other systems it misses orphans.
  */
 
-/** prctl(2): orphaned descendants become children of this process, not of init. */
+/** prctl(2): orphaned descendants become children of the calling process, not of init. */
 const PR_SET_CHILD_SUBREAPER = 36;
-/** waitpid(2): returns immediately. */
+/** waitpid(2): return immediately. */
 const WNOHANG = 1;
 const SWEEP_MS_MAX = 5000;
 const LOOK_EVERY_MS = 20;
@@ -32,12 +32,12 @@ function openLibc() {
         prctl: { args: ["i32", "u64"], returns: "i32" },
         waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
       }).symbols;
-    } catch {} // try the other C library
+    } catch {} // Try the next C library.
   }
   return undefined;
 }
 
-/** @param own the child whose exit code Bun waits for */
+/** @param own returns the id of the child process whose exit code Bun reads itself */
 function adoptOrphans(own: () => number | undefined): void {
   if (process.platform !== "linux") return;
   const libc = openLibc();
@@ -45,16 +45,16 @@ function adoptOrphans(own: () => number | undefined): void {
     console.error("cannot adopt orphaned processes: an interrupted run may leave some behind");
     return;
   }
-  // Reaps zombies, as init does. Tests wait for processes to end, and a zombie still has its process id.
+  // Reaps zombies, as init does. Tests wait until a process has ended, and a zombie still has its process id.
   const children = `/proc/self/task/${process.pid}/children`;
-  if (!existsSync(children)) return; // a kernel without CONFIG_PROC_CHILDREN
+  if (!existsSync(children)) return; // The kernel was built without CONFIG_PROC_CHILDREN.
   setInterval(() => {
     for (const pid of readFileSync(children, "latin1").split(" ").filter(Boolean).map(Number))
       if (pid !== own()) libc.waitpid(pid, null, WNOHANG);
   }, LOOK_EVERY_MS);
 }
 
-/** Kills until no descendant is left, because a process may start another one meanwhile. */
+/** Kills descendants until none is left, because a process can start another one during the search. */
 async function killDescendants(): Promise<string[]> {
   const ended = new Map<number, string>();
   const deadline = performance.now() + SWEEP_MS_MAX;
@@ -69,19 +69,19 @@ async function killDescendants(): Promise<string[]> {
       ended.set(pid, command);
       try {
         process.kill(pid, "SIGKILL");
-      } catch {} // the process has ended
+      } catch {} // The process has already ended.
     }
-    await Bun.sleep(LOOK_EVERY_MS); // poll interval
+    await Bun.sleep(LOOK_EVERY_MS); // Interval of the poll.
   }
 }
 
-/** Named network namespaces outlive their processes. */
+/** Network namespaces with a name continue to exist after their processes have ended. */
 function removeNamespaces(): void {
   if (process.platform !== "linux") return;
   let names: string[] = [];
   try {
     names = readdirSync(NAMED_NAMESPACES).filter((name) => name.startsWith(namespacePrefix));
-  } catch {} // no namespace was created
+  } catch {} // The tests created no namespace.
   for (const name of names) {
     Bun.spawnSync(["ip", "netns", "del", name]);
     rmSync(`/etc/netns/${name}`, { recursive: true, force: true });

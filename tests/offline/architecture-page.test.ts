@@ -5,7 +5,7 @@ import { ROOT } from "../support/stack.ts";
 
 const page = readFileSync(join(ROOT, "docs/architecture.md"), "utf8");
 
-/** Hops allowed in each section of the page. */
+/** Maximum number of hops in each section of the page docs/architecture.md. */
 const HOPS_MAX: Record<string, number> = {
   "In the agent": 5,
   "In the edge": 5,
@@ -36,7 +36,7 @@ test("the page has no other hops", () => {
   expect(hopsOf(page)).toEqual(listed);
 });
 
-/** Files that do not know heartbeats or isolations. */
+/** Folders with code that is independent of heartbeats and isolations. The page does not name their files. */
 const LIBRARY = /^edge\/(?:http|platform|runtime|credentials)\//;
 
 test("a heartbeat and an isolation enter the files of the edge that the page names, and no others", async () => {
@@ -57,7 +57,7 @@ test("a heartbeat and an isolation enter the files of the edge that the page nam
     const section = sectionOf(title);
     expect(hopsOf(section).filter((path) => !files.includes(path))).toEqual([]);
     const named = new Set(filesOf(section));
-    // The router compares the path of every request with that of heartbeats.
+    // This file is left out, because it compares the path of every request with the path of heartbeats.
     const unnamed = files.filter((path) => !LIBRARY.test(path) && !named.has(path));
     expect(unnamed.filter((path) => path !== "edge/heartbeat/admit-heartbeat.ts")).toEqual([]);
   }

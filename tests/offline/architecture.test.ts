@@ -5,7 +5,7 @@ import { basename, dirname, join, normalize } from "node:path";
 import { bundleForWorkerd } from "../../local/edge-command.ts";
 import { ROOT } from "../support/stack.ts";
 
-/** Folders that a folder may import, besides itself. */
+/** Folders that a folder can import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   shared: [],
   agent: ["shared"],
@@ -13,11 +13,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   worker: ["shared"],
   lz: ["shared"],
   local: ["shared"],
-  // The configuration page is written from the schemas of all stages.
+  // The tools write the configuration page from the schemas of all stages.
   tools: ["agent", "edge", "worker", "shared"],
 };
 
-/** Packages that a stage may use. The agent is one binary on every endpoint, so each package makes it larger. */
+/** Packages that a stage can import. The agent is one binary on every host, so each package makes it larger. */
 const PACKAGES: Record<string, RegExp> = {
   shared: /^(@opentelemetry\/.+|zod|jose|ulid|@aws-sdk\/client-dynamodb)$/,
   agent: /^(node:.+|bun|bun:ffi|zod|jose)$/,
@@ -26,7 +26,7 @@ const PACKAGES: Record<string, RegExp> = {
     /^(ai|@ai-sdk\/openai-compatible|@opentelemetry\/api|node:.+|zod|ai|@ai-sdk\/openai-compatible|@aws-sdk\/client-(dynamodb|sqs))$/,
 };
 
-/** Only entry files read time, randomness and environment. They pass them on. */
+/** Only entry files read the time, randomness and the environment. They pass the values on. */
 const ENTRIES = new Set([
   "agent/main.ts",
   "tools/build-agent.ts",
@@ -46,7 +46,7 @@ const files = [...new Bun.Glob("{shared,agent,edge,worker,lz,local,tools}/**/*.{
 const source = (path: string) => readFileSync(join(ROOT, path), "utf8");
 const stageOf = (path: string) => path.split("/")[0]!;
 
-/** Code without comments, so that a mention in a comment does not count. */
+/** Source text without comments, so that a mention in a comment is not counted. */
 const code = (path: string) => source(path).replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, "");
 
 function imports(path: string): { specifier: string; isType: boolean }[] {
@@ -81,9 +81,10 @@ describe("the architecture", () => {
       imports(path)
         .filter(({ specifier, isType }) => !specifier.startsWith(".") && !isType)
         .filter(({ specifier }) => PACKAGES[stageOf(path)] && !PACKAGES[stageOf(path)]!.test(specifier))
-        // Programs with a command line run on Bun or Node, never in the workerd bundle.
+        // Programs with a command line run on Bun or Node, so they can use `node:util`. They are not in the
+        // workerd bundle.
         .filter(({ specifier }) => !(path.startsWith("shared/command-line/") && specifier === "node:util"))
-        // Only the entry files of Bun and Deno may use `node:` modules. A test below checks the workerd
+        // Only the entry files of Bun and Deno can use `node:` modules. Another test checks the workerd
         // bundle.
         .filter(
           ({ specifier }) => !(/^edge\/(runtime\/)?(bun|deno)/.test(path) && specifier.startsWith("node:")),
@@ -108,7 +109,7 @@ describe("the architecture", () => {
   test("no barrel files and no meaningless names", () => {
     const empty =
       /^(index|utils?|helpers?|common|manager|misc|service)\.tsx?$|\/(utils?|helpers?|common|managers?|services?)\//;
-    // `lz-agent service` is a documented command, and each command is a file there.
+    // The documentation describes `lz-agent service`, and each command is a file in agent/cli/.
     const named = files.filter((path) => path !== "agent/cli/service.ts");
     expect(named.filter((path) => empty.test(basename(path)) || empty.test(`/${dirname(path)}/`))).toEqual(
       [],
@@ -125,8 +126,8 @@ test("each decision record has a number of its own", () => {
 });
 
 test("the bundle for workerd holds no node: import and stays under its size", async () => {
-  // The limit of Workers is 3 MB. Pages, and the rules for dry runs of a policy, are a third of the bundle; d3-scale
-  // and d3-shape are 20 KB, and signature checks are 4 KB.
+  // Maximum size of the compressed bundle. Cloudflare Workers allow 3 MB. Pages, and the rules for dry runs
+  // of a policy, are a third of the bundle. d3-scale and d3-shape take 20 KB, and signature checks take 4 KB.
   const COMPRESSED_BYTES_MAX = 256 * 1024;
   const folder = mkdtempSync(join(tmpdir(), "lz-bundle-"));
   try {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { ROOT } from "../support/stack.ts";
 
-/** The program that `bun run NAME` starts, without a preceding installation. */
+/** The program that each `bun run NAME` starts. No installation is needed before. */
 const COMMANDS: [string, string][] = [
   ["start", "local/start.ts"],
   ["test", "tests/run.ts"],
@@ -42,7 +42,7 @@ test("an interrupted bun run test says so, and never that all passed", async () 
     out += new TextDecoder().decode(chunk);
     if (out.includes("── e2e")) for (let times = 0; times < 3; times++) child.kill("SIGTERM");
   }
-  // A second or third signal does not cut off these lines.
+  // The program prints these lines even if it receives a second or third signal.
   expect(await child.exited).toBe(1);
   expect(out).toContain("(the run)");
   expect(out).toContain("ended by SIGTERM: the rest did not run");

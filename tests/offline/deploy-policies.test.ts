@@ -24,7 +24,7 @@ const isAllowed = (node: NodeKind, action: string, resource: string, ...leadingK
 
 const WRITES = ["dynamodb:PutItem", "dynamodb:UpdateItem"];
 const TENANT = "org_a";
-/** Every partition that contains items of a tenant. */
+/** Every kind of partition that contains items of a tenant. */
 const PARTITIONS = {
   tenant: tenantKey(TENANT).PK,
   authority: authorityKey(TENANT, "METADATA").PK,
@@ -34,7 +34,7 @@ const PARTITIONS = {
   features: tenantFeatureKey(TENANT, "f").PK,
   verdicts: verdictKey(TENANT, "f").PK,
 };
-/** Partitions that each kind of node writes. */
+/** The partitions that each kind of node writes. */
 const WRITTEN: Record<NodeKind, (keyof typeof PARTITIONS)[]> = {
   ingest: [],
   enrol: ["tenant", "devices"],
@@ -46,7 +46,7 @@ describe.each(NODE_KINDS)("the policy of %s nodes", (node) => {
   test.each(Object.entries(PARTITIONS))("allows or denies writes to the partition %s", (name, key) => {
     const isWritten = WRITTEN[node].includes(name as keyof typeof PARTITIONS);
     for (const write of WRITES) expect(isAllowed(node, write, TABLE, key)).toBe(isWritten);
-    // One denied item of a transaction denies the whole transaction.
+    // If one item of a transaction is denied, the whole transaction is denied.
     if (WRITTEN[node].length > 0)
       expect(isAllowed(node, "dynamodb:PutItem", TABLE, PARTITIONS.tenant, key)).toBe(isWritten);
   });

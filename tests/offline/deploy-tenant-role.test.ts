@@ -24,7 +24,7 @@ const text = readFileSync(join(ROOT, "deploy/tenant-role.yaml"), "utf8");
 
 const ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/t";
 
-/** The role's policy for this tenant, as CloudFormation renders it. */
+/** The policy of the role for this tenant, as CloudFormation renders it. */
 function policyOf(tenantId: string): PolicyDocument {
   const pseudo = { "AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012" };
   const template = readTemplate(text, {
@@ -40,7 +40,7 @@ function policyOf(tenantId: string): PolicyDocument {
 const isAllowed = (tenantId: string, leadingKeys: readonly string[]): boolean =>
   decide(policyOf(tenantId), { action: "dynamodb:PutItem", resource: ARN, leadingKeys }).isAllowed;
 
-/** A partition key of every kind that the product builds. */
+/** One partition key of every kind that the product builds. */
 const partitionsOf = (tenant: string): string[] => [
   tenantKey(tenant).PK,
   assetKey(tenant, "a").PK,

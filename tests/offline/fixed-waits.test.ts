@@ -6,8 +6,8 @@ import { ROOT } from "../support/stack.ts";
 
 /*
  * A test that waits for a fixed time fails on a slow machine and wastes time on a fast one. It must wait for
- * the condition: `eventually()` or a loop. Any other pause (time that must pass, the absence of an event,
- * simulated latency) needs a comment with its reason.
+ * a condition with `eventually()` or a loop. Any other pause needs a comment with its reason: for example,
+ * time that must pass, an event that must not happen, or simulated latency.
  */
 
 type Node = { type: string; start: number; loc: { start: { line: number } }; [field: string]: unknown };
@@ -15,7 +15,10 @@ type Node = { type: string; start: number; loc: { start: { line: number } }; [fi
 const isNode = (value: unknown): value is Node =>
   typeof value === "object" && value !== null && typeof (value as Node).type === "string";
 
-/** `await Bun.sleep(…)` and `await sleep(…)`. A pause of 0 is one turn of the event loop. */
+/**
+ * True for the calls `Bun.sleep(…)` and `sleep(…)`. A pause of 0 is not counted: it only yields to the event
+ * loop.
+ */
 function isPause({ type, expression }: Node): boolean {
   if (type !== "ExpressionStatement" || !isNode(expression) || expression.type !== "AwaitExpression")
     return false;
@@ -26,7 +29,7 @@ function isPause({ type, expression }: Node): boolean {
   return (callee.name ?? callee.property?.name) === "sleep" && duration?.value !== 0;
 }
 
-/** Lines of pauses outside loops that have no comment on the same line or the line before. */
+/** Line numbers of pauses outside loops that have no comment on the same line or the line before. */
 function unexplainedPauses(source: string): number[] {
   if (!/\bsleep\(/.test(source)) return [];
   const lines = source.split("\n");

@@ -169,7 +169,7 @@ describe("askedBy()", () => {
 });
 
 describe("readTemplate()", () => {
-  /** The text `${name}`, which a template string of this file would interpolate. */
+  /** Returns the text `${name}`. In a template string of this file, it would be interpolated. */
   const field = (name: string) => `$\{${name}}`;
   const names = { references: { Name: "n" }, attributes: { "Table.Arn": TABLE } };
   const document = (resource: string) => `

@@ -4,9 +4,9 @@ import { dirname, join, normalize } from "node:path";
 import { ROOT } from "../support/stack.ts";
 
 /**
- * Folders that a folder may import besides itself, in the order of the data flow. A folder names only folders
- * above it in this table. architecture.test.ts checks packages and `shared/`. Files beside the folders
- * compose them.
+ * Folders that a folder can import besides itself, in the order of the data flow. A folder imports only
+ * folders above it in this table. Files outside these folders connect the folders. architecture.test.ts
+ * checks packages and `shared/`.
  */
 const MAY_IMPORT: Record<string, Record<string, string>> = {
   agent: {
@@ -29,7 +29,7 @@ const MAY_IMPORT: Record<string, Record<string, string>> = {
     http: "platform",
     auth: "http platform",
     catalogue: "http",
-    // The hot path imports neither the domain (`control`) nor the pages.
+    // Heartbeats are the hot path. It imports neither the domain (`control`) nor the pages.
     heartbeat: "http platform runtime",
     directive: "heartbeat http",
     control: "auth heartbeat platform",
@@ -76,18 +76,18 @@ const MAY_IMPORT: Record<string, Record<string, string>> = {
   },
 };
 
-/** Type-only modules that refer to every folder. Any folder may import them. */
+/** Modules that contain only types and refer to every folder. Any folder can import them. */
 const TYPES_OF_ALL = new Set(["edge/deps.ts", "edge/request-env.ts"]);
 
 const FILES_A_FOLDER_MAX = 20;
-/** Folders with one data file per product. */
+/** Folders with one data file per product. They can contain more files. */
 const DATA_FOLDERS = new Set(["agent/catalogue/engines"]);
 
 const files = [...new Bun.Glob("{shared,agent,edge,worker,lz,local,tools}/**/*.{ts,tsx}").scanSync(ROOT)].map(
   (path) => path.replaceAll("\\", "/"),
 );
 
-/** Modules that a file imports, types included, as paths from the root. */
+/** Modules that a file imports, including type imports, as paths from the root. */
 function importsOf(path: string): string[] {
   const found = readFileSync(join(ROOT, path), "utf8").matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"/g);
   return [...found].map(([, specifier]) => normalize(join(dirname(path), specifier!)).replaceAll("\\", "/"));
@@ -95,7 +95,7 @@ function importsOf(path: string): string[] {
 
 const imports = new Map(files.map((path) => [path, importsOf(path)]));
 
-/** Stage and folder of a file; undefined for a file beside the folders. */
+/** Stage and folder of a file. Undefined for a file outside the folders of its stage. */
 const placeOf = (path: string): [stage: string, folder: string] | undefined => {
   const [stage = "", folder = "", ...rest] = path.split("/");
   return rest.length > 0 && stage in MAY_IMPORT ? [stage, folder] : undefined;
@@ -135,7 +135,8 @@ test("a folder imports what the table allows, types included", () => {
       .filter((target) => {
         const there = placeOf(target);
         if (there) return there[0] === stage && !allowed.has(there[1]);
-        // Files beside the folders compose them. `shared/ids.ts` and similar files are below all folders.
+        // Files outside the folders of a stage connect these folders, so the folders must not import them. In
+        // `shared/`, such files (`shared/ids.ts`) are below all folders.
         return target.startsWith(`${stage}/`) && stage !== "shared" && !TYPES_OF_ALL.has(target);
       })
       .map((target) => `${path} imports ${target}`);

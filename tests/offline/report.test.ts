@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readReport, retell } from "../report.ts";
 
-/** Output of bun 1.4.5. */
+/** Example of a report from Bun 1.4.5. */
 const REPORT = `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="bun test" tests="6" assertions="3" failures="3" skipped="2" time="0.06">
   <testsuite name="tests/a.test.ts" file="tests/a.test.ts" tests="5" failures="2" skipped="2" hostname="vm">

@@ -7,8 +7,8 @@ import { tagFault } from "../../tools/check-release-tag.ts";
 import { ROOT } from "../support/stack.ts";
 
 /*
- * GitHub and contributors read these files, but no program uses them. The tests keep them consistent with the
- * repository.
+ * GitHub and contributors read these files, but no program uses them. The tests keep the files consistent
+ * with the repository.
  */
 
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
@@ -18,7 +18,7 @@ const manifest = JSON.parse(read("package.json")) as {
   scripts: Record<string, string>;
 };
 
-/** SHA-256 of https://www.apache.org/licenses/LICENSE-2.0.txt */
+/** SHA-256 of https://www.apache.org/licenses/LICENSE-2.0.txt. */
 const APACHE_2_SHA256 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30";
 const SUITES = ["offline", "runtimes", "connected", "e2e", "browser"];
 
@@ -67,7 +67,7 @@ test("every relative link in a Markdown file leads to a file of the repository",
 });
 
 test("docs/README.md lists every page, and every decision record with its title, date and status", () => {
-  const index = read("docs/README.md").replace(/ +/g, " "); // cells are padded to the width of their column
+  const index = read("docs/README.md").replace(/ +/g, " "); // Table cells are padded to the width of their column.
   const pages = readdirSync(join(ROOT, "docs")).filter(
     (name) => name.endsWith(".md") && name !== "README.md",
   );

@@ -7,7 +7,10 @@ import { eventually } from "../support/stack.ts";
 
 afterEach(removeTestRuns);
 
-/** Leaves a process without environment in its own process group, and a daemon whose parents have ended. */
+/**
+ * A script that leaves two processes behind: one without an environment in its own process group, and a
+ * daemon whose parents have ended.
+ */
 const LEAVES_PROCESSES = `
   await startStage({ name: "stage", command: [process.execPath, "-e", "console.log('up'); setInterval(() => {}, 1000)"],
     env: {}, cwd: ".", onLine: () => {}, isReady: (line) => line === "up" });
@@ -91,7 +94,7 @@ testUnless(
 describe("descendantsOf()", () => {
   testUnless(missing("Linux", "ps"), "finds the same processes by ps and by /proc", async () => {
     const child = Bun.spawn(["sh", "-c", "sleep 600 & wait"]);
-    // Between fork and exec the process still has the name of the shell.
+    // Between fork and exec, the child process still has the name of the shell.
     const sleeping = await eventually(async () =>
       descendantsOf(child.pid).find(({ command }) => command === "sleep 600"),
     );

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { commentsOf, markersIn, type Prose, paragraphsOf, textsOf, words } from "../support/prose.ts";
 import { ROOT } from "../support/stack.ts";
 
-/** The tests parse every source file, so give a busy machine time. */
+/** Test timeout in milliseconds. The tests parse every source file, which takes long on a busy machine. */
 setDefaultTimeout(60_000);
 
-/** Limit of markers in 1,000 words. */
+/** Maximum number of markers in 1,000 words. */
 const COMMENT_MARKERS_MAX = 0.5;
 const TEXT_MARKERS_MAX = 0.5;
 

@@ -2,11 +2,12 @@ import { describe, test } from "bun:test";
 import { existsSync } from "node:fs";
 
 /*
- * Tests that need something not every machine has. Without it they are skipped, with a name that says what
- * they need. tests/run.ts lists them at the end; with CI=true they count as failed.
+ * Supports tests that need something that is not on every machine. Without it the tests are skipped, and
+ * their names say what they need. tests/run.ts lists skipped tests at the end. With CI=true they count as
+ * failed.
  */
 
-/** Returns which requirements are missing: tools on the PATH, absolute paths, "Linux" and "root". */
+/** Returns the missing requirements. A requirement is a tool on the PATH, an absolute path, "Linux" or "root". */
 export const missing = (...needed: ("Linux" | "root" | (string & {}))[]): string[] =>
   needed.filter((one) => {
     if (one === "Linux") return process.platform !== "linux";

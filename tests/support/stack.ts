@@ -20,9 +20,9 @@ import { type Split, splitRoles } from "./nodes/role-stack.ts";
 export const ROOT = resolve(import.meta.dir, "../..");
 
 export type TestStack = Stack & {
-  /** Output of the stages, newest last. */
+  /** Output lines of the stages, newest last. */
   lines: string[];
-  /** Calls the admin API as the tenant's administrator, or with another token. */
+  /** Calls the admin API with the token of the tenant's administrator, or with another token. */
   api(
     path: string,
     init?: { method?: string; body?: unknown; token?: string; key?: string; match?: string },
@@ -34,7 +34,7 @@ type More = Partial<
   Pick<StackOptions, "workers" | "visibilitySeconds" | "environment" | "edgeEnvironment" | "dynamodbEndpoint">
 >;
 
-/** Starts the real stack on free ports in its own folder. `stop()` also removes the folder. */
+/** Starts the real stack on free ports in its own directory. `stop()` also removes the directory. */
 export async function startTestStack(runtime: RuntimeName, more: More = {}): Promise<TestStack> {
   const folder = mkdtempSync(join(tmpdir(), "lz-test-"));
   const lines: string[] = [];
@@ -80,8 +80,8 @@ export async function startTestStack(runtime: RuntimeName, more: More = {}): Pro
 }
 
 /**
- * Set by tests/connected/roles/iam-replay.alone.test.ts. Every stack then runs one node of each kind with its
- * policy and records their AWS calls in this folder.
+ * Environment variable set by tests/connected/roles/iam-replay.alone.test.ts. With it, every stack runs one
+ * node of each kind with its own policy, and records their AWS calls in this directory.
  */
 export const SPLIT_FOLDER_VARIABLE = "LZ_TEST_SPLIT_ROLES";
 const SPLIT_FOLDER = process.env[SPLIT_FOLDER_VARIABLE];
@@ -108,13 +108,13 @@ export type SimulatedAsset = {
   tenantId: string;
   signer: Signer;
   /**
-   * Sends one heartbeat with the next sequence number. Signs its containment report unless that is already
-   * signed.
+   * Sends one heartbeat with the next sequence number. Signs its containment report unless the report is
+   * already signed.
    */
   beat(more?: Partial<Heartbeat>): Promise<Response>;
 };
 
-/** Enrols an asset and opens a session. */
+/** Enrols an asset and opens a session for it. */
 export async function enrolAsset(
   stack: TestStack,
   hostname: string,
@@ -139,7 +139,7 @@ export async function enrolAsset(
   };
 }
 
-/** Polls until `check` returns a value. Throws after `ms` milliseconds. */
+/** Polls until `check` returns a truthy value. Throws after `ms` milliseconds. */
 export async function eventually<T>(check: () => Promise<T | undefined | false>, ms = 10_000): Promise<T> {
   const end = Date.now() + ms;
   while (true) {

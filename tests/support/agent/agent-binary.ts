@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { startStage } from "../../../local/stage.ts";
 import { ROOT, type TestStack } from "../stack.ts";
 
-/** Returns the path of `dist/lz-agent`. Compiles it if the sources have changed since the last build. */
+/** Returns the path of `dist/lz-agent`. Compiles the agent if the sources have changed since the last build. */
 export function buildAgent(): string {
   const built = Bun.spawnSync([process.execPath, "tools/build-agent.ts"], { cwd: ROOT });
   if (!built.success) throw new Error(`the agent does not compile:\n${built.stderr.toString()}`);
@@ -11,8 +11,8 @@ export function buildAgent(): string {
 }
 
 /**
- * Enrols this host with the compiled agent and runs the agent until the stack stops. `home` is the agent's
- * home folder.
+ * Enrols this host with the compiled agent and runs it until the test stack stops. `home` is the agent's home
+ * directory.
  */
 export async function runAgent(binary: string, stack: TestStack, home: string): Promise<void> {
   const config = join(home, "agent.json");

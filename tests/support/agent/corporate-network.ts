@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
 import { Glob } from "bun";
 
-/** A company network: a real forward proxy (tinyproxy) and TLS servers with certificates from a private CA. */
+/**
+ * Simulates a company network: a real forward proxy (tinyproxy), and TLS servers with certificates from a
+ * private CA.
+ */
 
 export const TOOLS = ["tinyproxy", "openssl"] as const;
 
@@ -15,11 +18,14 @@ function openssl(directory: string, ...args: string[]): void {
 
 export type Certificate = { key: string; cert: string };
 export type PrivateCa = {
-  /** Path of the CA certificate, PEM. */
+  /** Path of the CA certificate in PEM format. */
   path: string;
-  /** Issues a server certificate for these names (`DNS:localhost`). `from` and `to` are days from now. */
+  /**
+   * Issues a server certificate for names such as `DNS:localhost`. `from` and `to` limit its validity, in
+   * days from now.
+   */
   issue: (names: string, days?: { from: number; to: number }) => Certificate;
-  /** Issues a self-signed certificate. */
+  /** Issues a self-signed certificate for these names. */
   selfSigned: (names: string) => Certificate;
 };
 
@@ -95,7 +101,7 @@ subjectAltName = ${names}
 const asn1Time = (days: number): string =>
   `${new Date(Date.now() + days * 86_400_000).toISOString().replace(/[-:T]/g, "").slice(0, 14)}Z`;
 
-/** A TLS server that forwards each request to `origin`. The clock it shows is `aheadMs` milliseconds fast. */
+/** Starts a TLS server that forwards each request to `origin`. Its Date headers are `aheadMs` milliseconds fast. */
 export function startTlsFront(certificate: Certificate, origin: string, aheadMs = 0) {
   const server = Bun.serve({
     port: 0,
@@ -118,7 +124,7 @@ export function startTlsFront(certificate: Certificate, origin: string, aheadMs 
   return { port: server.port!, stop: () => server.stop(true) };
 }
 
-/** A TLS server that relays bytes to a port of this host. */
+/** Starts a TLS server that relays bytes to a port of this host. */
 export function startTlsRelay(certificate: Certificate, to: number) {
   const server = createTlsServer(certificate, (outer) => {
     const inner = connectSocket(to, "127.0.0.1");
@@ -133,12 +139,12 @@ export function startTlsRelay(certificate: Certificate, to: number) {
 
 export type ForwardProxy = {
   port: number;
-  /** Host and port of each tunnel that the proxy opened. */
+  /** Host and port of each tunnel that the proxy has opened. */
   tunnels: () => string[];
   stop: () => Promise<void>;
 };
 
-/** Starts tinyproxy with a user and a password. It tunnels to the given ports only. */
+/** Starts tinyproxy, which requires a user and a password. It opens tunnels to the given ports only. */
 export async function startForwardProxy(
   directory: string,
   { user, password, ports }: { user: string; password: string; ports: readonly number[] },
@@ -195,7 +201,7 @@ const accepts = (port: number): Promise<boolean> =>
     socket.on("error", () => resolve(false));
   });
 
-/** Returns the contents of all files below a directory, so that a test can search them for secrets. */
+/** Returns the contents of all files below a directory. A test can search them for secrets. */
 export const filesBelow = (directory: string): string =>
   [...new Glob("**/*").scanSync({ cwd: directory, dot: true })]
     .map((path) => readFileSync(join(directory, path), "utf8"))

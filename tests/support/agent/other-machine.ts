@@ -1,6 +1,6 @@
 /**
- * Runs a command as if on another machine: a mount namespace with the given SMBIOS UUID and host name. Needs
- * Linux and root. `exec` keeps the process id, so signals reach the command itself.
+ * Runs a command as if on another machine: in a mount namespace with the given SMBIOS UUID and host name.
+ * Needs Linux and root. `exec` keeps the process id, so signals reach the command itself.
  */
 export function onMachine(
   { uuid, hostname }: { uuid: string; hostname: string },

@@ -20,29 +20,29 @@ import { eventually } from "../stack.ts";
 import { controlClock } from "./control-clock.ts";
 
 /**
- * Agents with the real code for everything but the scan. Each scan result differs from the last one, so each
- * heartbeat is a change that the table must record.
+ * A simulated agent that uses the real code for everything except the scan. Each scan result differs from the
+ * previous one, so each heartbeat is a change that must be recorded in the table.
  */
 export type SteadyAgent = {
   tenantId: string;
   assetId: string;
   /** Sequence numbers of the heartbeats that got a 202 response. */
   taken: Set<number>;
-  /** Tenant settings that the agent uses. */
+  /** Returns the tenant settings that the agent uses. */
   settings: () => AgentSettings;
-  /** Ids of the control keys that the agent has pinned. */
+  /** Returns the ids of the control keys that the agent has pinned. */
   pinned: () => string[];
   directives: DirectiveHandler;
   /** Makes the session expire. Resolves once the next heartbeat has opened a new session. */
   renew: () => Promise<void>;
-  /** Stops making heartbeats, sends the waiting ones, and ends. */
+  /** Stops making heartbeats, sends the waiting ones, and ends the agent. */
   stop: () => Promise<void>;
   log: string[];
 };
 
 export type Fleet = {
   agents: SteadyAgent[];
-  /** Each response other than 202: status and code, or the connection error. */
+  /** Each response with a status other than 202: status and code, or the connection error. */
   refusals: string[];
   renewAll: () => Promise<void>;
   stop: () => Promise<void>;
@@ -124,7 +124,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
       const verdict = await takeSettings(self, signed);
       if (verdict.is === "taken") self = verdict.identity;
       if (verdict.is === "refused") log("warn", "settings.refused", { reason: verdict.reason });
-      sessions++; // the last step of opening a session
+      sessions++; // The last request of opening a session.
     },
     onKeySet: async (jws) => {
       const verdict = await takeKeySet(self, jws, post.clock());

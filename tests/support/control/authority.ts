@@ -10,21 +10,27 @@ import { type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
 import { authorityKey, custodyHeadKey, type Key } from "../../../shared/table/keys.ts";
 import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
 
-/** A signing key pair like those of the control plane and the enrol nodes. */
+/** Creates a signing key pair, as used by the control plane and the enrol nodes. */
 export async function makeSigningKey(kid: string) {
   const jwk = await newControlKey(kid);
   const key: ControlKey = { kid, key: (await importJWK(jwk, "EdDSA")) as CryptoKey };
   return { key, jwks: { keys: [publicHalf(jwk)] } };
 }
 
-/** The signed end of a custody log of `count` records. `more`: members that an attacker adds after the signature. */
+/**
+ * Returns the signed head item of a custody log with `count` records. `more`: members that an attacker adds
+ * after signing.
+ */
 export async function custodyEnd(tenantId: string, count: number, control: ControlKey, more: object = {}) {
   const head = { tenantId, hash: "a".repeat(64), count };
   const checkpoint = await signCheckpoint(head, Date.parse("2026-11-22T12:00:00.000Z"), control);
   return marshalItem({ ...custodyHeadKey(tenantId), type: "CustodyHead", ...head, checkpoint, ...more });
 }
 
-/** An authority that accepts unsigned items, for tests with another subject. Admin changes are still signed. */
+/**
+ * An authority that accepts unsigned items, for tests that do not check signatures. Admin changes are still
+ * signed.
+ */
 export const believing = (
   dynamo: Dynamo,
   verifier: Verifier = createVerifier({ keys: [] }),

@@ -7,7 +7,7 @@ export type Unlinked = Omit<
   "type" | "number" | "previousHash" | "tenantPreviousHash" | "tenantNumber" | "hash"
 >;
 
-/** Links and seals the records of one tenant, in order. */
+/** Links and seals the records of one tenant, in the given order. */
 export async function linkedLog(unlinked: readonly Unlinked[]): Promise<AuditItem[]> {
   const records: AuditItem[] = [];
   for (const one of unlinked) {

@@ -16,11 +16,11 @@ import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 /**
  * A model of one asset with two admins, a table, an edge node with a cache, an agent with its own clock, a
  * queue and workers. All decisions come from shared/containment/containment-state.ts, as in the product. The
- * network delivers each message at any time, any number of times, or never.
+ * network can deliver each message at any time, any number of times, or never.
  */
 
 export const RULES = {
-  /** For isSignedReport(): in this model only the agent holds the device key. */
+  /** Replaces the signature check of isSignedReport(). In this model, only the agent has the device key. */
   isSigned: (report: { isForged?: true }) => report.isForged !== true,
   containmentOf,
   endsAction,
@@ -33,30 +33,39 @@ export const RULES = {
   statusAfter,
 };
 let rules = RULES;
-/** Replaces rules with broken ones. The tests check that the model finds the fault. */
+/** Replaces rules with broken ones. Tests use it to check that the model detects the fault. */
 export function playBy(other: Partial<typeof RULES>): void {
   rules = { ...RULES, ...other };
 }
 
 type Action = "isolate" | "release";
-/** `holes`: the agent applied the isolation, but a probe found the host reachable. */
+/**
+ * Result of a directive on the host. `holes`: the agent applied the isolation, but a probe could still reach
+ * the host.
+ */
 type Outcome = "none" | "applied" | "holes" | "failed";
-/** A containment report, and whether the host was really contained when the agent sent it. */
+/** A containment report, and whether the host was really contained when the agent sent the report. */
 type Report = {
   generation: number;
   action: Action;
   outcome: Outcome;
   at: number;
   wasShut: boolean;
-  /** Time of the second proof of an isolation, on a host that was restored from a snapshot. Then it equals `at`. */
+  /**
+   * Time of the second proof of an isolation, on a host that was restored from a snapshot. Equal to `at` in
+   * that case.
+   */
   again?: number;
-  /** Number of repairs during the interval of this report. Absent: none. */
+  /** Number of repairs during the interval of this report. Absent if there were none. */
   repairs?: number;
-  /** True when an edge node that knows every session key, but no device key, made the report. */
+  /** True if a compromised edge node made the report. Such a node knows every session key, but no device key. */
   isForged?: true;
 };
 type Directive = { action: Action; exp: number };
-/** `done`: committed, but the response was lost, so the admin retries with the same idempotency key. */
+/**
+ * The request of one admin. `done`: the change was committed but the response was lost, so the admin retries
+ * with the same idempotency key.
+ */
 type Request = { action: Action; version: number; done: boolean } | null;
 
 export type World = {
@@ -64,37 +73,37 @@ export type World = {
   generation: number;
   status: AssetItem["status"];
   proof: Report | null;
-  /** The report of a host that was restored to a state before its proven release. */
+  /** The report of a host that was restored to a state before its proven release. Null if there is none. */
   setBack: { generation: number; since: number; at: number } | null;
   open: boolean;
   records: number;
   accepted: number;
-  /** Index 0 is generation 1. */
+  /** Directives that were issued. Index 0 is generation 1. */
   issued: Directive[];
   admins: [Request, Request];
-  /** Generation in the edge's cache. 0: no open action. */
+  /** Generation in the cache of the edge. 0 means that no action is open. */
   cached: number;
-  /** Generations whose directive the edge has sent. */
+  /** Generations of the directives that the edge has sent. */
   handed: number[];
-  /** Reports on the queue. They stay there, so workers can read them again. */
+  /** Reports on the queue. They are never removed, so that workers can read them again. */
   reports: Report[];
   agent: {
     report: Report | null;
     underway: boolean;
     shut: boolean;
     skew: number;
-    /** A snapshot of the isolated host, as long as it may be restored. */
+    /** A snapshot of the isolated host. Null if it can no longer be restored. */
     saved: Report | null;
   };
-  /** Number of faults that may still happen. */
+  /** Number of faults that can still happen. */
   faults: number;
   isPutBack: boolean;
   isTampered: boolean;
 };
 
 /**
- * `isPutBack`: one of the faults restores the host to a snapshot of its isolation. `isTampered`: the only
- * fault is that someone alters the rules, which the agent repairs at its next check.
+ * Limits of the model. `isPutBack`: one of the faults restores the host to a snapshot of its isolation.
+ * `isTampered`: the only fault is that someone changes the rules, which the agent repairs at its next check.
  */
 export type Bounds = {
   isolations: number;
@@ -104,7 +113,10 @@ export type Bounds = {
   isTampered?: boolean;
 };
 
-/** Ticks are even and expiries odd, so that no two ever fall on the same millisecond. */
+/**
+ * Interval between two steps of the clock, in milliseconds. Ticks are even and expiry times are odd, so they
+ * never fall on the same millisecond.
+ */
 const TICK = 2;
 const LIFETIME = 1;
 const stamps = Array.from({ length: 64 }, (_, at) => timestamp(1_790_000_000_000 + (at - 16) * 1000));
@@ -167,13 +179,14 @@ const mayRelease = (world: World): boolean =>
   rules.refusedChange(assetOf(world), "release", ms(world.now)) === undefined;
 
 /**
- * The same world without the parts that can have no effect any more. Generations and proof times only grow
- * ({@link violation} checks this), so an outdated report stays outdated. The two admins are interchangeable.
+ * Returns the same world without the parts that can no longer have an effect. Generations and proof times
+ * only grow ({@link violation} checks this), so an outdated report stays outdated. The two admins are
+ * interchangeable.
  */
 function normal(world: World): World {
   const asset = assetOf(world);
   const { saved } = world.agent;
-  // While the host may still be restored, a directive that it could apply then is not outdated.
+  // While the host can still be restored, a directive that it could apply after that is not outdated.
   const mayGoBack = saved !== null && world.faults > 0;
   const obeyed = (mayGoBack ? saved : world.agent.report) ?? { generation: 0 };
   const handed = world.handed.filter((generation) => rules.isNewDirective({ generation }, obeyed)).sort();
@@ -196,14 +209,14 @@ function normal(world: World): World {
 
 type SetBack = NonNullable<World["setBack"]>;
 
-/** For a restored report that is settled, only the time matters. */
+/** Reduces a restored report that is settled to its time, because nothing else has an effect. */
 const settledBack = (back: SetBack, generation: number): SetBack =>
   back.since === generation ? back : { generation: 0, since: 0, at: back.at };
 
 /**
- * Whether a report may still count. A report of a restored host counts even after its release is proven, so
- * it waits until then. Any other late report cannot count, because the agent's times grow; the model keeps it
- * during one isolation to catch a worker that accepts it.
+ * Whether a report can still count. A report of a restored host counts even after its release is proven, so
+ * the model keeps the report until then. Any other late report cannot count, because the agent's times grow.
+ * The model still keeps such reports during one isolation, to detect a worker that accepts them.
  */
 const mayCount = (asset: Contained, report: Report): boolean =>
   rules.isSigned(report) &&
@@ -215,7 +228,7 @@ const mayCount = (asset: Contained, report: Report): boolean =>
 
 type Step = { name: string; world: World };
 
-/** Yields every world that may come next. */
+/** Yields every world that can come next. */
 export function* steps(world: World, bounds: Bounds): Generator<Step> {
   for (const step of allSteps(world, bounds)) yield { ...step, world: normal(step.world) };
 }
@@ -245,7 +258,7 @@ function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
           world.issued.filter((d) => d.action === "isolate").length >= bounds.isolations
         )
           continue;
-        // A refused change gets a 409 and changes nothing.
+        // The edge rejects such a change with status 409 and changes nothing.
         if (rules.refusedChange(assetOf(world), action, ms(world.now)) !== undefined) continue;
         yield {
           name: `admin ${who} reads to ${action}`,
@@ -258,7 +271,7 @@ function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
       yield { name: `admin ${who} repeats and gets the first answer`, world: put(null) };
       continue;
     }
-    // The transaction's condition failed, so the admin's node reads again and decides again.
+    // The condition of the transaction failed. The admin's node reads again and decides again.
     if (request.version !== world.records) continue;
     const committed = commit(world, request.action);
     yield { name: `admin ${who} commits ${request.action}`, world: put(null, committed) };
@@ -270,7 +283,7 @@ function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
   }
 }
 
-/** The transaction: all writes or none, on condition that no other change came first. */
+/** Commits a change as one transaction: all writes or none. The condition is that no other change came first. */
 function commit(world: World, action: Action): Partial<World> {
   return {
     generation: world.generation + 1,
@@ -299,8 +312,8 @@ function* edgeSteps(world: World): Generator<Step> {
 }
 
 /**
- * A compromised node claims, in the host's name, that the newest directive is applied or that the previous
- * isolation is back.
+ * Reports forged by a compromised node in the name of the host. They claim that the newest directive is
+ * applied, or that the previous isolation is in force again.
  */
 function* forgeries(world: World): Generator<Step> {
   const { generation, now: at } = world;
@@ -326,7 +339,10 @@ const isOlder = (a: Report, b: Report): boolean =>
 const same = (a: Report, b: Report): boolean =>
   a.generation === b.generation && a.at === b.at && a.again === b.again && a.isForged === b.isForged;
 
-/** Reports never leave the queue: a worker may process one late, twice, in parallel or in any order. */
+/**
+ * Steps of the workers. Reports never leave the queue, so a worker can process a report late, twice, in
+ * parallel or in any order.
+ */
 function* workerSteps(world: World): Generator<Step> {
   for (const report of world.reports) {
     const asset = assetOf(world);
@@ -364,15 +380,15 @@ function* agentSteps(world: World): Generator<Step> {
   for (const generation of world.handed) {
     const { action, exp } = world.issued[generation - 1]!;
     if (!(clock < exp) || !rules.isNewDirective({ generation }, agent.report ?? { generation: 0 })) continue;
-    // The agent's time always grows: within a tick, and when the clock is set back.
+    // Time of the agent's next report. It always grows, even within a tick and after the clock is set back.
     const at = Math.max(clock, (agent.report?.at ?? clock - 1) + 1);
     const report: Report = { generation, action, outcome: "none", at, wasShut: agent.shut };
     yield { name: `agent begins ${action} ${generation}`, world: become({ report, underway: true }) };
   }
   const { report, saved } = agent;
   if (saved && world.faults > 0 && report && report.generation > saved.generation) {
-    // A machine restored to its snapshot, or a restored state directory: the host is contained and the agent
-    // knows it. The agent notices the gap and proves again what it believes to be in force.
+    // The machine was restored to its snapshot, or its state directory was restored. The host is contained,
+    // and the agent knows it. The agent notices the gap and proves again the isolation that it has stored.
     const at = Math.max(clock, report.at) + 1;
     const back = { report: { ...saved, at, again: at }, shut: true };
     yield {
@@ -392,7 +408,10 @@ function* agentSteps(world: World): Generator<Step> {
   }
 }
 
-/** Between two checks someone may alter the rules. The next check reports it for the whole interval. */
+/**
+ * Steps in which someone changes the rules between two checks. The next check reports the change for the
+ * whole interval.
+ */
 function* tamperSteps(world: World): Generator<Step> {
   const { report, underway } = world.agent;
   if (underway || report?.action !== "isolate") return;
@@ -429,7 +448,7 @@ function* carryOut(
     world: become({ shut, underway: false, report: settled, saved }),
   };
   if (world.faults === 0 || world.isTampered) return;
-  // A failed isolation was rolled back. A failed release left the host as it was.
+  // A failed isolation was rolled back. A failed release left the host unchanged.
   const left = report.action === "isolate" ? false : world.agent.shut;
   const failed: Report = { ...report, outcome: "failed", at, wasShut: left };
   yield {
@@ -443,7 +462,7 @@ function* carryOut(
     };
 }
 
-/** Checks what must hold in every world and for every step. Returns the first violation as text, or undefined. */
+/** Checks the invariants of every world and every step. Returns the first violation as text, or undefined. */
 export function violation(world: World, before?: World): string | undefined {
   const asset = assetOf(world);
   const { wish } = asset;

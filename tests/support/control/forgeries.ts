@@ -15,7 +15,7 @@ export type Parts = {
   body: string | Uint8Array<ArrayBuffer>;
 };
 
-/** Deterministic random generator (mulberry32). A failing test prints its seed, so you can repeat it. */
+/** Deterministic random generator (mulberry32). A failing test prints its seed, so you can repeat the test. */
 function randomOf(seed: number) {
   let state = seed;
   return (below: number): number => {
@@ -30,7 +30,7 @@ type Random = ReturnType<typeof randomOf>;
 
 const pick = <T>(random: Random, from: readonly T[]): T => from[random(from.length)]!;
 
-/** Replaces one character with another one that is allowed in a header. */
+/** Replaces one character of a header value with another allowed character. */
 function flip(random: Random, text: string): string {
   const at = random(text.length);
   const other = String.fromCharCode(33 + random(94));
@@ -43,8 +43,8 @@ const withHeader = (parts: Parts, name: string, value: string): Parts => ({
 });
 
 /**
- * Ways to turn a valid signed request into one that must be rejected. Each changes a signed part or the
- * signature.
+ * Functions that turn a valid signed request into one that must be rejected. Each changes a signed part or
+ * the signature.
  */
 const ATTACKS: Record<string, (good: Parts, random: Random) => Parts | Promise<Parts>> = {
   "a header missing": (good, random) => {
@@ -149,10 +149,10 @@ const ATTACKS: Record<string, (good: Parts, random: Random) => Parts | Promise<P
 
 const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/** Ways to damage one part of a session token. */
+/** Functions that damage one part of a session token. */
 const TOKEN_ATTACKS: Record<string, (token: string, random: Random) => string> = {
   "a character of the token": (token, random) => {
-    // Skip the last character: some of its bits carry no data.
+    // The last character is not changed, because some of its bits carry no data.
     const at = random(token.length - 1);
     if (token[at] === ".") return token.replace(".", "");
     const other = ALPHANUMERIC[random(ALPHANUMERIC.length)]!;
@@ -178,8 +178,9 @@ const TOKEN_ATTACKS: Record<string, (token: string, random: Random) => string> =
 export type Round = { name: string; status: number; forged: unknown };
 
 /**
- * An edge, valid requests of every kind, and an endless supply of forgeries, sent through `createFetch` as a
- * runtime would. Half of them are heartbeats; session, enrolment and user tokens make up a sixth each.
+ * Creates an edge, valid requests of every kind, and an endless supply of forged requests. They are sent
+ * through `createFetch`, as a runtime would send them. Half of them are heartbeats. Session, enrolment and
+ * user tokens are a sixth each.
  */
 export async function makeForgeries(seed: number) {
   const device = await makeDevice();
@@ -237,7 +238,10 @@ export async function makeForgeries(seed: number) {
   const [names, tokenNames] = [Object.keys(ATTACKS), Object.keys(TOKEN_ATTACKS)];
   return {
     state,
-    /** Status of each valid request, in the order heartbeat, session, enrolment, person. */
+    /**
+     * Sends one valid request of each kind. Returns the statuses in the order heartbeat, session, enrolment,
+     * user.
+     */
     async good(): Promise<number[]> {
       const answers = [await send(heartbeat), await send(opening), await send(enrolling), await ask(token)];
       return answers.map(({ status }) => status);

@@ -13,7 +13,7 @@ import {
 import { timestamp } from "../../../shared/time/clock.ts";
 import type { TestStack } from "../stack.ts";
 
-/** Stores an open incident as the worker would. Returns its id. */
+/** Stores an open incident as the worker would store it. Returns the id of the incident. */
 export async function openIncident(
   stack: Pick<TestStack, "dynamodbEndpoint">,
   asset: { tenantId: string; assetId: string },

@@ -2,11 +2,11 @@ import type { AttributeMap } from "../../../shared/table/dynamo.ts";
 import { compareNumbers, normalise } from "./decimal.ts";
 import { refuse } from "./validation-fault.ts";
 
-/** Binary values are base64 text, on the wire and in this table. */
+/** A value as DynamoDB stores it. Binary values are base64 text, both in requests and in the in-memory table. */
 export type Attribute = AttributeMap[string];
 type Wire = Record<string, unknown>;
 
-/** Limits of "Quotas in Amazon DynamoDB", Developer Guide. Lengths are in bytes of UTF-8. */
+/** Limits from "Quotas in Amazon DynamoDB", Developer Guide. Lengths are in bytes of UTF-8. */
 export const PARTITION_KEY_BYTES_MAX = 2048;
 export const SORT_KEY_BYTES_MAX = 1024;
 export const ITEM_BYTES_MAX = 400 * 1024;
@@ -33,7 +33,7 @@ const WIRE_KINDS: Record<string, string> = {
   M: "object",
 };
 
-/** Validates a value and normalises its numbers. Throws if DynamoDB would reject it. */
+/** Validates a value and normalises its numbers. Throws if DynamoDB would reject the value. */
 export function checked(value: Attribute, depth = 1): Attribute {
   if (kindOf(value) !== "object") refuse("a value must be an object with one type");
   if (depth > DEPTH_MAX) refuse(`nesting is deeper than ${DEPTH_MAX} levels`);
@@ -48,7 +48,7 @@ export function checked(value: Attribute, depth = 1): Attribute {
   return { [type]: content } as unknown as Attribute;
 }
 
-/** A deep copy; several times faster here than `structuredClone`. */
+/** Returns a deep copy. For such values this is several times faster than `structuredClone`. */
 export function copyOf(value: Attribute): Attribute {
   if (value.M) return { M: copyOfItem(value.M) };
   if (value.L) return { L: value.L.map(copyOf) };
@@ -80,7 +80,10 @@ export function checkedMap(map: AttributeMap, depth = 1): AttributeMap {
   return normal;
 }
 
-/** As "DynamoDB item sizes and formats" counts: names and values, 3 bytes for each list and map, 1 for each member. */
+/**
+ * Size in bytes, counted as in "DynamoDB item sizes and formats": names and values, 3 bytes for each list and
+ * map, and 1 byte for each member.
+ */
 export function sizeOf(value: Attribute): number {
   const type = typeOf(value);
   switch (type) {
@@ -111,7 +114,7 @@ export function sizeOf(value: Attribute): number {
 export const itemSize = (item: AttributeMap): number =>
   Object.entries(item).reduce((sum, [name, value]) => sum + bytesOf(name) + sizeOf(value), 0);
 
-/** Result of the function `size`: bytes for strings and binary, members for documents. */
+/** Result of the expression function `size`: bytes for strings and binary values, members for documents. */
 export function lengthOf(value: Attribute): number | undefined {
   const type = typeOf(value);
   if (type === "S") return bytesOf(value.S!);
@@ -121,7 +124,7 @@ export function lengthOf(value: Attribute): number | undefined {
   return Array.isArray(content) ? content.length : undefined;
 }
 
-/** Compares strings by their UTF-8 bytes. JavaScript's order differs beyond U+FFFF. */
+/** Compares strings by their UTF-8 bytes. The order of JavaScript differs for characters beyond U+FFFF. */
 export function compareStrings(a: string, b: string): number {
   if (a === b) return 0;
   if (/[\ud800-\udfff]/.test(a) || /[\ud800-\udfff]/.test(b))
@@ -129,7 +132,7 @@ export function compareStrings(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
-/** Compares two values of one ordered type (S, N, B). Undefined for types without an order. */
+/** Compares two values of the same ordered type (S, N or B). Undefined for types without an order. */
 export function compareValues(a: Attribute, b: Attribute): number | undefined {
   if (a.S !== undefined && b.S !== undefined) return compareStrings(a.S, b.S);
   if (a.N !== undefined && b.N !== undefined) return compareNumbers(a.N, b.N);

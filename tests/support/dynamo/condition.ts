@@ -3,7 +3,7 @@ import { type Attribute, compareValues, equalValues, lengthOf, typeOf } from "./
 import { at, type Operand, Parser, type Path, type Scope } from "./expression.ts";
 import { refuse } from "./validation-fault.ts";
 
-/** `IN` takes up to 100 operands ("Expression parameters", Quotas). */
+/** Maximum number of operands of `IN` ("Expression parameters", Quotas). */
 const IN_MAX = 100;
 const COMPARATORS = ["=", "<>", "<", "<=", ">", ">="] as const;
 type Comparator = (typeof COMPARATORS)[number];
@@ -17,7 +17,7 @@ export type Condition =
   | { kind: "in"; operand: Operand; among: Operand[] }
   | { kind: "call"; name: string; operands: Operand[] };
 
-/** Parses a condition, filter or key condition. Throws for syntax that DynamoDB rejects without reading an item. */
+/** Parses a condition, filter or key condition. Throws for syntax that DynamoDB rejects before it reads an item. */
 export function parseCondition(text: string, scope: Scope): Condition {
   const parser = new Parser(text, scope);
   const condition = or(parser);
@@ -57,7 +57,7 @@ function parenthesised(parser: Parser): Condition {
   const isDoubled = parser.peek() === "(";
   const condition = or(parser);
   parser.expect(")");
-  // In ((a = b)) only the outer parentheses are redundant.
+  // In ((a = b)), only the outer parentheses are redundant.
   if (isDoubled && doubled.has(condition)) refuse("redundant parentheses");
   doubled.add(condition);
   return condition;
@@ -205,7 +205,7 @@ function call(name: string, operands: readonly Operand[], item: AttributeMap): b
   return Array.isArray(content) && typeOf(second) === type[0] && content.includes(one);
 }
 
-/** Every path of a condition, to check which attributes it may name. */
+/** Returns every path of a condition. Callers use it to check which attributes the condition names. */
 export function pathsOf(condition: Condition): Path[] {
   const ofOperand = (operand: Operand): Path[] =>
     operand.kind === "path"

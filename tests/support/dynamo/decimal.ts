@@ -1,11 +1,14 @@
 import { refuse } from "./validation-fault.ts";
 
-/** DynamoDB's numbers: up to 38 significant digits, magnitude 1E-130 to 9.99…E+125 ("Data types", API Reference). */
+/**
+ * Limits of numbers in DynamoDB: up to 38 significant digits, magnitude 1E-130 to 9.99…E+125 ("Data types",
+ * API Reference).
+ */
 const DIGITS_MAX = 38;
 const EXPONENT_MAX = 125;
 const EXPONENT_MIN = -130;
 
-/** `coefficient` times ten to the power of `exponent`; the coefficient has no trailing zeros. */
+/** The number `coefficient` × 10^`exponent`. The coefficient has no trailing zeros. */
 type Decimal = { coefficient: bigint; exponent: number };
 
 function parseDecimal(text: string): Decimal {
@@ -31,7 +34,7 @@ function reduce(coefficient: bigint, exponent: number): Decimal {
   return { coefficient: coefficient / 10n ** BigInt(zeros), exponent: exponent + zeros };
 }
 
-/** A number in the form that DynamoDB returns: without leading and trailing zeros. */
+/** Returns a number in the form that DynamoDB returns: without leading and trailing zeros. */
 export function normalise(text: string): string {
   if (/^(0|-?[1-9]\d{0,14})$/.test(text)) return text;
   return format(parseDecimal(text));

@@ -12,12 +12,12 @@ import {
  */
 export type Case = {
   name: string;
-  /** Page of the Amazon DynamoDB Developer Guide or API Reference. */
+  /** Page of the Amazon DynamoDB Developer Guide or API Reference that documents the behaviour. */
   source: string;
   /** Items that exist before the request, without their partition key. */
   given?: AttributeMap[];
   ask: (partition: string, table: string) => Request;
-  /** Error code with the cancellation reasons, or members that the response must have. */
+  /** Expected result: an error code with the cancellation reasons, or members that the response must have. */
   answer: string | object;
 };
 type Request = { [Name in keyof Operations]: [Name, Operations[Name][0]] }[keyof Operations];
@@ -48,7 +48,7 @@ const put =
   (item: AttributeMap): Case["ask"] =>
   (partition, TableName) => ["PutItem", { TableName, Item: { ...keyOf(partition), ...item } }];
 
-/** A put with a condition on the item with sort key `a`. */
+/** A Put request with a condition on the item with sort key `a`. */
 const putIf =
   (ConditionExpression: string, given: Placeholders = {}): Case["ask"] =>
   (partition, TableName) => [
@@ -883,7 +883,7 @@ export const CONFORMANCE: readonly Case[] = [
 ];
 
 /**
- * Stores the items of a case and sends its request. Returns the response, or the error code with its reasons
+ * Stores the items of a case and sends its request. Returns the response, or the error code and its reasons
  * as one text.
  */
 export async function answerTo(one: Case, dynamo: Dynamo, table: string): Promise<string | object> {

@@ -4,17 +4,17 @@ const dynamoText = (body: string, init: { status?: number; headers?: object } = 
     headers: { "content-type": "application/x-amz-json-1.0", ...init.headers },
   });
 
-/** A response as DynamoDB sends it: JSON with the media type of the protocol. */
+/** A response as sent by DynamoDB: JSON with the media type of its protocol. */
 export const dynamoJson = (value: object, init?: { status?: number; headers?: object }): Response =>
   dynamoText(JSON.stringify(value), init);
 
 export const HTML = "<!doctype html><title>Sign in to the network</title>";
 
-/** The login page of a captive portal, which answers with a success status. */
+/** The login page of a captive portal. It is returned with a success status. */
 export const portalPage = (status = 200): Response =>
   new Response(HTML, { status, headers: { "content-type": "text/html; charset=utf-8" } });
 
-/** Successful responses (2xx) of servers that are not DynamoDB. */
+/** Successful responses (2xx) from servers that are not DynamoDB. */
 export const IMPOSTORS: { is: string; answer: () => Response }[] = [
   { is: "a page with status 200", answer: () => portalPage() },
   { is: "an empty 200", answer: () => new Response("") },

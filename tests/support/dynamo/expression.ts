@@ -3,7 +3,7 @@ import { bytesOf, checked, sizeOf } from "./attribute-value.ts";
 import { RESERVED_WORDS } from "./reserved-words.ts";
 import { refuse } from "./validation-fault.ts";
 
-/** Limits of "Expression parameters" in "Quotas in Amazon DynamoDB", Developer Guide. */
+/** Limits from "Expression parameters" in "Quotas in Amazon DynamoDB", Developer Guide. */
 const EXPRESSION_BYTES_MAX = 4096;
 const PLACEHOLDER_BYTES_MAX = 255;
 const VALUES_BYTES_MAX = 2 * 1024 * 1024;
@@ -23,7 +23,7 @@ export type Placeholders = {
 
 const TOKEN = /\s*(<=|>=|<>|[=<>(),.[\]+-]|[:#][A-Za-z0-9_]+|[A-Za-z_][A-Za-z0-9_]*|\d+)/y;
 
-/** The placeholders of one request. Its expressions must use all of them. */
+/** The placeholders of one request. The expressions of the request must use all of them. */
 export class Scope {
   private readonly names: Map<string, string>;
   private readonly values: Map<string, AttributeMap[string]>;
@@ -57,7 +57,7 @@ export class Scope {
     this.used.add(placeholder);
     return this.values.get(placeholder) ?? refuse(`${placeholder} is not in ExpressionAttributeValues`);
   }
-  /** Call this after parsing every expression of the request. */
+  /** Throws if a placeholder was not used. Call it after all expressions of the request are parsed. */
   expectAllUsed(): void {
     for (const name of [...this.names.keys(), ...this.values.keys()])
       if (!this.used.has(name)) refuse(`${name} is not used in any expression`);
@@ -68,7 +68,7 @@ function checkLength(placeholder: string): void {
   if (bytesOf(placeholder) > PLACEHOLDER_BYTES_MAX) refuse("a placeholder is longer than 255 bytes");
 }
 
-/** Reads an expression token by token and counts its operators. */
+/** Reads an expression token by token and counts the operators. */
 export class Parser {
   private readonly tokens: readonly string[];
   private at = 0;
@@ -89,7 +89,7 @@ export class Parser {
     const found = this.next();
     if (found !== token) refuse(`expected ${token}, found ${found}`);
   }
-  /** Consumes the next token if it is this keyword, in any case. Returns whether it was. */
+  /** Consumes the next token if it is this keyword, case-insensitive. Returns whether the token was consumed. */
   takeWord(word: string): boolean {
     if (this.peek()?.toUpperCase() !== word) return false;
     this.at++;
@@ -125,7 +125,7 @@ export class Parser {
     if (RESERVED_WORDS.has(token.toUpperCase())) refuse(`${token} is a reserved word`);
     return token;
   }
-  /** Parses operands separated by commas. The opening parenthesis is already consumed. */
+  /** Parses operands separated by commas. The caller has already consumed the opening parenthesis. */
   private operands(): Operand[] {
     const operands = [this.operand()];
     while (this.take(",")) operands.push(this.operand());
@@ -170,7 +170,7 @@ function tokensOf(text: string): readonly string[] {
   return tokens;
 }
 
-/** The attribute at a path; undefined if the path does not exist. */
+/** Returns the attribute at a path. Undefined if the path does not exist. */
 export function at(item: AttributeMap, path: Path): AttributeMap[string] | undefined {
   let found: AttributeMap[string] | undefined = { M: item };
   for (const step of path) {
@@ -180,11 +180,11 @@ export function at(item: AttributeMap, path: Path): AttributeMap[string] | undef
   return found;
 }
 
-/** True if one path equals or contains the other. DynamoDB rejects both in one expression. */
+/** True if the paths are equal or one contains the other. DynamoDB rejects such a pair in one expression. */
 export const overlap = (a: Path, b: Path): boolean =>
   a.slice(0, b.length).every((step, i) => step === b[i]) || b.every((step, i) => step === a[i]);
 
-/** Parses `ProjectionExpression`. */
+/** Parses a `ProjectionExpression`. */
 export function parseProjection(text: string, scope: Scope): Path[] {
   const parser = new Parser(text, scope);
   const paths = [parser.path()];

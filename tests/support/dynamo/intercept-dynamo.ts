@@ -1,11 +1,11 @@
 import type { Dynamo } from "../../../shared/table/dynamo.ts";
 
-/** Any request to the table: operation and input. */
+/** A request to the table: operation and input. */
 export type TableRequest = { operation: string; input: Record<string, unknown> };
 
 /**
- * Passes every request to `handle`. `send` forwards the request to the real table, with another input if you
- * give one. Throw to fail the request, or return another response.
+ * Passes every request to `handle`. Its argument `send` forwards the request to the real table, optionally
+ * with another input. To fail a request, throw an error or return another response.
  */
 export const interceptDynamo = (
   dynamo: Dynamo,

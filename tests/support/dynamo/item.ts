@@ -11,7 +11,7 @@ import {
 import type { KeyNames } from "./key-condition.ts";
 import { refuse } from "./validation-fault.ts";
 
-/** Keys of the table and of its indexes: all strings (local/table.ts). */
+/** Key attributes of the table and of its indexes. All are strings (local/table.ts). */
 export const TABLE_KEYS: KeyNames = { partition: "PK", sort: "SK" };
 export const INDEX_KEYS: Record<string, KeyNames> = Object.fromEntries(
   [GSI1, GSI2].map((name) => [name, { partition: `${name}PK`, sort: `${name}SK` }]),
@@ -33,14 +33,14 @@ function checkKeys(item: AttributeMap, { partition, sort }: KeyNames, isRequired
   }
 }
 
-/** Validates the `Key` of a request: the two key attributes and nothing else. */
+/** Validates the `Key` of a request: it must have the two key attributes and nothing else. */
 export function checkedKey(key: AttributeMap | undefined): AttributeMap {
   if (!key || Object.keys(key).length !== 2) refuse("the key does not match the schema");
   checkKeys(key, TABLE_KEYS, true);
   return key;
 }
 
-/** Validates an item to be stored. */
+/** Validates an item before it is stored. */
 export function checkedItem(item: AttributeMap | undefined): AttributeMap {
   const normal = checkedMap(item ?? refuse("Item is missing"));
   checkKeys(normal, TABLE_KEYS, true);
@@ -52,7 +52,7 @@ export function checkedItem(item: AttributeMap | undefined): AttributeMap {
 export const isValidation = (error: unknown): boolean =>
   error instanceof DynamoFault && error.code === "ValidationException";
 
-/** Items by id, with an index by partition. */
+/** Items by id, with an index by partition key. */
 export class Items extends Map<string, AttributeMap> {
   private readonly partitions = new Map<string, Map<string, AttributeMap>>();
   override set(id: string, item: AttributeMap): this {

@@ -6,7 +6,7 @@ import { refuse } from "./validation-fault.ts";
 
 export type KeyNames = { partition: string; sort: string };
 
-/** Parses a key condition: one equality on the partition key and at most one condition on the sort key. */
+/** Parses a key condition. It has one equality on the partition key and at most one condition on the sort key. */
 export function parseKeyCondition(
   text: string,
   { partition, sort }: KeyNames,
@@ -45,7 +45,7 @@ function subjectOf(part: Condition): string | undefined {
   return String(subject.path[0]);
 }
 
-/** Throws unless the operands are strings: all keys of the table and its indexes are. */
+/** Throws unless the operands are strings, because all keys of the table and of its indexes are strings. */
 function checkOperands(part: Condition, bytesMax: number): void {
   const operands: Operand[] =
     part.kind === "compare"

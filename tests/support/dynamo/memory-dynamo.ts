@@ -10,14 +10,14 @@ import { refuse } from "./validation-fault.ts";
 /**
  * The product's table in memory, with the semantics and limits of DynamoDB.
  * tests/support/dynamo/dynamo-conformance.ts runs the same cases against this table and the embedded
- * DynamoDB. Every operation is atomic and resolves in a later event-loop turn, so callers interleave as over
- * a network.
+ * DynamoDB. Every operation is atomic and resolves in a later turn of the event loop, so callers interleave
+ * as they would over a network.
  */
 export type MemoryDynamo = {
   dynamo: Dynamo;
-  /** Every item by its key. */
+  /** Every item in the table by its key. */
   items: ReadonlyMap<string, AttributeMap>;
-  /** Number of calls by operation. */
+  /** Number of calls for each operation. */
   calls: Map<string, number>;
 };
 
@@ -30,21 +30,21 @@ type WriteInput = Placeholders & {
 };
 type WriteKind = "Put" | "Update" | "Delete" | "ConditionCheck";
 
-/** A write with a valid request. The stored item decides whether its condition holds. */
+/** A write whose request is valid. The stored item decides whether its condition holds. */
 type Write = { id: string; key: AttributeMap; condition?: Condition } & (
   | { kind: "Put"; item: AttributeMap }
   | { kind: "Update"; update: Update }
   | { kind: "Delete" | "ConditionCheck" }
 );
 
-/** Limits from each operation's page of the API Reference. */
+/** Limits from the page of each operation in the API Reference. */
 const TRANSACTION_WRITES_MAX = 100;
 const TRANSACTION_BYTES_MAX = 4 * 1024 * 1024;
 const BATCH_GET_MAX = 100;
 const BATCH_WRITE_MAX = 25;
 const TOKEN_LENGTH_MAX = 36;
 
-/** Parameters that this table supports. It throws for any other, so that none is silently ignored. */
+/** Parameters that this table supports. It throws for any other parameter, so that none is silently ignored. */
 const PLACEHOLDERS = ["ExpressionAttributeNames", "ExpressionAttributeValues"];
 const PARAMETERS: Record<string, readonly string[]> = {
   GetItem: ["TableName", "Key", "ConsistentRead", "ProjectionExpression", ...PLACEHOLDERS],
@@ -68,7 +68,10 @@ const PARAMETERS: Record<string, readonly string[]> = {
   ],
 };
 
-/** `turn` resolves when the next operation may continue. A test uses it to decide the order. */
+/**
+ * Creates a table in memory. `turn` resolves when the next operation can continue, so a test can decide the
+ * order.
+ */
 export function createMemoryDynamo(turn: () => Promise<void> = async () => {}): MemoryDynamo {
   const items = new Items();
   const calls = new Map<string, number>();
@@ -76,7 +79,7 @@ export function createMemoryDynamo(turn: () => Promise<void> = async () => {}): 
 
   const isMet = ({ condition, id }: Write): boolean => !condition || holds(condition, items.get(id) ?? {});
 
-  /** The item after the write; undefined if the write deletes it. */
+  /** Returns the item after a write. Undefined if the write deletes the item. */
   function outcome(write: Write): AttributeMap | undefined {
     if (write.kind === "Put") return write.item;
     if (write.kind === "Delete") return undefined;

@@ -6,7 +6,10 @@ import { INDEX_KEYS, type Items, idOf, TABLE_KEYS } from "./item.ts";
 import { type KeyNames, parseKeyCondition } from "./key-condition.ts";
 import { refuse } from "./validation-fault.ts";
 
-/** "A single Query operation can retrieve a maximum of 1 MB of data" (API Reference), before the filter. */
+/**
+ * Maximum size of a page, before the filter: "A single Query operation can retrieve a maximum of 1 MB of
+ * data" (API Reference).
+ */
 const PAGE_BYTES_MAX = 1024 * 1024;
 
 export type QueryInput = Placeholders & {
@@ -85,7 +88,10 @@ function checkedStart(
   return start;
 }
 
-/** At the limit DynamoDB stops without checking for more items, so it always returns a key to continue from. */
+/**
+ * Returns one page of a query. At the limit, DynamoDB stops without checking for more items, so it always
+ * returns a key to continue from.
+ */
 function page(items: readonly AttributeMap[], limit = Number.POSITIVE_INFINITY) {
   const seen: AttributeMap[] = [];
   let bytes = 0;

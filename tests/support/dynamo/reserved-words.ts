@@ -1,6 +1,6 @@
 /**
- * Words that an expression may use only through a `#name` placeholder, in any case. Source: "Reserved words
- * in DynamoDB", Amazon DynamoDB Developer Guide.
+ * Words that an expression can contain only through a `#name` placeholder, case-insensitive. Source:
+ * "Reserved words in DynamoDB", Amazon DynamoDB Developer Guide.
  */
 export const RESERVED_WORDS: ReadonlySet<string> = new Set(
   `

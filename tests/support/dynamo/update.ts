@@ -14,7 +14,7 @@ export type Update = {
 
 const CLAUSES = ["SET", "REMOVE", "ADD", "DELETE"] as const;
 
-/** Parses an update expression. Throws for syntax that DynamoDB rejects without reading the item. */
+/** Parses an update expression. Throws for syntax that DynamoDB rejects before it reads the item. */
 export function parseUpdate(text: string, keyNames: readonly string[], scope: Scope): Update {
   const parser = new Parser(text, scope);
   const update: Update = { set: [], remove: [], add: [], delete: [] };
@@ -82,7 +82,7 @@ function checkedOperand(operand: Operand): Operand {
   return operand;
 }
 
-/** The item after the update. Operands read the item before the update, as in DynamoDB. */
+/** Returns the item after the update. Operands use the values from before the update, as in DynamoDB. */
 export function applyUpdate(update: Update, before: AttributeMap): AttributeMap {
   const after = copyOfItem(before);
   const sets = update.set.map(({ path, value }) => ({ path, value: evaluate(value, before) }));
@@ -93,7 +93,7 @@ export function applyUpdate(update: Update, before: AttributeMap): AttributeMap 
   return after;
 }
 
-/** Removes later list members first, so that the indexes stay valid. */
+/** Sorts list members in descending order, so that a removal does not move the members still to be removed. */
 const removalOrder = (paths: readonly Path[]): Path[] =>
   [...paths].sort((a, b) => Number(b.at(-1)) - Number(a.at(-1)) || 0);
 

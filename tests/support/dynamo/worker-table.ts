@@ -15,7 +15,7 @@ import type { MemoryDynamo } from "./memory-dynamo.ts";
 export const TENANT = "org_memory";
 export const ASSET = "01K00000000000000000000000";
 
-/** Dependencies of a worker with an in-memory table. Each worker has its own presence cache. */
+/** Creates the dependencies of a worker with an in-memory table. Each worker has its own presence cache. */
 export function createWorkerDeps(table: MemoryDynamo, tenant: TenantItem, more: Partial<Deps> = {}): Deps {
   const pause = async () => {};
   const verify = createReportVerifier();
@@ -44,7 +44,7 @@ export const makeTenant = (more: Partial<TenantItem> = {}): TenantItem => ({
   ...more,
 });
 
-/** A heartbeat as a verified message delivers it. */
+/** A heartbeat as the worker gets it from a verified message. */
 export function deliver(beat: Heartbeat, assetId = ASSET, receivedAt = beat.sentAt): Delivery {
   const message = { id: "m", receipt: "r", body: "", receives: 1, sentAtMs: 0 };
   const body = JSON.stringify(heartbeatSchema.parse(beat));
@@ -53,12 +53,12 @@ export function deliver(beat: Heartbeat, assetId = ASSET, receivedAt = beat.sent
   return delivery;
 }
 
-/** Attributes that count writes. They depend on how often an item was written. */
+/** Attributes that count writes. They depend on the number of writes of an item. */
 const BOOKKEEPING = new Set(["revision", "reopens"]);
 
 /**
- * The contents of the table that must not depend on message order. Events are left out, because they record
- * the order of decisions.
+ * Returns the contents of the table that must not depend on the order of messages. Events are left out,
+ * because they record the order of decisions.
  */
 export function contents(table: MemoryDynamo): Record<string, unknown> {
   const kept = [...table.items].filter(([, item]) => item.type?.S !== "Event");

@@ -1,20 +1,23 @@
 /**
- * A strict test double of the handshake of Clerk's Frontend API (clerk.com/docs, "How Clerk works";
+ * A strict test double for the handshake of Clerk's Frontend API (clerk.com/docs, "How Clerk works";
  * `HandshakeService` of @clerk/backend 3.25.0). It rejects what Clerk rejects. The test decides which cookies
  * the browser keeps.
  */
 export type FrontendApi = {
   /**
-   * Responds to the address that a browser was redirected to. `clientCookie`: cookie of the Frontend API's
-   * own domain.
+   * Responds to a request for the address that the app redirected the browser to. `clientCookie`: the cookie
+   * of the Frontend API's own domain.
    */
   handshake(address: URL, clientCookie?: string): Promise<{ status: number; back?: URL; cookies: string[] }>;
-  /** Redirects a browser back from the hosted sign-in page. */
+  /** Signs in on the hosted sign-in page, which redirects the browser back. */
   signIn(redirectUrl: URL, session: string): { back: URL; clientCookie: string };
 };
 
 type Settings = {
-  /** Development instances run on another site than the application and identify browsers by `__clerk_db_jwt`. */
+  /**
+   * True for a development instance. It runs on another site than the application and identifies browsers by
+   * `__clerk_db_jwt`.
+   */
   isDevelopment: boolean;
   allowedOrigins: readonly string[];
   suffix: string;

@@ -23,7 +23,7 @@ export const EDGE_URL = "http://edge.test";
 export const TENANT_ID = "org_a";
 export const ASSET_ID = "01M807NRG7BVMVH9SM4YAEXFPG";
 
-/** The app with a clock that the test controls, a queue that records messages, and an empty table. */
+/** Creates the app with a clock that the test controls, a queue that records messages, and an empty table. */
 export async function makeEdgeApp(more: Partial<Deps> = {}) {
   const secrets = await makeSecrets();
   const state = {

@@ -18,7 +18,7 @@ export type JsonSchema = Record<string, unknown>;
 const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
 ajv.addSchema({ $id: "api", ...SPECIFICATION });
 
-/** The OpenAPI operation of a request path that contains ids. */
+/** Returns the OpenAPI operation for the path of a request. The path contains ids. */
 function operationFor(method: string, pathname: string) {
   const fits = (path: string) =>
     new RegExp(`^${path.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(pathname.replace(/^\/v1/, ""));
@@ -28,7 +28,7 @@ function operationFor(method: string, pathname: string) {
 
 /**
  * Checks a response against the OpenAPI description. Returns the undocumented status, media type or body as
- * text, or undefined.
+ * text. Undefined if the response is documented.
  */
 export async function faultOf(method: string, path: string, answer: Response): Promise<string | undefined> {
   const operation = operationFor(method, path.split("?")[0]!);

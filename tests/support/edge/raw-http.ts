@@ -1,8 +1,8 @@
 import { connect } from "node:net";
 
 /**
- * Sends bytes over a new socket. Returns the response bytes, up to the end of the connection or `silenceMs`
- * without data.
+ * Sends bytes over a new socket. Returns the response bytes received before the connection ends or is silent
+ * for `silenceMs` milliseconds.
  */
 export function sendRaw(
   url: string,
@@ -26,6 +26,6 @@ export function sendRaw(
   return promise;
 }
 
-/** Status of each response. */
+/** Returns the status of each response. */
 export const statusesOf = (answered: string): number[] =>
   [...answered.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, status]) => Number(status));

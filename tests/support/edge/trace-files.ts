@@ -4,11 +4,11 @@ import { parse } from "@babel/parser";
 import { plugin } from "bun";
 import { ROOT } from "../stack.ts";
 
-/** Files of the edge in which a function was entered, in order of the first entry. */
+/** Files of the edge in which at least one function was called, in order of the first call. */
 const entered = new Set<string>();
 (globalThis as { noteFile?: (path: string) => void }).noteFile = (path) => void entered.add(path);
 
-/** Offsets behind the opening brace of each function body in a source file. */
+/** Returns the offset after the opening brace of each function body in a source file. */
 function bodyOffsets(source: string, isJsx: boolean): number[] {
   const found: number[] = [];
   const visit = (node: unknown): void => {
@@ -27,8 +27,8 @@ function bodyOffsets(source: string, isJsx: boolean): number[] {
 }
 
 /**
- * Makes every function with a block body in `edge/` note its file when it is entered. Call it before the edge is imported.
- * Functions that are a single expression are not noted.
+ * Instruments every function with a block body in `edge/`, so that a call records the file of the function.
+ * Call this before the edge is imported. Functions that are a single expression are not recorded.
  */
 export function traceFiles(): Set<string> {
   plugin({

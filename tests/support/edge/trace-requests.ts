@@ -2,8 +2,8 @@ import { assetItem } from "../../../shared/table/items/asset/asset.ts";
 import { traceFiles } from "./trace-files.ts";
 
 /*
- * Prints the files of the edge that a heartbeat and an isolation enter, as JSON. Runs in a process of its own, because the
- * trace must be installed before the edge is imported.
+ * Prints JSON with the files of the edge that a heartbeat and an isolation pass through. Runs in its own
+ * process, because the tracing must be installed before the edge is imported.
  */
 const entered = traceFiles();
 const { makeAdminApp } = await import("./admin-app.ts");
@@ -30,7 +30,7 @@ const after = (ms: number, then: () => void) => {
 const log = () => {};
 const clock = () => Date.now();
 
-/** SQS that accepts every message. */
+/** A stub of SQS that accepts every message. */
 globalThis.fetch = (async (input: Request) => {
   const { MessageBody } = (await input.json()) as { MessageBody: string };
   const md5 = bunHashing.md5(new TextEncoder().encode(MessageBody));

@@ -17,8 +17,8 @@ type Body = Readonly<Record<string, unknown>> & {
 const partitionOf = (key: Item | undefined): string[] => (key?.PK?.S === undefined ? [] : [key.PK.S]);
 
 /**
- * Permissions that one call to DynamoDB or SQS needs. Sources: Service Authorization Reference; "Using IAM
- * with DynamoDB transactions". Throws for operations not listed here.
+ * Returns the permissions that one call to DynamoDB or SQS needs. Sources: Service Authorization Reference;
+ * "Using IAM with DynamoDB transactions". Throws for operations that are not listed here.
  *
  * @param target the `X-Amz-Target` header, such as `DynamoDB_20120810.GetItem`
  */
@@ -70,7 +70,10 @@ const resourceOf = ({ TableName, IndexName }: Body): string =>
 
 type Transacted = Record<string, { TableName: string; Key?: Item; Item?: Item }>;
 
-/** A transaction has no permission of its own: each item needs the permission of the single operation. */
+/**
+ * The permission that each kind of item in a transaction needs: that of the single operation. A transaction
+ * has no permission of its own.
+ */
 const OF_TRANSACTION: Readonly<Record<string, string>> = {
   Put: "PutItem",
   Update: "UpdateItem",
@@ -79,7 +82,7 @@ const OF_TRANSACTION: Readonly<Record<string, string>> = {
   Get: "GetItem",
 };
 
-/** One permission for each operation and table, with the partition keys of all its items. */
+/** Returns one permission for each operation and table of a transaction, with the partition keys of all its items. */
 function askedByTransaction(items: readonly Transacted[]): Asked[] {
   const asked = new Map<string, { action: string; resource: string; leadingKeys: string[] }>();
   for (const item of items) {
@@ -95,7 +98,7 @@ function askedByTransaction(items: readonly Transacted[]): Asked[] {
   return [...asked.values()];
 }
 
-/** The partition key value in the key condition of a query, for the table or the index. */
+/** Returns the partition key value in the key condition of a query, for the table or an index. */
 function queriedPartition(body: Body): string {
   const condition = String(body.KeyConditionExpression);
   const name = body.IndexName === undefined ? "PK" : `${body.IndexName}PK`;

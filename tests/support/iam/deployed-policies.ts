@@ -11,7 +11,7 @@ export type NodeKind = (typeof NODE_KINDS)[number];
 
 const TEMPLATE = join(resolve(import.meta.dir, "../../.."), "deploy/aws.yaml");
 
-/** The policies of deploy/aws.yaml, with the table and queue names of the local stack. */
+/** Returns the policies in deploy/aws.yaml, with the table and queue names of the local stack. */
 export function deployedPolicies(): Record<NodeKind, PolicyDocument> {
   const template = readTemplate(readFileSync(TEMPLATE, "utf8"), {
     references: { TableName: TABLE_NAME },

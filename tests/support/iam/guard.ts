@@ -2,21 +2,21 @@ import { askedBy } from "./aws-calls.ts";
 import { deployedPolicies, type NodeKind } from "./deployed-policies.ts";
 import { type Asked, decide } from "./policy.ts";
 
-/** Calls by one kind of node that needed the same permission. */
+/** Calls by one kind of node that needed the same permission. `calls` is their number. */
 export type Recorded = Asked & { node: NodeKind; isAllowed: boolean; calls: number };
 
-/** A proxy in front of the embedded services. It forwards only calls that the node's policy allows. */
+/** A proxy in front of the embedded services. It forwards only calls that the policy of the calling node allows. */
 export type Guard = {
-  /** Endpoint for both DynamoDB and SQS. */
+  /** Endpoint for DynamoDB and SQS. */
   url: string;
-  /** Calls so far. A call counts once for each permission that it needs. */
+  /** Returns the calls so far. A call counts once for each permission that it needs. */
   recorded: () => Recorded[];
   stop: () => Promise<void>;
 };
 
 /**
- * The access key of a kind of node. The embedded services accept any key; the guard uses it to identify the
- * caller.
+ * Returns the access key of a kind of node. The embedded services accept any key. The guard identifies the
+ * caller by its key.
  */
 export const accessKeyOf = (node: NodeKind): string => `AKIA${node.toUpperCase()}`;
 
@@ -43,7 +43,7 @@ export function startGuard({ dynamodbEndpoint, sqsEndpoint }: Backends): Guard {
       const target = request.headers.get("x-amz-target");
       const [, accessKey = ""] = request.headers.get("authorization")?.match(/Credential=([^/]+)\//) ?? [];
       const node = nodes.get(accessKey);
-      // Agents under test probe every port of this machine.
+      // Agents under test probe every port of this machine. Their requests get status 403.
       if (target === null || node === undefined)
         return new Response("no node of this stack", { status: 403 });
       const body = await request.text();

@@ -1,5 +1,5 @@
 /*
- * IAM evaluation of identity-based policies, limited to what this project uses: an explicit Deny wins, and
+ * Evaluates identity-based IAM policies, limited to what this project uses. An explicit Deny wins, and
  * anything not allowed is denied. Sources: "Policy evaluation logic" and "Multivalued context keys" in the
  * IAM User Guide. Throws for unknown elements, so that no statement is ignored.
  */
@@ -13,18 +13,21 @@ export type Statement = {
 };
 export type PolicyDocument = { Version: "2012-10-17"; Statement: readonly Statement[] };
 
-/** One permission that a call needs. `leadingKeys`: partition keys that the call names, of the table or the index. */
+/** One permission that a call needs. `leadingKeys`: the partition keys in the call, of the table or an index. */
 export type Asked = { action: string; resource: string; leadingKeys: readonly string[] };
 
 export type Decision = {
   isAllowed: boolean;
-  /** The deciding statement. Absent: no statement applies, so the call is denied. */
+  /** The statement that decides. Absent if no statement applies, so the call is denied. */
   by?: Statement;
 };
 
 const listOf = (values: Values): readonly string[] => (typeof values === "string" ? [values] : values);
 
-/** Matches `*` (any text) and `?` (one character). Actions ignore case; everything else is case-sensitive. */
+/**
+ * Matches a pattern with `*` (any text) and `?` (one character). Actions are case-insensitive; everything
+ * else is case-sensitive.
+ */
 function isLike(pattern: string, text: string, flags = ""): boolean {
   const source = pattern
     .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
@@ -68,14 +71,14 @@ function holds(operator: string, key: string, wanted: readonly string[], { leadi
   const compare = COMPARISONS[name ?? ""];
   if (!compare) throw new Error(`${operator} is a condition operator that is not understood`);
   const fits = (value: string) => wanted.some((pattern) => compare(pattern, value));
-  // Without values, ForAllValues is true and ForAnyValue is false. So a Scan passes a condition that uses
-  // only ForAllValues.
+  // Without values, ForAllValues is true and ForAnyValue is false (IAM User Guide). So a Scan passes a
+  // condition that uses only ForAllValues.
   if (set === "ForAllValues") return leadingKeys.every(fits);
   if (set === "ForAnyValue") return leadingKeys.some(fits);
   throw new Error(`${operator} is a condition operator that is not understood`);
 }
 
-/** One action of an Allow statement on one of its resources: the smallest unit that a policy grants. */
+/** One action of an Allow statement on one of its resources. This is the smallest unit that a policy grants. */
 export type Grant = { action: string; resource: string };
 
 export const grantsOf = ({ Statement: statements }: PolicyDocument): Grant[] =>

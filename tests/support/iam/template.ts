@@ -1,10 +1,10 @@
 import type { PolicyDocument } from "./policy.ts";
 
-/** Values of a template's parameters, pseudo parameters and resources. */
+/** Values for the parameters, pseudo parameters and resources of a template. */
 export type Names = {
-  /** `Ref` and `${Name}` of parameters and pseudo parameters. */
+  /** Values for `Ref` and `${Name}` of parameters and pseudo parameters, by name. */
   references: Readonly<Record<string, string>>;
-  /** `GetAtt Resource.Attribute` and `${Resource.Attribute}`. */
+  /** Values for `GetAtt Resource.Attribute` and `${Resource.Attribute}`, by that text. */
   attributes: Readonly<Record<string, string>>;
 };
 
@@ -44,7 +44,7 @@ function call(name: string, argument: unknown, { references, attributes }: Names
   if (typeof argument !== "string") throw new Error(`${name} takes one text here`);
   const named = (reference: string): string => {
     const value = references[reference] ?? attributes[reference];
-    // `Ref` to another resource of the template: its name serves as id.
+    // This is a `Ref` to another resource of the template. The name of the resource is used as its id.
     if (value === undefined && name === "Ref") return reference;
     if (value === undefined) throw new Error(`${name} names ${reference}, which is not known`);
     return value;
@@ -54,7 +54,7 @@ function call(name: string, argument: unknown, { references, attributes }: Names
   throw new Error(`${name} is a function of CloudFormation that this parser does not know`);
 }
 
-/** The policy document of a managed policy in the template. */
+/** Returns the policy document of a managed policy in the template. */
 export function policyOf(template: Template, resource: string): PolicyDocument {
   const found = template.Resources[resource];
   if (found?.Type !== "AWS::IAM::ManagedPolicy") throw new Error(`${resource} is not a managed policy`);

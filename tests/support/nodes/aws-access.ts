@@ -9,7 +9,7 @@ const localKeys: CredentialProvider = {
   problem: () => undefined,
 };
 
-/** Access to an embedded service, which accepts any credentials. */
+/** Returns access to an embedded service, which accepts any credentials. */
 export const localAccess = (pause: AwsAccess["pause"] = (ms) => Bun.sleep(ms)): AwsAccess => ({
   credentials: localKeys,
   region: "us-east-1",

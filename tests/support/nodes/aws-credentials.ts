@@ -1,19 +1,20 @@
 import { timestamp } from "../../../shared/time/clock.ts";
 
 /**
- * Test doubles of the three services that issue AWS credentials, and a gate in front of DynamoDB and SQS that
- * rejects unknown or expired credentials. Each rejects what the real service is documented to reject.
+ * Test doubles for the three services that issue AWS credentials. In addition, a gate in front of DynamoDB
+ * and SQS rejects unknown and expired credentials. Each test double rejects what the documentation of its
+ * service says is rejected.
  */
 
 type Issued = { sessionToken: string; secretAccessKey: string; expiresAtMs: number };
 
 export type CredentialIssuer = {
-  /** Lifetime of credentials issued from now on, in milliseconds. */
+  /** Lifetime of newly issued credentials, in milliseconds. */
   lifeMs: number;
   /** Issued credentials by access key id. */
   issued: ReadonlyMap<string, Issued>;
   issue: () => { AccessKeyId: string; SecretAccessKey: string; Token: string; Expiration: string };
-  /** The error of the gate for a request; undefined if the request may pass. */
+  /** Returns the gate's error code for a request. Undefined if the gate forwards the request. */
   refusalOf: (request: Request) => string | undefined;
 };
 
@@ -56,7 +57,10 @@ function serve(fetch: (request: Request) => Response | Promise<Response>): Serve
   return { url: `http://127.0.0.1:${server.port}`, stop: () => server.stop(true) };
 }
 
-/** Forwards requests to a service while their credentials are valid. `refused`: error codes, in order. */
+/**
+ * Starts a gate that forwards requests to a service while their credentials are valid. `refused`: error codes
+ * of rejected requests, in order.
+ */
 export function startCredentialGate(
   issuer: CredentialIssuer,
   endpoint: string,
@@ -66,7 +70,7 @@ export function startCredentialGate(
   const server = serve(async (request) => {
     const { pathname } = new URL(request.url);
     const body = await request.arrayBuffer();
-    // Agents of other tests probe every port of this machine.
+    // Agents of other tests probe every port of this machine. Their requests have no such header.
     if (!request.headers.has("x-amz-target")) return new Response("not found", { status: 404 });
     const code = issuer.refusalOf(request);
     if (code) {
@@ -89,10 +93,13 @@ export function startCredentialGate(
   return { ...server, refused, passed: () => passed };
 }
 
-/** Whether the source issues credentials or is down. */
+/** `isDown`: the source of credentials is down and issues none. */
 type Behaviour = { isDown: boolean };
 
-/** ECS and EKS Pod Identity: issues credentials to a caller with the authorization token. */
+/**
+ * Starts a stub of the credential endpoint of ECS and EKS Pod Identity. It issues credentials to a caller
+ * with the authorization token.
+ */
 export function startContainerEndpoint(
   issuer: CredentialIssuer,
   token: () => string,
@@ -111,7 +118,10 @@ export function startContainerEndpoint(
 
 const EC2_ROLE = "lz-edge";
 
-/** EC2 instance metadata, IMDSv2 only: a session token by PUT, and 401 for a request without a valid token. */
+/**
+ * Starts a stub of the EC2 instance metadata service, IMDSv2 only. A session token needs a PUT request, and a
+ * request without a valid token gets status 401.
+ */
 export function startInstanceMetadata(
   issuer: CredentialIssuer,
   clock: () => number = Date.now,
@@ -120,7 +130,7 @@ export function startInstanceMetadata(
   const server = serve((request) => {
     const { pathname } = new URL(request.url);
     if (state.isDown) return new Response("unavailable", { status: 503 });
-    // Requests forwarded by a proxy get no token (EC2 User Guide).
+    // Requests that a proxy has forwarded get no token (EC2 User Guide).
     if (request.headers.has("x-forwarded-for")) return new Response("forbidden", { status: 403 });
     if (pathname === "/latest/api/token") {
       if (request.method !== "PUT") return new Response("method not allowed", { status: 405 });
@@ -145,7 +155,7 @@ export function startInstanceMetadata(
 
 export const WEB_ROLE_ARN = "arn:aws:iam::123456789012:role/lz-edge";
 
-/** STS AssumeRoleWithWebIdentity. `token` is the identity provider's current token. */
+/** Starts a stub of STS AssumeRoleWithWebIdentity. `token` returns the current token of the identity provider. */
 export function startSts(
   issuer: CredentialIssuer,
   token: () => { value: string; expiresAtMs: number },

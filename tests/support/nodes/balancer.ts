@@ -6,13 +6,13 @@ const isRefused = (cause: unknown): boolean =>
   ["ECONNREFUSED", "ConnectionRefused"].includes((cause as { code?: string }).code ?? "");
 
 /**
- * A load balancer: sends requests in turn to the nodes that report ready at `/readyz`. A node that refuses
- * the connection is skipped; other failures reach the client.
+ * A test double for a load balancer. It sends requests in turn to the nodes that report ready at `/readyz`.
+ * It skips a node that refuses the connection. All other failures are returned to the client.
  */
 export type Balancer = {
   /** Sends the request to the next node. The origin of `url` is ignored. */
   fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Resolves once this node receives requests. */
+  /** Resolves once the balancer sends requests to this node. */
   untilIn: (node: string) => Promise<void>;
   /** Number of requests that each node has answered. */
   answered: ReadonlyMap<string, number>;
@@ -45,7 +45,7 @@ export function startBalancer(nodes: readonly string[]): Balancer {
     }
   });
 
-  /** The ready nodes, starting with the next in turn. All nodes if none is ready. */
+  /** Returns the ready nodes, starting with the next in turn. Returns all nodes if none is ready. */
   function inTurn(): string[] {
     const all = nodes.filter((node) => ready.has(node));
     const candidates = all.length > 0 ? all : [...nodes];

@@ -4,7 +4,7 @@ import { newControlKey, publicHalf } from "../../../shared/key-generation.ts";
 
 type Environment = Record<string, string>;
 
-/** Keys of an installation with separate roles. Each kind of node holds only its own. */
+/** Creates the keys of an installation with separate roles. Each kind of node gets only its own keys. */
 export async function makeRoleKeys() {
   const enrol = await newControlKey("enrol-1");
   return { enrolKey: JSON.stringify(enrol), enrolJwks: JSON.stringify({ keys: [publicHalf(enrol)] }) };
@@ -14,7 +14,7 @@ export type RoleKeys = Awaited<ReturnType<typeof makeRoleKeys>>;
 const without = (environment: Environment, names: readonly string[]): Environment =>
   Object.fromEntries(Object.entries(environment).filter(([name]) => !names.includes(name)));
 
-/** The environment of each kind of edge node, with only the secrets of its role. */
+/** Returns the environment of each kind of edge node, with only the secrets of its role. */
 export function roleEnvironments(
   secrets: Secrets,
   { enrolKey, enrolJwks }: RoleKeys,
@@ -35,6 +35,6 @@ export function roleEnvironments(
   };
 }
 
-/** The public control key, as workers and edges hold it. */
+/** Returns the public control key in the form that workers and edge nodes are configured with. */
 export const controlJwks = ({ controlKey }: Secrets): string =>
   JSON.stringify({ keys: [publicJwk(controlKey)] });

@@ -12,7 +12,7 @@ type How = {
   folder: string;
   runtime: RuntimeName;
   workers: number;
-  /** Extra environment variables: for edge and worker, and for the edge only. */
+  /** Extra environment variables for the edge and the worker. `edgeEnvironment` applies to the edge only. */
   environment: Record<string, string>;
   edgeEnvironment: Record<string, string>;
   onLine: (stage: string, line: string) => void;
@@ -20,15 +20,15 @@ type How = {
 
 export type Split = {
   guard: Guard;
-  /** The environment of each kind of node: its secrets, and an access key with its policy. */
+  /** The environment of each kind of node: its secrets, and an access key that selects its policy. */
   environments: Record<NodeKind, Record<string, string>>;
   stop: () => Promise<void>;
 };
 
 /**
- * Replaces the edge and the workers of a running stack by one node of each kind. Each reaches DynamoDB and
- * SQS through a guard that enforces its policy in deploy/aws.yaml. A router listens at the stack's address,
- * as a load balancer would.
+ * Replaces the edge and the workers of a running stack by one node of each kind. Each node reaches DynamoDB
+ * and SQS through a guard that enforces the policy of the node in deploy/aws.yaml. A router listens at the
+ * address of the stack, as a load balancer would.
  */
 export async function splitRoles(stack: Stack, how: How): Promise<Split> {
   const { root, folder, runtime, onLine } = how;
@@ -91,7 +91,7 @@ export async function splitRoles(stack: Stack, how: How): Promise<Split> {
   };
 }
 
-/** A load balancer sends no requests to a node until it reports ready. */
+/** Waits until a node reports ready. A load balancer sends no requests to a node before that. */
 async function untilReady(url: string): Promise<void> {
   const { status } = await fetch(`${url}/readyz`);
   if (status !== 200) throw new Error(`${url} is not ready: it answered ${status}`);
@@ -99,7 +99,7 @@ async function untilReady(url: string): Promise<void> {
 
 const INGEST_PATHS = ["/v1/heartbeats", "/v1/session", "/v1/directive", "/v1/catalog"];
 
-/** Routes each path to the node that serves it. */
+/** Starts a router that sends each request to the node that serves its path. */
 function startRouter(port: number, urls: ReadonlyMap<NodeKind, string>): Bun.Server<undefined> {
   const send = (request: Request, node: NodeKind, body: ArrayBuffer | undefined): Promise<Response> => {
     const { pathname, search } = new URL(request.url);

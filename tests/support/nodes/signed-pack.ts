@@ -25,7 +25,7 @@ async function sqs(stack: TestStack, action: string, input: object): Promise<Rec
   return (await answer.json()) as Record<string, unknown>;
 }
 
-/** A pack signed like the edge's. */
+/** Creates a batch that is signed like a batch of the edge. */
 export async function signedPack(stack: TestStack, tenantId: string, entries: Entry[]): Promise<RawMessage> {
   const [kid, secret] = stack.secrets.queueKeys.split(":");
   const key = await importHmacKey(fromBase64url(secret!)!, ["sign"]);
@@ -45,7 +45,7 @@ export async function sendRaw(stack: TestStack, { body, attributes }: RawMessage
   });
 }
 
-/** Receives and deletes every dead letter. Returns its body and reason. */
+/** Receives and deletes every dead letter. Returns their bodies and reasons. */
 export async function takeDeadLetters(stack: TestStack): Promise<{ body: string; reason?: string }[]> {
   const taken: { body: string; reason?: string }[] = [];
   while (true) {
@@ -67,7 +67,7 @@ export async function takeDeadLetters(stack: TestStack): Promise<{ body: string;
   }
 }
 
-/** Number of waiting messages, and of received messages that are not yet deleted. */
+/** Returns the number of waiting messages, and of messages that are received but not deleted. */
 export async function queueDepth(stack: TestStack): Promise<{ waiting: number; inFlight: number }> {
   const { Attributes } = (await sqs(stack, "GetQueueAttributes", {
     QueueUrl: stack.queueUrl,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A process that an agent must find. It runs as a child of the test and ends with it. */
+/** A process that an agent must find. It runs as a child process of the test and ends with the test. */
 export type Running = { pid: number; stop(): Promise<void> };
 
 async function run(script: string, folder: string): Promise<Running & { line: string }> {
@@ -24,7 +24,7 @@ async function run(script: string, folder: string): Promise<Running & { line: st
 
 const newFolder = () => mkdtempSync(join(tmpdir(), "lz-engine-"));
 
-/** Serves the endpoints of Ollama's API (docs/api.md of ollama/ollama) on a free port. */
+/** Starts a stub on a free port with the endpoints of Ollama's API (docs/api.md of ollama/ollama). */
 export async function startOllamaShaped(): Promise<Running & { port: number }> {
   const started = await run(
     `const model = { name: "llama3.2:3b", model: "llama3.2:3b", modified_at: "2026-10-01T10:00:00Z", size: 2019393189,
@@ -44,7 +44,10 @@ console.log(server.port);`,
   return { ...started, port: Number(started.line) };
 }
 
-/** GGUF metadata (github.com/ggml-org/ggml, docs/gguf.md), padded to the minimum size of weights. */
+/**
+ * Bytes of a GGUF file with metadata (github.com/ggml-org/ggml, docs/gguf.md), padded to the minimum size of
+ * model weights.
+ */
 function ggufBytes(name: string): Uint8Array {
   const parts: Buffer[] = [];
   const u32 = (value: number) => {
@@ -75,7 +78,7 @@ function ggufBytes(name: string): Uint8Array {
   return Buffer.concat(parts);
 }
 
-/** A process with an unrelated name that maps a GGUF file with an unrelated name. */
+/** Starts a process with an unrelated name that maps a GGUF file with an unrelated name. */
 export async function startMappedWeights(fileName: string, modelName: string): Promise<Running> {
   const folder = newFolder();
   const file = join(folder, fileName);

@@ -1,7 +1,7 @@
-/** A server with the OpenAI chat completions protocol over a real socket. A test can make it misbehave. */
+/** A stub with the OpenAI chat completions protocol on a real socket. A test can make it misbehave. */
 export type OpenAiServer = {
   baseUrl: string;
-  /** Bodies of the requests received so far. */
+  /** Bodies of the requests that the stub has received. */
   requests: {
     model: string;
     stream?: boolean;

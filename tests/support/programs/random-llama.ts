@@ -5,7 +5,7 @@ const WIDTH = 64;
 const FEED_FORWARD = 128;
 const BLOCKS = 2;
 
-/** Token types of llama.cpp: `enum llama_token_type`. */
+/** Token types from `enum llama_token_type` of llama.cpp. */
 const TOKEN = { unknown: 2, control: 3, byte: 6 } as const;
 const [, START, END] = [0, 1, 2] as const;
 const FIRST_BYTE = 3;
@@ -16,14 +16,17 @@ const TYPES = TOKENS.map((_, token) => {
   if (token >= FIRST_BYTE) return TOKEN.byte;
   return token === 0 ? TOKEN.unknown : TOKEN.control;
 });
-/** Bias of each token: highest for the end token, then for the end of a string, then for a letter. */
+/**
+ * Bias of each token. It is highest for the token that ends the text, then for the end of a string, then for
+ * a letter.
+ */
 const LEANINGS = new Map([
   [END, 3],
   [byteOf('"'), 2],
   ...[..."abcdefghijklmnopqrstuvwxyz"].map((letter): [number, number] => [byteOf(letter), 1]),
 ]);
 
-/** Deterministic numbers between -0.1 and 0.1 (mulberry32). */
+/** Creates a generator of deterministic numbers between -0.1 and 0.1 (mulberry32). */
 function createWeights(seed: number): (count: number) => Float32Array<ArrayBuffer> {
   let state = seed;
   const next = () => {
@@ -36,11 +39,11 @@ function createWeights(seed: number): (count: number) => Float32Array<ArrayBuffe
 }
 
 /**
- * A model for llama.cpp: the Llama architecture with some hundred thousand random weights and a vocabulary of
- * bytes. Its output has no meaning. It prefers tokens that end a text, so a response under a grammar fits its
- * length limit.
+ * Creates a model file for llama.cpp: the Llama architecture with a few hundred thousand random weights and a
+ * vocabulary of bytes. Its output has no meaning. It prefers tokens that end a text, so a response under a
+ * grammar fits its length limit.
  *
- * @param feedForward width of the feed-forward layers: 1.5 KiB of file each
+ * @param feedForward width of the feed-forward layers. Each unit adds 1.5 KiB to the file.
  */
 export function randomLlama(seed = 1, feedForward = FEED_FORWARD): Uint8Array<ArrayBuffer> {
   const random = createWeights(seed);
@@ -51,7 +54,7 @@ export function randomLlama(seed = 1, feedForward = FEED_FORWARD): Uint8Array<Ar
   const norm = () => ({ shape: [WIDTH], weights: new Float32Array(WIDTH).fill(1) });
   const embedding = matrix(WIDTH, TOKENS.length);
   const output = matrix(WIDTH, TOKENS.length);
-  // The first number of each state is large, and the biases use it.
+  // The first number of each state is large. The biases of the tokens are multiplied by it.
   for (let token = 0; token < TOKENS.length; token++) embedding.weights[token * WIDTH] = 1;
   for (const [token, leaning] of LEANINGS) output.weights[token * WIDTH] = leaning;
   const block = (at: number) => ({
@@ -79,7 +82,7 @@ export function randomLlama(seed = 1, feedForward = FEED_FORWARD): Uint8Array<Ar
       "tokenizer.ggml.tokens": TOKENS,
       "tokenizer.ggml.scores": new Float32Array(TOKENS.length),
       "tokenizer.ggml.token_type": Int32Array.from(TYPES),
-      // The server's grammar also consumes the end of the prompt, which does not start with a space.
+      // The server's grammar also reads the end of the prompt, which does not start with a space.
       "tokenizer.ggml.add_space_prefix": false,
       "tokenizer.ggml.bos_token_id": START,
       "tokenizer.ggml.eos_token_id": END,

@@ -1,11 +1,14 @@
 /*
- * Starts twelve engines, scans the host with the binary in the first argument, and prints one JSON object. In
- * its own namespaces the agent sees only these processes and listeners.
+ * Starts twelve engines, scans the host with the agent binary in the first argument, and prints one JSON
+ * object. Run it in its own namespaces, so that the agent sees only these processes and listeners.
  */
 import type { ScanResult } from "../../../agent/scan/scan.ts";
 import { faultsOf, startDozen } from "./twelve-engines.ts";
 
-/** On a busy machine a server may not answer in time. The agent reports that, and the next scan tries again. */
+/**
+ * Maximum number of scans. On a busy machine a server can miss its timeout. The agent then reports a partial
+ * scan, and the next scan tries again.
+ */
 const SCANS_MAX = 8;
 
 Bun.spawnSync(["ip", "link", "set", "lo", "up"], { stderr: "ignore" });

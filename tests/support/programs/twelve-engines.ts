@@ -6,18 +6,18 @@ import type { Fixture } from "../../../agent/catalogue/entry.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 
 /*
- * A realistic host: twelve products on unusual ports, some renamed, some behind TLS or a token, beside
- * unrelated servers. Every server is a separate process and answers with a fixture of the catalogue, which
- * names its source.
+ * Simulates a realistic host. Twelve products listen on unusual ports beside unrelated servers. Some are
+ * renamed, and some need TLS or a token. Every server is a separate process. Its responses come from a
+ * fixture of the catalogue, which names their source.
  */
 
 type Case = {
   id: string;
-  /** Token that the server requires. Without it most requests get 401 or 403. */
+  /** True if the server requires a token. Without the token, most requests get status 401 or 403. */
   token?: boolean;
   tls?: boolean;
   address?: string;
-  /** Name of the executable. Absent: Bun runs the server as a script. */
+  /** Name of the executable. Absent if Bun runs the server as a script. */
   as?: string;
 };
 
@@ -59,7 +59,7 @@ const TLS_DIRECTORY = join(import.meta.dir, "../../fixtures/tls");
 export type Started = { wanted: Case; pid: number; port: number };
 export type Dozen = { engines: Started[]; ordinary: number[]; stop: () => void };
 
-/** Starts all servers. They end with the process that started them. */
+/** Starts all servers. They end together with the process that started them. */
 export async function startDozen(): Promise<Dozen> {
   const directory = mkdtempSync(join(tmpdir(), "lz-dozen-"));
   const children: Bun.Subprocess[] = [];
@@ -70,7 +70,10 @@ export async function startDozen(): Promise<Dozen> {
   const built = Bun.spawnSync([process.execPath, "build", "--compile", script, "--outfile", compiled]);
   if (!built.success) throw new Error(`the server was not built: ${built.stderr}`);
 
-  /** The server under this name in its own directory: a hard link if the file system allows it. */
+  /**
+   * Returns the path of the server program under this name, in its own directory. It is a hard link if the
+   * file system allows one.
+   */
   function renamed(name: string): string {
     const path = join(mkdtempSync(join(directory, "bin-")), name);
     try {
@@ -121,7 +124,10 @@ function specOf({ id, token = false, tls, address }: Case): object {
   return { kind: tls ? "https" : "http", ...(address && { address }), answers: fixture.answers };
 }
 
-/** Faults of a scan, engine by engine. Empty if each engine is found once with the right name. */
+/**
+ * Compares the result of a scan with the started engines. Empty if each engine is found exactly once with the
+ * right name.
+ */
 export function faultsOf(found: readonly Engine[], engines: readonly Started[]): string[] {
   return engines.flatMap(({ wanted, pid, port }) => {
     const named = found.filter((engine) => engine.pid === pid);

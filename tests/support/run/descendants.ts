@@ -10,12 +10,13 @@ export type Lister = () => Stat[];
 function statOf(pid: number): Stat | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The name may contain spaces and parentheses; plain fields follow its last parenthesis (proc(5)).
+    // In /proc/PID/stat, the name can contain spaces and parentheses. Plain fields follow its last
+    // parenthesis (proc(5)).
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
     return { pid, isZombie: fields[0] === "Z", parent: Number(fields[1]), startedAt: fields[19]!, command };
   } catch {
-    return undefined; // it has ended
+    return undefined; // The process has ended.
   }
 }
 
@@ -24,10 +25,10 @@ const listProc: Lister = () =>
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => statOf(Number(name)) ?? []);
 
-/** Process id, parent, state, start time in five words, command. */
+/** Matches a line of ps(1): process id, parent, state, start time in five words, command. */
 const PS_LINE = /^ *(\d+) +(\d+) +(\S+) +((?:\S+ +){4}\S+) (.*)$/gm;
 
-/** Lists processes on systems without /proc. */
+/** Lists processes with ps(1), on systems without /proc. */
 export const listPs: Lister = () => {
   const columns = "pid=,ppid=,stat=,lstart=,command=";
   const { stdout } = Bun.spawnSync(["ps", "-ax", "-o", columns], { env: { ...process.env, LC_ALL: "C" } });
@@ -43,7 +44,7 @@ export const listPs: Lister = () => {
 const listOf: Record<string, Lister> = { linux: listProc, win32: () => [] };
 const listProcesses: Lister = listOf[process.platform] ?? listPs;
 
-/** All processes below `root`, without `root` itself and without zombies. */
+/** Returns all processes below `root`, without `root` itself and without zombies. */
 export function descendantsOf(root: number, list: Lister = listProcesses): Process[] {
   const children = Map.groupBy(list(), ({ parent }) => parent);
   const below = (pid: number): Stat[] =>
@@ -53,7 +54,7 @@ export function descendantsOf(root: number, list: Lister = listProcesses): Proce
     .map(({ pid, startedAt, command }) => ({ pid, startedAt, command }));
 }
 
-/** Linux only. */
+/** True if the process with this id and start time still runs. Linux only. */
 export function isRunning({ pid, startedAt }: Process): boolean {
   const stat = statOf(pid);
   return stat !== undefined && stat.startedAt === startedAt && !stat.isZombie;

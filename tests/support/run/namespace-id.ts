@@ -1,9 +1,12 @@
-/** Set by tests/supervise.ts, which removes network namespaces with this name prefix. */
+/**
+ * Environment variable set by tests/supervise.ts. The supervisor removes network namespaces with this name
+ * prefix.
+ */
 export const NAMESPACE_PREFIX_VARIABLE = "LZ_TEST_NAMESPACES";
 
 /**
- * Prefix for the names of a test file's network namespaces and links. With one more letter a link name has 12
- * of at most 15 characters.
+ * Returns a name prefix for the network namespaces and links of a test file. A link name is this prefix and
+ * one more letter. It has 12 characters; Linux allows 15.
  */
 export const namespaceId = (): string =>
   `${process.env[NAMESPACE_PREFIX_VARIABLE] ?? "lzt0000"}${crypto.randomUUID().slice(0, 4)}`;

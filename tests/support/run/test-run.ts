@@ -8,8 +8,8 @@ const folders: string[] = [];
 const started: Bun.Subprocess[] = [];
 
 /**
- * Runs `tests/run.ts offline` in a repository with one test of this body. The test creates the file `up` when
- * it starts.
+ * Runs `tests/run.ts offline` in a repository that has one test with this body. The body creates the file
+ * `up` when it starts.
  */
 export function startTestRun(body: string) {
   const folder = mkdtempSync(join(tmpdir(), "lz-run-"));
@@ -25,7 +25,7 @@ export function startTestRun(body: string) {
   );
   const child = Bun.spawn([process.execPath, join(ROOT, "tests/run.ts"), "offline"], {
     env: { ...process.env, LZ_TEST_ROOT: folder },
-    detached: true, // in its own process group
+    detached: true, // Runs the child in its own process group.
     stdio: ["ignore", "pipe", "pipe"],
   });
   started.push(child);
