@@ -5,7 +5,7 @@ import { basename, dirname, join, normalize } from "node:path";
 import { bundleForWorkerd } from "../../local/edge-command.ts";
 import { ROOT } from "../support/stack.ts";
 
-/** Folders that a folder can import, besides itself. */
+/** Folders that a folder can import. Each folder can also import itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   shared: [],
   agent: ["shared"],

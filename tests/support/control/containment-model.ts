@@ -56,7 +56,7 @@ type Report = {
    * that case.
    */
   again?: number;
-  /** Number of repairs during the interval of this report. Absent if there were none. */
+  /** Number of repairs during the interval of this report. Absent if the agent repaired nothing. */
   repairs?: number;
   /** True if a compromised edge node made the report. Such a node knows every session key, but no device key. */
   isForged?: true;
@@ -73,7 +73,7 @@ export type World = {
   generation: number;
   status: AssetItem["status"];
   proof: Report | null;
-  /** The report of a host that was restored to a state before its proven release. Null if there is none. */
+  /** The report of a host that was restored to a state before its proven release. Null if no host was restored. */
   setBack: { generation: number; since: number; at: number } | null;
   open: boolean;
   records: number;

@@ -29,7 +29,7 @@ test("cyclonedx() lists dependencies with a licence or a licence expression", ()
     { name: "zod", version: "4.6.7", licence: "MIT" },
     { name: "bare", version: "1.0.0" },
   ];
-  // https://cyclonedx.org/docs/1.6/json/: a licence is an SPDX identifier or an expression, never both.
+  // Source: https://cyclonedx.org/docs/1.6/json/. A licence is either an SPDX identifier or an expression.
   expect(cyclonedx("0.1.0", "1.4.5", packages)).toMatchObject({
     bomFormat: "CycloneDX",
     specVersion: "1.6",

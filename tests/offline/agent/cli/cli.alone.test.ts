@@ -39,7 +39,10 @@ import {
   until,
 } from "../report/send-edge.ts";
 
-/** Real processes on a machine that may be busy with other suites. */
+/**
+ * Test timeout in milliseconds. The tests run real processes, and other suites can use the machine at the
+ * same time.
+ */
 setDefaultTimeout(60_000);
 
 const MAIN = new URL("../../../../agent/main.ts", import.meta.url).pathname;
@@ -208,7 +211,7 @@ describe("homesOfPeople()", () => {
       "/home": ["ada", "EXAMPLE.COM", "eve", "empty", "data"],
       "/home/EXAMPLE.COM": ["bob", "carol", "lost+found"],
       "/home/EXAMPLE.COM/bob": [".profile", "models"],
-      // Shared directories and their subdirectories are not homes.
+      // The agent does not treat shared directories and their subdirectories as home directories.
       "/home/data": ["llama.cpp"],
       "/home/data/llama.cpp": [".git", "build"],
       "/home/eve": [".profile", "models"],
@@ -322,7 +325,7 @@ describe("lz-agent", () => {
     const fields: Explained[] = JSON.parse((await call(["explain", "--json", "--state", state])).stdout);
     const catalogue = fields.find(({ path }) => path === "agent.catalogue");
     expect(catalogue?.values).toEqual(["2099.01.01"]);
-    // A scan works without a usable state directory.
+    // A scan must work although its state directory is unusable.
     writeFileSync(join(state, "identity.json"), "{");
     const without = await call(["scan", "--json", "--allow-partial", "--state", state]);
     expect(JSON.parse(without.stdout).collectors).toContainEqual({
@@ -411,7 +414,7 @@ describe("lz-agent", () => {
     "scan: if interrupted, prints what it has found and exits with 1",
     async () => {
       const child = spawn(["scan", "--json", "--allow-partial", "--state", state]);
-      // Before the signal handlers are installed, a signal would end the process immediately.
+      // A signal that arrives before the signal handlers are installed would end the process immediately.
       await until("it handles signals", () => {
         const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1];
         return ((BigInt(`0x${caught}`) >> 14n) & 1n) === 1n;
@@ -419,7 +422,7 @@ describe("lz-agent", () => {
       child.kill("SIGTERM");
       const { code, stdout, stderr } = await child.done;
       expect([code, stderr]).toEqual([1, "lz-agent: interrupted: the scan is not complete\n"]);
-      // The scan may not have read models on disk yet.
+      // The interrupted scan has possibly not read the models on disk yet.
       const { stores: _, ...printed } = JSON.parse(stdout);
       expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS.filter((key) => key !== "stores"));
     },
@@ -445,7 +448,10 @@ describe("lz-agent", () => {
   );
 
   describeUnless(missing("Linux", "root"), "service uninstall", () => {
-    /** A PATH with a systemctl that only records its calls, so that services of the test machine are not changed. */
+    /**
+     * Uninstalls the service with a stub of systemctl that only records its calls, so that no service of the
+     * test machine changes.
+     */
     async function uninstall(files: Record<string, string>, ...words: string[]) {
       const directory = temporaryDirectory();
       const calls = join(directory, "calls");
@@ -636,7 +642,7 @@ describe("lz-agent", () => {
     const words = (await call(["status", "--state", state])).stdout;
     expect(words).toContain(`device key   ${x}\n`);
     expect(words).not.toContain(d);
-    expect(status.waiting).toBeLessThanOrEqual(1); // one heartbeat can be in flight
+    expect(status.waiting).toBeLessThanOrEqual(1); // One heartbeat can be in flight.
     expect(status.daemon).toMatchObject({ connection: "online", dropped: 0 });
     first.kill("SIGTERM");
     expect(await first.done).toMatchObject({ code: 0 });
@@ -645,7 +651,8 @@ describe("lz-agent", () => {
     expect((await call(["status", "--state", state])).code).toBe(3);
     const order = sequences();
     expect(order).toEqual(order.map((_, index) => order[0]! + index));
-    // The real host may change meanwhile, but each state has the time of the heartbeat that first reported it.
+    // The real host can change during the test. Each state must have the time of the heartbeat that first
+    // reported the state.
     const firstOf = Map.groupBy(edge.taken, ({ stateSince }) => stateSince);
     for (const [since, beats] of firstOf) expect(beats[0]!.sentAt).toBe(since);
   });
@@ -731,7 +738,7 @@ describe("lz-agent", () => {
       action: "release",
       outcome: "applied",
     });
-    // An older directive changes nothing, although its signature is valid.
+    // A directive with an older generation changes nothing, although its signature is valid.
     edge.directive = await edge.direct({ generation: 4 });
     const count = edge.taken.length;
     await until("more heartbeats", () => edge.taken.length > count + 3);
@@ -758,7 +765,8 @@ describe("lz-agent", () => {
     );
     first.kill("SIGTERM");
     expect((await first.done).stderr).not.toContain("refused");
-    // The old key is no longer accepted, and the edge serves no catalogue any more: both were stored.
+    // The next agent does not accept the old control key, and the edge no longer serves a catalogue. The
+    // agent must use the directive and the catalogue that it has stored.
     edge.catalogue = undefined;
     edge.directive = await edge.direct({ generation: 2, action: "release" });
     edge.taken.length = 0;
@@ -810,7 +818,7 @@ describe("lz-agent", () => {
     for (const line of stderr.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ stage: "agent" });
   });
 
-  /** Settings that are newer than the first ones of the edge. */
+  /** Signs settings that are newer than the first settings of the edge. */
   const signSettings = (control: ControlKey, more: Partial<AgentSettings>): Promise<string> =>
     signAgentSettings(control, { tenant: TENANT, version: Date.now(), ...SETTINGS, ...more });
 

@@ -7,7 +7,10 @@ import { makeEngine } from "../../../support/agent/make-engine.ts";
 
 const NEVER = new AbortController().signal;
 
-/** A scanner that returns one entry of the list per scan, then the last entry again and again. */
+/**
+ * A fake scanner. Each scan returns the next entry of the list. After the end of the list, it repeats the
+ * last entry.
+ */
 function scripted(
   results: { engines?: string[]; collectors?: Collector[]; durationMs?: number; waiting?: string[] }[],
 ) {

@@ -25,7 +25,7 @@ let keys: Awaited<ReturnType<typeof controlKeys>>;
 let directory: string;
 let done: string[];
 let reports: number;
-/** Calls of onRepair, which starts more frequent checks. */
+/** Number of calls of onRepair. The callback starts more frequent checks. */
 let alarms: number;
 let said: string[];
 let proof: Proof;
@@ -278,7 +278,7 @@ describe("createDirectiveHandler()", () => {
     await handler.handle(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
     expect(handler.report()).toMatchObject({ generation: 2, outcome: "failed", reason: "nft said no" });
     expect(done).toEqual(["apply network 1", "release network 2"]);
-    // The next try releases the right mode, also after a restart.
+    // The next attempt releases the right mode, even after a restart of the agent.
     proof = APPLIED;
     const again = open();
     await again.handle(await sign({ generation: 3, mode: "observe", action: "release" }), signal);
@@ -387,7 +387,7 @@ describe("createDirectiveHandler()", () => {
     const handler = open(recorders(), clock.now, () => elapsedMs, clock.mark());
     expect(handler.report().at).toBe("1970-01-01T00:00:05.000Z");
     elapsedMs += 60_000;
-    nowMs = Date.parse("2026-11-21T10:01:00.000Z"); // NTP
+    nowMs = Date.parse("2026-11-21T10:01:00.000Z"); // NTP corrects the wall clock.
     expect(handler.report()).toEqual(uncontained("2026-11-21T10:00:00.000Z"));
   });
 
@@ -406,7 +406,7 @@ describe("createDirectiveHandler()", () => {
     };
     await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
     const { at } = handler.report();
-    // A clock that is slewed, and a clock that is set back.
+    // The wall clock first runs slightly faster than monotonic time, and is then set back by an hour.
     expect(await pass(600_000, 598_000)).toBe(at);
     expect(await pass(-3_600_000, 4000)).toBe(at);
     expect(await pass(3_600_000, 4000)).not.toBe(at);
@@ -414,7 +414,7 @@ describe("createDirectiveHandler()", () => {
     expect(await pass(4000, 4000)).toBe(again);
     expect(await pass(6001, 4000)).toBe(new Date(nowMs).toISOString());
     expect(reports).toBe(3);
-    // A free host has nothing to prove.
+    // A host that is not isolated has nothing to prove, so its report keeps its time.
     await handler.handle(await sign({ generation: 2, mode: "network", action: "release" }), signal);
     const free = handler.report();
     expect(await pass(3_600_000, 0)).toBe(free.at);
@@ -532,7 +532,7 @@ describe("createDirectiveHandler()", () => {
       expect(containmentReport.safeParse(report).success).toBe(true);
       for (let round = 0; round < 3; round++) expect(await look(handler, APPLIED)).toBe(report);
       expect(reports).toBe(1);
-      // A repair after the quiet time is a new one and is reported too.
+      // After the quiet period, a repair counts as a new one and is reported too.
       const later = await look(handler, ALTERED, 120_000);
       expect([later.outcome, later.reason !== reason, reports]).toEqual(["applied", true, 2]);
     });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createCloseWatch } from "../../../../agent/contain/state/close-watch.ts";
 
 describe("createCloseWatch()", () => {
-  /** A clock that advances only by pauses and checks. */
+  /** A host with a fake clock. Time advances only during pauses and checks. */
   function host(lookMs: number) {
     const stop = new AbortController();
     let nowMs = 0;
@@ -20,7 +20,7 @@ describe("createCloseWatch()", () => {
       },
       signal: stop.signal,
     });
-    const done = () => Bun.sleep(20); // all of it is microtasks; a watch that never ends fails by the test's timeout
+    const done = () => Bun.sleep(20); // The watch runs in microtasks only, so one timer waits for its end. A watch that never ends fails at the timeout of the test.
     return {
       watch,
       looks,
@@ -45,7 +45,7 @@ describe("createCloseWatch()", () => {
   test("extends the time after another repair, without a second series of checks", async () => {
     const it = host(0);
     it.atLook(() => {
-      if (it.looks.length === 40) it.watch.begin(); // at 10 s
+      if (it.looks.length === 40) it.watch.begin(); // The watch begins again after 40 checks, at 10 s.
     });
     it.watch.begin();
     await it.done();

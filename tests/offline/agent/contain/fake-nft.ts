@@ -3,11 +3,12 @@ import type { CommandResult, RunCommand } from "../../../../agent/platform/run-c
 const OK: CommandResult = { code: 0, stdout: "", stderr: "" };
 
 /**
- * A fake of the nft(8) commands that the agent uses: replaces tables in one transaction, echoes them with `--echo`, and
- * lists tables. `edit` changes the rules in force, as another program with root rights could.
+ * A fake nft(8) with the commands that the agent uses. It replaces tables in one transaction, repeats
+ * commands with `--echo`, and lists tables. `edit` changes the rules in force, as another program with root
+ * rights could.
  */
 export function fakeNft() {
-  /** The present lines of each table. */
+  /** Current lines of each table. */
   const tables = new Map<string, string[]>();
   /** Every input to `nft -f -`, in order. */
   const inputs: string[] = [];
@@ -72,13 +73,13 @@ export function fakeNft() {
     inputs,
     asked,
     tables,
-    /** A packet that the rules refuse. */
+    /** Counts a packet that the rules refuse. */
     count: () => {
       packets++;
     },
-    /** The lines of a table, for a test that alters them. */
+    /** Changes the lines of a table, as an attacker would. */
     edit: (table: string, change: (lines: string[]) => void) => change(tables.get(table)!),
-    /** The present rules of a chain. */
+    /** Returns the current rules of a chain. */
     rulesOf: (table: string, chain: string): string[] => {
       const lines = tables.get(table) ?? [];
       const start = lines.indexOf(`chain ${chain} {`);

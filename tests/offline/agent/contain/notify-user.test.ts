@@ -86,8 +86,8 @@ describe("notices to the users of the host", () => {
 });
 
 /*
- * A true bus and a true terminal, as the service sees them: root with no more than the capabilities of its unit. What
- * they need is in Debian's dbus-daemon, libnotify-bin, python3-dbus and python3-gi.
+ * These tests use a real message bus and a real terminal. The service runs as root with only the capabilities
+ * of its unit. The required programs are in Debian's dbus-daemon, libnotify-bin, python3-dbus and python3-gi.
  */
 describe("notices to the users of a Linux host", () => {
   const tools = ["dbus-daemon", "notify-send", "setpriv", "wall", "/usr/bin/python3"];
@@ -99,7 +99,7 @@ describe("notices to the users of a Linux host", () => {
     ...(hasBindings ? [] : ["python3-dbus", "python3-gi"]),
   ];
 
-  /** Capabilities and groups that the unit leaves the service. */
+  /** Command prefix that runs a program with the capabilities and groups that the unit leaves to the service. */
   const asService = (): string[] => {
     const unit = systemdUnit({ executable: "/bin/true", stateDirectory: "/tmp" });
     const [, names] = /^CapabilityBoundingSet=(.+)$/m.exec(unit)!;
@@ -119,11 +119,11 @@ describe("notices to the users of a Linux host", () => {
     lacking,
     "reach the user's session bus with the capabilities of the service",
     async () => {
-      const UID = 65_534; // The user `nobody`, because a bus looks up the user in the account database.
+      const UID = 65_534; // User id of `nobody`. A message bus looks up the user in the account database.
       const home = `/run/user/${UID}`;
       const isOurs = !existsSync(home);
       if (!isOurs) throw new Error(`${home} is somebody's`);
-      // A machine without sessions lacks this folder. Other users need access through it.
+      // A machine without sessions lacks this directory. Other users need access to it.
       mkdirSync("/run/user", { recursive: true, mode: 0o755 });
       mkdirSync(home, { mode: 0o700 });
       chownSync(home, UID, UID);
@@ -170,7 +170,7 @@ describe("notices to the users of a Linux host", () => {
   );
 });
 
-/** A notification server, as far as notify-send asks for one. */
+/** A minimal notification server with the members that notify-send calls. */
 const LISTENER = `
 import dbus, dbus.service
 from dbus.mainloop.glib import DBusGMainLoop
@@ -192,7 +192,7 @@ print("ready", flush=True)
 GLib.MainLoop().run()
 `;
 
-/** A user logged in on a terminal (utmp(5)) of the group tty; prints the text that arrives. */
+/** A script for a user who is logged in on a terminal (utmp(5)) of the group tty. It prints the text that arrives. */
 const TERMINAL = `
 import grp, os, select, struct, subprocess, sys, time
 master, slave = os.openpty()

@@ -23,8 +23,8 @@ import {
 } from "../report/send-edge.ts";
 
 /*
- * State files that are removed, damaged or made unwritable, while the agent runs or between two starts: the isolation
- * stays in force, and only a signed directive or code ends it.
+ * These tests remove, damage or write-protect the state files while the agent runs or between two starts. The
+ * isolation stays in force, and only a signed directive or a release code ends it.
  */
 
 const signal = new AbortController().signal;
@@ -184,7 +184,7 @@ describe("after a restart during an outage of the control plane", () => {
       const looks = mode ? Array(2).fill(`reassert ${mode} ${isKnown ? 3 : 0}`) : [];
       expect({ ...files, done }).toEqual({ ...files, done: looks });
       expect(handler.report().generation).toBe(isKnown ? 3 : 0);
-      // The isolation is saved again, for the next start and for commands such as enroll and uninstall.
+      // The agent saves the isolation again for its next start and for commands such as enroll and uninstall.
       if (mode) expect(readContained(directory)).toEqual({ mode, generation: isKnown ? 3 : 0 });
       if (!isKnown && mode) expect(said[0]).toStartWith(`error containment.state-recovered ${mode} `);
     }

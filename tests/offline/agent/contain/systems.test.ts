@@ -49,8 +49,9 @@ import type { CommandResult } from "../../../../agent/platform/run-command.ts";
 import { removeTemporaryDirectories, temporaryDirectory } from "../report/send-edge.ts";
 
 /*
- * Tests of the macOS and Windows parts that run on every system: generated rules are compared with expected texts, and
- * commands run against fakes that follow the documentation. None of it has run on macOS or Windows.
+ * Tests of the macOS and Windows parts, which run on every system. Generated rules are compared with expected
+ * texts. Commands run against fakes that follow the documentation. Nothing has been tested on macOS or
+ * Windows.
  */
 
 const RULES: NetworkRules = {
@@ -217,7 +218,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(labelledPackets("")).toBe(0);
   });
 
-  /** pf as pfctl(8) describes it: anchors, references that keep it enabled, states, labels. */
+  /** A fake pf that follows pfctl(8). It has anchors, states, labels, and tokens that keep it enabled. */
   function fakePf({
     main = 'scrub-anchor "com.apple/*" all fragment reassemble\nanchor "com.apple/*" all\n',
   } = {}) {
@@ -230,7 +231,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
       asked: [] as string[],
       nextToken: 1,
       refusal: "",
-      /** Rules that another program adds while the agent's rules are loaded. */
+      /** Rules that another program adds while the agent loads its rules. */
       slippedIn: "",
     };
     const ok = (stdout = "", stderr = "No ALTQ support in kernel\nALTQ related functions disabled\n") =>
@@ -252,7 +253,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
         return ok();
       }
       const ours = args.replace("-a com.apple/000.lifecyclezero ", "");
-      // pf writes addresses its own way, here and when it lists: another text than the one it was given.
+      // pf rewrites addresses, both here and in listings. Its text differs from the text it was given.
       const inOwnWords = (rules: string): string => rules.replaceAll(":0:0:0:0:0/64", "::/64");
       if (ours === "-n -v -f -")
         return pf.refusal
@@ -325,7 +326,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
       await ours.restrict(RULES);
       expect(await ours.altered()).toBeUndefined();
     }
-    // After a boot pf knows neither the rules nor the token.
+    // After a boot, pf has lost the rules and the token.
     pf.tokens.clear();
     pf.anchor = "";
     expect(await ours.altered()).toBe("pf was disabled");
@@ -422,13 +423,16 @@ type Packet = {
   direction?: WindowsRule["direction"];
   protocol: "TCP" | "UDP" | "1" | "58";
   address: string;
-  /** Port of the other side, then port of this host. */
+  /** `port` is the remote port. `localPort` is the port of this host. */
   port?: number;
   localPort?: number;
   icmpType?: number;
 };
 
-/** The verdict of Windows Firewall: a matching block wins, then a matching allow, then the default. */
+/**
+ * Returns the verdict of Windows Firewall. A matching block rule wins, then a matching allow rule, then the
+ * default.
+ */
 function verdictOn(rules: readonly WindowsRule[], packet: Packet): "block" | "allow" | "default" {
   const inRange = (
     ranges: readonly string[] | undefined,
@@ -460,7 +464,7 @@ const letsOut = (rules: readonly WindowsRule[], packet: Packet): boolean =>
   verdictOn(rules, packet) === "allow";
 
 describe("Windows Firewall", () => {
-  /** An allow rule as other programs add them; Windows has hundreds. */
+  /** Allow rules as added by other programs. Windows has hundreds of them. */
   const ANYBODYS: WindowsRule[] = (["TCP", "UDP"] as const).map((protocol) => ({
     direction: "Outbound",
     action: "Allow",
@@ -540,7 +544,7 @@ describe("Windows Firewall", () => {
       ...["default", "default", "default", "default"],
       ...["block", "block"],
     ]);
-    // Other local or remote ports are not DHCP.
+    // Packets with other local or remote ports are not DHCP.
     const near = { protocol: "UDP", address: "255.255.255.255" } as const;
     expect(verdictOn(rules, { ...near, port: 67, localPort: 69 })).toBe("default");
     expect(verdictOn(rules, { ...near, port: 69, localPort: 68 })).toBe("block");
@@ -634,7 +638,10 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     { name: "Private", enabled: "False", inbound: "Block", outbound: "Allow" },
   ];
 
-  /** A rule as Windows reports it that took this command: protocols by name, addresses short, lists in its own order. */
+  /**
+   * Returns the rule that Windows reports after this command. Windows names protocols, shortens addresses,
+   * and orders lists differently.
+   */
   function standingRuleOf(command: string): StandingRule | undefined {
     const option = (name: string): string | undefined =>
       new RegExp(` -${name} (@\\([^)]*\\)|\\S+)`).exec(command)?.[1];
@@ -661,7 +668,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     };
   }
 
-  /** Responds as Windows does. `overrules`: a group policy that limits the number of rules in force. */
+  /** A fake of Windows Firewall. `overrules`: a group policy limits the rules in force to this number. */
   function fakeWindows({
     overrules,
     attempts = "forbidden" as Attempt,
@@ -675,7 +682,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
       outbound: "Block",
       said: JSON.stringify(BEFORE),
       scripts: [] as string[],
-      /** Changes rules while they are installed. */
+      /** Changes rules during their installation. */
       tamper: (_rules: StandingRule[]): void => {},
     };
     let saved: readonly Profile[] | undefined;
@@ -715,7 +722,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     const { windows, firewall, saved } = fakeWindows();
     expect(await firewall().restrict(RULES)).toBeUndefined();
     expect(saved()).toEqual(BEFORE);
-    // A restarted agent must not take its own settings for the administrator's.
+    // After a restart, the agent must not mistake its own settings for the administrator's settings.
     windows.said = JSON.stringify([{ name: "Domain", enabled: "True", inbound: "Block", outbound: "Block" }]);
     expect(await firewall().restrict(RULES)).toBeUndefined();
     expect(saved()).toEqual(BEFORE);
@@ -760,7 +767,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     windows.isOn = true;
     expect(await ours.remove(true)).toBeUndefined();
     expect(await ours.altered()).toBe(NOTHING_SENT);
-    // In mode stop-engines only the ports matter.
+    // In mode stop-engines, only the ports matter.
     windows.outbound = "Allow";
     expect(await ours.refusePorts([11_434])).toBeUndefined();
   });
@@ -783,7 +790,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     const { windows, firewall } = fakeWindows();
     const ours = firewall();
     windows.tamper = tamper;
-    // Altered right after the installation, before the rules are read back.
+    // The rules are changed after their installation and before the agent reads them back.
     expect(await ours.restrict(RULES)).toBeString();
     expect(await ours.altered()).toBeString();
     windows.tamper = () => {};
@@ -814,7 +821,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     expect(parseProcesses(JSON.stringify([row(0), row(4), row(900, true), row(901, false, null)]))).toEqual([
       { pid: 900, parent: 1, birth: "639", isStopped: true, startedAtMs: -62_135_596_799_999 },
     ]);
-    // 22 November 2026, 00:00 UTC.
+    // A start time: 22 November 2026, 00:00 UTC.
     const born = JSON.stringify(row(900, false, "639309024000000000"));
     expect(parseProcesses(born)[0]!.startedAtMs).toBe(Date.parse("2026-11-22T00:00:00Z"));
     expect(parseProcesses(JSON.stringify(row(900)))).toHaveLength(1);
@@ -953,7 +960,7 @@ describe("keptMarks()", () => {
   const changed = "the isolation rules were removed or replaced while the agent was not running";
   let directory: string;
   let now: string | undefined;
-  /** A newly started agent: it knows no rules that it sent, and sends them again. */
+  /** Starts a new agent. It does not know which rules were sent before its start, so it sends its rules again. */
   const start = (boot = "boot 1") => {
     const put = async (): Promise<Proof> => {
       now = `${now ?? ""}+`;

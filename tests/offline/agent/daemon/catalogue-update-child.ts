@@ -1,6 +1,7 @@
 /*
- * Takes one catalogue after another into the state directory of its first argument until it is killed. The other
- * arguments are a file of signed documents, one JSON string a line, and the pinned keys.
+ * Stores one catalogue after another in a state directory until the process is killed.
+ *
+ * @argv state directory, file of signed documents (one JSON string per line), pinned keys
  */
 import { readFileSync } from "node:fs";
 import { openCatalogue } from "../../../../agent/daemon/catalogue-update.ts";

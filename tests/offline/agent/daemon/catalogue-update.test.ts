@@ -20,7 +20,7 @@ const OLD = "2026.11.21";
 const NEW = "2026.12.01";
 const signal = new AbortController().signal;
 
-/** A product that does not exist, which marks the updated catalogue. */
+/** A product that does not exist. It marks the updated catalogue. */
 const newcomer: CatalogEntry = {
   id: "newcomer",
   name: "Newcomer",
@@ -157,7 +157,7 @@ describe("openCatalogue()", () => {
       expect(said.status).toBe(/older/.test(reason.source) ? "ok" : "partial");
       expect(collector.parse(said)).toEqual(said);
       expect(readdirSync(directory)).toEqual([]);
-      // The refused catalogue is not fetched again, and the next valid one clears the report.
+      // The agent does not fetch the refused catalogue again. The next valid catalogue clears the report.
       state.nowMs += FETCH_EVERY_MS;
       serve(await sign(documentOf(NEW, [ollama])));
       await updates.update(signal);
@@ -217,7 +217,7 @@ describe("openCatalogue()", () => {
       const reader = child.stdout.getReader();
       await reader.read();
       await Bun.sleep(afterMs);
-      // On a busy machine the first write can take long.
+      // On a busy machine, the first write can take a long time.
       if (afterMs === 430) await until("one is stored", () => existsSync(join(directory, "catalogue.json")));
       child.kill("SIGKILL");
       await child.exited;

@@ -146,7 +146,7 @@ describe("fingerprint()", () => {
 describe("createComposer()", () => {
   test("keeps the time of a state's first heartbeat in later ones, even if composing takes long", () => {
     let nowMs = 1_800_000_000_000;
-    // Time passes with every reading of the clock, as it does on a busy host.
+    // Every reading of the clock takes time, as on a busy host.
     const composer = createComposer({ clock: controlClock(() => (nowMs += 70)), nextSequence: () => 1 });
     const compose = () => composer.compose(state(), { waiting: 0, dropped: 0 });
     const first = compose();
@@ -300,7 +300,7 @@ describe("keepValid()", () => {
   test("does not change a valid state", () => {
     const given = state();
     expect(keepValid(given)).toBe(given);
-    // A cached result must not apply to another invalid engine.
+    // The cached result for the valid state must not apply to an invalid engine.
     expect(keepValid(given)).toBe(given);
     expect(keepValid({ ...given, engines: [{ ...given.engines[0]!, confidence: 101 }] }).engines).toEqual([]);
   });
@@ -319,8 +319,8 @@ describe("createLoop()", () => {
   let loop: Loop;
   let spool: Spool;
   let randoms: number[];
-  /** Number of scans before each check of the isolation. */
   let intervalMs: number;
+  /** For each check of the isolation: number of scans before it. */
   let looks: number[];
   let isRespawning: boolean;
   let catalogue: string;
@@ -388,7 +388,7 @@ describe("createLoop()", () => {
     running = loop.run(stopper.signal);
   }
 
-  /** Lets the current pause end `ms` later. */
+  /** Ends the current pause after `ms` milliseconds. */
   async function pass(ms: number): Promise<void> {
     const count = pauses.length;
     nowMs += ms;
@@ -432,7 +432,7 @@ describe("createLoop()", () => {
     };
     await pass(5000);
     await until("two more", () => offered.length === 4);
-    // A report does not wait for another scan.
+    // A new report does not wait for another scan.
     expect(scans).toBe(2);
   });
 
@@ -495,7 +495,7 @@ describe("createLoop()", () => {
     await pass(4000);
     expect([looks.length, scans, offered.length]).toEqual([5, 2, 2]);
     expect(pauses.map(({ ms }) => ms)).toEqual([4000, 4000, 4000, 4000, 4000, 4000]);
-    // An early scan does not wait for the rest of the interval.
+    // A scan that is requested early does not wait for the rest of the interval.
     loop.scanSoon();
     await pass(4000);
     await pass(2000);

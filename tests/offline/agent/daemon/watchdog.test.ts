@@ -18,7 +18,7 @@ function host(intervalMs = INTERVAL_MS) {
     loadPerCore: () => state.load,
     intervalMs: () => state.intervalMs,
   });
-  /** Scans one after another at the interval that the watchdog keeps. */
+  /** Simulates consecutive scans at the interval that the watchdog returns. */
   const scans = (count: number, how: Partial<typeof WELL> = {}) => {
     const { share, durationMs, load } = { ...WELL, ...how };
     for (let scan = 0; scan < count; scan += 1) {
@@ -104,7 +104,7 @@ describe("createWatchdog()", () => {
 
   test("keeps the longer interval while half of it would cause pressure again", () => {
     const { scans, state, watchdog } = host();
-    /** 400 ms of processor time a scan: 8 % of a core at 5 s, 4 % at 10 s. */
+    /** Each scan takes 400 ms of processor time. That is 8 % of a core at an interval of 5 s, and 4 % at 10 s. */
     const seen: number[] = [];
     for (let scan = 0; scan < 60; scan += 1) {
       state.nowMs += watchdog.intervalMs();

@@ -36,7 +36,10 @@ import {
   temporaryDirectory,
 } from "../report/send-edge.ts";
 
-/** Real processes on a machine that may be busy with other suites. */
+/**
+ * Test timeout in milliseconds. The tests run real processes, and other suites can use the machine at the
+ * same time.
+ */
 setDefaultTimeout(60_000);
 
 const MAIN = new URL("../../../../agent/main.ts", import.meta.url).pathname;
@@ -58,7 +61,7 @@ async function call(args: readonly string[], env: Record<string, string> = {}) {
   return { code, stdout, stderr };
 }
 
-/** The results of doctor by check name; verifies its exit code too. */
+/** Runs doctor and returns its results by check name. Verifies the exit code too. */
 async function examine(args: readonly string[], env?: Record<string, string>) {
   const { code, stdout, stderr } = await call(["doctor", "--json", ...args], env);
   expect(stderr).toBe("");

@@ -69,7 +69,7 @@ describe("openDeviceKey()", () => {
       await openDeviceKey(directory, "linux");
       chmodSync(join(directory, "device-key.json"), mode);
       expect(openDeviceKey(directory, "linux")).rejects.toThrow(/can be read by others/);
-      // Windows has no POSIX modes.
+      // Windows has no POSIX file modes.
       expect((await openDeviceKey(directory, "win32")).x).toHaveLength(43);
     },
   );

@@ -59,7 +59,7 @@ describe("takeKeySet()", () => {
     const onlyFresh = await signKeySet(old.control, { keys: [fresh.public] }, AT);
     const taken = await takeKeySet(identityWith([old.public]), onlyFresh, NOW_MS);
     if (taken.is !== "taken") throw new Error(taken.is);
-    // Every session repeats the set, although the key that signed it is no longer pinned.
+    // Every session response repeats the key set, although the key that signed it is no longer pinned.
     expect(await takeKeySet(taken.identity, onlyFresh, NOW_MS)).toEqual({ is: "known" });
     const back = await signKeySet(old.control, { keys: [old.public] }, AT + 10);
     expect(await takeKeySet(taken.identity, back, NOW_MS + 10_000)).toMatchObject({

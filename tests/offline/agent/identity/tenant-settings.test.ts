@@ -77,7 +77,7 @@ describe("settings of the tenant", () => {
 });
 
 describe("right after enrolment", () => {
-  /** Unsigned settings, as a malicious edge could send them. */
+  /** An identity with unsigned settings, which a malicious edge could send. */
   const told: Identity = { ...IDENTITY, settings: SETTINGS };
 
   test("signed settings are used, and unsigned ones in the same response are ignored", async () => {

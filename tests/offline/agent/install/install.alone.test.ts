@@ -18,9 +18,9 @@ import {
 } from "../report/send-edge.ts";
 
 /*
- * Installs and upgrades real daemons. The service manager is a shell script that starts the unit's program in the
- * background and stops it by a signal. The binaries are shell scripts that run the agent's source, so that there are
- * several versions, including broken ones.
+ * Installs and upgrades real daemons. The service manager is a shell script that starts the program of the
+ * unit in the background and stops it with a signal. The binaries are shell scripts that run the agent from
+ * source, so that there are several versions, including broken ones.
  */
 
 setDefaultTimeout(240_000);
@@ -121,13 +121,13 @@ describeUnless(missing("Linux"), "installService()", () => {
   });
 
   test("installs, upgrades a running version, and keeps the old version if the new one is broken", async () => {
-    // New installation.
+    // A new installation succeeds.
     expect(await install(binary("v1", working(1)))).toEqual({ ok: true });
     const first = daemon()!;
     await until("the first version reports", () => edge.taken.length >= 2);
     expect(readdirSync(join(directory, "bin"))).toEqual(["lz-agent"]);
 
-    // Upgrade of a running version.
+    // An upgrade of a running version succeeds.
     expect(await install(binary("v2", working(2)))).toEqual({ ok: true });
     const second = daemon()!;
     expect(second).not.toBe(first);
@@ -139,7 +139,8 @@ describeUnless(missing("Linux"), "installService()", () => {
     const order = edge.taken.map(({ sequence }) => sequence);
     expect(order).toEqual([...new Set(order)].toSorted((a, b) => a - b));
 
-    // A binary that exits immediately, and one that never makes a heartbeat: both are rolled back.
+    // The upgrade is rolled back for a binary that exits immediately, and for one that never sends a
+    // heartbeat.
     for (const [name, content] of [
       ["ends", "#!/bin/sh\nexit 3\n"],
       ["hangs", "#!/bin/sh\nexec sleep 1000\n"],
@@ -156,7 +157,7 @@ describeUnless(missing("Linux"), "installService()", () => {
     }
     expect(Bun.spawnSync(["pgrep", "-f", `${directory}/bin/lz-agent`]).stdout.toString()).toBe("");
 
-    // A binary that cannot be copied does not affect the running daemon.
+    // If the binary cannot be copied, the running daemon is not affected.
     const steady = daemon();
     expect(await install(join(directory, "nowhere"))).toEqual({
       ok: false,

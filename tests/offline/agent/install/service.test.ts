@@ -91,7 +91,7 @@ describe("containedUnit()", () => {
 
 type Xml = { name: string; children: Xml[]; text: string };
 
-/** A strict reader of the XML that the templates use: every element closed in its turn, every entity known. */
+/** A strict parser for the XML of the templates. Elements must be nested correctly, and entities must be known. */
 function parseXml(source: string): Xml {
   const root: Xml = { name: "", children: [], text: "" };
   const open = [root];
@@ -120,7 +120,7 @@ function parseXml(source: string): Xml {
   return root.children[0]!;
 }
 
-/** plist(5): a dictionary alternates keys and values. */
+/** Value of an element in a property list. A dictionary alternates keys and values (plist(5)). */
 function plistValue({ name, children, text }: Xml): unknown {
   if (name === "dict") {
     const pairs = children.flatMap((key, at) =>
@@ -276,7 +276,10 @@ describe("windowsService", () => {
   });
 });
 
-/** The rules of CommandLineToArgvW (learn.microsoft.com), which is how the daemon gets its words back. */
+/**
+ * Splits a command line by the rules of CommandLineToArgvW (learn.microsoft.com). The daemon gets its
+ * arguments in this way.
+ */
 function toWords(line: string): string[] {
   const words: string[] = [];
   let word = "";

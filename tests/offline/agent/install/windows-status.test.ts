@@ -8,7 +8,7 @@ import {
   wideString,
 } from "../../../../agent/install/windows-status.ts";
 
-/** learn.microsoft.com, winsvc.h: SERVICE_STATUS is seven DWORDs in this order. */
+/** The members of SERVICE_STATUS (winsvc.h, learn.microsoft.com): seven DWORDs in this order. */
 const FIELDS = ["type", "state", "accepted", "exit", "specificExit", "checkPoint", "waitHint"] as const;
 const fieldsOf = (bytes: Uint8Array<ArrayBuffer>) => {
   const view = new DataView(bytes.buffer);

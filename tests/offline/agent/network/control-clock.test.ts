@@ -4,7 +4,7 @@ import { createControlClock } from "../../../../agent/network/control-clock.ts";
 const at = (text: string): number => Date.parse(`${text}Z`);
 const text = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
 
-/** A host whose wall clock and monotonic clock are set by the test. */
+/** A fake host. The test sets its wall clock and its monotonic clock. */
 function host(start: string) {
   const state = { wallMs: at(start), elapsedMs: 1000, said: [] as unknown[] };
   const clock = createControlClock({
@@ -38,7 +38,7 @@ test("reads the wall clock until the control plane sends another time, and logs 
   expect(said).toEqual([{ skewSeconds: 600 }]);
   pass(5000);
   expect(now()).toBe("2026-11-21T10:10:05");
-  // Differences below one second are ignored; one second is corrected.
+  // Differences below one second are ignored. A difference of one second is corrected.
   expect(learn("2026-11-21T10:10:04")).toBe(true);
   expect(now()).toBe("2026-11-21T10:10:04");
 });
@@ -62,7 +62,7 @@ test("a marked moment stays if the machine slept, or the clock was adjusted slig
   sleep(8 * 3600_000);
   expect(text(moment())).toBe("2026-11-21T10:00:00");
   pass(1000);
-  set("2026-11-21T17:59:59"); // two seconds back
+  set("2026-11-21T17:59:59"); // The wall clock is two seconds behind.
   expect(text(moment())).toBe("2026-11-21T10:00:00");
   set("2026-11-21T17:59:56.999");
   expect(text(moment())).toBe("2026-11-21T09:59:57");
@@ -80,7 +80,7 @@ test("a wall clock that NTP corrected is not corrected a second time", () => {
   const { now, mark, learn, set, sleep } = host("1970-01-01T00:01:00");
   learn("2026-11-21T10:00:00");
   const moment = mark();
-  set("2026-11-21T10:00:20"); // NTP, some seconds from the edge
+  set("2026-11-21T10:00:20"); // NTP sets the wall clock, 20 seconds ahead of the edge's clock.
   expect(now()).toBe("2026-11-21T10:00:20");
   expect(text(moment())).toBe("2026-11-21T10:00:00");
   sleep(3600_000);

@@ -20,7 +20,10 @@ import {
   until,
 } from "../report/send-edge.ts";
 
-/** Real processes on a machine that may be busy with other suites. */
+/**
+ * Test timeout in milliseconds. The tests run real processes, and other suites can use the machine at the
+ * same time.
+ */
 setDefaultTimeout(60_000);
 
 const MAIN = new URL("../../../../agent/main.ts", import.meta.url).pathname;
@@ -83,7 +86,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     expect(enrolled.stdout).not.toContain("service install");
     expect(proxy.tunnels()).toEqual([`localhost:${front.port}`]);
     edge.onPoll = async () => {
-      await Bun.sleep(50); // the hold of a poll
+      await Bun.sleep(50); // Time that the edge keeps a long poll open.
       return new Response(null, { status: 204 });
     };
     const words = ["--config", config, "--state", state];
@@ -95,10 +98,10 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     const explained = await call(["explain", "--json", ...words]);
     daemon.kill("SIGTERM");
     const log = await said;
-    // The scan of this host also probes the servers of the test.
+    // The edge also receives probes, because the agent scans this host. So other paths are allowed.
     for (const path of ["/v1/enroll", "/v1/session", "/v1/heartbeats", "/v1/directive", "/v1/catalog"])
       expect(edge.asked).toContain(path);
-    // One tunnel for the enrolment; heartbeats and the long poll cannot share one.
+    // Enrolment uses one tunnel. Heartbeats and the long poll each need another one.
     expect(proxy.tunnels().length).toBeGreaterThanOrEqual(3);
     expect(JSON.parse(status.stdout).daemon.proxy).toBe(`127.0.0.1:${proxy.port}`);
     expect(JSON.parse(log.split("\n")[0]!)).toMatchObject({

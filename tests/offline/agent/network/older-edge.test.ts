@@ -45,7 +45,7 @@ let running: Promise<void> | undefined;
 let sender: Sender;
 let spool: Spool;
 let lines: string[];
-/** Sent bodies, by path. */
+/** Bodies of the requests that were sent, with their paths. */
 let sent: { path: string; body: Record<string, unknown> }[];
 
 const log: Log = (level, event, { leftOut } = {}) =>
@@ -70,7 +70,7 @@ function beat(sequence: number, more: object = {}) {
 }
 const sequences = (): number[] => edge.taken.map(({ sequence }) => sequence);
 const runs = (): unknown[] => edge.taken.map(({ agent }) => agent.run);
-/** For each sent heartbeat, whether it held `agent.run`. */
+/** For each heartbeat that was sent: whether it contained `agent.run`. */
 const heldRun = (): boolean[] =>
   sent
     .filter(({ path }) => path === "/v1/heartbeats")
@@ -171,9 +171,11 @@ test("a request without its newer members has the members of the first protocol 
     const whole = Object.fromEntries(Object.keys(shape).map((name) => [name, "x"]));
     return Object.keys(JSON.parse(withoutNewerMembers(message, JSON.stringify(whole))!.body)).sort();
   };
-  // A member that is missing here is new: add it to NEWER_MEMBERS in agent/network/older-edge.ts, or hosts with it stop reporting.
+  // The expected names are those of the first protocol version. A failure here means that a member is new:
+  // add it to NEWER_MEMBERS in agent/network/older-edge.ts. Otherwise hosts that send the member can no
+  // longer report to older edges.
   expect(firstVersion("enrolment", enrolmentRequest)).toEqual(["deviceKey", "employeeId", "host", "token"]);
-  // `copiedTo` is left out: a session with it reports a copy.
+  // NEWER_MEMBERS must not contain `copiedTo`, because a session request with this member reports a copy.
   expect(firstVersion("session", sessionRequest)).toEqual(["agentVersion", "copiedTo"]);
   const agent = Object.fromEntries(Object.keys(heartbeat.shape.agent.shape).map((name) => [name, "x"]));
   const left = JSON.parse(withoutNewerMembers("heartbeat", JSON.stringify({ agent }))!.body);
@@ -199,7 +201,7 @@ describe("with an edge older than the agent", () => {
     expect(spool.dropped()).toBe(0);
     expect(heldHardware("/v1/enroll")).toEqual([true, false]);
     expect(heldHardware("/v1/session")).toEqual([true, false]);
-    // Only the first heartbeat of a session is sent with all members first.
+    // Only the first heartbeat of a session is first sent with all members.
     expect(heldRun()).toEqual([true, false, false, false]);
     expect(lines).toEqual([
       `warn: ${OLDER} (hardware)`,
@@ -230,7 +232,8 @@ describe("with an edge older than the agent", () => {
     sender.offer(beat(1));
     await until("it is taken", () => sequences().length === 1);
     expect(spool.dropped()).toBe(0);
-    // The 503 proved nothing, so the next attempt starts with all members again.
+    // The 503 response proves nothing about the edge's version, so the next attempt starts with all members
+    // again.
     expect(heldRun()).toEqual([true, false, true, false]);
   });
 

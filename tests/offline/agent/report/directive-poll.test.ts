@@ -33,7 +33,10 @@ let elapsedMs: number;
 let stopper: AbortController;
 let running: Promise<void>;
 
-/** An enrolled agent that polls. Its clock says that each poll took `pollMs`, and its pauses are short. */
+/**
+ * Starts an enrolled agent that polls. On its fake clock each poll takes `pollMs` milliseconds, and its real
+ * pauses are short.
+ */
 async function start({ pollMs = 25_000 } = {}): Promise<void> {
   const directory = temporaryDirectory();
   const device = await openDeviceKey(directory, process.platform);
@@ -81,7 +84,10 @@ async function start({ pollMs = 25_000 } = {}): Promise<void> {
 
 const nothing = (): Response => new Response(null, { status: 204 });
 const polled = (count: number) => until(`${count} polls`, () => edge.polls.length >= count);
-/** Sends this response until the test ends. Then the agent is stopped during a poll. */
+/**
+ * Returns these responses in order, one for each poll. Later polls get an empty response after 200 ms, so the
+ * agent is stopped during a poll.
+ */
 const script = (answers: (() => Response | Promise<Response>)[]) => (count: number) =>
   answers[count - 1]?.() ?? new Promise<Response>((resolve) => setTimeout(() => resolve(nothing()), 200));
 
@@ -114,19 +120,19 @@ describe("createDirectivePoll()", () => {
     let open = 0;
     edge.onPoll = async () => {
       open++;
-      await Bun.sleep(50); // the hold of a poll
+      await Bun.sleep(50); // Time that the edge keeps a long poll open.
       open--;
       return nothing();
     };
     await start();
-    await Bun.sleep(50); // the absence of polls is what is observed
+    await Bun.sleep(50); // The test checks that no poll arrives in this time.
     expect(edge.asked).not.toContain("/v1/directive");
     polling.connection({ state: "online" });
     await polled(2);
     polling.connection({ state: "away", reason: "gone" });
     await until("the poll under way is answered", () => open === 0);
     const { length } = edge.polls;
-    await Bun.sleep(100); // the absence of polls is what is observed
+    await Bun.sleep(100); // The test checks that no poll arrives in this time.
     expect(edge.polls).toHaveLength(length);
     polling.connection({ state: "online" });
     await polled(length + 1);

@@ -26,7 +26,10 @@ export const TOKEN = "a.b.c";
 const SETTINGS_VERSION = Date.parse("2026-11-22T00:00:00.000Z");
 export const SETTINGS = { heartbeatIntervalMs: 1000, clientDirectories: false };
 
-/** Present request schemas, and those of edges older than hardware fingerprint and run id. All are strict. */
+/**
+ * Current request schemas, and those of an edge that is older than the hardware fingerprint and the run id.
+ * All schemas are strict.
+ */
 const SCHEMAS = {
   now: { enrolment: enrolmentRequest, session: sessionRequest, heartbeat },
   older: {
@@ -36,7 +39,7 @@ const SCHEMAS = {
   },
 };
 
-/** Returns a response to send instead of the normal one, or `undefined` for the normal one. */
+/** Returns a response that replaces the normal one, or `undefined` for the normal response. */
 type Fault = (path: string, count: number) => Response | undefined | Promise<Response | undefined>;
 
 export const problem = (code: RefusalCode, headers: Record<string, string> = {}, more = {}): Response =>
@@ -46,14 +49,14 @@ export const problem = (code: RefusalCode, headers: Record<string, string> = {},
   );
 
 export type TestEdge = {
-  /** Uses the request schemas of an edge older than the agent. */
+  /** True if the edge uses the request schemas of an edge older than the agent. */
   isOlder: boolean;
-  /** Response to the next enrolment. */
+  /** Asset id in the response to the next enrolment. */
   assetId: string;
   url: string;
   port: number;
   taken: Heartbeat[];
-  /** Requested paths in order, without probes of host scans. */
+  /** Requested paths in order, without probes from scans of this host. */
   asked: string[];
   enrolments: { deviceKey: string; employeeId: string }[];
   deviceX: string;
@@ -61,27 +64,30 @@ export type TestEdge = {
   jwks: { keys: { kty: "OKP"; crv: "Ed25519"; kid: string; x: string }[] };
   fault: Fault | undefined;
   directive: string | undefined;
-  /** Generations in directive polls, and the response to the next poll; 404 without one. */
+  /**
+   * `polls`: generations in the directive polls received. `onPoll`: returns the response to the next poll.
+   * Undefined: status 404.
+   */
   polls: number[];
   onPoll: ((count: number) => Response | Promise<Response>) | undefined;
-  /** Key set in the response to every session request, as during a rotation of the control key. */
+  /** Key set in the response to every session request, as sent during a rotation of the control key. */
   keySet: string | undefined;
-  /** Signed settings of the tenant in responses to enrolment and session requests. */
+  /** Signed tenant settings in the responses to enrolment and session requests. */
   signedSettings: string | undefined;
-  /** The signed catalogue to serve. */
+  /** The signed catalogue that the edge serves. */
   catalogue: string | undefined;
   sessionSeconds: number;
-  /** Where a rejection of a stale signature states the time: in the body, or in a header only. */
+  /** Where the rejection of a stale signature states the time: in the body, or only in the Date header. */
   tellsTime: "time" | "date";
-  /** Milliseconds the edge's clock is ahead of this host's. */
+  /** Number of milliseconds that the edge's clock is ahead of the clock of this host. */
   aheadMs: number;
   direct: (claims: Partial<Directive>) => Promise<string>;
   stop: () => Promise<void>;
 };
 
 /**
- * A small edge on a real socket. It checks digest, signature, freshness and schema like the real edge. With `before` it replaces
- * a stopped edge, with the same port, keys and enrolled device.
+ * A test double for the edge, on a real socket. It checks digest, signature, freshness and schema, as the
+ * real edge does. With `before`, it replaces a stopped edge and keeps its port, keys and enrolled device.
  */
 export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Promise<TestEdge> {
   const { control, jwks } = before ?? (await controlKeys());
@@ -118,7 +124,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
   const schemas = () => (edge.isOlder ? SCHEMAS.older : SCHEMAS.now);
   const now = (): number => Date.now() + edge.aheadMs;
   const signed = () => (edge.signedSettings === undefined ? {} : { signedSettings: edge.signedSettings });
-  // Without a Date header, Bun adds a correct one. A wrong Date shows whether the agent used it.
+  // If there is no Date header, Bun adds a correct one. A wrong Date header shows whether the agent used it.
   const stale = (): Response => {
     const date = new Date(edge.tellsTime === "date" ? now() : 0).toUTCString();
     const time = edge.tellsTime === "time" ? { time: new Date(now()).toISOString() } : {};
@@ -213,7 +219,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     fetch: async (request) => {
       const path = new URL(request.url).pathname;
       const body = await request.text();
-      // Other agents under test on this machine probe every port.
+      // Other agents under test on this machine probe every port. Their probes are not recorded.
       const isFromAgent = request.headers.get("user-agent")?.startsWith("lz-agent/");
       if (isFromAgent || path in routes) edge.asked.push(path);
       counts.set(path, (counts.get(path) ?? 0) + 1);
@@ -263,7 +269,7 @@ export function removeTemporaryDirectories(): void {
   for (const directory of made.splice(0)) rmSync(directory, { recursive: true, force: true });
 }
 
-/** Waits for a condition. Throws with its name if it does not become true. */
+/** Waits until a condition is true. Throws an error with the name of the condition if it does not become true. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,

@@ -69,7 +69,7 @@ function body(sequence: number): string {
 const beat = (sequence: number) => ({ sequence, body: body(sequence) });
 const sequences = (): number[] => edge.taken.map(({ sequence }) => sequence);
 
-/** Starts a sender with short pauses. `pauses` records the requested lengths. */
+/** Starts a sender with short pauses. `pauses` contains the requested lengths in milliseconds. */
 async function start(
   options: { clock?: () => number; directory?: string; url?: string } = {},
 ): Promise<void> {
@@ -102,7 +102,8 @@ async function start(
     random: () => 0,
     sleep: (ms, signal) => {
       pauses.push(ms);
-      // The grace at the end limits a request and is not a pause. If it were shortened, the test would depend on the load.
+      // The grace period at the end is the timeout of a request, not a pause. If it were shortened, the test
+      // would depend on the load of the machine.
       return sleep(ms === STOP_GRACE_MS ? ms : Math.min(ms, 20), signal);
     },
     log: silent,
@@ -132,7 +133,7 @@ describe("createSender()", () => {
     sender.offer(beat(1));
     await until("1 is taken", () => sequences().length === 1);
     sender.offer(beat(2));
-    // The edge has the heartbeat slightly before its response arrives.
+    // The edge records a heartbeat slightly before the agent receives the response.
     await until("2 is answered", () => answers.length === 2);
     await until("the spool is empty", () => spool.waiting() === 0);
     expect(sequences()).toEqual([1, 2]);
@@ -181,7 +182,7 @@ describe("createSender()", () => {
     edge.fault = async (path, count) => {
       if (path !== "/v1/heartbeats") return undefined;
       createdTimes.push(String(count));
-      // The edge accepts the heartbeat, but the response comes from an intermediary.
+      // The edge accepts the heartbeat, but an intermediary returns an error response.
       return count === 1 ? new Response("bad gateway", { status: 502 }) : undefined;
     };
     sender.offer(beat(1));
@@ -248,7 +249,7 @@ describe("createSender()", () => {
       sender.offer(beat(1));
       await until("it is taken", () => sequences().length === 1);
       // The enrolment corrected the clock; session and heartbeat used the corrected one.
-      const ours = edge.asked.filter((path) => /^\/v1\/(enroll|session|heartbeats)$/.test(path)); // others scan this host
+      const ours = edge.asked.filter((path) => /^\/v1\/(enroll|session|heartbeats)$/.test(path)); // other agents can scan this host
       expect(ours).toEqual(["/v1/enroll", "/v1/enroll", "/v1/session", "/v1/heartbeats"]);
     },
   );
@@ -318,7 +319,7 @@ describe("createSender()", () => {
     await start();
     edge.fault = async (path) => {
       if (path !== "/v1/heartbeats") return undefined;
-      await Bun.sleep(30_000); // the edge hangs
+      await Bun.sleep(30_000); // The edge does not respond in time.
       return undefined;
     };
     sender.offer(beat(1));
@@ -335,7 +336,7 @@ describe("createSender()", () => {
   test("run() lets a request in flight finish during the shutdown", async () => {
     await start();
     edge.fault = async (path) => {
-      if (path === "/v1/heartbeats") await Bun.sleep(15); // the edge's latency
+      if (path === "/v1/heartbeats") await Bun.sleep(15); // Simulated latency of the edge.
       return undefined;
     };
     sender.offer(beat(1));
@@ -429,7 +430,7 @@ describe("outcomeOf()", () => {
   const receivedAt = "2026-11-21T00:00:00.000Z";
   test.each([
     [answered(202, undefined, JSON.stringify({ receivedAt })), "taken"],
-    // A response of a later version, with a member that this version does not understand.
+    // A response of a later edge version, with a member that this agent version does not understand.
     [answered(202, undefined, JSON.stringify({ receivedAt, directive: 7 })), "taken"],
     [answered(202), "away"],
     [answered(202, undefined, HTML), "away"],

@@ -239,7 +239,7 @@ describe("openSpool()", () => {
         expect(drain(spool)).toHaveLength(2);
         fill(spool, 10 * round + 3, 2);
         isFull = false;
-        fill(spool, 10 * round + 5, 1); // writes the two waiting heartbeats too
+        fill(spool, 10 * round + 5, 1); // Writes the two waiting heartbeats too.
         expect(drain(spool)).toHaveLength(3);
         expect(spool.dropped()).toBe(0);
       }

@@ -5,7 +5,7 @@ import { stopEnginesEnforcer } from "../../../../../agent/contain/engines/stop-e
 import type { Stopped } from "../../../../../agent/contain/engines/stopped-file.ts";
 import type { Engine } from "../../../../../shared/wire/heartbeat.ts";
 
-/** A host whose processes a test starts, ends and resumes. It counts suspensions, as Windows does. */
+/** Processes of a fake host. A test starts, ends and resumes them. The host counts suspensions, as Windows does. */
 let processes: Map<number, HostProcess & { suspensions: number }>;
 let engines: Engine[];
 let stored: Stopped[];
@@ -13,9 +13,9 @@ let refused: readonly number[] | undefined;
 let locked: Set<number>;
 let leaks: boolean;
 let hastened: number;
-/** Listings of processes until a sent signal takes effect. */
+/** Number of process listings before a sent signal takes effect. */
 let lag: number;
-/** Functions that start a process before a suspension takes effect, in order. */
+/** Functions that each start a process before a suspension takes effect. They run in order. */
 let births: (() => void)[];
 
 const signal = new AbortController().signal;
@@ -37,10 +37,10 @@ const send = (act: () => void): void => {
 const engine = (pid: number, ...ports: number[]): Engine =>
   ({ kind: "inference-engine", pid, ports, bind: ["127.0.0.1"] }) as unknown as Engine;
 
-/** Engines identified only by a container's address or by memory use. */
+/** Engines that were identified only by the address of a container or by memory use. */
 let unsure: Engine[];
 let listeners: Listener[];
-/** The rules sent last. */
+/** The firewall rules of the newest call. */
 let sent: string | undefined = "nothing";
 
 const open = ({ refusesItself = true, fault }: { refusesItself?: boolean; fault?: string } = {}) =>
@@ -263,7 +263,7 @@ describe("stopEnginesEnforcer()", () => {
 
   test("waits until signals take effect before it reports a result", async () => {
     const enforcer = open();
-    lag = 4; // The first check is before any signal.
+    lag = 4; // The first check runs before any signal takes effect.
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
     lag = 4;
     expect((await enforcer.release(ORDER, signal)).outcome).toBe("applied");

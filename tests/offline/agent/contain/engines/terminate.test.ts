@@ -15,8 +15,8 @@ import { describeUnless, missing } from "../../../../support/missing.ts";
 import { removeTemporaryDirectories, temporaryDirectory, until } from "../../report/send-edge.ts";
 
 /*
- * Real processes, signals and process lists of this host. Only the firewall is a fake that records the rules;
- * namespace.test.ts tests the real firewall.
+ * These tests use real processes, signals and process lists of this host. Only the firewall is a fake that
+ * records the rules. namespace.test.ts tests the real firewall.
  */
 
 setDefaultTimeout(60_000);
@@ -44,7 +44,10 @@ afterEach(() => {
   removeTemporaryDirectories();
 });
 
-/** The scripts change into the directory, so processes that they leave behind still use it. */
+/**
+ * Returns processes with this working directory. The scripts change into it, so processes that they leave
+ * behind are found too.
+ */
 const processesIn = (path: string): number[] =>
   readdirSync("/proc")
     .map(Number)
@@ -52,11 +55,11 @@ const processesIn = (path: string): number[] =>
       try {
         return pid > 0 && readlinkSync(`/proc/${pid}/cwd`) === path;
       } catch {
-        return false; // it has ended
+        return false; // The process has ended.
       }
     });
 
-/** The rules sent last. */
+/** The firewall rules of the newest call. */
 let sent: string | undefined = "nothing";
 
 const open = (more: Partial<StopDeps> = {}) =>
@@ -93,7 +96,7 @@ const open = (more: Partial<StopDeps> = {}) =>
     ...more,
   });
 
-/** Bash with a script that writes `$name.pid` files into the directory; its pid. */
+/** Starts Bash with a script that writes files `$name.pid` into the directory. Returns the pid of Bash. */
 function bash(script: string): number {
   const child = Bun.spawn(["bash", "-c", `cd '${directory}'; ${script}`], {
     stdin: "ignore",
@@ -116,7 +119,7 @@ const isAlive = (pid: number): boolean => found(pid) !== undefined;
 const groupOf = (pid: number): number =>
   Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ")[2]);
 
-/** The process with this pid, as a scan reports it. */
+/** Returns the process with this pid as a scan reports it. */
 const scanned = (pid: number, ...ports: number[]): Engine =>
   ({
     kind: "inference-engine",
@@ -157,7 +160,8 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
   });
 
   test("terminates processes left in the engine's own group, but no siblings in a pipeline", async () => {
-    // Job control makes the engine a group leader. Its first child ends, so that init adopts the second.
+    // With job control, the engine leads a process group. Its first child ends, so that init adopts the
+    // grandchild.
     const shell = bash(
       `set -m; (echo $BASHPID > engine.pid; (sleep 600 & echo $! > orphan.pid); exec sleep 600) | (echo $BASHPID > sibling.pid; exec sleep 600) & wait`,
     );
@@ -188,7 +192,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
         },
         20_000,
       );
-      // Not yet named by a scan: left running, but its port is refused.
+      // No scan has named the process yet. It stays running, but its port is refused.
       expect((await enforcer.reassert(ORDER, signal)).reason).toBeUndefined();
       expect([isAlive(engine), refused]).toEqual([true, [9000]]);
       engines = [scanned(engine, 9000)];
@@ -263,7 +267,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     bash(script);
     const engine = await pidIn("engine.pid");
     const orphan = await pidIn("orphan.pid");
-    // Adopted by init, a service manager, or the supervisor of a test run.
+    // The orphan is adopted by init, by a service manager, or by the supervisor of a test run.
     await until("it is adopted", () => groupOf(found(orphan)?.parent ?? engine) !== engine, 10_000);
     expect([groupOf(orphan), found(orphan)!.parent === engine]).toEqual([engine, false]);
     engines = [scanned(engine)];

@@ -2,10 +2,12 @@ import { dlopen, ptr } from "bun:ffi";
 import { createSocket } from "node:dgram";
 
 /*
- * Sends datagrams from inside a namespace, one JSON order on the command line, and tells how many came back.
+ * Sends packets from inside a namespace, as described by one JSON object on the command line. Prints how many
+ * came back.
  *
- *   {"udp": {"from": 68, "to": "192.0.2.1", "port": 67, "count": 50, "bytes": 300}}
- *   {"icmp6": {"type": 135, "to": "fe80::1", "hops": 255, "count": 5, "bytes": 50, "device": 2}}
+ * {"udp": {"from": 68, "to": "192.0.2.1", "port": 67, "count": 50, "bytes": 300}}
+ *
+ * {"icmp6": {"type": 135, "to": "fe80::1", "hops": 255, "count": 5, "bytes": 50, "device": 2}}
  */
 type Udp = { bind?: string; from: number; to: string; port: number; count: number; bytes: number };
 type Icmp6 = { type: number; to: string; hops: number; count: number; bytes: number; device: number };
@@ -22,14 +24,14 @@ async function sendUdp({ bind, from, to, port, count, bytes }: Udp): Promise<num
   socket.on("error", () => {});
   const sendOnce = (): Promise<boolean> =>
     new Promise((resolve) => socket.send(Buffer.alloc(bytes), port, to, (fault) => resolve(!fault)));
-  // The error of an earlier packet makes the next send fail, and that packet is not sent.
+  // The error of an earlier packet can make this send fail. That packet was not sent, so it is sent again.
   for (let sent = 0; sent < count; sent++) if (!(await sendOnce())) await sendOnce();
-  await Bun.sleep(ANSWER_MS); // Packets within this time are counted.
+  await Bun.sleep(ANSWER_MS); // Only packets that come back within this time are counted.
   socket.close();
   return back;
 }
 
-/** asm-generic/socket.h, linux/in6.h. */
+/** Constants from asm-generic/socket.h and linux/in6.h. */
 const [AF_INET6, SOCK_RAW, ICMPV6, IPPROTO_IPV6] = [10, 3, 58, 41];
 const [UNICAST_HOPS, MULTICAST_IF, MULTICAST_HOPS] = [16, 17, 18];
 

@@ -3,7 +3,8 @@ import { createSocket } from "node:dgram";
 import { openSync, read, write } from "node:fs";
 
 /**
- * One end of a VPN in user space: what enters the tun device leaves as UDP to the other end, and the other way round.
+ * One end of a VPN in user space. Packets that enter the tun device are sent as UDP to the other end, and
+ * packets from the other end enter the device.
  *
  * @argv name of the device, address and port here, address and port of the other end
  */
@@ -15,7 +16,10 @@ const [device, here, herePort, there, therePort] = process.argv.slice(2) as [
   string,
 ];
 
-/** linux/if_tun.h: `TUNSETIFF`, and a device without a link layer and without a header (`IFF_TUN | IFF_NO_PI`). */
+/**
+ * Constants from linux/if_tun.h: `TUNSETIFF`, and flags for a device without link layer and header (`IFF_TUN
+ * | IFF_NO_PI`).
+ */
 const TUNSETIFF = 0x400454ca;
 const FLAGS = 0x1001;
 const MTU_MAX = 2048;

@@ -8,8 +8,8 @@ import { removeTemporaryDirectories, temporaryDirectory } from "../../report/sen
 import { Dialogue, mustRun, type NamespaceProcess, reaches, spawnIn } from "./namespaces.ts";
 
 /*
- * Tries to send data through the exceptions of mode `network`. Uses the real nft, with a contained host and a network in
- * namespaces of their own. Changes nothing outside them.
+ * These tests try to send data through the exceptions of mode `network`. They use the real nft. The contained
+ * host and its network are separate network namespaces, and nothing outside them changes.
  */
 const ID = namespaceId();
 const HOST = `${ID}h`;
@@ -19,7 +19,7 @@ const PEER = "10.87.0.2";
 const PROXY = "10.87.0.3";
 const NAMES = "10.87.0.53";
 const HOST_ADDRESS = "10.87.0.100";
-/** Beyond a router, which here is the network itself. */
+/** An address beyond a router. The namespace of the network acts as that router. */
 const FAR = "10.88.0.2";
 const POOL = "10.89.0";
 const PEER6 = "fd87::2";
@@ -116,7 +116,10 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     return JSON.parse(stdout);
   }
 
-  /** Datagrams to port 67 that arrived beyond the host, and those whose echo came back to port 68. */
+  /**
+   * Sends datagrams to port 67. Returns how many arrived at the peer, and how many of their echoes came back
+   * to port 68.
+   */
   async function dhcp(to: string, { count = 30, bytes = 300, from = 68, port = 67 } = {}) {
     await peer.say("reset");
     const back = await send(HOST, { udp: { bind: HOST_ADDRESS, from, to, port, count, bytes } });
@@ -124,7 +127,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
   }
 
   test("DHCP cannot carry data to a peer on the link or beyond it, and only a few packets to broadcast", async () => {
-    // Free, the same packets make a two-way channel; this shows that they are ones.
+    // Without isolation, the same packets form a two-way channel. This proves that the test can detect one.
     expect(await dhcp(PEER)).toEqual({ arrived: 30, back: 30 });
     expect(await dhcp(FAR)).toEqual({ arrived: 30, back: 30 });
     await isolated();
@@ -137,7 +140,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(arrived).toBeLessThanOrEqual(12);
   }, 60_000);
 
-  /** Datagrams from port 67 to port 68 of the host that pass its rules. */
+  /** Returns the number of datagrams from port 67 to port 68 of the host that its rules accept. */
   async function dhcpIn(bind: string, count = 10): Promise<number> {
     const of = `udp sport 67 udp dport 68 ip saddr ${bind}`;
     return countedAt(HOST, of, () =>
@@ -153,7 +156,10 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await dhcpIn(PEER, 200)).toBeLessThanOrEqual(25);
   }, 60_000);
 
-  /** Packets that match, counted behind the rules of the isolation where they come in. */
+  /**
+   * Runs `act` and returns the number of incoming packets that match. The counter sees only packets that the
+   * isolation rules accept.
+   */
   async function countedAt(namespace: string, match: string, act: () => Promise<unknown>): Promise<number> {
     const table = `table inet seen {
   counter got { }
@@ -173,7 +179,10 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
   const device = async (namespace: string, link: string): Promise<number> =>
     JSON.parse(await mustRun(`ip -n ${namespace} -j link show dev ${link}`))[0].ifindex;
 
-  /** ICMPv6 packets that arrive. Their length, which no packet of the kernel has, tells them apart. */
+  /**
+   * Sends ICMPv6 packets and returns the number that arrives. The kernel sends no packets of this length, so
+   * its own packets are not counted.
+   */
   async function icmp6(
     way: "out" | "in",
     {
@@ -205,7 +214,8 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
       const many = await icmp6("out", { type, to: PEER6, count: 200 });
       expect([type, many > 30 && many <= 62]).toEqual([type, true]);
     }
-    // Unsolicited multicast, other types, and reports to a group without a router.
+    // Unsolicited multicast, other ICMPv6 types, and multicast reports on a link without a router are
+    // refused.
     expect(await icmp6("out", { type: SOLICIT, to: ALL_NODES })).toBe(0);
     expect(await icmp6("out", { type: ROUTER_ADVERT, to: ALL_NODES })).toBe(0);
     expect(await icmp6("out", { type: ECHO, to: PEER6 })).toBe(0);
@@ -258,7 +268,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
       await mustRun(`ip -n ${namespace} addr add ${inner}/24 dev ${device}`);
       await mustRun(`ip -n ${namespace} link set ${device} up`);
     }
-    // A VPN that works: the control plane answers through it, before and after the refusal.
+    // The VPN works: the control plane responds through the VPN before and after the refusal.
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(true);
     expect(await startAgent("http://10.90.0.9:8788")("apply:network")).toEqual({
       outcome: "failed",
@@ -267,7 +277,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await mustRun(`ip netns exec ${HOST} nft list ruleset`)).toBe("");
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(true);
     expect(await reaches(HOST, PEER, 9000)).toBe(true);
-    // With a route outside the VPN the isolation works, and cuts off the VPN.
+    // With a route outside the VPN, the isolation works and cuts off the VPN.
     await isolated();
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(false);
   }, 60_000);
@@ -284,7 +294,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await reaches(HOST, PEER, 9000)).toBe(false);
     expect((await agent("release:network")).outcome).toBe("applied");
     expect(await reaches(HOST, FAR, 8788)).toBe(true);
-    // With an exemption the agent connects directly, and the direct address stays open.
+    // With NO_PROXY, the agent connects directly, so the direct address stays open.
     const direct = startAgent(url, { HTTP_PROXY: `http://${PROXY}:3128`, NO_PROXY: FAR });
     expect((await direct("apply:network")).outcome).toBe("applied");
     expect([await reaches(HOST, PROXY, 3128), await reaches(HOST, FAR, 8788)]).toEqual([false, true]);
@@ -309,7 +319,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await reaches(HOST, NAMES, 9000)).toBe(false);
     const rules = () => mustRun(`ip netns exec ${HOST} nft list chain inet lifecyclezero output`);
     expect(await rules()).toContain(`ip daddr ${NAMES} udp dport 53 accept`);
-    // In the agent's own mount namespace /etc/resolv.conf is this very file.
+    // In the agent's own mount namespace, /etc/resolv.conf is this file.
     writeFileSync(`${RESOLV_CONF}/resolv.conf`, `nameserver ${PEER}\n`);
     try {
       await agent("reassert:network");

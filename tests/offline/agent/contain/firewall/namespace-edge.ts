@@ -2,8 +2,9 @@ import { createInterface } from "node:readline";
 import { startEdge } from "../../report/send-edge.ts";
 
 /**
- * The tests' edge beyond the contained host. Each line on stdin, the claims of a directive, is signed and handed
- * to the agent; stdout gets the address, then per line the report that proves it.
+ * Runs the test edge on the other side of the network of the contained host. Each line on stdin contains the
+ * claims of a directive, which is signed and sent to the agent. Prints its address to stdout, then one line
+ * with the matching report for each directive.
  */
 const edge = await startEdge(undefined, process.argv[2]);
 console.log(JSON.stringify(edge.url));

@@ -8,8 +8,8 @@ import { timestamp } from "../../../../../shared/time/clock.ts";
 import type { Engine } from "../../../../../shared/wire/heartbeat.ts";
 
 /**
- * The part of the namespace test that runs inside the contained host: the true enforcers, driven by one word a
- * line on stdin, one JSON line each on stdout.
+ * The part of the namespace test that runs inside the contained host. It runs the real enforcers. Each line
+ * on stdin is a command, and each command gets one JSON line on stdout.
  */
 const [edgeUrl, directory, enginePid, enginePort, engineStartedAt] = process.argv.slice(2) as [
   string,
@@ -52,7 +52,7 @@ const enforcers = linuxEnforcers({
 
 const open = new Map<string, Socket>();
 
-/** True if the open connection to this address echoes a byte. */
+/** True if the connection to this address is open and echoes a byte. */
 function echo(address: string): Promise<boolean> {
   const socket = open.get(address)!;
   return new Promise((resolve) => {

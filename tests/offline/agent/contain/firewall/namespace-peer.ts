@@ -1,4 +1,7 @@
-/** Runs beyond the contained host: a control plane on the first two addresses, an echo peer on the others. */
+/**
+ * Servers that run on the other side of the network of the contained host: a control plane on the first two
+ * addresses, and an echo peer on each of the others.
+ */
 const [control4, control6, ...peers] = process.argv.slice(2) as [string, string, ...string[]];
 for (const hostname of [control4, control6])
   Bun.serve({ hostname, port: 8787, fetch: () => new Response("ok") });

@@ -13,8 +13,8 @@ import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "..
 import { Dialogue, mustRun, type NamespaceProcess, reaches, spawnIn } from "./namespaces.ts";
 
 /*
- * Four network namespaces of our own: a container and a bridged guest behind the host, the host with the agent, and a
- * network with a control plane and a peer. Nothing outside them is touched.
+ * Four network namespaces of this test: the host with the agent, a container behind the host, a bridged guest
+ * behind the host, and a network with a control plane and a peer. The test changes nothing outside them.
  */
 const ID = namespaceId();
 const CONTAINER = `${ID}c`;
@@ -27,7 +27,10 @@ const PEER = "10.77.0.2";
 const PEER6 = "fd77::2";
 const HOST_ADDRESS = "10.77.0.100";
 const HOST_ADDRESS6 = "fd77::100";
-/** A bridge of the host's, as virtual machines have one: the network's end of it, and the guest behind it. */
+/**
+ * Address on the bridge of the host, as used for virtual machines. It belongs to the network. The guest is
+ * behind the bridge.
+ */
 const BRIDGED = "10.79.0.2";
 const BRIDGED_GUEST = "10.79.0.50";
 
@@ -47,7 +50,7 @@ function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "latin1");
   } catch {
-    return ""; // It ended before.
+    return ""; // The process had already ended.
   }
 }
 
@@ -55,13 +58,13 @@ function killIfThere(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // It ended before.
+    // The process had already ended.
   }
 }
 
 const rulesOf = async (): Promise<string> => mustRun(`ip netns exec ${HOST} nft --stateless list ruleset`);
 
-/** The true enforcers, inside the host. With a directory, those of an agent that ran before. */
+/** Starts the real enforcers inside the host. With a directory, they continue with the state of an earlier agent. */
 function startAgent(edgeUrl: string, engine: string[] = [], directory = temporaryDirectory()) {
   const script = new URL("./namespace-host.ts", import.meta.url).pathname;
   const command = [process.execPath, script, edgeUrl, directory, ...engine];
@@ -137,7 +140,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
 
   test("network: blocks everything except the control plane, cuts open flows and containers, and leaves no trace", async () => {
     const agent = startAgent(`http://${CONTROL}:8787`);
-    // The host's own firewall accepts everything; the agent's drop must be final.
+    // The host's own firewall accepts everything. A drop by the agent's rules must still be final.
     await mustRun(
       `ip netns exec ${HOST} nft -f -`,
       "table inet own { chain out { type filter hook output priority 0; policy accept; accept\n}\n}\n",
@@ -249,7 +252,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       expect(await rulesOf()).toBe(whole);
       expect(await agent.prove("reassert:network")).toEqual({ outcome: "applied", probes });
 
-      // A restarted agent cannot detect earlier alterations, but sends its own rules.
+      // A restarted agent cannot detect earlier changes of the rules, but it sends its own rules again.
       await mustRun(`ip netns exec ${HOST} nft -f -`, `${tamper}\n`);
       const restarted = startAgent(`http://[${CONTROL6}]:8787`);
       expect(await restarted.prove("reassert:network")).toEqual({ outcome: "applied", probes });
@@ -278,7 +281,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
   }, 60_000);
 
   test("network: cuts off a guest on a bridge of the host until the release, and leaves no trace", async () => {
-    // As on a host without br_netfilter, which hands what a bridge forwards to the rules for IP.
+    // Simulates a host without br_netfilter. That module passes bridged packets to the rules for IP.
     for (const rules of ["iptables", "ip6tables", "arptables"])
       await runCommand(`ip netns exec ${HOST} sysctl -q -w net.bridge.bridge-nf-call-${rules}=0`.split(" "));
     expect(await reaches(GUEST, BRIDGED, 9000)).toBe(true);
@@ -308,7 +311,8 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     )!;
     expect(command).toBe(`nft -f ${kept}`);
 
-    // A start: no rule is left in the kernel, and no link is up; the unit does its work, then links and routes come.
+    // Simulates a boot. The kernel has no rules and no link is up. The unit loads the rules, and links and
+    // routes come afterwards.
     spawned.at(-1)!.kill("SIGKILL");
     await mustRun(`ip -n ${HOST} link set ${ID}a down`);
     await mustRun(`ip netns exec ${HOST} nft flush ruleset`);
@@ -377,7 +381,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     expect(await reaches(NET, HOST_ADDRESS, 11434)).toBe(false);
     expect(await reaches(HOST, PEER, 9000)).toBe(true);
 
-    // The engine is resumed and its port opened: the next check reverts both.
+    // An attacker resumes the engine and opens its port. The next check reverts both changes.
     process.kill(engine.pid, "SIGCONT");
     await mustRun(`ip netns exec ${HOST} nft -f -`, "delete table inet lifecyclezero\n");
     const repaired = `processes ${engine.pid} were resumed`;
@@ -411,7 +415,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       const stopped = running();
       expect(stopped.length).toBeGreaterThan(0);
       expect(stopped.every(({ isStopped }) => isStopped)).toBe(true);
-      await Bun.sleep(1000); // three hops, if it ran
+      await Bun.sleep(1000); // Enough time for three hops, if the process still ran.
       expect(running().map(({ pid }) => pid)).toEqual(stopped.map(({ pid }) => pid));
       expect((await agent.prove("reassert:stop-engines")).outcome).toBe("applied");
       expect((await agent.prove("release:stop-engines")).outcome).toBe("applied");
@@ -440,7 +444,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       family.filter((one) => left.some(({ pid, birth }) => pid === one.pid && birth === one.birth)),
     ).toEqual([]);
 
-    // An engine that is started again finds its port refused before a scan names it.
+    // If an engine is started again, its port is already refused before a scan names the engine.
     const again = spawnIn(HOST, [process.execPath, "-e", code]);
     spawned.push(again);
     await until("it runs again", () => hostProcesses().some(({ parent }) => parent === again.pid));
@@ -499,7 +503,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     expect(await rulesOf()).toBe("");
   }, 60_000);
 
-  /** The link to the network, with what a link that was down forgets. */
+  /** Brings up the link to the network. Restores the address and the route that were lost when the link went down. */
   async function bringUp(): Promise<void> {
     await mustRun(`ip -n ${HOST} link set ${ID}a up`);
     await runCommand(`ip -n ${HOST} addr add ${HOST_ADDRESS6}/64 dev ${ID}a nodad`.split(" "));

@@ -3,7 +3,7 @@ import { linesOf } from "../../../../support/run/lines.ts";
 
 export type NamespaceProcess = ReturnType<typeof spawnIn>;
 
-/** Runs a program inside a network namespace. */
+/** Starts a program inside a network namespace. */
 export function spawnIn(namespace: string, command: readonly string[], env: Record<string, string> = {}) {
   return Bun.spawn(["ip", "netns", "exec", namespace, ...command], {
     stdin: "pipe",
@@ -13,7 +13,7 @@ export function spawnIn(namespace: string, command: readonly string[], env: Reco
   });
 }
 
-/** Sends lines to a child process, which responds to each with a line of JSON. */
+/** Sends lines to a child process. The child responds to each line with one line of JSON. */
 export class Dialogue {
   private readonly lines: AsyncIterator<string>;
   constructor(private readonly child: NamespaceProcess) {
@@ -38,7 +38,7 @@ export class Dialogue {
 const CONNECTION_FAILED = 1;
 const TIMED_OUT = 124;
 
-/** Opens a TCP connection inside a namespace. Throws if it cannot try. */
+/** Returns whether a TCP connection from inside a namespace succeeds. Throws if it cannot try. */
 export async function reaches(
   namespace: string,
   address: string,
@@ -54,7 +54,7 @@ export async function reaches(
   return code === 0;
 }
 
-/** Runs a command line; throws with its output if it fails. */
+/** Runs a command line and returns its output. Throws with the output if the command fails. */
 export async function mustRun(line: string, stdin?: string): Promise<string> {
   const { code, stdout, stderr } = await runCommand(line.split(" "), stdin);
   if (code !== 0) throw new Error(`${line}: ${stderr}`);

@@ -12,8 +12,9 @@ import {
 } from "../../report/send-edge.ts";
 
 /*
- * Run in a network namespace with nothing but loopback: an edge, an HTTP proxy and an agent whose configuration file
- * names the proxy. The edge orders mode `network`; what the agent reports about it is printed.
+ * Runs in a network namespace that has only loopback. Starts an edge, an HTTP proxy, and an agent whose
+ * configuration file names the proxy. The edge directs mode `network`. Prints the agent's report about the
+ * directive.
  */
 const MAIN = new URL("../../../../../agent/main.ts", import.meta.url).pathname;
 

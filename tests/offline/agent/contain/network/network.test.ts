@@ -19,7 +19,7 @@ const ORDER = { generation: 1, mode: "network", wasInForce: true } as const;
 const OURS = "inet lifecyclezero";
 const LINKS: Links = { prefixes: ["192.0.2.0/24"], dhcpServers: [] };
 
-/** The enforcer with a fake nft. `more` replaces dependencies. */
+/** Creates the enforcer with a fake nft. `more` replaces dependencies. */
 function make(run: RunCommand, more: Partial<NetworkDeps> & { connects?: boolean } = {}) {
   const { connects = false, ...deps } = more;
   const kept: (string | undefined)[] = [];
@@ -220,7 +220,7 @@ describe("networkEnforcer()", () => {
     expect(await after(["192.0.2.53"])).toEqual(["192.0.2.53"]);
     expect(await after(["203.0.113.1"])).toEqual(["203.0.113.1"]);
     expect(nft.inputs).toHaveLength(3);
-    // A resolv.conf that is being written lists no name server; this opens nothing.
+    // A resolv.conf lists no name server while it is being written. This must not open anything.
     expect(await after([])).toEqual(["203.0.113.1"]);
     expect(nft.inputs).toHaveLength(3);
     const many = Array.from({ length: 20 }, (_, index) => `203.0.113.${index + 100}`);
@@ -268,7 +268,7 @@ describe("networkEnforcer()", () => {
     isAnswering = false;
     const whole = nft.rulesOf(OURS, "output");
     nft.tables.delete(OURS);
-    // Never resolves; the daemon limits the time.
+    // This call never resolves. In the agent, the daemon limits its time.
     void enforcer.reassert(ORDER, signal);
     await until("the rules are put back", () => nft.rulesOf(OURS, "output").join() === whole.join());
     expect(whole).not.toEqual([]);
@@ -282,7 +282,7 @@ describe("networkEnforcer()", () => {
       load: () => ["198.51.100.7", "evil }; accept", "fe80::1%eth0"],
     });
     const { outcome, repaired } = await enforcer.reassert(ORDER, signal);
-    // The agent cannot know whether rules from before its start were altered.
+    // The agent cannot know whether rules from before its start were changed, so it reports no repair.
     expect([outcome, repaired]).toEqual(["applied", undefined]);
     expect(opened(nft, "443")).toEqual(["198.51.100.7"]);
     expect(nft.inputs.filter(isRules)).toHaveLength(1);
@@ -409,7 +409,7 @@ describe("networkEnforcer(), edge cases", () => {
   });
 });
 
-/** Addresses whose port is open, in the order of the rules. */
+/** Returns the addresses for which this port is open, in the order of the rules. */
 const opened = (nft: ReturnType<typeof fakeNft>, port: string): string[] =>
   nft
     .rulesOf(OURS, "output")
@@ -600,7 +600,7 @@ describe("a control plane with many addresses", () => {
     let elapsedMs = 0;
     const enforcer = make(nft.run, { resolve: async () => addresses, elapsed: () => elapsedMs });
     await enforcer.apply(ORDER, signal);
-    // The address seen last ranks first.
+    // The most recently seen address ranks first.
     addresses = POOL.slice(-1);
     elapsedMs = 1;
     await enforcer.reassert(ORDER, signal);
@@ -683,7 +683,7 @@ describe("createControlAddresses()", () => {
     nowMs += KEPT_MS;
     book.see({ resolved: ["192.0.2.3"], connected: [] });
     expect(book.all()).toEqual(["192.0.2.3", "192.0.2.2"]);
-    // A connected address stays preferred while the name resolves to it.
+    // A connected address keeps its rank as long as the name resolves to it.
     book.see({ resolved: [], connected: ["192.0.2.2"] });
     nowMs += 1;
     book.see({ resolved: ["192.0.2.2", "192.0.2.3"], connected: [] });
@@ -717,7 +717,7 @@ describe("mode network fails before any rule is set if it would cut off the agen
     expect([refused.outcome, refused.inputs]).toEqual(["failed", 0]);
     expect(refused.reason).toStartWith("the proxy 127.0.0.1:3128 runs on this host");
     expect(refused.reason!.length).toBeLessThanOrEqual(240);
-    // Without a proxy, a control plane on this host needs loopback only.
+    // Without a proxy, an agent with a control plane on the same host needs only loopback.
     expect((await apply({ edgeUrl: "http://127.0.0.1:8787" })).outcome).toBe("applied");
   });
 

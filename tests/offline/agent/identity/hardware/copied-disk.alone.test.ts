@@ -19,7 +19,10 @@ import {
   until,
 } from "../../report/send-edge.ts";
 
-/** Real processes on a machine that may be busy with other suites. */
+/**
+ * Test timeout in milliseconds. The tests run real processes, and other suites can use the machine at the
+ * same time.
+ */
 setDefaultTimeout(60_000);
 
 const MAIN = new URL("../../../../../agent/main.ts", import.meta.url).pathname;
@@ -57,7 +60,8 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     copy = join(temporaryDirectory(), "copy");
     const args = ["enroll", "--url", edge.url, "--token", TOKEN, "--employee", "ada", "--state", golden];
     expect((await call(GOLDEN, args)).code).toBe(0);
-    // The first run stores the fingerprint. At enrolment it was unknown, because the token of this edge names no tenant.
+    // The first run stores the hardware fingerprint. It could not be computed at enrolment, because the token
+    // of this edge names no tenant.
     const first = start(GOLDEN, ["run", "--state", golden, "--interval", "100"]);
     await until("it reports", () => edge.taken.length > 0);
     first.kill("SIGTERM");
@@ -119,7 +123,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(edge.enrolments[1]!.deviceKey).not.toBe(edge.enrolments[0]!.deviceKey);
     expect(edge.taken.map(({ sequence }) => sequence)).not.toContain(9_000_000_000);
     expect(edge.taken.every(({ host }) => host.hostname === COPY.hostname)).toBe(true);
-    // From now on, the machine has its own identity.
+    // After this point, the machine has its own identity.
     edge.taken.length = 0;
     const again = start(COPY, ["run", "--state", copy, "--interval", "100"]);
     await until("it reports again", () => edge.taken.length > 0);
@@ -136,7 +140,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(refused.stderr).toContain(
       "copy.not-reported: The edge is too old to accept a report of a copied disk; update the edge",
     );
-    // Without the newer members, the request would have opened a session as the other machine.
+    // A retry without the newer members would have opened a session as the other machine.
     expect(edge.asked).toEqual(["/v1/session"]);
     const run = start(COPY, args, { LZ_ENROLL_TOKEN: TOKEN });
     await until("it reports", () => edge.taken.length > 0);

@@ -13,7 +13,10 @@ import { makeSigningKey } from "../../../../support/control/authority.ts";
 
 const UUID = "4c4c4544-0033-4a10-8051-b4c04f4e3532";
 
-/** documented: the layout of `ioreg -rd1 -c IOPlatformExpertDevice`, cut to the relevant members and their neighbours. */
+/**
+ * documented: output of `ioreg -rd1 -c IOPlatformExpertDevice`, reduced to the relevant members and their
+ * neighbours.
+ */
 const IOREG = `+-o MacBookPro18,3  <class IOPlatformExpertDevice, id 0x10000025a, registered, matched, active, busy 0 (104 ms), retain 39>
     {
       "compatible" = <"MacBookPro18,3","AppleARM">
@@ -62,7 +65,7 @@ describe("genuine()", () => {
     [`{${UUID.toUpperCase()}}\n`, UUID],
     ["100000004cf1a2b3\0", "100000004cf1a2b3"],
     ["VMware-56 4d  a1 b2 c3", "vmware-56 4d a1 b2 c3"],
-    // Genuine identifiers that resemble each kind of placeholder.
+    // Genuine identifiers that are similar to each kind of placeholder.
     ["00000000-0000-0000-0000-ac1f6b0c2d1e", "00000000-0000-0000-0000-ac1f6b0c2d1e"],
     ["Default string 7", "default string 7"],
   ])("normalises %j", (text, spelt) => expect(genuine(text)).toBe(spelt));
