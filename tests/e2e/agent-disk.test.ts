@@ -7,8 +7,8 @@ import { buildAgent } from "../support/agent/agent-binary.ts";
 import { describeUnless } from "../support/missing.ts";
 
 /*
- * The compiled daemon on a full or read-only disk: a small file system in its own mount namespace. Skipped
- * where the system grants no namespace.
+ * Runs the compiled daemon on a full disk and on a read-only disk. The disk is a small file system in its own
+ * mount namespace. Skipped on systems that do not allow namespaces.
  */
 
 const NAMESPACES = [

@@ -8,8 +8,8 @@ import { buildAgent, runAgent } from "../support/agent/agent-binary.ts";
 import { eventually, ROOT, startTestStack } from "../support/stack.ts";
 
 /**
- * A newer catalogue for an unchanged agent: signed at a terminal, served by the edge, accepted or rejected by
- * the agent.
+ * Tests a newer catalogue for an unchanged agent. A person signs the catalogue at a terminal, the edge serves
+ * it, and the agent accepts or rejects it.
  */
 
 const HOUSE_LLM: CatalogEntry = {
@@ -38,11 +38,11 @@ describe("a newer catalogue", () => {
     newer = built.version.replace(/\d+$/, (last) => String(Number(last) + 1));
   }, 120_000);
 
-  /** Publishes a catalogue with one more product and waits until an agent reports a server of that product. */
+  /** Publishes a catalogue with one more product. Waits until an agent reports a server of that product. */
   async function seenWith(entry: CatalogEntry, isDone: (seen: Seen) => boolean): Promise<Seen> {
     const folder = mkdtempSync(join(tmpdir(), "lz-catalogue-"));
     const signed = join(folder, "catalogue.signed");
-    // The edge polls this before there is a catalogue, and again later.
+    // The edge polls this file server before the catalogue exists, and again later.
     const files = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
@@ -87,7 +87,7 @@ describe("a newer catalogue", () => {
         const timeline = (await (await stack.api(`${path}/timeline`)).json()) as {
           items: (Omit<Seen, "version"> & { at: string })[];
         };
-        // Two requests: anything recorded in between is only in the second response.
+        // These are two requests. Anything recorded between them is only in the second response.
         const of = timeline.items.find(({ at }) => at === presence?.stateAt);
         if (!presence || !of) return undefined;
         const seen = { version: presence.catalogue, ...of };

@@ -8,8 +8,9 @@ import { describeUnless, missing } from "../support/missing.ts";
 import { eventually, startTestStack, type TestStack } from "../support/stack.ts";
 
 /*
- * Two compiled agents on two simulated machines: mount namespaces with different mainboard ids. Without a
- * namespace both have this host's mainboard, like two indistinguishable machines.
+ * Runs two compiled agents on two simulated machines. Each machine is a mount namespace with its own
+ * mainboard id. Without namespaces, both agents see the mainboard of this host, like two machines that cannot
+ * be distinguished.
  */
 
 type Shape = { assetId: string; hostname: string; enrolledBefore?: string[]; enrolledAgainAs?: string };
@@ -86,7 +87,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
     });
   const proven = (assetId: string, generation: number) =>
     eventually(async () => (await assetOf(assetId)).containment.proof?.generation === generation, 30_000);
-  /** Newest generation that the agent with this state directory has applied. */
+  /** Returns the newest generation that the agent with this state directory has applied. */
   const obeyed = (state: string): number => {
     const file = path(`${state}/containment.json`);
     if (!existsSync(file)) return 0;
@@ -102,7 +103,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
       run(GOLDEN, "golden");
       await reporting(assetId);
 
-      // Without a token the agent says what to do and ends.
+      // Without an enrolment token, the agent prints what to do and ends.
       const refused = run(COPY, "copy");
       expect(await refused.daemon.exited).toBe(1);
       expect(await refused.stderr).toContain(`belongs to another machine (asset ${assetId})`);
@@ -148,8 +149,8 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
       run({ ...board, hostname: "fresh" }, "second");
       expect((await incident(after, "isolated-host-reenrolled")).explanation).toContain(before);
 
-      // Installed a third time: the previous identity is unused, and is proposed for removal once it is
-      // silent.
+      // The host is enrolled a third time. The previous identity was never used. It is proposed for removal
+      // once it no longer reports.
       for (const daemon of daemons.splice(0)) {
         daemon.kill("SIGTERM");
         await daemon.exited;

@@ -12,13 +12,14 @@ import { COMPILE_FLAGS } from "../../tools/build-agent.ts";
 import { eventually, ROOT, startTestStack, type TestStack } from "../support/stack.ts";
 
 /*
- * A stranded host with the compiled agent: isolated, cut off from its control plane, then released by a code
- * that an administrator made before. The release is in the custody log once the host is back.
+ * Tests a host with the compiled agent. It is isolated and loses the connection to its control plane. Then it
+ * is released by a code that an administrator made earlier. Once the host is connected again, the custody log
+ * contains the release.
  */
 describe("lz release-code → lz-agent release", () => {
   const folder = mkdtempSync(join(tmpdir(), "lz-release-code-"));
   const binary = join(folder, "lz-agent");
-  // A separate configuration: the machine's own belongs to another agent.
+  // A separate configuration file, because that of this machine can belong to another agent.
   const config = join(folder, "agent.json");
   const ENVIRONMENT = { PATH: process.env.PATH ?? "", HOME: folder, LZ_CONFIG: config };
   let stack: TestStack;
@@ -43,7 +44,7 @@ describe("lz release-code → lz-agent release", () => {
     return { code: await child.exited, said: out + err };
   };
 
-  /** An enrolled, running agent. It enforces `observe`, which changes nothing on this machine. */
+  /** Starts an enrolled agent. It enforces mode `observe`, which changes nothing on this machine. */
   async function startHost(name: string) {
     const state = join(folder, name);
     const token = await stack.enrolmentToken();
@@ -138,7 +139,7 @@ describe("lz release-code → lz-agent release", () => {
     });
     const { records, head } = await custody();
     expect(await verifyCustody(records, head)).toBeUndefined();
-    // The log contains the agent's statement, signed with the device key on its disk.
+    // The custody log contains the agent's statement, signed with the device key on the agent's disk.
     const { x } = JSON.parse(readFileSync(join(host.state, "device-key.json"), "utf8")) as { x: string };
     expect(used.report).toMatchObject({ generation: 1, action: "release", signedBy: x });
     expect(await verifyExport({ records, head }, {})).toMatchObject({ reports: 1, checkpoint: "unchecked" });
@@ -154,7 +155,7 @@ describe("lz release-code → lz-agent release", () => {
     expect(await stateOf(other.assetId)).toBe("acknowledged");
   }, 240_000);
 
-  /** A code for a past period. Only the holder of the control key can make one. */
+  /** Makes a release code for a past period. Only the holder of the control key can make such a code. */
   async function expired(assetId: string): Promise<string> {
     const nowSeconds = Math.floor(Date.now() / 1000);
     const { controlKey } = stack.secrets;

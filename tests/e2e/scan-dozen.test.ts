@@ -7,14 +7,17 @@ import { faultsOf, type Started } from "../support/programs/twelve-engines.ts";
 import { ROOT } from "../support/stack.ts";
 
 /*
- * The compiled agent on a host with twelve engines on random ports beside unrelated servers. The host is a
- * process and a network namespace. Without namespaces only processes started here are counted, and one test
- * is skipped.
+ * Runs the compiled agent on a host with twelve engines on random ports, beside unrelated servers. The host
+ * is a process namespace and a network namespace. Without namespaces, the tests count only processes that
+ * they started, and one test is skipped.
  */
 
 const NAMESPACE = ["unshare", "--fork", "--pid", "--net", "--mount-proc", "--kill-child"];
 
-/** Command for a namespace: as root, else as root of a user namespace, else none. */
+/**
+ * Command that runs a program in new namespaces: as root, or as root of a user namespace. Empty if neither is
+ * possible.
+ */
 function namespace(): readonly string[] {
   for (const command of [NAMESPACE, [...NAMESPACE, "--user", "--map-root-user"]]) {
     if (Bun.which("unshare") && Bun.spawnSync([...command, "true"]).success) return command;
@@ -68,12 +71,12 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
     expect(seen.engines.filter(({ wanted }) => wanted.tls).length).toBeGreaterThanOrEqual(3);
     expect(seen.engines.filter(({ wanted }) => wanted.token).length).toBeGreaterThanOrEqual(3);
     expect(faultsOf(results.at(-1)!.engines, seen.engines)).toEqual([]);
-    // A scan that missed an engine must have said that it was partial.
+    // A scan that missed an engine must have reported that it was partial.
     for (const { collectors } of results.slice(0, -1))
       expect(collectors.find(({ name }) => name === "http")?.status).toBe("partial");
   });
 
-  /** Reported engines, in every scan, that are not among the started ones. */
+  /** Returns the engines that any scan reported although this test did not start them. */
   const unwanted = (isCounted: (pid: number | undefined) => boolean): string[] => {
     const wanted = seen.engines.map(({ wanted: { id }, pid }) => `${id} ${pid}`);
     const named = results.flatMap(({ engines }) => engines.filter(({ pid }) => isCounted(pid)));

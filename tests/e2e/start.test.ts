@@ -8,7 +8,7 @@ import type { AuditItem } from "../../shared/table/items/custody.ts";
 import { type Running, startMappedWeights, startOllamaShaped } from "../support/programs/engines.ts";
 import { eventually, ROOT } from "../support/stack.ts";
 
-/** A running `bun run start` as a user sees it: a process, a port, and `stack.json`. */
+/** A running `bun run start` as its user sees it: a process, a port, and `stack.json`. */
 type Started = {
   child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   output: () => string;
@@ -25,7 +25,7 @@ type Host = {
 };
 
 const HEARTBEAT_MS = 5000;
-/** Two heartbeats with jitter, plus the latency of the pipeline. */
+/** Maximum time of two heartbeats with jitter, plus the latency of the pipeline. */
 const TWO_HEARTBEATS_MS = 2 * HEARTBEAT_MS * 1.1 + 2000;
 
 async function start(folder: string, port: number, runtime: string): Promise<Started> {
@@ -60,7 +60,10 @@ function childOf(parent: number, script: string): number {
 const isRunning = (pid: string): boolean =>
   Bun.spawnSync(["ps", "-o", "stat=", "-p", pid]).stdout.toString().trim() !== "";
 
-/** Processes with the folder on their command line: everything that the stack started with data there. */
+/**
+ * Returns the processes with this directory on their command line. These are all processes that the stack
+ * started with data in it.
+ */
 function processesOf(folder: string): string[] {
   const { stdout } = Bun.spawnSync(["ps", "-eo", "pid,args"]);
   return stdout
@@ -132,7 +135,7 @@ describe("bun run start", () => {
     }
   });
 
-  // A server that listens on all addresses also answers on 127.0.0.2. A server on 127.0.0.1 does not.
+  // A server that listens on all addresses also responds at 127.0.0.2. A server on 127.0.0.1 does not.
   test("listens on 127.0.0.1 alone, in all of its parts", async () => {
     const ports = new Set(
       [...started.output().matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, at]) => at!),
@@ -142,7 +145,7 @@ describe("bun run start", () => {
         () => true,
         () => false,
       );
-    // Database, queue, edge and identity provider.
+    // The four ports belong to the database, the queue, the edge and the identity provider.
     expect(ports.size).toBe(4);
     for (const at of ports) {
       expect([at, await answersAt("127.0.0.1", at)]).toEqual([at, true]);
@@ -169,7 +172,7 @@ describe("bun run start", () => {
     const engine = timeline.items[0]!.engines.find((candidate) => candidate.id === "ollama");
     expect(engine?.ports).toEqual([ollama.port]);
     const open = await api<{ items: { rule: string }[] }>("/v1/incidents?risk=WARNING");
-    // CRITICAL only if the weights stay mapped: a backup also reads model files.
+    // The incident becomes CRITICAL only if the weights stay mapped, because a backup also reads model files.
     expect(open.items.map((incident) => incident.rule)).toContain("reads-model-files");
   }, 60_000);
 
@@ -212,11 +215,11 @@ describe("bun run start", () => {
   test("Ctrl-C, pressed twice, stops every process, and a second start on another port has the same host and its history", async () => {
     const before = (await host())!;
     started.child.kill("SIGINT");
-    await Bun.sleep(600); // between two presses
+    await Bun.sleep(600); // Pause between two key presses.
     for (let times = 0; times < 3; times++) started.child.kill("SIGINT");
     expect(await started.child.exited).toBe(0);
     expect(started.output()).toContain("no part is running");
-    // Lines printed by the runtime itself, such as warnings, have no level.
+    // Lines that the runtime prints itself, such as warnings, have no level.
     expect(started.output().match(/^(?:edge|worker) +(?! |info |warn |error ).*$/gm)).toBeNull();
     expect(processesOf(folder)).toEqual([]);
     port = await freePort();
@@ -230,7 +233,7 @@ describe("bun run start", () => {
 
   test("SIGTERM during a backlog prints how many messages wait, and the next start processes them", async () => {
     const { pid } = started.child;
-    // With the worker stopped, heartbeats are acknowledged and stay in the queue.
+    // While the worker is stopped, heartbeats are acknowledged and stay in the queue.
     process.kill(childOf(pid, "worker/main.ts"), "SIGSTOP");
     const waiting = async () => {
       const answer = await fetch(`${started.stack.sqsEndpoint}/_fauxqs/queues`);

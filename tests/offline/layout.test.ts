@@ -4,9 +4,9 @@ import { dirname, join, normalize } from "node:path";
 import { ROOT } from "../support/stack.ts";
 
 /**
- * Folders that a folder can import, in the order of the data flow. Each folder can also import itself. A folder imports only
- * folders above it in this table. Files outside these folders connect the folders. architecture.test.ts
- * checks packages and `shared/`.
+ * Folders that a folder can import, in the order of the data flow. Each folder can also import itself. A
+ * folder imports only folders above it in this table. architecture.test.ts checks packages and `shared/`.
+ * Files outside these folders connect the folders.
  */
 const MAY_IMPORT: Record<string, Record<string, string>> = {
   agent: {

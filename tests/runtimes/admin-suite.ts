@@ -22,7 +22,10 @@ type Told = { status: number; body: Json; headers: Headers };
 const because = { justification: "because of the test" };
 const EVE = "org_eve";
 
-/** The admin API over real sockets with a real table. Every response is checked against the OpenAPI description. */
+/**
+ * Tests the admin API over real sockets with a real table. Every response is checked against the OpenAPI
+ * description.
+ */
 export function adminSuite(runtime: RuntimeName): void {
   describe(`admin API under ${runtime}`, () => {
     let stack: TestStack;
@@ -35,7 +38,7 @@ export function adminSuite(runtime: RuntimeName): void {
     });
     afterAll(() => stack?.stop());
 
-    /** Sends a request. Fails if the response is not documented. A change gets its own idempotency key. */
+    /** Sends a request and fails if the response is not documented. Each change gets its own idempotency key. */
     async function ask(method: string, path: string, { body, token, key, match }: Asked = {}): Promise<Told> {
       const answer = await fetch(`${stack.edgeUrl}${path}`, {
         method,
@@ -140,7 +143,7 @@ export function adminSuite(runtime: RuntimeName): void {
         const made = (await post(`/v1/assets/${device.assetId}/rotate-key`)).body as unknown as {
           token: string;
         };
-        await openSession(fetch, stack.edgeUrl, device.device, device); // the old key is valid until the new one exists
+        await openSession(fetch, stack.edgeUrl, device.device, device); // The old device key is valid until the new device key is enrolled.
         const fresh = await makeDevice();
         const host = { hostname: "rotating", employeeId: "dana" };
         const enrolled = await enrolDevice(fetch, stack.edgeUrl, made.token, fresh, host);
@@ -371,7 +374,7 @@ export function adminSuite(runtime: RuntimeName): void {
     });
 
     describe("another tenant", () => {
-      /** Ids that exist, by parameter name. */
+      /** Ids of existing items, by parameter name. */
       let ids: Record<string, string>;
       beforeAll(async () => {
         await asset.beat({ engines: [makeEngine()] });

@@ -1,4 +1,4 @@
-/** Runs in Deno without permissions: the core of the app needs no network, environment or disk. */
+/** Runs in Deno without permissions. The core of the app needs no network, environment or disk. */
 import { makeHeartbeat, signedRequest } from "../../lz/platform/simulated-agents.ts";
 import { makeForgeries } from "../support/control/forgeries.ts";
 import { EDGE_URL, makeEdgeApp } from "../support/edge/edge-app.ts";

@@ -3,7 +3,8 @@ import { signedRequest } from "../../lz/platform/simulated-agents.ts";
 import { DIRECTIVE_PATH } from "../../shared/wire/directive-poll.ts";
 import { enrolAsset, eventually, startTestStack } from "../support/stack.ts";
 
-// workerd has no shutdown signal: Cloudflare moves requests to another isolate itself.
+// workerd is not tested, because it has no shutdown signal. Cloudflare itself moves requests to another
+// isolate.
 for (const runtime of ["bun", "deno"] as const)
   describe(`an edge under ${runtime} that receives SIGTERM`, () => {
     test("reports that it is not ready, serves old and new requests, and exits with 0", async () => {

@@ -25,7 +25,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Starts a node, passes on its address and stops it. Returns its output. */
+/** Starts a node, calls `use` with its address, and stops it. Returns the output of the node. */
 async function withNode(
   runtime: RuntimeName,
   environment: Record<string, string>,
@@ -79,7 +79,8 @@ describe.each(RUNTIMES)("nodes under %s", (runtime) => {
 
   test("a node that holds the control key although its role is ingest does not serve, and names it", async () => {
     const environment = { ...environments.ingest, LZ_CONTROL_KEY: JSON.stringify(secrets.controlKey) };
-    // Bun and Deno exit. workerd reads the environment with the first request, which fails.
+    // On Bun and Deno, the process exits. On workerd, the environment is read with the first request, which
+    // fails.
     const said = await withNode(runtime, environment, async (url) => {
       expect((await fetch(`${url}/healthz`)).status).toBe(500);
     }).catch((error: Error) => error.message);

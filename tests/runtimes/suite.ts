@@ -22,7 +22,7 @@ import { enrolAsset, type SimulatedAsset, startTestStack, type TestStack } from 
 const nowSeconds = () => Math.floor(Date.now() / 1000);
 const code = async (answer: Response) => ((await answer.json()) as { code: string }).code;
 
-/** Behaviour that all runtimes share, over real sockets with a real queue and table. */
+/** Tests behaviour that all runtimes share, over real sockets with a real queue and table. */
 export function edgeSuite(runtime: RuntimeName): void {
   describe(`edge under ${runtime}`, () => {
     let stack: TestStack;
@@ -115,8 +115,8 @@ export function edgeSuite(runtime: RuntimeName): void {
         ] as const) {
           const answer = await post(heartbeatBody(), asset.signer, undefined, nowSeconds() + offset);
           expect(answer.status).toBe(status);
-          // Not every runtime sends a Date header, so a host with a wrong clock learns the time from the
-          // response body.
+          // Not every runtime sends a Date header. A host with a wrong clock therefore learns the time from
+          // the response body.
           const { time } = (await answer.json()) as { time?: string };
           if (status === 401) expect(Math.abs(Date.parse(time!) - Date.now())).toBeLessThan(5000);
           else expect(time).toBeUndefined();
@@ -369,7 +369,7 @@ export function edgeSuite(runtime: RuntimeName): void {
           const [answer] = [host, other].map((each) =>
             waitFor(each, 0).finally(() => void answered.push(each.assetId)),
           );
-          await Bun.sleep(12_000); // longer than the idle timeout of a connection
+          await Bun.sleep(12_000); // This time is longer than the idle timeout of a connection.
           expect(answered).toEqual([]);
           await isolate(host.assetId, "key-waiting-1");
           const told = await answer!;
@@ -464,7 +464,7 @@ export function edgeSuite(runtime: RuntimeName): void {
       expect((await fetch(`${stack.edgeUrl}/healthz`)).status).toBe(200);
       for (const path of ["/readyz", "/readyz/admin"])
         expect((await fetch(`${stack.edgeUrl}${path}`)).status).toBe(200);
-      await stack.api("/v1/me"); // on workerd only a request with a session loads the keys
+      await stack.api("/v1/me"); // On workerd, only a request with a session loads the sign-in keys.
       const ready = await (await fetch(`${stack.edgeUrl}/readyz/admin`)).json();
       expect(ready).toMatchObject({ signInKeys: "fresh" });
       const missing = await fetch(`${stack.edgeUrl}/v2/nothing`, { headers: { accept: "application/json" } });
@@ -558,7 +558,7 @@ export function edgeSuite(runtime: RuntimeName): void {
       expect(stack.lines.filter((line) => line.includes("request.failed"))).toEqual([]);
     });
 
-    // workerd rejects HTTP/1.0 without a Host header.
+    // workerd rejects HTTP/1.0 requests without a Host header.
     if (runtime !== "workerd")
       test("a balancer may ask for health in HTTP/1.0, and nothing else is answered without a Host", async () => {
         for (const path of ["/healthz", "/readyz", "/readyz/admin"])
@@ -578,7 +578,7 @@ export function edgeSuite(runtime: RuntimeName): void {
   });
 }
 
-/** Number of messages on the queue. */
+/** Returns the number of messages in the queue. */
 async function queued(stack: TestStack): Promise<number> {
   const answer = await fetch(stack.sqsEndpoint, {
     method: "POST",

@@ -26,9 +26,9 @@ import { ASSET_ID } from "../../support/edge/edge-app.ts";
 import { localAccess } from "../../support/nodes/aws-access.ts";
 
 /*
- * Runs every containment change against the embedded DynamoDB, with a fault at each call in turn: once before
- * the call, once after it with the response lost. Afterwards the change is complete or absent. After a retry
- * it is there exactly once.
+ * Runs every containment change against the embedded DynamoDB. Each call fails once before it is sent, and
+ * once after it was executed with the response lost. Afterwards the change is either complete or absent.
+ * After a retry, the change is present exactly once.
  */
 
 type When = "before" | "after";
@@ -75,7 +75,7 @@ describe("a containment change during a table failure", () => {
 
   let tenants = 0;
 
-  /** A separate tenant with one host, and requests by its administrators. */
+  /** Creates a tenant with one host. Returns functions that send requests as its administrators. */
   async function makeWorld(settings: { fourEyes?: boolean } = {}) {
     const tenantId = `org_faults_${++tenants}`;
     const put = (key: object, item: object) =>
@@ -119,7 +119,7 @@ describe("a containment change during a table failure", () => {
   }
   type World = Awaited<ReturnType<typeof makeWorld>>;
 
-  /** Asserts that all items of the tenant's partition agree. Returns the actions in the custody log. */
+  /** Asserts that all items in the tenant's partition are consistent. Returns the actions in the custody log. */
   async function holdsTogether(world: World): Promise<string[]> {
     const all = await world.items();
     const ofType = (type: string) => all.filter((item) => item.type?.S === type);
@@ -154,7 +154,7 @@ describe("a containment change during a table failure", () => {
     return records.map(({ action }) => action);
   }
 
-  /** Records the report of a host that was released by a code, as the worker does. */
+  /** Records the containment report of a host that was released by a code, as the worker does. */
   async function freeOffline({ tenantId }: World): Promise<void> {
     const report: ContainmentReport = {
       generation: 1,
@@ -178,7 +178,7 @@ describe("a containment change during a table failure", () => {
     settings?: { fourEyes: boolean };
     before?: (world: World) => Promise<unknown>;
     act: (world: World) => Promise<Response>;
-    /** Custody log before and after the change. */
+    /** Actions in the custody log before and after the change. */
     log: [string[], string[]];
     good: number;
   };
@@ -306,7 +306,7 @@ describe("a containment change during a table failure", () => {
           expect(change.log).toContainEqual(log);
           came.add(log.join());
           fail = undefined;
-          // The next request also writes the offline release. All other requests read again and retry.
+          // The next request also writes the offline release. Every other request reads again and retries.
           expect((await change.act(world)).status).toBe(change.good);
           expect(await holdsTogether(world)).toEqual(change.log[1]);
         }

@@ -39,7 +39,8 @@ describe("containment", () => {
     const ofAdmin = async (admin: number): Promise<number[]> => {
       const statuses: number[] = [];
       for (let i = 0; i < EACH; i++) {
-        // Neighbouring admins change the same asset at about the same time, with alternating actions.
+        // Admins with neighbouring numbers change the same asset at about the same time, with alternating
+        // actions.
         const { assetId } = assets[(i + Math.floor(admin / 4)) % assets.length]!;
         const action = (admin + i) % 2 === 0 ? "isolate" : "release";
         const answer = await change(assetId, action, `racing-${admin}-${i}`);

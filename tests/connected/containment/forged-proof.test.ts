@@ -23,9 +23,9 @@ import {
 } from "../../support/stack.ts";
 
 /*
- * The attacker has every secret of an edge node: the edge secret, which gives all session keys, and the queue
- * key. Heartbeats in the name of any host carry valid signatures. The attacker has no device key, so no
- * proof.
+ * The attacker has every secret of an edge node: the queue key, and the edge secret from which all session
+ * keys are derived. So the attacker can send heartbeats with valid signatures for any host. The attacker has
+ * no device key, so no containment proof.
  */
 
 type Proof = ContainmentReport & { signedBy?: string };
@@ -63,7 +63,7 @@ describe("who holds the edge secret and the queue key", () => {
     ...more,
   });
 
-  /** Makes a session key for any host, as the edge does. The host did not open this session. */
+  /** Derives a session key for any host, as the edge does. The host itself did not open this session. */
   async function forgedSession({ tenantId, assetId }: SimulatedAsset) {
     const [version, secret] = stack.secrets.edgeSecrets.split(",")[0]!.split(":");
     const expiresAtSeconds = Math.floor(Date.now() / 1000) + 3600;
@@ -73,8 +73,8 @@ describe("who holds the edge secret and the queue key", () => {
   }
 
   /**
-   * Two ways to inject a heartbeat: through an honest edge with the session key, or directly into the queue
-   * with the queue key.
+   * Two ways for the attacker to inject a heartbeat. One is an uncompromised edge node with the session key,
+   * the other is the queue with the queue key.
    */
   const WAYS: Record<string, (asset: SimulatedAsset, beat: Heartbeat) => Promise<void>> = {
     "by a session key that they made": async (asset, beat) => {
@@ -114,7 +114,7 @@ describe("who holds the edge secret and the queue key", () => {
       expect(await shown(asset)).toMatchObject({ state: "pending", reason: UNSIGNED });
       expect(await shown(asset)).not.toHaveProperty("proof");
     }
-    // The worker recorded the heartbeat itself. Only its containment report must not count.
+    // The worker records the forged heartbeat. Only its containment report must not count.
     expect((await inventory(asset)).items[0]?.engines[0]?.version).toBe(`9.${sequence}`);
     expect(await takeDeadLetters(stack)).toEqual([]);
     await eventually(async () => linesOf(asset).length === 3);
@@ -158,8 +158,8 @@ describe("who holds the edge secret and the queue key", () => {
       expect(custody.items.map(({ action }) => action).sort()).toEqual(["isolate", "release"]);
       await asset.beat({ containment: report(2, "release") });
       await eventually(async () => (await shown(asset)).state === "active");
-      // The host stays released: neither a replayed report of its isolation nor one with a new time contains
-      // it again.
+      // The host stays released. The attacker replays the report of its isolation, and then sends that report
+      // with a new time. Neither changes the state.
       const free = await shown(asset);
       const { signedBy: _, ...old } = before.proof!;
       await forge(way, asset, old);

@@ -12,14 +12,15 @@ import {
 import { enrolAsset, startTestStack, type TestStack } from "../../support/stack.ts";
 
 /**
- * Sends valid and invalid requests, generated from the OpenAPI description, to the live API. Every response
- * must match the description: a documented status, a body that fits its schema, never a 5xx.
+ * Generates valid and invalid requests from the OpenAPI description and sends them to the live API. Every
+ * response must match the description: a documented status, a body that fits its schema, and never a 5xx
+ * status.
  */
 
 const REQUESTS_PER_OPERATION = Number(process.env.LZ_FUZZ_REQUESTS ?? 60);
 const SEED = Number(process.env.LZ_FUZZ_SEED ?? 20_261_122);
 
-/** Texts that are known to break APIs. */
+/** Texts that are known to cause faults in APIs. */
 const HOSTILE = [
   "",
   " ",
@@ -55,7 +56,7 @@ const anything = fc.oneof(
   fc.constant({ __proto__: { admin: true } }),
 );
 
-/** A value that the schema allows, for the parts of JSON Schema that the generator supports. */
+/** Generates values that a schema allows. Supports the parts of JSON Schema that the OpenAPI description uses. */
 function valid(schema: JsonSchema): fc.Arbitrary<unknown> {
   const {
     $ref,
@@ -109,11 +110,11 @@ function objectOf({ properties = {}, required = [] }: JsonSchema): fc.Arbitrary<
 
 type Request = { path: string; headers: Record<string, string>; body?: string };
 
-/** Mostly allowed values, sometimes a wrong value in one place or an unknown member. */
+/** Generates mostly allowed values, and sometimes any other value in their place. */
 const mostly = (good: fc.Arbitrary<unknown>) =>
   fc.oneof({ weight: 4, arbitrary: good }, { weight: 1, arbitrary: anything });
 
-/** Header values without characters that the HTTP client refuses to send. */
+/** Removes characters that the HTTP client refuses to send in header values. */
 const sendable = (text: string) => text.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, "").trim();
 
 function requestsTo(
@@ -145,7 +146,8 @@ function requestsTo(
       if (where === "header") headers[name] = sendable(it);
     }
     const filled = path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
-      // The client would remove a dot segment, and an empty segment is another route.
+      // The HTTP client would remove the path segments `.` and `..`, and an empty segment would change the
+      // route.
       encodeURIComponent((text(name) ?? ids[name] ?? "x").toWellFormed()).replace(/^(\.{0,2})$/, "x$1"),
     );
     return {
@@ -187,7 +189,7 @@ describe("admin API", () => {
               ...(body !== undefined && { body }),
             });
             statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
-            if (answer.status === 431) return; // the runtime rejects the header before our code runs
+            if (answer.status === 431) return; // The runtime rejects the header before the edge's code runs.
             expect(answer.status).toBeLessThan(500);
             expect(await faultOf(method, path, answer)).toBeUndefined();
           },

@@ -4,7 +4,10 @@ import { openIncident } from "../../support/control/open-incident.ts";
 import { testUnless } from "../../support/missing.ts";
 import { enrolAsset, ROOT, startTestStack } from "../../support/stack.ts";
 
-/** An independent fuzzer from PyPI. `admin-fuzz.test.ts` needs nothing installed. */
+/**
+ * The command of schemathesis, an independent fuzzer from PyPI. Without it, `admin-fuzz.test.ts` still tests
+ * the API.
+ */
 const schemathesis = process.env.LZ_SCHEMATHESIS ?? Bun.which("st");
 const lacking = schemathesis ? [] : ["schemathesis on the PATH or its path in LZ_SCHEMATHESIS: docs/api.md"];
 const EXAMPLES_PER_OPERATION = Number(process.env.LZ_FUZZ_EXAMPLES ?? 6);
@@ -37,7 +40,7 @@ testUnless(
       const child = Bun.spawn(command, { cwd: ROOT, stdout: "pipe", stderr: "inherit" });
       const said = await new Response(child.stdout).text();
       const code = await child.exited;
-      // Print the whole output on failure: the findings come before the summary.
+      // On failure, print the whole output, because the findings come before the summary.
       console.log(code === 0 ? said.slice(-1500) : said);
       expect(code).toBe(0);
     } finally {

@@ -18,7 +18,7 @@ import { askerOf } from "../../browser/scenarios.ts";
 import { createIds, engineOf, putHosts, putItems } from "../../browser/seed.ts";
 import { ROOT } from "../../support/stack.ts";
 
-/** More records than fit into one query page of 1 MB. */
+/** Number of custody records. They do not fit into one query page of 1 MB. */
 const RECORDS = 1200;
 const python = Bun.which("python3");
 if (!python && process.env.CI === "true") throw new Error("python3 is needed: the second verifier must run");
@@ -27,11 +27,11 @@ const folder = mkdtempSync(join(tmpdir(), "lz-custody-long-"));
 let edge: Edge;
 let session: string;
 let assetId: string;
-/** Runs before each table request of the edge, so that a test can act in between. */
+/** Runs before each table request of the edge, so that a test can change the table between two requests. */
 let between: (operation: string, query: number) => Promise<void> = async () => {};
 let queries = 0;
 
-/** Stores a long custody log of the tenant as the edge writes it: linked, sealed, with a signed head. */
+/** Stores a long custody log of the tenant as the edge writes it: linked, sealed, and with a signed head. */
 async function putLog(): Promise<void> {
   const records: AuditItem[] = [];
   for (let number = 1; number <= RECORDS; number++) {
@@ -62,7 +62,7 @@ async function putLog(): Promise<void> {
   const head = { type: "CustodyHead", tenantId: TENANT, hash, count: RECORDS, at, ownHash: hash };
   const item = { ...custodyHeadKey(TENANT), ...head, ownCount: RECORDS, checkpoint: "" };
   await putItems(edge.deps, [marshalItem(item)]);
-  // The next transaction signs the head.
+  // The head is not signed yet. The transaction of the next request signs it.
   await isolate("the newest record of a long log");
 }
 
@@ -128,7 +128,7 @@ const fileOf = (name: string, text: string): string => {
   return path;
 };
 
-/** Whether each verifier, ours and docs/verify_custody.py, accepts a file. */
+/** Verifies a file with both verifiers: that of `lz`, and docs/verify_custody.py. Returns both results. */
 async function verdicts(path: string): Promise<{ ours: boolean | "no export"; theirs: number }> {
   const jwks = fileOf("keys.json", JSON.stringify(keys()));
   const ours = await lz(verifyAudit, { file: path, keys: jwks }).then(

@@ -25,16 +25,16 @@ import { sendRaw, signedPack, takeDeadLetters } from "../../support/nodes/signed
 import { eventually, ROOT, startTestStack, type TestStack } from "../../support/stack.ts";
 
 /*
- * Follows docs/rotation.md step by step with real processes while a fleet reports: two edge nodes behind a
- * load balancer, a worker, and `lz rotate`. Only the first node serves admins and has the private control
- * key.
+ * Follows docs/rotation.md step by step with real processes while hosts send heartbeats. The processes are
+ * two edge nodes behind a load balancer, a worker, and `lz rotate`. Only the first node serves admins and has
+ * the private control key.
  */
 
 const AGENTS = 24;
 const INTERVAL_MS = 500;
 /**
- * A message that a worker does not delete becomes visible again after this time. A message of an unknown key
- * is dead-lettered after three receives.
+ * Visibility timeout of the queue in seconds. A message that a worker does not delete becomes visible again
+ * after it. A message signed with an unknown key becomes a dead letter after three receives.
  */
 const VISIBILITY_SECONDS = 4;
 const DRAIN_SECONDS = 1;
@@ -51,13 +51,13 @@ type Node = {
   stage?: Stage;
 };
 
-/** Which node holds which lines of `secrets.env`: the table at the top of docs/rotation.md. */
+/** Lines of `secrets.env` that each kind of node gets, as in the table at the top of docs/rotation.md. */
 const OF_EDGES = [
   "LZ_EDGE_SECRETS",
   "LZ_QUEUE_KEYS",
   "LZ_CONTROL_JWKS",
   "LZ_CONTROL_KEY_SET",
-  // Both nodes enrol: the first signs with the control key, the second with the enrol key.
+  // Both edge nodes enrol hosts. The first signs with the control key, and the second with the enrol key.
   "LZ_ENROL_KEY",
   "LZ_ENROL_JWKS",
 ];
@@ -79,7 +79,7 @@ describe("keys rotated under load", () => {
   let worker: Stage;
   let balancer: Balancer;
   let fleet: Fleet;
-  /** Settings of nodes and workers that are not keys. */
+  /** Settings of nodes and workers other than keys. */
   let plainEnv: Lines;
   let workerEnv: Lines;
   const codes: [string, number][] = [];
@@ -94,7 +94,7 @@ describe("keys rotated under load", () => {
       { mode: 0o600 },
     );
 
-  /** Runs a command as written in docs/rotation.md. Returns its output. */
+  /** Runs an `lz` command as written in docs/rotation.md. Returns its output. */
   async function lz(...words: string[]): Promise<string> {
     const env = { ...process.env, AWS_REGION: "us-east-1", DYNAMODB_ENDPOINT: stack.dynamodbEndpoint };
     const command = [process.execPath, "run", "lz", ...words, "--env", secretsFile];
@@ -107,7 +107,7 @@ describe("keys rotated under load", () => {
     return said;
   }
 
-  /** Replaces lines of the file with the lines that the command prints. */
+  /** Runs one step of a rotation. Replaces lines of `secrets.env` with the lines that the command prints. */
   async function rotate(key: Key, step: Step): Promise<Lines> {
     const changed = parseLines(await lz("rotate", key, step));
     writeSecrets({ ...readSecrets(), ...changed });
@@ -127,7 +127,7 @@ describe("keys rotated under load", () => {
     stack.add(node.stage);
   }
 
-  /** Stops a process gracefully, as an operator does. Kills it only after half a minute. */
+  /** Stops a process gracefully, as an operator does. Kills it if it has not ended after 30 seconds. */
   async function end(name: string, stage: Stage): Promise<void> {
     await stage.stop(30_000);
     codes.push([name, await stage.exited]);
@@ -207,7 +207,7 @@ describe("keys rotated under load", () => {
     rmSync(folder, { recursive: true });
   }, 60_000);
 
-  /** Status that each node returns for a heartbeat of this session. */
+  /** Returns the response of each node to a heartbeat of this session. */
   const askEach = async (signer: Signer): Promise<string[]> =>
     Promise.all(
       nodes.map(async ({ url }) => {
@@ -249,7 +249,7 @@ describe("keys rotated under load", () => {
     expect(directives.report()).toMatchObject({ generation, action: "isolate", outcome: "applied" });
   };
 
-  /** Number of acknowledged heartbeats of an asset that are not in the table yet. */
+  /** Returns the number of heartbeats of an asset that were acknowledged but are not in the table yet. */
   const missing = async ({ assetId, taken }: Pick<SteadyAgent, "assetId" | "taken">) => {
     const left = new Set(taken);
     for (let cursor: string | undefined = ""; cursor !== undefined; ) {
@@ -274,7 +274,7 @@ describe("keys rotated under load", () => {
     const fresh = await open();
     expect(await askEach(old)).toEqual(["202", "202"]);
     expect(await askEach(fresh)).toEqual(["202", "202"]);
-    await fleet.renewAll(); // one hour later
+    await fleet.renewAll(); // Simulates one hour: every session expires and is renewed.
     await rotate("edge", "drop");
     await rollOutToEdges();
     expect(await askEach(old)).toEqual(["401 wire.bad-signature", "401 wire.bad-signature"]);
@@ -290,14 +290,16 @@ describe("keys rotated under load", () => {
     await rotate("queue", "promote");
     await rollOutToEdges();
     expect(keysOf(OF_WORKERS).LZ_QUEUE_KEYS).toEndWith(before);
-    // Every message signed with the old key. The queue is never empty, because the fleet keeps reporting.
+    // All messages that were signed with the old key must be recorded. The queue is never empty, because the
+    // hosts keep reporting.
     const ofOldKey = fleet.agents.map(({ assetId, taken }) => ({ assetId, taken: new Set(taken) }));
     for (const agent of ofOldKey) await eventually(async () => (await missing(agent)) === 0, 20_000);
     await rotate("queue", "drop");
     await rollOutToWorkers();
     await rollOutToEdges();
     expect(await takeDeadLetters(stack)).toEqual([]);
-    // An attacker with the old key: `stack.secrets` are the secrets of the start.
+    // An attacker sends a message signed with the old key. `stack.secrets` contains the secrets from the
+    // start of the test.
     const [agent] = fleet.agents;
     const body = JSON.stringify(makeHeartbeat(1, Date.now(), "forged"));
     const entry = { assetId: agent!.assetId, receivedAt: timestamp(Date.now()), body };
@@ -314,13 +316,13 @@ describe("keys rotated under load", () => {
     await rotate("control", "add");
     await rollOutToWorkers();
     await rollOutToEdges();
-    await fleet.renewAll(); // every agent has opened a new session since
+    await fleet.renewAll(); // Every agent opens a new session, in which it gets the new key set.
     for (const agent of fleet.agents) await eventually(async () => agent.pinned().length === 2);
     await rotate("control", "promote");
     await rollOutToEdges();
     await isolate(second);
     await isObeyed(second, 1);
-    // Items signed with the old key count only until that key is dropped.
+    // Items signed with the old key are valid only until that key is dropped, so they are signed again.
     expect(await lz("table", "sign", first.tenantId, "--write")).toMatch(/[1-9]\d* items? signed/);
     expect(await lz("table", "sign", first.tenantId)).toContain("0 items to sign");
     await rotate("control", "drop");
@@ -331,7 +333,7 @@ describe("keys rotated under load", () => {
     expect(new Set(fleet.agents.flatMap((agent) => agent.pinned()))).toEqual(new Set(["control-2"]));
     await expect(enrolWith(unused)).rejects.toThrow("enrolment.invalid-token");
     await enrolWith(await stack.enrolmentToken());
-    // An attacker with the old key.
+    // An attacker signs a directive with the old key.
     const key = { kid: old.kid, key: (await importJWK(old, "EdDSA")) as CryptoKey };
     const nowSeconds = Math.floor(Date.now() / 1000);
     const forged = await signDirective(key, {

@@ -34,7 +34,7 @@ const AT = "2026-11-21T00:00:00.000Z";
 
 let stage: Stage;
 let endpoint: string;
-/** Each node has its own client. */
+/** Creates a separate DynamoDB client for each node. */
 const connect = (): Dynamo =>
   createDynamo(createAwsCall(localAccess(), "dynamodb", endpoint), () => crypto.randomUUID());
 
@@ -91,7 +91,7 @@ test("parallel changes on two edge nodes that share only the table form one cust
     Array.from({ length: CHANGES }, async (_, at) => {
       const { node, token } = nodes[at % 2]!;
       const assetId = assetIdOf(at % HOSTS);
-      // Rounds alternate between isolate and release, each as a separate change.
+      // Isolations and releases alternate between rounds. Each is a separate change.
       const action = Math.floor(at / HOSTS) % 2 === 0 ? "isolate" : "release";
       const answer = await node.ask(`/v1/assets/${assetId}/${action}`, token, {
         method: "POST",

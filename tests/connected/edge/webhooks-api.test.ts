@@ -2,9 +2,12 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { enrolAsset, startTestStack, type TestStack, eventually as within } from "../../support/stack.ts";
 
-/** Webhooks end to end: admin API, table, queue, worker, and a receiver that verifies what it gets. */
+/**
+ * Tests webhooks end to end: admin API, table, queue, worker, and a receiver that verifies the signatures of
+ * deliveries.
+ */
 
-/** Waits long enough for a busy machine. */
+/** Timeout in milliseconds, long enough for a busy machine. */
 const eventually = <T>(check: () => Promise<T | undefined | false>) => within(check, 40_000);
 
 type Got = { id: string; type: string; isSigned: boolean };
@@ -64,7 +67,7 @@ test("a webhook is created, tested and notified of an isolation; its failures ar
   secret = made.secret;
   const hook = `/v1/webhooks/${made.webhook.webhookId}`;
 
-  // No asset has reported. The worker knows this tenant only because the edge notified it.
+  // No asset has reported yet. The worker knows this tenant only because the edge has notified it.
   const tested = await ask<Delivery>("POST", `${hook}/test`);
   expect(tested).toMatchObject({ state: "delivered", status: 204, kind: "webhook.test" });
   expect(tested.latencyMs).toBeWithin(0, 10_000);
@@ -127,7 +130,7 @@ test("a dead delivery is resent with its id, once for two parallel requests, and
   const first = await eventually(async () => (await dead())[0]);
   expect(await healthOf()).toMatchObject({ dead: 1, state: "failing" });
 
-  // The receiver is still unreachable: the delivery is dead again and counted once.
+  // The receiver still rejects deliveries. The resent delivery fails again and is counted once.
   expect((await resend(first!)).status).toBe(202);
   const second = await eventually(async () => (await dead()).find(({ deadAt }) => deadAt !== first!.deadAt));
   expect(second!.eventId).toBe(first!.eventId);
@@ -153,7 +156,7 @@ test("a dead delivery is resent with its id, once for two parallel requests, and
     return found.length === 2 && found;
   });
   status = 204;
-  // Failed tests of this webhook are not resent.
+  // Deliveries of this webhook that were tests are not resent.
   expect(await ask("POST", `${hook}/resend-dead`, {})).toEqual({ queued: 2 });
   await eventually(async () => (both as Delivery[]).every(({ eventId }) => sentAs(eventId).length === 2));
   expect(await ask("POST", `${hook}/resend-dead`, {})).toEqual({ queued: 0 });

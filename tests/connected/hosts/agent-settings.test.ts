@@ -9,8 +9,8 @@ import { type Fleet, startFleet } from "../../support/agent/simulated-agents.ts"
 import { eventually, startTestStack, type TestStack } from "../../support/stack.ts";
 
 /*
- * Real edge, table and queue with the agent's own parts. A compromised edge node in between changes the
- * responses to enrolment and session requests.
+ * Tests a real edge, table and queue with the parts of the real agent. A compromised edge node in between
+ * changes the responses to enrolment and session requests.
  */
 
 type Answer = { settings: AgentSettings; signedSettings?: string };

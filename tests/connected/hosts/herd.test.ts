@@ -10,8 +10,9 @@ import { type Stage, startStage } from "../../../local/stage.ts";
 import { ROOT, startTestStack, type TestStack } from "../../support/stack.ts";
 
 /*
- * Many parallel requests of one tenant on two nodes that share only the table. Each is a transaction on an
- * item that all of them change. None may fail because of that, and nothing may be counted twice.
+ * Sends many parallel requests of one tenant to two nodes that share only the table. Each request is a
+ * transaction that changes the same item. No request may fail because of a conflict, and nothing may be
+ * counted twice.
  */
 
 const HOSTS = 200;

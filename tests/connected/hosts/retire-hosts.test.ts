@@ -19,7 +19,7 @@ import {
   type TestStack,
 } from "../../support/stack.ts";
 
-/** Hosts that are removed, expired, merged or revoked, on the real stack with signatures and `lz`. */
+/** Tests hosts that are removed, expired, merged or revoked, on the real stack with signatures and `lz`. */
 
 let stack: TestStack;
 beforeAll(async () => {
@@ -70,7 +70,8 @@ describe("lz assets on the real stack", () => {
     expect([expired.out, expired.code]).toEqual(["1 asset taken off the active list", 0]);
     expect((await get(asset.assetId)).lifecycle).toMatchObject({ state: "expired", reason: "removed" });
     expect(await listed()).not.toContain("on-leave");
-    // A new state updates presence immediately. An unchanged one updates it at the sampling interval.
+    // A changed state updates the presence immediately. An unchanged state updates it only at the sampling
+    // interval.
     await asset.beat({ engines: [makeEngine()] });
     await eventually(async () => (await listed()).includes("on-leave"));
     await isVerified();
@@ -137,7 +138,7 @@ describe("lz assets on the real stack", () => {
     expect(incidents.items[0]!.resolution).toBe(`the host was merged into asset ${next.assetId}`);
     await eventually(async () => (await old.beat()).status === 403);
     expect((await next.beat()).status).toBe(202);
-    // A host name refers to the host on the active list.
+    // A host name refers to the host with this name on the active list.
     const named = await lz("assets", "expire", "laptop", ...because, "--dry-run", "--json");
     expect((JSON.parse(named.out) as Asset[]).map(({ assetId }) => assetId)).toEqual([next.assetId]);
     await isVerified();
@@ -177,8 +178,8 @@ describe("lz assets on the real stack", () => {
 });
 
 /**
- * Runs the worker's cleanup of the index of open actions `ms` milliseconds from now. Returns the assets that
- * stay in it.
+ * Runs the worker's cleanup of the index of open actions with a clock that is `ms` milliseconds ahead.
+ * Returns the assets that stay in the index.
  */
 async function closeAfter(ms: number): Promise<{ closed: number; left: string[] }> {
   const client = embeddedClient(stack.dynamodbEndpoint);

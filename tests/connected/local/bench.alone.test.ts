@@ -6,13 +6,13 @@ import { describeUnless, missing, testUnless } from "../../support/missing.ts";
 import { descendantsOf, isRunning, type Process } from "../../support/run/descendants.ts";
 import { eventually, ROOT } from "../../support/stack.ts";
 
-/* Runs every bench with its smallest options and checks the members of its JSON. Speed is not checked. */
+/* Runs every benchmark with its smallest options and checks the members of its JSON output. Speed is not checked. */
 
 type Range = readonly [min: number, max: number];
 type Bench = {
   needs: string[];
   small: string;
-  /** Figures that must be present. A path has dots. */
+  /** Figures that the JSON output must contain, with their allowed ranges. Dots separate the parts of a path. */
   figures: Record<string, Range>;
 };
 
@@ -42,14 +42,14 @@ const BENCHES: Record<string, Bench> = {
     small: "--endpoints 20 --seconds 5 --interval 1000",
     figures: {
       endpoints: exactly(20),
-      sent: [120, 140], // the ramp and five rounds, with a few duplicates
+      sent: [120, 140], // Heartbeats of the ramp-up and of five rounds, with a few duplicates.
       accepted: [120, 140],
       notAccepted: NONE,
       lost: NONE,
       doubled: NONE,
       p99Ms: MS,
       queueAgeP99Ms: MS,
-      // At most a send, a receive and a delete for each heartbeat, plus empty receives.
+      // At most one send, one receive and one delete for each heartbeat, plus receives without messages.
       sqsRequestsPerHeartbeat: [3 / 100, 4],
       writeUnitsPerHeartbeat: [0.001, 1],
       "proof.witnesses.expected": exactly(60),
@@ -68,7 +68,7 @@ const BENCHES: Record<string, Bench> = {
   day: {
     needs: [],
     small: "--assets 42 --hours 1 --seconds 60",
-    // Only the one risky asset of 42 has an hourly item.
+    // Of 42 assets, only the single risky one gets an item every hour.
     figures: {
       heartbeats: exactly(42 * 60),
       risky: exactly(60),
@@ -83,7 +83,7 @@ const BENCHES: Record<string, Bench> = {
     figures: {
       engines: exactly(2),
       found: exactly(2),
-      reported: [2, 100], // engines of this host too, where namespaces are not available
+      reported: [2, 100], // Where namespaces are not available, the result includes the engines of this host.
       cpuPercent: [0, 1000],
       rssMb: [1, 10_000],
       firstScanMs: MS,
@@ -165,7 +165,7 @@ async function run(...words: string[]): Promise<{ code: number; out: string; err
 
 const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1)!;
 
-/** Every number in a JSON value, with its path. */
+/** Returns every number in a JSON value, with its path. */
 function numbersOf(value: unknown, path: string[] = []): [string, unknown][] {
   if (typeof value === "string") return [];
   if (typeof value !== "object" || value === null) return [[path.join("."), value]];
@@ -219,7 +219,10 @@ describe("bench", () => {
   }
 });
 
-/** The process that must be running when each bench is interrupted, and the command line of the bench. */
+/**
+ * For each benchmark: the process that must be running when the benchmark is interrupted, and its command
+ * line options.
+ */
 const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string, start?: RegExp]> = {
   ingest: [/bench\/load\/main\.ts/, "--servers bun"],
   pipeline: [/bench\/load\/main\.ts/, "--endpoints 20"],
@@ -235,13 +238,13 @@ const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string, sta
   ],
   mutation: [/ test .*contain\.test\.ts/, "--file shared/wire/directive.ts", / test .*directive\.test\.ts/],
 };
-/** The database is the first process of the stack. It has started but is not ready. */
+/** Matches the database, which is the first process of the stack. At this moment it has started but is not ready. */
 const AT_THE_START = /dynoxide.* serve /;
 const LOOK_EVERY_MS = 10;
 
 /**
- * Ends a bench with SIGTERM as soon as a process with this command line runs below it. Returns, and kills,
- * the processes that are left.
+ * Sends SIGTERM to a benchmark as soon as one of its descendants has this command line. Returns the processes
+ * that are left afterwards, and kills them.
  */
 async function interrupt(name: string, moment: RegExp, words: string) {
   const own = mkdtempSync(join(folder, `${name}-`));
@@ -264,7 +267,7 @@ async function interrupt(name: string, moment: RegExp, words: string) {
       look();
       await Bun.sleep(LOOK_EVERY_MS);
     }
-    // Killed processes may need a moment to end.
+    // Killed processes can take a moment to end.
     await eventually(async () => left().length === 0).catch(() => {});
     const processes = left().map(({ command }) => command);
     return { code: child.exitCode, err: await err, left: { processes, files: readdirSync(own) } };

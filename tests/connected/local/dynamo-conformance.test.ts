@@ -11,24 +11,27 @@ const EMPTY = { Count: 0, ScannedCount: 0 };
 
 /**
  * Cases in which the embedded DynamoDB (@dynoxide/linux-x64 1.2.1) differs from the AWS documentation, with
- * its response. It accepts or ignores what AWS rejects, so only the in-memory table shows such a fault. A
- * case that behaves as documented after a package update fails here: remove it from the list.
+ * its actual response. It accepts or ignores what AWS rejects, so only the in-memory table detects such a
+ * fault in the product. If a case behaves as documented after a package update, this test fails. Then remove
+ * the case from the list.
  */
 const DEVIATIONS: Record<string, string | object> = {
-  // It checks the key lengths of the table, but not those of an index.
+  // The embedded DynamoDB checks the key lengths of the table, but not those of an index.
   "a sort key of an index beyond 1,024 bytes is refused": {},
-  // It compares values of any type. The comparison is false.
+  // The embedded DynamoDB compares values of any type. The result of the comparison is false.
   "an order between booleans is refused": "ConditionalCheckFailedException",
-  // It limits the length of an expression, but not its operators and operands.
+  // The embedded DynamoDB limits the length of an expression, but not the number of its operators and
+  // operands.
   "IN with 101 operands is refused": {},
   "an expression of more than 300 operators is refused": {},
-  // It compares keys with any value and finds nothing.
+  // The embedded DynamoDB compares keys with values of any type, and finds no items.
   "a sort key compared with a number is refused": EMPTY,
   "an empty value for a key is refused": EMPTY,
-  // It does not check a starting key against the key condition and finds nothing.
+  // The embedded DynamoDB does not check a start key against the key condition, and finds no items.
   "a starting key of another partition is refused": EMPTY,
   "a starting key outside of the range is refused": EMPTY,
-  // It parses the expressions of a transaction one by one, and cancels instead of rejecting.
+  // The embedded DynamoDB parses the expressions of a transaction one by one. It cancels the transaction
+  // instead of rejecting the request.
   "a syntax error in a transaction is refused": CANCELLED,
   "an unused value in a transaction is refused": CANCELLED,
 };

@@ -11,7 +11,7 @@ const STARTS_STACK = `
   await Bun.write("up", "up");
   await new Promise((resolve) => setTimeout(resolve, 120_000));`;
 
-/** Processes below the run, without its supervisor and the two processes of Bun's test runner. */
+/** Returns the descendants of a test run, without its supervisor and the two processes of Bun's test runner. */
 const stages = (run: { pid: number }): Process[] =>
   descendantsOf(run.pid).filter(({ command }) => !command.includes("it.test.ts"));
 
@@ -22,7 +22,7 @@ describeUnless(missing("Linux"), "an interrupted test run leaves nothing of a st
       const { child, isUp } = startTestRun(STARTS_STACK);
       await isUp();
       const all = descendantsOf(child.pid);
-      // DynamoDB, two workers, the edge.
+      // The processes are DynamoDB, two workers, and the edge.
       expect(stages(child).length).toBeGreaterThanOrEqual(4);
       child.kill(signal);
       await areGone(all);
@@ -38,7 +38,8 @@ describeUnless(missing("Linux"), "an interrupted test run leaves nothing of a st
       const all = descendantsOf(child.pid);
       const supervisor = all.find(({ command }) => command.includes("supervise.ts"))!;
       child.kill(signal);
-      // Processes started after the check are also below the supervisor, which ends last.
+      // Processes that started after the list was made are also descendants of the supervisor. The supervisor
+      // ends last.
       await areGone([supervisor]);
       await areGone(all);
     },

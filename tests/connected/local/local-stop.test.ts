@@ -26,7 +26,7 @@ const start = (workers: number) =>
   startStack({ root: ROOT, folder, port, runtime: "bun", workers, onLine: () => {}, onStep: () => {} });
 
 test("stopping the local stack loses no acknowledged heartbeat", async () => {
-  // Without a worker, every heartbeat is still in the queue when the stack stops.
+  // The stack has no worker, so every heartbeat is still in the queue when the stack stops.
   stack = await start(0);
   const secret = parseEdgeSecret(stack.secrets.edgeSecrets);
   const { edgeUrl, tenantId } = stack;

@@ -26,8 +26,8 @@ import {
 } from "../../support/stack.ts";
 
 /*
- * Nodes whose credentials expire within seconds. The queue and the table reject expired credentials. No
- * request may be rejected or fail while credentials change.
+ * These nodes have credentials that expire within seconds. The queue and the table reject expired
+ * credentials. No request may be rejected or fail while the credentials change.
  */
 
 const LIFE_MS = 6000;
@@ -54,7 +54,7 @@ const keep = <T extends { stop: () => unknown }>(part: T): T => {
   return part;
 };
 
-/** Gates in front of queue and table, and the node settings that point to them. */
+/** Starts gates in front of the queue and the table. Returns them with the node settings that point to them. */
 function gates(issuer: CredentialIssuer) {
   const table = keep(startCredentialGate(issuer, stack.dynamodbEndpoint));
   const queue = keep(startCredentialGate(issuer, stack.sqsEndpoint));
@@ -66,7 +66,7 @@ function gates(issuer: CredentialIssuer) {
   return { table, queue, shared, refused: () => [...table.refused, ...queue.refused] };
 }
 
-/** Starts a node. It has static keys only if `credentials` contains them. */
+/** Starts an edge node. The node has static keys only if `credentials` contains them. */
 async function startNode(runtime: RuntimeName, shared: object, credentials: Record<string, string>) {
   const lines: string[] = [];
   const port = await freePort();
@@ -81,7 +81,7 @@ async function startNode(runtime: RuntimeName, shared: object, credentials: Reco
   return { edgeUrl: `http://127.0.0.1:${port}`, lines, stage };
 }
 
-/** Sends one heartbeat, which uses the queue, and one API read, which uses the table. */
+/** Sends one heartbeat and one API request. The heartbeat uses the queue, and the API request reads the table. */
 async function useNode(edgeUrl: string, asset: SimulatedAsset): Promise<number[]> {
   const authorization = `Bearer ${stack.adminToken}`;
   const answers = await Promise.all([
@@ -92,7 +92,10 @@ async function useNode(edgeUrl: string, asset: SimulatedAsset): Promise<number[]
   return answers.map(({ status }) => status);
 }
 
-/** Uses a node with four parallel clients until `isDone`. Returns the number of responses by status. */
+/**
+ * Sends requests to a node with four parallel clients until `isDone` returns true. Returns the number of
+ * responses for each status.
+ */
 async function load(edgeUrl: string, isDone: () => boolean): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   const assets = await Promise.all(
@@ -150,7 +153,7 @@ const SOURCES: Record<string, (issuer: CredentialIssuer) => Source> = {
   },
 };
 
-// Runs before the other tests: their heartbeats stay in the queue.
+// These tests run first, because the heartbeats of the other tests stay in the queue.
 describe("worker", () => {
   test.each(Object.keys(SOURCES).filter((name) => name !== "EC2 metadata"))(
     "%s: records heartbeats without static keys, also after its credentials were refused",
@@ -266,7 +269,8 @@ describe("edge under workerd", () => {
     const node = await startNode("workerd", shared, old);
     const asset = await enrolAsset({ ...stack, edgeUrl: node.edgeUrl }, "workerd");
     expect(await useNode(node.edgeUrl, asset)).toEqual([202, 200]);
-    // The credentials overlap: the next node starts while the old credentials are still valid.
+    // The lifetimes of the credentials overlap: the next node starts while the old credentials are still
+    // valid.
     const next = await startNode("workerd", shared, settingsOf(issuer.issue()));
     issuer.issued.get(old.AWS_ACCESS_KEY_ID)!.expiresAtMs = 0;
     const rolledOut = await enrolAsset({ ...stack, edgeUrl: next.edgeUrl }, "workerd-next");

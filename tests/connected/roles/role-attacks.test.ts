@@ -56,9 +56,10 @@ import {
 } from "../../support/stack.ts";
 
 /*
- * The attacker has a node: its secrets, and its access key with the policies of deploy/aws.yaml. Each attack
- * must end as `denied` (the policy rejects the call), `refused` (readers ignore the item) or `detected` (lz
- * doctor or lz audit verify reports it). An attack that succeeds undetected fails the test.
+ * The attacker controls one node. The attacker has its secrets, and its access key with the policies of
+ * deploy/aws.yaml. Each attack must end as `denied` (the policy rejects the call), `refused` (readers ignore
+ * the item) or `detected` (lz doctor or lz audit verify reports the attack). An attack that succeeds
+ * undetected fails the test.
  */
 
 type Item = Record<string, AttributeValue>;
@@ -66,13 +67,13 @@ type Outcome = "denied" | "refused" | "detected" | "succeeded";
 type Attacker = (typeof ATTACKERS)[number];
 type Attack = {
   name: string;
-  /** Items to write, and keys of items to delete. */
+  /** Returns the items that the attack writes, and the keys of items that it deletes. */
   writes: () => Promise<(Item | { remove: Key })[]>;
-  /** Whether the attack reached its goal. */
+  /** True if the attack reached its goal. */
   works: () => Promise<boolean>;
-  /** True if the attack may succeed, as long as it is detected: an enrol node may create devices. */
+  /** True if the attack can succeed but is always detected. For example, an enrol node can create devices. */
   mayWork?: true;
-  /** Whether the product reports the attack. Default: the signature check of `lz doctor`. */
+  /** True if the product reports the attack. Default: the signature check of `lz doctor`. */
   isNamed?: () => Promise<boolean>;
 };
 
@@ -88,15 +89,15 @@ let enrolJwks: string;
 let controlJwks: string;
 let tenantId: string;
 let thief: Device;
-/** No admin has changed this asset. */
+/** An asset that no admin has changed. */
 let untouched: SimulatedAsset;
-/** An admin isolated this asset. */
+/** An asset that an admin has isolated. */
 let isolated: SimulatedAsset;
-/** A revoked API key: its text, and its item and authority record from before the revocation. */
+/** A revoked API key: its text, and its stored item and authority record from before the revocation. */
 let revoked: { text: string; before: Item[] };
 let usedUp: { token: string; jti: string };
 let snapshot: Map<string, Item>;
-/** The signed end of the custody log before its newest record. */
+/** The signed head of the custody log from before its newest record. */
 let earlierHead: Item;
 
 const clientOf = (endpoint: string, accessKeyId: string) =>
@@ -135,9 +136,9 @@ const json = async (path: string, token?: string) => {
 };
 const containmentOf = async ({ assetId }: SimulatedAsset) =>
   ((await json(`/v1/assets/${assetId}`))?.containment as { state?: string } | undefined)?.state;
-/** The action of the directive that the control plane sends in the host's session. */
+/** Returns the action of the directive that the control plane sends in a new session of the host. */
 async function toldTo({ device, ...who }: SimulatedAsset): Promise<string | undefined> {
-  await Bun.sleep(POLL_MS); // an edge node reads the open actions every two seconds
+  await Bun.sleep(POLL_MS); // An edge node reads the open actions every two seconds.
   const session = await openSession(fetch, stack.edgeUrl, device, who).catch(() => undefined);
   if (!session) return undefined;
   const signer = await sessionSigner(session);
@@ -155,7 +156,10 @@ const opensSession = ({ assetId }: SimulatedAsset) =>
     () => false,
   );
 
-/** Whether `lz doctor` reports it by its own checks, without items written by a worker. */
+/**
+ * True if the signature check of `lz doctor` reports a problem. The check does not depend on items written by
+ * a worker.
+ */
 async function isNamedByDoctor(): Promise<boolean> {
   const env = { LZ_CONTROL_JWKS: controlJwks, LZ_ENROL_JWKS: enrolJwks };
   const where = { dynamo: sdkDynamo(direct), table: TABLE_NAME };
@@ -321,7 +325,7 @@ const ATTACKS: Attack[] = [
   {
     name: "use an enrolment token once more and remove the items of its devices",
     mayWork: true,
-    // TTL removes an item some time after its `expiresAt`. This attack starts after that.
+    // DynamoDB's TTL removes an item some time after its `expiresAt`. This attack begins after the removal.
     writes: async () => {
       const items = [...snapshot.values()].filter(({ SK }) =>
         SK!.S!.startsWith(`${ENROLLED_PREFIX}${usedUp.jti}#`),
@@ -387,7 +391,7 @@ const ATTACKS: Attack[] = [
   },
   {
     name: "put the custody log back to before its newest record",
-    // The newest record is deleted, as TTL would after its `expiresAt`.
+    // The newest record is deleted, as DynamoDB's TTL would delete it after its `expiresAt`.
     writes: async () => {
       await direct.send(new DeleteItemCommand({ TableName: TABLE_NAME, Key: keyOf(newestRecord()) }));
       return [earlierHead];
@@ -445,7 +449,8 @@ beforeAll(async () => {
   await eventually(async () => !(await isNamedByDoctor()));
   snapshot = await scan();
   expect(await isNamedByAudit()).toBe(false);
-  // The state before any attack: the checks must be able to see a difference.
+  // State before any attack. It shows that the checks can distinguish an isolated asset from an untouched
+  // one.
   expect([await toldTo(isolated), await toldTo(untouched)]).toEqual(["isolate", undefined]);
 }, 60_000);
 afterAll(async () => {
@@ -471,7 +476,7 @@ describe.each(ATTACKERS)("an attacker with an %s node", (attacker) => {
     async (name, { writes, works, mayWork = false, isNamed = isNamedByDoctor }) => {
       const client = clientOf(guard.url, accessKeyOf(attacker));
       let written = 0;
-      // The last attack left nothing behind, so a finding below belongs to this one.
+      // The previous attack left nothing behind, so any finding below belongs to this attack.
       expect([await isNamedByDoctor(), await isNamedByAudit()]).toEqual([false, false]);
       try {
         for (const write of await writes()) {
@@ -494,7 +499,7 @@ describe.each(ATTACKERS)("an attacker with an %s node", (attacker) => {
         expect(outcome).not.toBe("succeeded");
       } finally {
         client.destroy();
-        await restore(); // some attacks delete items directly, as TTL does
+        await restore(); // Some attacks delete items directly, as DynamoDB's TTL would.
       }
     },
     60_000,

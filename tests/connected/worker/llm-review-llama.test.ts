@@ -15,8 +15,9 @@ import { randomLlama } from "../../support/programs/random-llama.ts";
 import { ROOT } from "../../support/stack.ts";
 
 /**
- * LLM review by a real llama.cpp server. It tests the protocol: the weights are random, and a grammar makes
- * the output fit the schema. tests/support/programs/openai-server.ts needs no server installed.
+ * Tests LLM review with a real llama.cpp server. Only the protocol is tested: the model weights are random,
+ * and a grammar makes the output fit the schema. Tests with tests/support/programs/openai-server.ts need no
+ * installed server.
  */
 const server = process.env.LZ_LLAMA_SERVER ?? Bun.which("llama-server");
 const lacking = server ? [] : ["llama-server on the PATH or a command in LZ_LLAMA_SERVER: docs/rules.md"];
@@ -25,7 +26,7 @@ const SECONDS = 120;
 async function startLlama(model: string): Promise<{ baseUrl: string; stop: () => Promise<unknown> }> {
   const port = await freePort();
   const options = ["--model", model, "--host", "127.0.0.1", "--port", String(port), "--ctx-size", "16384"];
-  // With such a small model, two threads would spend more time waiting for each other.
+  // With such a small model, two threads would spend most of their time waiting for each other.
   const command = [...server!.split(" "), ...options, "--threads", "1"];
   const child = Bun.spawn(command, { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
   const stop = () => {
@@ -65,7 +66,7 @@ testUnless(
       console.log(`llama.cpp: ${JSON.stringify(change.adjudication?.M)}`);
       expect(change.adjudication?.M?.outcome?.S).toBe("judged");
       expect(metrics.read()).toMatchObject({ adjudications_total: 1, adjudications_unavailable_total: 0 });
-      // The findings of the rules stay, regardless of the review.
+      // The findings of the rules are recorded regardless of the review.
       expect(change.findings!.L!.length).toBeGreaterThan(0);
     } finally {
       await llama.stop();

@@ -15,7 +15,7 @@ import { createDynamo } from "../../../worker/platform/dynamodb-client.ts";
 import { queueDepth, sendRaw, signedPack, takeDeadLetters } from "../../support/nodes/signed-pack.ts";
 import { enrolAsset, eventually, startTestStack, type TestStack } from "../../support/stack.ts";
 
-/** SQS moves a message to the dead-letter queue at its sixth receive (maxReceiveCount 5). Receives are 2 s apart. */
+/** Visibility timeout in seconds. SQS dead-letters a message at its sixth receive (maxReceiveCount 5). */
 const VISIBILITY_SECONDS = 2;
 const OUTAGE_MS = 25_000;
 const HOSTS_PER_MESSAGE = 10;
@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** A DynamoDB that can stop and restart at the same address with the same data. */
+/** Starts a DynamoDB that a test can stop and restart at the same address with the same data. */
 async function startDatabase() {
   const folder = mkdtempSync(join(tmpdir(), "lz-outage-"));
   const port = await freePort();
@@ -65,7 +65,7 @@ async function startDatabase() {
 
 type Refuse = (target: string, body: string) => boolean;
 
-/** A proxy that throttles the requests for which `refuse` returns true. */
+/** Starts a proxy that throttles the requests for which `refuse` returns true. */
 function startThrottle(endpoint: string) {
   let refuse: Refuse = () => false;
   const server = Bun.serve({
@@ -118,7 +118,7 @@ async function startWorld(before: (endpoint: string) => string = (endpoint) => e
 const said = (stack: TestStack, event: string) =>
   stack.lines.filter((line) => line.startsWith("worker") && line.includes(`"${event}"`)).length;
 
-/** Puts signed heartbeats of `hosts` hosts on the queue, as an edge does. */
+/** Puts signed heartbeats of `hosts` hosts on the queue, as an edge node does. */
 async function sendFleet(stack: TestStack, tenantId: string, hosts: number): Promise<void> {
   for (let first = 0; first < hosts; first += HOSTS_PER_MESSAGE) {
     const entries = Array.from({ length: HOSTS_PER_MESSAGE }, (_, i) => ({
@@ -158,16 +158,16 @@ describe("a table outage longer than maxReceiveCount times the visibility timeou
       return waiting + inFlight === 0;
     }, 20_000);
     expect(await takeDeadLetters(stack)).toEqual([]);
-    expect(said(stack, "table.back")).toBe(2); // each worker noticed
+    expect(said(stack, "table.back")).toBe(2); // Each of the two workers detected the recovery.
   }, 120_000);
 
   test("dead-letters no heartbeat of 2,000 hosts when the table hangs", async () => {
     const { stack, database, recorded } = await startWorld();
     database.hang();
     await sendFleet(stack, "org_fleet", 2000);
-    await Bun.sleep(OUTAGE_MS); // the outage
+    await Bun.sleep(OUTAGE_MS); // Duration of the outage.
     const { waiting, inFlight } = await queueDepth(stack);
-    expect(waiting + inFlight).toBe(2000 / HOSTS_PER_MESSAGE); // waiting or in flight, none dead-lettered
+    expect(waiting + inFlight).toBe(2000 / HOSTS_PER_MESSAGE); // All messages are waiting or in flight. None was dead-lettered.
     expect(said(stack, "table.away")).toBeGreaterThan(0);
     database.goOn();
     await eventually(async () => (await recorded("org_fleet")) === 2000, 60_000);
@@ -195,7 +195,7 @@ describe("a table outage longer than maxReceiveCount times the visibility timeou
       });
       throttle!.refuse(refuse);
       await sendFleet(stack, "org_throttled", 100);
-      await Bun.sleep(OUTAGE_MS); // long enough for messages to be dead-lettered
+      await Bun.sleep(OUTAGE_MS); // Without protection, messages would be dead-lettered in this time.
       expect(await recorded("org_throttled")).toBe(0);
       throttle!.refuse(() => false);
       await eventually(async () => (await recorded("org_throttled")) === 100, 60_000);
@@ -208,7 +208,7 @@ describe("a table outage longer than maxReceiveCount times the visibility timeou
     await sendFleet(stack, "org_queue", 200);
     await eventually(async () => (await recorded("org_queue")) > 0, 20_000);
     stack.stages.get("sqs")!.kill("SIGSTOP");
-    await Bun.sleep(15_000); // the outage
+    await Bun.sleep(15_000); // Duration of the outage.
     stack.stages.get("sqs")!.kill("SIGCONT");
     await sendFleet(stack, "org_queue_after", 20);
     await eventually(async () => (await recorded("org_queue_after")) === 20, 60_000);
@@ -223,14 +223,14 @@ describe("a table outage longer than maxReceiveCount times the visibility timeou
     await sendFleet(stack, "org_start", 20);
     const lines: string[] = [];
     const onLine = (_stage: string, line: string) => void lines.push(line);
-    // Five starts would use up the receive count if each of them received.
+    // If each worker received messages at its start, five starts would use up the receive count.
     for (let start = 0; start < 7; start++) {
       const worker = await startWorker({ root: process.cwd(), onLine }, stack.workerEnv, 3);
       await eventually(async () => lines.filter((line) => line.includes("table.away")).length > start);
-      await Bun.sleep(1000); // the test observes that nothing is received
+      await Bun.sleep(1000); // The test checks that the worker receives nothing in this time.
       worker.kill("SIGKILL");
       await worker.exited;
-      await Bun.sleep(VISIBILITY_SECONDS * 500); // received messages would become visible again
+      await Bun.sleep(VISIBILITY_SECONDS * 500); // After this time, received messages would become visible again.
     }
     expect(lines.filter((line) => line.includes("table.away"))).toHaveLength(7);
     expect(lines.filter((line) => /messages\.held|not-recorded|not-read/.test(line))).toEqual([]);

@@ -3,7 +3,7 @@ import { enrolAsset, eventually, startTestStack, type TestStack } from "../../su
 
 type Span = { traceId: string; spanId: string; parentSpanId?: string; name: string };
 
-/** Receives OTLP over HTTP as JSON, like an OpenTelemetry collector. */
+/** Starts a stub of an OpenTelemetry collector that receives OTLP over HTTP as JSON. */
 function startCollector() {
   const spans: Span[] = [];
   const metrics = new Set<string>();
@@ -11,7 +11,7 @@ function startCollector() {
     hostname: "127.0.0.1",
     port: 0,
     async fetch(request) {
-      // An agent on this machine may probe this port.
+      // An agent on this machine can probe this port. Its requests are not POST requests.
       if (request.method !== "POST") return new Response("Not found", { status: 404 });
       const body = await request.json();
       const path = new URL(request.url).pathname;
@@ -41,7 +41,7 @@ for (const runtime of ["bun", "deno"] as const)
           OTEL_TRACES_SAMPLER_ARG: "1",
           OTEL_BSP_SCHEDULE_DELAY: "200",
           OTEL_METRIC_EXPORT_INTERVAL: "300",
-          // Deno has its own SDK, which uses Protobuf by default.
+          // Deno has its own OpenTelemetry SDK, which uses Protobuf by default.
           OTEL_DENO: "true",
           OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
         },

@@ -12,7 +12,7 @@ import { sendRaw, signedPack } from "../../support/nodes/signed-pack.ts";
 import { completion, type OpenAiServer, startOpenAiServer } from "../../support/programs/openai-server.ts";
 import { eventually, startTestStack, type TestStack } from "../../support/stack.ts";
 
-/** A tenant with a webhook that never answers, and a tenant without one. */
+/** This tenant has a webhook that never responds. The other tenant has no such webhook. */
 const ASKED = "org_asked";
 const OTHER = "org_other";
 const LLM_MS = 6000;
@@ -31,7 +31,7 @@ const arrived = new Map<string, number>();
 beforeAll(async () => {
   llm = startOpenAiServer();
   llm.answer(async () => {
-    await Bun.sleep(llmMs); // latency of the model
+    await Bun.sleep(llmMs); // Simulated latency of the model.
     return completion(JSON.stringify({ risk: "WARNING", score: 50, explanation: "In doubt." }));
   });
   receiver = Bun.serve({
@@ -39,7 +39,7 @@ beforeAll(async () => {
     port: 0,
     idleTimeout: 0,
     async fetch(request) {
-      // An agent on this host may probe this port.
+      // An agent on this host can probe this port. Its requests have no such header.
       if (!request.headers.has("webhook-id")) return new Response(null, { status: 404 });
       const name = new URL(request.url).pathname.slice(1);
       const { data } = (await request.json()) as { data?: { assetId?: string } };
@@ -86,13 +86,13 @@ type Probe = { tenantId: string; assetId: string; rule: string; sentMs: number; 
 let next = 0;
 
 /**
- * Sends the first heartbeat of a new host with an incident. `isInDoubt`: whether the worker asks for an LLM
- * review.
+ * Sends the first heartbeat of a new host. The heartbeat opens an incident. `isInDoubt`: whether the worker
+ * requests an LLM review.
  */
 async function send(tenantId: string, isInDoubt: boolean): Promise<Probe> {
   const number = next++;
   const assetId = `01K${String(number).padStart(23, "0")}`;
-  // Each host has another version, so each needs a review.
+  // Each host has another engine version, so each assessment needs its own review.
   const engine = makeEngine({ models: [], version: `1.${number}`, ...(!isInDoubt && { bind: ["0.0.0.0"] }) });
   const sentMs = Date.now();
   const body = JSON.stringify(makeHeartbeat(1, sentMs, `host-${number}`, { engines: [engine] }));
@@ -103,7 +103,7 @@ async function send(tenantId: string, isInDoubt: boolean): Promise<Probe> {
 const keyOf = ({ tenantId, assetId, rule }: Probe) =>
   marshalItem(incidentKey(tenantId, { assetId, rule, engine: "ollama" }, 10));
 
-/** Records when the incident of each probe appears in the table. */
+/** Records the time at which the incident of each probe appears in the table. */
 async function watch(probes: Probe[], isOver: () => boolean): Promise<void> {
   while (true) {
     const missing = probes.filter(({ incidentMs }) => incidentMs === undefined).slice(0, 90);
@@ -118,7 +118,10 @@ async function watch(probes: Probe[], isOver: () => boolean): Promise<void> {
   }
 }
 
-/** Milliseconds from send to visible: for hosts with and without LLM review, and for webhooks. */
+/**
+ * Measures the milliseconds from sending a heartbeat until its incident is visible. Returns them for hosts
+ * with and without LLM review, for another tenant, and for deliveries to webhooks.
+ */
 async function measure() {
   const probes = { doubt: [] as Probe[], clear: [] as Probe[], other: [] as Probe[] };
   const all: Probe[] = [];
@@ -156,7 +159,7 @@ async function measure() {
 }
 
 test("an LLM that takes 6 s and a receiver that never answers delay nothing else", async () => {
-  const warm = await measure(); // the first reads of a worker
+  const warm = await measure(); // This measurement includes the first table reads of a worker, so its times are not compared.
   expect(warm.probes.clear).toHaveLength(PROBES);
   const before = await measure();
   llmMs = LLM_MS;
@@ -181,12 +184,13 @@ test("an LLM that takes 6 s and a receiver that never answers delay nothing else
       .map(({ name, p50, p95 }) => `${name}: p50 ${p50.join(" → ")} ms, p95 ${p95.join(" → ")} ms`)
       .join("\n"),
   );
-  // Far below the model's 6 s and the webhook's 10 s timeout: only noise of a busy machine.
+  // The limits are far below the 6 s of the model and the 10 s timeout of the webhook. They allow for the
+  // noise of a busy machine.
   for (const { p50, p95 } of rows)
     for (const [without, withBoth] of [p50, p95] as [number, number][])
       expect(withBoth).toBeLessThan(Math.max(3 * without, 3000));
 
-  // The reviews finish in their own time.
+  // The reviews still finish, independent of the incidents.
   const [first] = during.probes.doubt;
   await eventually(async () => {
     const states = await dynamo("Query", {

@@ -16,15 +16,15 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import { eventually, ROOT } from "../../support/stack.ts";
 
 /**
- * The worker as a process, with an SQS and a DynamoDB that misbehave in ways that the real ones cannot be
- * made to.
+ * Runs the worker as a process with stubs of SQS and DynamoDB. The stubs misbehave in ways that the real
+ * services cannot be made to.
  */
 
 const KEY = Buffer.alloc(32, 5);
 const never = () => new Promise<Response>(() => {});
 const string = (StringValue: string) => ({ DataType: "String", StringValue });
 
-/** A signed message with one heartbeat, sent `agoMs` milliseconds ago. */
+/** Creates a signed message with one heartbeat that was sent `agoMs` milliseconds ago. */
 function message(agoMs: number, trace?: string) {
   const sentMs = Date.now() - agoMs;
   const beat = JSON.stringify(makeHeartbeat(1, sentMs, "host-1"));
@@ -47,7 +47,7 @@ function message(agoMs: number, trace?: string) {
   };
 }
 
-/** A sampled W3C traceparent: the worker exports a span. */
+/** A W3C traceparent with the sampled flag, so the worker exports a span. */
 const TRACE = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
 
 type Answer = (target: string, body: unknown) => Response | Promise<Response>;
@@ -63,7 +63,7 @@ function serve(answer: Answer): string {
     idleTimeout: 0,
     async fetch(request) {
       const target = request.headers.get("x-amz-target");
-      // An agent under test may probe this port.
+      // An agent under test can probe this port. Its requests have no such header.
       if (target === null) return new Response("no", { status: 404 });
       return answer(target, await request.json());
     },
@@ -74,17 +74,17 @@ function serve(answer: Answer): string {
 
 const json = (body: object) =>
   Response.json(body, { headers: { "content-type": "application/x-amz-json-1.0" } });
-/** A table without items, in which every write succeeds. */
+/** Behaves like a table without items in which every write succeeds. */
 const emptyTable: Answer = (target) =>
   json(target.endsWith("BatchGetItem") ? { Responses: {} } : target.endsWith("Query") ? { Items: [] } : {});
-/** A table that answers the first probe, and then behaves as given. */
+/** Responds to the first probe of the table, and then behaves as given. */
 const afterProbe =
   (answer: Answer): Answer =>
   (target, body) =>
     JSON.stringify(body).includes("TENANT#probe") ? json({}) : answer(target, body);
-/** Empty long polls, one after the other. */
+/** Behaves like an empty queue: each receive is a long poll that returns no messages. */
 const quietQueue = async () => {
-  await Bun.sleep(200); // the long poll
+  await Bun.sleep(200); // Duration of the long poll.
   return json({});
 };
 
@@ -149,7 +149,8 @@ describe("the worker's process", () => {
     expect(gauge(exposed, "lag_seconds")).toBeWithin(90, 120);
     expect(highest).toBeWithin(90, 120);
     expect(exposed).toContain("# TYPE lz_worker_queue_age_seconds gauge");
-    // After an empty receive the queue has no age. The lag is that of the last message.
+    // After a receive without messages, the age of the queue is unknown. The reported lag is that of the last
+    // message.
     await eventually(async () => {
       exposed = await (await ask("/metrics")).text();
       return gauge(exposed, "queue_age_seconds") === 0;
@@ -223,7 +224,7 @@ describe("the worker's process", () => {
     );
     while (!isAsked) await Bun.sleep(10);
     worker.kill("SIGTERM");
-    await Bun.sleep(300); // the test observes that nothing is deleted
+    await Bun.sleep(300); // The test checks that the worker deletes nothing in this time.
     expect(removed).toEqual([]);
     release.resolve();
     expect(await worker.exited).toBe(0);
@@ -277,7 +278,7 @@ describe("the worker's process", () => {
       LZ_STALL_SECONDS: "40",
       BUN_OPTIONS: `--preload=${preload}`,
     });
-    await Bun.sleep(9000); // the worker checks every five seconds
+    await Bun.sleep(9000); // The worker checks for a stall every five seconds.
     expect(worker.exitCode).toBeNull();
     worker.kill("SIGTERM");
     await until('"worker.stopped"');
@@ -285,7 +286,7 @@ describe("the worker's process", () => {
 
   test("does not treat an empty queue as a stall", async () => {
     const { worker, ask } = await startWorker(quietQueue, emptyTable, { LZ_STALL_SECONDS: "40" });
-    await Bun.sleep(3000); // a few long polls
+    await Bun.sleep(3000); // Enough time for a few long polls.
     const { silentSeconds } = (await (await ask("/healthz")).json()) as { silentSeconds: number };
     expect(silentSeconds).toBeLessThan(3);
     expect(worker.exitCode).toBeNull();

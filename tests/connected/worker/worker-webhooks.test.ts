@@ -106,7 +106,7 @@ test("a resend during a worker's delivery is not lost and keeps its id", async (
     port: 0,
     async fetch(request) {
       const name = new URL(request.url).pathname.slice(1) as keyof typeof ids;
-      // An agent on this host may probe this port.
+      // An agent on this host can probe this port.
       if (!Object.hasOwn(ids, name)) return new Response("", { status: 404 });
       ids[name].push(request.headers.get("webhook-id")!);
       return new Response("", { status: await answer(name) });
@@ -148,7 +148,7 @@ test("a resend during a worker's delivery is not lost and keeps its id", async (
     dynamo("UpdateItem", requeueUpdate(await stored(), id, now, TABLE_NAME));
 
   await forwardDue(tenantId, deps);
-  await expect(requeue("slow")).rejects.toThrow("ConditionalCheckFailed"); // the delivery is waiting
+  await expect(requeue("slow")).rejects.toThrow("ConditionalCheckFailed"); // The delivery is still waiting, so it cannot be queued again.
   now += 5000;
   answer = async () => {
     answer = async () => 204;
@@ -165,7 +165,7 @@ test("a resend during a worker's delivery is not lost and keeps its id", async (
   expect(ids).toEqual({ gone: [eventId, eventId], slow: [eventId, eventId] });
   expect(await forwardDue(tenantId, deps)).toBe(0);
 
-  // Not in the outbox, but put back into it by the index.
+  // This event is not in the outbox. The index puts it back into the outbox.
   answer = async () => 410;
   await dynamo(
     "PutItem",

@@ -116,7 +116,7 @@ describe("worker", () => {
     await sendRaw(stack, await pack(asset, beats));
     await settled();
     expect(await timeline(asset)).toHaveLength(1);
-    // Three minutes contain two or three sampling times of this asset.
+    // A period of three minutes contains two or three sampling times of this asset.
     expect(await samples(stack, asset)).toBeWithin(2, 4);
   });
 
@@ -161,7 +161,7 @@ describe("worker", () => {
       );
     const at = (minute: number, found: Engine[]) =>
       makeHeartbeat(minute + 1, start + minute * MINUTE_MS, "crowded", { engines: found });
-    // The last heartbeat ends all incidents of the first one and opens as many new ones.
+    // The last heartbeat ends all incidents of the first one, and opens the same number of new incidents.
     const beats = [at(0, engines("first")), at(1, []), at(20, engines("second"))];
     await sendRaw(stack, await pack(asset, beats));
     await settled();
@@ -210,8 +210,8 @@ describe("worker", () => {
     dynamodb.kill("SIGSTOP");
     try {
       await sendRaw(stack, await pack(asset, [makeHeartbeat(1, Date.now(), "slow-table")]));
-      // Longer than the 4 s visibility timeout: without an extension the queue would deliver the message
-      // again.
+      // This is longer than the visibility timeout of 4 s. Unless the worker extends it, the queue would
+      // deliver the message again.
       await Bun.sleep(5000);
       expect(await queueDepth(stack)).toEqual({ waiting: 0, inFlight: 1 });
     } finally {
@@ -256,7 +256,7 @@ describe("worker", () => {
       }
     };
     const run = Promise.all(assets.map(send));
-    // The worker has recorded some heartbeats, and others are not sent yet.
+    // At this point, the worker has recorded some heartbeats, and others have not been sent yet.
     await eventually(async () => ((await presence(assets[0]!))?.sequence ?? 0) > 1);
     const killed = stack.stages.get("worker")!;
     killed.kill("SIGKILL");
