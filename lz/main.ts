@@ -6,7 +6,7 @@ import type { CommandName } from "./platform/commands.ts";
 import type { Verb } from "./platform/deps.ts";
 import { Failure, Misuse } from "./platform/faults.ts";
 
-/** Each command is loaded when it is used: `lz token` must not wait for an AWS client to load. */
+/** Each command is loaded when it is used, so that `lz token` does not wait for an AWS client to load. */
 const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
   token: () => import("./keys/token.ts"),
   "enroll-token": () => import("./keys/enroll-token.ts"),
@@ -32,7 +32,7 @@ const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
   doctor: () => import("./doctor/doctor.ts"),
 };
 
-/** Resolves with true if the person at the terminal types `yes`. The question is printed to stderr. */
+/** Asks a question on stderr. Resolves to true if the person at the terminal types `yes`. */
 async function askOnTerminal(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {

@@ -2,10 +2,10 @@ import type { Arguments } from "../platform/arguments.ts";
 import { Misuse } from "../platform/faults.ts";
 
 const SILENT = /^(\d{1,5})([dh])$/;
-/** Ten years, the limit of the API. */
+/** Maximum of `--silent-for` in hours: ten years, as in the API. */
 const SILENT_HOURS_MAX = 3650 * 24;
 
-/** Hours of `30d` or `12h`. Throws {@link Misuse} for anything else. */
+/** Converts `30d` or `12h` to hours. Throws {@link Misuse} for any other text. */
 export function silentHours({ name, texts }: Pick<Arguments, "name" | "texts">): number | undefined {
   const text = texts["silent-for"];
   if (text === undefined) return undefined;
@@ -16,14 +16,14 @@ export function silentHours({ name, texts }: Pick<Arguments, "name" | "texts">):
   return hours;
 }
 
-/** Whether any filter option is present. */
+/** True if any filter option is present. */
 export const hasFilter = ({ texts, flags }: Pick<Arguments, "texts" | "flags">): boolean =>
   flags.has("never-reported") ||
   ["hostname", "os", "employee", "silent-for", "status", "lifecycle"].some(
     (name) => texts[name] !== undefined,
   );
 
-/** The filter options as the query of `GET /v1/assets`, with its `?`. Empty without filters. */
+/** Converts the filter options to the query of `GET /v1/assets`, with its `?`. Empty if there are no filters. */
 export function filterQuery(args: Pick<Arguments, "name" | "texts" | "flags">): string {
   const { hostname, os, employee, status, lifecycle } = args.texts;
   const hours = silentHours(args);

@@ -16,7 +16,7 @@ export const assetView = z.looseObject({
   os: z.string().optional(),
   enrolledAt: z.string().optional(),
   revokedAt: z.string().optional(),
-  /** Absent in responses of an edge that has no active list yet. */
+  /** Absent in responses of an edge version that has no active list yet. */
   lifecycle: z.looseObject({ state: z.string(), reason: z.string().optional() }).optional(),
   containment: z.looseObject({ state: z.string(), offline: z.boolean(), mode: z.string().optional() }),
   presence: z
@@ -36,7 +36,7 @@ const HEAD = ["ASSET", "HOST", "EMPLOYEE", "CONTAINMENT", "RISK", "ENGINES", "LA
 
 const isExpired = ({ lifecycle }: AssetView): boolean => lifecycle?.state === "expired";
 
-/** A table of assets as lines, with a header. */
+/** Formats a table of assets as lines, with a header. */
 export const assetTable = (assets: readonly AssetView[]): string[] =>
   table(
     HEAD,
@@ -66,8 +66,9 @@ export const run: Verb = async (args, deps) => {
 export const SEARCHED_MAX = 100_000;
 
 /**
- * Id of an asset that is given by its id or host name. The host name must be unique; assets on the active list take precedence,
- * because a host that enrolled again has several assets with its name. Throws {@link Failure} if no asset or several match.
+ * Finds the id of an asset by its id or host name. The host name must be unique. Assets on the active list
+ * take precedence, because a host that enrolled again has several assets with its name. Throws {@link
+ * Failure} if no asset or several match.
  */
 export async function findAsset(api: Api, named: string): Promise<string> {
   const id = assetId.safeParse(named.toUpperCase());
@@ -76,7 +77,7 @@ export async function findAsset(api: Api, named: string): Promise<string> {
   return idOf(named, all);
 }
 
-/** As {@link findAsset}, for a host name among these assets. */
+/** Like {@link findAsset}, for the host name of one of the given assets. */
 export function idOf(named: string, all: readonly AssetView[]): string {
   const everywhere = all.filter(({ hostname }) => hostname === named);
   const active = everywhere.filter((asset) => !isExpired(asset));

@@ -11,11 +11,14 @@ import { count } from "../platform/text-table.ts";
 import { filterQuery, hasFilter, silentHours } from "./asset-filter.ts";
 import { type AssetView, assetTable, assetView, idOf, SEARCHED_MAX } from "./assets.ts";
 
-/** Limit of assets in one request of the API, which is one transaction. */
+/** Maximum number of assets in one request of the API. A request is one transaction. */
 const BATCH_ASSETS = 25;
-/** After this many failed requests in a row, the rest is not tried: the control plane is probably away. */
+/**
+ * Number of consecutive failed requests after which the rest is not tried, because the control plane is
+ * probably unavailable.
+ */
 const FAILURES_MAX = 3;
-/** Progress is printed each time this many assets are done. */
+/** Number of assets between two lines of progress. */
 const PROGRESS_ASSETS = 500;
 
 const retired = z.object({
@@ -36,7 +39,10 @@ const WORDS = {
   },
 } as const;
 
-/** Reasons of the API for an unchanged asset that do not count as a failure: done already, or the host has reported meanwhile. */
+/**
+ * Reasons of the API for an unchanged asset that do not count as a failure: the asset was changed before, or
+ * its host has reported in the meantime.
+ */
 const UNCHANGED: ReadonlySet<string> = new Set(["already", "reported"]);
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -46,9 +52,10 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Revokes or expires the named assets, or those that the filters select. Shows them, asks for confirmation, then sends one
- * request after the other: concurrent requests would conflict, because the custody log accepts one transaction at a time.
- * Assets that an earlier run changed are skipped, so an interrupted command can be run again.
+ * Revokes or expires the named assets, or the assets that the filters select. Shows them, asks for
+ * confirmation, and then sends one request after the other. Concurrent requests would conflict, because the
+ * custody log accepts one transaction at a time. Assets that an earlier run changed are skipped, so an
+ * interrupted command can be run again.
  */
 export async function retireAssets(verb: Verb, args: Arguments, deps: Deps): Promise<Outcome> {
   const isNamed = args.operands.length > 0;
@@ -92,7 +99,7 @@ async function namedAssets(api: Api, names: readonly string[]): Promise<AssetVie
   return found;
 }
 
-/** Assets that the filters select, without those that are revoked or expired already. */
+/** Assets that the filters select, without those that are already revoked or expired. */
 async function chosenAssets(api: Api, verb: Verb, args: Arguments): Promise<AssetView[]> {
   const texts = { ...args.texts, lifecycle: args.texts.lifecycle ?? "all" };
   const found = await api.list(`/v1/assets${filterQuery({ ...args, texts })}`, assetView, SEARCHED_MAX);

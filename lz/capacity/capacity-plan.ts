@@ -1,33 +1,43 @@
 import { PACK_BYTES_MAX } from "../../shared/queue/message.ts";
 /*
- * List prices of us-east-1 in US dollars, without the free tiers: SQS as of June 2026, DynamoDB as of November 2024.
- * Check them before you rely on them: aws.amazon.com/sqs/pricing, aws.amazon.com/dynamodb/pricing/on-demand.
+ * List prices of us-east-1 in US dollars, without the free tiers: SQS as of June 2026, DynamoDB as of
+ * November 2024. Check them before you rely on them: aws.amazon.com/sqs/pricing,
+ * aws.amazon.com/dynamodb/pricing/on-demand.
  */
 export const PRICES = {
-  /** Standard queue, first 100 billion requests of a month. Each 64 KiB of payload counts as one request. */
+  /**
+   * Price of a standard queue for the first 100 billion requests of a month. Each 64 KiB of payload counts as
+   * one request.
+   */
   SQS_MILLION_REQUESTS: 0.4,
   /** Surcharge for messages with a MessageGroupId (fair queues, since July 2025). */
   SQS_MILLION_FAIR_REQUESTS: 0.1,
-  /** On-demand, Standard table class (halved in November 2024). One unit is 1 KiB of one item or index entry. */
+  /**
+   * On-demand price with the Standard table class (halved in November 2024). One unit is 1 KiB of one item or
+   * index entry.
+   */
   DYNAMODB_MILLION_WRITES: 0.625,
   DYNAMODB_GIB_MONTH: 0.25,
 } as const;
 
 const SQS_CHUNK_BYTES = 64 * 1024;
 const SQS_BATCH_MAX = 10;
-/** Size of a full message relative to its heartbeats: they compress to a tenth, and base64 adds a third. Measured by `bun run bench`. */
+/**
+ * Size of a full message relative to its heartbeats, as measured by `bun run bench`. Heartbeats are
+ * compressed to a tenth, and base64 adds a third.
+ */
 const COMPRESSED_SHARE = 0.14;
 const ENVELOPE_BYTES = 90;
 const WRITE_UNIT_BYTES = 1024;
-/** DynamoDB adds this to every item and index entry it stores. */
+/** Bytes that DynamoDB adds to every item and index entry in its storage. */
 const STORED_OVERHEAD_BYTES = 100;
 const DAYS_PER_MONTH = 30;
 const DAY_SECONDS = 24 * 3600;
-/** A sample holds key, type and times only: it proves that the asset reported. */
+/** Size of a sample in bytes. A sample contains only key, type and times: it proves that the asset reported. */
 const SAMPLE_BYTES = 300;
 const PRESENCE_BYTES = 900;
 const PARTITION_UNITS_PER_SECOND = 1000;
-/** The plan uses at most this share of a partition's limit. */
+/** Maximum share of a partition's limit that the plan uses. */
 const PARTITION_SHARE = 0.7;
 
 export type CapacityInput = {
@@ -63,9 +73,11 @@ export type CapacityPlan = {
 };
 
 /**
- * The price of a month (30 days) at a steady rate, with storage as full as the retention allows. `blueprint` is the design with
- * one SQS message and one write per heartbeat, in its best case: it receives and deletes in full batches of ten, and telemetry
- * has one index (GSI1). Compute, transfer, reads and backups are not included.
+ * Calculates the price of a month (30 days) at a steady rate, with storage as full as the retention allows.
+ *
+ * `blueprint` is the design with one SQS message and one write per heartbeat, in its best case: it receives
+ * and deletes in full batches of ten, and telemetry has one index (GSI1). Compute, transfer, reads and
+ * backups are not included.
  */
 export function planCapacity(input: CapacityInput): CapacityPlan {
   const { endpoints, intervalMs, resolutionSeconds, changesPerDay, retentionDays } = input;
@@ -93,7 +105,8 @@ export function planCapacity(input: CapacityInput): CapacityPlan {
   const packed = bill(
     {
       sqsRequests: heartbeats * message.requestsPerHeartbeat,
-      // A change: its item, that item in GSI1, presence. A sample: its item and presence.
+      // A change writes its item, the copy of this item in GSI1, and presence. A sample writes its item and
+      // presence.
       writeUnits:
         changes * (2 * itemUnits + units(PRESENCE_BYTES)) +
         samples * (units(SAMPLE_BYTES) + units(PRESENCE_BYTES)),
@@ -124,7 +137,10 @@ export function planCapacity(input: CapacityInput): CapacityPlan {
 
 const gib = (bytes: number): number => bytes / 1024 ** 3;
 
-/** Heartbeats per message: a node collects them for one tenant until the wait ends or the message is full. */
+/**
+ * Number of heartbeats per message. A node collects the heartbeats of one tenant until the wait ends or the
+ * message is full.
+ */
 function packing(input: CapacityInput, perSecond: number) {
   const lineBytes = input.heartbeatBytes + ENVELOPE_BYTES;
   const room = Math.max(1, Math.floor(PACK_BYTES_MAX / lineBytes));

@@ -25,11 +25,11 @@ import {
 } from "../platform/simulated-agents.ts";
 import { count } from "../platform/text-table.ts";
 
-/** Heartbeats per second that one process can sign and send on schedule. */
+/** Maximum number of heartbeats per second that one process can sign and send on schedule. */
 const PER_SECOND_MAX = 4000;
 const IN_FLIGHT_MAX = 512;
 const ENROLLING_AT_ONCE = 16;
-/** A session is renewed this long before it expires. */
+/** Time before the expiry of a session at which it is renewed. */
 const SESSION_SPARE_SECONDS = 60;
 const TIMEOUT_MS = 10_000;
 
@@ -46,7 +46,7 @@ type Member = {
 
 type Tally = { sent: number; accepted: number; refused: Record<string, number>; latenciesMs: number[] };
 
-/** Engines of risky members. Each opens an incident of another rule. */
+/** Engines of risky assets. Each entry opens an incident of a different rule. */
 const RISKY: readonly (() => Engine[])[] = [
   () => [makeEngine({ bind: ["0.0.0.0"] })],
   () => [makeEngine()],
@@ -112,7 +112,10 @@ export const run: Verb = async (args, deps) => {
   };
 };
 
-/** Retries requests, because enrolments and sessions have quotas and the edge may be away briefly. */
+/**
+ * Retries requests, because enrolments and sessions have quotas, and because the edge can be unavailable for
+ * a short time.
+ */
 const patient = (send: Send, { clock, stop }: Deps): Send =>
   withRetries(send, {
     clock,
@@ -126,7 +129,7 @@ async function enrolFleet(
   send: Send,
   deps: Deps,
 ): Promise<Member[]> {
-  // The idempotency key allows retries of the request.
+  // Retries are safe, because the request has an idempotency key.
   const api = createApi(connection, { fetch: send });
   const made = await api.post("/v1/enrolment-tokens", { uses: endpoints, hours: 1 }, token, {
     "idempotency-key": crypto.randomUUID(),
@@ -163,7 +166,10 @@ async function enrolFleet(
 
 type Sending = { send: Send; patient: Send; connection: Connection; deps: Deps };
 
-/** Sends heartbeats evenly over the interval. A slow response delays no other heartbeat; latency counts from the scheduled time. */
+/**
+ * Sends heartbeats evenly over the interval. A slow response delays no other heartbeat. Latency counts from
+ * the scheduled time.
+ */
 async function report(
   members: Member[],
   { seconds, intervalMs }: { seconds: number; intervalMs: number },
@@ -239,7 +245,7 @@ async function sessionOf(member: Member, { patient, connection, deps }: Sending)
   return member.session.signer;
 }
 
-/** Handles a directive as an agent does. It reports a failure for modes that would need a real host. */
+/** Handles a directive like an agent. Reports a failure for modes that need a real host. */
 async function applyDirective(member: Member, jws: string, nowMs: number): Promise<void> {
   const { tenantId, assetId, jwks } = member.enrolled;
   const wanted = await verifyDirective(jws, jwks, { tenantId, assetId }, nowMs).catch(() => undefined);

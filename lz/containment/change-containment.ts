@@ -6,7 +6,10 @@ import { connectionOf } from "../platform/connect.ts";
 import type { Deps, Outcome } from "../platform/deps.ts";
 import { Misuse } from "../platform/faults.ts";
 
-/** Requests an isolation or a release. The response shows the requested state; the agent proves it later with a heartbeat. */
+/**
+ * Requests an isolation or a release. The response shows the requested state, and the agent proves it later
+ * with a heartbeat.
+ */
 export async function changeContainment(
   action: "isolate" | "release",
   args: Arguments,

@@ -21,7 +21,7 @@ export const run: Verb = async (args, deps) => {
   const lines = [`${count(length, "custody record")} in ${out}`];
   const named = exported.head?.count ?? 0;
   if (named === length) return { json, lines };
-  // An incomplete log is saved too, because it is evidence; the fault is reported.
+  // An incomplete log is saved too, because it is evidence. The fault is reported.
   const fault = `the log is not complete: its head counts ${count(named, "custody record")}. Run lz audit verify --file ${out}`;
   return { json: { ...json, fault }, lines: [...lines, fault], code: 1 };
 };

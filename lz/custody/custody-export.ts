@@ -13,13 +13,13 @@ import {
 import { isSignedReport } from "../../shared/wire/report-signature.ts";
 import { parseOrUndefined } from "../platform/connect.ts";
 
-/** The response of `GET /v1/custody`, which `lz audit export` saves. */
+/** The response of `GET /v1/custody`. `lz audit export` saves it. */
 export const custodyExport = z.object({ records: z.array(z.unknown()), head: custodyHeadItem.optional() });
 export type CustodyExport = z.infer<typeof custodyExport>;
 
 /**
- * The head in an export file. Strict, because a member that no check covers would look proven. The values themselves are
- * checked against the records later, so a wrong value counts as a fault of the log.
+ * The head in an export file. The schema is strict, because a member that no check covers would look proven.
+ * The values are checked against the records later, so a wrong value counts as a fault of the log.
  */
 const exportedHead = z.strictObject({
   type: z.literal("CustodyHead"),
@@ -34,7 +34,7 @@ const exportedHead = z.strictObject({
 
 const exportedJson = z.strictObject({ records: z.array(z.unknown()), head: exportedHead.optional() });
 
-/** First line of the JSON lines form; each line after it is a record, in the order of the tenant. */
+/** First line of an export in the JSON Lines format. Each later line is a record, in the order of the tenant. */
 const manifest = z.strictObject({
   type: z.literal("CustodyManifest"),
   v: z.literal(1),
@@ -47,13 +47,16 @@ function numberOf(each: unknown): number {
   return Number.isSafeInteger(number) ? number! : 0;
 }
 
-/** Sorts the records by their number, as {@link verifyExport} expects. The JSON form may hold them in any order. */
+/**
+ * Sorts the records by their number, as {@link verifyExport} expects. The JSON format can contain them in any
+ * order.
+ */
 export const inOrder = ({ records, ...more }: CustodyExport): CustodyExport => ({
   records: records.toSorted((a, b) => numberOf(a) - numberOf(b)),
   ...more,
 });
 
-/** Whether the line is the canonical JSON of the value. False for a value that is nested too deeply to be written. */
+/** True if the line is the canonical JSON of the value. False if the value is nested too deeply to be written. */
 function isCanonical(value: unknown, line: string): boolean {
   try {
     return canonicalJson(value) === line;
@@ -62,7 +65,10 @@ function isCanonical(value: unknown, line: string): boolean {
   }
 }
 
-/** The export as JSON Lines: a manifest, then the records as canonical JSON, from which their hashes are computed. */
+/**
+ * Writes the export as JSON Lines: a manifest, then the records as canonical JSON, from which their hashes
+ * are computed.
+ */
 export function toJsonLines(exported: CustodyExport): string {
   const { records, head } = inOrder(exported);
   const first = { type: "CustodyManifest", v: 1, records: records.length, head };
@@ -72,7 +78,10 @@ export function toJsonLines(exported: CustodyExport): string {
 /** `fault`: a line in the wrong place, or a wrong number of lines. Pass it to {@link verifyExport}. */
 export type ReadExport = { exported: CustodyExport; fault?: CustodyFault };
 
-/** Reads an export in either form; undefined if the text is neither. In JSON Lines, a line in the wrong place is a fault. */
+/**
+ * Reads an export in either format. Undefined if the text has neither format. In JSON Lines, a line in the
+ * wrong place is a fault.
+ */
 export function readExport(text: string): ReadExport | undefined {
   const whole = exportedJson.safeParse(parseOrUndefined(text));
   if (whole.success) return { exported: inOrder(whole.data) };
@@ -96,14 +105,14 @@ export function readExport(text: string): ReadExport | undefined {
   return { exported };
 }
 
-/** Name of a record in messages: its asset and time, or its position if it has no time. */
+/** Name of a record in messages: its asset and time, or its position if the record has no time. */
 function nameOf(record: unknown, index: number): string {
   const { assetId, at } = (record ?? {}) as Partial<Record<string, unknown>>;
   const of = typeof assetId === "string" && assetId !== "" ? assetId : "tenant";
   return typeof at !== "string" ? `#${index + 1}` : `${of} ${at}`;
 }
 
-/** Strict, because the hash does not cover unknown members. */
+/** The schema is strict, because the hash does not cover unknown members. */
 const record = auditItem.strict();
 
 export type Findings = {
@@ -111,15 +120,19 @@ export type Findings = {
   fault?: { record: string; fault: string };
   /** `absent`: the log is empty. `unchecked`: no keys were given. */
   checkpoint: "good" | "absent" | "unchecked";
-  /** Number of hosts' reports in the log, each signed by the device key named in it. Absent if the log has none. */
+  /**
+   * Number of reports by hosts in the log. Each is signed by the device key that it names. Absent if the log
+   * has no reports.
+   */
   reports?: number;
 };
 
 /**
- * Checks an export offline, with public keys and an earlier export if they are given. Reports the first bad record.
+ * Checks an export offline, with public keys and an earlier export if they are given. Reports the first bad
+ * record.
  *
- * Without keys, a log that was rewritten as a whole, with a new head and checkpoint, looks valid. Without an anchor, an old log
- * with its old signed head looks complete.
+ * Without keys, a log that was rewritten completely, with a new head and checkpoint, looks valid. Without an
+ * anchor, an old log with its old signed head looks complete.
  */
 export async function verifyExport(
   exported: CustodyExport,
@@ -137,7 +150,8 @@ export async function verifyExport(
     checkpoint: "unchecked",
   });
   const { records, faults } = await faultsOf(exported);
-  // If two faults have the same position, the misplaced line is reported: faults of the records behind it follow from it.
+  // If two faults have the same position, the misplaced line is reported, because it causes the faults of the
+  // records after it.
   const all = trust.fault ? [trust.fault, ...faults] : faults;
   const fault = all.toSorted((a, b) => a.index - b.index)[0] ?? missingSince(records, trust.anchor?.head);
   if (fault) return bad(fault.record, fault.fault);
@@ -152,7 +166,7 @@ export async function verifyExport(
   return { ...good, checkpoint: "good" };
 }
 
-/** The records up to the first invalid one, and the first fault of each kind. */
+/** The records up to the first invalid record, and the first fault of each kind. */
 async function faultsOf({ records: given, head }: CustodyExport) {
   const faults: CustodyFault[] = [];
   const records: AuditItem[] = [];
@@ -188,14 +202,20 @@ async function contentFaultOf(
   return "holds a report that is not signed by the device key it names, for this asset and generation";
 }
 
-/** Whether the report is signed by the key it names. To check that the key is the host's, run `lz-agent status` there. */
+/**
+ * True if the report is signed by the key that it names. To check that this key belongs to the host, run
+ * `lz-agent status` there.
+ */
 const provesItself = async ({ tenantId, assetId, generation, report }: AuditItem): Promise<boolean> =>
   report?.signedBy !== undefined &&
   assetId !== undefined &&
   report.generation === generation &&
   (await isSignedReport(report.signedBy, { tenantId, assetId }, report));
 
-/** A fault if the head of an earlier export is not a record of this log. The chain only grows, so it must be one. */
+/**
+ * Returns a fault if the head of an earlier export is not a record of this log. The chain only grows, so the
+ * log must contain this head.
+ */
 function missingSince(records: readonly AuditItem[], earlier: CustodyHeadItem | undefined) {
   if (
     !earlier ||
@@ -209,8 +229,9 @@ function missingSince(records: readonly AuditItem[], earlier: CustodyHeadItem | 
 }
 
 /**
- * Whether the head has the values in its checkpoint. It differs if the head was edited to match a truncated log. Needs no key.
- * Each part of the checkpoint must be canonical base64url; otherwise its last characters could be edited unnoticed.
+ * True if the head has the values of its checkpoint. The values differ if the head was edited to match a
+ * truncated log. This check needs no key. Each part of the checkpoint must be canonical base64url. Otherwise,
+ * its last characters could be edited unnoticed.
  */
 function matchesCheckpoint(head: CustodyHeadItem): boolean {
   try {

@@ -63,7 +63,10 @@ export async function checkTable(endpoint: string | undefined, env: Deps["env"])
   }
 }
 
-/** Checks deletion protection, point-in-time recovery and encryption. Only AWS has them, so an emulator is not checked. */
+/**
+ * Checks deletion protection, point-in-time recovery and encryption. Only AWS has these features, so an
+ * emulator is not checked.
+ */
 export async function checkProtection(
   client: Pick<DynamoDBClient, "send">,
   TableName: string,

@@ -1,4 +1,7 @@
-/** Result of one check. `advice`: what to do. A note is not a fault, for example for an optional part that is missing. */
+/**
+ * Result of one check. `advice`: what the operator can do. The state `note` is not a fault; for example, an
+ * optional part is missing.
+ */
 export type Check = { name: string; state: "ok" | "not ok" | "note"; found: string; advice?: string };
 
 export const good = (name: string, found: string): Check => ({ name, state: "ok", found });

@@ -26,9 +26,9 @@ import { checkWorker } from "./worker.ts";
 
 const PORT_DEFAULT = 8787;
 const TIMEOUT_MS = 5000;
-/** A larger difference is reported. The edge rejects heartbeats from 300 s. */
+/** Maximum clock difference in seconds without a finding. The edge rejects heartbeats from a difference of 300 s. */
 const SKEW_SECONDS_MAX = 30;
-/** Limit of characters of the edge's version. */
+/** Maximum number of characters of the edge's version. */
 const VERSION_MAX = 40;
 
 export const run: Verb = async (args, deps) => {
@@ -64,13 +64,13 @@ export const run: Verb = async (args, deps) => {
 };
 
 /**
- * Whether a remote installation is named, by its URL or by its queue. Then this machine itself is not checked, because it needs
- * no local stack, no agent and no free port.
+ * True if a remote installation is named by its URL or by its queue. Then this machine itself is not checked,
+ * because it needs no local stack, no agent and no free port.
  */
 const isElsewhere = (args: Arguments, { env }: Pick<Deps, "env">): boolean =>
   [args.texts.url, env.LZ_URL, env.SQS_QUEUE_URL].some((named) => named !== undefined && named !== "");
 
-/** Checks that read items of a tenant: the tenant of the local stack, or LZ_TENANT. */
+/** Checks that read items of a tenant, which is the tenant of the local stack or LZ_TENANT. */
 async function tenantChecks(
   stack: StackFile | undefined,
   edgeVersion: string | undefined,
@@ -93,7 +93,10 @@ async function tenantChecks(
   }
 }
 
-/** Endpoints from the environment, for an installation in AWS. Undefined without SQS_QUEUE_URL and AWS_REGION. */
+/**
+ * Endpoints from the environment, for an installation in AWS. Undefined if SQS_QUEUE_URL or AWS_REGION is
+ * missing.
+ */
 function endpointsOf(env: Deps["env"]) {
   const { SQS_QUEUE_URL: queueUrl, AWS_REGION, DYNAMODB_ENDPOINT, SQS_ENDPOINT } = env;
   if (!queueUrl || !AWS_REGION) return undefined;
@@ -109,7 +112,7 @@ function whereTo(args: Arguments, deps: Deps) {
   }
 }
 
-/** Files of npm packages with the programs that the local stack starts, by platform. */
+/** Files in npm packages that contain the programs of the local stack, by platform. */
 export const PROGRAMS = {
   dynoxide: (platform: string, arch: string, suffix: string) => [
     `@dynoxide/${platform}-${arch}/dynoxide${suffix}`,
@@ -127,7 +130,7 @@ export function findProgram(name: keyof typeof PROGRAMS): string | undefined {
     try {
       return require.resolve(specifier);
     } catch {
-      // The package of another platform.
+      // This package is for another platform. Try the next one.
     }
   }
   return Bun.which(name) ?? undefined;
@@ -198,11 +201,14 @@ async function checkPort({ env }: Deps, stack: StackFile | undefined): Promise<C
     : good("port", `${port} is in use, as expected`);
 }
 
-/** Checks the edge by its own responses. A status alone is not enough: each body must be the edge's JSON. */
+/**
+ * Checks the edge by its own responses. The status of a response is not enough: each body must be the edge's
+ * JSON.
+ */
 export async function checkEdge(
   { url, token }: Connection,
   deps: Pick<Deps, "fetch" | "clock">,
-  /** Called with the edge's version, which it sends to authenticated callers only. */
+  /** Called with the edge's version, which the edge sends to authenticated callers only. */
   onVersion: (version: string) => void = () => {},
 ): Promise<Check[]> {
   const ask = (path: string, headers: Record<string, string> = {}) =>
@@ -256,7 +262,7 @@ export async function checkEdge(
   return checks;
 }
 
-/** The JSON object in a response; empty for anything else, and without a response. */
+/** The JSON object in a response. Empty for any other body, and if there is no response. */
 const objectOf = async (answer: Response | undefined): Promise<Record<string, unknown>> =>
   parseJsonObject((await answer?.text().catch(() => "")) ?? "") ?? {};
 

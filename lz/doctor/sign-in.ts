@@ -1,6 +1,6 @@
 import { bad, type Check, good, note } from "./check.ts";
 
-/** Whether the edge can verify sessions, by the state of the identity provider's keys in `/readyz/admin`. */
+/** Checks that the edge can verify sessions, by the state of the identity provider's keys in `/readyz/admin`. */
 export function checkSignInKeys(readiness: Readonly<Record<string, unknown>>): Check {
   const advice =
     "search the edge's log for issuer-keys.not-refreshed, and request LZ_ADMIN_JWKS_URL from its host";

@@ -8,7 +8,7 @@ import { bad, type Check, good, note } from "./check.ts";
 
 const NAMED_MAX = 5;
 
-/** Verifies the signatures of all items of a tenant that grant rights or hold decisions. */
+/** Verifies the signatures of all items of a tenant that grant rights or contain decisions. */
 export async function checkSignatures(
   { dynamo, table }: Pick<OpenTable, "dynamo" | "table">,
   tenantId: string,

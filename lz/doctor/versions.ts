@@ -7,16 +7,19 @@ import { fleetSummaryKey } from "../../shared/table/keys.ts";
 import type { OpenTable } from "../platform/open-table.ts";
 import { bad, type Check, good, note } from "./check.ts";
 
-/** Limit of agent versions in the line. */
+/** Maximum number of agent versions in the line of the check. */
 const NAMED_MAX = 5;
 
-/** Versions that a worker last wrote to the table. `agents`: versions with the most hosts first. */
+/** Versions that a worker last wrote to the table. `agents`: versions of agents, with the most hosts first. */
 export type WorkerVersions = {
   worker?: string | undefined;
   agents: { version: string; hosts: number }[];
 };
 
-/** Undefined if no worker has counted the tenant's fleet, or if the table cannot be read. Other checks report both. */
+/**
+ * Reads the versions. Undefined if no worker has counted the tenant's fleet, or if the table cannot be read.
+ * Other checks report both cases.
+ */
 export async function readWorkerVersions(
   { dynamo, table }: Pick<OpenTable, "dynamo" | "table">,
   tenantId: string,
@@ -34,10 +37,10 @@ export async function readWorkerVersions(
 }
 
 /**
- * Compares the versions of all parts. Update workers first, then edges, then agents: a part that is newer than an earlier one in
- * this order may send data that the other does not understand.
+ * Compares the versions of all parts. Workers must be updated first, then edges, then agents. A part that is
+ * newer than an earlier one in this order can send data that the earlier one does not understand.
  *
- * @param edge version of the edge; undefined if it sent none, as edges before 0.1.0 do
+ * @param edge version of the edge. Undefined if the edge sent no version, as edges before 0.1.0.
  */
 export function checkVersions(edge: string | undefined, told: WorkerVersions | undefined): Check {
   const agents = told?.agents ?? [];

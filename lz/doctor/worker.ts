@@ -6,12 +6,15 @@ import type { Deps } from "../platform/deps.ts";
 import type { OpenTable } from "../platform/open-table.ts";
 import { bad, type Check, good } from "./check.ts";
 
-/** Workers check the signatures of a tenant once a minute while its hosts report; with 20,000 hosts, every half hour. */
+/**
+ * Maximum age of the last signature check of a worker that runs. Workers check the signatures of a tenant
+ * once a minute while its hosts report, and every half hour for 20,000 hosts.
+ */
 const ALIVE_MS = 3 * 60_000;
 const ALIVE_MS_MAX = 45 * 60_000;
 const MS_PER_ITEM = 180;
 
-/** Whether a worker runs, by the time of its last signature check of a tenant. */
+/** Checks that a worker runs, by the time of its last signature check of a tenant. */
 export async function checkWorker(
   { dynamo, table }: Pick<OpenTable, "dynamo" | "table">,
   tenantId: string,

@@ -7,7 +7,7 @@ import type { Verb } from "../platform/deps.ts";
 import { Failure, Misuse } from "../platform/faults.ts";
 import { readFile } from "../platform/read-file.ts";
 
-/** A private control key, in the form of the edge's `LZ_CONTROL_KEY`. */
+/** A private control key, in the format of the edge's `LZ_CONTROL_KEY`. */
 const controlKey = z.object({
   kty: z.literal("OKP"),
   crv: z.literal("Ed25519"),
@@ -16,7 +16,7 @@ const controlKey = z.object({
   d: z.string(),
 });
 
-/** Signs a catalogue offline. Serve the resulting file at the URL in `LZ_CATALOGUE_URL`. */
+/** Signs a catalogue offline. The resulting file must be served at the URL in `LZ_CATALOGUE_URL`. */
 export const run: Verb = async (args, deps) => {
   const { in: from, key: keyFile, out } = args.texts as { in: string; key?: string; out: string };
   const keyText = keyFile === undefined ? deps.env.LZ_CONTROL_KEY : readFile(keyFile);

@@ -2,7 +2,7 @@ import { newControlKey, newSecret, publicHalf } from "../../shared/key-generatio
 import type { Verb } from "../platform/deps.ts";
 import { writePrivate } from "../platform/key-file.ts";
 
-/** A complete set of keys for a new installation, as environment lines for a secret store. */
+/** Creates a complete set of keys for a new installation, as `NAME=value` lines for a secret store. */
 export const run: Verb = async (args, deps) => {
   const control = await newControlKey("control-1");
   const enrol = await newControlKey("enrol-1");

@@ -14,8 +14,9 @@ import {
 } from "../platform/key-file.ts";
 
 /*
- * A key is rotated in three steps. Each is rolled out to every node before the next. `add` makes the new key known, `promote`
- * signs with it, `drop` removes the old key. Every node can verify every signature at each step: see docs/rotation.md.
+ * A key is rotated in three steps. `add` makes the new key known, `promote` signs with it, and `drop` removes
+ * the old key. Each step is rolled out to every node before the next one. Every node can verify every
+ * signature at each step (see docs/rotation.md).
  */
 type Step = "add" | "promote" | "drop";
 
@@ -39,7 +40,7 @@ type Secret = { version: string; number: number; text: string };
 
 const SECRET = /^([a-z0-9]{1,16}):[A-Za-z0-9_-]{43,}$/;
 
-/** Secrets as `version:base64url` of at least 32 bytes each, separated by commas. */
+/** Reads secrets in the format `version:base64url`, separated by commas. Each secret has at least 32 bytes. */
 function readSecrets(environment: KeyLines, name: string): Secret[] {
   const secrets = needLine(environment, name)
     .split(",")
@@ -88,7 +89,10 @@ function rotateSecret(environment: KeyLines, name: string, step: Step, deps: Dep
 const readKey = (lines: KeyLines, name: string): ControlJwk =>
   readJsonLine(lines, name, privateKey, "a private control key");
 
-/** Agents receive the new key with their next session, in a set that is signed by a key they have pinned. */
+/**
+ * Rotates the control key. Agents receive the new key with their next session, in a set that is signed by a
+ * key they have pinned.
+ */
 async function rotateControl(environment: KeyLines, step: Step, deps: Deps): Promise<KeyLines> {
   const current = readKey(environment, "LZ_CONTROL_KEY");
   const { keys: known } = readJsonLine(

@@ -18,7 +18,10 @@ const WHY: Record<Signed["reason"], string> = {
   "old-key": "signed by a key that is being replaced",
 };
 
-/** Signs the items of a tenant: once for the upgrade to signed authority, and again after a control key was promoted. */
+/**
+ * Signs the items of a tenant. It is needed once, for the upgrade to signed authority, and again after each
+ * promotion of a control key.
+ */
 export const run: Verb = async (args, deps) => {
   const tenant = tenantPattern.safeParse(args.operands[0]);
   if (!tenant.success) throw new Misuse("table sign: TENANT must be the id of a tenant");
@@ -62,7 +65,10 @@ async function readKeys(lines: KeyLines) {
 
 type Where = Pick<ReturnType<typeof openTable>, "dynamo" | "table">;
 
-/** Number of the tenant's newest custody record. It is the version of the new signatures; later changes get a higher one. */
+/**
+ * Number of the tenant's newest custody record. It is the version of the new signatures. Later changes get a
+ * higher version.
+ */
 async function versionOf({ dynamo, table }: Where, tenantId: string): Promise<number> {
   const Key = marshalItem(custodyHeadKey(tenantId));
   const { Item } = await dynamo("GetItem", { TableName: table, Key, ConsistentRead: true });

@@ -5,7 +5,7 @@ import type { Deps } from "./deps.ts";
 import { Failure } from "./faults.ts";
 
 const TIMEOUT_MS = 15_000;
-/** Timeout for a whole custody log. */
+/** Timeout in milliseconds for the download of a whole custody log. */
 const WHOLE_TIMEOUT_MS = 600_000;
 const PAGE_ITEMS = 200;
 
@@ -13,7 +13,10 @@ const problem = z.object({ title: z.string(), detail: z.string().optional() });
 
 export type Api = {
   get<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.infer<Schema>>;
-  /** As `get`, for a long response: with a longer timeout. A truncated response is a {@link Failure}. */
+  /**
+   * Like `get`, with a longer timeout for a long response. Rejects with a {@link Failure} if the response is
+   * truncated.
+   */
   getWhole<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.infer<Schema>>;
   post<Schema extends z.ZodType>(
     path: string,
@@ -21,17 +24,17 @@ export type Api = {
     schema: Schema,
     headers?: Record<string, string>,
   ): Promise<z.infer<Schema>>;
-  /** All pages of a list, up to `limit` items. `path` may hold a query. */
+  /** Reads all pages of a list, up to `limit` items. `path` can contain a query. */
   list<Schema extends z.ZodType>(
     path: string,
     schema: Schema,
     limit: number,
-    /** Called for each page with its members other than `items`. */
+    /** Called for each page with the page's members other than `items`. */
     onPage?: (page: { expiredLeftOut?: number | undefined }) => void,
   ): Promise<z.infer<Schema>[]>;
 };
 
-/** A client of the admin API. Every error is a {@link Failure} with one line that holds no token. */
+/** Creates a client of the admin API. Every error is a {@link Failure} with one line that contains no token. */
 export function createApi({ url, token }: Connection, deps: Pick<Deps, "fetch">): Api {
   async function ask<Schema extends z.ZodType>(
     path: string,

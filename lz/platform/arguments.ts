@@ -3,10 +3,10 @@ import { type ParsedProgram, parseProgram } from "../../shared/command-line/prog
 import { PRODUCT_VERSION } from "../../shared/product-version.ts";
 import { COMMANDS, type CommandName } from "./commands.ts";
 
-/** The command that was given, with its arguments. `--json` is in `flags`, as every command takes it. */
+/** The given command with its arguments. `--json` is in `flags`, because every command accepts it. */
 export type Arguments = ParsedValues & { name: CommandName };
 
-/** Reads the arguments of `bun run lz`. */
+/** Parses the arguments of `bun run lz`. */
 export const parseArguments = (argv: readonly string[]): ParsedProgram<CommandName> =>
   parseProgram(
     {

@@ -1,6 +1,6 @@
 import type { Deps } from "./deps.ts";
 
-/** Environment variables by which an AWS SDK finds credentials. */
+/** Environment variables from which an AWS SDK takes credentials. */
 const SOURCES = [
   "AWS_ACCESS_KEY_ID",
   "AWS_PROFILE",
@@ -10,8 +10,9 @@ const SOURCES = [
 ];
 
 /**
- * Credential options of an SDK client for `endpoint`. For AWS, private endpoints included, the SDK finds the credentials: in
- * the environment, a profile, web identity, container or EC2 metadata. An embedded service accepts any credentials.
+ * Credential options of an SDK client for `endpoint`. For AWS, including private endpoints, the SDK finds the
+ * credentials itself: in the environment, a profile, web identity, container or EC2 metadata. An embedded
+ * service accepts any credentials.
  */
 export function clientCredentials(endpoint: string | undefined, env: Deps["env"]) {
   const isAws = endpoint === undefined || /\.amazonaws\.com(?:\.cn)?$/.test(new URL(endpoint).hostname);

@@ -18,13 +18,13 @@ const CONNECTION = {
   ),
 };
 
-/** A command that sends requests to the control plane. */
+/** Adds the connection options of a command that sends requests to the control plane. */
 const online = <const C extends Command>(command: C) => ({
   ...command,
   options: { ...(command.options as C["options"]), ...CONNECTION, ...JSON_OPTION },
 });
 
-/** A command that needs no control plane. */
+/** Adds the options of a command that does not connect to the control plane. */
 const offline = <const C extends Command>(command: C) => ({
   ...command,
   options: { ...(command.options as C["options"]), ...JSON_OPTION },
@@ -51,7 +51,7 @@ const ASSET = { name: "ASSET", help: "the asset's id, or its host name if only o
 const REASON = requiredText("TEXT", "justification; stored in the custody record");
 const CONFIRMED = flag("do not ask for confirmation; required when there is no terminal");
 
-/** `assets revoke` and `assets expire`. */
+/** Definition of `assets revoke` and `assets expire`. */
 const retiring = (summary: string, dryRun: string, extra: Options = {}): Command => ({
   summary,
   moreOperands: { ...ASSET, help: `${ASSET.help}. Or select assets with the filters below` },
@@ -71,7 +71,7 @@ const retiring = (summary: string, dryRun: string, extra: Options = {}): Command
 const IDEMPOTENCY_KEY = (action: string) =>
   text("KEY", `idempotency key: requests with the same key ${action} once (default: a new key)`);
 
-/** `isolate` and `release` of an identity that several machines use. */
+/** Option of `isolate` and `release` for an identity that several machines use. */
 const EVERY_COPY = (done: string) =>
   flag(`continue although several machines use this identity: every one of them is ${done}`);
 

@@ -3,8 +3,8 @@ import type { Deps } from "./deps.ts";
 import { Failure, Misuse } from "./faults.ts";
 
 /**
- * Asks for confirmation of a change that was shown before, unless `--yes` is given. Throws {@link Misuse} if there is no terminal,
- * and {@link Failure} if the person declines.
+ * Asks for confirmation of a change that was shown before, unless `--yes` is given. Throws {@link Misuse} if
+ * there is no terminal, and {@link Failure} if the person declines.
  */
 export async function confirmed(args: Arguments, question: string, deps: Deps): Promise<void> {
   if (args.flags.has("yes")) return;

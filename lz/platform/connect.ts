@@ -21,7 +21,7 @@ export type StackFile = z.infer<typeof stackFile>;
 export const stackPath = (deps: Pick<Deps, "root" | "env">): string =>
   join(resolve(deps.root, deps.env.LZ_LOCAL_DIR ?? ".local"), "stack.json");
 
-/** The local stack by its `stack.json`. Throws {@link Failure} if the file is missing or damaged. */
+/** Reads the `stack.json` of the local stack. Throws {@link Failure} if the file is missing or damaged. */
 export function openStack(deps: Pick<Deps, "root" | "env">): StackFile {
   const path = stackPath(deps);
   if (!existsSync(path)) {
@@ -32,7 +32,7 @@ export function openStack(deps: Pick<Deps, "root" | "env">): StackFile {
   return parsed.data;
 }
 
-/** Public control keys of the local stack as JSON; undefined if its secrets cannot be read. */
+/** Public control keys of the local stack as JSON. Undefined if the stack's secrets cannot be read. */
 export function localControlJwks(deps: Pick<Deps, "root" | "env">): string | undefined {
   try {
     const secrets: unknown = JSON.parse(readFileSync(join(dirname(stackPath(deps)), "secrets.json"), "utf8"));
@@ -43,7 +43,7 @@ export function localControlJwks(deps: Pick<Deps, "root" | "env">): string | und
   }
 }
 
-/** Public members of a control key. zod removes the private one. */
+/** Schema of a control key's public members. zod removes the private member. */
 const PUBLIC_KEY = { kty: z.literal("OKP"), crv: z.literal("Ed25519"), kid: z.string(), x: z.string() };
 
 export function parseOrUndefined(text: string): unknown {
@@ -57,8 +57,9 @@ export function parseOrUndefined(text: string): unknown {
 export type Connection = { url: string; token: string };
 
 /**
- * URL and token of the control plane: from the options, else from LZ_URL and LZ_TOKEN, else from the local stack. The stack's
- * token is sent only to the stack's URL. Throws {@link Misuse} for a wrong URL or a missing token.
+ * URL and token of the control plane. They come from the options, from LZ_URL and LZ_TOKEN, or from the local
+ * stack, in this order. The stack's token is sent only to the stack's URL. Throws {@link Misuse} for a wrong
+ * URL or a missing token.
  */
 export function connectionOf(args: Arguments, deps: Deps): Connection {
   const url = args.texts.url ?? deps.env.LZ_URL;

@@ -6,8 +6,9 @@ import { readFile } from "./read-file.ts";
 export type KeyLines = Record<string, string>;
 
 /**
- * Reads `NAME=value` lines, as `lz keys` prints them. Lines with other names are ignored. Throws {@link Failure} with the line
- * number if another program could read the line differently, for example with quotes as part of the key.
+ * Reads `NAME=value` lines, as `lz keys` prints them. Ignores lines with other names. Throws {@link Failure}
+ * with the line number if another program could read the line differently, for example with quotes as part of
+ * the key.
  */
 export function readKeyFile(file: string): KeyLines {
   const text = readFile(file);
@@ -29,8 +30,8 @@ export function readKeyFile(file: string): KeyLines {
 }
 
 /**
- * Replaces lines of the file, appends new ones and keeps all others. The file gets mode 0600 and is replaced as a whole, so an
- * interrupted write leaves the old file.
+ * Replaces lines of the file, appends new ones and keeps all others. The file gets mode 0600. It is replaced
+ * as a whole, so an interrupted write leaves the old file.
  */
 export function writeKeyFile(file: string, changed: KeyLines): void {
   const left = new Map(Object.entries(changed));
@@ -51,7 +52,7 @@ export function writeKeyFile(file: string, changed: KeyLines): void {
   renameSync(next, file);
 }
 
-/** Writes a new file that only its owner can read. Throws {@link Failure} if it exists or cannot be written. */
+/** Writes a new file that only its owner can read. Throws {@link Failure} if the file exists or cannot be written. */
 export function writePrivate(file: string, text: string): void {
   try {
     writeFileSync(file, text, { mode: 0o600, flag: "wx" });
@@ -76,7 +77,10 @@ const okp = { kty: z.literal("OKP"), crv: z.literal("Ed25519"), kid: z.string().
 export const privateKey = z.object({ ...okp, d: z.string() });
 export const publicKeys = z.object({ keys: z.array(z.object(okp)).max(8) });
 
-/** A line of the file as JSON that fits the schema. Throws {@link Failure} with the name of the line, never its value. */
+/**
+ * Parses a line of the file as JSON that matches the schema. Throws {@link Failure} with the name of the
+ * line, and never with its value.
+ */
 export function readJsonLine<Schema extends z.ZodType>(
   lines: KeyLines,
   name: string,

@@ -8,7 +8,10 @@ import type { Deps } from "./deps.ts";
 
 export type OpenTable = { dynamo: Dynamo; table: string; close: () => void };
 
-/** Opens the table that AWS_REGION, DYNAMODB_ENDPOINT and LZ_TABLE name, else the table of the local stack. */
+/**
+ * Opens the table that AWS_REGION, DYNAMODB_ENDPOINT and LZ_TABLE name. Without them, opens the table of the
+ * local stack.
+ */
 export function openTable(deps: Pick<Deps, "env" | "root">): OpenTable {
   const { env } = deps;
   const endpoint = env.DYNAMODB_ENDPOINT ?? (env.AWS_REGION ? undefined : openStack(deps).dynamodbEndpoint);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Misuse } from "./faults.ts";
 
-/** Text of a file from the command line. Throws {@link Misuse} if it cannot be read. */
+/** Reads the text of a file that was named on the command line. Throws {@link Misuse} if it cannot be read. */
 export function readFile(path: string): string {
   try {
     return readFileSync(path, "utf8");

@@ -3,22 +3,25 @@
 import type { Clock } from "../../shared/time/clock.ts";
 import type { Send } from "./simulated-agents.ts";
 
-/** A longer wait is an outage, and the response is returned to the operator. */
+/** Maximum wait before a retry. A longer wait means an outage, so the response is returned to the operator. */
 const WAIT_SECONDS_MAX = 60;
-/** Limit of all waits of one request. Less than 300 s, after which the edge rejects the signature as stale. */
+/**
+ * Maximum of all waits of one request. It is less than 300 s, after which the edge rejects the signature as
+ * stale.
+ */
 const TOTAL_SECONDS_MAX = 240;
 const WAIT_SECONDS_DEFAULT = 1;
 
 export type RetryDeps = {
   clock: Clock;
-  /** Resolves after this many milliseconds, or when the command is stopped. */
+  /** Resolves after `ms` milliseconds, or when the command is stopped. */
   pause: (ms: number) => Promise<void>;
   stop: AbortSignal;
 };
 
 /**
- * Retries a request while its responses ask for it and the waits stay within the limits above. Resolves with the last response.
- * Use it only for idempotent requests.
+ * Creates a `send` that retries a request while its responses ask for it and the waits stay within the limits
+ * above. Resolves with the last response. Use it only for idempotent requests.
  */
 export function withRetries(send: Send, { clock, pause, stop }: RetryDeps): Send {
   return async (request) => {
@@ -33,7 +36,7 @@ export function withRetries(send: Send, { clock, pause, stop }: RetryDeps): Send
   };
 }
 
-/** Seconds to wait before a retry; undefined if the response asks for none or the wait is too long. */
+/** Seconds to wait before a retry. Undefined if the response asks for no retry or the wait is too long. */
 function waitSeconds({ status, headers }: Response, nowMs: number): number | undefined {
   const asked = retryAfterSeconds(headers.get("retry-after"), nowMs);
   if (status !== 429 && !(status === 503 && asked !== undefined)) return undefined;
@@ -41,7 +44,10 @@ function waitSeconds({ status, headers }: Response, nowMs: number): number | und
   return seconds <= WAIT_SECONDS_MAX ? seconds : undefined;
 }
 
-/** Seconds of a Retry-After header, at least 1. The header holds seconds or a date; undefined for anything else. */
+/**
+ * Parses a Retry-After header, which contains seconds or a date. Returns at least 1 second. Undefined for any
+ * other text.
+ */
 export function retryAfterSeconds(header: string | null, nowMs: number): number | undefined {
   if (header === null) return undefined;
   if (/^\d{1,9}$/.test(header)) return Math.max(1, Number(header));

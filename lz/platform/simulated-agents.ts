@@ -11,7 +11,7 @@ import { deviceKeyid } from "../../shared/wire/keyid.ts";
 import { signReport } from "../../shared/wire/report-signature.ts";
 import { importHmacKey, type Signer, signRequest } from "../../shared/wire/signature.ts";
 
-/** Simulated assets. They use the wire protocol of the agent, and scan no host. */
+/** Simulated assets. They use the wire protocol of the agent, but scan no host. */
 
 export type Send = (request: Request) => Promise<Response>;
 
@@ -33,7 +33,10 @@ export async function makeDevice(): Promise<Device> {
   };
 }
 
-/** A signed POST request. `createdSeconds` is the time of the signature; tests may pass another than now. */
+/**
+ * Creates a signed POST request. `createdSeconds` is the time of the signature. Tests can pass a time other
+ * than the current one.
+ */
 export async function signedRequest(
   edgeUrl: string,
   path: string,
@@ -98,7 +101,7 @@ export const NO_CONTAINMENT: ContainmentReport = {
   at: "2026-01-01T00:00:00.000Z",
 };
 
-/** A complete heartbeat. `more` replaces members. */
+/** Creates a complete heartbeat. `more` replaces members. */
 export function makeHeartbeat(
   sequence: number,
   sentAtMs: number,
@@ -125,7 +128,7 @@ export function makeHeartbeat(
   };
 }
 
-/** An Ollama engine as the agent would report it. `more` replaces members. */
+/** Creates an Ollama engine as the agent would report it. `more` replaces members. */
 export function makeEngine(more: Partial<Engine> = {}): Engine {
   return {
     id: "ollama",

@@ -2,7 +2,10 @@ import { tidy } from "../../shared/wire/text.ts";
 
 const CELL_CHARACTERS_MAX = 80;
 
-/** A table with columns as wide as their content. Cells come from agents and people, so control characters are removed. */
+/**
+ * Formats a table with columns as wide as their content. Cells come from agents and people, so control
+ * characters are removed.
+ */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const shown = [head, ...rows].map((row) =>
     row.map((cell) => (cell === "" ? "-" : tidy(cell, CELL_CHARACTERS_MAX))),

@@ -15,8 +15,8 @@ const change = telemetryItem.options[0];
 type Fired = { hosts: Set<string>; states: number; risk: string };
 
 /**
- * Evaluates recorded states with another policy and the worker's rules. Shows the rules that would have fired beside those that
- * did. Writes nothing.
+ * Evaluates recorded states with another policy and the worker's rules. Shows the rules that would have
+ * matched next to those that matched. Writes nothing.
  */
 export const run: Verb = async (args, deps) => {
   const wanted = readPolicy(args.operands[0]!);
@@ -27,7 +27,7 @@ export const run: Verb = async (args, deps) => {
   let states = 0;
   for (const { assetId, hostname } of await api.list("/v1/assets", asset, args.integers.limit!)) {
     for (const item of await api.list(`/v1/assets/${assetId}/timeline`, change, 1000)) {
-      if (item.at < since) break; // newest first
+      if (item.at < since) break; // items are sorted newest first
       states++;
       for (const { rule, risk } of item.findings) add(did, rule, risk, hostname);
       for (const { rule, risk } of replayStoredState(item, wanted)) add(would, rule, risk, hostname);

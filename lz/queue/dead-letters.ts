@@ -22,10 +22,10 @@ type DeadLetter = {
   receipt: string;
   body: string;
   sentAt: string;
-  /** Why the worker set the message aside. Undefined if the queue did so, after too many receives. */
+  /** Reason for which the worker moved the message here. Undefined if the queue moved it, after too many receives. */
   reason: string | undefined;
   origin: string | undefined;
-  /** The message is signed, and the reason may be fixed by now: the worker can try it again. */
+  /** True if the message is signed and its reason can be fixed by now, so that the worker can process it again. */
   canReplay: boolean;
   attributes: Message["MessageAttributes"];
 };
@@ -43,7 +43,7 @@ export async function openDeadLetters(deps: Pick<Deps, "env" | "root">): Promise
   const deadUrl = deps.env.SQS_DLQ_URL ?? (await redriveTarget(client, queueUrl));
   return {
     async take(limit, hiddenSeconds) {
-      // Kept by id, because a message can become visible again, with a newer receipt, while others are read.
+      // Messages by id. A message can become visible again, with a newer receipt, while others are read.
       const letters = new Map<string, DeadLetter>();
       while (letters.size < limit) {
         const command = new ReceiveMessageCommand({

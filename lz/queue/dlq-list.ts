@@ -2,10 +2,13 @@ import type { Verb } from "../platform/deps.ts";
 import { count, table } from "../platform/text-table.ts";
 import { openDeadLetters } from "./dead-letters.ts";
 
-/** Long enough to list every message once, short enough that a replay right after the list finds them. */
+/**
+ * Time for which listed messages are hidden. It is long enough to list every message once, and short enough
+ * that a replay right after the list finds them.
+ */
 const HIDDEN_SECONDS = 5;
 
-/** Lists dead letters without removing them. Their content is telemetry, so only its size is shown. */
+/** Lists dead letters without removing them. They contain telemetry, so only their size is shown. */
 export const run: Verb = async (args, deps) => {
   const queue = await openDeadLetters(deps);
   const letters = (await queue.take(args.integers.limit!, HIDDEN_SECONDS)).map((letter) => ({

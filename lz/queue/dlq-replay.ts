@@ -4,7 +4,10 @@ import { openDeadLetters } from "./dead-letters.ts";
 
 const HIDDEN_SECONDS = 30;
 
-/** Sends messages again that failed for a temporary reason, such as an outage or a key that the worker did not know yet. A message is deleted only after the queue has accepted it. */
+/**
+ * Sends messages again that failed for a temporary reason, such as an outage or a key that the worker did not
+ * know yet. A message is deleted only after the queue has accepted it.
+ */
 export const run: Verb = async (args, deps) => {
   const queue = await openDeadLetters(deps);
   const letters = await queue.take(args.integers.limit!, HIDDEN_SECONDS);

@@ -6,7 +6,7 @@ import { presenceKey } from "../../shared/table/keys.ts";
 import { createBatch } from "../platform/batch-requests.ts";
 import { BusyFault } from "../platform/transient-error.ts";
 
-/** What this worker has cached about an asset. */
+/** Information about an asset in the cache of this worker. */
 export type Known = {
   presence: PresenceItem;
   /**
@@ -29,7 +29,7 @@ export type Known = {
 
 /** Cache of presence items. The table is authoritative. */
 export type PresenceCache = {
-  /** Returns the cached entry. Undefined if there is none. */
+  /** Returns the cached entry. Undefined if the asset is not cached. */
   peek(tenantId: string, assetId: string): Known | undefined;
   /** Reads presence from the table with a strongly consistent read, and updates the cache. */
   load(tenantId: string, assetId: string): Promise<Known | undefined>;

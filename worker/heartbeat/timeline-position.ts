@@ -62,8 +62,8 @@ export function intervalStart(at: string, phase: number, resolutionSeconds: numb
 
 /**
  * Time up to which this heartbeat proves that the asset was seen. It is the start of the heartbeat's interval
- * or of its state, whichever is later. It is rounded on purpose, so that two heartbeats of one interval give
- * the same result in any order.
+ * or the start of its state: the later of these times. It is rounded on purpose, so that two heartbeats of
+ * one interval give the same result in any order.
  */
 export function seenThrough(moment: Moment, tenant: Settings): string {
   const start = intervalStart(moment.at, phaseOf(moment.assetId), tenant.telemetryResolutionSeconds);

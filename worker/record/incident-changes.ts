@@ -34,9 +34,9 @@ type Owner = { tenantId: string; assetId: string };
  * Change of an incident that follows from its run. Undefined if the table is up to date.
  *
  * - An incident is open while the condition lasts, or is absent for less than the quiet period. After that it
- * is resolved.
+ *   is resolved.
  * - An incident that a person resolved stays resolved while the same run lasts, unless its finding gets
- * worse. A later run reopens the incident.
+ *   worse. A later run reopens the incident.
  */
 export function changeOf(
   run: Run,

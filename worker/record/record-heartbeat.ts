@@ -46,7 +46,7 @@ export function addsNothing(
  *
  * - For a change of state: its telemetry item, the containment proof, its incidents and presence.
  * - For a late state, which a newer one has replaced: its telemetry item, and the incidents recomputed from
- * the history.
+ *   the history.
  * - For the same state: a sample and presence once per resolution interval, otherwise no write.
  *
  * Keys and contents depend on the heartbeats alone, and presence is written with an optimistic lock.
