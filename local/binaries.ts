@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
 
-/** A program of the local stack is missing on this machine. The message says how to get it. */
+/** Error for a program of the local stack that is missing on this machine. The message says how to get it. */
 export class MissingBinary extends Error {
   override name = "MissingBinary";
 }
@@ -12,7 +12,7 @@ function fromPackage(specifiers: readonly string[]): string | undefined {
     try {
       return require.resolve(specifier);
     } catch {
-      // The package is for another platform. Try the next one.
+      // This package is for another platform. Try the next one.
     }
   }
   return undefined;
@@ -24,21 +24,21 @@ const { platform, arch } = process;
 export type Machine = {
   platform: NodeJS.Platform;
   arch: string;
-  /** Path of a file in an installed npm package; undefined if none of the packages is installed. */
+  /** Returns the path of a file in an installed npm package. Undefined if none of the packages is installed. */
   resolve: (specifiers: readonly string[]) => string | undefined;
   which: (program: string) => string | null;
 };
 
 const HERE: Machine = { platform, arch, resolve: fromPackage, which: Bun.which };
 
-/** npm has Deno for Linux with glibc, macOS and Windows, each on x64 and arm64. */
+/** Path of Deno. npm has Deno for Linux with glibc, macOS and Windows, each on x64 and arm64. */
 export function denoPath({ platform, arch, resolve, which } = HERE): string {
   const base = `@deno/${platform}-${arch}`;
   const found = resolve([`${base}-glibc/deno`, `${base}/deno${suffixOf(platform)}`]) ?? which("deno");
   return found ?? missingRuntime("Deno", platform, arch);
 }
 
-/** npm has workerd for Linux and macOS on x64 and arm64, and for Windows on x64. */
+/** Path of workerd. npm has workerd for Linux and macOS on x64 and arm64, and for Windows on x64. */
 export function workerdPath({ platform, arch, resolve }: Omit<Machine, "which"> = HERE): string {
   const cpu = arch === "x64" ? "64" : arch;
   const system = platform === "win32" ? "windows" : platform;
@@ -48,7 +48,7 @@ export function workerdPath({ platform, arch, resolve }: Omit<Machine, "which"> 
 
 const suffixOf = (platform: NodeJS.Platform): string => (platform === "win32" ? ".exe" : "");
 
-/** Throws {@link MissingBinary}, which suggests Bun: this program itself runs on Bun, so Bun is there. */
+/** Throws {@link MissingBinary}, which suggests Bun. Bun is present, because this program itself runs on Bun. */
 function missingRuntime(name: string, platform: NodeJS.Platform, arch: string): never {
   const start = "npx -y bun@1.4.5 start";
   const command =

@@ -5,10 +5,13 @@ import { MissingBinary } from "./binaries.ts";
 import { freePort } from "./free-port.ts";
 import { type Stage, startStage } from "./stage.ts";
 
-/** Builds the program of the npm package from source, on every platform that Rust supports. */
+/** Command that builds the npm package's program from source, on every platform that Rust supports. */
 const INSTALL_COMMAND = "cargo install dynoxide-rs --version 3.2.0 --locked";
 
-/** Where to search for a program: `findPackage` resolves a file of an npm package, `findOnPath` a name on the PATH. */
+/**
+ * Places to search for a program. `findPackage` finds a file of an npm package, and `findOnPath` a program on
+ * the PATH.
+ */
 export type ProgramSearch = {
   platform: string;
   arch: string;
@@ -30,8 +33,9 @@ const thisMachine: ProgramSearch = {
 };
 
 /**
- * Path of the embedded DynamoDB: from the npm package of the platform, else from the PATH. Throws {@link MissingBinary} with the
- * command that installs it. docs/decisions, "No second embedded DynamoDB", says why there is no other package.
+ * Path of the embedded DynamoDB, from the npm package of the platform or from the PATH. Throws {@link
+ * MissingBinary} with the command that installs the program. docs/decisions, "No second embedded DynamoDB",
+ * says why there is no other package.
  */
 export function embeddedDynamodbPath(search: ProgramSearch = thisMachine): string {
   const { platform, arch, findPackage, findOnPath } = search;

@@ -14,16 +14,17 @@ export type EdgeCommand = {
 /** Settings that name a file with AWS credentials. The edge reads no other files. */
 const TOKEN_FILES = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
 
-/** Path of a runtime. Throws {@link MissingBinary}, with the fix, if this machine does not have it. */
+/** Path of a runtime. Throws {@link MissingBinary}, with the fix, if this machine does not have the runtime. */
 export function runtimePath(runtime: RuntimeName): string {
   if (runtime === "bun") return process.execPath;
   return runtime === "deno" ? denoPath() : workerdPath();
 }
 
 /**
- * The command that runs the edge under a runtime. `env` is the configuration of the edge, `port` must be free.
+ * Builds the command that runs the edge under a runtime. `env` is the configuration of the edge. `port` must
+ * be free.
  *
- * @param scratch folder for temporary files: the bundle of workerd, the compiled modules of Deno
+ * @param scratch folder for temporary files: the bundle of workerd, or the compiled modules of Deno
  */
 export async function edgeCommand(
   runtime: RuntimeName,
@@ -33,7 +34,7 @@ export async function edgeCommand(
   scratch: string,
 ): Promise<EdgeCommand> {
   const isReady = (line: string) => line.includes('"edge.listening"');
-  // Locally there is no load balancer to drain for, so the edge stops without a delay.
+  // There is no load balancer on this machine, so the edge stops without a drain delay.
   const listening = { LZ_DRAIN_SECONDS: "0", ...env, PORT: String(port) };
   if (runtime === "bun") {
     return { command: [runtimePath(runtime), join(root, "edge/bun.ts")], env: listening, isReady };
@@ -61,14 +62,14 @@ export async function edgeCommand(
   };
 }
 
-/** Bundles the edge as for a deployment to Cloudflare Workers. Throws with the messages of the bundler. */
+/** Bundles the edge as for a deployment to Cloudflare Workers. Throws an error with the messages of the bundler. */
 export async function bundleForWorkerd(root: string, outdir: string): Promise<string> {
   const built = await Bun.build({
     entrypoints: [join(root, "edge/workerd.ts")],
     target: "browser",
     conditions: ["workerd", "worker"],
     minify: true,
-    // Otherwise the JSX of every page has debugging arguments.
+    // Without this setting, the JSX of every page has debugging arguments.
     define: { "process.env.NODE_ENV": '"production"' },
     outdir,
     naming: "edge.js",

@@ -1,7 +1,10 @@
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null;
 
-/** A log line of a stage for people: `edge    warn  request.refused  code=wire.stale`. Undefined for level debug. */
+/**
+ * Formats a log line of a stage for people: `edge warn request.refused code=wire.stale`. Undefined for level
+ * debug.
+ */
 export function formatLine(stage: string, line: string): string | undefined {
   const name = stage.padEnd(8);
   let parsed: unknown;

@@ -1,21 +1,21 @@
 import { createServer } from "node:net";
 
 /**
- * Lowest port to try. The range is below the ephemeral ports (Linux from 32,768, macOS and Windows from 49,152), because an
- * outgoing connection could take an ephemeral port between the check and its use.
+ * Lowest port to try. The range is below the ephemeral ports, which start at 32,768 on Linux and at 49,152 on
+ * macOS and Windows. An outgoing connection could take an ephemeral port between the check and its use.
  */
 const PORT_MIN = 10_000;
 const BLOCK = 100;
 const BLOCKS = 220;
 
 /**
- * Each process tries the ports of its own block in turn, so that two processes do not return the same port before one of them
- * listens on it.
+ * First port of this process's own block. Each process tries the ports of its block in turn. Two processes
+ * therefore do not return the same port before one of them listens on it.
  */
 const block = PORT_MIN + (process.pid % BLOCKS) * BLOCK;
 let next = Math.floor(Math.random() * BLOCK);
 
-/** A TCP port of the loopback address that is free now. Rejects if no port is free. */
+/** Finds a TCP port of the loopback address that is currently free. Rejects if no port is free. */
 export async function freePort(): Promise<number> {
   for (let tried = 0; tried < BLOCK; tried++) {
     const port = block + (next++ % BLOCK);
@@ -24,7 +24,7 @@ export async function freePort(): Promise<number> {
   throw new Error(`no free port from ${block} to ${block + BLOCK - 1}: stop programs that use them`);
 }
 
-/** Whether this process can listen on the port of the loopback address. */
+/** True if this process can listen on the port of the loopback address. */
 export function isPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -14,7 +14,7 @@ export type Issuer = {
   /** Origin of the identity provider. */
   url: string;
   jwksUrl: string;
-  /** Link that signs a person in as administrator. */
+  /** Returns a link that signs a person in as administrator. */
   signInLink: (returnTo: string) => string;
   mint: (person: Person, tenantId?: string) => Promise<string>;
   stop: () => Promise<void>;
@@ -23,7 +23,8 @@ export type Issuer = {
 /**
  * Starts the identity provider on a free port.
  *
- * @param partyOrigin origin of the dashboard: the `azp` of every session, and the only target of a sign-in
+ * @param partyOrigin origin of the dashboard. It is the `azp` of every session, and the only target of a
+ * sign-in.
  * @param code secret in the sign-in link that `bun run start` prints
  */
 export async function startIssuer(
@@ -68,7 +69,10 @@ export async function startIssuer(
   };
 }
 
-/** Sets the session cookie. Cookies ignore ports, so the browser sends it to the dashboard on the same host. */
+/**
+ * Sets the session cookie. Cookies ignore ports, so the browser sends this cookie to the dashboard on the
+ * same host.
+ */
 async function signIn(url: URL, partyOrigin: string, code: string, mint: Issuer["mint"]): Promise<Response> {
   if (url.searchParams.get("code") !== code) {
     return new Response(

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 
 /**
- * A file with the process ids of a running stack, one per line, `bun run start` itself first. If the start is killed (SIGKILL), its
- * parts keep running, and a second stack in the same folder would write the same database. The next start reads the file and
- * says how to stop them.
+ * A file with the process ids of a running stack, one per line. The first line is `bun run start` itself.
+ *
+ * If `bun run start` is killed (SIGKILL), its parts keep running. A second stack in the same folder would
+ * then write the same database. The next start reads the file and says how to stop these parts.
  */
 
 export function writeProcessList(file: string, pids: readonly number[]): void {
@@ -13,9 +14,11 @@ export function writeProcessList(file: string, pids: readonly number[]): void {
 export const removeProcessList = (file: string): void => rmSync(file, { force: true });
 
 /**
- * Processes to stop: the start if it runs, because it stops its parts; else the parts that run.
+ * Processes to stop: `bun run start` if it runs, because it stops its parts, and otherwise the parts that
+ * run.
  *
- * @param bootedAtMs time of the machine's last boot; the process ids of an older file belong to other processes
+ * @param bootedAtMs time of the machine's last boot. The process ids in an older file belong to other
+ * processes.
  */
 export function runningProcesses(file: string, bootedAtMs: number, isRunning = isProcessRunning): number[] {
   if (!existsSync(file) || statSync(file).mtimeMs < bootedAtMs) return [];
@@ -23,7 +26,7 @@ export function runningProcesses(file: string, bootedAtMs: number, isRunning = i
   return start !== undefined && isRunning(start) ? [start] : parts.filter(isRunning);
 }
 
-/** The command that stops these processes. On Windows it kills them, because there is no orderly way. */
+/** The command that stops these processes. On Windows it kills them, because Windows has no graceful way. */
 export const stopCommand = (platform: NodeJS.Platform, pids: readonly number[]): string =>
   platform === "win32"
     ? `taskkill /F ${pids.map((pid) => `/PID ${pid}`).join(" ")}`
@@ -35,7 +38,7 @@ function isProcessRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM: a process of another user.
+    // EPERM means that the process belongs to another user.
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

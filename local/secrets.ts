@@ -13,7 +13,7 @@ const schema = z.object({
   signInCode: z.string(),
 });
 
-/** Secrets of the local stack. In production each comes from a secret store: see docs/production.md. */
+/** Secrets of the local stack. In production, each secret comes from a secret store: see docs/production.md. */
 export type Secrets = z.infer<typeof schema>;
 
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));

@@ -9,7 +9,10 @@ import { custodyHeadKey, TABLE_NAME } from "../shared/table/keys.ts";
 import { sdkDynamo } from "../shared/table/sdk-dynamo.ts";
 import { publicJwk, type Secrets } from "./secrets.ts";
 
-/** Signs every item of a tenant that grants rights or holds decisions and has no valid signature, with the local control key. */
+/**
+ * Signs the items of a tenant that grant rights or contain decisions and have no valid signature. Uses the
+ * local control key.
+ */
 export async function signLocalTable(
   client: DynamoDBClient,
   { controlKey }: Secrets,

@@ -8,7 +8,7 @@ export const DEAD_LETTER_NAME = "lifecyclezero-heartbeats-dead";
 
 const ACCOUNT = "000000000000";
 
-/** After this many receives, the queue moves a message to the dead-letter queue. */
+/** Number of receives after which the queue moves a message to the dead-letter queue. */
 const RECEIVES_MAX = 5;
 const VISIBILITY_SECONDS = 60;
 /** Path of the emulator's inspection API: https://github.com/kibertoad/fauxqs#queue-inspection */
@@ -27,7 +27,7 @@ type Reply = { code(status: number): { send(): unknown } };
 export type SqsOptions = {
   port?: number;
   visibilitySeconds?: number;
-  /** Backup of the messages while the queue is stopped. Without it, they are lost. */
+  /** File with the messages while the queue is stopped. If absent, the messages are lost at a stop. */
   backupFile?: string;
 };
 
@@ -37,16 +37,17 @@ export async function startSqs({
   visibilitySeconds = VISIBILITY_SECONDS,
   backupFile,
 }: SqsOptions = {}) {
-  // startFauxqs() could persist messages, but listens on every address of the machine.
+  // startFauxqs() can persist messages, but it listens on every address of the machine.
   const app = buildApp({ logger: false });
   let isStopping = false;
   app.addHook("onRequest", async (request: { url: string }, reply: Reply) => {
-    // A message accepted after the backup would be lost.
+    // Reject new messages during a stop: a message that arrives after the backup would be lost.
     if (isStopping && !request.url.startsWith(INSPECT_PATH)) await reply.code(503).send();
   });
   const endpoint = await app.listen({ port, host: "127.0.0.1" });
   const call = (action: string, input: object) => callSqs(endpoint, action, input);
-  // The emulator's own queue URLs have a host name that does not resolve. Only the path identifies a queue.
+  // The emulator's own queue URLs contain a host name that does not resolve. The path alone identifies a
+  // queue.
   const urlOf = (name: string) => `${endpoint}/${ACCOUNT}/${name}`;
   await createQueues(call, urlOf, visibilitySeconds);
   const restored = backupFile ? await restoreMessages(backupFile, call, urlOf) : 0;
@@ -58,7 +59,7 @@ export async function startSqs({
     writeQueueBackup(backupFile, { version: 1, queues });
     return countMessages({ version: 1, queues });
   };
-  /** Resolves with the number of messages in the backup. */
+  /** Stops the queue. Resolves to the number of messages in the backup. */
   const stop = async (): Promise<number> => {
     isStopping = true;
     const saved = await saveMessages();
@@ -98,7 +99,7 @@ async function createQueues(call: Call, urlOf: (name: string) => string, visibil
   });
 }
 
-/** All messages of a queue, with those in flight: their receiver may not have recorded them. */
+/** All messages of a queue, including messages in flight, because their receiver may not have recorded them. */
 async function heldMessages(endpoint: string, queue: string): Promise<QueueMessage[]> {
   const answer = await fetch(`${endpoint}${INSPECT_PATH}${queue}`);
   if (!answer.ok) throw new Error(`cannot read the messages of ${queue}: ${answer.status}`);
@@ -107,7 +108,10 @@ async function heldMessages(endpoint: string, queue: string): Promise<QueueMessa
   return held.map(({ body, messageAttributes }) => ({ body, attributes: messageAttributes }));
 }
 
-/** Sends the messages of the backup. The file stays until the next backup, because recording a heartbeat is idempotent. */
+/**
+ * Sends the messages of the backup. The file stays until the next backup, because recording a heartbeat is
+ * idempotent.
+ */
 async function restoreMessages(file: string, call: Call, urlOf: (name: string) => string): Promise<number> {
   const backup = readQueueBackup(file);
   for (const [name, messages] of Object.entries(backup.queues)) {

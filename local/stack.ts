@@ -14,22 +14,25 @@ import { createTable, embeddedClient } from "./table.ts";
 
 export type StackOptions = {
   root: string;
-  /** Folder for the data of the stack: tables, secrets, the agent's state. */
+  /** Folder for the data of the stack: tables, secrets and the agent's state. */
   folder: string;
   port: number;
   runtime: RuntimeName;
-  /** An existing DynamoDB instead of the embedded one. */
+  /** Endpoint of an existing DynamoDB, which replaces the embedded one. */
   dynamodbEndpoint?: string | undefined;
   /** Number of workers (default 1). */
   workers?: number;
-  /** Additional environment variables for edge and worker, for example of OpenTelemetry. */
+  /** Additional environment variables for edge and worker, for example for OpenTelemetry. */
   environment?: Record<string, string>;
-  /** Additional environment variables for the edge only: secrets that a worker must not hold. */
+  /** Additional environment variables for the edge only, for secrets that a worker must not have. */
   edgeEnvironment?: Record<string, string>;
-  /** Visibility timeout of the queue: seconds until a message that was not deleted is received again (default 60). */
+  /**
+   * Visibility timeout of the queue: seconds until a message that was not deleted can be received again
+   * (default 60).
+   */
   visibilitySeconds?: number;
   onLine: (stage: string, line: string) => void;
-  /** Called when a part is ready. */
+  /** Called when a part of the stack is ready. */
   onStep: (text: string) => void;
 };
 
@@ -46,19 +49,22 @@ export type Stack = {
   secrets: Secrets;
   stages: Map<string, Stage>;
   workerEnv: Record<string, string>;
-  /** Adds a process to the stack. It is stopped before the others. */
+  /** Adds a process to the stack. At the end, it is stopped before the other parts. */
   add(stage: Stage): void;
   stop(): Promise<void>;
 };
 
 const CREDENTIALS = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" };
 
-/** Less than STOP_GRACE_MS, so that a busy worker ends by itself. The queue keeps the messages it had not finished. */
+/**
+ * Timeout of a worker's graceful shutdown. It is less than STOP_GRACE_MS, so that a busy worker ends by
+ * itself. The queue keeps the messages that the worker has not finished.
+ */
 const WORKER_STOP_SECONDS = 5;
 
 /**
- * Starts DynamoDB, SQS, the identity provider, the edge and the worker on this machine. If one of them does not start, stops the
- * others and throws.
+ * Starts DynamoDB, SQS, the identity provider, the edge and the worker on this machine. If one of them does
+ * not start, stops the others and throws.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const stages = new Map<string, Stage>();
@@ -158,7 +164,7 @@ async function prepareTable(endpoint: string, secrets: Secrets): Promise<void> {
 
 type ListeningSqs = { endpoint: string; queueUrl: string; deadLetterUrl: string; restored: number };
 
-/** File with the messages of the embedded queue while the stack is stopped. */
+/** Path of the file with the messages of the embedded queue while the stack is stopped. */
 export const queueFileIn = (folder: string): string => join(folder, "queue.json");
 
 async function startEmbeddedSqs(options: StackOptions, keep: (stage: Stage) => Stage) {
@@ -203,7 +209,7 @@ async function startEdge(options: StackOptions, env: Record<string, string>): Pr
   return startStage({ name: "edge", ...how, cwd: root, onLine, isReady });
 }
 
-/** Configuration of the edge, with the variables of production. */
+/** Configuration of the edge, with the same variables as in production. */
 export function edgeEnvironment(
   secrets: Secrets,
   issuer: Pick<Issuer, "url" | "jwksUrl">,
@@ -213,7 +219,7 @@ export function edgeEnvironment(
   return {
     ...shared,
     LZ_ROLE: "all",
-    // High, because a simulated fleet enrols with one token.
+    // The limit is high, because a simulated fleet enrols with a single token.
     LZ_ENROLMENTS_PER_MINUTE: "100000",
     LZ_SESSIONS_PER_MINUTE: "1000",
     LZ_EDGE_SECRETS: secrets.edgeSecrets,

@@ -5,7 +5,7 @@ export type Stage = {
   name: string;
   pid: number;
   exited: Promise<number>;
-  /** Sends SIGTERM, and SIGKILL if the process has not ended after `graceMs`. */
+  /** Sends SIGTERM. Then sends SIGKILL if the process has not ended after `graceMs` milliseconds. */
   stop(graceMs?: number): Promise<void>;
   kill(signal: NodeJS.Signals): void;
 };
@@ -16,26 +16,29 @@ export type StageOptions = {
   env: Record<string, string>;
   cwd: string;
   onLine: (stage: string, line: string) => void;
-  /** The stage is ready once it has printed a line for which this returns true. */
+  /** Returns true for the line whose output means that the stage is ready. */
   isReady: (line: string) => boolean;
   readyMs?: number;
 };
 
 const READY_MS = 20_000;
-/** Milliseconds that a stage may take to stop before it is killed. */
+/** Maximum time in milliseconds for a stage to stop before it is killed. */
 export const STOP_GRACE_MS = 8_000;
-/** Lines of a failed stage to show: the last line may belong to a stack trace, with the reason some lines above. */
+/**
+ * Number of last lines to show of a stage that failed. The last line can belong to a stack trace, and the
+ * reason is then a few lines above.
+ */
 const LAST_LINES = 8;
 const LAST_OUTPUT_MS = 500;
 
-/** A stage did not start: it ended, or was not ready in time. */
+/** Error for a stage that did not start: its process ended, or it was not ready in time. */
 export class StageFault extends Error {
   override name = "StageFault";
 }
 
 /**
- * Starts a stage and waits until it is ready. The stage gets its own process group, so that Ctrl-C does not reach it: this process
- * stops the stages in an order that loses no message. Throws {@link StageFault}.
+ * Starts a stage and waits until it is ready. The stage gets its own process group, so Ctrl-C does not reach
+ * it. This process stops the stages in an order that loses no message. Throws {@link StageFault}.
  */
 export async function startStage(options: StageOptions): Promise<Stage> {
   const child = Bun.spawn([...options.command], {
@@ -61,7 +64,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     options.readyMs ?? READY_MS,
   );
   void child.exited.then(async (code) => {
-    // Wait for its last output, but not for long: its children may keep the pipe open.
+    // Wait a short time for the last output. The children of the stage can keep the pipe open for longer.
     await Promise.race([output, Bun.sleep(LAST_OUTPUT_MS)]);
     ready.reject(new StageFault(`${options.name} ended with code ${code}: ${last.join("\n  ")}`));
   });

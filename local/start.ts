@@ -88,7 +88,7 @@ function pointAt(identityFile: string, edgeUrl: string): void {
   writeFileSync(identityFile, JSON.stringify({ ...identity, edgeUrl }), { mode: 0o600 });
 }
 
-/** Environment of the agent: paths and locale of this process, without its secrets. */
+/** Environment of the agent: paths and locale of this process, without this process's secrets. */
 const agentEnvironment = (): Record<string, string> =>
   Object.fromEntries(
     ["PATH", "HOME", "USER", "LOGNAME", "LANG", "USERPROFILE", "SystemRoot", "ProgramData"].flatMap((name) =>
@@ -118,7 +118,7 @@ async function enrol(binary: string, state: string, stack: Stack): Promise<void>
   step("agent enrolled with a one-use token");
 }
 
-/** Writes stack.json for scripts. It holds tokens, so only the owner can read it. */
+/** Writes stack.json for scripts. The file contains tokens, so only the owner can read it. */
 function writeStackFile(folder: string, stack: Stack): void {
   const { edgeUrl, tenantId, adminToken, viewerToken, dynamodbEndpoint, sqsEndpoint, queueUrl } = stack;
   const file = join(folder, "stack.json");
@@ -175,7 +175,7 @@ async function main(): Promise<void> {
   process.exit();
 }
 
-/** Checks the runtime before anything is started, so that nothing must be stopped if it is missing. */
+/** Checks the runtime before any part is started, so that no part must be stopped if the runtime is missing. */
 function checkRuntime(runtime: RuntimeName): void {
   try {
     runtimePath(runtime);
@@ -186,8 +186,8 @@ function checkRuntime(runtime: RuntimeName): void {
 }
 
 /**
- * Resolves with the first signal. One Ctrl-C can arrive several times, because npx and bun forward it. A later signal does not
- * shorten the shutdown, during which the queue saves acknowledged heartbeats.
+ * Resolves at the first signal. One Ctrl-C can arrive several times, because npx and bun forward it. A later
+ * signal does not shorten the shutdown, during which the queue saves acknowledged heartbeats.
  */
 function firstSignal(): Promise<void> {
   let stoppingSince: number | undefined;

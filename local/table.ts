@@ -7,7 +7,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { GSI1, GSI2, TABLE_NAME, TTL_ATTRIBUTE } from "../shared/table/keys.ts";
 
-/** Client of the embedded DynamoDB, which accepts any credentials. */
+/** Creates a client of the embedded DynamoDB, which accepts any credentials. */
 export const embeddedClient = (endpoint: string): DynamoDBClient =>
   new DynamoDBClient({
     endpoint,

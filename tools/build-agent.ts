@@ -12,15 +12,20 @@ export type Target = (typeof TARGETS)[number];
 const ROOT = join(import.meta.dir, "..");
 const DIST = join(ROOT, "dist");
 const ENTRY = "agent/main.ts";
-/** Sources of the binary. A build is skipped if none of them changed. */
+/** Source folders of the binary. A build is skipped if none of the sources changed. */
 const INPUT_DIRECTORIES = ["agent", "shared"];
 const INPUT_FILES = ["package.json", "bun.lock", "tools/build-agent.ts"];
 
 /**
- * Flags of `bun build`. A binary that runs as root must not read configuration from its working directory, so .env, bunfig.toml,
- * tsconfig.json and package.json are ignored at run time. The daemon works some milliseconds every few seconds and gains nothing
- * from a JIT: with `--smol` and a high JIT threshold, its code stays in the interpreter, which saves 12 MB of memory. Bytecode
- * halves the CPU time of a start (70 to 32 ms). A target whose runtime does not support it parses the source in the binary.
+ * Flags of `bun build`.
+ *
+ * A binary that runs as root must not read configuration from its working directory. Therefore it ignores
+ * .env, bunfig.toml, tsconfig.json and package.json at run time.
+ *
+ * The daemon works for a few milliseconds every few seconds, so a JIT has no benefit. With `--smol` and a
+ * high JIT threshold, its code stays in the interpreter, which saves 12 MB of memory. Bytecode halves the CPU
+ * time of a start (from 70 to 32 ms). A target whose runtime does not support bytecode parses the source in
+ * the binary.
  */
 export const COMPILE_FLAGS = [
   "--compile",
@@ -39,7 +44,7 @@ export const COMPILE_FLAGS = [
 export const fileOf = (target: Target): string =>
   `lz-agent-${target}${target.startsWith("windows") ? ".exe" : ""}`;
 
-/** Hash of all inputs of a build, so that unchanged sources are not compiled again. */
+/** Hash of all inputs of a build. Unchanged sources are not compiled again. */
 export function inputHash(root: string, extra: readonly string[]): string {
   const hash = createHash("sha256");
   const files = INPUT_DIRECTORIES.flatMap((directory) =>
@@ -61,7 +66,7 @@ export const sha256Of = (path: string): string =>
 
 type Component = { name: string; version: string; licence?: string };
 
-/** Packages in the bundle, from the inputs that the bundler names in its metafile. */
+/** Packages in the bundle, taken from the input paths in the bundler's metafile. */
 export function packagesIn(inputs: readonly string[], read: (path: string) => string): Component[] {
   const directories = inputs
     .map((input) => /^(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1])
@@ -74,7 +79,10 @@ export function packagesIn(inputs: readonly string[], read: (path: string) => st
   });
 }
 
-/** The SBOM of the binaries as CycloneDX 1.6 (ECMA-424). It holds no time, so the same input gives the same file. */
+/**
+ * The SBOM of the binaries as CycloneDX 1.6 (ECMA-424). It contains no time, so the same input gives the same
+ * file.
+ */
 export function cyclonedx(version: string, bunVersion: string, packages: readonly Component[]): object {
   const purl = ({ name, version }: Component): string => `pkg:npm/${name.replace("@", "%40")}@${version}`;
   const parts = [{ name: "bun", version: bunVersion, licence: "MIT" }, ...packages];
@@ -99,7 +107,10 @@ export function cyclonedx(version: string, bunVersion: string, packages: readonl
 const licenceChoice = (licence: string): object =>
   /^[\w.+-]+$/.test(licence) ? { license: { id: licence } } : { expression: licence };
 
-/** Runs the Bun that runs this script, because with npx no other is installed. Throws with its output if it fails. */
+/**
+ * Runs the Bun that runs this script, because under npx no other Bun is installed. If it fails, throws an
+ * error with its output.
+ */
 async function bun(args: readonly string[]): Promise<void> {
   const child = Bun.spawn([process.execPath, ...args], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
   const [stdout, stderr, code] = await Promise.all([
@@ -123,13 +134,13 @@ async function compile(outfile: string, target?: Target): Promise<void> {
   renameSync(fresh, outfile);
 }
 
-/** Writes dist/catalogue.json, the catalogue of this build. Sign it with `bun run lz catalog sign`. */
+/** Writes the catalogue of this build to dist/catalogue.json. Sign the file with `bun run lz catalog sign`. */
 function writeCatalogue(): void {
   const text = JSON.stringify({ version: catalogueVersion, entries: catalogue });
   writeFileSync(join(DIST, "catalogue.json"), `${text}\n`);
 }
 
-/** Compiles dist/lz-agent for this host, unless its inputs are those of the last build. */
+/** Compiles dist/lz-agent for this host, unless its inputs are the same as in the last build. */
 async function buildHost(): Promise<void> {
   const outfile = join(DIST, process.platform === "win32" ? "lz-agent.exe" : "lz-agent");
   const stamp = join(DIST, ".lz-agent.inputs");

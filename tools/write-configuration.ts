@@ -7,12 +7,12 @@ import { NEEDED_SETTINGS, NODE_ROLES } from "../edge/platform/node-role.ts";
 import { workerSettings } from "../worker/config.ts";
 import { markdownTable } from "./markdown-table.ts";
 
-/** The generated page, relative to the root of the repository. */
+/** Path of the generated page, relative to the root of the repository. */
 export const CONFIGURATION_PAGE = "docs/configuration.md";
 
 const COMMAND = "bun tools/write-configuration.ts";
 
-/** The parts of a zod definition that this page shows. */
+/** The members of a zod definition that this page shows. */
 type Definition = {
   type: string;
   innerType?: z.ZodType;
@@ -33,7 +33,10 @@ function unwrap(schema: z.ZodType): Field {
   return { isOptional: true, inner, ...(type === "optional" ? {} : { defaultValue }) };
 }
 
-/** Allowed values: those of an enum, or the bounds of a number. Empty for other types: their description says it. */
+/**
+ * Allowed values of a setting: the values of an enum, or minimum and maximum of a number. Empty for other
+ * types, whose description names the allowed values.
+ */
 function allowed(schema: z.ZodType): string {
   const { type, out } = definitionOf(schema);
   if (type === "enum") return (schema as z.ZodEnum).options.map((value) => `\`${value}\``).join(", ");
@@ -82,7 +85,7 @@ function agentTable(): string {
   return markdownTable([["Flag", "Variable", "Values", "Meaning"], ...rows]);
 }
 
-/** Variables of the command line and the local stack: they have no schema. */
+/** Variables of the command line and the local stack, which have no schema. */
 const LOCAL: [string[], ...string[][]] = [
   ["Variable", "Used by", "Meaning"],
   ["`LZ_URL`", "`lz`", "Origin of the edge."],

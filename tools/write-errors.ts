@@ -4,7 +4,7 @@ import { EDGE_PROBLEMS, type EdgeProblemCode } from "../edge/http/edge-problems.
 import { REFUSALS, type RefusalCode } from "../shared/verdict.ts";
 import { markdownTable } from "./markdown-table.ts";
 
-/** The generated page, relative to the root of the repository. */
+/** Path of the generated page, relative to the root of the repository. */
 export const ERRORS_PAGE = "docs/errors.md";
 
 type Code = RefusalCode | EdgeProblemCode;
@@ -50,7 +50,7 @@ const FIXES: Readonly<Record<Code, string>> = {
   "edge.unavailable": "Retry after the seconds in `Retry-After`. Read `/readyz` if the error lasts.",
 };
 
-/** Text of the page. */
+/** The text of docs/errors.md. */
 export function errorsPage(): string {
   const codes: Record<Code, { status: number; title: string }> = { ...REFUSALS, ...EDGE_PROBLEMS };
   const rows = Object.entries(codes).map(([code, { status, title }]) => [

@@ -11,7 +11,10 @@ const packagesOf = (name: string): string[] =>
   );
 const AVAILABLE = [...packagesOf("deno"), ...packagesOf("workerd")];
 
-/** A machine with the programs that npm has for it, by the optional dependencies of the installed packages. */
+/**
+ * Test double of a machine with the programs that npm has for it, according to the optional dependencies of
+ * the installed packages.
+ */
 const machine = (platform: NodeJS.Platform, arch: string, program?: string): Machine => ({
   platform,
   arch,

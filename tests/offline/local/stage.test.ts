@@ -39,6 +39,6 @@ test("freePort() never returns the same port twice, in this process or another",
     console.log(JSON.stringify(ports));`;
   const child = Bun.spawnSync([process.execPath, "-e", script], { cwd: ROOT });
   const there = JSON.parse(child.stdout.toString()) as number[];
-  // Blocks repeat after 220 processes.
+  // Port blocks repeat after 220 processes, so process ids with this distance share a block.
   if ((child.pid - process.pid) % 220 !== 0) expect(there.filter((port) => here.includes(port))).toEqual([]);
 });

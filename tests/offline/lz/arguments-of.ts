@@ -1,6 +1,6 @@
 import { type Arguments, parseArguments } from "../../../lz/platform/arguments.ts";
 
-/** The arguments of a command line of `lz`. Throws the message that `lz` would print for wrong arguments. */
+/** Parses the arguments of a command line of `lz`. For wrong arguments, throws the message that `lz` would print. */
 export function argumentsOf(...argv: string[]): Arguments {
   const parsed = parseArguments(argv);
   if (parsed.is === "command") return parsed;

@@ -9,7 +9,7 @@ test("createKeyedMutex() lets one work at a time under a name, in order, past fa
     (name: string, ms: number, fails = false) =>
     async () => {
       expect(++inside).toBe(1);
-      await Bun.sleep(ms); // the work
+      await Bun.sleep(ms); // duration of the work
       inside--;
       done.push(name);
       if (fails) throw new Error(`${name} failed`);

@@ -18,7 +18,7 @@ const assetOf = (i: number, more: object = {}) => ({
 });
 type Asked = { method: string; path: string; key: string | null; body: Record<string, unknown> };
 
-/** An admin API with these assets. `answer` replaces its response to a change. */
+/** Test double of the admin API, which contains these assets. `answer` replaces its response to a change. */
 function makeApi(
   assets: ReturnType<typeof assetOf>[],
   answer?: (asked: Asked, n: number) => Response | undefined,

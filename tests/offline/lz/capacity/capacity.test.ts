@@ -23,8 +23,8 @@ describe("planCapacity()", () => {
 
   test("planCapacity() charges the blueprint one send and one indexed write per heartbeat, by the price list", () => {
     const { blueprint, heartbeatsPerMonth } = planCapacity(input);
-    // 1500 bytes are two write units, once in the table and once in GSI1. Ten heartbeats fit into one receive
-    // and one delete.
+    // 1500 bytes are two write units, and they are written to the table and to GSI1. Ten heartbeats fit into
+    // one receive and one delete.
     expect(blueprint.writeUnits).toBe(heartbeatsPerMonth * 4);
     expect(blueprint.sqsRequests).toBeCloseTo(heartbeatsPerMonth * 1.2, -3);
     expect(blueprint.usd.writes).toBeCloseTo(

@@ -31,7 +31,10 @@ async function seal(record: Omit<AuditItem, "hash">): Promise<AuditItem> {
   return { ...record, hash: await custodyHash(record) };
 }
 
-/** Records of two assets and the tenant in turn, with texts that are difficult for canonical JSON. */
+/**
+ * Test setup: a log with records of two assets and the tenant in turn. Its texts are difficult for canonical
+ * JSON.
+ */
 async function makeLog(length: number): Promise<CustodyExport & { records: AuditItem[] }> {
   const records = await linkedLog(
     Array.from({ length }, (_, index) => {
@@ -61,7 +64,7 @@ async function headOf(records: readonly AuditItem[], key = privateKey) {
   return { type: "CustodyHead" as const, tenantId: TENANT, hash, count, checkpoint };
 }
 
-/** The first bad record according to this project's verifier; undefined for a valid log. */
+/** The first bad record according to this project's verifier. Undefined for a valid log. */
 async function ours(text: string, trust: { keys?: JSONWebKeySet } = {}): Promise<string | undefined> {
   const { exported, fault } = readExport(text)!;
   return (await verifyExport(exported, { ...trust, fault })).fault?.record;
@@ -81,7 +84,7 @@ function runTheirs(text: string, more: string[]) {
 /** Output of the Python verifier. */
 const said = (text: string, ...more: string[]) => runTheirs(text, more).stdout.toString().trim();
 
-/** The first bad record according to the Python verifier; undefined for a valid log. */
+/** The first bad record according to the Python verifier. Undefined for a valid log. */
 function theirs(text: string, ...more: string[]): string | undefined {
   const { exitCode, stdout, stderr } = runTheirs(text, more);
   const said = stdout.toString().trim();
@@ -92,7 +95,7 @@ function theirs(text: string, ...more: string[]): string | undefined {
 }
 
 const device = await makeDevice();
-/** Changes to a report before it enters a log, and whether the device's signature still fits. */
+/** Changes to a report before it enters a log. The boolean says whether the device's signature is still valid. */
 const REPORTS: [string, (report: ProvenReport) => ProvenReport, boolean][] = [
   ["as the device signed it", (report) => report, true],
   ["of another outcome", (report) => ({ ...report, outcome: "failed" }), false],
@@ -105,8 +108,8 @@ const REPORTS: [string, (report: ProvenReport) => ProvenReport, boolean][] = [
 const asItIs = (report: ProvenReport): ProvenReport => report;
 
 /**
- * A log whose second record is the use of a release code, with the statement that the device signed for this
- * asset.
+ * Test setup: a log whose second record is the use of a release code, with a report that the device signed
+ * for the asset `signedFor`.
  */
 async function makeFreed(change: (report: ProvenReport) => ProvenReport, signedFor = ASSETS[0]!) {
   const report = await device.sign(
@@ -138,7 +141,10 @@ const nameOf = (line: string, index: number) => {
   const { assetId = "tenant", at } = JSON.parse(line) as Partial<AuditItem>;
   return `${assetId} ${at}`;
 };
-/** Changes line `at` and recomputes all links and seals after it. Only the asset's own chain can show the change. */
+/**
+ * Changes line `at` and recomputes all later links and seals. After that, only the asset's own chain can
+ * reveal the change.
+ */
 async function rewrite(lines: Lines, at: number, change: (record: AuditItem) => object): Promise<Lines> {
   const out = lines.slice(0, at);
   let previous = (JSON.parse(lines[at - 1]!) as AuditItem).hash ?? "";
@@ -153,7 +159,10 @@ async function rewrite(lines: Lines, at: number, change: (record: AuditItem) => 
 }
 const swap = (lines: Lines, a: number, b: number) => lines.with(a, lines[b]!).with(b, lines[a]!);
 
-/** Line 0 is the manifest. `bad`: the line of the result whose record the verifier must name, or the head. */
+/**
+ * Changes to an export. Line 0 is the manifest. The last member is the line of the result whose record the
+ * verifier must name, or the head.
+ */
 const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "head" | "manifest"][] = [
   ["an edit", edit((lines) => lines.with(4, lines[4]!.replace("reason 3", "reason 9"))), 4],
   ["an edit of a number", edit((lines) => lines.with(4, lines[4]!.replace('"number":2', '"number":3'))), 4],
@@ -228,7 +237,7 @@ const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "hea
 ];
 
 const DEEP = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
-/** For two faults in one export: the verifier must name the first one, of either kind. */
+/** Changes of one line, for exports with two faults. The verifier must name the first fault, whatever its kind. */
 const ONE_LINE: [string, (line: string) => string][] = [
   ["an edit", (line) => line.replace("reason", "season")],
   ["white space", (line) => line.replace(",", ", ")],
@@ -246,7 +255,7 @@ const PAIRS = ONE_LINE.flatMap(([first, one]) =>
     (lines) => lines.with(4, one(lines[4]!)).with(7, other(lines[7]!)),
   ]),
 );
-/** The verifier can name a record only if its line is readable. */
+/** The verifier can name a record only if the record's line can be parsed. */
 const isNamed = (what: string): boolean => !/^a line that is no|without end$|is none$/.test(what);
 
 const NO_EXPORTS: [string, string][] = [

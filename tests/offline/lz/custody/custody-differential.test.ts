@@ -10,8 +10,8 @@ import { describeUnless, testUnless } from "../../../support/missing.ts";
 import { ROOT } from "../../../support/stack.ts";
 
 /*
- * Edits each member of an export, in both formats, and requires the same result from both verifiers: exit
- * code and named record. No edit may pass.
+ * Edits each member of an export, in both formats. Both verifiers must return the same exit code and name the
+ * same record. Both must reject every edit.
  */
 
 const TENANT = "org_test";
@@ -20,7 +20,10 @@ const { privateKey, publicKey } = await generateKeyPair("EdDSA", { extractable: 
 const jwk = await exportJWK(publicKey);
 const keys: JSONWebKeySet = { keys: [{ ...jwk, kid: "control-1" }] };
 
-/** Records of two assets, the tenant, an API key and a host's report, with each optional member at least once. */
+/**
+ * Test setup: records of two assets, the tenant, an API key and a host's report. Each optional member is
+ * present at least once.
+ */
 async function makeRecords(): Promise<AuditItem[]> {
   const device = await makeDevice();
   const who = { tenantId: TENANT, operatorId: "user_1", sessionId: "sess_1", sourceIp: "192.0.2.1" };
@@ -103,13 +106,16 @@ function edited(root: Json, path: Path, edit: Json | typeof GONE): Json {
 
 type Case = { what: string; text: string };
 
-/** A head without these members is from an older version. It claims less, so nothing in it is unproven. */
+/**
+ * Optional members of a head. A head of an older version lacks them. It claims less, so none of its claims is
+ * unproven.
+ */
 const OPTIONAL = ["at", "ownHash", "ownCount"];
 
 const isOlderHead = (path: Path, edit: Json | typeof GONE): boolean =>
   edit === GONE && path.at(-2) === "head" && OPTIONAL.includes(String(path.at(-1)));
 
-/** Every edit that changes `root`, as `write` puts it into a file. `good`: edits that must still pass. */
+/** All edits that change `root`, each written to a text by `write`. `good`: edits that must still pass. */
 function casesOf(form: string, root: Json, write: (value: Json) => string | undefined) {
   const bad: Case[] = [];
   const good: Case[] = [{ what: `${form} unedited`, text: write(root)! }];
@@ -126,7 +132,7 @@ function casesOf(form: string, root: Json, write: (value: Json) => string | unde
 }
 
 const asJson = (value: Json): string => JSON.stringify(value);
-/** The first line is the manifest. Lines that are not objects are written as well. */
+/** Writes JSON Lines, where the first line is the manifest. Lines that are not objects are written as well. */
 const asLines = (value: Json): string | undefined =>
   Array.isArray(value) && value.length > 0
     ? value.map((line) => `${canonicalJson(line)}\n`).join("")
@@ -140,7 +146,7 @@ async function makeCases() {
   const json = casesOf("JSON", plain, asJson);
   const lines = casesOf("JSON lines", [manifest, ...(plain.records as Json[])], asLines);
   const reversed = asJson({ ...plain, records: (plain.records as Json[]).toReversed() });
-  // Equal numbers in another notation are the same value: JSON has no integers.
+  // Equal numbers in different notations are the same value, because JSON has no integers.
   const sameNumber = asJson(plain)
     .replace('"count":6', '"count":6.0')
     .replace('"tenantNumber":2', '"tenantNumber":2e0');
@@ -162,7 +168,7 @@ async function makeCases() {
 
 const { good, bad } = await makeCases();
 
-/** Exit code of `lz audit verify`, and the record that it names. */
+/** Exit code of `lz audit verify`, and the record that its output names. */
 async function ours(text: string, trust: { keys?: JSONWebKeySet }): Promise<[number, string | undefined]> {
   const read = readExport(text);
   if (!read) return [2, undefined];
@@ -176,7 +182,10 @@ const lacking = python ? [] : ["python3 on the PATH or its path in LZ_PYTHON"];
 const hasCryptography = python && Bun.spawnSync([...words, "-c", "import cryptography"]).exitCode === 0;
 const lackingForKeys = hasCryptography ? [] : ["Python's package cryptography"];
 
-/** The same for docs/verify_custody.py, with all texts in one process: a process each would take minutes. */
+/**
+ * Exit codes and named records of docs/verify_custody.py. All texts are checked in one process, because one
+ * process per text would take minutes.
+ */
 async function theirs(texts: readonly string[], key: string | null) {
   const batch = join(ROOT, "tests/support/control/verify-custody-batch.py");
   const child = Bun.spawn([...words, batch, join(ROOT, "docs/verify_custody.py")], {
@@ -211,7 +220,8 @@ test("every edit of an export is found by lz audit verify, with keys and without
   for (const trust of [{ keys }, {}]) {
     const missed: string[] = [];
     for (const { what, text } of bad) if ((await ours(text, trust))[0] === 0) missed.push(what);
-    // Without keys no verifier can check a signature, and it says so.
+    // Without keys, the checkpoint's signature cannot be checked, so edits of the checkpoint are not
+    // detected.
     expect(missed.filter((what) => trust.keys || !/head\.checkpoint/.test(what))).toEqual([]);
     for (const { what, text } of good)
       expect([what, ...(await ours(text, trust))]).toEqual([what, 0, undefined]);
@@ -230,7 +240,8 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
 
   test("does so without a key, for everything that needs none", async () => {
     const wrong = await disagreements({}, null);
-    // The Python verifier checks the report's signature only with a control key; ours does without.
+    // The Python verifier checks a report's signature only with a control key. This project's verifier checks
+    // it without one.
     const needsKey = /checkpoint|report/;
     expect(wrong.filter((what) => !needsKey.test(what))).toEqual([]);
   }, 120_000);

@@ -28,7 +28,10 @@ const checkpoint = (key: CryptoKey, hash: string, count: number) =>
     .setIssuedAt(1_790_000_000)
     .sign(key);
 
-/** A log of `length` records as the edge writes it: isolations and releases of two assets in turn. */
+/**
+ * Test setup: a log with `length` records as the edge writes them. Isolations and releases of two assets
+ * alternate.
+ */
 async function makeLog(
   length: number,
 ): Promise<{ records: AuditItem[]; head: NonNullable<CustodyExport["head"]> }> {

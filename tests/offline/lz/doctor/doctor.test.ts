@@ -19,7 +19,7 @@ const EDGE = {
   "/v1/me": ME,
 };
 
-/** Checks of `lz doctor` for an edge that answers these paths with these bodies and status 200. */
+/** Checks of `lz doctor` against a fake edge that returns these bodies for these paths, with status 200. */
 async function checksOf(answers: Record<string, object | string>) {
   const fetch = async (request: Request) => {
     const answer = answers[new URL(request.url).pathname];

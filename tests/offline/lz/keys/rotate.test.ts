@@ -79,7 +79,7 @@ describe("lz rotate", () => {
   });
 });
 
-/** Runs the command on a file with this text. Returns the changed file. */
+/** Runs the command on a file with this text. Returns the text of the changed file. */
 async function rotateFile(text: string, words: string[]): Promise<string> {
   const file = join(folder, "by-hand.env");
   writeFileSync(file, text);

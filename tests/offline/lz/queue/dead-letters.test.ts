@@ -13,7 +13,10 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-/** A dead-letter queue so slow that the first message is visible again before the last one is read. */
+/**
+ * Test double of a dead-letter queue that is very slow: the first message is visible again before the last
+ * one is read.
+ */
 function slowQueue(count: number) {
   const letters = Array.from({ length: count }, (_, i) => ({ id: `m${i}`, receives: 0 }));
   const sent: string[] = [];
@@ -39,7 +42,7 @@ function slowQueue(count: number) {
       sent.push(MessageBody);
       return { MessageId: "new", MD5OfMessageBody: md5(MessageBody) };
     },
-    // As in SQS, only the handle of the newest receive is sure to delete.
+    // As in SQS, only the receipt handle of the newest receive is certain to delete the message.
     DeleteMessage: ({ ReceiptHandle }) => {
       const at = letters.findIndex(({ id, receives }) => ReceiptHandle === `${id} ${receives}`);
       if (at >= 0) letters.splice(at, 1);

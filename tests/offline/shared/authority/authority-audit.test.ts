@@ -68,7 +68,10 @@ const apiKey = (more: object = {}) =>
     ...more,
   });
 
-/** A tenant with settings, an API key, an enrolled host and an isolated host, all signed at version 7. */
+/**
+ * Test setup: a tenant with settings, an API key, an enrolled host and an isolated host. All items are signed
+ * at version 7.
+ */
 async function makeTable() {
   const table = createMemoryDynamo();
   const where = { dynamo: table.dynamo, table: "t" };

@@ -31,7 +31,10 @@ const PUT_BACK_SHOWN = "active is shown, the host says that it is isolated";
 
 type Explored = {
   worlds: World[];
-  /** Number of the previous world and the step from it. The path to each world is the shortest one. */
+  /**
+   * Number of the previous world, by world. `names` has the step from it. The path to each world is the
+   * shortest one.
+   */
   from: Int32Array;
   names: string[];
   edges: [number, number][];
@@ -81,7 +84,7 @@ function wayTo(found: Explored, to: number): string[] {
   return way;
 }
 
-/** Worlds from which no path leads to a released host that is shown as released. */
+/** Finds a world from which no path leads to a host that is released and shown as released. Returns its number. */
 function stranded({ worlds, edges }: Explored): number | undefined {
   const before: number[][] = worlds.map(() => []);
   for (const [from, to] of edges) before[to]!.push(from);
@@ -199,7 +202,7 @@ describe("the containment machine", () => {
   });
 });
 
-/** Failures that bug reports of containment products describe. */
+/** Failures that are described in bug reports of containment products. */
 describe("a known failure of containment does not happen here:", () => {
   const NOW_MS = 1_790_000_000_000;
   const wish = (generation: number, action: "isolate" | "release") => ({
@@ -233,7 +236,7 @@ describe("a known failure of containment does not happen here:", () => {
   test("release while pending", () => {
     expect(stateOf(isolating)).toBe("pending");
     expect(refusedChange(isolating, "release", NOW_MS)).toBeUndefined();
-    // The agent that got only the release obeys it, and then ignores the earlier isolation.
+    // An agent that received only the release obeys it. After that, the agent ignores the earlier isolation.
     expect(isNewDirective({ generation: 2 }, { generation: 0 })).toBe(true);
     expect(isNewDirective({ generation: 1 }, { generation: 2 })).toBe(false);
   });
@@ -275,7 +278,7 @@ describe("a known failure of containment does not happen here:", () => {
     const freed = { ...releasing, proof };
     const later = timestamp(NOW_MS + 1);
     const again = (more: Partial<ContainmentReport> = {}) => report(1, { at: later, ...more });
-    // A proof from before the release is only late.
+    // A report from before the proof of the release is only late.
     expect(isSetBackBy(freed, again({ at: proof.at }))).toBe(false);
     expect(isSetBackBy(freed, again())).toBe(true);
     expect(isSetBackBy(freed, again({ outcome: "failed" }))).toBe(true);
@@ -289,7 +292,7 @@ describe("a known failure of containment does not happen here:", () => {
     expect(shown).toMatchObject({ state: "releasing", reason: expect.stringContaining("generation 1") });
     expect(stateOf(back, NOW_MS + 60_001)).toBe("release-failed");
     for (const at of [NOW_MS, NOW_MS + 60_001]) expect(refusedChange(back, "release", at)).toBeUndefined();
-    // The next request is a different case.
+    // The next request starts a new isolation, so the restore is no longer relevant.
     const isolated = { ...back, status: "ISOLATED" as const, generation: 3, wish: wish(3, "isolate") };
     expect(stateOf(isolated)).toBe("pending");
   });

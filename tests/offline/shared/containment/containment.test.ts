@@ -208,7 +208,7 @@ test("isAhead() accepts a report on an unknown request once, and within limits",
   expect([3, 4, 5, 7].map((generation) => of(generation))).toEqual([false, false, true, true]);
   expect([6, 7, 8].map((generation) => of(generation, { heardGeneration: 7 }))).toEqual([false, false, true]);
   expect(of(7, { revokedAt: timestamp(NOW_MS) })).toBe(false);
-  // A host that claims the last number would stop the table from counting on.
+  // A report with the highest possible generation is rejected, because no higher generation could follow.
   expect([1_000_004, 1_000_005].map((generation) => of(generation))).toEqual([true, false]);
 });
 

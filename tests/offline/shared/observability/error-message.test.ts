@@ -12,7 +12,7 @@ test("messages and log lines of a failed fetch omit Bun's hint for programmers",
     (cause: unknown) => cause,
   );
   server.stop(true);
-  // If Bun stops adding the hint, this function can be removed.
+  // If Bun stops adding this hint, messageOf() need not remove it.
   expect((fault as Error).message).toContain("verbose: true");
   expect(messageOf(fault)).toBe("ECONNRESET: The socket connection was closed unexpectedly");
   const lines: string[] = [];

@@ -6,7 +6,7 @@ import { newPolicy, policy } from "../../../../shared/table/items/policy.ts";
 const MINUTE_MS = 60_000;
 
 describe("working hours that end on the next day", () => {
-  // The night from a Friday to a Saturday, one hour east of UTC.
+  // Working hours in the night from Friday to Saturday, one hour east of UTC.
   const night = { days: [5], from: "22:00", to: "06:00", utcOffsetMinutes: 60 };
   for (const [at, isWorking] of [
     ["2026-11-20T20:59:59.999Z", false],
@@ -14,7 +14,7 @@ describe("working hours that end on the next day", () => {
     ["2026-11-20T23:30:00.000Z", true],
     ["2026-11-21T04:59:59.999Z", true],
     ["2026-11-21T05:00:00.000Z", false],
-    ["2026-11-20T04:00:00.000Z", false], // part of the night before, which belongs to Thursday
+    ["2026-11-20T04:00:00.000Z", false], // belongs to the previous night, which starts on a Thursday
     ["2026-11-21T22:00:00.000Z", false],
   ] as const)
     test(`${at} is ${isWorking ? "within" : "outside of"} them`, () =>
@@ -49,7 +49,7 @@ describe("working hours in a time zone", () => {
   });
 
   test("use the weekdays of that zone", () => {
-    // Monday for eleven hours in Auckland, still Sunday in UTC.
+    // Auckland is 13 hours ahead of UTC. The first time is Monday there and still Sunday in UTC.
     const monday = office("Pacific/Auckland", [1]);
     expect(isWorkingTime("2026-11-22T20:00:00.000Z", monday)).toBe(true);
     expect(isWorkingTime("2026-11-23T20:00:00.000Z", monday)).toBe(false);
@@ -93,7 +93,7 @@ describe("working hours in a time zone", () => {
 test("hoursBoundary() is not after the given time, and working hours do not change in between", () => {
   const clock = (minutes: number) =>
     `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
-  // Weeks with a clock change in one of the zones, and one week without.
+  // First days of weeks with a clock change in one of the zones, and of one week without.
   const starts = ["2026-11-16", "2026-03-26", "2026-10-22", "2026-04-02"].map((day) =>
     Date.parse(`${day}T00:00:00.000Z`),
   );

@@ -84,7 +84,7 @@ test("verifyDirective() accepts stopEnginesBy only for an isolation in mode stop
 });
 
 test("an older agent reads a directive to terminate as one to suspend", () => {
-  // The schema of an older release: it omits unknown members, and the isolation stays valid.
+  // The schema of an older release ignores unknown members, so the isolation stays valid for it.
   const before = z.object({ generation: z.int(), action: z.enum(["isolate", "release"]), mode: z.string() });
   const claims = { ...CLAIMS, mode: "stop-engines", stopEnginesBy: "terminate" };
   expect(before.parse(claims)).toEqual({ generation: 3, action: "isolate", mode: "stop-engines" });

@@ -42,7 +42,8 @@ test("parseSessionKeyid() refuses every other spelling", () => {
 });
 
 test("deriveSessionKey() is HMAC-SHA256 of the keyid under the edge secret", async () => {
-  // printf %s KEYID | openssl dgst -sha256 -mac HMAC -macopt key:0123456789abcdef0123456789abcdef -binary | base64
+  // The expected value was computed with: printf %s KEYID | openssl dgst -sha256 -mac HMAC -macopt
+  // key:0123456789abcdef0123456789abcdef -binary | base64
   const secret = await importHmacKey(utf8("0123456789abcdef0123456789abcdef"), ["sign"]);
   expect(base64url(await deriveSessionKey(secret, KEYID))).toBe(
     "LrXn6-mHH5gsDvXoVD4S6dwrzhJrSZxpFwhGMXPAFTg",

@@ -11,7 +11,10 @@ const A = "01JD0000000000000000000001";
 const B = "01JD0000000000000000000002";
 const WHO = { tenantId: "org_a", operatorId: "u", sessionId: "s", sourceIp: "192.0.2.1", requestId: "r" };
 
-/** Records of two assets and of the tenant, in the order of `of`; `undefined` is a tenant-level record. */
+/**
+ * Test setup: a log with records of two assets and of the tenant, in the order of `of`. `undefined` is a
+ * record of the tenant.
+ */
 const makeLog = (
   of: readonly (string | undefined)[] = [A, undefined, B, A, undefined, A],
 ): Promise<AuditItem[]> =>
@@ -28,7 +31,7 @@ function endOf(records: readonly AuditItem[]): Required<CustodyEnd> {
   return { hash, count: records.length, at, ownHash: own.at(-1)?.hash ?? "", ownCount: own.length };
 }
 
-/** The record with a change and a new hash. */
+/** Applies a change to a record and recomputes the record's hash. */
 async function resealed({ hash: _, ...record }: AuditItem, change: Partial<AuditItem>): Promise<AuditItem> {
   const changed = { ...record, ...change };
   return { ...changed, hash: await custodyHash(changed) };
@@ -79,7 +82,7 @@ describe("verifyCustody()", () => {
       fault: "the newest record in the head is not the newest record of the log",
       index: 6,
     });
-    // A matching head would accept it; only the signature of the checkpoint reveals it.
+    // With a matching head, the change stays unnoticed. Only the signature of the checkpoint reveals it.
     expect(await verifyCustody(rewritten, endOf(rewritten))).toBeUndefined();
   });
 
