@@ -3,7 +3,10 @@ import { PRODUCT_VERSION } from "../../shared/product-version.ts";
 
 export const AGENT_VERSION = PRODUCT_VERSION;
 
-/** Facts about the machine that the entry file reads once. The functions below read no environment themselves. */
+/**
+ * Facts about the machine that the entry file reads once. The functions in this file do not read the
+ * environment themselves.
+ */
 export type Host = {
   platform: NodeJS.Platform;
   env: Readonly<Record<string, string | undefined>>;
@@ -12,8 +15,8 @@ export type Host = {
 };
 
 /**
- * Directory of the agent's keys, spool and containment proof: the `--state` flag, else `LZ_STATE_DIR`, else the
- * platform's default.
+ * Directory of the agent's keys, spool and containment proof. Uses the `--state` flag, else `LZ_STATE_DIR`,
+ * else the default of the platform.
  */
 export function stateDirectory(host: Host, flag?: string): string {
   const wanted = flag ?? host.env.LZ_STATE_DIR;
@@ -39,7 +42,7 @@ function applicationDirectory(host: Host): string {
   return posix.join(library, "Application Support", "LifecycleZero");
 }
 
-/** XDG Base Directory 0.8: ignore the variable when it holds a relative path. */
+/** XDG Base Directory 0.8: a variable that contains a relative path must be ignored. */
 function xdgDirectory(host: Host, variable: string, below: string): string {
   const named = host.env[variable];
   return named?.startsWith("/") ? named : posix.join(host.home, below);
@@ -48,8 +51,9 @@ function xdgDirectory(host: Host, variable: string, below: string): string {
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Origin of the control plane, without a trailing slash. Plain http is allowed for loopback addresses only, or with
- * `--allow-http`: an attacker on the network could otherwise replace the keys that the agent pins at enrolment.
+ * Parses the origin of the control plane, without a trailing slash. Plain http is allowed only for loopback
+ * addresses or with `--allow-http`. Otherwise an attacker on the network could replace the keys that the
+ * agent pins at enrolment.
  */
 export function parseEdgeUrl(
   text: string,

@@ -2,9 +2,9 @@ const FIRST_MS = 1000;
 const BACKOFF_MS_MAX = 60_000;
 
 /**
- * Pause in milliseconds before the retry that follows `failures` failures. It doubles from 1 s to 60 s. Its upper half is
- * random, so that the hosts of a fleet do not reconnect all at the same moment. `retryAfterMs` (`Retry-After`) is a
- * minimum, with up to 20 % random extra.
+ * Pause in milliseconds before the retry that follows `failures` failures. It doubles from 1 s to 60 s. Its
+ * upper half is random, so that the hosts of a fleet do not all reconnect at the same moment. `retryAfterMs`
+ * (`Retry-After`) is a minimum, to which up to 20 % is added at random.
  */
 export function backoffMs(failures: number, random: () => number, retryAfterMs = 0): number {
   const ceiling = Math.min(BACKOFF_MS_MAX, FIRST_MS * 2 ** Math.min(failures - 1, 16));

@@ -1,6 +1,6 @@
 /**
- * Every event that the agent logs, with its message. Operators filter by the name, so a name stays the same when its
- * message changes. docs/agent.md lists them with their levels and fields.
+ * Every event that the agent logs, with its message. Operators filter by event name, so the name stays the
+ * same when the message changes. docs/agent.md lists the events with their levels and fields.
  */
 export const LOG_EVENTS = {
   "agent.started": "The agent is running",
@@ -16,7 +16,7 @@ export const LOG_EVENTS = {
   "sequence.damaged": "The sequence file is damaged; numbers continue from the clock",
 
   "enrolment.retried": "The control plane did not accept the enrolment request; retrying",
-  "asset.enrolled": "This machine is now enrolled as an asset of its own",
+  "asset.enrolled": "This machine is now enrolled as a separate asset",
   "asset.revoked": "This asset was revoked; heartbeats are not sent",
   "asset.copied": "This disk was copied from another machine; heartbeats are not sent",
 
@@ -57,14 +57,14 @@ export const LOG_EVENTS = {
   "release-code.applied": "A release code ended the isolation",
   "release-code.refused": "A release code was refused",
   "containment.failed": "Containment failed unexpectedly",
-  "containment.repaired": "The isolation was altered; the agent restored it",
+  "containment.repaired": "The isolation was modified; the agent restored it",
   "containment.state-recovered":
     "The containment state is lost; the isolation stays in force until a signed directive ends it",
   "containment.state-lost": "The containment state is lost; the agent waits for a directive",
   "containment.report-unsigned": "Could not sign the containment report",
   "notice.not-shown": "Could not show the notice to the users of this host",
   "state-file.not-saved": "Could not save a state file; its value stays in memory",
-  "state-file.altered": "A state file was removed or altered on disk; the agent wrote it again",
+  "state-file.altered": "A state file was removed or modified on disk; the agent wrote it again",
   "stopped-processes.lost": "The list of stopped processes cannot be read",
   "control-addresses.not-read": "Could not read the saved addresses of the control plane",
   "boot-rules.not-removed": "Could not remove the firewall rules for the next boot",

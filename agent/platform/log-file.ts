@@ -1,12 +1,13 @@
 import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** Size at which a log file is rotated. With `FILE.1`, a log takes at most twice this on the disk. */
+/** Size at which a log file is rotated. Together with `FILE.1`, a log uses at most twice this size on disk. */
 const LOG_BYTES_MAX = 10 * 1024 * 1024;
 
 /**
- * Returns a function that appends a line to the file, which only its owner can read. A full file is renamed to `FILE.1`
- * and replaces the previous `FILE.1`. A line that cannot be written goes to `otherwise`; the function never throws.
+ * Returns a function that appends a line to the file. Only the owner can read the file. A full file is
+ * renamed to `FILE.1` and replaces the previous `FILE.1`. A line that cannot be written is passed to
+ * `otherwise`; the function never throws.
  */
 export function openLogFile(
   path: string,
@@ -26,14 +27,14 @@ export function openLogFile(
       appendFileSync(path, text, { mode: 0o600 });
       bytes += length;
     } catch {
-      // The disk may hold a part of the line, so the next call reads the file's size again.
+      // Part of the line may be on disk, so the next call reads the size of the file again.
       bytes = undefined;
       otherwise(line);
     }
   };
 }
 
-/** Size of the file in bytes, 0 without one. Creates its directory if it is missing. */
+/** Size of the file in bytes, or 0 if it does not exist. Creates its directory if necessary. */
 function open(path: string): number {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;

@@ -5,14 +5,15 @@ import { LOG_EVENTS, type LogEvent } from "./log-events.ts";
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof LEVELS)[number];
 type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
-/** Logs one event. Callers pass no key, token, signature or body as a field. */
+/** Logs one event. Fields must not contain a key, token, signature or request body. */
 export type Log = (level: Level, event: LogEvent, fields?: Fields) => void;
 
 const FIELD_CHARACTERS_MAX = 400;
 
 /**
- * Writes one line per event: its name, its message and its fields. Field values can come from the network, so control
- * characters are replaced: a response cannot forge a second line or move a terminal's cursor.
+ * Writes one line per event: its name, its message and its fields. Field values can come from the network, so
+ * control characters are replaced. A response therefore cannot forge a second line or move a terminal's
+ * cursor.
  */
 export function createLog(options: {
   write: (line: string) => void;

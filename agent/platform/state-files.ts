@@ -13,7 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import type { z } from "zod";
 
-/** A file of the state directory cannot be used. The message contains the remedy. */
+/** Error for a file in the state directory that cannot be used. The message contains the remedy. */
 export class StateFault extends Error {
   override name = "StateFault";
 }
@@ -23,7 +23,7 @@ const OWNER_ONLY_DIRECTORY = 0o700;
 const OTHERS_ANY = 0o077;
 const OTHERS_WRITE = 0o022;
 
-/** Windows has no POSIX permission bits: the ACL of the directory protects its files. */
+/** False on Windows, which has no POSIX permission bits. There, the ACL of the directory protects its files. */
 const hasModes = (platform: NodeJS.Platform): boolean => platform !== "win32";
 
 /**
@@ -42,8 +42,9 @@ export function prepareDirectory(directory: string, platform: NodeJS.Platform): 
 }
 
 /**
- * Replaces the file atomically: after a crash or a power cut it has either the old content or the new. Writes a temporary
- * file, calls fsync, renames it and calls fsync on the directory (rename(2); fsync(2) explains the second call).
+ * Replaces the file atomically. After a crash or a power failure, the file has either the old content or the
+ * new. Writes a temporary file, calls fsync, renames the file and calls fsync on the directory (rename(2);
+ * fsync(2) explains the second call).
  */
 export function writeAtomically(path: string, content: string): void {
   const temporary = `${path}.tmp`;
@@ -63,7 +64,7 @@ export function writeAtomically(path: string, content: string): void {
   syncDirectory(dirname(path));
 }
 
-/** write(2) may write only a part of the bytes, for example on a disk that has just filled up. */
+/** write(2) can write only part of the bytes, for example if the disk becomes full. */
 function writeFully(file: number, content: string): void {
   const bytes = Buffer.from(content, "utf8");
   for (let offset = 0; offset < bytes.length; ) offset += writeSync(file, bytes, offset);
@@ -78,11 +79,11 @@ function syncDirectory(directory: string): void {
       closeSync(handle);
     }
   } catch {
-    // Windows cannot open a directory. The rename is durable there by itself.
+    // Windows cannot open a directory. There, the rename is durable without fsync on the directory.
   }
 }
 
-/** Deletes the file. True if it existed; throws on any other error. */
+/** Deletes the file. Returns false if it did not exist. Throws on any other error. */
 export function removeIfThere(path: string): boolean {
   try {
     unlinkSync(path);
@@ -93,16 +94,19 @@ export function removeIfThere(path: string): boolean {
   }
 }
 
-/** Deletes a file that does no harm if it stays, for example because the disk has become read-only. Never throws. */
+/** Deletes a file that does no harm if it remains, for example on a disk that has become read-only. Never throws. */
 export function removeIfPossible(path: string): void {
   try {
     removeIfThere(path);
   } catch {
-    // The next start of the agent tries again.
+    // The next start of the agent tries to delete the file again.
   }
 }
 
-/** Content of the file, undefined without one. Throws {@link StateFault} with the remedy if it cannot be read. */
+/**
+ * Content of the file. Undefined if it does not exist. Throws {@link StateFault} with the remedy if it cannot
+ * be read.
+ */
 export function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
@@ -112,7 +116,7 @@ export function readIfThere(path: string): string | undefined {
   }
 }
 
-/** Remedy for a file of the agent that cannot be read or written, by error code. */
+/** Remedy for a file of the agent that cannot be read or written. `code` is the error code. */
 export const remedyOf = (code: string): string =>
   code === "EACCES" || code === "EPERM"
     ? "run lz-agent as the user who owns it, or as root"
@@ -121,13 +125,14 @@ export const remedyOf = (code: string): string =>
       : "check the disk and the path";
 
 /**
- * Content of a state file, undefined if it does not exist. Throws {@link StateFault} with the remedy if it is damaged.
+ * Content of a state file. Undefined if it does not exist. Throws {@link StateFault} with the remedy if it is
+ * damaged.
  */
 export function readState<T>(
   directory: string,
   name: string,
   schema: z.ZodType<T>,
-  remedy = "remove it, and the agent creates a new file",
+  remedy = "remove it; the agent then creates a new file",
 ): T | undefined {
   const path = join(directory, name);
   const content = readIfThere(path);
@@ -157,7 +162,7 @@ export function requireOwnerOnly(path: string, platform: NodeJS.Platform): void 
 
 const octal = (mode: number): string => (mode & 0o7777).toString(8).padStart(4, "0");
 
-/** Error code of the system such as `ENOENT`, or "unknown error". */
+/** Error code of the system, for example `ENOENT`, or "unknown error". */
 export const codeOf = (cause: unknown): string =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "unknown error";
 

@@ -1,14 +1,17 @@
 import { dlopen } from "bun:ffi";
 import { readFileSync, readlinkSync } from "node:fs";
 
-/** Memory is released after the first scan and then at intervals that double from one minute to one hour. */
+/**
+ * First interval between two releases of memory. Memory is released after the first scan, and then at
+ * intervals that double from one minute to one hour.
+ */
 const AGAIN_MS = 60_000;
 const AGAIN_MS_MAX = 3_600_000;
 /** madvise(2), asm-generic/mman-common.h */
 const MADV_DONTNEED = 4;
 
 export type Memory = {
-  /** Call after each scan. Most calls do nothing; releasing memory takes some milliseconds. */
+  /** Call after each scan. Most calls do nothing. A release of memory takes a few milliseconds. */
   settle(): void;
 };
 
@@ -41,17 +44,17 @@ function dropCode(): void {
       symbols.madvise(start, bytes, MADV_DONTNEED);
     close();
   } catch {
-    // Without madvise(2) or /proc the memory stays resident. Nothing else depends on it.
+    // Without madvise(2) or /proc, the memory stays resident. Nothing else depends on the release.
   }
 }
 
 /**
- * Mappings of the executable whose pages all equal the file, from proc_pid_smaps(5): private (`p`), not writable, and
- * without copied pages (`Anonymous` is 0 kB). Relocated pages are copies.
+ * Mappings of the executable whose pages are all equal to the file, from proc_pid_smaps(5). Such a mapping is
+ * private (`p`), not writable and has no copied pages (`Anonymous` is 0 kB). Relocated pages count as copied.
  */
 export function unchangedPages(smaps: string, executable: string): { start: number; bytes: number }[] {
   const found: { start: number; bytes: number }[] = [];
-  // Most of the text is about other mappings, so search for the path instead of splitting all lines.
+  // Most of the text describes other mappings, so search for the path instead of splitting all lines.
   for (let at = smaps.indexOf(executable); at >= 0; at = smaps.indexOf(executable, at + 1)) {
     const lineAt = smaps.lastIndexOf("\n", at) + 1;
     const pathEnd = at + executable.length;
@@ -66,5 +69,5 @@ export function unchangedPages(smaps: string, executable: string): { start: numb
 
 const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ \d+\s*$/;
 const ANONYMOUS = /^Anonymous:\s+(\d+) kB$/m;
-/** The details of a mapping that include `Anonymous` are shorter than this. */
+/** Maximum length of the lines of a mapping up to and including `Anonymous`. */
 const DETAILS_CHARACTERS_MAX = 1024;

@@ -28,21 +28,21 @@ export type ScanReport = {
 };
 
 /**
- * A scan report with data that stays in this process. `targets` are for containment and are not limited to the size of a
- * heartbeat. `waiting`: work that exceeded the time budget, which a later scan continues.
+ * A scan report with data that stays in this process. `targets`: the targets for containment, not limited by
+ * the size of a heartbeat. `waiting`: work that exceeded the time budget and is continued by a later scan.
  */
 export type ScanResult = ScanReport & {
   targets: Targets;
   waiting: readonly string[];
 };
 
-/** Optional data that the tenant's settings allow a scan to collect. */
+/** Optional data that a scan collects only if the tenant's settings allow it. */
 export type ScanSettings = { clientDirectories: boolean };
 
 /**
- * Budgets per scan in milliseconds: `hashMs` for hashing executables, and `storesMs` for models on disk of products that do
- * not run. By default both are small. The first scan of a daemon has to report engines quickly, so it hashes little and
- * reads no disks; the second scan continues.
+ * Budgets per scan in milliseconds. `hashMs` is for hashing executables, and `storesMs` for models on disk of
+ * products that do not run. By default both are small. The first scan of a daemon has to report engines
+ * quickly, so it hashes little and reads no disks. The second scan continues this work.
  */
 export type ScannerOptions = { hashMs?: number; storesMs?: number };
 
@@ -50,15 +50,16 @@ const STORES_MS = 5;
 
 export type Scanner = {
   /**
-   * Scans this host once. Never throws for an unreadable source, which the collectors report. An aborted signal ends
-   * probing early; the result is then `partial`. Call it again only after the previous call has resolved.
+   * Scans this host once. Never throws for an unreadable source, because the collectors report it. An aborted
+   * signal ends probing early, and the result is then `partial`. Call it again only after the previous call
+   * has resolved.
    */
   scan(signal?: AbortSignal, settings?: ScanSettings): Promise<ScanResult>;
 };
 
 /**
- * A scanner with caches: it does not read an unchanged process (pid, start time) or probe an unchanged listener again. Built
- * once by the entry file:
+ * Creates a scanner with caches. It does not read an unchanged process (pid, start time) or probe an unchanged
+ * listener again. The entry file creates it once:
  *
  *     createScanner(systemReaders({ platform: process.platform, procRoot: "/proc", selfPid: process.pid,
  *       homes: () => [homedir()], clock: Date.now, elapsed: () => performance.now() }))
@@ -141,7 +142,10 @@ class HostScanner {
     };
   }
 
-  /** Observes the host. Probing starts as soon as listeners are known, while the memory of processes is read. */
+  /**
+   * Observes the host. Probing starts as soon as listeners are known, while memory of processes is still
+   * being read.
+   */
   async #observeAndProbe(signal: AbortSignal | undefined) {
     const likelyOf = (listener: AnyListener) => this.#claims.likelyProducts(listener);
     const snapshot = await this.#readers.host.observe((sighting) => {
@@ -192,7 +196,7 @@ class HostScanner {
   }
 }
 
-/** Everything that candidates depend on. Other processes can start and end without a new search for candidates. */
+/** All inputs of the search for candidates. If other processes start or end, the search is not repeated. */
 function inputsOf({ snapshot, heard, claims, lasting, modelsOnDisk }: Facts): unknown[] {
   const inputs: unknown[] = [
     snapshot.listeners,
@@ -206,7 +210,7 @@ function inputsOf({ snapshot, heard, claims, lasting, modelsOnDisk }: Facts): un
     lasting,
     modelsOnDisk,
   ];
-  // The owner of a socket without a readable owner is searched among all processes.
+  // If the owner of a socket is not readable, all processes are searched for it.
   if (heard.some(({ listener }) => listener.pid === undefined)) inputs.push(snapshot.processes);
   const pids = new Set([
     ...claims.keys(),

@@ -6,11 +6,11 @@ import type { GpuUse } from "../system/host.ts";
  * drivers support this (https://docs.kernel.org/gpu/drm-usage-stats.html).
  */
 
-/** One client of one card. Several descriptors can belong to the same client. */
+/** One client of one graphics card. Several descriptors can belong to the same client. */
 export type DrmClient = {
-  /** Card and client number, unique on a host. */
+  /** Identifier of card and client, unique on the host. */
   id: string;
-  /** Resident memory in bytes, of the card, or of the host for a card without memory. */
+  /** Resident GPU memory in bytes. For a card without its own memory, resident memory of the host. */
   bytes: number;
   /** The client has used a compute engine of the card. */
   computes: boolean;
@@ -40,13 +40,16 @@ export function parseDrmClient(fdinfo: string): DrmClient | undefined {
   return { id, bytes, computes: has(COMPUTE), draws: has(DRAW) };
 }
 
-/** Sums resident memory of all regions. amdgpu names it `memory`; drivers without it report allocated memory, `total`. */
+/**
+ * Adds the resident memory of all regions. amdgpu calls it `memory`. Drivers that do not report it report
+ * allocated memory, `total`.
+ */
 function residentBytes(fields: ReadonlyMap<string, string>): number {
   const regions = new Map<string, number>();
   for (const kind of ["total", "memory", "resident"]) {
     for (const [key, value] of fields) {
       const region = key.startsWith(`drm-${kind}-`) ? key.slice(`drm-${kind}-`.length) : "cycles-";
-      // `drm-total-cycles-*` counts time, and region `cpu` of amdgpu is memory that the card has evicted.
+      // `drm-total-cycles-*` is a time, and region `cpu` of amdgpu is memory that was evicted from the card.
       if (!region.startsWith("cycles-") && region !== "cpu") regions.set(region, sizeOf(value));
     }
   }
@@ -61,12 +64,18 @@ function sizeOf(value: string): number {
 
 const DESCRIPTORS_MAX = 4096;
 const FDINFO_BYTES_MAX = 8192;
-/** GPU memory of a computing process that indicates a model. */
+/** Minimum GPU memory of a process that computes on the card, for it to indicate a model. */
 export const COMPUTING_BYTES_MIN = 256 * 1024 ** 2;
-/** GPU memory of a process that only draws which indicates a model. Every program with a window draws with the card. */
+/**
+ * Minimum GPU memory of a process that only draws, for it to indicate a model. Every program with a window
+ * draws with the card.
+ */
 const DRAWING_BYTES_MIN = 2 * 1024 ** 3;
 
-/** GPU memory of a process if it indicates a model, else 0 bytes. Undefined if the open files are not readable. */
+/**
+ * GPU memory of a process if it indicates a model, else 0 bytes. Undefined if the process's open files are
+ * not readable.
+ */
 export function readDrmUse(deps: { files: Files; procRoot: string }, pid: number): GpuUse | undefined {
   const { files } = deps;
   const directory = `${deps.procRoot}/${pid}`;

@@ -5,13 +5,13 @@ import type { Run } from "../system/run-tool.ts";
 import { readDrmUse } from "./drm.ts";
 import { readKfdUse } from "./kfd.ts";
 
-/** Interval between two reads. One run of nvidia-smi costs more than a whole scan. */
+/** Interval between two reads. One run of nvidia-smi takes more time than a whole scan. */
 const REFRESH_MS = 60_000;
 const QUERY = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"];
 
 /** GPU memory by pid. */
 export type GpuMemory = { gpu: ReadonlyMap<number, GpuUse>; collector: Collector };
-/** `candidates` returns the processes to read, for drivers that report memory only per process. */
+/** `candidates` returns the pids of the processes to read, for drivers that report memory only per process. */
 export type GpuTable = { read(candidates: () => ReadonlySet<number>): GpuMemory };
 
 const NO_GPU: GpuMemory = {
@@ -20,8 +20,8 @@ const NO_GPU: GpuMemory = {
 };
 
 /**
- * Reads GPU memory per process with nvidia-smi. `read` never waits: it returns the result of the last finished run, or
- * undefined without NVIDIA's driver.
+ * Reads GPU memory per process with nvidia-smi. `read` never waits: it returns the result of the last
+ * finished run. Undefined if NVIDIA's driver is not present.
  */
 export function createNvidia(deps: { run: Run; elapsed: () => number; isPresent: () => boolean }): {
   read(): GpuMemory | undefined;
@@ -33,7 +33,7 @@ export function createNvidia(deps: { run: Run; elapsed: () => number; isPresent:
   return {
     read: () => {
       if (!deps.isPresent()) return undefined;
-      // With a driver that hangs, nvidia-smi cannot be killed, so at most one runs.
+      // If the driver hangs, nvidia-smi cannot be killed. Therefore at most one instance runs.
       if (deps.elapsed() >= nextAtMs && !isRunning) {
         nextAtMs = deps.elapsed() + REFRESH_MS;
         void refresh();
@@ -55,7 +55,7 @@ export function createNvidia(deps: { run: Run; elapsed: () => number; isPresent:
   }
 }
 
-/** Parses lines `pid, MiB`. Memory is `[N/A]` if the driver does not report it (Windows WDDM, MIG). */
+/** Parses lines `pid, MiB`. The memory is `[N/A]` if the driver does not report it (Windows WDDM, MIG). */
 export function parseComputeApps(csv: string): Map<number, GpuUse> {
   const gpu = new Map<number, GpuUse>();
   for (const line of csv.split("\n")) {
@@ -67,12 +67,12 @@ export function parseComputeApps(csv: string): Map<number, GpuUse> {
   return gpu;
 }
 
-/** Budget of processor time in milliseconds for one read of the open files of candidates. */
+/** Budget of processor time in milliseconds for one read of the candidates' open files. */
 const READ_MS_MAX = 20;
 
 /**
- * GPU memory per process on Linux, from nvidia-smi, AMD's compute driver (KFD) and the fdinfo of other drivers. Read once a
- * minute. Without a GPU this costs one failed directory listing a minute.
+ * GPU memory per process on Linux, from nvidia-smi, AMD's compute driver (KFD) and the fdinfo of other
+ * drivers. It is read once a minute. Without a GPU, a read is one failed directory listing.
  */
 export function createLinuxGpu(deps: {
   files: Files;
@@ -110,7 +110,7 @@ export function createLinuxGpu(deps: {
     const before = drm;
     drm = new Map();
     let left = 0;
-    // Processes that the last read left out come first.
+    // Processes that the last read did not reach come first.
     const order = [...candidates].sort((a, b) => Number(before.has(a)) - Number(before.has(b)));
     for (const pid of order) {
       if (deps.cpuMs() - startedAtMs <= READ_MS_MAX) drm.set(pid, readDrmUse(deps, pid));
@@ -127,7 +127,7 @@ export function createLinuxGpu(deps: {
 
 function report(denied: number, left: number): Collector {
   const problems = [
-    ...(denied > 0 ? [`open files of ${denied} processes not readable with these rights`] : []),
+    ...(denied > 0 ? [`open files of ${denied} processes not readable with the agent's permissions`] : []),
     ...(left > 0 ? [`${left} processes wait for a later scan`] : []),
   ];
   if (problems.length === 0) return { name: "gpu", status: "ok" };
@@ -136,7 +136,7 @@ function report(denied: number, left: number): Collector {
 
 const RANK = { ok: 0, unsupported: 1, partial: 2, failed: 3 } as const;
 
-/** Merges the reports on cards of several vendors: memory is added, and the worst collector status is kept. */
+/** Merges the reports on cards of several vendors. Adds the memory, and keeps the worst collector status. */
 function merge(known: readonly GpuMemory[]): GpuMemory {
   const gpu = new Map<number, GpuUse>();
   for (const one of known)

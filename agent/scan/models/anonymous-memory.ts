@@ -8,31 +8,34 @@ import { findNearbyWeights } from "./nearby-weights.ts";
 import { RUNTIME_BYTES_MIN } from "./unmapped-weights.ts";
 
 const STATUS_BYTES_MAX = 8192;
-/** Interval between two reads of the same process. */
+/** Minimum interval between two reads of the same process. */
 const REFRESH_MS = 15_000;
-/** Processes that are read per scan, those with the oldest read first. */
+/** Maximum number of processes read per scan. Those with the oldest read come first. */
 export const READS_PER_SCAN_MAX = 8;
-/** Relative change after which new amounts are reported. The heartbeat should not change with every byte. */
+/** Relative change above which new amounts are reported. The heartbeat should not change with every byte. */
 const CHANGE_SHARE = 0.25;
-/** A process has finished loading when its amounts change by less than this share between two reads. */
+/** Relative change between two reads below which a process has finished loading. */
 const STEADY_SHARE = 0.01;
-/** Interval between two listings of the directories of the same process. */
+/** Minimum interval between two listings of the directories of the same process. */
 const NEARBY_MS = 600_000;
 
-/** Parses anonymous memory in bytes, resident and swapped out, of `/proc/PID/status` (proc_pid_status(5)). */
+/** Parses anonymous memory in bytes, resident and swapped out, from `/proc/PID/status` (proc_pid_status(5)). */
 export function parseHeldBytes(status: string): number | undefined {
   const resident = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1];
   const swapped = /^VmSwap:\s+(\d+) kB$/m.exec(status)?.[1] ?? "0";
   return resident === undefined ? undefined : (Number(resident) + Number(swapped)) * 1024;
 }
 
-/** Parses the bytes that a process has read with read(2) and similar calls, of `/proc/PID/io` (proc_pid_io(5)). */
+/**
+ * Parses the number of bytes that a process has read with read(2) and similar calls, from `/proc/PID/io`
+ * (proc_pid_io(5)).
+ */
 export function parseReadBytes(io: string): number | undefined {
   const bytes = /^rchar: (\d+)$/m.exec(io)?.[1];
   return bytes === undefined ? undefined : Number(bytes);
 }
 
-/** Findings in the memory maps of a process other than its weights. */
+/** Findings in the memory maps of a process, except its weights. */
 export type MapTraces = { mapsGpu: boolean; earlier: readonly WeightFile[] };
 
 type Amounts = Pick<AnonymousMemory, "heldBytes" | "readBytes">;
@@ -43,13 +46,13 @@ type Watched = {
   readAtMs: number;
   listedAtMs?: number;
   isListing: boolean;
-  /** Directories of the process that are remote or not readable. */
+  /** Number of directories of the process that are remote or not readable. */
   unread: number;
   /** Amounts of the last read. */
   amounts: Amounts;
-  /** Memory as it is reported. */
+  /** The memory that is reported. */
   memory: AnonymousMemory;
-  /** The reported amounts are those after loading. */
+  /** True if the reported amounts were read after loading had finished. */
   isSteady: boolean;
 };
 
@@ -58,7 +61,7 @@ type Libraries = ReadonlyMap<number, readonly string[]>;
 type Traces = ReadonlyMap<number, MapTraces>;
 
 export type AnonymousMemoryTable = {
-  /** Reads the processes that are due. Returns the same map as before while the reported values are unchanged. */
+  /** Reads the processes that are due. Returns the same map as before while its values are unchanged. */
   read(
     processes: Processes,
     libraries: Libraries,
@@ -73,8 +76,8 @@ export type AnonymousMemoryTable = {
 type Dependencies = { files: Files; mounts: Mounts; reader: Reader; elapsed: () => number };
 
 /**
- * Anonymous memory and read bytes of the processes that have loaded a library which the catalogue names. Each read takes
- * two files of procfs. Other processes are not read.
+ * Anonymous memory and read bytes of the processes that have loaded a library which the catalogue names.
+ * Other processes are not read. Each read takes two files of procfs.
  */
 export function createAnonymousMemoryTable(deps: Dependencies): AnonymousMemoryTable {
   const table = new LinuxMemoryTable(deps);
@@ -118,8 +121,8 @@ class LinuxMemoryTable {
   }
 
   /**
-   * Processes that are large enough to hold a model and were not read lately, or whose maps have changed since. Those with
-   * the oldest read come first.
+   * Processes that are due: large enough to hold a model, and either not read recently or with changed maps.
+   * Those with the oldest read come first.
    */
   #due(processes: Processes, libraries: Libraries, traces: Traces): LinuxProcess[] {
     const nowMs = this.#deps.elapsed();
@@ -163,7 +166,8 @@ class LinuxMemoryTable {
     const io = attempt(() => files.line(`${directory}/io`));
     const held = "value" in status ? parseHeldBytes(status.value) : undefined;
     const read = "value" in io ? parseReadBytes(io.value) : undefined;
-    // Both files are missing after the process has ended. Only one of them is missing if the kernel does not count.
+    // After the process has ended, both files are missing. If only one of them is missing, the kernel does
+    // not count.
     if ("value" in status && (held === undefined || ("miss" in io && io.miss === "gone")))
       this.#isCounted = false;
     return { heldBytes: held ?? 0, readBytes: read ?? 0 };
@@ -173,7 +177,7 @@ class LinuxMemoryTable {
     one.isListing = true;
     one.listedAtMs = this.#deps.elapsed();
     const { found, unread } = await findNearbyWeights(this.#deps, process);
-    // A read during the listing has replaced the entry.
+    // Another read may have replaced the entry during the listing.
     const now = this.#watched.get(process.pid);
     if (now?.key !== one.key) return;
     now.isListing = false;
@@ -185,14 +189,16 @@ class LinuxMemoryTable {
   }
 }
 
-/** The collector `anonymous-memory` if something could not be read, else nothing. */
+/** Returns the collector `anonymous-memory` if something could not be read, else an empty array. */
 function reportOf(isCounted: boolean, unreadDirectories: number): Collector[] {
   const problems = [
     ...(isCounted
       ? []
-      : ["this kernel does not count anonymous memory or what processes read (CONFIG_TASK_IO_ACCOUNTING)"]),
+      : [
+          "this kernel does not count anonymous memory or the bytes that processes read (CONFIG_TASK_IO_ACCOUNTING)",
+        ]),
     ...(unreadDirectories > 0
-      ? [`${unreadDirectories} directories beside processes with an inference library not read`]
+      ? [`${unreadDirectories} directories of processes with an inference library not read`]
       : []),
   ];
   if (problems.length === 0) return [];
@@ -203,7 +209,10 @@ const isClose = (a: Amounts, b: Amounts, share: number): boolean =>
   Math.abs(a.heldBytes - b.heldBytes) <= share * a.heldBytes &&
   Math.abs(a.readBytes - b.readBytes) <= share * a.readBytes;
 
-/** Keeps the reported amounts until they differ by {@link CHANGE_SHARE}, or once when the process has finished loading. */
+/**
+ * Keeps the reported amounts until they differ by {@link CHANGE_SHARE}. Replaces them once more when the
+ * process has finished loading.
+ */
 function reportedOf(before: Watched | undefined, now: Amounts): { amounts: Amounts; isSteady: boolean } {
   if (!before || !isClose(before.memory, now, CHANGE_SHARE)) return { amounts: now, isSteady: false };
   if (!before.isSteady && isClose(before.amounts, now, STEADY_SHARE)) return { amounts: now, isSteady: true };

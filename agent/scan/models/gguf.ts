@@ -5,11 +5,11 @@ import type { GgufHeader } from "../system/host.ts";
  * metadata pairs and tensor infos. The content of tensors is never read.
  */
 
-/** Reads up to `length` bytes at `offset` of the file. */
+/** Returns up to `length` bytes at `offset` of the file. */
 export type ReadAt = (offset: number, length: number) => Uint8Array;
 
 export const GGUF_LIMITS = {
-  /** Vocabularies of 256k tokens take about 6 MB of metadata. */
+  /** A vocabulary of 256,000 tokens takes about 6 MB of metadata. */
   BYTES_MAX: 24 * 1024 * 1024,
   PAIRS_MAX: 4096,
   TENSORS_MAX: 16_384,
@@ -22,7 +22,7 @@ const TYPE_BYTES = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
 const STRING = 8;
 const ARRAY = 9;
 
-/** `general.file_type` (enum llama_ftype in llama.h). */
+/** Values of `general.file_type` (enum llama_ftype in llama.h). */
 const FILE_TYPES: Record<number, string> = {
   0: "F32",
   1: "F16",
@@ -68,7 +68,7 @@ const WANTED = new Map<string, "architecture" | "name" | "sizeLabel" | "fileType
   ["general.organization", "publisher"],
 ]);
 
-/** True for a GGUF file of version 1 to 3 in either byte order. `head` holds at least the first 8 bytes. */
+/** True for a GGUF file of version 1 to 3 in either byte order. `head` contains at least the first 8 bytes. */
 export function isGguf(head: Uint8Array): boolean {
   if (head.length < 8 || head[0] !== 0x47 || head[1] !== 0x47 || head[2] !== 0x55 || head[3] !== 0x46)
     return false;
@@ -78,8 +78,8 @@ export function isGguf(head: Uint8Array): boolean {
 }
 
 /**
- * Reads the header within the limits. Undefined if the file is not a GGUF file. For a damaged or hostile header it returns
- * the metadata before the damage. Throws only errors of `readAt`.
+ * Reads the header within the limits. Undefined if the file is not a GGUF file. If the header is damaged or
+ * hostile, returns the metadata before the damage. Throws only errors of `readAt`.
  */
 export function readGguf(readAt: ReadAt): GgufHeader | undefined {
   const head = readAt(0, 8);
@@ -125,12 +125,15 @@ function createCursor(readAt: ReadAt, start: number, little: boolean, narrow: bo
     position += length;
     return at;
   };
-  // take() may replace the window, so call it before reading from the window.
+  // take() can replace the window, so call it before reading from the window.
   const u32 = () => {
     const at = take(4);
     return window.getUint32(at, little);
   };
-  /** Reads a length or count: 64 bits, 32 in version 1. In two halves, because a vocabulary would need 100,000 BigInts. */
+  /**
+   * Reads a length or count of 64 bits, or of 32 bits in version 1. It is read as two halves, because a
+   * vocabulary would otherwise need 100,000 BigInts.
+   */
   const count = () => {
     if (narrow) return u32();
     const first = u32();
@@ -158,8 +161,8 @@ function createCursor(readAt: ReadAt, start: number, little: boolean, narrow: bo
 }
 
 /**
- * Reads one metadata pair. Converters write the vocabulary of about 100,000 words after the description of the model, so
- * the result is `enough` at the vocabulary if the description is complete.
+ * Reads one metadata pair. Converters write the vocabulary, of about 100,000 words, after the description of
+ * the model. The result is therefore `enough` at the vocabulary if the description is complete.
  */
 function readPair(cursor: Cursor, found: Partial<Record<string, string | number>>): "enough" | "more" {
   const key = cursor.string();
@@ -232,7 +235,7 @@ function toHeader(
   return header;
 }
 
-/** Formats a parameter count: 8030261248 as `8.0B`, 494032768 as `494M`. */
+/** Formats a parameter count, for example 8030261248 as `8.0B` and 494032768 as `494M`. */
 export function shortCount(value: number): string {
   if (value >= 1e9) return `${(value / 1e9).toFixed(1)}B`;
   if (value >= 1e6) return `${Math.round(value / 1e6)}M`;

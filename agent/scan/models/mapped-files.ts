@@ -25,54 +25,54 @@ import {
 
 const MAPS_BYTES_MAX = 8 * 1024 * 1024;
 const KNOWN_PATHS_MAX = 8192;
-/** Processes that are read per scan, even if that exceeds the budget. */
+/** Minimum number of processes read per scan, even if the reads exceed the budget. */
 const READS_MIN = 8;
-/** Files of a process that are checked between two checks of the budget. */
+/** Number of a process's files that are checked between two checks of the budget. */
 const FILES_PER_CHECK = 16;
-/** Resident memory of an engine that reads its weights instead of mapping them. */
+/** Minimum resident memory of an engine that reads its weights instead of mapping them. */
 const READER_BYTES_MIN = 256 * 1024 * 1024;
 const DESCRIPTORS_MAX = 4096;
-/** Weights of earlier scans that are kept per process. */
+/** Maximum number of weight files from earlier scans that are kept per process. */
 const EARLIER_MAX = 8;
-/** Devices that CUDA and ROCm map: of NVIDIA, AMD's compute driver (kfd), and render nodes. */
+/** Devices that CUDA and ROCm map: NVIDIA devices, AMD's compute driver (kfd) and render nodes. */
 const GPU_DEVICE = /^\/dev\/(?:nvidia(?:\d|ctl|-uvm)|kfd|dri\/renderD\d)/;
 
 type Mapped = FoundInMaps & {
   collectors: readonly Collector[];
-  /** Work that exceeded the time budget, as texts. */
+  /** Descriptions of the work that exceeded the time budget. */
   waiting: readonly string[];
 };
 
 export type MappedTable = {
   /**
-   * Reads the maps of new and changed processes. `changed`: processes that are new or have another size. Returns the same
-   * maps as before while the findings are unchanged.
+   * Reads the maps of new and changed processes. `changed`: processes that are new or have a different size.
+   * Returns the same maps as before while the findings are unchanged.
    */
   read(processes: ReadonlyMap<number, LinuxProcess>, changed: readonly LinuxProcess[]): Promise<Mapped>;
-  /** Device number of a process's executable; undefined if unknown. */
+  /** Device number of a process's executable. Undefined if it is unknown. */
   executableDevice(pid: number): string | undefined;
 };
 
 type Dependencies = {
   files: Files;
   procRoot: string;
-  /** Pid of the agent, which is never reported. */
+  /** Pid of the agent, which a scan never reports. */
   selfPid: number;
   elapsed: () => number;
   /** Processor time of this process in milliseconds. */
   cpuMs: () => number;
   mounts: Mounts;
   reader: Reader;
-  /** True for the path of a library that some catalogue entry names. */
+  /** True for the path of a library that a catalogue entry names. */
   isWanted: (path: string) => boolean;
   /** True while procfs hides processes of other users. */
   isHiding?: () => boolean;
 };
 
 /**
- * Finds weights and libraries in the memory maps of all processes. A process is read when it is new and when the size of
- * its address space has changed, because mapping a model changes that size. The budget is processor time: on a busy host the
- * reads take longer and none is skipped.
+ * Finds weights and libraries in the memory maps of all processes. A process is read when it is new and when
+ * the size of its address space has changed, because mapping a model changes that size. The budget is
+ * processor time. On a busy host the reads therefore take longer, but no process is skipped.
  */
 export function createMappedTable(deps: Dependencies): MappedTable {
   const table = new LinuxMappedTable(deps);
@@ -88,7 +88,7 @@ class LinuxMappedTable {
   readonly #known = new Map<number, MappedProcess>();
   readonly #queue = new MapsQueue(this.#known);
   readonly #isWantedPath = new Map<string, boolean>();
-  /** Undefined after a change of the findings. */
+  /** Undefined if the findings have changed since the last use. */
   #found: FoundInMaps | undefined;
   #lastProcesses: ReadonlyMap<number, LinuxProcess> | undefined;
 
@@ -130,7 +130,7 @@ class LinuxMappedTable {
     this.#known.delete(pid);
   }
 
-  /** Reads the maps of a process. All files it maps are unresolved at first. */
+  /** Reads the maps of a process. All files that it maps are unresolved at first. */
   #readMaps(process: LinuxProcess): MappedProcess {
     const { pid, key, virtualBytes, directory } = process;
     const before = this.#known.get(pid);
@@ -157,14 +157,16 @@ class LinuxMappedTable {
   }
 
   #addMappings(entry: MappedProcess, maps: string, process: LinuxProcess): void {
-    // Every line ends with a newline. Without one the text was cut at the limit, and its rest is unread.
+    // Every line ends with a newline. Without a final newline, the text was cut at the limit and the rest is
+    // unread.
     if (maps !== "" && !maps.endsWith("\n")) entry.unread += 1;
     for (const mapping of parseMaps(maps)) {
       if (mapping.executable && this.#isWanted(mapping.path)) entry.libraries.push(mapping.path);
       if (mapping.executable && isPathOf(process.executable, mapping.path))
         entry.executableDevice = mapping.identity.slice(0, mapping.identity.indexOf(" "));
       if (GPU_DEVICE.test(mapping.path)) entry.mapsGpu = true;
-      // Every file may hold weights: names prove nothing, and data is executable with READ_IMPLIES_EXEC (personality(2)).
+      // Any mapped file can hold weights, because names are not evidence. Executable mappings count too,
+      // because READ_IMPLIES_EXEC makes data executable (personality(2)).
       entry.unresolved.push({ mapping });
     }
     const bytesMin = entry.libraries.length > 0 ? OPEN_BYTES_MIN : READER_BYTES_MIN;
@@ -189,7 +191,10 @@ class LinuxMappedTable {
       entry.unresolved.push({ descriptor });
   }
 
-  /** Checks the unresolved files of a process until the budget is used up. The next scan continues with the rest. */
+  /**
+   * Checks the unresolved files of a process until the budget is used up. The next scan checks the remaining
+   * files.
+   */
   async #resolve(entry: MappedProcess, budget: Budget): Promise<void> {
     const left: Unresolved[] = [];
     for (const [at, one] of entry.unresolved.entries()) {
@@ -227,7 +232,7 @@ class LinuxMappedTable {
     const problems = [
       ...(this.#deps.isHiding?.() ? [HIDING_DETAIL] : []),
       ...(denied > 0
-        ? [`memory maps of ${denied} of ${total} processes not readable with these rights`]
+        ? [`memory maps of ${denied} of ${total} processes not readable with the agent's permissions`]
         : []),
       ...late,
     ];
@@ -241,7 +246,7 @@ class LinuxMappedTable {
   }
 }
 
-/** True if a mapped path is that of the executable, which may be deleted. */
+/** True if a mapped path is the path of the executable, which may have been deleted. */
 const isPathOf = (executable: string | undefined, path: string): boolean =>
   executable !== undefined && (path === executable || path === `${executable} (deleted)`);
 

@@ -3,7 +3,10 @@ import type { Mapping } from "../system/process-maps.ts";
 import type { MapTraces } from "./anonymous-memory.ts";
 import type { Shown, Verdict } from "./weight-finder.ts";
 
-/** A file that a process maps or has open and that was not recognised yet, with the verdict of the last attempt. */
+/**
+ * A file that a process maps or has open and that is not recognised yet. `verdict` is the result of the last
+ * attempt.
+ */
 export type Unresolved = ({ mapping: Mapping } | { descriptor: string }) & { verdict?: Verdict };
 
 /** The result of reading the memory maps of a process. */
@@ -13,15 +16,15 @@ export type MappedProcess = {
   virtualBytes: number;
   weights: WeightFile[];
   libraries: string[];
-  /** The agent has no right to read its maps. */
+  /** True if the agent has no permission to read the maps of the process. */
   denied: boolean;
-  /** Number of files that were not read, because of a limit or missing rights. */
+  /** Number of files that were not read because of a limit or missing permissions. */
   unread: number;
   unresolved: Unresolved[];
-  /** Device number of its executable, from the maps. */
+  /** Device number of the executable, taken from the maps. */
   executableDevice: string | undefined;
   mapsGpu: boolean;
-  /** Weights that an earlier scan found in its memory maps. */
+  /** Weights that an earlier scan found in the memory maps of the process. */
   earlier: readonly WeightFile[];
 };
 
@@ -29,15 +32,15 @@ export type MappedProcess = {
 export type FoundInMaps = {
   weights: ReadonlyMap<number, readonly WeightFile[]>;
   libraries: ReadonlyMap<number, readonly string[]>;
-  /** For processes with such libraries: a mapped GPU device, and weights of earlier scans. */
+  /** Traces of processes with inference libraries: a mapped GPU device, and weights of earlier scans. */
   traces: ReadonlyMap<number, MapTraces>;
 };
 
-/** True if the process contributes to {@link FoundInMaps}. */
+/** True if the process has findings for {@link FoundInMaps}. */
 export const hasFindings = (entry: MappedProcess | undefined): boolean =>
   entry !== undefined && entry.weights.length + entry.libraries.length > 0;
 
-/** Collects the findings of all processes. Copies the lists of weights, which may grow later. */
+/** Collects the findings of all processes. Copies the lists of weights, because they can grow later. */
 export function collectFindings(known: ReadonlyMap<number, MappedProcess>): FoundInMaps {
   const weights = new Map<number, WeightFile[]>();
   const libraries = new Map<number, string[]>();
@@ -52,7 +55,7 @@ export function collectFindings(known: ReadonlyMap<number, MappedProcess>): Foun
   return { weights, libraries, traces };
 }
 
-/** Texts about files that are not resolved, by reason. */
+/** Describes the files that are not resolved, grouped by reason. */
 export function describeUnresolved(
   known: ReadonlyMap<number, MappedProcess>,
 ): Record<"unreadable" | "unanswered" | "waiting", string[]> {

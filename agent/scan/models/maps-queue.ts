@@ -1,34 +1,40 @@
 import type { LinuxProcess } from "../system/linux-process.ts";
 
-/** Processor time in milliseconds for the maps of new and changed processes in the first scan. */
+/** Budget of processor time in milliseconds in the first scan, for reading the maps of new and changed processes. */
 const FIRST_MS_MAX = 400;
-/** The same in later scans. */
+/** Budget of processor time in milliseconds in later scans. */
 const CHANGED_MS_MAX = 4;
-/** The same in later scans while some processes were never read, because one of them may be an undetected engine. */
+/**
+ * Larger budget in milliseconds for later scans while some processes were never read. One of them may be an
+ * undetected engine.
+ */
 const NEW_MS_MAX = 20;
-/** Additional time per scan that the oldest process has waited, up to a maximum, so that no process waits for ever. */
+/**
+ * Additional budget in milliseconds per scan that the oldest process has waited, up to a maximum. It ensures
+ * that every process is read.
+ */
 const OVERDUE_MS = 4;
 const OVERDUE_MS_MAX = 40;
-/** After this many scans, a waiting process comes before all others. */
+/** Number of scans after which a waiting process comes before all others. */
 const OVERDUE_SCANS = 2;
 
 type Waiting = { process: LinuxProcess; since: number };
 
-/** Facts of the last read of a process. */
+/** Facts from the last read of a process. */
 export type LastRead = { virtualBytes: number; denied: boolean };
 
-/** Processes whose memory maps have to be read, with the order and the budget of their reads. */
+/** Processes whose memory maps have to be read. Determines the order and the budget of the reads. */
 export class MapsQueue {
   readonly #waiting = new Map<number, Waiting>();
   readonly #lastRead: ReadonlyMap<number, LastRead>;
   #scans = 0;
 
-  /** @param lastRead the last read of each process, by pid; the queue does not change it */
+  /** @param lastRead the last read of each process, by pid. The queue does not modify it. */
   constructor(lastRead: ReadonlyMap<number, LastRead>) {
     this.#lastRead = lastRead;
   }
 
-  /** Starts a scan and adds these processes. A process that already waits keeps its place. */
+  /** Starts a scan and adds the changed processes. A process that already waits keeps its position. */
   begin(changed: readonly LinuxProcess[], selfPid: number): void {
     this.#scans += 1;
     for (const process of changed) {
@@ -53,7 +59,10 @@ export class MapsQueue {
     return (this.unreadCount() > 0 ? NEW_MS_MAX : CHANGED_MS_MAX) + overdueMs;
   }
 
-  /** Overdue processes by age, then new ones by size, then those with the largest change: the largest is read first. */
+  /**
+   * Returns overdue processes by waiting time, then new ones by size, largest first, then the others by size
+   * of their change, largest first.
+   */
   inOrder(): LinuxProcess[] {
     return [...this.#waiting.values()]
       .map((one) => ({ process: one.process, rank: this.#rankOf(one) }))
@@ -61,7 +70,10 @@ export class MapsQueue {
       .map(({ process }) => process);
   }
 
-  /** Bytes by which the address space has grown or shrunk since the last read. 0 if the maps are not readable. */
+  /**
+   * Number of bytes by which the address space has grown or shrunk since the last read. 0 if the maps are not
+   * readable.
+   */
   changeOf({ pid, virtualBytes }: LinuxProcess): number {
     const before = this.#lastRead.get(pid);
     if (!before) return Number.MAX_SAFE_INTEGER;

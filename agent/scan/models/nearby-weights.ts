@@ -12,8 +12,9 @@ const ARGUMENTS_MAX = 64;
 type Dependencies = { files: Files; mounts: Mounts; reader: Reader };
 
 /**
- * Lists weight files in the working directory of a process and in directories named in its command line. The reader process
- * lists them, because other users control the directories. `unread`: directories that are remote or not readable.
+ * Lists weight files in the working directory of a process and in directories named in its command line. The
+ * reader process lists them, because other users control these directories. `unread`: number of directories
+ * that are remote or not readable.
  */
 export async function findNearbyWeights(
   deps: Dependencies,
@@ -31,7 +32,10 @@ export async function findNearbyWeights(
   return { found, unread };
 }
 
-/** Paths of the local directories through the process's entry in procfs, and the number of remote ones. */
+/**
+ * Returns the paths of the local directories through the process's entry in procfs, and the number of remote
+ * directories.
+ */
 function directoriesOf(
   { files, mounts }: Dependencies,
   { pid, directory, argv }: LinuxProcess,

@@ -5,8 +5,8 @@ import type { Part } from "./weights.ts";
 import { recogniseEmbedded, recogniseWeights } from "./weights.ts";
 
 /**
- * Recognises weights in the first readable path. With `inode`, a path that leads to another inode is skipped: the file was
- * replaced, or another file system is mounted over the path. `null`: the file holds no weights.
+ * Recognises weights in the first readable path. With `inode`, a path to another inode is skipped: the file
+ * was replaced, or another file system is mounted over the path. `null`: the file contains no weights.
  */
 export function weightsIn(
   files: Files,

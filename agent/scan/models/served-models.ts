@@ -7,10 +7,13 @@ import { repositoryOf } from "../stores/repository.ts";
 import { baseName } from "../system/base-name.ts";
 import type { WeightFile } from "../system/host.ts";
 
-/** Model list of every OpenAI-compatible server. It does not say whether a model is loaded, so all count as loaded. */
+/**
+ * Model list of every OpenAI-compatible server. It does not say whether a model is loaded, so every model in
+ * it counts as loaded.
+ */
 export const OPENAI_MODELS: ModelList = { path: MODELS_PATH, each: "data[]", name: "id", loaded: true };
 
-/** Models that an engine lists; entries of several lists are joined by name. At most {@link LIMITS.MODELS_MAX}. */
+/** Models that an engine lists, at most {@link LIMITS.MODELS_MAX}. Entries of several lists are joined by name. */
 export function listedModels(lists: readonly ModelList[], answers: Answers): Model[] {
   const models = new Map<string, Model>();
   for (const list of lists) {
@@ -55,13 +58,19 @@ function isLoaded(rule: { at: string; matches: string }, item: unknown): boolean
   return valuesAt(item, rule.at).some((value) => regex(rule.matches).test(String(value)));
 }
 
-/** Removes the directory of a model name: llama.cpp uses the path, which is private. Keeps `owner/model`. */
+/**
+ * Removes the directory from a model name, because llama.cpp uses the path and the path is private. Keeps
+ * `owner/model`.
+ */
 function withoutDirectory(name: string): string {
   const isPath = /^(?:[/~.]|[A-Za-z]:\\)/.test(name);
   return isPath ? (name.split(/[/\\]/).findLast((part) => part !== "") ?? name) : name;
 }
 
-/** Describes a loaded weight file as a model, named by its repository, its header or its file name. */
+/**
+ * Describes a loaded weight file as a model. Its name is that of its repository, else of its header, else of
+ * its file.
+ */
 export function weightsModel(file: WeightFile): Model {
   const header = file.header;
   const repository = repositoryOf(file.path);
@@ -80,8 +89,8 @@ export function weightsModel(file: WeightFile): Model {
 }
 
 /**
- * Adds facts of loaded weight files to the models that an engine lists. A file belongs to the model with the same digest or
- * name, or to the only loaded model. Any other file becomes a model of its own.
+ * Adds facts about loaded weight files to the models that an engine lists. A file belongs to the model with
+ * the same digest or name, or to the only loaded model. Any other file becomes a separate model.
  */
 export function joinWeights(listed: readonly Model[], files: readonly WeightFile[]): Engine["models"] {
   const models = listed.map((model) => ({ ...model }));
@@ -101,7 +110,7 @@ export function joinWeights(listed: readonly Model[], files: readonly WeightFile
   return models;
 }
 
-/** Key of the model that a weight file belongs to: all safetensors files of a repository are one model. */
+/** Key of the model to which a weight file belongs. All safetensors files of a repository are one model. */
 const wholeOf = ({ format, path }: WeightFile): string =>
   (format === "safetensors" ? repositoryOf(path)?.name : undefined) ?? path;
 
@@ -112,7 +121,7 @@ function joined(parts: readonly WeightFile[]): Model {
   return { ...whole, sizeBytes: parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
 }
 
-/** Merges models of the same name from several sources, unless their quantisations differ. */
+/** Merges models that have the same name from several sources, unless their quantisations differ. */
 export function mergeByName(models: readonly Model[]): Model[] {
   const merged = new Map<string, Model[]>();
   for (const model of models) {
@@ -126,7 +135,7 @@ export function mergeByName(models: readonly Model[]): Model[] {
   return [...merged.values()].flat();
 }
 
-/** True if two models have the same quantisation, or if one of them is unknown. */
+/** True if the two models have the same quantisation or the quantisation of one is unknown. */
 export const isAlikeQuantised = (a: Model, b: Model): boolean =>
   a.quantisation === undefined ||
   b.quantisation === undefined ||
@@ -135,7 +144,10 @@ export const isAlikeQuantised = (a: Model, b: Model): boolean =>
 const sameDigest = (a: string | undefined, b: string | undefined): boolean =>
   a !== undefined && b !== undefined && a.replace(/^sha256[:-]/, "") === b.replace(/^sha256[:-]/, "");
 
-/** Digest in the path of a content-addressed store: `blobs/sha256-<digest>` (Ollama), `blobs/sha256/` (OCI), `blobs/`. */
+/**
+ * Digest in the path of a content-addressed store. Paths contain `blobs/sha256-<digest>` (Ollama),
+ * `blobs/sha256/` (OCI) or `blobs/`.
+ */
 function blobDigest(path: string): string | undefined {
   const sha256 = /(?:sha256[-\\/]|[\\/]blobs[\\/])([0-9a-f]{64})(?![0-9a-f])/.exec(path)?.[1];
   return sha256 && `sha256:${sha256}`;
@@ -143,7 +155,7 @@ function blobDigest(path: string): string | undefined {
 
 const stem = (name: string): string => name.toLowerCase().replace(/\.(?:gguf|safetensors|onnx|bin)$/, "");
 
-/** Removes keys whose value is undefined: on the wire, an unknown value is an absent key. */
+/** Removes keys whose value is undefined, because an unknown value is an absent key on the wire. */
 export function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;

@@ -5,27 +5,37 @@ import type { AnonymousMemory, ModelFormat, ModelOnDisk, Snapshot } from "../sys
 import { formatsOfLibrary, kindOfLibrary, type LibraryKind } from "./inference-libraries.ts";
 
 /*
- * Detects weights that were read into anonymous memory, without a mapping or an open file: llama.cpp with `--no-mmap`,
- * `torch.load`, ONNX Runtime. The conclusion combines several weak signs. docs/detection.md shows how often it is right and
- * wrong.
+ * Detects weights that were read into anonymous memory, without a mapping or an open file. Examples are
+ * llama.cpp with `--no-mmap`, `torch.load` and ONNX Runtime. The conclusion combines several weak signs.
+ * docs/detection.md shows how often it is right and wrong.
  */
 
 const MIB = 1024 * 1024;
-/** Anonymous memory and read bytes from which a process with a runtime may hold a model. */
+/** Minimum anonymous memory and minimum read bytes of a process with a runtime that may hold a model. */
 export const RUNTIME_BYTES_MIN = 64 * MIB;
-/** The same for a framework. Importing torch 1.13.1 alone takes 116 MiB, in a Jupyter kernel 140 MiB. */
+/**
+ * Minimum of both amounts for a process with a framework. An import of torch 1.13.1 alone takes 116 MiB, or
+ * 140 MiB in a Jupyter kernel.
+ */
 export const FRAMEWORK_BYTES_MIN = 192 * MIB;
-/** Largest memory relative to the model. Gradients and the two moments of Adam take three times the weights. */
+/**
+ * Maximum memory relative to the model. Gradients and the two moments of Adam take three times the memory of
+ * the weights.
+ */
 const HELD_PER_MODEL_MAX = 4;
-/** Smallest memory relative to the model file. A program does not keep all of the file, such as a tokenizer. */
+/**
+ * Minimum memory relative to the model file. A program does not keep the whole file in memory; for example,
+ * it discards the tokenizer.
+ */
 const HELD_SHARE_MIN = 0.9;
 
 const slashed = (path: string): string => path.replaceAll("\\", "/");
 
 /**
- * Evidence that a process holds weights in anonymous memory. For a runtime, enough memory and read bytes suffice. A
- * framework also trains and processes data, so another sign is required: a loader library, a GPU, a model on disk with a
- * matching size, or weights that the process had mapped or open earlier.
+ * Evidence that a process holds weights in anonymous memory. For a runtime, enough memory and read bytes are
+ * sufficient. A framework also trains models and processes data, so another sign is required. Such a sign is
+ * a loader library, a GPU, a model on disk with a matching size, or weights that the process had mapped or
+ * open earlier.
  */
 function unmappedWeights(
   pid: number,
@@ -46,7 +56,7 @@ function unmappedWeights(
 
 type Signs = {
   kinds: ReadonlySet<LibraryKind | undefined>;
-  /** Model formats that its libraries read. */
+  /** Model formats that the process's libraries read. */
   formats: ReadonlySet<ModelFormat>;
   bytesMin: number;
   usesGpu: boolean;
@@ -81,13 +91,13 @@ function conclude(
   return speaksForItself ? { name: "weightsPossible", detail: amounts } : undefined;
 }
 
-/** The largest model whose format the libraries read and whose size matches the memory and the read bytes. */
+/** The largest model whose format is read by the libraries and whose size matches the memory and the read bytes. */
 function largestFitting(
   models: readonly ModelOnDisk[],
   { heldBytes, readBytes }: AnonymousMemory,
   { formats, bytesMin }: Pick<Signs, "formats" | "bytesMin">,
 ): ModelOnDisk | undefined {
-  // A model on disk of unknown format may be readable by any library.
+  // Any library may be able to read a model on disk of unknown format.
   const isRead = (format: ModelFormat): boolean => format === "unknown" || formats.has(format);
   const fitting = models.filter(
     ({ sizeBytes, format = "unknown" }) =>
@@ -104,7 +114,7 @@ const inMebibytes = (bytes: number): string => `${Math.round(bytes / MIB)} MiB`;
 const nameOf = (file: ModelOnDisk | { path: string; sizeBytes: number }): string =>
   `${"path" in file ? baseName(file.path) : file.name} (${inMebibytes(file.sizeBytes)})`;
 
-/** Processes for which {@link unmappedWeights} concludes something. */
+/** Processes for which {@link unmappedWeights} returns evidence. */
 export function unmappedWeightsByPid(
   facts: Pick<Facts, "modelsOnDisk"> & { snapshot: Snapshot },
 ): Map<number, Found[]> {

@@ -7,38 +7,41 @@ import type { Mapping } from "../system/process-maps.ts";
 import { weightsIn } from "./read-weights.ts";
 
 /**
- * Result of a check of a file. `nothing`: no weights, or the file is no longer mapped. `waiting`: a request to the reader
- * runs. `unreadable`: neither the mapping nor the path is readable. `unanswered`: the file system, of kind `type`, does not
- * respond.
+ * Result of a check of a file. `nothing`: no weights, or the file is no longer mapped. `waiting`: a request
+ * to the reader is in progress. `unreadable`: neither the mapping nor the path is readable. `unanswered`: the
+ * file system, of kind `type`, does not respond.
  */
 export type Verdict =
   | { is: "weights"; file: WeightFile }
   | { is: "nothing" | "waiting" | "unreadable" }
   | { is: "unanswered"; type: string };
 
-/** A process in procfs. `directory` is `/proc/PID`, or that of a live thread if its first thread has ended. */
+/**
+ * A process in procfs. `directory` is `/proc/PID`, or the directory of a live thread if the first thread has
+ * ended.
+ */
 export type Shown = { pid: number; directory: string };
 
 export type WeightFinder = {
-  /** Checks a mapped file. A later call may return the result of the reader. */
+  /** Checks a mapped file. If the reader checks it, a later call returns the result. */
   mapped(process: Shown, mapping: Mapping): Verdict;
-  /** Checks an open file. `nothing` if it is too small or not a regular file. */
+  /** Checks an open file. Returns `nothing` if the file is too small or not a regular file. */
   open(process: Shown, descriptor: string, path: string): Verdict;
 };
 
 const KNOWN_FILES_MAX = 8192;
 const MAPPED_BYTES_MIN = 24;
 export const OPEN_BYTES_MIN = 64 * 1024 * 1024;
-/** Pause before an unreadable file is tried again: rights may change, and the file may be replaced. */
+/** Pause before an unreadable file is tried again. Permissions can change, and the file can be replaced. */
 const UNREADABLE_MS = 60_000;
 
 const NOTHING: Verdict = { is: "nothing" };
-/** The file is no longer mapped. Not cached, because another process may map the same file. */
+/** Verdict for a file that is no longer mapped. It is not cached, because another process may map the same file. */
 const GONE: Verdict = { is: "nothing" };
 const WAITING: Verdict = { is: "waiting" };
 const UNREADABLE: Verdict = { is: "unreadable" };
 
-/** A cached verdict. It expires at `untilMs`; without `untilMs` it is final. */
+/** A cached verdict, which expires at `untilMs`. Without `untilMs` it never expires. */
 type Cached = { verdict: Verdict; untilMs?: number };
 
 /** Stores a verdict in the cache and returns it. */
@@ -47,8 +50,9 @@ type Keep = (verdict: Verdict) => Verdict;
 type Dependencies = { files: Files; mounts: Mounts; reader: Reader; elapsed: () => number };
 
 /**
- * Recognises weights in files that processes map or have open. Files on local file systems are read immediately. The reader
- * process reads all others, because their file systems may never respond. Each file is read once for all processes.
+ * Recognises weights in files that processes map or have open. Files on local file systems are read
+ * immediately. The reader process reads all other files, because their file systems may never respond. Each
+ * file is read once for all processes.
  */
 export function createWeightFinder(deps: Dependencies): WeightFinder {
   const cache = new VerdictCache(deps.elapsed);
@@ -74,7 +78,7 @@ function checkMapped(
   const request = {
     op: "weights",
     paths: pathsOf(mounts, process, mapping, system),
-    // stat(2) shows other inode numbers than the maps on overlay and btrfs.
+    // On overlay and btrfs, stat(2) shows different inode numbers from the maps.
     ...(system.type !== "overlay" && system.type !== "btrfs" && { inode }),
     sizeBytesMin: MAPPED_BYTES_MIN,
     parts: mapping.parts,
@@ -108,7 +112,10 @@ function checkOpen(
   });
 }
 
-/** Verdicts by path and then by identity. Most lookups need no combined key, because most paths have one identity. */
+/**
+ * Caches verdicts by path and then by identity. Most paths have one identity, so most lookups need no
+ * combined key.
+ */
 class VerdictCache {
   readonly #known = new Map<string, Map<string, Cached>>();
   readonly #elapsed: () => number;
@@ -117,7 +124,10 @@ class VerdictCache {
     this.#elapsed = elapsed;
   }
 
-  /** Returns the cached verdict, or calls `check`, which stores its verdict now or when the reader responds. */
+  /**
+   * Returns the cached verdict, or calls `check`. `check` stores its verdict immediately or when the reader
+   * responds.
+   */
   lookUp(path: string, identity: string, check: (keep: Keep) => Verdict): Verdict {
     const namesakes = this.#known.get(path) ?? new Map<string, Cached>();
     const before = namesakes.get(identity);
@@ -135,7 +145,10 @@ class VerdictCache {
     });
   }
 
-  /** An unanswered request expires immediately: the reader itself limits retries to a silent file system. */
+  /**
+   * The verdict on an unanswered request expires immediately, because the reader itself limits retries on a
+   * file system that does not respond.
+   */
   #untilOf(verdict: Verdict): number | undefined {
     if (verdict.is === "unreadable") return this.#elapsed() + UNREADABLE_MS;
     return verdict.is === "unanswered" || verdict === GONE ? this.#elapsed() : undefined;
@@ -143,9 +156,9 @@ class VerdictCache {
 }
 
 /**
- * Paths of a mapped file. `map_files` leads to the file even if another file system is mounted over its path, but needs
- * CAP_CHECKPOINT_RESTORE (proc_pid_map_files(5)). The second path is inside the root directory of the process; it is used
- * only if it does not cross a remote file system.
+ * Paths of a mapped file. The first path, in `map_files`, leads to the file even if another file system is
+ * mounted over its path, but it needs CAP_CHECKPOINT_RESTORE (proc_pid_map_files(5)). The second path is
+ * inside the root directory of the process. It is used only if it does not cross a remote file system.
  */
 function pathsOf(mounts: Mounts, { pid, directory }: Shown, mapping: Mapping, system: FileSystem): string[] {
   const byMapping = `${directory}/map_files/${mapping.range}`;
@@ -154,7 +167,7 @@ function pathsOf(mounts: Mounts, { pid, directory }: Shown, mapping: Mapping, sy
   return [byMapping, `${directory}/root${mapping.path}`];
 }
 
-/** Cache key of a mapped file: its identity, and the mapped parts, because a new part has to be checked too. */
+/** Cache key of a mapped file: its identity and its mapped parts. A new part has to be checked too. */
 const keyOf = ({ identity, parts }: Mapping): string =>
   parts ? `${identity} ${parts.map(({ offset, length }) => `${offset}+${length}`).join()}` : identity;
 
@@ -170,7 +183,7 @@ function verdictOf(
   return outcome.miss === "unanswered" ? { is: "unanswered", type } : UNREADABLE;
 }
 
-/** Names of the open file descriptors of a process; undefined if they are not readable. */
+/** Names of the open file descriptors of a process. Undefined if they are not readable. */
 export function descriptorsOf(files: Files, directory: string): string[] | undefined {
   const listing = attempt(() => files.list(`${directory}/fd`));
   return "value" in listing ? listing.value : listing.miss === "gone" ? [] : undefined;

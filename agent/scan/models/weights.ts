@@ -3,7 +3,7 @@ import { attempt, type Files, latin1Of } from "../system/files.ts";
 import type { WeightFile, WeightFormat } from "../system/host.ts";
 import { isGguf, type ReadAt, readGguf } from "./gguf.ts";
 
-/** Minimum size of an ONNX model. Smaller ones are spell checkers and background blur. */
+/** Minimum size of an ONNX model. Smaller models are, for example, spell checkers and background blur. */
 export const ONNX_BYTES_MIN = 16 * 1024 * 1024;
 
 /** Minimum size of a PyTorch model. `torch.save` also writes small files with settings and metrics. */
@@ -11,7 +11,10 @@ export const TORCH_BYTES_MIN = 16 * 1024 * 1024;
 
 const HEAD_BYTES = 512;
 
-/** Recognises a model file by its content. Undefined if it holds no weights. With `wants.header`, parses a GGUF header. */
+/**
+ * Recognises a model file by its content. Undefined if the file contains no weights. With `wants.header`,
+ * parses a GGUF header.
+ */
 export function recogniseWeights(
   readAt: ReadAt,
   sizeBytes: number,
@@ -42,16 +45,20 @@ function weightsInside(
 /** A mapped part of a file, in bytes. */
 export type Part = { offset: number; length: number };
 
-/** Bytes searched at the start of a part. llamafile maps at multiples of 64 KiB, other programs at multiples of a page. */
+/**
+ * Number of bytes searched at the start of a part. llamafile maps at multiples of 64 KiB, other programs at
+ * multiples of a page.
+ */
 const WINDOW_BYTES = 64 * 1024;
-/** Headers that are parsed per file. A hostile file may contain the magic bytes everywhere. */
+/** Maximum number of headers parsed per file. A hostile file may contain the magic bytes many times. */
 const HEADERS_MAX = 4;
-/** Members of a tar archive start at multiples of this (POSIX ustar). */
+/** Members of a tar archive start at multiples of this number of bytes (POSIX ustar). */
 const TAR_BLOCK_BYTES = 512;
 
 /**
- * Recognises a model in a mapped part of a file: a member of a tar or zip archive, or a part of a program such as a
- * llamafile. Programs contain the GGUF magic bytes as a constant, so a header with an architecture must follow.
+ * Recognises a model in a mapped part of a file: a member of a tar or zip archive, or a part of a program
+ * such as a llamafile. Programs contain the GGUF magic bytes as a constant, so a header with an architecture
+ * must follow them.
  */
 export function recogniseEmbedded(
   readAt: ReadAt,
@@ -84,31 +91,41 @@ export function formatOf(head: Uint8Array, sizeBytes: number): WeightFormat | un
   return undefined;
 }
 
-/** Safetensors: 8 bytes header length, then a JSON object (https://github.com/huggingface/safetensors#format). */
+/**
+ * Recognises safetensors: a header length of 8 bytes, then a JSON object
+ * (https://github.com/huggingface/safetensors#format).
+ */
 function isSafetensors(head: Uint8Array, sizeBytes: number): boolean {
   if (head.length < 24) return false;
   const length = new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true);
-  // The safetensors library rejects headers above 100 MB.
+  // The safetensors library rejects headers larger than 100 MB.
   if (length < 8n || length > 100_000_000n || Number(length) + 8 > sizeBytes) return false;
   const start = latin1Of(head.subarray(8));
   return start.startsWith('{"') && (/"dtype"\s*:/.test(start) || start.startsWith('{"__metadata__"'));
 }
 
-/** Legacy GGML: `ggml`, `ggmf` or `ggjt` as a little-endian 32-bit integer. whisper.cpp still writes the first. */
+/**
+ * Recognises legacy GGML: `ggml`, `ggmf` or `ggjt` as a little-endian 32-bit integer. whisper.cpp still
+ * writes `ggml`.
+ */
 function isLegacyGgml(head: Uint8Array): boolean {
   const magic = latin1Of(head.subarray(0, 4));
   return magic === "lmgg" || magic === "fmgg" || magic === "tjgg";
 }
 
-/** ONNX ModelProto: field 1 `ir_version` (3 to 13 so far), then field 2 `producer_name` or field 8 `opset_import`. */
+/**
+ * Recognises an ONNX ModelProto: field 1 `ir_version` (3 to 13 so far), then field 2 `producer_name` or field
+ * 8 `opset_import`.
+ */
 function isOnnx(head: Uint8Array): boolean {
   if (head[0] !== 0x08 || head[1]! < 3 || head[1]! > 20) return false;
   return head[2] === 0x12 || head[2] === 0x3a || head[2] === 0x42;
 }
 
 /**
- * PyTorch: a zip archive whose first entry is `NAME/data.pkl` (`_save` in torch/serialization.py, PyTorch 1.6 and later).
- * The name starts at byte 30, and its length is at byte 26 (APPNOTE.TXT of PKWARE, section 4.3.7).
+ * Recognises PyTorch: a zip archive whose first entry is `NAME/data.pkl` (`_save` in torch/serialization.py,
+ * PyTorch 1.6 and later). The name starts at byte 30, and its length is at byte 26 (APPNOTE.TXT of PKWARE,
+ * section 4.3.7).
  */
 function isTorch(head: Uint8Array): boolean {
   if (head.length < 64 || latin1Of(head.subarray(0, 4)) !== "PK\x03\x04") return false;
@@ -120,8 +137,9 @@ const KNOWN_FILES_MAX = 8192;
 const WEIGHTS_BYTES_MIN = 64;
 
 /**
- * Returns a function that recognises weights in a file and caches the result by device, inode, size and modification time.
- * Undefined: no weights. `unreadable`: the file exists and may hold weights.
+ * Returns a function that recognises weights in a file and caches the result by device, inode, size and
+ * modification time. Its result is undefined if the file contains no weights. `unreadable`: the file exists
+ * and may contain weights.
  */
 export function createWeightReader(
   files: Files,

@@ -5,8 +5,9 @@ import type { TcpRow } from "./sockets.ts";
 export type Peers = { peers: ReadonlyMap<string, readonly Peer[]>; collector: Collector };
 
 /**
- * Peers that are connected to each listener. `ownersOf` receives the inodes of the client sockets and returns a lookup of
- * their processes. The search for owners is the expensive part, so it gets only sockets that lead to these listeners.
+ * Finds the peers that are connected to each listener. `ownersOf` receives the inodes of client sockets and
+ * returns a lookup of their processes. The search for owners is expensive, so `ownersOf` gets only sockets
+ * that are connected to these listeners.
  */
 export function joinPeers(
   listeners: readonly Listener[],
@@ -35,8 +36,9 @@ export function joinPeers(
 }
 
 /**
- * `local`: client sockets on this host. `remote`: server sockets whose client is on another host. With TCP_DEFER_ACCEPT a
- * connection has no server socket until the client sends data, so client sockets are also searched by their address.
+ * `local`: client sockets on this host. `remote`: server sockets whose client is on another host. With
+ * TCP_DEFER_ACCEPT a connection has no server socket until the client sends data. A client socket is
+ * therefore also matched by its remote address.
  */
 function connectionsOf(
   listener: Listener,
@@ -58,8 +60,8 @@ function connectionsOf(
 }
 
 /**
- * True if the remote address of a client socket certainly belongs to the listener: the address it is bound to, or loopback
- * for a wildcard. Every network namespace has its own loopback.
+ * True if the remote address of a client socket certainly belongs to the listener. That is the address that
+ * the listener is bound to, or loopback for a wildcard address. Every network namespace has its own loopback.
  */
 function leadsTo({ address, network }: Listener, row: TcpRow): boolean {
   const remote = row.remoteAddress;

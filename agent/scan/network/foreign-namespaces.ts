@@ -3,15 +3,21 @@ import type { LinuxProcess } from "../system/linux-process.ts";
 import { readTable, TABLES } from "./own-sockets.ts";
 import type { TcpRow } from "./sockets.ts";
 
-/** Namespaces read per scan, in turn. The two tables of one namespace take about 2 ms. */
+/**
+ * Maximum number of namespaces read per scan. Scans take turns through all of them. The two tables of one
+ * namespace take about 2 ms.
+ */
 const NAMESPACES_PER_SCAN = 4;
 
 type Processes = ReadonlyMap<number, LinuxProcess>;
 
-/** TCP sockets of network namespaces other than the agent's own, read through one process in each. */
+/**
+ * TCP sockets of all network namespaces except the agent's own. Each namespace is read through one of its
+ * processes.
+ */
 export class ForeignNamespaces {
   readonly #deps: { files: Files; procRoot: string; selfPid: number };
-  /** Pid of the process through which each namespace is read. */
+  /** By namespace: pid of the process through which the namespace is read. */
   #witnesses: ReadonlyMap<string, number> = new Map();
   readonly #tables = new Map<string, TcpRow[]>();
   readonly #unreadable = new Set<string>();
@@ -23,7 +29,7 @@ export class ForeignNamespaces {
     this.#deps = deps;
   }
 
-  /** Reads the next namespaces. The first call reads all of them. */
+  /** Reads the next namespaces of the queue. The first call reads all namespaces. */
   read(processes: Processes): void {
     if (processes !== this.#processes) {
       this.#processes = processes;
@@ -42,7 +48,7 @@ export class ForeignNamespaces {
     }
   }
 
-  /** Sockets of all namespaces as of their last read. Each row names its namespace. */
+  /** Sockets of all namespaces as of their last read. Each row contains the name of its namespace. */
   rows(): TcpRow[] {
     return [...this.#tables.values()].flat();
   }

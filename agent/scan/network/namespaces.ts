@@ -17,7 +17,7 @@ export type Namespaces = {
 /** linux/sched.h */
 const CLONE_NEWNET = 0x4000_0000;
 
-/** For systems without network namespaces, and for tests that must not enter them. */
+/** For systems without network namespaces, and for tests that must not enter a namespace. */
 export const noNamespaces: Namespaces = {
   isAllowed: () => false,
   within: () => {
@@ -40,7 +40,7 @@ export function createNamespaces(stranded: () => never): Namespaces {
         try {
           enter = loadSetns();
           home = openSync("/proc/thread-self/ns/net", "r");
-          // Entering the agent's own namespace needs the same right and has no effect.
+          // Entering the agent's own namespace needs the same privilege and has no effect.
           allowed = enter(home);
         } catch {
           allowed = false;

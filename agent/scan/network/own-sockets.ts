@@ -4,20 +4,24 @@ import { parseTcpTable, type TcpRow } from "./sockets.ts";
 
 export const TABLES = ["tcp", "tcp6"] as const;
 const TABLE_BYTES_MAX = 4 * 1024 * 1024;
-/** Connections are read in every second scan: the kernel walks all its hash buckets (about 1 ms), however few they are. */
+/**
+ * Number of scans between two reads of established connections. One read takes about 1 ms, because the kernel
+ * walks its whole hash table.
+ */
 const CONNECTIONS_SCANS = 2;
 
 /** Sockets of the agent's own network namespace. Returns the same array as before while the sockets are unchanged. */
 export type OwnSockets = {
-  /** Listening sockets. Call once per scan, first. Undefined if no source is readable. */
+  /** Listening sockets. Must be the first call of each scan. Undefined if no source is readable. */
   listening(): readonly TcpRow[] | undefined;
-  /** Established connections, from this scan or the previous one. With `isFresh` they are read now. */
+  /** Established connections, from this scan or the previous one. With `isFresh`, always from this scan. */
   established(isFresh: boolean): readonly TcpRow[];
 };
 
 /**
- * Reads sockets with `diag` in every scan. Without it, reads the tables of procfs, for which the kernel formats all
- * sockets as text; after the first scan, the IPv4 and IPv6 tables alternate.
+ * Reads sockets with `diag` in every scan. Without `diag`, reads the tables of procfs, which costs more
+ * because the kernel formats all sockets as text. After the first scan, each scan then reads only one of the
+ * IPv4 and IPv6 tables in turn.
  */
 export function createOwnSockets(deps: {
   files: Files;
@@ -64,7 +68,7 @@ export function createOwnSockets(deps: {
   }
 }
 
-/** Sockets of a procfs table such as `/proc/PID/net/tcp`; undefined if it is not readable. */
+/** Sockets of a procfs table such as `/proc/PID/net/tcp`. Undefined if the table is not readable. */
 export function readTable(files: Files, path: string): TcpRow[] | undefined {
   return optional(() => parseTcpTable(files.text(path, TABLE_BYTES_MAX, "latin1")));
 }

@@ -5,7 +5,7 @@ import type { Forward, Listener, ProcessFacts } from "../system/host.ts";
 import type { Mounts } from "../system/mounts.ts";
 
 export type PortForwarders = {
-  /** Targets by the pid of the forwarder. Returns the same map as before while they are unchanged. */
+  /** Forwarding targets by the pid of the forwarder. Returns the same map as before while they are unchanged. */
   read(
     listeners: readonly Listener[],
     processes: ReadonlyMap<number, ProcessFacts>,
@@ -16,13 +16,16 @@ const PROGRAM = "docker-proxy";
 const NAMESPACES = ["user", "pid", "net"] as const;
 const STATUS_BYTES_MAX = 4096;
 const WRITABLE_BY_OTHERS = 0o022;
-/** Real, effective, saved and file-system user are root. A setuid program keeps the real user who started it. */
+/**
+ * The real, effective, saved and file-system user are all root. A setuid program keeps the real user id of
+ * the user who started it.
+ */
 const ALL_ROOT = /^Uid:\t0\t0\t0\t0$/m;
 
 /**
- * Finds Docker's port forwarders among the listening processes. The agent trusts their command line only if no local user
- * can forge it: the executable and its directories belong to root and only root can write them, and the process runs as
- * root in the agent's namespaces.
+ * Finds Docker's port forwarders among the listening processes. The agent trusts their command line only if
+ * no local user can forge it. Therefore the executable and its directories must belong to root and be
+ * writable by root only, and the process must run as root in the agent's namespaces.
  */
 export function createPortForwarders(deps: {
   files: Files;
@@ -57,7 +60,7 @@ export function createPortForwarders(deps: {
 
   function isTrusted({ pid, executable }: ProcessFacts): boolean {
     const root = `${procRoot}/${pid}`;
-    // Check facts of the kernel first: a user's file system may never respond.
+    // Check facts from the kernel first, because a user's file system can block for ever.
     const status = optional(() => files.text(`${root}/status`, STATUS_BYTES_MAX, "latin1")) ?? "";
     if (!ALL_ROOT.test(status) || !NAMESPACES.every((name) => isOwnNamespace(root, name))) return false;
     if (mounts.ofPath(executable!).class !== "local") return false;
@@ -83,7 +86,10 @@ export function createPortForwarders(deps: {
 const isOwnedByRoot = ({ ownerUid, mode }: { ownerUid: number; mode: number }): boolean =>
   ownerUid === 0 && (mode & WRITABLE_BY_OTHERS) === 0;
 
-/** Target in a command line `docker-proxy … -container-ip A -container-port P` (moby, cmd/docker-proxy/main_linux.go). */
+/**
+ * Target in the command line `docker-proxy … -container-ip A -container-port P` (moby,
+ * cmd/docker-proxy/main_linux.go).
+ */
 export function dockerTarget(argv: readonly string[]): Forward | undefined {
   const address = wordAfter(argv, "-container-ip");
   const port = Number(wordAfter(argv, "-container-port"));

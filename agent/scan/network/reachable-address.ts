@@ -5,17 +5,21 @@ import { addressNumber, parseDirectRoutes, parseLinkLocal, parseLocalAddresses }
 
 /** Addresses at which the agent can reach listeners. */
 export type Reach = {
-  /** For a listener in the agent's own network namespace. */
+  /** Address for a listener in the agent's own network namespace. */
   own(address: string): string | undefined;
-  /** For a listener in the namespace of process `witness`; undefined if no address certainly leads there. */
+  /**
+   * Address for a listener in the network namespace of process `witness`. Undefined if no address certainly
+   * leads to that listener.
+   */
   foreign(address: string, witness: number): string | undefined;
 };
 
 const TABLE_BYTES_MAX = 256 * 1024;
 
 /**
- * Finds reachable addresses. The address of a container is used only if this host has a direct route to it through its own
- * bridge. Any other address could belong to another machine, and the agent probes only its own host.
+ * Finds addresses at which the agent can reach listeners. A container's address is used only if this host has
+ * a direct route to it through a bridge of this host. Any other address could belong to another machine, and
+ * the agent probes only its own host.
  */
 export function createReach(deps: { files: Files; procRoot: string; sysRoot: string }): Reach {
   const { files, procRoot, sysRoot } = deps;
@@ -37,7 +41,10 @@ export function createReach(deps: { files: Files; procRoot: string; sysRoot: str
     },
   };
 
-  /** Adds the interface to a link-local address. The socket table lacks it, so the interface must have a unique match. */
+  /**
+   * Adds the interface to a link-local address. The socket table does not contain the interface, so exactly
+   * one must match.
+   */
   function zoned(address: string): string | undefined {
     if (!zones.has(address)) {
       if (zones.size > 1024) zones.clear();

@@ -2,13 +2,14 @@ import { dlopen } from "bun:ffi";
 import { formatAddress, TCP_ROWS_MAX, type TcpRow } from "./sockets.ts";
 
 /*
- * Reads TCP sockets of the agent's own network namespace with netlink (sock_diag(7)). `/proc/net/tcp` would format every
- * socket as text, and a busy host has tens of thousands in TIME_WAIT. With sock_diag the kernel returns sockets of one state
- * only, and finds listening sockets without a walk over all others.
+ * Reads TCP sockets of the agent's own network namespace with netlink (sock_diag(7)). Reading `/proc/net/tcp`
+ * is slower: the kernel formats every socket as text, and a busy host has tens of thousands of sockets in
+ * TIME_WAIT. With sock_diag, the kernel returns only sockets in one state and does not walk all others to
+ * find listening sockets.
  */
 
 export type SocketDiag = {
-  /** Sockets in this state. Undefined if the kernel's response is incomplete; the caller then reads procfs. */
+  /** Sockets in this state. Undefined if the kernel's response is incomplete; the caller must then read procfs. */
   read(state: TcpRow["state"]): TcpRow[] | undefined;
 };
 
@@ -23,18 +24,18 @@ const NLM_F_DUMP_INTR = 0x10;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLMSG_HEADER_BYTES = 16;
-/** `inet_diag_req_v2` behind the header. */
+/** Size of the netlink header and `inet_diag_req_v2`. */
 const REQUEST_BYTES = NLMSG_HEADER_BYTES + 56;
-/** `inet_diag_req` behind the header. */
+/** Size of the netlink header and `inet_diag_req`. */
 const COMBINED_REQUEST_BYTES = NLMSG_HEADER_BYTES + 60;
 /** Size of `inet_diag_msg` without its attributes. */
 const MESSAGE_BYTES = 72;
 const MSG_DONTWAIT = 0x40;
 const IPPROTO_TCP = 6;
 const FAMILIES = { 2: 4, 10: 16 } as const;
-/** TCP states of include/net/tcp_states.h. A request has one bit per state. */
+/** TCP states of include/net/tcp_states.h. A request contains a mask with one bit per state. */
 const STATES = { established: 1, listen: 10 } as const;
-/** The kernel returns at most this much of a dump per read. */
+/** The kernel returns at most this many bytes of a dump per read. */
 const BUFFER_BYTES = 32 * 1024;
 
 /** Netlink request for the sockets of one address family (2: IPv4, 10: IPv6) in one state. */
@@ -51,9 +52,9 @@ export function diagRequest(family: 2 | 10, state: TcpRow["state"], sequence: nu
 }
 
 /**
- * Netlink request for the sockets of both address families in one state. This is the older form of the request, which
- * always returns both (inet_diag_dump_compat in net/ipv4/inet_diag.c). The kernel walks its hash table of connections once
- * instead of once per family, which takes about 1 ms.
+ * Netlink request for the sockets of both address families in one state. This is the older form of the
+ * request, which always returns both families (inet_diag_dump_compat in net/ipv4/inet_diag.c). The kernel
+ * walks its hash table of connections once instead of once per family. A walk takes about 1 ms.
  */
 export function combinedDiagRequest(state: TcpRow["state"], sequence: number): Uint8Array {
   const request = new DataView(new ArrayBuffer(COMBINED_REQUEST_BYTES));
@@ -69,8 +70,8 @@ export function combinedDiagRequest(state: TcpRow["state"], sequence: number): U
 export type DiagPart = { rows: TcpRow[]; is: "more" | "done" | "refused" | "failed" };
 
 /**
- * Parses the whole messages of one read. A message that is not a response to `sequence` makes the result `failed`, as does
- * a message of another type than the request.
+ * Parses all messages of one read. The result is `failed` if a message does not belong to request `sequence`
+ * or does not have type `requestType`.
  */
 export function parseDiag(
   bytes: Uint8Array,
@@ -84,7 +85,7 @@ export function parseDiag(
     const length = at + NLMSG_HEADER_BYTES <= bytes.length ? view.getUint32(at, true) : 0;
     if (length < NLMSG_HEADER_BYTES || at + length > bytes.length) return { rows, is: "failed" };
     const type = view.getUint16(at + 4, true);
-    // An interrupted dump may lack sockets.
+    // The list of an interrupted dump can be incomplete.
     const isCut = (view.getUint16(at + 6, true) & NLM_F_DUMP_INTR) !== 0;
     if (isCut || view.getUint32(at + 8, true) !== sequence) return { rows, is: "failed" };
     if (type === NLMSG_DONE) return { rows, is: "done" };
@@ -97,7 +98,7 @@ export function parseDiag(
   return { rows, is: "more" };
 }
 
-/** Parses `inet_diag_msg`: family, state, ports and addresses in network byte order, and at the end user and inode. */
+/** Parses `inet_diag_msg`: address family, state, ports and addresses in network byte order, user id and inode. */
 function readMessage(
   bytes: Uint8Array,
   view: DataView,
@@ -118,7 +119,10 @@ function readMessage(
   };
 }
 
-/** Opens a netlink socket. Undefined if that fails: another system, another C library, or a sandbox. */
+/**
+ * Opens a netlink socket. Undefined if that fails, for example on another system, with another C library or
+ * in a sandbox.
+ */
 export function openSocketDiag(): SocketDiag | undefined {
   try {
     const { symbols } = dlopen("libc.so.6", {
@@ -130,7 +134,7 @@ export function openSocketDiag(): SocketDiag | undefined {
     if (descriptor < 0) return undefined;
     return createSocketDiag({
       send: (bytes) => symbols.send(descriptor, bytes, bytes.length, 0) === bytes.length,
-      // The kernel fills the dump during the request, so a read never has to wait.
+      // The kernel prepares the whole dump during the request, so a read never has to wait.
       receive: (into) => symbols.recv(descriptor, into, into.length, MSG_DONTWAIT),
     });
   } catch {
@@ -160,9 +164,9 @@ export function createSocketDiag(netlink: {
     },
   };
 
-  /** Reads the sockets of one address family, or of both. */
+  /** Reads the sockets of one address family. Without `family`, reads both. */
   function dump(state: TcpRow["state"], rowsMax: number, family?: 2 | 10): TcpRow[] | "refused" | undefined {
-    // Discard the rest of an earlier dump that was not read to its end.
+    // Discard unread data of an earlier dump.
     while (netlink.receive(buffer) > 0);
     sequence += 1;
     const request = family ? diagRequest(family, state, sequence) : combinedDiagRequest(state, sequence);

@@ -2,22 +2,22 @@ import { type Files, optional } from "../system/files.ts";
 import type { LinuxProcess } from "../system/linux-process.ts";
 import type { TcpRow } from "./sockets.ts";
 
-/** Longest interval between two searches for the same socket, in scans. */
+/** Maximum number of scans between two searches for the same socket. */
 const RETRY_SCANS_MAX = 64;
-/** Ancestors of a process that are searched for the same socket. */
+/** Maximum number of ancestors of a process that are searched for the same socket. */
 const ANCESTORS_MAX = 8;
-/** Descendants of a server that are searched for its socket. */
+/** Maximum number of descendants of a server that are searched for its socket. */
 const DESCENDANTS_MAX = 64;
-/** Processes that are searched between two checks of the budget. */
+/** Number of processes that are searched between two checks of the time budget. */
 const PROCESSES_PER_CHECK = 4;
-/** Start times are precise to a clock tick, and the boot time to a second. */
+/** Tolerance for comparisons of start times. They are precise to a clock tick, and the boot time to a second. */
 const BIRTH_SLACK_MS = 2000;
 
 type Owner = { pid: number; key: string };
 
 /**
- * A socket without a known owner. `next` is the scan of the next search and `step` its distance in scans. `bornMs`: all
- * processes that started before this time were searched.
+ * A socket without a known owner. `next`: number of the scan that searches again. `step`: number of scans
+ * between two searches. `bornMs`: all processes that started before this time were searched.
  */
 type Miss = { next: number; step: number; bornMs: number };
 
@@ -27,14 +27,15 @@ type Processes = ReadonlyMap<number, LinuxProcess>;
 type Aged = { process: LinuxProcess; bornMs: number };
 
 /**
- * Order of a search. A first search starts with the largest processes, because servers are large. Later searches start with
- * the youngest, because a new socket mostly belongs to a new process.
+ * Order of a search. The first search starts with the largest processes, because servers are large. Later
+ * searches start with the youngest, because a new socket usually belongs to a new process.
  */
 type Order = "largest first" | "youngest first";
 
 /**
- * Finds the process that owns each socket, by its inode. File descriptors are read only for sockets without a known
- * owner. A failed search is repeated at growing intervals, for younger processes only until the interval is at its maximum.
+ * Finds the process that owns each socket, by the socket's inode. File descriptors are read only for sockets
+ * without a known owner. A failed search is repeated at growing intervals. A repeated search covers only
+ * younger processes, until the interval reaches its maximum.
  */
 export class SocketOwners {
   /** True when the last search exceeded its budget. */
@@ -54,7 +55,7 @@ export class SocketOwners {
     this.#deps = deps;
   }
 
-  /** Starts a scan with its processes. */
+  /** Starts a scan with the current processes. */
   begin(processes: Processes): void {
     if (this.#processes !== processes) this.#youngestFirst = undefined;
     this.#processes = processes;
@@ -65,7 +66,7 @@ export class SocketOwners {
     return this.#owners.get(inode)?.pid;
   }
 
-  /** Forgets owners of sockets or processes that no longer exist. True if there were any. */
+  /** Removes entries for sockets or processes that no longer exist. Returns true if it removed an owner. */
   forgetGone(rows: readonly TcpRow[]): boolean {
     const alive = new Set(rows.map((row) => row.inode));
     let isForgotten = false;
@@ -78,7 +79,7 @@ export class SocketOwners {
     return isForgotten;
   }
 
-  /** Inodes of these sockets whose owner is unknown and due for a search. */
+  /** Inodes of the sockets whose owner is unknown and that are due for a search. */
   due(listening: readonly TcpRow[]): Set<string> {
     const wanted = new Set<string>();
     for (const { inode } of listening) {
@@ -88,14 +89,14 @@ export class SocketOwners {
     return wanted;
   }
 
-  /** Those of the inodes that have no known owner. */
+  /** Returns the given inodes that have no known owner. */
   unknown(inodes: Iterable<string>): Set<string> {
     return new Set([...inodes].filter((inode) => !this.#owners.has(inode)));
   }
 
   /**
-   * Searches the owners of these inodes with a budget of processor time, and returns the pids of the owners found. Removes
-   * found inodes from `wanted`.
+   * Searches for the owners of `wanted` within a budget of processor time. Returns the pids of the owners
+   * found, and removes their inodes from `wanted`.
    */
   find(wanted: Set<string>, budgetMs: number, order: Order = "youngest first"): ReadonlySet<number> {
     const found = new Set<number>();
@@ -108,7 +109,7 @@ export class SocketOwners {
     return found;
   }
 
-  /** Returns the start time of the youngest process if all were searched, else 0. */
+  /** Returns the start time of the youngest process if all processes were searched, else 0. */
   #search(order: Order, wanted: Set<string>, budgetMs: number, found: Set<number>): number {
     const { cpuMs } = this.#deps;
     const startedAt = cpuMs();
@@ -141,7 +142,8 @@ export class SocketOwners {
     for (const inode of inodes) {
       const before = this.#misses.get(inode)?.step ?? 0;
       const step = this.isCut ? 1 : Math.min(before * 4 || 1, RETRY_SCANS_MAX);
-      // A process can pass its socket to an older one, so all processes are searched again at the longest interval.
+      // A process can pass its socket to an older process, so the search at the longest interval covers all
+      // processes.
       this.#misses.set(inode, {
         next: this.#scans + step,
         step,
@@ -151,14 +153,15 @@ export class SocketOwners {
   }
 
   /**
-   * Forked workers inherit the socket of their server, so the topmost process that holds the socket is the owner. An
-   * exception is a process of another user with another program: its responses must not be attributed to the server.
+   * The owner is the topmost process that holds the socket, because forked workers inherit the socket of
+   * their server. An exception is a process that has another user and another program: its responses must not
+   * be attributed to the server.
    */
   #firstHolder(inode: string, process: LinuxProcess): Owner {
     let holder = process;
     for (let hops = 0; hops < ANCESTORS_MAX; hops += 1) {
       const parent = this.#processes.get(holder.parentPid);
-      // With socket activation, init has the socket open too.
+      // With socket activation, init also has the socket open.
       if (!parent || parent.pid === 1 || !this.#socketsOf(parent.pid).includes(inode)) break;
       if (this.#isStranger(parent, holder)) break;
       holder = parent;
@@ -180,8 +183,9 @@ export class SocketOwners {
   }
 
   /**
-   * True for processes of different users with different executables. Executables are equal if they have the same path in
-   * the same mount namespace. The kernel resolves both links without a request to a file system.
+   * True if the processes have different users and different executables. Executables are equal if they have
+   * the same path in the same mount namespace. The kernel resolves both links without a request to a file
+   * system.
    */
   #isStranger(one: LinuxProcess, other: LinuxProcess): boolean {
     if (one.uid === other.uid) return false;

@@ -11,20 +11,20 @@ import type { SocketDiag } from "./sock-diag.ts";
 import { SocketOwners } from "./socket-owners.ts";
 import { TCP_ROWS_MAX, type TcpRow } from "./sockets.ts";
 
-/** Budgets of processor time in milliseconds for the search of socket owners: in the first scan and in later ones. */
+/** Budgets in milliseconds of processor time for finding socket owners: in the first scan, and in later scans. */
 const OWNERS_FIRST_MS_MAX = 1000;
 const OWNERS_MS_MAX = 150;
-/** Budget for the owners of client connections in later scans. */
+/** Budget in milliseconds of processor time for finding the owners of client connections in later scans. */
 const PEERS_MS_MAX = 5;
 
 export type SocketTable = {
   /** Reads the listeners. Returns the same array as before while they are unchanged. */
   read(processes: ReadonlyMap<number, LinuxProcess>): {
     listeners: readonly Listener[];
-    /** Processes that hold a socket which is new in this scan. */
+    /** Pids of processes that hold a socket which is new in this scan. */
     owners: ReadonlySet<number>;
     collector: Collector;
-    /** Work that exceeded its budget, as texts. */
+    /** Descriptions of the work that exceeded its budget. */
     waiting: readonly string[];
   };
   peers(listeners: readonly Listener[]): Peers;
@@ -42,8 +42,8 @@ type Dependencies = {
 };
 
 /**
- * Listening sockets of every readable network namespace, with the process that owns each. Sockets are read in every scan.
- * File descriptors are read only when a socket has no known owner.
+ * Listening sockets of every readable network namespace, each with the process that owns it. Sockets are read
+ * in every scan. File descriptors are read only when a socket has no known owner.
  */
 export function createSocketTable(deps: Dependencies): SocketTable {
   const table = new LinuxSocketTable(deps);
@@ -83,7 +83,7 @@ class LinuxSocketTable {
     const listening = [...(own ?? []), ...elsewhere.filter((row) => row.state === "listen")];
     const owners = this.#findOwners(listening);
     const found = listening.map((row) => this.#toListener(row));
-    // The owner of an old socket may have changed, so a new owner always gives a new array.
+    // The owner of a known socket may have changed, so a newly found owner always produces a new array.
     this.#listeners = owners.size > 0 ? found : sameOr(this.#listeners, found);
     const waiting = this.#waiting();
     return { listeners: this.#listeners, owners, collector: this.#report(own, found, waiting), waiting };
@@ -94,11 +94,12 @@ class LinuxSocketTable {
     const isSameListeners = last?.listeners === listeners;
     this.#established = listeners.length === 0 ? [] : this.#own.established(!isSameListeners);
     const rows = [...this.#established, ...this.#foreign.rows()];
-    // Connections without an owner are searched again.
+    // Connections without an owner are searched again in every scan.
     if (last && isSameListeners && isSameList(last.rows, rows) && last.peers.collector.status === "ok")
       return last.peers;
     const peers = joinPeers(listeners, rows, (inodes) => {
-      // A single scan (lz-agent scan) has no later scan to find the rest, so its budget is larger.
+      // The command `lz-agent scan` runs one scan only and cannot find missing owners later, so its budget is
+      // larger.
       const budgetMs = this.#scans === 1 ? OWNERS_MS_MAX : PEERS_MS_MAX;
       this.#owners.find(this.#owners.unknown(inodes), budgetMs);
       return (inode) => this.#owners.ownerOf(inode);
@@ -120,7 +121,7 @@ class LinuxSocketTable {
     const bridged = witness === undefined ? undefined : this.#reach.foreign(row.localAddress, witness);
     const isInside = witness !== undefined && bridged === undefined && this.#namespaces.isAllowed();
     const own = this.#reach.own(row.localAddress);
-    // An address with an interface (%eth0) is valid in the agent's own namespace only.
+    // An address with an interface (%eth0) is valid only in the agent's own namespace.
     const inner = own?.includes("%") ? undefined : own;
     const reachableAt = witness === undefined ? own : isInside ? inner : bridged;
     return {
@@ -175,7 +176,7 @@ class LinuxSocketTable {
 const isSameList = <T>(before: readonly T[], after: readonly T[]): boolean =>
   before.length === after.length && before.every((one, at) => one === after[at]);
 
-/** Returns the older list if the newer one has the same listeners with the same facts in the same order. */
+/** Returns the older list if the newer list has the same listeners with the same facts in the same order. */
 function sameOr(before: readonly Listener[], after: readonly Listener[]): readonly Listener[] {
   const isSame = (one: Listener, at: number): boolean => {
     const { key, pid, uid, reachableAt, inside } = before[at]!;

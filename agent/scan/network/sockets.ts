@@ -1,4 +1,7 @@
-/** A TCP socket. Addresses are in text form, IPv4-mapped ones as IPv4. Without inodes (macOS, Windows) `inode` is the pid. */
+/**
+ * A TCP socket. Addresses are text; IPv4-mapped addresses are formatted as IPv4. On macOS and Windows, which
+ * have no inodes, `inode` is the pid.
+ */
 export type TcpRow = {
   localAddress: string;
   localPort: number;
@@ -7,14 +10,20 @@ export type TcpRow = {
   state: "listen" | "established";
   uid: number;
   inode: string;
-  /** Name of the socket's network namespace, if that is not the agent's own. */
+  /** Name of the socket's network namespace. Absent for the agent's own namespace. */
   network?: string;
 };
 
-/** Rows that are read of a table, so that a proxy or an attack with many sockets does not slow the host down. */
+/**
+ * Maximum number of rows read from a table. Protects the host's performance from a proxy or an attack with
+ * many sockets.
+ */
 export const TCP_ROWS_MAX = 20_000;
 
-/** Parses listening and established sockets of `/proc/net/tcp` or `tcp6`, and skips other states (tcp_states.h). */
+/**
+ * Parses listening and established sockets of `/proc/net/tcp` or `tcp6`. Skips sockets in other states
+ * (tcp_states.h).
+ */
 export function parseTcpTable(text: string): TcpRow[] {
   const rows: TcpRow[] = [];
   let start = text.indexOf("\n") + 1;
@@ -46,7 +55,10 @@ function parseRow(line: string): TcpRow | undefined {
   };
 }
 
-/** Parses an address of `/proc/net/tcp`: 32-bit words in host order, which is little-endian on all supported platforms. */
+/**
+ * Parses an address of `/proc/net/tcp`. It consists of 32-bit words in host byte order, which is
+ * little-endian on all supported platforms.
+ */
 export function parseAddress(hex: string): string {
   const bytes: number[] = [];
   for (let word = 0; word < hex.length; word += 8) {
@@ -57,7 +69,7 @@ export function parseAddress(hex: string): string {
   return formatAddress(bytes);
 }
 
-/** Formats four or sixteen bytes in network order as an address; an IPv4-mapped address as IPv4. */
+/** Formats four or sixteen bytes in network byte order as an address. An IPv4-mapped address is formatted as IPv4. */
 export function formatAddress(bytes: ArrayLike<number>): string {
   const at = bytes.length === 4 ? 0 : 12;
   if (at === 0 || isMapped(bytes)) return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
@@ -69,7 +81,10 @@ function isMapped(bytes: ArrayLike<number>): boolean {
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
-/** Formats sixteen bytes by RFC 5952: lower case, the longest run of two or more zero groups as `::`. */
+/**
+ * Formats sixteen bytes according to RFC 5952: lower case, with `::` for the longest run of two or more zero
+ * groups.
+ */
 export function formatIpv6(bytes: ArrayLike<number>): string {
   const groups: number[] = [];
   for (let at = 0; at < 16; at += 2) groups.push(bytes[at]! * 256 + bytes[at + 1]!);
@@ -84,7 +99,7 @@ export function formatIpv6(bytes: ArrayLike<number>): string {
   return `${hex.slice(0, best.at).join(":")}::${hex.slice(best.at + best.length).join(":")}`;
 }
 
-/** Local IPv4 addresses of a network namespace, from `/proc/PID/net/fib_trie`: leaves marked `host LOCAL`. */
+/** Local IPv4 addresses of a network namespace: the leaves marked `host LOCAL` in `/proc/PID/net/fib_trie`. */
 export function parseLocalAddresses(fibTrie: string): string[] {
   const found = new Set<string>();
   let last = "";
@@ -96,7 +111,10 @@ export function parseLocalAddresses(fibTrie: string): string[] {
   return [...found];
 }
 
-/** Interfaces by link-local address, from `/proc/net/if_inet6`: address, index, prefix, scope (20), flags, name. */
+/**
+ * Names of interfaces by link-local address. Columns of `/proc/net/if_inet6`: address, index, prefix, scope
+ * (0x20: link-local), flags, name.
+ */
 export function parseLinkLocal(table: string): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const line of table.split("\n")) {
@@ -108,7 +126,7 @@ export function parseLinkLocal(table: string): Map<string, string[]> {
   return found;
 }
 
-/** Directly connected IPv4 networks, from `/proc/net/route`: routes without a gateway. */
+/** Directly connected IPv4 networks: the routes without a gateway in `/proc/net/route`. */
 export function parseDirectRoutes(route: string): { interfaceName: string; network: number; mask: number }[] {
   const routes: { interfaceName: string; network: number; mask: number }[] = [];
   for (const line of route.split("\n").slice(1)) {
@@ -123,7 +141,7 @@ export function parseDirectRoutes(route: string): { interfaceName: string; netwo
   return routes;
 }
 
-/** Unsigned 32-bit number of a dotted IPv4 address. */
+/** Converts a dotted IPv4 address to an unsigned 32-bit number. */
 export function addressNumber(address: string): number {
   return address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
 }

@@ -6,11 +6,11 @@ import type { Run } from "../system/run-tool.ts";
 import { LIMITS, LOCALE, LSOF } from "./darwin-tools.ts";
 import { type OpenFile, parseLsof } from "./lsof.ts";
 
-/** Processes whose files are listed in one scan, newest first. */
+/** Maximum number of processes whose files are listed in one scan, newest first. */
 const FILES_PIDS_MAX = 64;
-/** Growth of a process after which its files are listed again: it may have loaded a model. */
+/** Growth of a process in bytes after which its files are listed again, because it may have loaded a model. */
 const GROWTH_BYTES_MIN = 32 * 1024 * 1024;
-/** Directories of the system, on a signed and sealed volume. */
+/** Directories of the system. They are on a signed and sealed volume. */
 const SYSTEM = /^\/(?:System|usr\/lib|usr\/libexec|usr\/share|private\/var\/db|dev)\//;
 
 /** Open and mapped files of one process. */
@@ -41,7 +41,10 @@ export class DarwinFiles {
     this.#readWeights = createWeightReader(deps.files);
   }
 
-  /** Records the resident size of a process. Its files are listed again if it is new or has grown by a model's size. */
+  /**
+   * Records the resident size of a process. The files of a process are listed again if it is new or has grown
+   * by {@link GROWTH_BYTES_MIN}.
+   */
   noteSize(pid: number, key: string, residentBytes: number): void {
     const before = this.#held.get(pid);
     const grew = before !== undefined && residentBytes - before.residentBytes >= GROWTH_BYTES_MIN;
@@ -53,7 +56,7 @@ export class DarwinFiles {
     for (const pid of this.#held.keys()) if (!alive.has(pid)) this.#held.delete(pid);
   }
 
-  /** Lists the files of processes that were not listed yet, and reports on `weights` and `libraries`. */
+  /** Lists the files of processes that are due. Returns the collectors `weights` and `libraries`. */
   async read(processes: ReadonlyMap<number, ProcessFacts>, isRoot: boolean): Promise<Collector[]> {
     const { run, selfPid } = this.#deps;
     const unread = [...processes.keys()].filter((pid) => !this.#held.has(pid) && pid !== selfPid);

@@ -19,7 +19,10 @@ import { type PsRow, parsePs, parsePsArguments } from "./ps.ts";
 const PS_PROCESSES = [...LOCALE, "/bin/ps", "-axww", "-o", "pid=,ppid=,uid=,user=,rss=,lstart=,comm="];
 const PS_ARGUMENTS = [...LOCALE, "/bin/ps", "-axww", "-o", "pid=,args="];
 const LSOF_SOCKETS = [LSOF, "-nP", "-iTCP", "-F", "pftnT"];
-/** lsof queries the kernel for every file of every process, so sockets are read in every second scan only. */
+/**
+ * Number of scans between two reads of the sockets. lsof queries the kernel for every file of every process,
+ * which is expensive.
+ */
 const SOCKET_SCANS = 2;
 
 type Dependencies = {
@@ -30,7 +33,10 @@ type Dependencies = {
   isLibraryWanted: (path: string) => boolean;
 };
 
-/** A macOS host, from ps(1) and lsof(8). Without root they hide data of other users, which the collectors report. */
+/**
+ * A macOS host, read with ps(1) and lsof(8). Without root, these tools hide data of other users; the
+ * collectors report this.
+ */
 export function darwinHost(deps: Dependencies): Host {
   const observer = new DarwinObserver(deps);
   const signers = createSigners({ ...deps, look: (path) => codesignSigner(deps.run, path) });
@@ -46,7 +52,7 @@ export function darwinHost(deps: Dependencies): Host {
 
 class DarwinObserver {
   readonly files: DarwinFiles;
-  /** TCP sockets of the last read; `inode` holds the pid. */
+  /** TCP sockets of the last read. `inode` contains the pid. */
   rows: TcpRow[] = [];
   readonly #deps: Dependencies;
   readonly #reach: Reach;
@@ -75,7 +81,7 @@ class DarwinObserver {
     };
   }
 
-  /** Without root, ps shows processes of all users; lsof does not. */
+  /** Without root, ps shows the processes of all users but lsof does not. */
   #isRoot(): boolean {
     return this.#processes.get(this.#deps.selfPid)?.uid === 0;
   }
@@ -121,14 +127,17 @@ class DarwinObserver {
   }
 }
 
-/** CPU and GPU of these machines share memory, and only Apple's own tools can read the GPU's part per process. */
+/** On these machines CPU and GPU share memory, and only Apple's own tools can read the GPU's part per process. */
 const GPU: Collector = {
   name: "gpu",
   status: "unsupported",
   detail: "macOS does not report GPU memory per process",
 };
 
-/** Follows the link with which Homebrew puts a program on the PATH: `../Cellar/ollama/0.12.6/bin/ollama`. */
+/**
+ * Follows the link with which Homebrew adds a program to the PATH, for example
+ * `../Cellar/ollama/0.12.6/bin/ollama`.
+ */
 function resolved(files: Files, executable: string): string {
   const target = optional(() => files.link(executable));
   return target === undefined ? executable : posix.resolve(posix.dirname(executable), target);

@@ -21,7 +21,7 @@ import type { Run } from "../system/run-tool.ts";
 import { UnixSocketTable } from "../unix/unix-listeners.ts";
 
 const PASSWD_BYTES_MAX = 1024 * 1024;
-/** Time until the agent checks again that the path of a running executable leads to the same file. */
+/** Interval between two checks that the path of a running executable leads to the same file. */
 const FILE_CHECK_MS = 60_000;
 
 type Dependencies = {
@@ -36,12 +36,12 @@ type Dependencies = {
   mounts: Mounts;
   reader: Reader;
   namespaces: Namespaces;
-  /** Sockets from the kernel's sock_diag, which is cheaper than the tables of procfs. */
+  /** Reads sockets with the kernel's sock_diag, which is cheaper than reading the tables of procfs. */
   diag?: SocketDiag | undefined;
   isLibraryWanted: (path: string) => boolean;
 };
 
-/** A Linux host, from procfs. */
+/** A Linux host, read from procfs. */
 export function linuxHost(deps: Dependencies): Host {
   const { files, procRoot } = deps;
   const sources = createSources(deps);
@@ -122,13 +122,16 @@ function createExecutableFacts(deps: Dependencies, mapped: MappedTable) {
     const device = mapped.executableDevice(pid);
     return device !== undefined && mounts.ofDevice(pid, device).class === "local";
   };
-  /** False if the path leads to another file: in another root or mount, or replaced since the program started. */
+  /**
+   * False if the path leads to another file. The process may have another root directory or mount namespace,
+   * or the file was replaced after the program started.
+   */
   const isFileAtPath = (pid: number, executable: string): boolean => {
     if (!isLocal(pid) || mounts.ofPath(executable).class !== "local") return false;
     const running = optional(() => files.facts(`${procRoot}/${pid}/exe`));
     return running !== undefined && running.identity === optional(() => files.facts(executable))?.identity;
   };
-  /** Caches a positive check, because it takes three system calls per engine. */
+  /** Caches a positive check, because a check takes three system calls per engine. */
   const isCheckedFileAtPath = (process: ProcessFacts, executable: string): boolean => {
     const last = checks.get(process);
     if (last?.isSame && deps.elapsed() < last.nextAtMs) return true;
@@ -142,7 +145,7 @@ function createExecutableFacts(deps: Dependencies, mapped: MappedTable) {
       isLocal(pid) ? interpreters.languageOf(`${procRoot}/${pid}/exe`) : undefined,
     packageOf: (process: ProcessFacts): string | undefined => {
       const { executable, container } = process;
-      // The path of a process in a container is not a path of this host.
+      // The path of a process in a container is not valid on this host.
       if (executable === undefined || container !== undefined) return undefined;
       const placed = placedPackage(executable);
       if (placed === undefined && !isPackagePath(executable)) return undefined;

@@ -1,11 +1,15 @@
 import type { TcpRow } from "../network/sockets.ts";
 
 /*
- * Parses lsof(8) output, section "OUTPUT FOR OTHER PROGRAMS": one field per line, named by its first character. `p` starts
- * a process and `f` a file of that process; `t` is the file's type, `n` its name, `T` TCP information.
+ * Parses the output of lsof(8), section "OUTPUT FOR OTHER PROGRAMS". Each line is one field, named by its
+ * first character. `p` starts a process and `f` a file of that process. `t` is the type of the file, `n` its
+ * name and `T` TCP information.
  */
 
-/** An open or mapped file of a process. `descriptor` is a number, or a word such as `txt` or `mem` for a mapped file. */
+/**
+ * An open or mapped file of a process. `descriptor` is a number, or a word such as `txt` or `mem` for a
+ * mapped file.
+ */
 export type OpenFile = { pid: number; descriptor: string; type: string; name: string; tcpState?: string };
 
 export function parseLsof(text: string): OpenFile[] {
@@ -40,8 +44,8 @@ export function parseLsof(text: string): OpenFile[] {
 const SIGNS: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", "\\": "\\" };
 
 /**
- * Decodes the escapes of lsof: `\\`, `\t` and the like, and `\xc3\xa9` for bytes outside its locale. `^A` for a control
- * character is ambiguous, because a name may contain these two characters, so it stays as it is.
+ * Decodes the escapes of lsof: `\\`, `\t` and similar ones, and `\xc3\xa9` for bytes outside its locale. `^A`
+ * stands for a control character but is not decoded, because a name may contain these two characters.
  */
 function unescaped(name: string): string {
   if (!name.includes("\\")) return name;
@@ -52,7 +56,7 @@ function unescaped(name: string): string {
   return Buffer.concat(parts).toString();
 }
 
-/** TCP sockets of `lsof -nP -iTCP -F pftnT`. `inode` holds the pid. */
+/** TCP sockets in the output of `lsof -nP -iTCP -F pftnT`. `inode` contains the pid. */
 export function tcpRowsOf(files: readonly OpenFile[]): TcpRow[] {
   const rows: TcpRow[] = [];
   for (const { pid, type, name, tcpState } of files) {

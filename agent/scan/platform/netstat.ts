@@ -1,9 +1,10 @@
 import type { TcpRow } from "../network/sockets.ts";
 
 /**
- * Parses `netstat -ano -p TCP` and `-p TCPv6` of Windows. `inode` holds the pid. Windows translates the state names, so
- * other fields decide: a listener has remote port 0. A closed connection has pid 0 (TIME_WAIT), a state of two words
- * (written with `_` in every language), or a state that starts with CLOS or SCHLIESS.
+ * Parses `netstat -ano -p TCP` and `-p TCPv6` of Windows. `inode` contains the pid. Windows translates the
+ * names of states, so other fields decide. A listener has remote port 0. A closed connection has pid 0
+ * (TIME_WAIT), a state of two words (written with `_` in every language), or a state that starts with CLOS or
+ * SCHLIESS.
  */
 export function parseNetstat(text: string): TcpRow[] {
   const rows: TcpRow[] = [];
@@ -33,7 +34,7 @@ function parseEnd(end: string): { address: string; port: number } | undefined {
   const colon = end.lastIndexOf(":");
   const port = Number(end.slice(colon + 1));
   if (colon < 0 || !Number.isInteger(port)) return undefined;
-  // Remove the zone of a link-local address: [fe80::1%4].
+  // Removes the zone of a link-local address, for example `%4` in `[fe80::1%4]`.
   return {
     address: end
       .slice(0, colon)

@@ -1,13 +1,13 @@
-/** A row of `ps -axww -o pid=,ppid=,uid=,user=,rss=,lstart=,comm=` on macOS (ps(1)), where `rss` is in KiB. */
+/** A row of `ps -axww -o pid=,ppid=,uid=,user=,rss=,lstart=,comm=` on macOS (ps(1)). `rss` is in KiB. */
 export type PsRow = {
   pid: number;
   parentPid: number;
   uid: number;
   user: string;
   residentBytes: number;
-  /** Epoch milliseconds; `lstart` has whole seconds in local time. */
+  /** Epoch milliseconds. The source, `lstart`, is in local time and has a precision of one second. */
   startedAtMs?: number;
-  /** Full path of the executable; it may contain spaces. */
+  /** Full path of the executable. The path may contain spaces. */
   executable: string;
 };
 
@@ -33,7 +33,10 @@ export function parsePs(text: string): PsRow[] {
   return rows;
 }
 
-/** Command lines by pid, from `ps -axww -o pid=,args=`. Split at spaces: ps does not mark where an argument ends. */
+/**
+ * Command lines by pid, from `ps -axww -o pid=,args=`. They are split at spaces, because ps does not mark
+ * where an argument ends.
+ */
 export function parsePsArguments(text: string): Map<number, string[]> {
   const commands = new Map<number, string[]>();
   for (const line of text.split("\n")) {

@@ -20,20 +20,20 @@ import { linuxHost } from "./linux.ts";
 import { unsupportedHost } from "./unsupported.ts";
 import { windowsHost } from "./windows.ts";
 
-/** Options that the entry file passes for this machine. */
+/** Options for the system readers of this machine. The entry file sets them. */
 export type SystemOptions = {
-  /** `process.platform`. */
+  /** Value of `process.platform`. */
   platform: string;
   /** Products to detect. Default: the built-in catalogue. */
   catalogue?: readonly CatalogEntry[];
-  /** Mount point of procfs (Linux); tests pass a captured tree. */
+  /** Mount point of procfs (Linux). Tests use a directory of captured files. */
   procRoot: string;
-  /** Pid of the agent, which is never probed or reported. */
+  /** Pid of the agent, which a scan neither probes nor reports. */
   selfPid: number;
   /**
-   * Returns the home directories of all users, in which the agent searches models and which it shortens to `~`. `list`
-   * lists a directory of the system. `listHome` lists a directory that a user may control: it returns the last response
-   * of the reader process, at first an empty list.
+   * Returns the home directories of all users. The agent searches them for models, and shortens their paths
+   * to `~` in reports. `list` lists a system directory. `listHome` lists a directory that a user may control:
+   * it returns the last response of the reader process, and an empty list before the first response.
    */
   homes: (list: (path: string) => string[], listHome: (path: string) => string[]) => readonly string[];
   clock: Clock;
@@ -53,7 +53,7 @@ export type SystemReaders = {
   probe: Probe;
   catalogue: readonly CatalogEntry[];
   selfPid: number;
-  /** Home directories, longest path first. The same array as before while they are unchanged. */
+  /** Home directories, longest path first. Returns the same array as before while they are unchanged. */
   homes: () => readonly string[];
   elapsed: () => number;
   cpuMs: () => number;
@@ -75,7 +75,7 @@ const HOSTS: Record<string, (shared: Shared) => Host> = {
   win32: windowsHost,
 };
 
-/** The readers of this platform. A source that the platform lacks reports `unsupported` and does not fail. */
+/** The readers of this platform. A source that the platform does not have reports `unsupported` and does not fail. */
 export function systemReaders(options: SystemOptions): SystemReaders {
   const files = realFiles();
   const { catalogue = builtIn } = options;
@@ -107,10 +107,13 @@ const processorMs = (): number => {
   return (user + system) / 1000;
 };
 
-/** Names to list of a directory of homes, or of a home. */
+/** Maximum number of names listed in a home directory or in a directory of homes. */
 const NAMES_MAX = 10_000;
 
-/** Lists home directories at start and every {@link REFRESH_MS}, because users are added while the daemon runs. */
+/**
+ * Lists home directories at start and then every {@link REFRESH_MS}, because users can be added while the
+ * daemon runs.
+ */
 function createHomes(
   deps: Pick<SystemOptions, "homes" | "elapsed" | "platform"> & {
     files: Files;
@@ -121,7 +124,7 @@ function createHomes(
   const { elapsed, files, mounts, reader } = deps;
   let known: readonly string[] = [];
   let nextAtMs = Number.NEGATIVE_INFINITY;
-  /** Last listing of directories on file systems that may not respond. */
+  /** The last listings of directories on file systems that may not respond. */
   const remote = new Map<string, readonly string[]>();
   const list = (path: string): string[] => {
     if (deps.platform !== "linux" || mounts.ofPath(path).class === "local") return files.list(path);
@@ -131,7 +134,7 @@ function createHomes(
     const before = remote.get(path);
     void reader.ask({ op: "list", path, namesMax: NAMES_MAX }, path).then((outcome) => {
       const names = "value" in outcome ? outcome.value : (before ?? []);
-      // New names: list the homes again in the next scan.
+      // The names have changed, so list the homes again in the next scan.
       if (!isDeepStrictEqual(names, before)) nextAtMs = elapsed();
       remote.set(path, names);
     });
@@ -140,14 +143,17 @@ function createHomes(
   return () => {
     if (elapsed() < nextAtMs) return known;
     nextAtMs = elapsed() + REFRESH_MS;
-    // A home may be below another directory of the list: /home/example.com/ada.
+    // A home may be below another home of the list, for example /home/example.com/ada.
     const now = [...new Set(deps.homes(list, listLater))].sort((a, b) => b.length - a.length);
     if (!isDeepStrictEqual(now, known)) known = now;
     return known;
   };
 }
 
-/** Ends the process if it cannot return to its own network namespace. Its supervisor (systemd) starts it again. */
+/**
+ * Ends the process if it cannot return to the agent's network namespace. Its supervisor (systemd) starts it
+ * again.
+ */
 function exitStranded(): never {
   process.stderr.write("lz-agent: cannot return from another network namespace; exiting\n");
   process.exit(1);

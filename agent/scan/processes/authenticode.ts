@@ -3,22 +3,22 @@ import type { Run } from "../system/run-tool.ts";
 import { NOT_SIGNED, notValid } from "./signers.ts";
 
 /*
- * Verifies signatures of Windows programs with Get-AuthenticodeSignature (WinVerifyTrust). Windows translates its
- * `StatusMessage`, but not its `Status`.
+ * Verifies signatures of Windows programs with Get-AuthenticodeSignature (WinVerifyTrust). This file reads
+ * `Status`, because Windows translates `StatusMessage`.
  */
 
 const LIMITS = { timeoutMs: 20_000, bytesMax: 64 * 1024 };
 
 /**
- * PowerShell that prints the signature of a file. The script contains the path as Base64, because PowerShell accepts five
- * different quotation marks and a file name may contain each of them.
+ * PowerShell script that prints the signature of a file. The script contains the path as Base64, because
+ * PowerShell accepts five different quotation marks and a file name may contain any of them.
  */
 export const signatureScript = (path: string): string =>
   `$f=[Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('${Buffer.from(path).toString("base64")}')); ` +
   "$s=Get-AuthenticodeSignature -LiteralPath $f -ErrorAction Stop; " +
   asciiJson("[pscustomobject]@{ s=[string]$s.Status; c=$s.SignerCertificate.Subject }");
 
-/** Signer of a Windows program in the form of {@link parseSignature}. Rejects if PowerShell fails. */
+/** Signer of a Windows program, in the format of {@link parseSignature}. Rejects if PowerShell fails. */
 export async function authenticodeSigner(
   run: Run,
   powershell: readonly string[],
@@ -27,7 +27,10 @@ export async function authenticodeSigner(
   return parseSignature(await run([...powershell, signatureScript(path)], LIMITS));
 }
 
-/** Organisation in the certificate, or why the signer is unknown. Undefined if the text reports no signature status. */
+/**
+ * Organisation in the certificate, or the reason why the signer is unknown. Undefined if the text contains no
+ * signature status.
+ */
 export function parseSignature(text: string): string | undefined {
   const row = JSON.parse(text) as { s?: unknown; c?: unknown } | null;
   if (typeof row?.s !== "string") return undefined;
@@ -38,7 +41,7 @@ export function parseSignature(text: string): string | undefined {
   return name === undefined ? undefined : notValid(name);
 }
 
-/** Parses a distinguished name in the form of .NET: `CN="Foo, Inc.", O=Foo`. Quotes inside quotes are doubled. */
+/** Parses a distinguished name as formatted by .NET: `CN="Foo, Inc.", O=Foo`. Quotes inside quotes are doubled. */
 export function parseSubject(subject: string): Map<string, string> {
   const parts = new Map<string, string>();
   for (const [, name, value] of subject.matchAll(/([A-Za-z0-9.]+)=("(?:[^"]|"")*"|[^,]*)(?:, |$)/gy)) {

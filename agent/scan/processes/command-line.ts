@@ -1,4 +1,4 @@
-/** Argument with which an Electron editor runs its own executable as node, for its extensions. */
+/** Argument with which an Electron editor runs its own executable as Node, for its extensions. */
 const AS_NODE = "--ms-enable-electron-run-as-node";
 /** Options of python, node and java whose value is the next argument. */
 const WITH_VALUE = /^(?:-[XWr]|--(?:require|import|loader|class-path|module-path)|-cp|-classpath)$/;
@@ -9,12 +9,13 @@ const LAUNCHERS =
   /(?:^|\/)(?:uvicorn|gunicorn|hypercorn|granian|torchrun|accelerate|deepspeed|run|exec|tool|x)$/;
 
 /**
- * Length of the part of a command line (arguments joined by a space) that names the running program: the executable and,
- * for an interpreter, the script or module. Later arguments name files to edit, search or copy.
+ * Length of the part of a command line (arguments joined by a space) that names the running program. This
+ * part contains the executable and, for an interpreter, the script or module. Later arguments name files to
+ * edit, search or copy.
  */
 export function programPart(argv: readonly string[], executable: string, isInterpreter: boolean): number {
   const whole = argv.join(" ");
-  // On macOS the arguments are split at spaces, and the path of the executable may contain spaces.
+  // On macOS the arguments are split at spaces, although the path of the executable can contain spaces.
   const program = Math.max(argv[0]?.length ?? 0, whole.startsWith(executable) ? executable.length : 0);
   if (!isInterpreter && !argv.includes(AS_NODE)) return program;
   let at = 1;

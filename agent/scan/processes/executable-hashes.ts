@@ -2,9 +2,15 @@ import type { Reader } from "../reader/file-reader.ts";
 import { type Files, optional } from "../system/files.ts";
 
 const CHUNK_BYTES = 256 * 1024;
-/** Processor time for hashing per scan in milliseconds. A large executable is hashed over several scans. */
+/**
+ * Budget of processor time for hashing in one scan, in milliseconds. Large executables are hashed over
+ * several scans.
+ */
 const BUDGET_MS = 3;
-/** Budget of the second scan, which hashes most executables. The first scan has to report the engines quickly. */
+/**
+ * Budget of the second scan in milliseconds, which hashes most executables. The first scan hashes less,
+ * because it has to report the engines quickly.
+ */
 const SECOND_MS = 15;
 const BYTES_MAX = 1024 * 1024 * 1024;
 const KNOWN_MAX = 512;
@@ -15,15 +21,18 @@ type Work = { path: string; sizeBytes: number; offset: number; hasher: Bun.Crypt
 export type Executables = {
   /** Starts a scan with a new time budget. */
   begin(): void;
-  /** SHA-256 in hexadecimal. Undefined while it is being computed or if the file is not readable. */
+  /** SHA-256 in hexadecimal. Undefined if the file is not readable or the hash is not complete yet. */
   sha256(path: string): string | undefined;
-  /** SHA-256 of a file on a file system that may not respond, read in the reader process. `key` identifies the file. */
+  /**
+   * SHA-256 of a file on a file system that may not respond. The reader process reads the file. `key`
+   * identifies the file.
+   */
   sha256Remote(path: string, key: string): string | undefined;
 };
 
 /**
- * Hashes executables in small steps and caches the results by inode, size and modification time. `hashMs` replaces the
- * budget of every scan, for a single scan that no later scan continues.
+ * Hashes executables in small steps and caches the results by inode, size and modification time. `hashMs`
+ * replaces the budget of every scan. Use it for a single scan, because no later scan completes the hashes.
  */
 export function createExecutables(
   deps: { files: Files; reader: Reader; elapsed: () => number; cpuMs: () => number },
@@ -54,7 +63,8 @@ export function createExecutables(
         offset: 0,
         hasher: new Bun.CryptoHasher("sha256"),
       };
-      // The path may have changed: `/proc/PID/exe` of another process with the same executable.
+      // The path may be different from the last call, because several processes have the same executable at
+      // `/proc/PID/exe`.
       work.path = path;
       const digest = optional(() => proceed(work));
       if (digest === undefined) {
@@ -82,7 +92,7 @@ export function createExecutables(
   }
 }
 
-/** Hashes files with the reader process. A failed read is retried after {@link REMOTE_RETRY_MS}. */
+/** Hashes files in the reader process. A failed read is retried after {@link REMOTE_RETRY_MS}. */
 class RemoteHashes {
   readonly #deps: { reader: Reader; elapsed: () => number };
   readonly #known = new Map<string, { digest?: string; nextAtMs: number }>();

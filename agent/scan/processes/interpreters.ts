@@ -4,27 +4,27 @@ import { readSections, type Section } from "./elf-sections.ts";
 
 export type Interpreters = {
   /**
-   * Language that an executable interprets, recognised by content and independent of its name. `none`: not an interpreter.
-   * Undefined if the file is not readable.
+   * Language that an executable interprets, recognised by the content of the file and independent of its
+   * name. `none`: not an interpreter. Undefined if the file is not readable.
    */
   languageOf(path: string): Language | "none" | undefined;
 };
 
-/** Symbols that only the launcher of a language has. A program that embeds the language uses other symbols. */
+/** Symbols that only the launcher of a language has. A program that embeds the language has other symbols. */
 const LAUNCHERS: readonly [language: Language, symbols: readonly string[]][] = [
-  // Modules/main.c of CPython consists of a call of this function.
+  // The whole of Modules/main.c in CPython is a call of one of these functions.
   ["python", ["Py_BytesMain", "Py_Main"]],
-  // Node-API, which Node, Bun and Deno export to native modules.
+  // Symbols of Node-API, which Node, Bun and Deno export to native modules.
   ["node", ["napi_create_function", "node_module_register"]],
   ["java", ["JLI_Launch"]],
   ["ruby", ["ruby_run_node"]],
   ["other", ["perl_run", "php_execute_script"]],
 ];
-/** Library of Electron. An Electron application has the symbols of Node and is not an interpreter. */
+/** A library of Electron. An Electron application has the symbols of Node but is not an interpreter. */
 const ELECTRON = "libffmpeg.so";
 
 const CHUNK_BYTES = 256 * 1024;
-/** Chunks overlap by this much, to find a symbol across their border. */
+/** Overlap of consecutive chunks, so that a symbol across their border is found. */
 const OVERLAP_BYTES = 64;
 const NAMES_BYTES_MAX = 8 * 1024 * 1024;
 const KNOWN_MAX = 512;
@@ -35,7 +35,7 @@ const BUN_SECTION = ".bun";
 const BUN_EMPTY_BYTES = 8;
 /** Last line of programs compiled with older versions of Bun, which append the program to the file. */
 const BUN_TRAILER = "---- Bun! ----";
-/** Usage text of the loader of llamafiles, a program of a few kilobytes (jart/cosmopolitan, ape/loader.c). */
+/** Usage text of the loader of llamafiles, a program of a few kilobytes (ape/loader.c in jart/cosmopolitan). */
 const LOADER_TEXT = "actually portable executable loader";
 const LOADER_BYTES_MAX = 128 * 1024;
 
@@ -60,7 +60,7 @@ export function createInterpreters({ files }: { files: Files }): Interpreters {
   };
 }
 
-/** An executable to read. `buffer` is shared by all reads, so that they allocate no memory. */
+/** An executable to read. All reads share `buffer`, so that they allocate no memory. */
 type Source = { files: Files; buffer: Uint8Array; path: string };
 
 function readLanguage(source: Source, sizeBytes: number): Language | "none" | undefined {

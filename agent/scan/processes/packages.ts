@@ -1,7 +1,7 @@
 import { yieldToEventLoop } from "../system/cpu-budget.ts";
 import type { Run } from "../system/run-tool.ts";
 
-/** Interval between two searches for the same file: it may have been installed or upgraded. */
+/** Interval between two searches for the same file, because a package may have been installed or upgraded. */
 const REFRESH_MS = 3_600_000;
 const TIMEOUT_MS = 5000;
 const OUTPUT_BYTES_MAX = 64 * 1024;
@@ -9,19 +9,22 @@ const KNOWN_MAX = 256;
 /** Directories in which packages install programs. */
 const PACKAGED = /^\/(?:usr(?!\/local\/)|opt|bin|sbin|lib|lib64)\//;
 
-/** True for a path in a directory of packages. Only root can write there, so reading the path is safe. */
+/** True for a path in one of these directories. Only root can write there, so reading the path is safe. */
 export const isPackagePath = (path: string): boolean => PACKAGED.test(path);
 
 export type Packages = {
-  /** `ollama 0.12.6-1`. Undefined if no package contains the file, or while the search runs. */
+  /**
+   * Name and version, for example `ollama 0.12.6-1`. Undefined if no package contains the file or the search
+   * is still running.
+   */
   of(path: string): string | undefined;
 };
 
 type Known = { name?: string; nextAtMs: number };
 
 /**
- * Finds the system package (dpkg or rpm) that contains a program. A call never waits: it starts a search, one at a time,
- * and a later scan gets the result.
+ * Finds the system package (dpkg or rpm) that contains a program. Calls never wait. A call starts a search if
+ * none is running, and a later scan gets the result.
  */
 export function createPackages(deps: { run: Run; elapsed: () => number }): Packages {
   const known = new Map<string, Known>();
@@ -37,7 +40,7 @@ export function createPackages(deps: { run: Run; elapsed: () => number }): Packa
 
   async function look(path: string): Promise<void> {
     isBusy = true;
-    // Starting the first program takes some milliseconds: finish the scan before.
+    // Starting the first program takes a few milliseconds, so let the scan finish first.
     await yieldToEventLoop();
     const name = (await ofDpkg(path).catch(() => undefined)) ?? (await ofRpm(path).catch(() => undefined));
     if (known.size >= KNOWN_MAX) known.clear();
@@ -46,7 +49,7 @@ export function createPackages(deps: { run: Run; elapsed: () => number }): Packa
   }
 
   async function ofDpkg(path: string): Promise<string | undefined> {
-    // The dpkg database may still contain the path from before /bin became a link to /usr/bin.
+    // The dpkg database may contain the path from before /bin became a link to /usr/bin.
     const names = [path, path.startsWith("/usr/") ? path.slice(4) : `/usr${path}`];
     const output = await ask(["dpkg-query", "--search", ...names], [0, 1]);
     const name = parseDpkgSearch(output, names);
@@ -66,7 +69,10 @@ export function createPackages(deps: { run: Run; elapsed: () => number }): Packa
   }
 }
 
-/** Parses `dpkg-query --search`: lines `package: /path` or `package:arch: /path`. Skips diversions and patterns. */
+/**
+ * Parses the output of `dpkg-query --search`: lines `package: /path` or `package:arch: /path`. Skips lines
+ * about diversions and matches of other paths.
+ */
 export function parseDpkgSearch(output: string, paths: readonly string[]): string | undefined {
   for (const line of output.split("\n")) {
     const [, name, path] = /^([a-z0-9][a-z0-9+.-]*(?::[a-z0-9]+)?): (\/.*)$/.exec(line) ?? [];

@@ -2,7 +2,7 @@ import { attempt, type Files, optional } from "../system/files.ts";
 import type { ProcessFacts } from "../system/host.ts";
 import type { LinuxProcess, Stat } from "../system/linux-process.ts";
 
-/** Parses passwd(5): users by their number. */
+/** Parses passwd(5). The result is keyed by user id. */
 export function parsePasswd(text: string): Map<number, { name: string; home: string }> {
   const users = new Map<number, { name: string; home: string }>();
   for (const line of text.split("\n")) {
@@ -18,11 +18,14 @@ const CONTAINERS: [pattern: RegExp, runtime: string][] = [
   [/(?:cri-containerd[-:]|\/nerdctl-)([0-9a-f]{64})/, "containerd"],
   [/crio-([0-9a-f]{64})/, "crio"],
   [/\/kubepods[^:]*\/([0-9a-f]{64})/, "kubernetes"],
-  // `lxc.monitor.…` is the monitor outside the container.
+  // `lxc.monitor.…` is not matched: it is the monitor process outside the container.
   [/\/(?:lxc\/|lxc\.payload[./])([A-Za-z0-9_.-]+)/, "lxc"],
 ];
 
-/** Parses `/proc/PID/cgroup` (version 1 or 2): `docker:3f4e5a6b7c8d`, or undefined outside a container. */
+/**
+ * Parses `/proc/PID/cgroup` (version 1 or 2) and returns the container, for example `docker:3f4e5a6b7c8d`.
+ * Undefined if the process is not in a container.
+ */
 export function parseContainer(cgroup: string): string | undefined {
   for (const [pattern, runtime] of CONTAINERS) {
     const id = pattern.exec(cgroup)?.[1];
@@ -31,7 +34,7 @@ export function parseContainer(cgroup: string): string | undefined {
   return undefined;
 }
 
-/** Parses the real user in `/proc/PID/status`. */
+/** Parses the real user id in `/proc/PID/status`. */
 export function parseUid(status: string): number | undefined {
   const uid = /^Uid:\t(\d+)/m.exec(status)?.[1];
   return uid === undefined ? undefined : Number(uid);
@@ -39,14 +42,15 @@ export function parseUid(status: string): number | undefined {
 
 const COMMAND_LINE_BYTES_MAX = 8192;
 const STATUS_BYTES_MAX = 4096;
-/** USER_HZ, which is 100 on every architecture that the agent is built for. */
+/** USER_HZ. Its value is 100 on every architecture that the agent is built for. */
 const TICKS_PER_SECOND = 100;
 /** Page size in bytes on every architecture that the agent is built for. */
 export const PAGE_BYTES = 4096;
 
 /**
- * Reads executable, command line and network namespace of a process. User, container and start time are getters, because
- * reading them takes time and most processes need none of them. `boot` may change when the wall clock is set.
+ * Reads executable, command line and network namespace of a process. User, container and start time are
+ * getters, because reading them takes time and they are needed for few processes. `boot` changes when the
+ * wall clock is set.
  */
 export function readIdentity(
   deps: { files: Files; directory: string; users: ReadonlyMap<number, { name: string }> },

@@ -4,28 +4,31 @@ import { HIDING_DETAIL } from "../system/hidepid.ts";
 import { type LinuxProcess, parseStat, type Stat } from "../system/linux-process.ts";
 import { PAGE_BYTES, readIdentity } from "./process-identity.ts";
 
-/** A new process is read again after this time: between fork and exec it still has the identity of its parent. */
+/** A new process is read again after this time. Between fork and exec it still has the identity of its parent. */
 const YOUNG_MS = 3000;
-/** A longer interval between two scans means that the clock was set or the machine slept. */
+/** A longer interval between two scans means that the clock was set or that the machine slept. */
 const CLOCK_STEP_MS_MIN = 60_000;
-/** Smaller changes of the boot time are rounding errors of the kernel. */
+/** Minimum change of the boot time that counts as a change. Smaller differences are rounding errors of the kernel. */
 const BOOT_MS_MIN = 2000;
 const STAT_BYTES_MAX = 256 * 1024;
-/** Scans after which the pids of kernel threads are checked again. */
+/** Number of scans after which the pids of kernel threads are checked again. */
 const KERNEL_SCANS = 6;
-/** A process is read in every second scan. */
+/** Number of scans between two reads of a process. */
 const READ_SCANS = 2;
-/** A quiet process is read in every fourth scan: its `stat` did not change in the last two reads. */
+/**
+ * Number of unchanged reads of `stat` after which a process is quiet. A quiet process is read in every fourth
+ * scan.
+ */
 const QUIET_READS = 2;
 const QUIET_READ_SCANS = 4;
 
 type Processes = ReadonlyMap<number, LinuxProcess>;
 
 export type ProcessTable = {
-  /** Reads the processes. Returns the same map as before if no process is new, ended or changed. */
+  /** Reads the processes. Returns the same map as before if no process has started, ended or changed. */
   read(): {
     processes: Processes;
-    /** Processes that are new, executed another program or changed their size. */
+    /** Processes that have started, executed another program or changed their size. */
     changed: readonly LinuxProcess[];
     collector: Collector;
   };
@@ -44,8 +47,9 @@ type Dependencies = {
 };
 
 /**
- * Reads `/proc` in every scan. A known process costs one read of its `stat` in every second scan, or in every fourth while
- * it uses no processor time. The identity is read for a new process and after an exec, which changes the name.
+ * Reads `/proc` in every scan. The `stat` file of a known process is read in every second scan, or in every
+ * fourth scan while the process uses no processor time. The identity is read when a process is new and after
+ * an exec, which changes the name.
  */
 export function createProcessTable(deps: Dependencies): ProcessTable {
   const table = new LinuxProcessTable(deps);
@@ -55,24 +59,25 @@ export function createProcessTable(deps: Dependencies): ProcessTable {
 class LinuxProcessTable {
   readonly #deps: Dependencies;
   /**
-   * Time of the boot in epoch milliseconds. The kernel counts the start of a process from the boot and derives the time of
-   * the boot from the wall clock, so setting the clock changes all start times. Shared with the facts of all processes.
+   * Boot time in epoch milliseconds. The kernel counts the start of a process from the boot, and derives the
+   * boot time from the wall clock. Setting the clock therefore changes all start times. The facts of all
+   * processes share this object.
    */
   readonly #boot: { ms: number | undefined };
   #lastReadMs: number;
   #known: Processes = new Map();
-  /** Pids of kernel threads, of which a large host has hundreds. */
+  /** Pids of kernel threads. A large host has hundreds of them. */
   #kernel = new Set<number>();
-  /** Time at which a young process is read again, by pid. */
+  /** By pid: time at which a young process is read again. */
   readonly #young = new Map<number, number>();
-  /** Last `stat` line of a process and the number of reads since it changed. */
+  /** By pid: the last `stat` line and the number of reads since it changed. */
   readonly #lines = new Map<number, { line: string; quiet: number }>();
   #hastened = new Set<number>();
   #changed: LinuxProcess[] = [];
-  /** True if this scan needs a new map. */
+  /** True if this scan must return a new map. */
   #isMapChanged = false;
   #scans = 0;
-  /** Listed processes whose `stat` is not readable (`hidepid=1`). */
+  /** Number of listed processes whose `stat` is not readable (`hidepid=1`). */
   #denied = 0;
 
   constructor(deps: Dependencies) {
@@ -128,7 +133,7 @@ class LinuxProcessTable {
     this.#boot.ms = this.#readBootMs();
     if (Math.abs((this.#boot.ms ?? 0) - (before ?? 0)) < BOOT_MS_MIN) return;
     this.#isMapChanged = true;
-    // These times were computed with the old clock.
+    // The current values were computed with the old clock.
     for (const pid of this.#young.keys()) this.#young.set(pid, nowMs + YOUNG_MS);
   }
 
@@ -155,7 +160,8 @@ class LinuxProcessTable {
     let stat: Stat | undefined;
     try {
       const line = this.#deps.files.line(`${this.#deps.procRoot}/${pid}/stat`);
-      // Most processes sleep: without a page fault or a clock tick the line is unchanged and needs no parsing.
+      // Most processes sleep. Without a page fault or a clock tick the line is unchanged and needs no
+      // parsing.
       const before = this.#known.get(pid);
       const last = this.#lines.get(pid);
       if (before && last?.line === line && !this.#young.has(pid)) {
@@ -165,7 +171,7 @@ class LinuxProcessTable {
       this.#lines.set(pid, { line, quiet: 0 });
       stat = parseStat(line);
     } catch (cause) {
-      // The process has ended since the listing, or `hidepid` denies the read.
+      // The process has ended since it was listed, or `hidepid` denies the read.
       if (isDenied(cause)) this.#denied += 1;
       return undefined;
     }
@@ -179,8 +185,8 @@ class LinuxProcessTable {
   }
 
   /**
-   * Reads a process whose first thread has ended (pthread_exit(3)). It looks like a zombie, but its other threads run, and
-   * procfs shows its memory in the directory of a live thread.
+   * Reads a process whose first thread has ended (pthread_exit(3)). It has the state of a zombie, but its
+   * other threads still run. procfs shows its memory only in the directory of a live thread.
    */
   #readZombie(leader: Stat, nowMs: number): LinuxProcess | undefined {
     const { files, procRoot } = this.#deps;
@@ -231,7 +237,7 @@ function report(processes: Processes, denied: number, isHiding: boolean): Collec
   for (const process of processes.values()) if (process.hidden) hidden += 1;
   const total = processes.size + denied;
   const problems = [
-    ...(hidden > 0 ? [`${hidden} of ${total} processes not readable with these rights`] : []),
+    ...(hidden > 0 ? [`${hidden} of ${total} processes not readable with the agent's permissions`] : []),
     ...(isHiding ? [HIDING_DETAIL] : []),
   ];
   if (problems.length > 0) return { name: "processes", status: "partial", detail: problems.join("; ") };

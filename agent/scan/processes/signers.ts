@@ -1,17 +1,18 @@
 import { type Files, optional } from "../system/files.ts";
 
-/** Pause between two signature checks. Each check runs a platform tool. */
+/** Pause between two signature checks, because each check runs a platform tool. */
 const PAUSE_MS = 5000;
 const KNOWN_MAX = 256;
 
 export type Signers = {
-  /** Signer of the file. Undefined if it cannot be determined, or while the check runs. */
+  /** Signer of the file. Undefined if the signer cannot be determined or the check is still running. */
   of(path: string): string | undefined;
 };
 
 /**
- * Finds signers of programs with a tool of the platform. A call never waits: it starts a check, one at a time, and a later
- * scan gets the result. Results, including failures, are cached while size and modification time stay the same.
+ * Finds signers of programs with a tool of the platform. Calls never wait. A call starts a check if none is
+ * running, and a later scan gets the result. Results, including failures, are cached while size and
+ * modification time stay the same.
  */
 export function createSigners(deps: {
   files: Files;
@@ -42,6 +43,6 @@ export function createSigners(deps: {
   }
 }
 
-/** Texts in place of a signer's name, the same on every platform. */
+/** Texts that replace the name of a signer. They are the same on every platform. */
 export const NOT_SIGNED = "not signed";
 export const notValid = (name: string): string => `not valid: ${name}`;

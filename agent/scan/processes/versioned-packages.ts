@@ -13,7 +13,7 @@ const PLACES: readonly [pattern: RegExp, manager: string][] = [
   [/^[A-Z]:\\Program Files\\WindowsApps\\([A-Za-z0-9.-]+)_([0-9.]+)_[^\\_]*_[^\\_]*_[a-z0-9]{13}\\/i, "MSIX"],
 ];
 
-/** `ollama 0.12.6 (Homebrew)`, or undefined for a path in another directory. */
+/** Returns a text such as `ollama 0.12.6 (Homebrew)`. Undefined if the path is in none of these directories. */
 export function placedPackage(executable: string): string | undefined {
   for (const [pattern, manager] of PLACES) {
     const [, name, version] = pattern.exec(executable) ?? [];

@@ -9,15 +9,16 @@ import type { ModelOnDisk } from "../system/host.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** Names that a `weight-files` request reads in a directory and its subdirectories. */
+/** Maximum number of names that a `weight-files` request reads in a directory and its subdirectories. */
 const NAMES_MAX = 512;
 
-/** Files that a `weight-files` request returns. */
+/** Maximum number of files that a `weight-files` request returns. */
 const WEIGHT_FILES_MAX = 16;
 
 /**
- * Returns a function that performs read requests on `files` synchronously. It never throws. `sign` is the sign of life and
- * `elapsed` the clock in milliseconds for requests to unix sockets, which may take seconds.
+ * Returns a function that performs read requests on `files` synchronously. The function never throws. `sign`
+ * sends a liveness signal. `elapsed` is a clock in milliseconds, used for requests to unix sockets, which may
+ * take seconds.
  */
 export function createReads(
   files: Files,
@@ -47,7 +48,10 @@ export function createReads(
   };
 }
 
-/** SHA-256 of a regular file in hexadecimal. Throws if the file is larger than `sizeBytesMax` or shrinks meanwhile. */
+/**
+ * SHA-256 of a regular file in hexadecimal. Throws if the file is larger than `sizeBytesMax` or shrinks
+ * during the read.
+ */
 function sha256Of(files: Files, path: string, sizeBytesMax: number): string {
   const { isFile, sizeBytes } = files.facts(path);
   if (!isFile || sizeBytes > sizeBytesMax) throw new Error("not a regular file, or larger than the limit");

@@ -4,13 +4,13 @@ import { type ReadRequest, SIGN } from "../reader/read-request.ts";
 import { type Files, realFiles } from "../system/files.ts";
 import { createReads } from "./perform-reads.ts";
 
-/** Interval between signs of life, which are written before file operations. */
+/** Minimum interval between two liveness signals. They are written before file operations. */
 const SIGN_EVERY_MS = 200;
 
 /**
- * Main loop of the reader, a child process that reads files for the agent. A file system that does not respond blocks only
- * this process. Requests are JSON lines on standard input; responses are JSON lines on standard output in the same order.
- * Returns when standard input ends.
+ * Main loop of the reader, a child process that reads files for the agent. A file system that does not
+ * respond blocks only this process. Requests are JSON lines on standard input. Responses are JSON lines on
+ * standard output in the same order. Returns when standard input ends.
  */
 export async function serveReads(elapsed: () => number): Promise<void> {
   let signedAtMs = elapsed();
@@ -22,7 +22,7 @@ export async function serveReads(elapsed: () => number): Promise<void> {
     if (elapsed() - signedAtMs >= SIGN_EVERY_MS) write(SIGN);
   };
   const perform = createReads(signing(realFiles(), sign), sign, elapsed);
-  // Most of the reader's memory is code that only its start needs.
+  // Most of the reader's memory is code that is only needed at its start.
   const memory = createMemory({ platform: process.platform, elapsed });
   write(SIGN);
   let rest = "";
@@ -35,7 +35,7 @@ export async function serveReads(elapsed: () => number): Promise<void> {
   }
 }
 
-/** Wraps file operations so that each one first sends a sign of life. */
+/** Wraps file operations so that each one first sends a liveness signal. */
 function signing(files: Files, sign: () => void): Files {
   const signed = <A extends unknown[], R>(operation: (...args: A) => R) => {
     return (...args: A): R => {

@@ -3,9 +3,12 @@ import { type Files, optional } from "../system/files.ts";
 import { parseStat } from "../system/linux-process.ts";
 import { type ReadAnswers, type ReadOutcome, type ReadRequest, SIGN } from "./read-request.ts";
 
-/** Timeout of one file operation. A disk that has to spin up exceeds it and is retried later. */
+/**
+ * Timeout of one file operation. An operation on a disk that has to spin up exceeds this timeout and is
+ * retried later.
+ */
 export const ANSWER_MS_MAX = 2000;
-/** Timeout of a whole request: a file system that is slow on every operation must not delay the other requests. */
+/** Timeout of a whole request. A file system that is slow on every operation must not delay the other requests. */
 const REQUEST_MS_MAX = {
   directory: 60_000,
   settings: 30_000,
@@ -16,32 +19,35 @@ const REQUEST_MS_MAX = {
   list: 10_000,
   socket: 10_000,
 };
-/** Longest total timeout on a busy host, where the reader is runnable and waits for a processor. */
+/** Maximum timeout of a request on a busy host, where the reader is runnable and waits for a processor. */
 const STARVED_MS_MAX = 30_000;
-/** Timeout from the start of the reader process to its first sign of life. */
+/** Timeout from the start of the reader process to its first liveness signal. */
 const START_MS_MAX = 15_000;
 /** An idle reader process ends after this time, to free its memory. */
 const IDLE_MS = 3000;
-/** Reader processes that may hang in the kernel at a time. SIGKILL does not end a process that waits for a file system. */
+/**
+ * Maximum number of reader processes that hang in the kernel. SIGKILL does not end a process that waits for a
+ * file system.
+ */
 const STUCK_MAX = 3;
 /** Pause before the first retry on a file system that did not respond. The pause doubles with each further timeout. */
 export const RETRY_MS = 30_000;
 const RETRY_MS_MAX = 600_000;
-/** A process that ends this soon after SIGKILL was not waiting for its file system. */
+/** Maximum time from SIGKILL to the end of a process that was not waiting for its file system. */
 const KILLED_MS_MAX = 300;
 const QUEUE_MAX = 4096;
 
 export type Reader = {
   /**
-   * Reads in the child process. `place` names the file system or directory of the request. After a timeout, further
-   * requests to the same place fail immediately for a while with `unanswered`.
+   * Reads files in the child process. `place` names the file system or directory of the request. After a
+   * timeout, further requests to the same place fail immediately for a while with `unanswered`.
    */
   ask<R extends ReadRequest>(request: R, place: string): Promise<ReadOutcome<ReadAnswers[R["op"]]>>;
   /** False while requests to this place are rejected. */
   isAnswering(place: string): boolean;
 };
 
-/** A reader without a child process, for tests and for files on file systems that always respond. */
+/** A reader that has no child process. It is for tests and for files on file systems that always respond. */
 export const inProcessReader = (
   perform: (request: ReadRequest) => ReadOutcome<ReadAnswers[keyof ReadAnswers]>,
 ): Reader => ({
@@ -49,7 +55,10 @@ export const inProcessReader = (
   isAnswering: () => true,
 });
 
-/** The command that starts the reader: the compiled binary itself, or the source file when the agent runs from source. */
+/**
+ * The command that starts the reader. Uses the compiled binary itself, or the source file when the agent runs
+ * from source.
+ */
 export function readerCommand(): string[] {
   const isCompiled = /^(?:\/\$bunfs|[A-Z]:[\\/]~BUN)/i.test(import.meta.dir);
   return isCompiled
@@ -67,9 +76,10 @@ type Dependencies = {
 };
 
 /**
- * Reads files in a child process. The process starts with the first request and ends when it is idle. A process that
- * exceeds the timeout of a file operation is killed, and a new one continues with the remaining requests. At most
- * {@link STUCK_MAX} processes may hang in the kernel; until one of them ends, all requests fail.
+ * Reads files in a child process. The process starts with the first request and ends when it is idle. A
+ * process that exceeds the timeout of a file operation is killed, and a new one continues with the remaining
+ * requests. At most {@link STUCK_MAX} processes can hang in the kernel; all requests then fail until one of
+ * these processes ends.
  */
 export function createReader(deps: Dependencies): Reader {
   const reader = new ChildProcessReader(deps);
@@ -79,7 +89,7 @@ export function createReader(deps: Dependencies): Reader {
   };
 }
 
-/** Backoff per place: when a file system that did not respond may be read again. */
+/** Backoff per place. Stores when a file system that did not respond can be read again. */
 class SilentPlaces {
   readonly #silent = new Map<string, { untilMs: number; retryMs: number }>();
   readonly #elapsed: () => number;
@@ -193,10 +203,10 @@ class ChildProcessReader {
         for (const line of lines) if (to === this.#child) this.#receive(line);
       }
     } catch {
-      // The process was killed.
+      // Ignore the error, because the process was killed.
     }
     if (to !== this.#child) return;
-    // The agent did not end this process: it ran out of memory, or another process killed it.
+    // The agent did not end this process. It ran out of memory, or another process killed it.
     this.#child = undefined;
     if (this.#current) this.#settle({ miss: "failed" });
   }
@@ -250,7 +260,7 @@ class ChildProcessReader {
     child.kill("SIGKILL");
     void child.exited.then(() => {
       this.#stuck.delete(child);
-      // The process ended late because the kernel waited for the file system, which responds again.
+      // The process ended late because the kernel waited for the file system, which now responds again.
       if (this.#deps.elapsed() - killedAtMs > KILLED_MS_MAX) this.#places.noteResponse(place);
     });
     this.#settle({ miss: "unanswered" });

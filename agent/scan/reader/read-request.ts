@@ -9,8 +9,8 @@ import type { SocketAnswer, SocketRequest } from "./read-socket.ts";
 /** A request to the reader process. Paths are absolute. */
 export type ReadRequest =
   /**
-   * Recognises model weights in a file of at least `sizeBytesMin` bytes, or else in one of its `parts`. `paths` are names of
-   * the same file and are tried in order.
+   * Recognises model weights in a file of at least `sizeBytesMin` bytes, or in one of its `parts`. `paths`
+   * are names of the same file and are tried in order.
    */
   | {
       op: "weights";
@@ -30,9 +30,9 @@ export type ReadRequest =
 
 export type Weights = Omit<WeightFile, "path" | "how">;
 
-/** The response value for each kind of request. */
+/** The type of the response value for each kind of request. */
 export type ReadAnswers = {
-  /** `null`: the file holds no model weights. */
+  /** `null`: the file contains no model weights. */
   weights: Weights | null;
   directory: { models: Model[]; gaps: Gaps };
   settings: Settings;
@@ -44,26 +44,27 @@ export type ReadAnswers = {
 };
 
 /**
- * Response of the reader. `unanswered`: the file system did not respond in time, or the reader rejects requests to it for
- * a while after an earlier timeout.
+ * Response of the reader. `unanswered`: the file system did not respond in time, or the reader rejects
+ * requests to it for a while after an earlier timeout.
  */
 export type ReadOutcome<T> = { value: T } | { miss: Miss | "unanswered" };
 
 /**
- * Numbers of files and directories that were not read: `cut` because of a limit on count or depth, `unreadable` because of
- * missing permissions, `foreign` because a user's setting names a directory that another user owns.
+ * Numbers of files and directories that were not read. `cut`: a limit on count or depth was reached.
+ * `unreadable`: permissions are missing. `foreign`: a user's setting names a directory that another user
+ * owns.
  */
 export type Gaps = { cut: number; unreadable: number; foreign?: number };
 
 /**
- * A model directory named by a catalogue entry or a setting, with `~` already replaced by a home directory. With
- * `ownerUids`, the directory is read only if one of these users owns it: a user's setting must not make the agent read
- * directories of other users.
+ * A model directory named by a catalogue entry or a setting. In its path, `~` is already replaced by a home
+ * directory. With `ownerUids`, the directory is read only if one of these users owns it, because a user's
+ * setting must not make the agent read directories of other users.
  */
 export type ModelDirectory = { path: string; layout: Layout; ownerUids?: readonly number[] };
 
-/** Line that the reader sends as a sign of life between file operations. */
+/** Line that the reader sends as a liveness signal between file operations. */
 export const SIGN = ".";
 
-/** How models are laid out in a directory. `browsers`: the storage of all browsers in a home directory. */
+/** Layout of the models in a directory. `browsers`: the storage of all browsers in a home directory. */
 export type Layout = NonNullable<CatalogEntry["directories"]>[number]["layout"] | "browsers";

@@ -5,32 +5,36 @@ import { createNamespaces, type Namespaces } from "../network/namespaces.ts";
 import { parseAnswer } from "../probe/http-client.ts";
 
 /*
- * Sends one HTTP request to a unix socket. Runs in the reader process, because resolving a path that other users control
- * may block for ever. All calls are synchronous. The agent checks which process listens before it sends a byte.
+ * Sends one HTTP request to a unix socket. It runs in the reader process, because resolving a path that other
+ * users control may block for ever. All calls are synchronous. The listening process is checked before any
+ * byte is sent.
  */
 
 /** A request to a unix socket. Exactly one of `path` and `abstract` is set. */
 export type SocketRequest = {
   path?: string | undefined;
-  /** Name in the abstract namespace (unix(7)), without its zero byte. */
+  /** Name in the abstract namespace (unix(7)), without the leading zero byte. */
   abstract?: string | undefined;
-  /** Network namespace of an abstract socket, if it is not the agent's own. */
+  /** Network namespace of an abstract socket. Absent for the agent's own namespace. */
   inside?: { pid: number; name: string } | undefined;
-  /** Processes that may have called listen(2) on the socket. */
+  /** Pids of processes that may have called listen(2) on the socket. */
   pids: readonly number[];
-  /** User that must own the listening process. */
+  /** User id that the listening process must have. */
   uid: number;
-  /** Wait this long before the request. A server that sends first does not speak HTTP and receives nothing. */
+  /**
+   * Milliseconds to wait before the request. A server that sends data during this time does not speak HTTP
+   * and receives nothing.
+   */
   quietMs: number;
-  /** Bytes of the HTTP request as latin1. */
+  /** Bytes of the HTTP request, encoded as latin1. */
   request: string;
   bodyBytesMax: number;
   timeoutMs: number;
 };
 
 /**
- * `refused`: no connection. `stranger`: an unexpected process listens. `talks`: the server sent bytes before the request.
- * `silent`: no byte in time. `not-http`: the response is not HTTP.
+ * `refused`: the connection failed. `stranger`: an unexpected process listens. `talks`: the server sent bytes
+ * before the request. `silent`: no byte arrived in time. `not-http`: the response is not HTTP.
  */
 export type SocketAnswer =
   | { answer: Answer }
@@ -43,11 +47,11 @@ const SO_PEERCRED = 17;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
 const MSG_NOSIGNAL = 0x4000;
-/** Size of the path in sockaddr_un (unix(7)). */
+/** Size in bytes of the path in sockaddr_un (unix(7)). */
 const PATH_BYTES_MAX = 108;
-/** Gets a descriptor of the file without opening it for reading or writing (O_PATH, open(2)). */
+/** Open flag that returns a descriptor of the file without opening it for reading or writing (open(2)). */
 const O_PATH = 0o10000000;
-/** Longest wait in milliseconds between two signs of life. The agent kills a reader that sends none. */
+/** Maximum wait in milliseconds between two liveness signals. The agent kills a reader that sends none. */
 const SLICE_MS = 100;
 const CHUNK_BYTES = 64 * 1024;
 const HEAD_BYTES = 64 * 1024;
@@ -57,8 +61,9 @@ let libc: Libc | undefined;
 let namespaces: Namespaces | undefined;
 
 /**
- * Connects to the socket, verifies the listening process and sends the request. Calls `sign` between operations, so that
- * the agent knows that this process is not stuck. `elapsed` is a monotonic clock in milliseconds.
+ * Connects to the socket, verifies the listening process and sends the request. Calls `sign` between
+ * operations, so that the agent knows that this process is not stuck. `elapsed` is a monotonic clock in
+ * milliseconds.
  */
 export function askSocket(request: SocketRequest, sign: () => void, elapsed: () => number): SocketAnswer {
   libc ??= loadLibc();
@@ -80,7 +85,10 @@ export function askSocket(request: SocketRequest, sign: () => void, elapsed: () 
   }
 }
 
-/** Opens the socket file without following its content, so that the check and the connection use the same file. */
+/**
+ * Gets a descriptor of the socket file without opening it for reading or writing. The check and the
+ * connection then use the same file.
+ */
 function holdSocket(path: string): number | "none" {
   let descriptor: number;
   try {
@@ -93,7 +101,10 @@ function holdSocket(path: string): number | "none" {
   return "none";
 }
 
-/** `sockaddr_un` for an open socket file: address family in native byte order, then the zero-terminated path. */
+/**
+ * Formats `sockaddr_un` for an open socket file: address family in native byte order, then the
+ * zero-terminated path.
+ */
 const pathAddress = (held: number): Uint8Array => sockaddr(Buffer.from(`/proc/self/fd/${held}\0`));
 
 function abstractAddress(name: string): Uint8Array | undefined {
@@ -108,7 +119,10 @@ function sockaddr(path: Uint8Array): Uint8Array {
   return address;
 }
 
-/** Creates the socket in the right network namespace: the kernel resolves an abstract name in the socket's namespace. */
+/**
+ * Creates the socket in the required network namespace, because the kernel resolves an abstract name in the
+ * socket's namespace.
+ */
 function openIn({ socket }: Libc, { inside }: SocketRequest): number {
   const make = () => socket(AF_UNIX, SOCK_STREAM_CLOEXEC, 0);
   if (!inside) return make();
@@ -122,8 +136,9 @@ function openIn({ socket }: Libc, { inside }: SocketRequest): number {
 }
 
 /**
- * Connects with the rights of the user who owns the socket. connect(2) needs write permission, and the service has only
- * read permission on files of other users (CAP_DAC_READ_SEARCH). The agent thus sends nothing that this user could not.
+ * Connects with the permissions of the user who owns the socket. connect(2) needs write permission, and the
+ * service has only read permission on files of other users (CAP_DAC_READ_SEARCH). The agent therefore sends
+ * nothing that this user could not send.
  */
 function connectAs(
   { connect, setfsuid }: Libc,
@@ -147,7 +162,7 @@ function setTimeouts({ setsockopt }: Libc, descriptor: number): void {
     setsockopt(descriptor, SOL_SOCKET, option, new Uint8Array(timeval.buffer), 16);
 }
 
-/** Checks pid and user of the process that called listen(2), which the kernel records (SO_PEERCRED, unix(7)). */
+/** Checks pid and user of the process that called listen(2), as recorded by the kernel (SO_PEERCRED, unix(7)). */
 function isExpected({ getsockopt }: Libc, descriptor: number, { pids, uid }: SocketRequest): boolean {
   const ucred = new Uint8Array(12);
   const length = new Uint8Array(new Uint32Array([ucred.length]).buffer);
@@ -178,7 +193,7 @@ function converse(
     const count = Number(recv(descriptor, chunk, chunk.length, 0));
     const isLate = elapsed() >= untilMs;
     if (count > 0) received = new Uint8Array(Buffer.concat([received, chunk.subarray(0, count)]));
-    // A negative count: no bytes within SLICE_MS.
+    // A negative count means that no bytes arrived within SLICE_MS.
     const ended = count === 0 || isLate || received.length > bodyBytesMax + HEAD_BYTES;
     if (count < 0 && !isLate) continue;
     const parsed = parseAnswer(received, ended, bodyBytesMax);

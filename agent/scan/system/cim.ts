@@ -1,7 +1,7 @@
 /*
- * Reads processes of Windows with PowerShell. CIM classes and properties have the same names in every display language.
- * Names of performance counters are translated, so GPU memory is read from its CIM class. `ConvertTo-Json` of Windows
- * PowerShell 5.1 writes a list of one item as that item.
+ * Reads processes of Windows with PowerShell. CIM classes and properties have the same names in every display
+ * language. Names of performance counters are translated, so GPU memory is read from its CIM class.
+ * `ConvertTo-Json` of Windows PowerShell 5.1 writes a list of one item as that item alone.
  */
 
 export type CimProcess = {
@@ -11,21 +11,22 @@ export type CimProcess = {
   executable?: string;
   commandLine?: string;
   startedAtMs?: number;
-  /** `DOMAIN\account`; absent without administrator rights. */
+  /** `DOMAIN\account`. Absent without administrator rights. */
   user?: string;
 };
 
 /**
- * PowerShell that prints the value of an expression as ASCII JSON. PowerShell 5.1 writes to a pipe in the console's code
- * page, which would corrupt paths with other characters.
+ * PowerShell script that prints the value of an expression as ASCII JSON. PowerShell 5.1 writes to a pipe in
+ * the console's code page, which would corrupt paths with other characters.
  */
 export const asciiJson = (expression: string): string =>
   `[regex]::Replace((${expression} | ConvertTo-Json -Compress -Depth 5), '[^\\x00-\\x7f]', ` +
   "{ param($m) '\\u{0:x4}' -f [int][char]$m.Value })";
 
 /**
- * Prints all processes (https://learn.microsoft.com/windows/win32/cimwin32prov/win32-process), their accounts from
- * Get-Process (needs administrator rights), and the counter set "GPU Process Memory" (Windows 10 1709 and later; absent
+ * PowerShell script that prints three sources. These are all processes
+ * (https://learn.microsoft.com/windows/win32/cimwin32prov/win32-process), their accounts from Get-Process
+ * (needs administrator rights), and the counter set "GPU Process Memory" (Windows 10 1709 and later; absent
  * without a GPU).
  */
 export const PROCESSES_SCRIPT =
@@ -39,14 +40,17 @@ export const PROCESSES_SCRIPT =
   "ForEach-Object { [pscustomobject]@{ n=$_.Name; d=$_.DedicatedUsage } }) } catch {}; " +
   asciiJson("[pscustomobject]@{ p=$p; g=$g }");
 
-/** Prints the module paths of these processes. Processes whose modules are not readable are left out. */
+/**
+ * PowerShell script that prints the module paths of these processes. Omits processes whose modules are not
+ * readable.
+ */
 export const modulesScript = (pids: readonly number[]): string =>
   `$r=@(Get-Process -Id ${pids.join(",")} -ErrorAction SilentlyContinue | ForEach-Object { [pscustomobject]@{ ` +
   `p=$_.Id; m=@($_.Modules | ForEach-Object { $_.FileName }) } }); ${asciiJson("[pscustomobject]@{ p=$r }")}`;
 
 export type CimReport = {
   processes: CimProcess[];
-  /** Dedicated GPU memory in bytes by pid; absent when Windows does not count it. */
+  /** Dedicated GPU memory in bytes by pid. Absent if Windows does not count it. */
   gpuBytes?: Map<number, number>;
 };
 
@@ -73,7 +77,10 @@ function toProcess(row: Record<string, unknown>): CimProcess | undefined {
   };
 }
 
-/** Sums the counter instances of each process: `pid_9524_luid_0x00000000_0x000095CA_phys_0`, one per card. */
+/**
+ * Adds up the counter instances of each process. One instance per card has a name such as
+ * `pid_9524_luid_0x00000000_0x000095CA_phys_0`.
+ */
 function gpuBytesOf(rows: readonly Record<string, unknown>[]): Map<number, number> {
   const bytes = new Map<number, number>();
   for (const { n, d } of rows) {
@@ -84,7 +91,7 @@ function gpuBytesOf(rows: readonly Record<string, unknown>[]): Map<number, numbe
   return bytes;
 }
 
-/** Parses the output of {@link modulesScript}: module paths by pid. */
+/** Parses the output of {@link modulesScript}. Returns module paths by pid. */
 export function parseModules(text: string): Map<number, string[]> {
   const modules = new Map<number, string[]>();
   for (const row of rowsOf((JSON.parse(text) as { p?: unknown }).p)) {
@@ -103,14 +110,14 @@ function rowsOf(value: unknown): Record<string, unknown>[] {
   return rows.filter((row): row is Record<string, unknown> => typeof row === "object" && row !== null);
 }
 
-/** PowerShell 5.1 writes some lists as `{"value":[…],"Count":2}`, and a list of one item as that item. */
+/** PowerShell 5.1 writes some lists as `{"value":[…],"Count":2}`, and a list of one item as that item alone. */
 function listOf(value: unknown): unknown[] {
   if (Array.isArray(value)) return value;
   const inner = typeof value === "object" && value !== null && "value" in value ? value.value : undefined;
   return Array.isArray(inner) ? inner : [value];
 }
 
-/** Splits a Windows command line: quotes group words, and a backslash escapes only a quote (CommandLineToArgvW). */
+/** Splits a Windows command line. Quotes group words, and a backslash escapes only a quote (CommandLineToArgvW). */
 export function splitCommandLine(line: string): string[] {
   const words: string[] = [];
   for (const match of line.matchAll(/(?:[^\s"]|"(?:\\"|[^"])*"?)+/g)) {

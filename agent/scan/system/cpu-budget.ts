@@ -1,4 +1,4 @@
-/** Longest time in milliseconds without a yield to the event loop, so that probe responses are received meanwhile. */
+/** Maximum time in milliseconds without a yield to the event loop. During a yield, probe responses are received. */
 const SLICE_MS_MAX = 1;
 
 export type Budget = {
@@ -7,8 +7,8 @@ export type Budget = {
 };
 
 /**
- * A budget of processor time in milliseconds. On a busy host the process waits for a processor, so a wall-clock budget
- * would be used up before any work was done.
+ * A budget of processor time in milliseconds. On a busy host the process waits for a processor, so a
+ * wall-clock budget could be used up before any work was done.
  */
 export function createBudget(deps: { elapsed: () => number; cpuMs: () => number }, limitMs: number): Budget {
   let spentMs = 0;
@@ -22,7 +22,8 @@ export function createBudget(deps: { elapsed: () => number; cpuMs: () => number 
         isFirst = false;
         return false;
       }
-      // The clock is much cheaper than the processor time, which cannot exceed it by much.
+      // Reading the clock is much cheaper than reading the processor time. Processor time cannot exceed
+      // elapsed time by much.
       if (isExceeded || deps.elapsed() - sliceAtMs <= SLICE_MS_MAX) return isExceeded;
       spentMs += deps.cpuMs() - sliceCpuMs;
       isExceeded = spentMs > limitMs;

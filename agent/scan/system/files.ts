@@ -9,43 +9,48 @@ import {
   statSync,
 } from "node:fs";
 
-/** Facts of a file after following links. Times in epoch milliseconds. */
+/** Facts about a file after following links. Times are in epoch milliseconds. */
 export type FileFacts = {
   isFile: boolean;
   isDirectory: boolean;
   sizeBytes: number;
   modifiedMs: number;
-  /** `device:inode`, which identifies the file independent of its name. */
+  /** `device:inode`, which identifies the file independently of its name. */
   identity: string;
-  /** Numeric owner and permission bits of stat(2). On Windows the owner is 0 and Node emulates the bits. */
+  /** Numeric owner and permission bits from stat(2). On Windows the owner is 0 and Node emulates the bits. */
   ownerUid: number;
   mode: number;
 };
 
 /**
- * Bounded reads, the only access of collectors to the file system. They are synchronous, because procfs reads from memory
- * and one `await` costs more than one such read. Every function throws the system's error.
+ * Bounded reads of files. Collectors have no other access to the file system. The reads are synchronous,
+ * because procfs reads from memory and one `await` costs more than one such read. Every function throws the
+ * system's error.
  */
 export type Files = {
   list(path: string): string[];
   link(path: string): string;
-  /** At most `bytesMax` bytes of the file. `latin1` is faster and suits procfs; the default is UTF-8. */
+  /** Reads at most `bytesMax` bytes of the file. `latin1` is faster and is suitable for procfs. Default: UTF-8. */
   text(path: string, bytesMax: number, encoding?: "utf8" | "latin1"): string;
-  /** The result of a single read(2) as latin1, which is the whole content of a procfs file with one record. */
+  /**
+   * Returns the result of a single read(2) as latin1. For a procfs file with one record, this is the whole
+   * content.
+   */
   line(path: string): string;
-  /** The result of a single read(2) of at most `bytesMax` bytes as UTF-8. */
+  /** Returns the result of a single read(2) of at most `bytesMax` bytes as UTF-8. */
   record(path: string, bytesMax: number): string;
   /**
-   * Reads up to `length` bytes at `offset`; fewer at the end of the file. Throws unless the path is a regular file, even
-   * if it is replaced meanwhile. With `into`, the result is a view of that buffer.
+   * Reads up to `length` bytes at `offset`, or fewer at the end of the file. Throws if the path is not a
+   * regular file, even if the file is replaced during the call. With `into`, the result is a view of that
+   * buffer.
    */
   bytes(path: string, offset: number, length: number, into?: Uint8Array): Uint8Array;
   facts(path: string): FileFacts;
 };
 
 /**
- * Opens without waiting: opening a FIFO that has replaced a file would block for ever (open(2)). Has no effect on regular
- * files. Windows has no such flag.
+ * Opens without waiting. Without O_NONBLOCK, opening a FIFO that has replaced a file would block for ever
+ * (open(2)). The flag has no effect on regular files. Windows has no such flag.
  */
 const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 const CHUNK_BYTES = 64 * 1024;
@@ -79,7 +84,7 @@ export function realFiles(): Files {
         }
       } finally {
         closeSync(descriptor);
-        // The memory maps of one process may take megabytes: free that buffer.
+        // The memory maps of one process may have grown the buffer to megabytes, so free it.
         if (buffer.length > CHUNK_BYTES * 16) buffer = Buffer.allocUnsafe(CHUNK_BYTES);
       }
     },
@@ -108,12 +113,15 @@ export function realFiles(): Files {
   };
 }
 
-/** Linux: gets a descriptor of a file without opening it for reading (open(2)). Node does not export the constant. */
+/**
+ * Flag of Linux that returns a descriptor of a file without opening it for reading (open(2)). Node does not
+ * export the constant.
+ */
 const O_PATH = process.platform === "linux" ? 0o10000000 : undefined;
 
 /**
- * Opens a regular file. Opening a device can have effects (a watchdog starts), so the file type is checked on a descriptor
- * first, and that same file is then opened.
+ * Opens a regular file. Opening a device can have effects, such as starting a watchdog. Therefore the file
+ * type is checked on a descriptor first, and that same file is then opened.
  */
 function openRegular(path: string): number {
   const held = openSync(path, O_PATH ?? READ_AT_ONCE);
@@ -133,13 +141,13 @@ function grow(buffer: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
   return larger;
 }
 
-/** Why a read failed. `gone`: the process or file no longer exists, which is not an error. */
+/** Reason why a read failed. `gone`: the process or file no longer exists, which is not an error. */
 export type Miss = "gone" | "denied" | "failed";
 
 const GONE = new Set(["ENOENT", "ESRCH", "ENOTDIR"]);
 const DENIED = new Set(["EACCES", "EPERM"]);
 
-/** Runs a read and returns its value or the reason of the failure. Collectors use it, so that they never throw. */
+/** Runs a read and returns its value or the reason of the failure. Collectors use it so that they never throw. */
 export function attempt<T>(read: () => T): { value: T } | { miss: Miss } {
   try {
     return { value: read() };
@@ -151,7 +159,10 @@ export function attempt<T>(read: () => T): { value: T } | { miss: Miss } {
   }
 }
 
-/** Runs a read and returns its value, or undefined on any error: for optional facts whose absence is not reported. */
+/**
+ * Runs a read and returns its value, or undefined on any error. It is for optional facts whose absence is not
+ * reported.
+ */
 export function optional<T>(read: () => T): T | undefined {
   const result = attempt(read);
   return "value" in result ? result.value : undefined;

@@ -2,15 +2,16 @@ import { type Files, optional } from "./files.ts";
 import type { Mounts } from "./mounts.ts";
 
 const STATUS_BYTES_MAX = 16 * 1024;
-/** With this capability a process sees all others in spite of `hidepid` (capabilities(7)). */
+/** A process with this capability sees all other processes, despite `hidepid` (capabilities(7)). */
 const CAP_SYS_PTRACE = 19n;
 
 /** Collector detail for a host on which {@link hidesProcesses} is true. */
 export const HIDING_DETAIL = "processes of other users are hidden from the agent (hidepid): run it as root";
 
 /**
- * True when procfs hides processes of other users from the agent: mount option `hidepid=invisible` or `ptraceable`
- * (proc(5)). `invisible` exempts members of the group in option `gid`. Both exempt processes with CAP_SYS_PTRACE.
+ * True if procfs hides processes of other users from the agent. The cause is mount option `hidepid=invisible`
+ * or `hidepid=ptraceable` (proc(5)). `invisible` exempts members of the group in option `gid`. Both values
+ * exempt processes with CAP_SYS_PTRACE.
  */
 export function hidesProcesses({
   files,

@@ -1,20 +1,20 @@
 import type { Collector } from "../../../shared/wire/heartbeat.ts";
 import type { CatalogEntry } from "../../catalogue/entry.ts";
 
-/** Facts about a process. `argv` serves to identify engines and is never sent to the control plane. */
+/** Facts about a process. `argv` is used to identify engines and is never sent to the control plane. */
 export type ProcessFacts = {
   pid: number;
   parentPid: number;
   /** Pid, start time and name. The key changes when the process executes another program. */
   key: string;
-  /** Kernel's short name (Linux `comm`, at most 15 bytes) or the image name. */
+  /** The kernel's short name (Linux `comm`, at most 15 bytes) or the name of the executable image. */
   name: string;
   /** Epoch milliseconds. */
   startedAtMs?: number | undefined;
-  /** Absolute path, with the separators of the platform. */
+  /** Absolute path with the separators of the platform. */
   executable?: string;
   argv: readonly string[];
-  /** Numeric user, on systems that have one. */
+  /** Numeric user id. Absent on systems that have none. */
   uid?: number | undefined;
   user?: string | undefined;
   container?: string | undefined;
@@ -25,13 +25,16 @@ export type Listener = {
   key: string;
   address: string;
   port: number;
-  /** Absent when the owner cannot be read. */
+  /** Pid of the owner. Absent if the owner cannot be read. */
   pid?: number;
-  /** Numeric user of the socket, where the system reports it. */
+  /** Numeric user id of the socket's owner. Absent if the system does not report it. */
   uid?: number;
-  /** Address at which the agent can reach the socket; absent if it cannot (another network namespace). */
+  /**
+   * Address at which the agent can reach the socket. Absent if the agent cannot reach it, for example in
+   * another network namespace.
+   */
   reachableAt?: string;
-  /** Name of the socket's network namespace, if that is not the agent's own. */
+  /** Name of the socket's network namespace. Absent for the agent's own namespace. */
   network?: string;
   /** Network namespace in which a connection to the socket must start. */
   inside?: NetworkSpace;
@@ -51,9 +54,9 @@ export type UnixAddress = {
   name: string;
   path?: string;
   abstract?: string;
-  /** Network namespace of an abstract socket, if that is not the agent's own. */
+  /** Network namespace of an abstract socket. Absent for the agent's own namespace. */
   inside?: NetworkSpace;
-  /** Processes that may have called listen(2): the owner and its ancestors with the same user. */
+  /** Pids of processes that may have called listen(2): the owner and its ancestors with the same user. */
   pids: readonly number[];
   uid: number;
 };
@@ -65,39 +68,39 @@ export const isTcp = (listener: AnyListener): listener is Listener => "port" in 
 
 export type WeightFormat = "gguf" | "safetensors" | "onnx" | "ggml" | "torch";
 
-/** A model weight file that a process has mapped or open. The agent recognises it by content, not by name. */
+/** A model weight file that a process has mapped or open. The agent recognises it by its content, not by its name. */
 export type WeightFile = {
   path: string;
   format: WeightFormat;
   sizeBytes: number;
   how: "mapped" | "open";
-  /** The weights are a part of the file, which is an archive or a program. */
+  /** Set if the weights are a part of the file, which is an archive or a program. */
   inside?: true;
   header?: GgufHeader;
 };
 
 /** A model in a file or directory, whether or not a process has loaded it. */
 export type ModelOnDisk = { name: string; sizeBytes: number; format?: ModelFormat };
-/** `unknown`: a format that the wire schema has no name for. */
+/** `unknown`: a format that has no name in the wire schema. */
 export type ModelFormat = WeightFormat | "mlx" | "unknown";
 
 /** Memory of a process with an inference library, and signs that it holds model weights. */
 export type AnonymousMemory = {
   /** Anonymous memory in bytes, resident or swapped out. */
   heldBytes: number;
-  /** Bytes read from files, pipes and some sockets since the process started. 0 where the kernel does not count them. */
+  /** Bytes read from files, pipes and some sockets since the process started. 0 if the kernel does not count them. */
   readBytes: number;
-  /** The process maps a GPU device. */
+  /** True if the process maps a GPU device. */
   mapsGpu: boolean;
-  /** Weights that the process had mapped or open in an earlier scan and no longer has. */
+  /** Weights that the process had mapped or open in an earlier scan but not in this one. */
   earlier: readonly WeightFile[];
-  /** Weights in its working directory and in directories named in its command line. */
+  /** Weights in the working directory of the process and in directories named in its command line. */
   nearby: readonly ModelOnDisk[];
 };
 
 export type GpuUse = {
   bytes: number;
-  /** The driver reports that the process computes and does not draw, unlike a game or a window. */
+  /** Set if the driver reports that the process computes and does not draw, unlike a game or a window. */
   computes?: true;
 };
 
@@ -106,37 +109,40 @@ export type Snapshot = {
   processes: ReadonlyMap<number, ProcessFacts>;
   listeners: readonly Listener[];
   weights: ReadonlyMap<number, readonly WeightFile[]>;
-  /** Paths of loaded libraries that some catalogue entry names. */
+  /** Paths of loaded libraries that a catalogue entry names. */
   libraries: ReadonlyMap<number, readonly string[]>;
   gpu: ReadonlyMap<number, GpuUse>;
-  /** Memory of processes with an inference library. Absent where the system does not report it. */
+  /** Memory of processes with an inference library. Absent if the system does not report it. */
   anonymous?: ReadonlyMap<number, AnonymousMemory>;
-  /** Work that exceeded the time budget, as texts. The next observation continues with it. */
+  /** Descriptions of the work that exceeded the time budget. The next observation continues with it. */
   waiting?: readonly string[];
-  /** Targets of port forwarders by pid. No local user can forge them. */
+  /** Targets of port forwarders by pid. No local user can forge these targets. */
   forwards?: ReadonlyMap<number, Forward>;
   collectors: readonly Collector[];
 };
 
-/** Processes and listeners. They are known first and are enough to start probing. */
+/** Processes and listeners. They are known first and are sufficient to start probing. */
 export type Sighting = Pick<Snapshot, "processes"> & { listeners: readonly AnyListener[] };
 
 /** A peer connected to a listener: a local process, or an address of another host. */
 export type Peer = { pid: number; connections: number } | { remote: string; connections: number };
 
-/** Observes one operating system. It caches reads between calls and never throws for an unreadable source. */
+/**
+ * Observes a host with one operating system. It caches reads between calls and never throws for an unreadable
+ * source.
+ */
 export type Host = {
   /**
    * Observes the host. Calls `sighted` as soon as processes and listeners are known, so that the caller can start probing
    * while the memory of processes is read.
    */
   observe(sighted?: (sighting: Sighting) => void): Promise<Snapshot>;
-  /** Peers of each listener, by its key, at the time of the last {@link Host.observe}. */
+  /** Peers at the time of the last {@link Host.observe}, by the key of their listener. */
   peers(listeners: readonly Listener[]): {
     peers: ReadonlyMap<string, readonly Peer[]>;
     collector: Collector;
   };
-  /** Listening unix sockets of these processes, best candidates first. Absent on systems that do not show them. */
+  /** Listening unix sockets of these processes, best candidates first. Absent on systems that do not report them. */
   unixListeners?(pids: Iterable<number>): { listeners: readonly UnixListener[]; collector: Collector };
   workingDirectory(pid: number): string | undefined;
   /** Name and version of the package that contains the executable of a process. */
@@ -145,13 +151,16 @@ export type Host = {
   signerOf?(process: ProcessFacts): string | undefined;
   /** Language that the executable of a process interprets, recognised by content. */
   languageOf?(process: ProcessFacts): Language | "none" | undefined;
-  /** Path of the executable of a process. On Linux it still leads to the running file after a replacement. */
+  /**
+   * Path of the executable of a process. On Linux, the path leads to the running file even after the file was
+   * replaced.
+   */
   executableFile(process: ProcessFacts): string | undefined;
-  /** True when the executable is on a local file system. Absent: all executables are. */
+  /** True if the executable is on a local file system. If this function is absent, all executables are local. */
   isExecutableLocal?(process: ProcessFacts): boolean;
 };
 
-/** Metadata of a GGUF file. `parameters` is the size label, or else the count of the tensor elements. */
+/** Metadata of a GGUF file. `parameters` is the size label, or the number of tensor elements if there is no label. */
 export type GgufHeader = {
   version: number;
   architecture?: string;
@@ -162,11 +171,14 @@ export type GgufHeader = {
   publisher?: string;
 };
 
-/** A network namespace: the pid of one process in it, and the target of `/proc/PID/ns/net`, `net:[4026532177]`. */
+/**
+ * A network namespace. `pid`: one process in it. `name`: the target of `/proc/PID/ns/net`, for example
+ * `net:[4026532177]`.
+ */
 export type NetworkSpace = { pid: number; name: string };
 
-/** Target of a port forwarder. */
+/** Target address of a port forwarder. */
 export type Forward = { address: string; port: number };
 
-/** Language that an executable interprets. `other`: a language that no product of the catalogue is written in. */
+/** Language that an executable interprets. `other`: a language in which no product of the catalogue is written. */
 export type Language = NonNullable<CatalogEntry["runsOn"]>[number] | "other";

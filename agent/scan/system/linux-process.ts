@@ -2,7 +2,7 @@ import type { ProcessFacts } from "./host.ts";
 
 const PF_KTHREAD = 0x00200000;
 
-/** Number of fields after the name, up to the resident pages. */
+/** Number of fields after the name, up to and including the resident pages. */
 const STAT_FIELDS = 22;
 
 /** Fields of `/proc/PID/stat` that a scan uses (proc_pid_stat(5)). */
@@ -12,14 +12,14 @@ export type Stat = {
   state: string;
   parentPid: number;
   kernelThread: boolean;
-  /** Clock ticks after boot. */
+  /** Start time in clock ticks after boot. */
   startTicks: number;
   threads: number;
   virtualBytes: number;
   residentPages: number;
 };
 
-/** Parses a line of `/proc/PID/stat`. The name is in parentheses and may itself contain spaces and parentheses. */
+/** Parses a line of `/proc/PID/stat`. The name is in parentheses and can itself contain spaces and parentheses. */
 export function parseStat(text: string): Stat | undefined {
   const open = text.indexOf("(");
   const close = text.lastIndexOf(")");
@@ -40,14 +40,14 @@ export function parseStat(text: string): Stat | undefined {
   };
 }
 
-/** A process with the facts that only Linux collectors use. */
+/** A process with facts that only Linux collectors use. */
 export type LinuxProcess = ProcessFacts & {
-  /** Directory in procfs: `/proc/PID`, or that of a live thread if the first thread has ended. */
+  /** Directory in procfs: `/proc/PID`, or the directory of a live thread if the first thread has ended. */
   directory: string;
-  /** Inode of its network namespace; absent when it cannot be read. */
+  /** Inode of the process's network namespace. Absent if it cannot be read. */
   network?: string;
   virtualBytes: number;
   residentBytes: number;
-  /** The agent has no right to read the link to the executable. */
+  /** True if the agent has no permission to read the link to the executable. */
   hidden: boolean;
 };

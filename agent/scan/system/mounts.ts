@@ -1,27 +1,28 @@
 import { type Files, optional } from "./files.ts";
 
 /**
- * How the agent treats a file system. `local`: reads always complete. `kernel`: a virtual file system (procfs, sysfs) that
- * never holds a model. `remote`: a server or a user's program serves it, so a read may never complete.
+ * How the agent treats a file system. `local`: reads always complete. `kernel`: a virtual file system
+ * (procfs, sysfs) that never holds a model. `remote`: a server or a user's program serves the files, so a
+ * read may never complete.
  */
 type FileSystemClass = "local" | "kernel" | "remote";
 
-/** `type` is the kernel's name of the file system; `unknown` if no mount table lists it. */
+/** `type` is the kernel's name of the file system, or `unknown` if no mount table lists it. */
 export type FileSystem = { class: FileSystemClass; type: string };
 
 export type Mount = {
   id: number;
-  /** `major:minor` in hexadecimal, as in `/proc/PID/maps`. */
+  /** Device number: `major:minor` in hexadecimal, as in `/proc/PID/maps`. */
   device: string;
   mountPoint: string;
   type: string;
-  /** Options of the file system (super options), the last field of the line. */
+  /** Options of the file system (super options). They are the last field of the line. */
   options: string;
 };
 
 /**
- * File systems that the kernel reads from a block device or memory. Unlisted types count as remote, so that a new kind of
- * network file system cannot block the agent.
+ * File systems that the kernel reads from a block device or from memory. Unlisted types count as remote, so
+ * that an unknown type of network file system cannot block the agent.
  */
 const LOCAL =
   /^(?:ext[234]|xfs|btrfs|bcachefs|f2fs|jfs|reiserfs|zfs|tmpfs|ramfs|rootfs|devtmpfs|hugetlbfs|vfat|msdos|exfat|ntfs3|squashfs|erofs|cramfs|iso9660|udf|nilfs2|hfsplus)$/;
@@ -43,11 +44,14 @@ export function parseMounts(mountinfo: string): Mount[] {
   });
 }
 
-/** Mount points escape spaces, tabs, line feeds and backslashes in octal. */
+/** Decodes mount points, in which spaces, tabs, line feeds and backslashes are escaped in octal. */
 const unescaped = (path: string): string =>
   path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
-/** An overlay may be on top of a remote file system. Only root can mount in the agent's own namespace, so trust those. */
+/**
+ * An overlay can be on top of a remote file system. Overlays in the agent's own namespace are trusted,
+ * because only root can mount there.
+ */
 function fileSystemOf({ type }: Mount, isOwn: boolean): FileSystem {
   if (LOCAL.test(type) || (isOwn && type === "overlay")) return { class: "local", type };
   return { class: KERNEL.test(type) ? "kernel" : "remote", type };
@@ -59,21 +63,23 @@ const MEMORY: FileSystem = { class: "local", type: "tmpfs" };
 export type Mounts = {
   /** Discards the cached mount tables. Call once per scan, because mounts change. */
   begin(): void;
-  /** File system of a file that a process maps, by its device number. */
+  /** File system of a file that a process maps. `device` is the device number. */
   ofDevice(pid: number, device: string): FileSystem;
-  /** File system of an open file of a process, by `mnt_id` of its fdinfo (proc_pid_fdinfo(5)). */
+  /** File system of a file that a process has open. `mountId` is `mnt_id` of its fdinfo (proc_pid_fdinfo(5)). */
   ofMount(pid: number, mountId: number): FileSystem;
-  /** File system of a path in the mount namespace of the process `pid`, or of the agent without `pid`. */
+  /** File system of a path in the mount namespace of process `pid`. Without `pid`, in the agent's namespace. */
   ofPath(path: string, pid?: number): FileSystem;
-  /** The topmost mount at this mount point in the agent's own namespace. */
+  /** Returns the topmost mount at this mount point in the agent's own namespace. */
   at(mountPoint: string): Mount | undefined;
 };
 
 /**
- * Classifies file systems with the kernel's mount tables. Reading a table sends no request to the file systems in it. A
- * device that no table lists counts as remote: its mount may be detached or in another mount namespace.
+ * Classifies file systems with the kernel's mount tables. Reading a table sends no request to the file
+ * systems in it. A device that no table lists counts as remote, because its mount may be detached or in
+ * another mount namespace.
  *
- * @param memoryDevice device number of anonymous shared memory (memfd_create(2), shmget(2)), which has no mount point
+ * @param memoryDevice device number of anonymous shared memory (memfd_create(2), shmget(2)), which has no
+ * mount point
  */
 export function createMounts(deps: {
   files: Files;
@@ -81,7 +87,10 @@ export function createMounts(deps: {
   memoryDevice?: string | undefined;
 }): Mounts {
   let own: readonly Mount[] | undefined;
-  /** Last content of the agent's own table. It rarely changes, and a host with containers has hundreds of mounts. */
+  /**
+   * Last content of the agent's own table. It rarely changes, and a host with containers can have hundreds of
+   * mounts.
+   */
   let last: { text: string; table: readonly Mount[] } | undefined;
   const others = new Map<number, readonly Mount[]>();
 
@@ -120,7 +129,7 @@ export function createMounts(deps: {
       device === deps.memoryDevice ? MEMORY : find(pid, (mount) => mount.device === device),
     ofMount: (pid, mountId) => {
       const there = tableOfProcess(pid).find(({ id }) => id === mountId);
-      // Search the device in the agent's own table first: only root can mount there.
+      // Search for the device in the agent's own table first, because only root can mount there.
       return there ? find(pid, ({ device }) => device === there.device) : UNKNOWN;
     },
     ofPath: (path, pid) => {
@@ -136,7 +145,7 @@ export function createMounts(deps: {
   };
 }
 
-/** The mount that contains a path. The last mount on a directory hides the earlier ones. */
+/** Returns the mount that contains a path. The last mount on a directory hides the earlier ones. */
 function longestPrefix(mounts: readonly Mount[], path: string): Mount | undefined {
   let best: Mount | undefined;
   for (const mount of mounts) {

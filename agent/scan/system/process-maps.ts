@@ -2,28 +2,29 @@ import type { Part } from "../models/weights.ts";
 
 /** A file that a process maps, from proc_pid_maps(5). */
 export type Mapping = {
-  /** `device inode` as the kernel prints them, which identifies the file independent of its name. */
+  /** `device inode` as printed by the kernel, which identifies the file independently of its name. */
   identity: string;
   path: string;
-  /** Address range of the first mapping, which is its name in `/proc/PID/map_files`. */
+  /** Address range of the first mapping, which is the name of its entry in `/proc/PID/map_files`. */
   range: string;
   executable: boolean;
-  /** Large mappings that start inside the file, where an archive may hold a model. */
+  /** Large mappings that start inside the file. If the file is an archive, such a mapping may hold a model. */
   parts?: Part[];
 };
 
-/** Smallest mapping that may hold a model. */
+/** Minimum size of a mapping that may hold a model. */
 const PART_BYTES_MIN = 1024 * 1024;
-/** Number of parts kept per file, the largest first. Journals and databases are mapped in many parts. */
+/** Maximum number of parts kept per file, largest first. Journals and databases are mapped in many parts. */
 export const PARTS_MAX = 32;
 
-/** Positions of the execute permission and of the offset, from the first space of a line. */
+/** Offsets of the execute permission and of the file offset, counted from the first space of a line. */
 const EXECUTE_AT = 3;
 const OFFSET_AT = 6;
 
 /**
- * Parses proc_pid_maps(5) into one entry per mapped file; `executable` is true if any of its mappings is executable.
- * Segments of a file are adjacent, so most lines repeat the previous path, and the parser allocates no string for them.
+ * Parses proc_pid_maps(5) into one entry per mapped file. `executable` is true if any mapping of the file is
+ * executable. Segments of a file are adjacent, so most lines repeat the previous path and the parser
+ * allocates no string for them.
  */
 export function parseMaps(text: string): Mapping[] {
   const files = new Map<string, Mapping>();
@@ -36,7 +37,8 @@ export function parseMaps(text: string): Mapping[] {
     const newline = text.indexOf("\n", slash);
     const end = newline < 0 ? text.length : newline;
     if (last && end - slash === last.path.length && text.startsWith(last.path, slash)) {
-      // `start-end rwxp offset`: execute permission is the third letter after the first space.
+      // Line format: `start-end rwxp offset`. The execute permission is the third letter after the first
+      // space.
       const space = text.indexOf(" ", line);
       last.executable ||= text[space + EXECUTE_AT] === "x";
       if (mayBePart(text, line, space))
@@ -47,18 +49,18 @@ export function parseMaps(text: string): Mapping[] {
   return [...files.values()];
 }
 
-/** Parsed ends of lines, `08:01 12345  /usr/lib/libc.so.6`. Most processes map the same libraries. */
+/** Cache of parsed line ends such as `08:01 12345  /usr/lib/libc.so.6`. Most processes map the same libraries. */
 const parsedEnds = new Map<string, { identity: string; path: string }>();
 const PARSED_ENDS_MAX = 4096;
 
 const copyOf = (text: string): string => Buffer.from(text).toString();
 
 const NO_OFFSET = "00000000 ";
-/** Hexadecimal digits of a length below {@link PART_BYTES_MIN}. */
+/** Number of hexadecimal digits of a length below {@link PART_BYTES_MIN}. */
 const SMALL_DIGITS = 5;
 const END = /^([0-9a-f]+:[0-9a-f]+ \d+) +(\/.*)$/s;
 
-/** Reads a line `start-end rwxp offset device inode path` and adds it to the file's entry. */
+/** Parses a line `start-end rwxp offset device inode path` and adds it to the file's entry. */
 function readMapping(
   text: string,
   line: number,
@@ -89,15 +91,15 @@ function parseEnd(end: string): { identity: string; path: string } | undefined {
   const [, identity, path] = END.exec(end) ?? [];
   if (identity === undefined || path === undefined) return undefined;
   if (parsedEnds.size >= PARSED_ENDS_MAX) parsedEnds.clear();
-  // Copies: a slice of a string keeps the whole text in memory.
+  // Copy the strings, because a slice keeps the whole text in memory.
   const parsed = { identity: copyOf(identity), path: copyOf(path) };
   parsedEnds.set(copyOf(end), parsed);
   return parsed;
 }
 
 /**
- * Cheap check without parsing numbers: false if the mapping starts at the beginning of the file, or if its addresses
- * differ in their last five digits only, as those of a small mapping do.
+ * Cheap check without parsing numbers. False if the mapping starts at the beginning of the file. Also false
+ * if its addresses differ only in their last five digits, as those of a small mapping do.
  */
 function mayBePart(text: string, line: number, space: number): boolean {
   if (text.startsWith(NO_OFFSET, space + OFFSET_AT)) return false;
@@ -108,7 +110,10 @@ function mayBePart(text: string, line: number, space: number): boolean {
   return false;
 }
 
-/** Adds a part if it is large enough. `range` is `start-end`; `offset` may have other text after it. All hexadecimal. */
+/**
+ * Adds a part if it is large enough. `range` is `start-end` and `offset` may be followed by other text. All
+ * numbers are hexadecimal.
+ */
 function addPart(file: Mapping, range: string, offset: string): void {
   const start = Number.parseInt(offset, 16);
   if (start === 0) return;

@@ -89,7 +89,7 @@ describe("completenessOf()", () => {
   const denied: Collector = {
     name: "processes",
     status: "partial",
-    detail: "9 not readable with these rights",
+    detail: "9 not readable with the agent's permissions",
   };
   const unsupported: Collector = { name: "gpu", status: "unsupported", detail: "no GPU" };
 
@@ -104,7 +104,7 @@ describe("completenessOf()", () => {
   });
 
   test("a scan without the permission to read everything is partial", () => {
-    const missing = ["processes: 9 not readable with these rights"];
+    const missing = ["processes: 9 not readable with the agent's permissions"];
     expect(completenessOf({ collectors: [denied], waiting: [] })).toEqual({ status: "partial", missing });
   });
 });

@@ -13,7 +13,7 @@ type Logged = { level: string; event: string; fields: string[] };
 const isNode = (value: unknown): value is Node =>
   typeof value === "object" && value !== null && "type" in value && typeof value.type === "string";
 
-/** A string literal, or both branches of a conditional expression. */
+/** Texts of a string literal, or of both branches of a conditional expression. */
 function literals(node: unknown): string[] {
   if (!isNode(node)) return [];
   if (node.type === "StringLiteral") return [String(node.value)];
@@ -29,14 +29,14 @@ function keysOf(node: unknown): string[] {
   );
 }
 
-/** Name of a called function or method, also of a private one. */
+/** Name of a called function or method. Private methods are included. */
 function calledName(callee: Node): unknown {
   const name = callee.type === "MemberExpression" ? callee.property : callee;
   if (!isNode(name)) return undefined;
   return name.type === "PrivateName" && isNode(name.id) ? name.id.name : name.name;
 }
 
-/** Calls `log(level, event, fields)`, `deps.log(…)` and `this.#log(…)` in a syntax tree. */
+/** Finds calls such as `log(level, event, fields)`, `deps.log(…)` and `this.#log(…)` in a syntax tree. */
 function logged(node: unknown): Logged[] {
   if (Array.isArray(node)) return node.flatMap(logged);
   if (!isNode(node)) return [];
@@ -55,7 +55,7 @@ function logged(node: unknown): Logged[] {
   return [...inner, ...own];
 }
 
-/** Sources of the agent that log. */
+/** Source files of the agent that log. */
 function sources(): string[] {
   const names = readdirSync(join(ROOT, "agent"), { recursive: true, encoding: "utf8" });
   return names
@@ -64,7 +64,7 @@ function sources(): string[] {
     .filter((source) => /\blog\(/.test(source));
 }
 
-/** One row per event, in the order of the table in the code. */
+/** Table rows, one per event, in the order of the table in the code. */
 function rows(): string[][] {
   const calls = sources().flatMap((source) =>
     logged(parse(source, { sourceType: "module", plugins: ["typescript"] }).program),

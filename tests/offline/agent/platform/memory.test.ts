@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { unchangedPages } from "../../../../agent/platform/trim-memory.ts";
 import { missing, testUnless } from "../../../support/missing.ts";
 
-// Captured from a compiled agent on Linux 6.18, without fields that are not read.
+// Captured from a compiled agent on Linux 6.18. Fields that the code does not read are omitted.
 const SMAPS = `00200000-01a39000 r--p 00000000 fe:00 10420315                           /usr/local/bin/lz-agent
 Size:              24804 kB
 Rss:                5732 kB

@@ -20,8 +20,8 @@ import { describeUnless, missing } from "../../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /*
- * Desktop applications that start their own engine: real processes, in the directories of their installers.
- * The scan reports the application, because that is the program the user knows.
+ * Desktop applications that start their own engine. The tests use real processes in the directories of the
+ * installers. The scan reports the application, because that is the program the user knows.
  */
 
 const directory = mkdtempSync(join(tmpdir(), "collect-attribution-"));
@@ -31,7 +31,7 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Bun at the path of a program: a hard link if the file system allows it. */
+/** Installs Bun at the path of a program, as a hard link if the file system allows it. */
 function install(path: string): string {
   const at = join(directory, path);
   mkdirSync(dirname(at), { recursive: true });
@@ -65,18 +65,18 @@ const statOf = (name: string) => {
   try {
     return parseStat(readFileSync(`/proc/${name}/stat`, "latin1"));
   } catch {
-    // The process has ended meanwhile.
+    // The process has ended since it was listed.
     return undefined;
   }
 };
 
-/** The one child of a process. */
+/** Pid of the only child of a process. */
 function below(pid: number): number {
   const names = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return Number(names.find((name) => statOf(name)?.parentPid === pid));
 }
 
-/** Starts `child` as a child of a shell that `parent` started; all end with their standard input. */
+/** Starts `parent`, which starts a shell, which starts `child`. All three end when their standard input closes. */
 async function start(parent: string, child: string, does: string[]): Promise<Family> {
   const program = `const inner = Bun.spawn(["sh", "-c", '"$@"; true', "sh", ...${JSON.stringify([child, ...does])}],
     { stdin: "inherit", stdout: "inherit" }); await inner.exited;`;
@@ -111,7 +111,8 @@ describeUnless(missing("Linux"), "a scan of applications that start an engine", 
   beforeAll(async () => {
     for (const [, app, engine, does] of APPLICATIONS)
       families.push(await start(install(app), install(engine), does));
-    // Jan's engine, not started by Jan; and another engine, started by a program named jan.
+    // `stranger`: Jan's engine, started by another program than Jan. `shell`: another engine, started by a
+    // program named jan.
     stranger = await start(
       install("opt/editor/editor"),
       install("opt/llama/llama-server"),

@@ -5,7 +5,10 @@ import type { Language, ProcessFacts, Snapshot } from "../../../../agent/scan/sy
 
 const PID = 7;
 
-/** Products that a process claims by its command line, after its executable was read as each of these contents. */
+/**
+ * Returns the products that a process claims by its command line, once for each of these contents of its
+ * executable.
+ */
 function claimedBy(argv: string[], contents: (Language | "none" | undefined)[]) {
   const process: ProcessFacts = {
     pid: PID,

@@ -4,7 +4,7 @@ import type { ScanResult } from "../../../../agent/scan/scan.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
 import { type Dozen, faultsOf, startDozen } from "../../../support/programs/twelve-engines.ts";
 
-/* The agent from source, on this host. The test ignores other processes of the host. */
+/* Runs the agent from source on this host. The tests ignore other processes of the host. */
 
 const SCANS_MAX = 8;
 
@@ -15,7 +15,7 @@ describeUnless(missing("Linux"), "lz-agent scan --json", () => {
   beforeAll(async () => {
     dozen = await startDozen();
     const main = new URL("../../../../agent/main.ts", import.meta.url).pathname;
-    // On a busy machine a server may not respond in time and is probed again.
+    // On a busy machine, a server may not respond in time. The scan is then repeated.
     do {
       const command = [process.execPath, main, "scan", "--json"];
       const scan = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });

@@ -1,4 +1,4 @@
-/** A number with a fraction is written as a float, any other as an unsigned integer. */
+/** A number with a fraction is written as a float. Any other number is written as an unsigned integer. */
 type Value =
   | boolean
   | string
@@ -6,7 +6,10 @@ type Value =
   | readonly string[]
   | Int32Array<ArrayBuffer>
   | Float32Array<ArrayBuffer>;
-/** Header only, for tests that read headers; or with weights, for tests that load the model. */
+/**
+ * `number[]`: a shape without data, for tests that read only headers. The object form contains weights, for
+ * tests that load the model.
+ */
 type Tensor = number[] | { shape: number[]; weights: Float32Array<ArrayBuffer> };
 
 const TYPES = { u32: 4, i32: 5, f32: 6, boolean: 7, string: 8, array: 9 } as const;
@@ -14,8 +17,8 @@ const ALIGNMENT = 32;
 const aligned = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
 
 /**
- * A valid small GGUF file (version 3, little-endian) with the given metadata and tensors, of 4 KiB at least.
- * The format: docs/gguf.md of ggml.
+ * Creates a small valid GGUF file (version 3, little-endian) with the given metadata and tensors. The file
+ * has at least 4 KiB. Format: docs/gguf.md of ggml.
  */
 export function ggufFile(
   metadata: Readonly<Record<string, Value>>,
@@ -62,7 +65,7 @@ export function ggufFile(
     string(name);
     u32(shape.length);
     for (const size of shape) u64(size);
-    u32(0); // F32
+    u32(0); // Type F32.
     u64(dataLength);
     if (!weights) continue;
     data.push({ at: dataLength, weights });
@@ -79,7 +82,7 @@ export function ggufFile(
   return file;
 }
 
-/** Metadata of a small real model. */
+/** Metadata of a small model that exists. */
 export const HOLIDAY_PHOTOS = {
   "general.architecture": "llama",
   "general.name": "TinyLlama 1.1B Chat",

@@ -7,7 +7,7 @@ import { createScanner, type ScanResult } from "../../../../agent/scan/scan.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
-/* Real processes that hold weights in ways that look like nothing at first. */
+/* Test setup: real processes that hold weights in ways that are hard to detect. */
 
 const directory = mkdtempSync(join(tmpdir(), "scan-hidden-"));
 const children: { kill(): void }[] = [];
@@ -23,7 +23,7 @@ function weightsAt(...names: string[]): string {
   return path;
 }
 
-/** Maps the file that is its argument. The given code uses the mapping as `memory`. */
+/** Returns a Python command that maps the file at `path`. The code in `then` can use the mapping as `memory`. */
 const holding = (path: string, then: string, protection = "mmap.PROT_READ"): string[] => [
   "python3",
   "-c",
@@ -36,7 +36,7 @@ const holding = (path: string, then: string, protection = "mmap.PROT_READ"): str
   ].join("\n"),
 ];
 const STAY = 'print("up", flush=True); time.sleep(120)';
-/** exit(2) of the first thread only, on x86-64 and arm64. */
+/** Ends only the first thread of the process with exit(2), on x86-64 and arm64. */
 const EXIT_THREAD = `
 server = socket.create_server(("127.0.0.1", 0))
 print(server.getsockname()[1], flush=True)
@@ -69,7 +69,7 @@ async function scan(): Promise<ScanResult> {
 describeUnless(missing("Linux", "root", "python3", "unshare", "mount"), "hidden weights", () => {
   test("are found in a process whose first thread has ended, with the port that it listens on", async () => {
     const { pid, line } = await start(holding(weightsAt("a.dat"), EXIT_THREAD));
-    await Bun.sleep(200); // Until the thread has ended: nothing says when.
+    await Bun.sleep(200); // Wait until the thread has ended. No event reports its end.
     const found = (await scan()).engines.find((one) => one.pid === pid);
     expect(found).toMatchObject({ id: "unknown-weights", ports: [Number(line)] });
     expect(found?.executable).toContain("python3");

@@ -1,5 +1,5 @@
 /*
- * Serves the responses given as its first argument, so that a scan probes real sockets of a real process:
+ * Serves the responses given as its first argument, so that a scan can probe real sockets of a real process:
  * `{ "kind": "http" | "https" | "mute" | "banner", "answers": { path: { status, headers, body } } }[]`.
  * Prints the ports as one JSON line. Ends when its standard input closes, so it never outlives its test.
  */
@@ -16,7 +16,7 @@ type Spec = {
   answers?: Record<string, Served>;
 };
 
-/** Compiled into a binary, this file cannot use paths of the repository. */
+/** When this file is compiled into a binary, it cannot use paths of the repository. */
 const TLS_DIRECTORY = process.env.TLS_DIRECTORY ?? join(import.meta.dir, "../../../fixtures/tls");
 const tls = (name: string) => readFileSync(join(TLS_DIRECTORY, name), "utf8");
 
@@ -27,7 +27,7 @@ function serveHttp(spec: Spec): number {
     ...(spec.kind === "https" && { tls: { key: tls("self-signed-key.pem"), cert: tls("self-signed.pem") } }),
     fetch: (request) => {
       const url = new URL(request.url);
-      // A server that checks its Host header sees the port in it.
+      // A server that checks its Host header expects the port in it.
       if (!request.headers.get("host")?.endsWith(`:${url.port}`))
         return new Response("bad host", { status: 421 });
       const answer = spec.answers?.[url.pathname] ?? spec.answers?.["*"];
@@ -43,7 +43,7 @@ function serveRaw(kind: Spec["kind"]): Promise<number> {
   const server = createServer((socket) => {
     socket.on("error", () => {});
     socket.on("data", () => {
-      // PostgreSQL's error message for a packet it does not know, then it hangs up.
+      // PostgreSQL's error message for an unknown packet. PostgreSQL then closes the connection.
       if (kind === "banner") socket.end(Buffer.from("E\0\0\0\x0eSFATAL\0\0", "latin1"));
     });
   });
@@ -59,6 +59,6 @@ for (const spec of specs) {
 }
 console.log(JSON.stringify(ports));
 for await (const _ of process.stdin) {
-  // The test sends nothing. Only the end of the input matters.
+  // The test sends no data. Only the end of the input matters.
 }
 process.exit(0);

@@ -9,13 +9,13 @@ import { Dialogue } from "../contain/firewall/namespaces.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /*
- * A real FUSE file system that stops responding, and a process that maps a model from it.
- * A process that reads such a file waits in the kernel and cannot be killed.
+ * Test setup: a real FUSE file system that stops responding, and a process that maps a model from it. A
+ * process that reads such a file waits in the kernel and cannot be killed.
  */
 
 const home = mkdtempSync(join(tmpdir(), "scan-silent-"));
 const SCAN_MS_MAX = 3000;
-/** A reader is abandoned after two seconds. A busy machine needs longer to start it. */
+/** The agent abandons a reader after two seconds. A busy machine needs longer to start one. */
 const PATIENCE_MS = 30_000;
 
 const isIn = ({ engines }: ScanResult, pid: number): boolean => engines.some((one) => one.pid === pid);
@@ -64,7 +64,7 @@ describeUnless(
       rmSync(home, { recursive: true, force: true });
     });
 
-    /** Scans until the condition is true. Each scan has to end soon, although the file system does not respond. */
+    /** Scans until the condition is true. Each scan must end soon, although the file system does not respond. */
     async function scanUntil(isSo: (result: ScanResult) => boolean): Promise<ScanResult> {
       for (const untilMs = performance.now() + PATIENCE_MS; ; ) {
         const startedAtMs = performance.now();
@@ -72,7 +72,7 @@ describeUnless(
         expect(performance.now() - startedAtMs).toBeLessThan(SCAN_MS_MAX);
         if (isSo(result)) return result;
         if (performance.now() > untilMs) throw new Error(`never so: ${JSON.stringify(weightsOf(result))}`);
-        // Until the reader is abandoned or has responded.
+        // Wait until the reader is abandoned or has responded.
         await Bun.sleep(200);
       }
     }
@@ -87,7 +87,8 @@ describeUnless(
         expect(weightsOf(silent)).toMatchObject({ status: "partial" });
         expect(isIn(silent, ordinary.pid)).toBe(true);
         expect(isIn(silent, mount.pid)).toBe(false);
-        // A reader that ends immediately after SIGKILL was not waiting in the kernel, so its place is rejected for longer.
+        // If a reader ends immediately after SIGKILL, it was not waiting in the kernel. Requests to its file
+        // system are then rejected for longer.
         await Bun.sleep(500);
         await mount.dialogue.say("answer");
         const again = await scanUntil((result) => isIn(result, mount.pid));

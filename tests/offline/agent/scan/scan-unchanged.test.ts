@@ -21,7 +21,7 @@ test("createMemo() computes the result again if an input or the number of inputs
   ]);
 });
 
-/* A host in memory that hands out the same objects again while nothing changes, as the one of Linux does. */
+/* A fake host in memory. Like the Linux host, it returns the same objects as before while nothing changes. */
 
 const OLLAMA = catalogue.find(({ id }) => id === "ollama")!;
 const ANSWERS = OLLAMA.fixtures.positive.find(({ answers }) => answers)!;
@@ -214,7 +214,7 @@ describe("createScanner().scan() on an unchanged host", () => {
   test("probes a socket again after its process has executed another program", async () => {
     const host = scanning();
     const [before] = await host.scan();
-    // The list of listeners is then a new array, see createSocketTable().
+    // In this case createSocketTable() returns a new array of listeners, so the test does the same.
     host.replace(processOf(PID, { key: `${PID}:1:y`, name: "y", executable: "/opt/other" }));
     host.change({ listeners: [{ ...LISTENER }] });
     const [after] = await host.scan();

@@ -90,7 +90,7 @@ describeUnless(missing("Linux", "python3"), "a scan of unix sockets", () => {
         weight: 90,
         detail: expect.stringContaining(`on unix socket ${name}: `),
       });
-      // The evidence must not contain the directory.
+      // The evidence must not contain the directory of the socket.
       expect(JSON.stringify(found!.evidence)).not.toContain(directory);
       expect(result.targets.certain.map((one) => one.pid)).toContain(pid);
     }
@@ -172,12 +172,12 @@ describeUnless(uvicorn, "a scan of uvicorn", () => {
       "--uds",
       join(directory, "served"),
     ];
-    // uvicorn prints its first line to standard error, so the script prints a line to standard output.
+    // uvicorn prints its first line to standard error. The script prints a line to standard output instead.
     const script = "import sys, uvicorn; print('ready', flush=True); sys.exit(uvicorn.main())";
     const command = [python, "-c", script, ...app, "--root-path", "/v", "--log-level", "critical"];
     const { pid } = await start(command, { MODEL: weights });
     let found = of(await scanned(), pid)[0];
-    // The script prints before the server listens.
+    // The script prints its line before the server listens, so the scan is repeated.
     for (let scans = 0; scans < 10 && found?.id !== "vllm"; scans += 1) found = of(await scanned(), pid)[0];
     expect(found).toMatchObject({ id: "vllm", ports: [], bind: [], auth: "open", models: [{ name: "m" }] });
     expect(found!.evidence[0]!.detail).toContain("on unix socket served");

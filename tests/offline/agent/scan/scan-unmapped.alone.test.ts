@@ -11,11 +11,11 @@ import { randomLlama } from "../../../support/programs/random-llama.ts";
 import { ROOT } from "../../../support/stack.ts";
 import { ggufFile } from "./scan-gguf.ts";
 
-/* Real processes that hold a model in anonymous memory, and real ones that only look similar. */
+/* Test setup: real processes that hold a model in anonymous memory, and real processes that only look similar. */
 
 const PYTHON = "/usr/bin/python3";
 const MODEL_BYTES = 80 * 1024 * 1024;
-/** Dimensions of a llama.cpp model of about 75 MB. */
+/** Feed-forward size of a llama.cpp model of about 75 MB. */
 const FEED_FORWARD = 49_152;
 const WAIT_MS = 30_000;
 
@@ -46,7 +46,10 @@ const scanner = () => {
     }),
   );
   return {
-    /** The report on this process as soon as it meets the condition, or at the end of the time limit. */
+    /**
+     * Scans until the engines of process `pid` meet the condition or the time limit is reached. Returns these
+     * engines.
+     */
     until: async (pid: number, isWanted: (engines: Engine[]) => boolean): Promise<Engine[]> => {
       const endMs = performance.now() + WAIT_MS;
       for (;;) {
@@ -93,7 +96,7 @@ describeUnless(missing("Linux", PYTHON), "weights that were read into anonymous 
   test("are not inferred without the library, or for memory that was not read from files", async () => {
     const found = await Promise.all(["no-library", "data"].map((how) => load(how, elsewhere)));
     const one = scanner();
-    // Scan until no work is left, so that all inferences have been made.
+    // Scan until no work is left, so that all conclusions have been drawn.
     for (const { pid } of found) expect(await one.until(pid, () => true)).toEqual([]);
   });
 

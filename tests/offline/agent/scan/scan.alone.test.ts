@@ -10,8 +10,8 @@ import { describeUnless, missing } from "../../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /*
- * Real processes with real sockets and mappings. Other processes of this machine may also be engines, so each
- * test checks only the pids it started.
+ * Test setup: real processes with real sockets and mappings. Other processes of this machine may also be
+ * engines, so each test checks only the pids that it started.
  */
 
 const children: { kill(): void; stdin?: unknown }[] = [];
@@ -37,7 +37,7 @@ const newScanner = () =>
 async function start(command: string[]): Promise<{ pid: number; line: string }> {
   const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit", cwd: directory });
   children.push(child);
-  // The reader is not released: a closed pipe would end some children.
+  // The test does not release the stream reader, because a closed pipe would end some of the processes.
   const { value, done } = await child.stdout.getReader().read();
   if (done) throw new Error(`${command[0]} ended before it was ready`);
   return { pid: child.pid, line: new TextDecoder().decode(value).trim() };
@@ -167,7 +167,7 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
       bind: ["127.0.0.1"],
       auth: "open",
     });
-    // Bun runs a script that responds like Ollama, and an interpreter does not count as renamed.
+    // Bun runs a script that responds like Ollama. An interpreter does not count as renamed.
     expect(one!.renamed).toBeUndefined();
     expect(one!.confidence).toBeGreaterThanOrEqual(90);
     const llama = {
@@ -359,7 +359,8 @@ sys.stdin.read()
     const result = await newScanner().scan();
     expect(of(result, notes)).toEqual([]);
     const mappings = result.collectors.find(({ name }) => name === "weights");
-    // map_files needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE: without it the scan has to report that.
+    // map_files needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE. Without these capabilities, the scan has to
+    // report that the file is not readable.
     if (process.getuid?.() === 0) expect(of(result, deleted)).toMatchObject([{ id: "unknown-weights" }]);
     else expect(mappings?.status).toBe("partial");
   });

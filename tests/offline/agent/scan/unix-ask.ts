@@ -1,6 +1,6 @@
 /*
- * Sends a request to a unix socket as the reader process does, with the rights of this process, and prints the response:
- * `unix-ask.ts PATH PID UID`.
+ * Sends a request to a unix socket in the same way as the reader process, with the permissions of this
+ * process. Prints the response. Usage: `unix-ask.ts PATH PID UID`.
  */
 import { requestText } from "../../../../agent/scan/probe/http-client.ts";
 import { askSocket } from "../../../../agent/scan/reader/read-socket.ts";

@@ -10,7 +10,7 @@ const KIB = 1024;
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
-// Captured: github.com/Umio-Yasuno/amdgpu_top/issues/87.
+// Captured in github.com/Umio-Yasuno/amdgpu_top/issues/87.
 const DESKTOP = `pos:	0
 flags:	02104002
 mnt_id:	24
@@ -24,8 +24,9 @@ drm-memory-gtt: 	8192 KiB
 drm-memory-cpu: 	0 KiB
 drm-engine-gfx:	107322799 ns
 `;
-// Sizes of ollama's llama-server with a 24 GB model on a Radeon 890M: github.com/Syllo/nvtop/pull/492; the other
-// lines as drivers/gpu/drm/amd/amdgpu/amdgpu_fdinfo.c of Linux writes them.
+// The sizes are those of ollama's llama-server with a 24 GB model on a Radeon 890M:
+// github.com/Syllo/nvtop/pull/492. The other lines are formatted as in
+// drivers/gpu/drm/amd/amdgpu/amdgpu_fdinfo.c of Linux.
 const OLLAMA = `drm-driver:	amdgpu
 drm-pdev:	0000:c5:00.0
 drm-client-id:	42
@@ -35,7 +36,7 @@ drm-memory-cpu: 	777 KiB
 amd-requested-gtt:	25258000 KiB
 drm-engine-compute:	9123456789 ns
 `;
-// The example of docs.kernel.org/gpu/xe/xe-drm-usage-stats.html.
+// Example from docs.kernel.org/gpu/xe/xe-drm-usage-stats.html.
 const XE = `pos:    0
 flags:  0100002
 mnt_id: 26
@@ -60,7 +61,7 @@ drm-cycles-ccs: 0
 drm-total-cycles-ccs:   7655183225
 drm-engine-capacity-ccs:        4
 `;
-// In the form of docs.kernel.org/gpu/drm-usage-stats.html; i915 calls the memory of its cards local0.
+// Formatted as in docs.kernel.org/gpu/drm-usage-stats.html. i915 calls the memory of its cards local0.
 const I915 = `drm-driver: i915
 drm-client-id: 9
 drm-pdev: 0000:03:00.0
@@ -133,7 +134,7 @@ describe("createLinuxGpu()", () => {
   afterAll(() => rmSync(root, { recursive: true, force: true }));
   let trees = 0;
 
-  /** A host whose processes have these files open: path of the file, its fdinfo. */
+  /** A host whose processes have these files open. Each file is given by its path and its fdinfo. */
   function host(open: Record<number, [path: string, fdinfo: string][]>, sys: Record<string, string> = {}) {
     trees += 1;
     const directory = join(root, String(trees));
@@ -219,7 +220,7 @@ describe("createLinuxGpu()", () => {
   });
 
   test("adds the memory that AMD's compute driver reports for all cards, without reading the process", () => {
-    // drivers/gpu/drm/amd/amdkfd/kfd_process.c of Linux: bytes in decimal.
+    // Formatted as in drivers/gpu/drm/amd/amdkfd/kfd_process.c of Linux: bytes in decimal.
     const kfd = {
       "class/kfd/kfd/proc/77/vram_51639": `${3 * GIB}\n`,
       "class/kfd/kfd/proc/77/vram_8123": `${GIB}\n`,
@@ -253,7 +254,7 @@ describe("createLinuxGpu()", () => {
     chmodSync(join(directory, "proc/10/fd"), 0o000);
     const denied = process.getuid?.() !== 0;
     const { collector } = table.read(() => new Set([10]));
-    // Root can read all processes, so the denial is simulated.
+    // Root can read all processes, so the test simulates the denial.
     expect(collector.status).toBe(denied ? "partial" : "ok");
     chmodSync(join(directory, "proc/10/fd"), 0o700);
   });
@@ -264,7 +265,7 @@ describe("createLinuxGpu()", () => {
       CARD,
     );
     const real = state.touched.push.bind(state.touched);
-    // Every read takes 15 ms of the budget of 20 ms.
+    // Every read takes 15 ms of processor time. The budget is 20 ms.
     state.touched.push = (...paths) => {
       if (paths[0]!.endsWith("/fd")) state.nowMs += 15;
       return real(...paths);

@@ -20,7 +20,7 @@ function listen(server: Http2Server | Http2SecureServer | Server): Promise<numbe
   });
 }
 
-/** A server that responds to the first data with these bytes. */
+/** Starts a server that responds to the first data with these bytes. */
 const raw = (bytes: Uint8Array) =>
   listen(
     createTcpServer((socket) => {
@@ -46,12 +46,12 @@ const STATUS_200 = Buffer.from([0x88]);
 describe("isHttp2Preface()", () => {
   test("accepts a SETTINGS frame and rejects the first bytes of other servers", () => {
     expect(isHttp2Preface(SETTINGS)).toBe(true);
-    // First bytes of grpcio 1.85.3 to an HTTP/1.1 client.
+    // The first bytes that a server of grpcio 1.85.3 sends to an HTTP/1.1 client.
     const grpc = "000018040000000000000400400000000500400000000600004000fe030000000100000408000000000000";
     expect(isHttp2Preface(Buffer.from(grpc, "hex"))).toBe(true);
     expect(isHttp2Preface(Buffer.from("220 mail.example.com ESMTP\r\n"))).toBe(false);
     expect(isHttp2Preface(Buffer.from("HTTP/1.1 400 Bad Request\r\n"))).toBe(false);
-    // MySQL: length, sequence number 0, version 10.
+    // Greeting of a MySQL server: length, sequence number 0, protocol version 10.
     expect(isHttp2Preface(Buffer.from("4a0000000a382e302e3336", "hex"))).toBe(false);
     expect(isHttp2Preface(SETTINGS.subarray(0, 8))).toBe(false);
   });
@@ -105,7 +105,7 @@ describe("a probe of HTTP/2", () => {
     const block = Buffer.concat([STATUS_200, Buffer.from([0, 1, 0x61, 1, 0x62])]);
     const bytes = Buffer.concat([
       SETTINGS,
-      // :status 103, a literal with the name of entry 8.
+      // `:status 103`, encoded as a literal whose name is table entry 8.
       frame(1, 4, 1, Buffer.from([0x08, 3, 0x31, 0x30, 0x33])),
       frame(
         1,

@@ -18,8 +18,8 @@ import { ROOT } from "../../../../support/stack.ts";
 import { ggufFile } from "../scan-gguf.ts";
 
 /*
- * Tests for each row of the attribution table in docs/detection.md: whether another local user can forge it. They use real
- * processes of two users if the kernel decides.
+ * Tests for each row of the attribution table in docs/detection.md. They check whether another local user can
+ * forge the attribute. If the kernel decides, they use real processes of two users.
  */
 
 const NOBODY = 65_534;
@@ -65,7 +65,7 @@ const idsOf = ({ engines }: ScanResult, pid: number | undefined): string[] =>
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
 const claimsOf = createClaimsOf(catalogue);
 
-/** A host with these processes, and Ollama's response at each of these sockets. */
+/** Runs the detection on a host with these processes. Each of the listeners responds like Ollama. */
 function find(processes: ProcessFacts[], listeners: Listener[], more: Partial<Snapshot> = {}) {
   const trait = { path: "/", weight: "identity", says: "it names itself" } as const;
   const heard = listeners.map((listener): Heard => {
@@ -108,7 +108,7 @@ const socket = (pid: number | undefined, more: Partial<Listener> = {}): Listener
 const told = (candidates: ReturnType<typeof find>): string[] =>
   candidates.map((one) => `${one.id}@${one.root.pid}${isCertain(one) ? "" : " unsure"}`).sort();
 
-/** `/proc/80` and the executable of a docker-proxy. The options change what dockerd would have set. */
+/** A fake `/proc/80` with the executable of a docker-proxy. The options change what dockerd would have set. */
 function forwarderOf(other: {
   files?: Record<string, Partial<FileFacts>>;
   uids?: string;
@@ -147,8 +147,7 @@ function forwarderOf(other: {
 const BRIDGED = { network: "net:[2]", reachableAt: "172.17.0.2", port: 80 };
 const DOCKER: Forward = { address: "172.17.0.2", port: 80 };
 
-/** Tests by the first column of the table. */
-/** Serves on a unix socket, as the user `as` if given. */
+/** Starts a server on a unix socket, as user `as` if it is given. */
 async function startUnix(spec: object, as?: number): Promise<number> {
   const user = as === undefined ? [] : ["setpriv", `--reuid=${as}`, `--regid=${as}`, "--clear-groups"];
   const command = [...user, PYTHON, "-c", UNIX_SERVER, JSON.stringify(spec)];
@@ -159,6 +158,7 @@ async function startUnix(spec: object, as?: number): Promise<number> {
   return spawned.pid;
 }
 
+/** Tests by the first column of the table. */
 const ROWS: Record<string, () => void | Promise<void>> = {
   "answers at a socket": async () => {
     const victim = await start([PYTHON, "-c", SERVER, "{}"]);
@@ -177,7 +177,8 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     const server = await start([PYTHON, "-c", SERVER, "--as", String(NOBODY), ...heir]);
     const worker = await start([PYTHON, "-c", SERVER, "--as", "0", ...heir]);
     const result = await scan();
-    // A holder of another user that runs the same program is a worker, like those of nginx.
+    // A process of another user that holds the socket and runs the same program is a worker, like the workers
+    // of nginx.
     expect([idsOf(result, server.pid), idsOf(result, server.child)]).toEqual([["ollama"], []]);
     expect([idsOf(result, worker.pid), idsOf(result, worker.child)]).toEqual([["ollama"], []]);
     const other = ["/bin/sh", "-c", 'exec 5<&"$LISTEN_ON"; echo; cat >/dev/null', OLLAMA];
@@ -260,7 +261,8 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     const result = await scan();
     for (const { pid, user } of result.engines.filter((one) => one.pid === liar.pid))
       expect([pid, user]).toEqual([liar.pid, "nobody"]);
-    // A shell in between is the parent. The name of a child is not evidence about it.
+    // If a shell is between them, the shell is the parent. The name of a child is not evidence about its
+    // parent.
     expect(
       told(
         find(
@@ -279,7 +281,7 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     expect(told(find([indexer], [], { weights, gpu }))).toEqual(["unknown-weights@70"]);
   },
   "weights concluded from amounts of memory": () => {
-    // A service with ONNX Runtime that received a large file from another user.
+    // A service that uses ONNX Runtime and has received a large file from another user.
     const service = program(71, { uid: 0, executable: "/srv/app/server" });
     const libraries = new Map([[71, ["/srv/app/libonnxruntime.so.1"]]]);
     const amounts = { heldBytes: 2 ** 29, readBytes: 2 ** 29, mapsGpu: true, earlier: [], nearby: [] };

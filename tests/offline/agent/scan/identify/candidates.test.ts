@@ -40,7 +40,7 @@ type Given = Partial<ProcessFacts> & {
   libraries?: string[];
 };
 
-/** A host with these processes, and products that respond on their ports. */
+/** Runs the detection on a host with these processes, whose products respond on the given ports. */
 function find(
   given: Given[],
   answering: {
@@ -52,7 +52,7 @@ function find(
     network?: string;
     reachableAt?: string;
     tls?: boolean;
-    /** Products with weak traits, and products that fit less well. */
+    /** `hints`: products with weak traits. `runnersUp`: products that match less well. */
     hints?: string[];
     runnersUp?: string[];
   }[],
@@ -396,7 +396,7 @@ describe("findCandidates()", () => {
       { port: 9000, uid: 998 },
     ]);
     expect(others).toEqual([]);
-    // Pid 0 is the kernel. Pid 1 is init, which may be an ancestor, and -1 means every process in kill(2).
+    // Pid 0 is the kernel. Pid 1 is init, which may be an ancestor. For kill(2), -1 means every process.
     expect(UNREADABLE_PID).toBe(0);
     expect(one).toMatchObject({ id: "ollama", root: { pid: UNREADABLE_PID, user: "ollama" } });
     expect(one!.heard).toHaveLength(2);
@@ -524,7 +524,7 @@ describe("findCandidates()", () => {
       expect(told({})).toEqual(READS);
       expect(told({ weights: [OPEN] })).toEqual(READS);
       expect(told({ weights: [GGUF, { ...GGUF, path: "/m/b.dat" }, OPEN] })).toEqual(READS);
-      // Another file, or the same file in another process, does not count.
+      // The long mapping of another file, or of the same file in another process, does not count.
       expect(told({}, ["10 /m/b.dat", "11 /m/a.dat"])).toEqual(READS);
     });
 
@@ -674,7 +674,7 @@ describe("findCandidates()", () => {
     expect(one!.evidence.map(({ detail }) => detail)).toContain(
       "process 90 of the same user: process name is ollama",
     );
-    // A process of another user is not evidence for this socket.
+    // A process of another user is not evidence about this socket.
     const strong = { name: "ollama", argv, libraries: ["/usr/lib/ollama/libggml.so"], weights: [GGUF] };
     expect(owner({ pid: 90, uid: 998, ...strong }).sort()).toEqual([`ollama@${UNREADABLE_PID}`, "ollama@90"]);
   });
@@ -817,7 +817,7 @@ describe("findCandidates()", () => {
           find([parent, child], port ? [...answers, { pid: 100, port: 1, product: port }] : answers),
         ).sort();
       expect(under({ pid: 100, ...ollama }, "ollama")).toEqual(["ollama@100"]);
-      // A name alone does not prove the parent, and a proxy does not hold models.
+      // A name alone is not sufficient for a parent, and a proxy does not hold models.
       expect(under({ pid: 100, name: "ollama" })).toEqual(["llama-cpp@101"]);
       expect(under({ pid: 100, name: "litellm" }, "litellm")).toEqual(["litellm@100", "llama-cpp@101"]);
       const other = { pid: 101, parentPid: 100, name: "vllm", weights: [GGUF] };
@@ -845,7 +845,7 @@ describe("findCandidates()", () => {
         gpu: WEIGHTS.gpu.weight,
       });
       expect([one!.weights, one!.members.map(({ pid }) => pid)]).toEqual([[GGUF], [100, 101]]);
-      // Evidence of a child of the same product counts in full.
+      // Evidence from a child of the same product counts in full.
       const [same] = find(
         [given[0]!, { pid: 101, parentPid: 100, ...ollama }],
         [
@@ -942,7 +942,7 @@ describe("names", () => {
   test("isRenamed() goes by the names of the product", () => {
     expect(isRenamed(byId.get("ollama")!, "/usr/local/bin/ollama")).toBe(false);
     expect(isRenamed(byId.get("ollama")!, "/opt/helper")).toBe(true);
-    // A program wrapped by Nix.
+    // A program that Nix has wrapped is not renamed.
     expect(isRenamed(byId.get("ollama")!, "/nix/store/x-ollama-0.12.6/bin/.ollama-wrapped")).toBe(false);
     expect(isRenamed(byId.get("ollama")!, "/nix/store/x-helper-1/bin/.helper-wrapped")).toBe(true);
     expect(isRenamed(byId.get("llamafile")!, "/home/a/llava.llamafile")).toBe(false);

@@ -69,7 +69,7 @@ function find(given: Given) {
   });
 }
 
-/** Confidence of the process, or 0 if it is not reported. */
+/** Confidence of the reported process, or 0 if it is not reported. */
 const confidence = (given: Given): number => {
   const [one] = find(given);
   return one ? confidenceOf(one.evidence) : 0;
@@ -115,7 +115,7 @@ describe("a runtime that holds and has read as much as a model", () => {
     [{ libraries: [GGML], heldMib: 63 }],
     [{ libraries: [GGML], readMib: 63 }],
     [{ libraries: [GGML], heldMib: 63, earlierMib: 60 }],
-    // The file that was open before is larger than the memory of the process.
+    // The file that the process had open earlier is larger than its memory.
     [{ libraries: [GGML], earlierMib: 500, readMib: 0 }],
     [{ libraries: [] }],
     [{ libraries: [SAFETENSORS] }],
@@ -174,7 +174,7 @@ describe("what is concluded from amounts of memory", () => {
   test("is never a target of containment, because another user can cause it", () => {
     const [one] = find({ libraries: [GGML], earlierMib: 300, mapsGpu: true });
     expect([isCertain(one!), isReader(one!)]).toEqual([false, false]);
-    // The name of a product as further evidence does not make it certain either.
+    // The name of a product as additional evidence does not make the result certain.
     const named = { name: "koboldcpp", executable: "/opt/x/koboldcpp" };
     const [product] = find({ libraries: [GGML], process: named });
     expect([product!.id, isCertain(product!)]).toEqual(["koboldcpp", false]);

@@ -42,7 +42,7 @@ test("parseHeldBytes() adds swapped memory, and parseReadBytes() reads rchar", (
   expect(parseHeldBytes(STATUS)).toBe((381_216 + 1024) * 1024);
   expect(parseHeldBytes(STATUS.replace(/^VmSwap.*\n/m, ""))).toBe(381_216 * 1024);
   expect(parseReadBytes(IO)).toBe(282_401_211);
-  // A kernel thread has no memory, and a kernel without accounting has no such file.
+  // A kernel thread has no memory, and a kernel without accounting has no `/proc/PID/io`.
   expect(parseHeldBytes("Name:\tkthreadd\n")).toBeUndefined();
   expect(parseReadBytes("")).toBeUndefined();
 });
@@ -132,7 +132,7 @@ describe("createAnonymousMemoryTable()", () => {
     for (let pid = 100; pid < 100 + READS_PER_SCAN_MAX + 3; pid += 1) start(pid, pid, 10);
     const one = table();
     const first = one.read();
-    // The largest first.
+    // The largest processes are read first. Process 100 is the smallest.
     expect([first.anonymous.size, first.anonymous.has(100)]).toEqual([READS_PER_SCAN_MAX, false]);
     expect(first.waiting).toEqual(["the memory of 3 processes is read in the next scan"]);
     const second = one.after(1000);
@@ -151,7 +151,7 @@ describe("createAnonymousMemoryTable()", () => {
     expect(one.after(1000).anonymous).toBe(first);
     write(10, 350, 45);
     expect(one.after(15_000).anonymous).toBe(first);
-    // The second time that the amounts are the same: it has finished loading.
+    // The amounts are the same in two consecutive reads, so the process has finished loading.
     const loaded = one.after(15_000).anonymous;
     expect(loaded.get(10)).toMatchObject({ heldBytes: 350 * MIB, readBytes: 45 * MIB });
     write(10, 400, 50);
@@ -208,13 +208,13 @@ describe("createAnonymousMemoryTable()", () => {
       { name: "below.dat", sizeBytes: 80 * MIB, format: "gguf" },
       { name: "b.bin", sizeBytes: 80 * MIB, format: "gguf" },
     ]);
-    // Remote file systems are not read, and local directories not again for ten minutes.
+    // Remote file systems are never listed. Local directories are listed again only after ten minutes.
     expect(asked.map((request) => "path" in request && request.path)).toEqual([
       join(proc, "10/cwd"),
       `${join(proc, "10/root")}${models}`,
     ]);
     expect(one.read().collectors).toMatchObject([
-      { status: "partial", detail: "1 directories beside processes with an inference library not read" },
+      { status: "partial", detail: "1 directories of processes with an inference library not read" },
     ]);
     one.after(60_000);
     expect(asked.length).toBe(2);

@@ -101,7 +101,7 @@ describe("recogniseEmbedded()", () => {
   });
 });
 
-/** Creates the archive with the real program, and returns the position of the model in it. */
+/** Creates the archive with a real archiver. Returns its path and the offset of the model in it. */
 async function archive(name: string, script: string): Promise<{ path: string; offset: number }> {
   writeFileSync(join(directory, "model.gguf"), model);
   writeFileSync(join(directory, "readme.txt"), "x".repeat(5000));
@@ -115,7 +115,8 @@ const ZIP =
   "import zipfile; z = zipfile.ZipFile('m.zip', 'w'); z.write('readme.txt'); z.write('model.gguf'); z.close()";
 const TAR =
   "import tarfile; t = tarfile.open('m.tar', 'w'); t.add('readme.txt'); t.add('model.gguf'); t.close()";
-// A llamafile is a program followed by a zip archive: github.com/Mozilla-Ocho/llamafile, README, "How llamafile works".
+// A llamafile is a program followed by a zip archive. Source: README of github.com/Mozilla-Ocho/llamafile,
+// section "How llamafile works".
 const LLAMAFILE =
   "import zipfile; open('m.llamafile', 'wb').write(open('/bin/sh', 'rb').read()); z = zipfile.ZipFile('m.llamafile', 'a'); z.write('model.gguf'); z.close()";
 
@@ -128,7 +129,8 @@ describeUnless(missing("Linux", "python3"), "a scan of processes that map a part
     "sees the model in %s",
     async (name, script) => {
       const { path, offset } = await archive(name, script);
-      // As llamafile's llamafile.c does: from the page before the member to its end.
+      // The mapping starts at the page boundary before the member and ends with the member, as in
+      // llamafile.c.
       const start = offset - (offset % PAGE);
       const spec = { path: join(directory, `${name}.socket`), maps: path, offset: start, length: 2 * MIB };
       const command = ["python3", join(import.meta.dir, "../unix-server.py"), JSON.stringify(spec)];

@@ -9,8 +9,9 @@ import { describeUnless, missing } from "../../../../support/missing.ts";
 import { namespaceId } from "../../../../support/run/namespace-id.ts";
 
 /*
- * A network namespace without any interface but loopback, as rootless containers and sandboxes have it: what
- * listens in there can be asked from within only. A decoy on the same port of the host shows who was asked.
+ * Test setup: a network namespace whose only interface is loopback, as in rootless containers and sandboxes.
+ * Only a process inside the namespace can connect to its listeners. A decoy listens on the same port outside
+ * the namespace and shows which of the two was probed.
  */
 const lacking = missing("Linux", "root", "ip", "unshare", "setpriv");
 
@@ -36,7 +37,10 @@ async function serve(specs: object[], prefix: string[] = []): Promise<Started> {
   return { pid, ports: JSON.parse(line) as number[] };
 }
 
-/** A server with TCP_DEFER_ACCEPT has no connection until its client sends data. */
+/**
+ * Returns a command that connects and sends data. With TCP_DEFER_ACCEPT, a server has no connection until its
+ * client sends data.
+ */
 const connect = (port: number, address = "127.0.0.1"): string[] => [
   process.execPath,
   "-e",
@@ -150,7 +154,10 @@ describeUnless(lacking, "createNamespaces().within()", () => {
 });
 
 describeUnless(lacking, "a scan of a host of its own", () => {
-  /* Processes of other hosts are invisible: the agent and the engine have a process table and a network to themselves. */
+  /*
+   * Test setup: the agent and the engine have their own process table and network, so they do not see
+   * processes of other hosts.
+   */
   const id = namespaceId();
   const [host, elsewhere] = [`${id}h`, `${id}e`];
   const must = (line: string): void => {
@@ -178,7 +185,7 @@ describeUnless(lacking, "a scan of a host of its own", () => {
     const main = new URL("../../../../../agent/main.ts", import.meta.url).pathname;
     const script = join(import.meta.dir, "../scan-server.ts");
     const specs = JSON.stringify([{ kind: "http", address: "0.0.0.0", answers: OLLAMA }]);
-    // The test process is a client of the engine too.
+    // This test process is also a client of the engine.
     const client = `globalThis.socket = await Bun.connect({ hostname: '127.0.0.1', port: $port, socket: { data() {} } });
       await Bun.spawn([process.execPath, '$2', 'scan', '--json'], { stdout: 'inherit' }).exited;
       process.exit();`;

@@ -17,7 +17,7 @@ import { describeUnless, missing } from "../../../../support/missing.ts";
 const SEQUENCE = 7;
 const HEADER = 16;
 
-/** One message of a dump (linux/inet_diag.h), as the kernel lays it out on a little-endian machine. */
+/** One message of a dump (linux/inet_diag.h), as written by the kernel on a little-endian machine. */
 function message(of: {
   family?: number;
   state?: number;
@@ -116,7 +116,10 @@ test("combinedDiagRequest() requests TCP sockets of both address families in one
 });
 
 describe("createSocketDiag()", () => {
-  /** Answers each request with the next of these; a number is what recv(2) gives instead. */
+  /**
+   * A fake netlink socket that answers each request with the next array. Each element is one read; a number
+   * is the return value of recv(2) without data.
+   */
   function answering(...answers: (Uint8Array | number)[][]): SocketDiag {
     let queue: (Uint8Array | number)[] = [];
     return createSocketDiag({

@@ -75,18 +75,20 @@ describe("parseContainer()", () => {
     [`0::/system.slice/docker-${id}.scope`, "docker:3f4e5a6b7c8d"],
     [`12:pids:/docker/${id}\n11:cpu:/docker/${id}`, "docker:3f4e5a6b7c8d"],
     [`0::/user.slice/user-1000.slice/libpod-${id}.scope/container`, "podman:3f4e5a6b7c8d"],
-    // Docker on CentOS, github.com/neuvector/neuvector, share/system/cgroup_test.go; rootless: docs.docker.com.
+    // Docker on CentOS: share/system/cgroup_test.go of github.com/neuvector/neuvector. Rootless Docker:
+    // docs.docker.com.
     [`10:devices:/system.slice/docker-${id}.scope`, "docker:3f4e5a6b7c8d"],
     [`0::/user.slice/user-1000.slice/user@1000.service/user.slice/docker-${id}.scope`, "docker:3f4e5a6b7c8d"],
-    // Podman: a pod under systemd, and cgroupfs.
+    // Podman: a pod under systemd, and the cgroupfs driver.
     [`0::/machine.slice/machine-libpod_pod_${id}.slice/libpod-${id}.scope/container`, "podman:3f4e5a6b7c8d"],
     [`9:pids:/libpod_parent/libpod-${id}`, "podman:3f4e5a6b7c8d"],
     [`0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-${id}.scope`, "containerd:3f4e5a6b7c8d"],
-    // k3s, Kubernetes with Docker and with CRI-O: github.com/CJLove/rt-operator, notes/cgroupv1_notes.md.
+    // k3s, and Kubernetes with Docker and with CRI-O: notes/cgroupv1_notes.md of
+    // github.com/CJLove/rt-operator.
     [`4:cpu,cpuacct:/kubepods/besteffort/podd0544205-72df/${id}`, "kubernetes:3f4e5a6b7c8d"],
     [`4:cpu,cpuacct:/kubepods.slice/kubepods-pod1.slice/docker-${id}.scope`, "docker:3f4e5a6b7c8d"],
     [`4:cpu,cpuacct:/kubepods.slice/kubepods-pod1.slice/crio-${id}.scope`, "crio:3f4e5a6b7c8d"],
-    // containerd with a slice of systemd over its socket; nerdctl.
+    // containerd with a systemd slice, started by Kubernetes, and nerdctl.
     [`0::/system.slice/kubepods-burstable-pod1.slice:cri-containerd:${id}`, "containerd:3f4e5a6b7c8d"],
     [`0::/system.slice/nerdctl-${id}.scope`, "containerd:3f4e5a6b7c8d"],
     ["0::/lxc.payload.web-production-1/init.scope", "lxc:web-production-1"],
@@ -272,7 +274,7 @@ docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
 });
 
 test("parseLinkLocal() returns the interface of a link-local address", () => {
-  // Captured from a host with a network in a virtual machine.
+  // Captured from a host in a virtual machine with a network.
   const table = `fd000000000000000000000000000002 04 40 00 82     eth0
 00000000000000000000000000000001 01 80 10 80       lo
 fe8000000000000000fc00fffe000001 04 40 20 80     eth0
@@ -287,7 +289,7 @@ fe800000000000000000000000000007 06 40 20 80  virbr0\n`;
   const files: Files = { ...realFiles(), text: () => table };
   const reach = createReach({ files, procRoot: "/proc", sysRoot: "/sys" });
   expect(reach.own("fe80::fc:ff:fe00:1")).toBe("fe80::fc:ff:fe00:1%eth0");
-  // Two interfaces with the same address are ambiguous.
+  // If two interfaces have the same address, the interface is ambiguous.
   expect(reach.own("fe80::7")).toBeUndefined();
   expect(reach.own("fe80::8")).toBeUndefined();
   expect(reach.own("fd00::2")).toBe("fd00::2");
@@ -306,7 +308,7 @@ describe("linuxHost() on a captured tree", () => {
     { pid: 600, name: "worker", parent: 500, sockets: ["26517"] },
     { pid: 700, name: "code", parent: 1, sockets: ["41353"] },
   ];
-  // Each test gets a fresh copy of the captured tree, because some tests change it.
+  // Each test gets a fresh copy of the captured files, because some tests modify them.
   beforeEach(() => {
     for (const process of processes) putProcess(process);
     put(weights, ggufFile(HOLIDAY_PHOTOS));
@@ -325,7 +327,8 @@ describe("linuxHost() on a captured tree", () => {
   function putProcess({ pid, name, parent, sockets = [] }: (typeof processes)[number]): void {
     const directory = join(proc, String(pid));
     const stat = STAT.replace("13834 (python3) S 13789", `${pid} (${name}) S ${parent}`);
-    // The client is the oldest process, because the search for owners starts with the youngest.
+    // The client is the oldest process, so it is searched last: the search for owners starts with the
+    // youngest.
     put(join(directory, "stat"), pid === 700 ? stat.replace("285937", "100") : stat);
     put(join(directory, "status"), "Name:\tx\nUid:\t0\t0\t0\t0\n");
     put(join(directory, "cmdline"), `/usr/local/bin/${name}\0serve\0`);
@@ -390,7 +393,7 @@ describe("linuxHost() on a captured tree", () => {
     const maps = join(proc, "600", "maps");
     const mapping = readFileSync(maps, "utf8");
     const library = "7f9b21a00000-7f9b21a01000 r-xp 00000000 fe:00 7 /x/libggml.so\n";
-    // A line of a CUDA process from the notes of github.com/simoncblyth/opticks.
+    // A line of a CUDA process, from the notes in github.com/simoncblyth/opticks.
     const device = "200000000-200200000 rw-s 00000000 00:05 34651 /dev/nvidiactl\n";
     const grow = (pages: number) =>
       put(
@@ -405,7 +408,7 @@ describe("linuxHost() on a captured tree", () => {
     expect(first.anonymous?.get(600)).toMatchObject({ heldBytes: 2 ** 28, mapsGpu: false, earlier: [] });
     grow(80_000);
     put(maps, library + device);
-    // Each process is read within four scans, and its memory in the scans after that.
+    // Each process is read once within four scans. Its memory is read in the next scan.
     for (let scan = 0; scan < 4; scan += 1) await libraryHost.observe();
     const last = await libraryHost.observe();
     expect(last.weights.get(600)).toBeUndefined();
@@ -418,7 +421,7 @@ describe("linuxHost() on a captured tree", () => {
     const host = linuxHost({
       files: {
         ...real,
-        // In another root directory, or replaced since the process started.
+        // The process is in another root directory, or the file was replaced after the process started.
         facts: (path) => ({ ...real.facts(path), ...(path.endsWith("/800/exe") && { identity: "9:9" }) }),
       },
       run: async (command) => (command.includes("--search") ? "coreutils: /usr/bin/env\n" : "9.1-1\n"),
@@ -511,7 +514,7 @@ describe("linuxHost() on a captured tree", () => {
 
   test("reports `failed` without procfs", async () => {
     rmSync(root, { recursive: true });
-    // The IPv4 and IPv6 tables alternate.
+    // Each scan reads one of the IPv4 and IPv6 tables in turn.
     await host.observe();
     const snapshot = await host.observe();
     expect(snapshot.collectors.filter(({ status }) => status === "failed").map(({ name }) => name)).toEqual([

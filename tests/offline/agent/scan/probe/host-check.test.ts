@@ -4,7 +4,10 @@ import { hostOf } from "../../../../../agent/scan/probe/connection.ts";
 import { fingerprint } from "../../../../../agent/scan/probe/fingerprint.ts";
 import type { Probe } from "../../../../../agent/scan/probe/probe.ts";
 
-/** Recorded from @playwright/mcp 0.0.83: it accepts requests to localhost only, as protection from DNS rebinding. */
+/**
+ * Recorded from @playwright/mcp 0.0.83. It accepts only requests to localhost, as protection against DNS
+ * rebinding.
+ */
 const playwright =
   (hosts: string[]): Probe =>
   async (target, path) => {

@@ -92,7 +92,7 @@ describe("parseAnswer()", () => {
     expect(parse(text)).toMatchObject({ answer: { body: "hello and a world" } });
   });
 
-  // Earlier versions of the parser looped on these or read past the end of the body.
+  // With these inputs, earlier versions of the parser looped or read past the end of the body.
   test.each(["-6\r\n", "-1\r\nhello", "0x5\r\nhello", " 5\r\nhello", "5e\u0000\r\nhello", "\r\nhello"])(
     "ends a body where %j stands instead of a chunk's size",
     (chunk) => {
@@ -245,7 +245,7 @@ describe("createProbe()", () => {
     let open = 0;
     let most = 0;
     const port = await listen((socket, request) => {
-      // Another agent on this host may probe this port too.
+      // Another agent on this host can also probe this port.
       if (!request.includes("GET /counted ")) return;
       open += 1;
       most = Math.max(most, open);

@@ -17,7 +17,7 @@ const answer = (body: unknown, headers: Record<string, string> = {}) => ({
 });
 const DENSE = Array.from({ length: 20_000 }, () => []);
 
-/** A budget that records the current and the highest use. */
+/** A budget that records its current and its highest use. */
 function watched(limit?: number) {
   const budget = createByteBudget(limit, () => undefined);
   const seen = { now: 0, most: 0, refused: 0 };

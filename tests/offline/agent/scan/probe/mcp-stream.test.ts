@@ -12,7 +12,7 @@ afterAll(() => {
   }
 });
 
-/** Serves an endless event stream at one path that starts with this text. */
+/** Starts a server with an endless event stream at one path. The stream starts with the text `begins`. */
 async function streaming(path: string, begins: string): Promise<number> {
   const server = createServer((request, response) => {
     if (request.url !== path) return void response.writeHead(404).end("Not Found");

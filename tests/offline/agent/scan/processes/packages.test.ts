@@ -5,7 +5,7 @@ import { yieldToEventLoop } from "../../../../../agent/scan/system/cpu-budget.ts
 
 const HOUR_MS = 3_600_000;
 
-/** A package manager with outputs by the first words of the command. Other commands fail. */
+/** A fake package manager. `answers` maps the first words of a command to its output. Other commands fail. */
 function manager(answers: Record<string, string>) {
   const asked: string[] = [];
   const state = { nowMs: 0 };
@@ -18,7 +18,7 @@ function manager(answers: Record<string, string>) {
       return answers[found]!;
     },
   });
-  /** Calls it once per scan, until the search has ended. */
+  /** Calls the lookup once per scan until the search has ended. */
   const settled = async (path: string) => {
     packages.of(path);
     await Bun.sleep(0);
@@ -83,7 +83,7 @@ test.each([
     "C:\\Program Files\\WindowsApps\\Microsoft.FoundryLocal_0.7.120.0_x64__8wekyb3d8bbwe\\foundry.exe",
     "Microsoft.FoundryLocal 0.7.120.0 (MSIX)",
   ],
-  // Any user can create such directories elsewhere.
+  // Any user can create such directories in other places.
   ["/home/ada/Cellar/ollama/0.12.6/bin/ollama", undefined],
   ["/tmp/opt/homebrew/Cellar/ollama/0.12.6/bin/ollama", undefined],
   ["/opt/homebrew/Cellar/ollama", undefined],

@@ -11,7 +11,7 @@ import { hidesProcesses } from "../../../../../agent/scan/system/hidepid.ts";
 import { createMounts } from "../../../../../agent/scan/system/mounts.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "../scan-gguf.ts";
 
-/* A procfs of files, so that what is read in which scan can be counted. */
+/* Test setup: procfs as ordinary files, so that the tests can count which file is read in which scan. */
 
 const directory = mkdtempSync(join(tmpdir(), "collect-processes-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -44,7 +44,7 @@ function put(pid: number, { name = "sleep", parent = 1, ticks = 0, bytes = 1_000
   }
 }
 
-/** The files of this machine. Records each read as `stat 12`. */
+/** Wraps the real file operations and records each read, for example as `stat 12`. */
 function noting(): { files: Files; read: string[] } {
   const real = realFiles();
   const read: string[] = [];
@@ -111,7 +111,7 @@ describe("createProcessTable()", () => {
       put(10, { ticks: scan });
       processes.read();
     }
-    // It is read within four scans, and then in every second scan.
+    // The process is read within four scans, and then in every second scan.
     expect(read.filter((one) => one === "stat 10").length).toBeGreaterThanOrEqual(3);
   });
 
@@ -119,7 +119,7 @@ describe("createProcessTable()", () => {
     for (const pid of [10, 11]) put(pid);
     const { read, table: processes } = table();
     for (let scan = 0; scan < 12; scan += 1) processes.read();
-    // Neither process is due: 10 + 13 and 11 + 13 are not multiples of four.
+    // In this scan, neither process is due: 10 + 13 and 11 + 13 are not multiples of four.
     while (true) {
       read.length = 0;
       processes.read();
@@ -223,7 +223,7 @@ describe("createProcessTable() with processes that are hard to see", () => {
     expect(createProcessTable(options).read().collector).toEqual({
       name: "processes",
       status: "partial",
-      detail: "1 of 2 processes not readable with these rights",
+      detail: "1 of 2 processes not readable with the agent's permissions",
     });
   });
 
@@ -301,7 +301,8 @@ describe("createMappedTable()", () => {
       mkdirSync(join(path, ".."), { recursive: true });
       writeFileSync(path, ggufFile(HOLIDAY_PHOTOS));
       put(10 + at);
-      // READ_IMPLIES_EXEC of personality(2): a program with an executable stack maps all it reads as code.
+      // Under READ_IMPLIES_EXEC (personality(2)), a program with an executable stack maps every readable file
+      // as executable.
       maps(10 + at, `7f9b21906000-7f9b21908000 r-xs 00000000 fe:00 ${statSync(path).ino} ${path}\n`);
     }
     put(20);
@@ -326,12 +327,12 @@ describe("createMappedTable()", () => {
     const first = processes.read().processes;
     const fromBootMs = first.get(10)!.startedAtMs! - 5000;
     expect(processes.read().processes).toBe(first);
-    nowMs = NOW_MS; // NTP
+    nowMs = NOW_MS; // The clock was set by NTP.
     boot(NOW_MS / 1000 - 60);
     const second = processes.read().processes;
     expect(second).not.toBe(first);
     expect(second.get(10)!.startedAtMs).toBe(NOW_MS - 60_000 + fromBootMs);
-    nowMs += 3600_000; // it slept: the boot is where it was
+    nowMs += 3600_000; // The machine slept. The boot time is unchanged.
     expect(processes.read().processes).toBe(second);
   });
 

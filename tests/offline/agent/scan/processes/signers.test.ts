@@ -18,7 +18,7 @@ import type { Host } from "../../../../../agent/scan/system/host.ts";
 import { type Run, runTool } from "../../../../../agent/scan/system/run-tool.ts";
 import { engine } from "../../../../../shared/wire/heartbeat.ts";
 
-// craftware.xyz/tips/Code-signing.html, of Siri.app.
+// Output for Siri.app, from craftware.xyz/tips/Code-signing.html.
 const APPLE = `Executable=/Applications/Siri.app/Contents/MacOS/Siri
 Identifier=com.apple.siri.launcher
 Format=app bundle with Mach-O thin (x86_64)
@@ -32,7 +32,7 @@ Info.plist entries=24
 TeamIdentifier=not set
 Sealed Resources version=2 rules=12 files=2
 `;
-// The same lines for a maker with a Developer ID, names from public outputs of codesign.
+// The same lines for a vendor with a Developer ID. The names are from public outputs of codesign.
 const MAKER = `Executable=/path/to/x.component/Contents/MacOS/x
 Format=bundle with Mach-O universal
 Authority=Developer ID Application: Native Instruments GmbH (783P5RS31U)
@@ -95,7 +95,7 @@ describe("codesignSigner()", () => {
       "-R=anchor apple generic",
       "/a b/x",
     ]);
-    // A self-made certificate may contain any name.
+    // A self-made certificate can contain any name.
     expect(await codesignSigner(tool(MAKER, false), "/x")).toBe(`not valid: ${name}`);
   });
 
@@ -107,7 +107,7 @@ describe("codesignSigner()", () => {
   });
 });
 
-// Subjects as .NET writes them; the first from gist.github.com/syu5-gh/9889651.
+// Subjects as formatted by .NET. The first is from gist.github.com/syu5-gh/9889651.
 const MICROSOFT = "CN=Microsoft Windows, O=Microsoft Corporation, L=Redmond, S=Washington, C=US";
 const QUOTED = `CN="Foo ""Bar"", Inc.", O="Foo, CN=Microsoft Corporation", C=US`;
 

@@ -1,8 +1,8 @@
 import { MIB } from "../../catalogue/model-homes.ts";
 
-/* Files in the format of browsers, with the layout observed in a profile of Chromium 156. */
+/* Files in the format of browsers. The layout is that of a profile of Chromium 156. */
 
-/** Random bytes: not compressible and not a model. */
+/** Random bytes, which are not compressible and not a model. */
 export const LARGE = new Uint8Array(2 * MIB);
 let state = 7;
 for (let at = 0; at < LARGE.length; at += 1) {
@@ -28,7 +28,7 @@ export const SAFETENSORS = onlyStart(
 /** Start of an ONNX file from torch.onnx: ir_version 8, then the producer. */
 export const ONNX = new Uint8Array([0x08, 0x08, 0x12, 0x07, ...new TextEncoder().encode("pytorch"), 0x1a]);
 
-/** An entry of the simple cache: 24 bytes header, the key, the body. The trailer is left out. */
+/** An entry of the simple cache: a header of 24 bytes, the key and the body. The trailer is omitted. */
 export function cacheEntry(key: string, body: Uint8Array): Uint8Array<ArrayBuffer> {
   const name = new TextEncoder().encode(key);
   const file = new Uint8Array(24 + name.length + body.length);
@@ -53,7 +53,7 @@ const joined = (...parts: (readonly number[] | Uint8Array)[]): Uint8Array<ArrayB
     Buffer.concat(parts.map((part) => (part instanceof Uint8Array ? part : Uint8Array.from(part)))),
   );
 
-/** An IndexedDB value in the format of Blink: an object with an array in `file`. */
+/** An IndexedDB value in the format of Blink. It is an object with the array as property `file`. */
 export const serialised = (array: Uint8Array): Uint8Array<ArrayBuffer> =>
   joined(
     [0xff, 0x15, 0xfe, ...new Uint8Array(12), 0xff, 0x10, 0x6f, 0x22, 4],
@@ -62,7 +62,10 @@ export const serialised = (array: Uint8Array): Uint8Array<ArrayBuffer> =>
     array,
   );
 
-/** Compressed with Snappy, literals only. `isFramed`: as a stream, otherwise as a compressed IndexedDB value. */
+/**
+ * Compresses the content with Snappy, using literals only. `isFramed`: as a stream. Otherwise as a compressed
+ * IndexedDB value.
+ */
 export function packed(content: Uint8Array, { isFramed = false } = {}): Uint8Array<ArrayBuffer> {
   const literals: (readonly number[] | Uint8Array)[] = [];
   const size = isFramed ? Math.min(content.length, 32_768) : content.length;

@@ -123,7 +123,7 @@ describe("an ordinary profile", () => {
     const mp4 = onlyStart(new TextEncoder().encode("\0\0\0\x20ftypisom"), 17 * MIB);
     const wasm = onlyStart(new TextEncoder().encode("\0asm\x01\0\0\0"), 3 * MIB);
     const json = new TextEncoder().encode(`{"__metadata__":${" ".repeat(2 * MIB)}{}}`);
-    // Starts like ONNX, as other protobuf files do: field 1 with value 8, then field 2.
+    // This file starts like an ONNX file, as other protobuf files do: field 1 with value 8, then field 2.
     const protobuf = onlyStart(Uint8Array.of(8, 8, 0x12, 200, 1, 0, 0), 17 * MIB);
     for (const [at, content] of [LARGE, mp4, wasm, json, protobuf].entries()) {
       put(`${CACHE}/${at}_0`, cacheEntry(`https://video.example/${at}`, content));

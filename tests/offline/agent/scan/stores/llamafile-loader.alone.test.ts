@@ -11,9 +11,9 @@ import { ggufFile, HOLIDAY_PHOTOS } from "../scan-gguf.ts";
 import { llamafile } from "./llamafiles.ts";
 
 /*
- * A process like a llamafile under its loader: the executable is the loader, and the first argument is a portable
- * executable with weights inside that are mapped. Python replaces the loader, because Python runs zip archives with a
- * prefix too. The program in the archive is Python as well.
+ * Test setup: a process like a llamafile under its loader. The executable is the loader. The first argument
+ * is a portable executable that contains weights, and these weights are mapped. Python replaces the loader,
+ * because Python also runs zip archives that have a prefix. The program in the archive is Python too.
  */
 
 const directory = mkdtempSync(join(tmpdir(), "llamafile-"));

@@ -29,7 +29,7 @@ test("recogniseWeights() finds no weights in other portable executables", () => 
   expect(found(llamafile([args]))).toBeUndefined();
   expect(found(llamafile([{ ...tiny, method: 8 }]))).toBeUndefined();
   expect(found(llamafile([{ name: "notes.gguf", content: new Uint8Array(64) }]))).toBeUndefined();
-  // A zip archive that is not a program, such as a backup of models.
+  // A zip archive that is not a program, for example a backup of models.
   expect(found(llamafile([tiny], { head: "PK" }))).toBeUndefined();
 });
 

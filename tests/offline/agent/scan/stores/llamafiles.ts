@@ -1,4 +1,4 @@
-/** One entry of an archive, stored without compression. */
+/** One archive entry, stored without compression. */
 type Entry = { name: string; content: Uint8Array; method?: number; localExtra?: number };
 
 const bytesOf = (...fields: [size: 2 | 4 | 8, value: number][]): Uint8Array => {
@@ -19,8 +19,9 @@ const joined = (parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> =>
 const WIDE = 0xffff_ffff;
 
 /**
- * A file like a llamafile: the head of an Actually Portable Executable, then a zip archive with offsets from the start of
- * the file (PKWARE APPNOTE). `isWide`: with the records of an archive above 4 GiB (Zip64).
+ * Creates a file like a llamafile: the start of an Actually Portable Executable, then a zip archive whose
+ * offsets count from the start of the file (PKWARE APPNOTE). `isWide`: with the records of an archive larger
+ * than 4 GiB (Zip64).
  */
 export function llamafile(
   entries: readonly Entry[],

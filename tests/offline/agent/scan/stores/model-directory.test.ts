@@ -155,7 +155,7 @@ describe("atRest.read() of a Hugging Face cache", () => {
 });
 
 describe("atRest.read() of files", () => {
-  /** Start of a safetensors file: the length of the header, and the header. */
+  /** Writes the start of a safetensors file: the length of the header, then the header. */
   const safetensors = (sizeBytes: number) => {
     const header = JSON.stringify({ a: { dtype: "F32", shape: [1], data_offsets: [0, 4] } });
     const bytes = new Uint8Array(sizeBytes);

@@ -42,7 +42,10 @@ const process = (pid: number, more: Partial<ProcessFacts> = {}): ProcessFacts =>
   ...more,
 });
 
-/** Files of the test's directories only, without the units of the machine that runs the test. */
+/**
+ * File operations that see only the test's directories. The systemd units of the machine that runs the test
+ * are hidden.
+ */
 function own(owners: Parameters<typeof ownedFiles>[0]): Files {
   const files = ownedFiles({
     [`${root}/home/ada`]: { uid: ADA },

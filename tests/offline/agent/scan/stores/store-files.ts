@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Files, realFiles } from "../../../../../agent/scan/system/files.ts";
 
-/** Writes files below a directory, with their folders. */
+/** Returns a function that writes a file below `root` and creates its directories. */
 export function putIn(root: string): (path: string, content: string | Uint8Array) => string {
   return (path, content) => {
     const file = join(root, path);
@@ -12,7 +12,7 @@ export function putIn(root: string): (path: string, content: string | Uint8Array
   };
 }
 
-/** The files of this machine, with owners and modes overridden by path prefix. Only root could set them on disk. */
+/** The real file operations, with owners and modes overridden by path prefix. Only root could set them on disk. */
 export function ownedFiles(owners: Readonly<Record<string, { uid: number; mode?: number }>>): Files {
   const files = realFiles();
   return {

@@ -104,7 +104,7 @@ describeUnless(missing("Linux", "python3"), "askSocket()", () => {
     const path = newPath();
     const { pid, heard } = await serve({ path, answers });
     expect(ask({ path }, [pid + 1])).toEqual({ failed: "stranger" });
-    // Root connects with the rights of that user, who may not connect.
+    // Root connects with the permissions of that user, who is not allowed to connect.
     expect(ask({ path }, [pid], { uid: uid + 1 })).toEqual({ failed: uid === 0 ? "refused" : "stranger" });
     expect(ask({ path }, [pid])).toMatchObject({ answer: { status: 200 } });
     expect(await heard()).toHaveLength(1);
@@ -164,13 +164,13 @@ describeUnless(
       try {
         chownSync(open, NOBODY, NOBODY);
         const path = join(open, "a.sock");
-        // The user nobody cannot read the home of the user who runs the test.
+        // User 65534 cannot read the home directory of the user who runs the test.
         copyFileSync(script, join(open, "server.py"));
         const asNobody = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
         const python = [...asNobody, "/usr/bin/python3", join(open, "server.py")];
         const { pid } = await serve({ path, answers: { "/v1/models": [200, "yes"] } }, python);
         expect(statSync(path).mode & 0o022).toBe(0);
-        // The unit has no CAP_DAC_OVERRIDE.
+        // The systemd unit of the agent has no CAP_DAC_OVERRIDE.
         const asService = ["setpriv", "--inh-caps=-all", "--bounding-set=-dac_override", "--"];
         const ask = [process.execPath, join(import.meta.dir, "../unix-ask.ts"), path, `${pid}`, `${NOBODY}`];
         const { stdout } = Bun.spawnSync([...asService, ...ask]);
@@ -221,7 +221,7 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     ]);
     expect(first.collector).toEqual({ name: "unix-sockets", status: "ok", detail: "1 unix sockets" });
     expect(sockets.read([one], processes).listeners).toBe(first.listeners);
-    // The process is not a suspect.
+    // This process is not a candidate for an engine.
     expect(sockets.read([other], processes).listeners).toEqual([]);
   });
 
@@ -235,7 +235,7 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     ["raylet", "raylet"],
     ["X0", "X0"],
     ["redis.sock", ""],
-    // ZeroMQ socket of vLLM: its name is in no command line.
+    // ZeroMQ socket of vLLM. Its name is in no command line.
     ["7f9c1c7e-7a55-4d4e-9d0c-6a3f5e0e6a11", ""],
   ])("never asks %s", async (name, word) => {
     expect((await named(name, word === "" ? [] : ["python3", word])).listeners).toEqual([]);
