@@ -237,7 +237,7 @@ const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "hea
 ];
 
 const DEEP = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
-/** Changes of one line, for exports with two faults. The verifier must name the first fault, whatever its kind. */
+/** Changes of one line, for exports with two faults. The verifier must name the first fault, of either kind. */
 const ONE_LINE: [string, (line: string) => string][] = [
   ["an edit", (line) => line.replace("reason", "season")],
   ["white space", (line) => line.replace(",", ", ")],

@@ -129,7 +129,7 @@ test("isTimely() accepts a delay of up to twelve hours, and no more", () => {
   const at = "2026-11-20T12:00:00.000Z";
   expect(isTimely({ at, receivedAt: "2026-11-21T00:00:00.000Z" })).toBe(true);
   expect(isTimely({ at, receivedAt: "2026-11-21T00:00:00.001Z" })).toBe(false);
-  expect(isTimely({ at, receivedAt: "2026-11-20T11:56:00.000Z" })).toBe(true); // the clock of the host is ahead
+  expect(isTimely({ at, receivedAt: "2026-11-20T11:56:00.000Z" })).toBe(true); // the host's clock is one minute ahead
 });
 
 describe("remember()", () => {
@@ -149,7 +149,7 @@ describe("remember()", () => {
   });
 });
 
-/** mulberry32, a seeded generator: the same weeks in every run. */
+/** mulberry32, a seeded random number generator: every run has the same weeks. */
 function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -181,9 +181,9 @@ test("finds the injected anomalies of synthetic weeks with few false alarms", ()
   const counts = { hits: 0, misses: 0, falseAlarms: 0, judged: 0 };
   for (let day = DAY; day < DAY + DAYS; day++) {
     for (let asset = 0; asset < ASSETS; asset++) {
-      if (day % 7 > 4 && random() < 0.9) continue; // a weekend
+      if (day % 7 > 4 && random() < 0.9) continue; // the host is off on most days of a weekend
       const habit = habits[asset]!;
-      if (random() < 0.01) habit.models[1] = pick(MODELS); // people try another known model now and then
+      if (random() < 0.01) habit.models[1] = pick(MODELS); // the employee sometimes changes to another known model
       const [id, name] = habit.engine;
       const engines: Engine[] = [
         makeEngine({

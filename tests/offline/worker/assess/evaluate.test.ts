@@ -59,7 +59,7 @@ const stored = (name: string, more?: Partial<Policy>): Case => ({
 });
 const hours = { days: [1, 2, 3, 4, 5], from: "08:00", to: "18:00", utcOffsetMinutes: 60 };
 
-/** For every rule: cases that match, and near misses that do not. */
+/** For every rule: cases that match, and similar cases that must not match. */
 const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
   "unapproved-engine": {
     hit: [e({ id: "vllm" })],
@@ -220,7 +220,7 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
   "suspect-path": {
     hit: [
       e({ executable: "/tmp/x/ollama" }),
-      e({ executable: "/private/tmp/x/ollama" }), // /tmp as macOS resolves it
+      e({ executable: "/private/tmp/x/ollama" }), // how macOS resolves /tmp
       e({ executable: "/private/var/folders/q1/T/AppTranslocation/0A1B/d/Ollama.app/Contents/MacOS/Ollama" }),
       e({ executable: "/var/folders/q1/T/ollama" }),
       e({ executable: "~/Downloads/llamafile" }),
@@ -238,7 +238,7 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
       e({ user: "nt authority\\system" }),
       e({ user: "NT-AUTORITÄT\\SYSTEM" }),
       e({ user: "AUTORITE NT\\Système" }),
-      e({ user: "DESKTOP-1\\Administrator" }), // the agent reports the account with the host name in front
+      e({ user: "DESKTOP-1\\Administrator" }), // the agent reports the account with the host name in front of it
       e({ user: "PC-2\\Administrateur" }),
     ],
     miss: [

@@ -10,7 +10,7 @@ import { policy } from "../../../../shared/table/items/policy.ts";
 import { WEBHOOK_EVENTS } from "../../../../shared/table/items/webhook.ts";
 import { ROOT } from "../../../support/stack.ts";
 
-/** The page without the spaces that align tables. */
+/** Reads a page and removes the spaces that align its tables. */
 const page = (name: string) =>
   readFileSync(join(ROOT, "docs", name), "utf8")
     .replace(/ +\|/g, " |")
@@ -24,7 +24,7 @@ test("docs/rules.md lists exactly the rules of the code", () => {
         `| \`${id}\` | ${pointsMax === undefined ? points : `${points} to ${pointsMax}`} | ${points >= CRITICAL_POINTS ? "CRITICAL" : "WARNING"} | ${atlas} | ${title} |`,
     ),
   );
-  // The risk in the table is correct for all points that a rule can have.
+  // The risk in the table must be correct for all points that a rule can have.
   for (const { points, pointsMax = points } of RULES)
     expect(points >= CRITICAL_POINTS).toBe(pointsMax >= CRITICAL_POINTS);
   for (const { remediation } of RULES) expect(page("rules.md")).toContain(remediation);
@@ -67,7 +67,7 @@ test("compareVersions() orders releases, and returns undefined for text that is 
   expect(compareVersions("1.0", "1.0.0")).toBe(0);
   expect(compareVersions("b3560", "b3561")).toBe(-1);
   expect(compareVersions("b3561-b6a1c2d", "b3561")).toBe(0);
-  // Commits, a date without separators, and builds without history.
+  // These texts are not comparable versions: commits, a date without separators, and builds without history.
   for (const none of ["", "latest", "main-2024", "x1.2", "5f3a2b1", "0a1b2c3", "1234567890"])
     expect(compareVersions(none, "1.0")).toBeUndefined();
   for (const none of ["b0-unknown", "b1-9f2a1b3", "0.0.4500", "0.9.4"])

@@ -4,7 +4,7 @@ import { createDeliverySlots, type DeliverySlots } from "../../../../worker/deli
 const ATTEMPT_MS = 10_000;
 const after = (ms: number) => () => new Promise<string>((done) => setTimeout(() => done("sent"), ms));
 const prompt = after(20);
-/** An attempt whose receiver never responds. */
+/** A delivery attempt whose receiver does not respond before the timeout. */
 const hanging = after(ATTEMPT_MS);
 
 type Delivery = { outcome?: { sent: string } | { deferMs: number } };
@@ -15,7 +15,7 @@ function deliver(slots: DeliverySlots, tenantId: string, webhookId: string, send
   });
   return delivery;
 }
-/** Advances the fake clock in small steps and runs pending promises in between. */
+/** Advances the fake clock in small steps, and runs pending promises between the steps. */
 async function pass(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 10) {
     jest.advanceTimersByTime(10);
@@ -104,7 +104,8 @@ describe("createDeliverySlots()", () => {
     const hang = () => {
       for (let tenant = 0; tenant < 500; tenant++) deliver(slots, `t${tenant}`, "hook", hanging);
     };
-    // From now on all receivers hang. One slow response identifies each, 256 of them every two seconds.
+    // All receivers hang from this point on. One slow response per receiver shows this, and 256 receivers are
+    // found every two seconds.
     for (let second = 0; second < 5; second++) {
       hang();
       await pass(1000);

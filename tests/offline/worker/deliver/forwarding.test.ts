@@ -12,7 +12,7 @@ import { eventually } from "../../../support/stack.ts";
 function createLoop(forward: (tenantId: string) => Promise<unknown>) {
   const metrics = createMetrics();
   const logs: string[] = [];
-  // A pause longer than any test, so that only waking continues the loop.
+  // The pause is longer than any test, so that only a call of wake() continues the loop.
   const random = () => 1000;
   const log = (_level: string, event: string) => void logs.push(event);
   const forwarding = createWebhookLoops({ forward, random, log, metrics });
@@ -34,12 +34,12 @@ describe("createWebhookLoops()", () => {
     await turn();
     forwarding.wake("org_slow");
     await turn();
-    expect(looks).toEqual(["org_slow"]); // never two concurrent runs for one tenant
+    expect(looks).toEqual(["org_slow"]); // one tenant never has two concurrent runs
     release();
     await turn();
     expect(looks).toEqual(["org_slow", "org_slow"]);
     await turn();
-    expect(looks).toHaveLength(2); // no new event: the loop pauses
+    expect(looks).toHaveLength(2); // there is no new event, so the loop pauses
     forwarding.wake("org_new");
     await turn();
     expect(looks).toEqual(["org_slow", "org_slow", "org_new"]);
@@ -59,7 +59,7 @@ describe("createWebhookLoops()", () => {
     forwarding.wake("org_good");
     await turn();
     expect(looks).toEqual(["org_hangs", "org_good"]);
-    // More runs than the limit: those that hang stop counting after two seconds.
+    // These are more runs than the limit. Runs that hang no longer count after two seconds.
     for (let i = 0; i < 100; i++) forwarding.wake(`org_hangs_${i}`);
     forwarding.wake("org_late");
     await eventually(async () => looks.includes("org_late"), 6500);

@@ -102,12 +102,12 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<NewEvent>
     keepItem,
     put: (event: EventItem) => table.dynamo("PutItem", eventPut(event, "t")),
     forward: () => forwardDue(TENANT, deps),
-    /** One run as in the worker's loop: deliveries continue after it. */
+    /** Makes one run like the worker's loop. Deliveries continue after the run. */
     look: createDeliverer(deps),
     answer: (next: typeof status) => {
       status = next;
     },
-    /** Like a change by an administrator. */
+    /** Resends a delivery, as the API does for an administrator. */
     requeue: (webhookId: string) =>
       table.dynamo("UpdateItem", requeueUpdate(decodeItem(eventItem, stored()), webhookId, now, "t")),
     wait: (seconds: number) => {
@@ -122,7 +122,7 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<NewEvent>
 
 describe("webhookHeaders()", () => {
   test("matches the example of the specification", async () => {
-    // Example of the reference libraries (github.com/standard-webhooks/standard-webhooks).
+    // Example from the reference libraries (github.com/standard-webhooks/standard-webhooks).
     const headers = await webhookHeaders(
       [SECRET],
       "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -317,7 +317,7 @@ describe("forwardDue()", () => {
     await two.forward();
     two.wait(5);
     await two.forward();
-    expect(two.sent).toHaveLength(3); // a webhook that already has the event does not get it again
+    expect(two.sent).toHaveLength(3); // a webhook that already received the event does not receive it again
   });
 
   test("two concurrent workers deliver an event once", async () => {
@@ -338,7 +338,7 @@ describe("forwardDue()", () => {
     const startedMs = performance.now();
     while (await box.look(TENANT));
     while (sentTo(box).filter((host) => host === "good.example.com").length < 60) await Bun.sleep(5);
-    expect(performance.now() - startedMs).toBeLessThan(2500); // 60 s without slots: eight at a time, 10 s each
+    expect(performance.now() - startedMs).toBeLessThan(2500); // without slots this takes 60 s: eight events at a time, 10 s each
     expect(sentTo(box).filter((host) => host === "bad.example.com")).toHaveLength(2);
     const deferred = await eventually(async () => {
       const forwards = box.events().map(({ forwards }) => forwards as EventItem["forwards"]);
@@ -363,7 +363,7 @@ describe("forwardDue()", () => {
     box.answer(async () => {
       box.answer(() => 204);
       await box.requeue("gone");
-      expect(await box.forward()).toBe(0); // the lease is valid: no other worker sends the event
+      expect(await box.forward()).toBe(0); // the lease is valid, so no other worker sends the event
       return 204;
     });
     expect(await box.forward()).toBe(1);
@@ -385,7 +385,7 @@ describe("forwardDue()", () => {
     await box.forward();
     box.wait(5);
     await box.forward();
-    const later = box.event().nextAttemptAt as string; // after five minutes
+    const later = box.event().nextAttemptAt as string; // five minutes later
     box.wait(120);
     await box.requeue("gone");
     box.answer((url) => (url.includes("gone") ? 503 : 204));

@@ -23,7 +23,7 @@ import { decide } from "../../../support/iam/policy.ts";
 const NOW_MS = Date.parse("2026-11-22T12:00:00.000Z");
 const ago = (ms: number): string => timestamp(NOW_MS - ms);
 const MINUTE_MS = 60_000;
-/** Exactly long enough ago. */
+/** Newest time of a revocation at which the asset can leave the index. */
 const LONG_AGO = ago(REVOKED_OPEN_MS);
 const CODE = "01K00000000000000000000CDE";
 
@@ -37,7 +37,7 @@ const wishOf = (action: "isolate" | "release", generation: number): NonNullable<
   expiresAt: ago(9 * REVOKED_OPEN_MS),
 });
 
-/** A report on generation 2 as the worker stores it, signed by `by`. */
+/** A report on generation 2 as stored by the worker. It is signed with the key of `by`. */
 async function kept(assetId: string, more: Partial<ContainmentReport> = {}, by = device) {
   const report: ContainmentReport = {
     ...{ generation: 2, action: "release", mode: "network", outcome: "applied" },
@@ -68,7 +68,7 @@ const revoked = (assetId: string): AssetItem => ({
   ...{ custodyCount: 1, revokedAt: LONG_AGO },
 });
 
-/** A worker, and assets in the index of open actions. */
+/** Test setup: a worker, and revoked assets in the index of open actions. */
 async function makeWorld(...assets: Members[]) {
   const table = createMemoryDynamo();
   const calls: [operation: string, input: object][] = [];
@@ -105,7 +105,7 @@ async function makeWorld(...assets: Members[]) {
     close: (more: Partial<Deps> = {}) => closeRevoked(TENANT, { ...deps, ...more }),
     isOpen: (assetId = ids[0]!) => stored(assetId).GSI2PK !== undefined,
     read: (assetId = ids[0]!) => decodeItem(assetItem, stored(assetId)),
-    /** Runs once, before the next call of that kind. */
+    /** Runs `act` once, before the next call of the operation `kind`. */
     interfere: (kind: string, act: () => Promise<void>) => {
       before = async (operation) => {
         if (operation !== kind) return;
@@ -284,7 +284,7 @@ describe("recordFleet()", () => {
   test("counts the fleet even if this fails, and logs the failure", async () => {
     const world = await makeWorld({}, {});
     world.interfere("UpdateItem", async () => {
-      // The first update claims the count.
+      // The first update claims the count of the fleet.
       world.interfere("UpdateItem", async () => {
         throw new DynamoFault("ProvisionedThroughputExceededException");
       });

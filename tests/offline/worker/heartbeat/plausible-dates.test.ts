@@ -87,7 +87,7 @@ test("an item expires after the retention, counted from the later of event and r
   const tenant = makeTenant({ retentionDays: 30, telemetryResolutionSeconds: 60 });
   const table = createMemoryDynamo();
   const deps = createWorkerDeps(table, tenant);
-  // From the spool of a host that was off for 100 days.
+  // The heartbeats come from the spool of a host that was off for 100 days.
   const late = from(-100 * DAY_MS);
   for (const seconds of [0, 120]) {
     const beat = makeHeartbeat(1 + seconds, Date.parse(late) + seconds * 1000, "host", { stateSince: late });

@@ -15,7 +15,7 @@ import {
 } from "../../../../worker/heartbeat/timeline-position.ts";
 import { ASSET, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 
-/** A time of one day, to the second: `clock("09:00:00")`. */
+/** A time on one day, to the second: `clock("09:00:00")`. */
 const clock = (time: string, day = "2026-11-20"): string => `${day}T${time}.000Z`;
 const NINE = clock("09:00:00");
 
@@ -148,7 +148,7 @@ describe("intervalStart()", () => {
   });
 });
 
-/** Starts of the asset's resolution intervals around nine, at a resolution of 60 s. */
+/** Start of the asset's resolution interval that contains `at`, at a resolution of 60 s. */
 const startOf = (at: string) =>
   seenThrough(momentAt(at, { stateSince: "2026-11-20T00:00:00.000Z" }), tenantOf());
 const FIRST = startOf(clock("09:05:00"));

@@ -94,7 +94,7 @@ test("recordHeartbeat() needs one shared read, one write of the state and one tr
   const table = createMemoryDynamo();
   const tenant = makeTenant();
   const worker = createWorkerDeps(table, tenant);
-  const engines = [makeEngine({ bind: ["0.0.0.0"] })]; // with findings, so that there are incidents
+  const engines = [makeEngine({ bind: ["0.0.0.0"] })]; // an exposed engine has findings, so there are incidents
   const beat = (host: string) =>
     makeHeartbeat(1, START_MS, host, { engines, stateSince: timestamp(START_MS) });
   await recordHeartbeat(deliver(beat("host-0"), `01K${"0".repeat(22)}1`), tenant, worker);

@@ -23,7 +23,7 @@ const entry = (sequence: number) => ({
   body: JSON.stringify(makeHeartbeat(sequence, 1_790_000_000_000, "höst 主机")),
 });
 
-/** A message as the edge sends it, taken from its request. */
+/** A message as the edge sends it, taken from the edge's request to SQS. */
 async function sent(hashing: Pick<Hashing, "deflate">, sequences: number[]): Promise<Message> {
   let request:
     | { MessageBody: string; MessageAttributes: Record<string, { StringValue: string }> }

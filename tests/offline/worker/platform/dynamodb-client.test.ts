@@ -12,7 +12,10 @@ const CREDENTIALS = {
   secretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
 };
 
-/** A DynamoDB stub that returns the given responses in order, and repeats the last one. */
+/**
+ * A DynamoDB stub, and the requests that it received. It returns the given responses in order, and repeats
+ * the last one.
+ */
 const asked: {
   target: string | null;
   body: Record<string, unknown>;

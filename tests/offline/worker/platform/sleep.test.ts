@@ -2,7 +2,10 @@ import { expect, test } from "bun:test";
 import { sleep } from "../../../../worker/platform/sleep.ts";
 import { createInFlightLimit } from "../../../../worker/receive/in-flight-limit.ts";
 
-/** A signal that counts its listeners: a worker runs for months and sleeps several times a second. */
+/**
+ * A signal that counts its listeners. A worker runs for months and sleeps several times a second, so
+ * listeners must not accumulate.
+ */
 function createSignal() {
   const stop = new AbortController();
   const { signal } = stop;
@@ -22,12 +25,12 @@ function createSignal() {
 test("sleep() ends after its time, when the signal aborts, and immediately if it has aborted before", async () => {
   const { stop, signal } = createSignal();
   const startMs = performance.now();
-  await sleep(30, signal); // the subject of the test
+  await sleep(30, signal); // the time of this sleep is under test
   expect(performance.now() - startMs).toBeGreaterThan(25);
   const long = sleep(60_000, signal);
   stop.abort();
   await long;
-  await sleep(60_000, signal); // ends immediately
+  await sleep(60_000, signal); // this call ends immediately
   expect(performance.now() - startMs).toBeLessThan(30_000);
 });
 

@@ -4,7 +4,10 @@ import { createMetrics } from "../../../../worker/platform/metrics.ts";
 import { createTableBreaker } from "../../../../worker/platform/table-breaker.ts";
 import { isOutage, isTransient } from "../../../../worker/platform/transient-error.ts";
 
-/** A table that fails with `fault`, and a breaker in front of it that waits no real time. */
+/**
+ * Test setup: a table that fails with `fault`, and a breaker in front of it. The breaker's waits take no real
+ * time.
+ */
 async function createWorld({ isAwayAtStart = false } = {}) {
   const stop = new AbortController();
   const metrics = createMetrics();

@@ -38,7 +38,7 @@ function signed(body: string, kid: string, key: Buffer): Message {
   return { id: "m1", receipt: "r", body, kid, signature, receives: 1, sentAtMs: 0 };
 }
 
-/** Successive workers on the same table, and their dead letters. */
+/** Test setup: one table, workers that use it one after another, and their dead letters. */
 function createWorld() {
   const table = createMemoryDynamo();
   const letters: DeadLetter[] = [];
@@ -69,7 +69,7 @@ function createWorld() {
       const { type, sequence } = item as { type: string; sequence: number };
       return type === "Telemetry" ? [sequence] : [];
     });
-  /** Like `lz dlq replay`. */
+  /** Makes a message from a dead letter, as `lz dlq replay` does. */
   const replayed = ({ body, kid, signature, reason }: DeadLetter): Message => {
     expect(REPLAYABLE_REASONS.has(reason)).toBe(true);
     return { id: "m2", receipt: "r", body, kid: kid!, signature: signature!, receives: 1, sentAtMs: 0 };
@@ -118,7 +118,7 @@ test("a heartbeat of a newer schema becomes a dead letter: a signed pack of its 
   await world.poll(signed(packOf([makeHeartbeat(1, AT, "h"), newer]), "k1", KEY), OLD);
   expect(world.sequences()).toEqual([1]);
   const [letter] = world.letters;
-  // The same worker produces the same dead letter again, because only the schema is unknown.
+  // The same worker produces the same dead letter again, because it still does not know the schema.
   await world.poll(world.replayed(letter!), OLD);
   expect(world.letters[1]).toEqual({ ...letter!, origin: "m2" });
   expect(letter).toMatchObject({ body: packOf([newer]), kid: "k1", reason: REASONS.noHeartbeat });

@@ -16,9 +16,9 @@ import {
 } from "../../../support/dynamo/worker-table.ts";
 
 const TENANT = makeTenant({ quietPeriodSeconds: 600 });
-const START_MS = Date.parse("2026-11-20T23:40:00.000Z"); // the run passes midnight
+const START_MS = Date.parse("2026-11-20T23:40:00.000Z"); // late enough for the run to pass midnight
 
-/** States of an asset; some with findings that appear, get worse and disappear. */
+/** States of an asset. Some have findings that appear, get worse and disappear. */
 const STATES: Engine[][] = [
   [],
   [makeEngine()],
@@ -27,12 +27,15 @@ const STATES: Engine[][] = [
   [makeEngine({ id: "vllm", name: "vLLM", version: "0.20.0" })],
   [makeEngine({ id: "vllm", name: "vLLM", version: "0.8.1" }), makeEngine({ renamed: true })],
 ];
-/** A further state that no host starts with, so it is new when it appears. */
+/** One more state. No host starts with it, so it is new when it appears. */
 const NEW_STATE = STATES.push([makeEngine({ id: "jan", name: "Jan", bind: ["0.0.0.0"] })]) - 1;
 
 type Step = { state: number; beats: number; gapSeconds: number };
 
-/** Heartbeats of an agent with correct state dates. Spool and client pids vary without a change of state. */
+/**
+ * Heartbeats of an agent that reports correct start times of its states. Spool and client pids vary without a
+ * change of state.
+ */
 function historyOf(steps: readonly Step[]): Heartbeat[] {
   const beats: Heartbeat[] = [];
   let nowMs = START_MS;
@@ -70,7 +73,7 @@ const steps = fc.array(
   }),
   { minLength: 1, maxLength: 7 },
 );
-/** The same over at least ten days, so that the baseline has learnt. */
+/** Histories that last at least ten days, so that the baseline has passed its learning phase. */
 const tenDays = fc
   .array(
     fc.record({
@@ -85,7 +88,7 @@ const tenDays = fc
     { state: 4, beats: 11, gapSeconds: 24 * 3600 },
     { state: NEW_STATE, beats: 4, gapSeconds: 17 * 3600 },
   ]);
-/** An order of deliveries with duplicates, as if a delivery had been dropped and repeated. */
+/** An order of deliveries that contains duplicates, as if a delivery had failed and been repeated. */
 const shuffled = (count: number) =>
   fc.tuple(
     fc.shuffledSubarray(
@@ -97,7 +100,10 @@ const shuffled = (count: number) =>
 
 const HOUR_MS = 3600 * 1000;
 const HOSTS = [ASSET, "01K00000000000000000000001"];
-/** Delay of a heartbeat in the host's spool. Up to twelve hours it changes the baseline. */
+/**
+ * Delays in hours of heartbeats in the host's spool. A heartbeat with a delay of up to twelve hours changes
+ * the baseline.
+ */
 const DELAYS_HOURS = [0, 0, 0, 5, 12, 13, 100];
 
 const RUNS = 50;
@@ -129,7 +135,7 @@ describe("recordHeartbeat() results in the same table", () => {
   test(
     "over ten days in any order, except the results of the baseline",
     async () => {
-      // The baseline rule is disabled; only `novelty` on the items remains of it.
+      // The baseline rule is disabled, so only `novelty` on the items shows results of the baseline.
       const policy = { ...TENANT.policy, disabledRules: ["baseline-novelty"] };
       const tenant = { ...TENANT, policy };
       const cases = tenDays.chain((made) => {
@@ -256,7 +262,7 @@ describe("recordHeartbeat() results in the same table", () => {
   );
 });
 
-/** Versions of a policy that assess the states above differently; each disables another rule. */
+/** Versions of a policy that assess the states above differently. Each version disables another rule. */
 const EDITIONS = ["exposed-engine", "unapproved-engine", "baseline-novelty"].map((rule, number) => {
   const policy = { ...TENANT.policy, approvedModels: [`edition-${number}`], disabledRules: [rule] };
   return { ...TENANT, policy };
@@ -311,7 +317,7 @@ describe("recordHeartbeat() while the policy is edited between deliveries", () =
 const itemsOf = (table: MemoryDynamo): Record<string, unknown>[] =>
   Object.values(contents(table)) as Record<string, unknown>[];
 
-/** Risk, score and the conditions that presence currently lists. */
+/** Risk, score and the conditions that presence lists as present. */
 function assessmentOf(table: MemoryDynamo) {
   const { risk, score, openIncidents } = itemsOf(table).find(({ type }) => type === "Presence")!;
   const open = openIncidents as { rule: string; engine: string; absentSince?: string }[];
@@ -352,7 +358,7 @@ async function recordAll(beats: readonly Heartbeat[], worker: Deps): Promise<voi
   for (const beat of beats) await recordHeartbeat(deliver(beat), TENANT, worker);
 }
 
-/** Allows one table operation of one worker at a time; a random choice decides whose. */
+/** Scheduler that allows one table operation of one worker at a time. `coin` decides which worker continues. */
 function createScheduler(coin: () => boolean) {
   type Waiting = { number: number; go: () => void };
   let waiting: Waiting[] = [];

@@ -119,7 +119,7 @@ describe("receiveUntilStopped()", () => {
     }) as unknown as Deps["dynamo"];
     const worker = createWorkerDeps({ ...table, dynamo }, tenant, {
       queueKeys: new Map([["k", KEY]]),
-      // One read per asset: a batch of reads would wait for its slowest.
+      // This cache sends one read per asset, because a batch of reads would wait for its slowest read.
       presences: createPresenceCache(dynamo, "memory", async () => {}),
     });
     const receives = [[{ ...messageOf(["1"]), id: "slow" }], [{ ...messageOf(["2"]), id: "other" }]];
@@ -128,7 +128,7 @@ describe("receiveUntilStopped()", () => {
       ...worker.queue,
       receive: async () => {
         const given = receives.shift();
-        if (!given) await Bun.sleep(20); // a long poll without messages
+        if (!given) await Bun.sleep(20); // a long poll that receives no messages
         return given ?? [];
       },
       remove: async (messages: readonly { id: string }[]) =>
@@ -144,7 +144,7 @@ describe("receiveUntilStopped()", () => {
     expect(removed).toEqual(["other"]);
     stop.abort();
     release();
-    await running; // received messages are finished
+    await running; // messages that were received are finished
     expect(removed).toEqual(["other", "slow"]);
   });
 
@@ -242,7 +242,8 @@ describe("receiveUntilStopped()", () => {
         stop.abort();
       },
     };
-    // One asset after another, so that progress is reported for each.
+    // The mutex has one name for all assets. They are recorded one after another, so progress is reported for
+    // each.
     const locked = createKeyedMutex();
     await receiveUntilStopped(
       { ...worker, queue, withLock: (_, work) => locked("one", work) },

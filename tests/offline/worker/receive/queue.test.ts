@@ -18,7 +18,7 @@ const client = new SQSClient({
   region: "us-east-1",
   endpoint: `http://127.0.0.1:${server.port}`,
   credentials: { accessKeyId: "local", secretAccessKey: "local" },
-  md5: false, // as in worker/main.ts
+  md5: false, // the same setting as in worker/main.ts
   maxAttempts: 1,
 });
 const queue = createQueue(

@@ -14,7 +14,10 @@ const at = (second: number): string => timestamp(START_MS + second * 1000);
 const TENANT = makeTenant({ quietPeriodSeconds: 60 });
 const EXPOSED = [makeEngine({ bind: ["0.0.0.0"] })];
 
-/** A state, its samples, another state, a late one, one that returns, and one after the quiet period. */
+/**
+ * Heartbeats of a state, its samples, another state, a late state, a state that returns, and a state after
+ * the quiet period.
+ */
 const BEATS = [
   { second: 0, since: 0, engines: EXPOSED },
   { second: 70, since: 0, engines: EXPOSED },
@@ -26,7 +29,10 @@ const BEATS = [
   deliver(makeHeartbeat(second + 1, START_MS + second * 1000, "host-1", { engines, stateSince: at(since) })),
 );
 
-/** Records all in order; a heartbeat that failed is delivered again, like by the queue. Returns their number. */
+/**
+ * Records all heartbeats in order. A heartbeat that failed is recorded again, as after a redelivery by the
+ * queue. Returns the number of failures.
+ */
 async function recordAll(table: MemoryDynamo, worker: Deps): Promise<number> {
   let refused = 0;
   for (const beat of BEATS) {

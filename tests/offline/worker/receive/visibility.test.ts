@@ -23,7 +23,7 @@ function makeMessage(): Message {
   return { id: "m", receipt: "r", body, kid: "k", signature, receives: 1, sentAtMs: 0 };
 }
 
-/** A queue with one message, visibility by a fake clock, and a worker with a slow table. */
+/** Test setup: a queue with one message whose visibility depends on a fake clock, and a worker with a slow table. */
 function createSlowWorker(extend: (hide: () => void) => void, queueHidesSeconds = VISIBILITY_SECONDS) {
   const message = makeMessage();
   let hiddenUntilMs = 0;
@@ -59,7 +59,7 @@ function createSlowWorker(extend: (hide: () => void) => void, queueHidesSeconds 
   return { worker, queue, finish, isRemoved: () => isRemoved };
 }
 
-/** How often the message is delivered to another receiver while the worker is busy. */
+/** Number of times that another receiver gets the message while the worker is busy. */
 async function receivedTwice(world: ReturnType<typeof createSlowWorker>, seconds = 240): Promise<number> {
   const stop = new AbortController().signal;
   const polling = pollOnce(world.worker, stop);
@@ -85,7 +85,7 @@ describe("slow work", () => {
     expect(await receivedTwice(world)).toBe(0);
     const { messages_extended_total } = world.worker.metrics.read();
     expect(messages_extended_total).toBe(12);
-    // After the work nothing is extended any more.
+    // After the end of the work, the visibility timeout is no longer extended.
     jest.advanceTimersByTime(120_000);
     expect(world.worker.metrics.read().messages_extended_total).toBe(12);
   });

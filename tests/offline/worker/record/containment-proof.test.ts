@@ -22,7 +22,7 @@ import {
 const START_MS = Date.parse("2026-11-22T11:00:00.000Z");
 const minute = (n: number): number => START_MS + n * 60_000;
 const at = (n: number): string => timestamp(minute(n));
-/** A device key of another host. */
+/** The device key of another host. */
 const other = await makeDevice();
 const CODE = "01K00000000000000000000CDE";
 
@@ -38,7 +38,7 @@ const report = (generation: number, minutes: number, more: Partial<ContainmentRe
 const byCode = (generation: number, minutes: number) =>
   report(generation, minutes, { action: "release", reason: `released at the host with code ${CODE}` });
 
-/** One asset, the request of an administrator, and a worker that receives its heartbeats. */
+/** Test setup: one asset, the request of an administrator, and a worker that receives the asset's heartbeats. */
 async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   const table = createMemoryDynamo();
   const tenant = makeTenant();
@@ -47,7 +47,7 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   const Key = assetKey(TENANT, ASSET);
   /** Runs once, right after the next read of the asset. */
   let interference: (() => Promise<void>) | undefined;
-  /** Thrown once, by the next write to the asset. */
+  /** Error that the next write to the asset throws, once. */
   let failure: Error | undefined;
   const asked: string[] = [];
   const dynamo = (async (operation: "GetItem", input: { TableName: string; Key: AttributeMap }) => {
@@ -97,7 +97,7 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   await table.dynamo("PutItem", { TableName: "t", Item: marshalItem({ ...Key, ...index, ...asset }) });
   let sequence = 0;
   const sign = (claimed: ContainmentReport) => device.sign({ tenantId: TENANT, assetId: ASSET }, claimed);
-  /** A heartbeat as anyone with a session key can create it. */
+  /** Records a heartbeat as any owner of a session key could create it. */
   const tellAsIs = (minutes: number, containment: ContainmentReport, since = minutes) =>
     recordHeartbeat(
       deliver(makeHeartbeat(++sequence, minute(minutes), "host-1", { stateSince: at(since), containment })),
@@ -114,7 +114,7 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
     sign,
     tell,
     tellAsIs,
-    /** The stored form of a verified report. */
+    /** The report as stored after its verification. */
     kept: async (claimed: ContainmentReport) => ({ ...(await sign(claimed)), signedBy: device.x }),
     interfere: (act: () => Promise<void>) => {
       interference = act;
@@ -336,7 +336,7 @@ describe("a table restored from a backup that is older than the last directive o
     expect(world.read()).toEqual({ ...before, heardGeneration: 7 });
     expect(nextGeneration(world.read())).toBe(8);
     expect(world.logged).toEqual([expect.stringContaining('"event":"containment.ahead"')]);
-    // An older generation, received late, changes nothing; a newer one counts.
+    // An older generation that is received late changes nothing. A newer generation counts.
     await world.tell(21, report(5, 19, { probes }));
     expect(world.read().heardGeneration).toBe(7);
     await world.tell(22, report(9, 22, { probes }));
@@ -371,7 +371,7 @@ describe("a table restored from a backup that is older than the last directive o
     const wish = { ...world.read().wish!, generation: 7, action: "isolate" as const };
     await world.change({ status: "ISOLATED", generation: 7, wish });
     expect(containmentOf(world.read(), undefined, minute(20)).state).toBe("pending");
-    // The state of the host does not change any more: every heartbeat reports the isolation.
+    // The state of the host no longer changes, and every heartbeat reports the isolation.
     for (const minutes of [20.1, 20.2]) await world.tell(minutes, early, 20);
     await world.tell(22, early, 20);
     expect(world.read().proof).toEqual(await world.kept(early));

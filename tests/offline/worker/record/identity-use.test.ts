@@ -26,7 +26,7 @@ const runNamed = (name: string) => name.padEnd(22, "_");
 const INTERVAL_MS = 5000;
 
 describe("noteRun() and identityConflictOf()", () => {
-  /** Runs in the order in which their heartbeats are recorded. */
+  /** Use of an identity after these heartbeats, in the order in which they are recorded. */
   const noted = (beats: readonly [name: string, seconds: number][]): IdentityUse =>
     beats.reduce<IdentityUse | undefined>(
       (use, [name, seconds]) =>
@@ -141,7 +141,7 @@ describe("noteRun() and identityConflictOf()", () => {
     ];
     expect(machines(shared, 610)).toEqual(["a", "b"]);
     expect(machines(shared, 611)).toBeUndefined();
-    // A heartbeat from before is not affected by later ones.
+    // A heartbeat from an earlier time is not affected by later ones.
     expect(machines(shared, 4)).toBeUndefined();
   });
 
@@ -157,7 +157,7 @@ describe("noteRun() and identityConflictOf()", () => {
   test("a single run is stored once and then causes no write", () => {
     const use = noted([["a", 0]]);
     expect(noteRun(use, { run: runNamed("a"), hostname: "a", at: at(5), intervalMs: INTERVAL_MS })).toBe(use);
-    // After many restarts the newest run is not tracked until the first ones are over.
+    // After many restarts, the newest run is not tracked until the oldest runs have expired.
     const restarted = noted(Array.from({ length: RUNS_MAX + 1 }, (_, i) => [`r${i}`, i]));
     const newest = { run: runNamed(`r${RUNS_MAX}`), hostname: "desk", intervalMs: INTERVAL_MS };
     expect(noteRun(restarted, { ...newest, at: at(100) })).toBe(restarted);
@@ -181,7 +181,7 @@ describe("noteRun() and identityConflictOf()", () => {
   });
 });
 
-/** Machines that report under one identity to one table, through as many workers. */
+/** Test setup: machines that report with one identity to one table, through several workers. */
 function createWorld({ workers = 1, quietPeriodSeconds = 60 } = {}) {
   const tenant = makeTenant({
     policy: policy.parse({
@@ -317,7 +317,7 @@ describe("a machine that was enrolled as an isolated host before", () => {
       expect(incident("isolated-host-reenrolled")!.explanation).toBe(
         `This machine was enrolled before as old-name (${OLD}), and that asset was isolated when it enrolled again.`,
       );
-    // A changed state keeps it.
+    // The incident stays open after a change of the state.
     await machine("new-name-2", 95)(95);
     expect(incident("isolated-host-reenrolled")?.status).toBe(isTold ? "OPEN" : undefined!);
   });

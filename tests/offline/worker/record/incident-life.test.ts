@@ -32,7 +32,7 @@ const POLICY = policy.parse({
 });
 const EXPOSED = makeEngine({ bind: ["0.0.0.0"] });
 
-/** One asset with one possible finding, one heartbeat per minute; a quiet period of 15 minutes. */
+/** Test setup: one asset with one possible finding, one heartbeat per minute, and a quiet period of 15 minutes. */
 function createLife() {
   const tenant = makeTenant({ policy: POLICY });
   const table = createMemoryDynamo();
@@ -60,7 +60,7 @@ function createLife() {
       const plain = unmarshalItem(stored) as { GSI2PK?: string };
       return { ...incidentItem.parse(plain), ...(plain.GSI2PK !== undefined && { GSI2PK: plain.GSI2PK }) };
     },
-    /** Like the API. */
+    /** Changes the incident as the API does for a person. */
     async byPerson(minute: number, action: "acknowledge" | "resolve"): Promise<void> {
       await table.dynamo("UpdateItem", {
         TableName: "t",
@@ -94,7 +94,7 @@ describe("an incident", () => {
     await life.beat(10, []);
     await life.beat(24, []);
     expect(life.incident()!.status).toBe("OPEN");
-    await life.beat(26, []); // by then it is certain, at a resolution of one minute, that the condition was absent at 25
+    await life.beat(26, []); // only this heartbeat proves, at a resolution of one minute, that the condition was absent at minute 25
     expect(life.incident()).toMatchObject({ status: "RESOLVED", resolvedAt: life.at(25) });
     expect(life.incident()!.GSI2PK).toBeUndefined();
     await life.beat(40, [EXPOSED]);
@@ -173,7 +173,7 @@ describe("an incident", () => {
   test("that a person resolved is reopened by a late heartbeat with a worse state", async () => {
     const life = createLife();
     await life.beat(0, [{ ...EXPOSED, auth: "unknown" }]);
-    await life.byPerson(5, "resolve"); // who had seen 75 points, while an unreachable host had 80
+    await life.byPerson(5, "resolve"); // the person saw 75 points, but a late heartbeat will report 80
     await life.beat(3, [EXPOSED]);
     expect(life.incident()).toMatchObject({
       status: "OPEN",
@@ -243,7 +243,7 @@ describe("an asset that shows different engines in every heartbeat", () => {
 });
 
 describe("a spool beyond the limits of the policy, during a state", () => {
-  /** One heartbeat per minute; counts the writes of each minute. */
+  /** Records one heartbeat per minute, and counts the writes of each minute. */
   async function lifeOf(spools: readonly { waiting: number; dropped: number }[]) {
     const tenant = makeTenant({ policy: POLICY });
     const table = createMemoryDynamo();
@@ -273,7 +273,7 @@ describe("a spool beyond the limits of the policy, during a state", () => {
     const { incidents, all, writes } = await lifeOf(spools);
     expect(incidents).toMatchObject([{ rule: "lost-heartbeats", status: "OPEN", openedAt: at(6) }]);
     expect(all.filter(({ kind }) => kind === "change")).toHaveLength(2);
-    expect(Math.max(...writes.slice(7))).toBe(2); // a sample and presence, as usual
+    expect(Math.max(...writes.slice(7))).toBe(2); // the writes of an unchanged state: a sample and presence
   });
 
   test("resolves it after the spool is below the limit for the quiet period", async () => {
@@ -340,8 +340,8 @@ test("a day of 1,000 assets with 0.1 % of risky hours results in tens of inciden
   const ASSETS = 1000;
   const STEP_MS = 10 * MINUTE_MS;
   const dayMs = Date.parse("2026-11-20T00:00:00.000Z");
-  // 24 episodes of an hour on 24 assets: 24 of 24,000 asset hours. Within each, the process restarts
-  // repeatedly.
+  // There are 24 episodes of an hour on 24 assets, so 24 of 24,000 asset hours are risky. Within each
+  // episode, the process restarts repeatedly.
   const isRisky = (asset: number, step: number) =>
     asset % 42 === 7 && Math.floor(step / 6) === Math.floor(asset / 42);
   let heartbeats = 0;

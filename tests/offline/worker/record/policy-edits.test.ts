@@ -23,8 +23,8 @@ const tenantOf = (edition: number, resolution: number) =>
   });
 
 /**
- * Records heartbeats in the given order, each under the named version of the policy. All report the state
- * since second 0.
+ * Records heartbeats in the given order, each with its edition of the policy. All report a state that began
+ * at second 0.
  */
 async function recordAll(beats: readonly Beat[], { resolution = 60, table = createMemoryDynamo() } = {}) {
   const worker = createWorkerDeps(table, tenantOf(0, resolution));
@@ -38,7 +38,7 @@ async function recordAll(beats: readonly Beat[], { resolution = 60, table = crea
 const items = (table: MemoryDynamo): Record<string, unknown>[] =>
   [...table.items.values()].map((item) => unmarshalItem(item));
 const presenceIn = (table: MemoryDynamo) => items(table).find(({ type }) => type === "Presence")!;
-/** Second of each change, oldest first, with the ids of its engines. */
+/** Second and engine ids of each change, oldest first. */
 const changesIn = (table: MemoryDynamo) =>
   items(table)
     .filter(({ kind }) => kind === "change")

@@ -28,7 +28,7 @@ const tenant = makeTenant();
 const MODEL = "test-model";
 const LIMITS = { timeoutMs: 1000, concurrency: 4, dailyQuestions: 100 };
 
-/** Ambiguous: one unapproved engine, 40 points. */
+/** A heartbeat with an ambiguous state: one unapproved engine with 40 points. */
 const doubtful = (sequence: number, seconds: number, version = "1.0") =>
   deliver(
     makeHeartbeat(sequence, AT + seconds * 1000, "host-1", {
@@ -183,7 +183,7 @@ describe("a review", () => {
         }) as Deps["dynamo"],
       });
       await world.reviewAll(crashing).catch(() => {});
-      world.wait(90_001); // the lease has expired
+      world.wait(90_001); // the lease has expired at this time
       await world.reviewAll();
       expect(world.presence()).toMatchObject({ risk: "CRITICAL", score: 90 });
       expect(world.events().sort()).toEqual([
@@ -205,7 +205,7 @@ describe("a review", () => {
     await expect(recordHeartbeat(doubtful(1, 0), tenant, cut.deps)).rejects.toThrow("killed");
     await world.reviewAll();
     expect(world.due()).toHaveLength(1);
-    await recordHeartbeat(doubtful(1, 0), tenant, world.deps); // the heartbeat is delivered again
+    await recordHeartbeat(doubtful(1, 0), tenant, world.deps); // the queue delivers the heartbeat again
     world.wait(5001);
     await world.reviewAll();
     expect(world.presence()).toMatchObject({ risk: "CRITICAL" });
@@ -277,7 +277,10 @@ describe("a review", () => {
     expect(world.deps.metrics.read().reviews_dropped_total).toBe(1);
   });
 
-  /** Lets each review of the only state fail until none is due. Returns the pauses between the attempts. */
+  /**
+   * Lets each review of the only state fail, until no review is due. Returns the pauses between the attempts
+   * in milliseconds.
+   */
   async function reviewUntilGivenUp(
     world: ReturnType<typeof createWorld>,
     worker: Parameters<ReturnType<typeof createWorld>["reviewAll"]>[0],
@@ -362,7 +365,7 @@ describe("createReviewLoops()", () => {
     return { reviews, stop };
   };
   const after = async (isTrue: () => boolean) => {
-    while (!isTrue()) await Bun.sleep(5); // the timeout of the test limits this
+    while (!isTrue()) await Bun.sleep(5); // the timeout of the test limits this loop
   };
 
   test("reviews all pending states with a limited number of concurrent requests", async () => {
@@ -371,7 +374,7 @@ describe("createReviewLoops()", () => {
     let highest = 0;
     world.answer(async () => {
       highest = Math.max(highest, ++underWay);
-      await Bun.sleep(2); // latency of the language model
+      await Bun.sleep(2); // the latency of the language model
       underWay--;
       return { risk: "WARNING", score: 50, explanation: "So it is." };
     });
@@ -382,7 +385,7 @@ describe("createReviewLoops()", () => {
     reviews.wake(TENANT);
     await after(() => world.due().length === 0);
     expect(world.stored().every(({ score }) => score === 50)).toBe(true);
-    expect(highest).toBe(2); // one tenant gets half of them
+    expect(highest).toBe(2); // one tenant gets half of the requests
     stop.abort();
   }, 60_000);
 
@@ -416,7 +419,7 @@ describe("createReviewLoops()", () => {
     const queries = world.table.calls.get("Query") ?? 0;
     const { reviews, stop } = start(world, 2, { ...world.adjudicator, pausedMs: () => 1000 });
     reviews.wake(TENANT);
-    await Bun.sleep(20); // the test observes that there are no queries
+    await Bun.sleep(20); // time in which there must be no queries
     expect(world.table.calls.get("Query") ?? 0).toBe(queries);
     expect(world.due()).toHaveLength(1);
     expect(world.due()[0]!.assetId).toBe(ASSET);
