@@ -8,7 +8,10 @@ import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { furnishWebhook, requestIsolations, setFourEyes } from "./scenarios.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
 
-/** Forms of approvals and webhooks over a real socket, with real transactions and without a browser. */
+/**
+ * Tests the forms of approvals and webhooks over a real socket, with production transactions and without a
+ * browser.
+ */
 let edge: Edge;
 let cookies: Record<"mara" | "jo" | "vera", string>;
 const nextId = createIds(Date.now());
@@ -74,7 +77,7 @@ describe("approvals", () => {
     expect(await read(`/assets/${assetId}`)).toContain("Isolation pending");
   });
 
-  /** An isolation in mode stop-engines that Mara requested with this setting. */
+  /** Test setup: Mara requests an isolation in mode stop-engines while this setting is in force. */
   const askedToStop = async (hostname: string, stopEnginesBy: "suspend" | "terminate") => {
     const assetId = await enrolled(hostname);
     const token = cookies.mara.slice("__session=".length);
@@ -270,7 +273,7 @@ describe("webhooks", () => {
     expect(await read(`${dead}&done=resent`)).toContain("Delivery queued again");
     expect(await read(path)).not.toContain("failed delivery");
     expect(await read(`${path}?state=waiting`)).toContain("incident.resolved");
-    // A form from another window that is out of date.
+    // An out-of-date form that was opened in another window.
     const stale = new URLSearchParams(one!);
     stale.set("key", "of-another-window");
     const refused = await send(stale);

@@ -95,13 +95,16 @@ const finding = (rule: string, engine: Engine, points: number, explanation: stri
   explanation,
 });
 
-/** Evidence of a model file in a process, with the wording of the agent. */
+/** Evidence of a model file in the memory of a process, worded as by the agent. */
 const maps = (file: string, { format, architecture, parameters, quantisation }: Model) => {
   const facts = [format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
   return evidenceOf("weightsMapped", `maps ${file} (${facts.join(", ")})`);
 };
 
-/** The engine as detected on this system. Windows does not report which data files a process has mapped. */
+/**
+ * The engine as the agent detects it on this operating system. Windows does not report which data files a
+ * process has mapped.
+ */
 function seenOn(os: string, engine: Engine): Engine {
   if (!os.startsWith("Windows")) return engine;
   return engineOf({ ...engine, evidence: engine.evidence.filter(({ signal }) => signal !== "weights") });
@@ -184,7 +187,7 @@ const ORDINARY: Engine[][] = [
   [comfy],
 ];
 
-/** A demo company of ordinary size. Most hosts have no findings. */
+/** A demo company of ordinary size, in which most hosts have no findings. */
 export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus: Host } {
   const nextId = createIds(nowMs - 40 * DAY);
   const ordinary = Array.from({ length: 58 }, (_, i): Host => {
@@ -210,7 +213,10 @@ export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus
   return { hosts, focus };
 }
 
-/** The host in the screenshots: an exposed engine with an editor as its client, and weights in a renamed program. */
+/**
+ * The host in the screenshots. It has an exposed engine with an editor as its client, and a renamed program
+ * with model weights.
+ */
 function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
   const exposed = engineOf({
     version: "0.12.10",
@@ -464,7 +470,7 @@ function notable(tenantId: string, nextId: () => string, nowMs: number): Host[] 
   ];
 }
 
-/** Novelty texts of the baseline for a host with these engines today and those in the two weeks before. */
+/** Novelty texts of the baseline for a host. `had`: its engines in the two weeks before. `has`: its engines today. */
 function noveltyBeside(had: Engine[], has: Engine[], nowMs: number): string[] {
   const nothingApproved = policy.parse({});
   const today = dayOf(timestamp(nowMs));

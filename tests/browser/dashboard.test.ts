@@ -8,7 +8,7 @@ import { axe, LOOKS, wider } from "./page-checks.ts";
 import { NO_RIGHT, reportOn, requestIsolations, setFourEyes } from "./scenarios.ts";
 import { engineOf, type Host, putHosts } from "./seed.ts";
 
-// A generous limit for busy machines: a test that times out also stops the database of the tests after it.
+// Generous timeout for busy machines. A test that times out also stops the database that later tests need.
 setDefaultTimeout(60_000);
 
 describeUnless(lacking, "the dashboard in Chromium", () => {
@@ -106,7 +106,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.getByLabel("Justification").fill("INC-7: exposed engine");
     await page.getByLabel(/^Isolate journey/).check();
     await isolate.click();
-    await page.waitForURL(/\/assets\/[^?]+$/); // ?done= leaves the address, so that a reload does not repeat the confirmation
+    await page.waitForURL(/\/assets\/[^?]+$/); // the script removes ?done= from the address
     expect(await state()).toBe("pending");
     expect(await page.locator("#containment").textContent()).toContain("Treat the host as unrestricted");
     expect(await page.locator("#custody").textContent()).toContain("INC-7: exposed engine");
@@ -270,7 +270,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       if ((await wider(page)) > 0) loose.push(`${path} is wider than the screen`);
     }
     expect(loose).toEqual([]);
-    // An English sentence that starts with such a name is still read from left to right.
+    // An English sentence that starts with a right-to-left name must still be read from left to right.
     await page.goto(edge.origin + incident);
     const lead = page.locator("#incident-head .lead bdi");
     expect(await lead.evaluate((words) => getComputedStyle(words).direction)).toBe("ltr");
@@ -453,7 +453,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.keyboard.press("j");
     expect(await focused()).toBe(links[1]!);
     await page.keyboard.press("x");
-    await page.waitForTimeout(2600); // one poll: the selection stays
+    await page.waitForTimeout(2600); // waits for one poll, which must keep the selection
     expect(await page.locator(".incidents input:checked").count()).toBe(1);
     await page.keyboard.press("k");
     expect(await focused()).toBe(links[0]!);

@@ -8,7 +8,7 @@ import { hostileHost, type Northwind, nextId, startNorthwind } from "./northwind
 import { axe } from "./page-checks.ts";
 import { createIds, engineOf, type Host, itemsOf, putHosts } from "./seed.ts";
 
-// A generous limit: a test that times out also stops the database of the tests after it.
+// Generous timeout. A test that times out also stops the database that later tests need.
 setDefaultTimeout(60_000);
 
 const DAY_MS = 86_400_000;
@@ -38,7 +38,7 @@ describe("the form to remove, revoke or merge a host", () => {
   const pageOf = async (assetId: string, as = cookie) =>
     (await fetch(`${edge.origin}/assets/${assetId}`, { headers: { cookie: as } })).text();
 
-  /** The filled-in form of the current page. */
+  /** Returns the filled-in form of the current page. */
   async function formOf(assetId: string, more: Record<string, string>): Promise<URLSearchParams> {
     const [, form] = (await pageOf(assetId)).split(`action="/assets/${assetId}/leave"`);
     const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(form!)![1]!;

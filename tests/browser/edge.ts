@@ -8,11 +8,11 @@ import { createTable, embeddedClient } from "../../local/table.ts";
 import { base64url } from "../../shared/encoding/bytes.ts";
 import type { Dynamo } from "../../shared/table/dynamo.ts";
 
-/** A real environment for the pages: embedded DynamoDB, a key server and the edge on a socket. */
+/** A real environment for the pages: embedded DynamoDB, a key server, and the edge on a socket. */
 export type Edge = {
   origin: string;
   deps: Deps;
-  /** A session token like those of Clerk. */
+  /** Creates a session token like those of Clerk. */
   session(claims?: {
     tenantId?: string;
     userId?: string;
@@ -40,7 +40,7 @@ export async function startEdge(
   const control = await generateKeyPair("EdDSA", { extractable: true });
   const controlJwk = { ...(await exportJWK(control.privateKey)), kid: "control-1" };
   const { d: _private, ...controlPublic } = controlJwk as Record<string, unknown>;
-  // The app needs the origin as an authorised party, so the server starts first.
+  // The app needs the server's origin as an authorised party, so the server starts before the app.
   let answer: (request: Request) => Response | Promise<Response> = () => new Response(null, { status: 503 });
   const server = Bun.serve({
     hostname: "127.0.0.1",

@@ -7,7 +7,7 @@ import { signStored } from "../support/control/authority.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
 
-/** Forms over a real socket, with real transactions and without a browser. */
+/** Tests forms over a real socket, with production transactions and without a browser. */
 describe("isolate and release by form", () => {
   let edge: Edge;
   let cookie: string;
@@ -35,7 +35,7 @@ describe("isolate and release by form", () => {
     return assetId;
   }
 
-  /** The filled-in form of the current page. */
+  /** Returns the filled-in form of the current page. */
   async function formOf(assetId: string, more: Record<string, string> = {}): Promise<URLSearchParams> {
     const markup = await (await fetch(`${edge.origin}/assets/${assetId}`, { headers: { cookie } })).text();
     const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(markup)![1]!;

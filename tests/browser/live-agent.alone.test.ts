@@ -11,7 +11,7 @@ import { chromiumPath, lacking, launch } from "./chromium.ts";
 const executable = chromiumPath();
 setDefaultTimeout(120_000);
 
-/** End to end, without stand-ins: the real stack, agent and browser. */
+/** An end-to-end test with no test doubles: it runs the production stack, agent and browser. */
 describeUnless(lacking, "isolate with a live agent, in Chromium", () => {
   const folder = mkdtempSync(join(tmpdir(), "lz-live-"));
   let stack: TestStack;

@@ -9,7 +9,7 @@ import { createIds, engineOf, fleetHours, type Host, putHosts, putItems } from "
 
 export const HOSTILE = "<img src=x onerror=alert(1)>";
 
-/** An organisation whose reads fail, and an empty one. */
+/** Two more organisations: the reads of the first one fail, and the second one is empty. */
 export const AWAY = "org_2mW8vFqkT4away";
 export const EMPTY = "org_2mW8vFqkT4empty";
 /** Makes every database call for the unavailable organisation fail. */
@@ -22,11 +22,11 @@ const withOneAway = (dynamo: Dynamo): Dynamo =>
 /** A demo company with data for every page, and a browser signed in as its administrator. */
 export type Northwind = {
   edge: Edge;
-  /** Session of an administrator. */
+  /** Session token of an administrator. */
   session: string;
-  /** A webhook with deliveries in all states. */
+  /** Id of a webhook that has deliveries in all states. */
   webhookId: string;
-  /** Addresses of all pages, by content. */
+  /** Paths of all pages, by content. */
   paths: Record<string, string>;
   /** Opens a browser page. `complaints`: console errors, policy violations, dialogs and requests to other origins. */
   open(
@@ -38,7 +38,7 @@ export type Northwind = {
 
 export const nextId = createIds(Date.now());
 
-/** A host on which every name is an injection attack. */
+/** A host in which every name is an injection attack. */
 export const hostileHost = (): Host => ({
   tenantId: TENANT,
   assetId: nextId(),

@@ -14,7 +14,7 @@ type Finding = { id: string; nodes: { html: string; failureSummary?: string }[] 
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-/** Violations of WCAG 2.2 AA and of the best practices of axe. */
+/** Violations of WCAG 2.2 AA and of the axe best practices. */
 export async function axe(page: Page): Promise<string[]> {
   await page.evaluate(axeSource);
   const { violations } = await page.evaluate(
@@ -27,7 +27,7 @@ export async function axe(page: Page): Promise<string[]> {
   return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ""}`);
 }
 
-/** Pixels by which the page is wider than the screen. */
+/** Number of pixels by which the page is wider than the screen. */
 export const wider = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 

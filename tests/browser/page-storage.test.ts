@@ -11,11 +11,15 @@ import { eventually } from "../support/stack.ts";
 import { chromiumPath, lacking } from "./chromium.ts";
 
 /*
- * A real Chromium with a page that stores files as model libraries do: in OPFS, in Cache Storage, and in IndexedDB as a
- * blob, an array and an object with an array. One profile has models, the other has other files of the same size.
+ * Tests a page in Chromium that stores files as model libraries do: in OPFS, in Cache Storage, and in
+ * IndexedDB as a blob, an array and an object with an array. One profile contains models. The other contains
+ * different files of the same size.
  */
 
-/** The page. After their first bytes, files contain random data, which does not compress, like model weights. */
+/**
+ * The test page. After their first bytes, its files contain random data, which does not compress, like model
+ * weights.
+ */
 const PAGE = `<!doctype html><title>files</title><script>
 const MIB = 1024 ** 2;
 function file(start, size) {
@@ -83,7 +87,7 @@ describeUnless(lacking, "models that pages keep in a real Chromium", () => {
     rmSync(base, { recursive: true, force: true });
   });
 
-  /** Stores that the agent finds in a home directory after such a page was open. */
+  /** Returns the stores that the agent finds in a home directory after this page was open in the browser. */
   async function storesAfter(kind: "models" | "others"): Promise<Store[]> {
     const home = join(base, kind);
     const profile = join(home, ".config/chromium");

@@ -6,10 +6,13 @@ import type { Edge } from "./edge.ts";
 import { AWAY, EMPTY, type Northwind, startNorthwind } from "./northwind.ts";
 import { axe, beyondMargin, LOOKS, overNavigation, wider } from "./page-checks.ts";
 
-// A generous limit for busy machines: a test that times out also stops the database of the tests after it.
+// Generous timeout for busy machines. A test that times out also stops the database that later tests need.
 setDefaultTimeout(60_000);
 
-/** How a test gets to an error page. */
+/**
+ * How a test gets to an error page, and the expected status. `as`: session to use. `act`: interaction on the
+ * page.
+ */
 type Failed = { status: number; path: string; as?: string; act?: (page: Page) => Promise<unknown> };
 
 const VIEWED = [
@@ -38,7 +41,7 @@ const EMPTIED = [
   "enrol",
 ] as const;
 
-/** All error pages and how to get to them. */
+/** Returns all error pages and how to get to them. */
 async function failuresOf({ edge, webhookId, paths }: Northwind): Promise<Record<string, Failed>> {
   return {
     "nothing there": { status: 404, path: "/assets/nothing" },
@@ -61,7 +64,7 @@ async function failuresOf({ edge, webhookId, paths }: Northwind): Promise<Record
         const form = page.locator("#isolate");
         await form.locator("#justification").fill("INC-12");
         await form.locator("input[name=confirm]").check();
-        // In one step, because the next poll gives a live page a new token.
+        // Sets the token and submits in one step, because the next poll would give a live page a new token.
         const sent = form.locator("input[name=csrf]").evaluate((field: HTMLInputElement) => {
           field.value = `1700000000.${"A".repeat(43)}`;
           field.form!.requestSubmit();
@@ -92,7 +95,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       await page.goto(edge.origin + path);
       await check(name);
     }
-    // The response to this form is a page without its own address.
+    // The response to this form has no address of its own, so the test submits the form to see it.
     await page.goto(edge.origin + paths.enrol!);
     await page.getByRole("button", { name: "Create token" }).click();
     await page.waitForSelector("#commands-title");
@@ -179,7 +182,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       );
     });
     await everyPage(context, page, async (name) => {
-      if (name === "overview") await page.waitForTimeout(2600); // one poll, so that an update also runs under the policy
+      if (name === "overview") await page.waitForTimeout(2600); // waits for one poll, so that an update also runs under the content security policy
     });
     expect(complaints).toEqual([]);
     await context.close();
@@ -246,7 +249,8 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
         return `${display} ${breakInside}`;
       }),
     );
-    // Chromium computes grid heights before it splits pages, so rows of a split grid would overlap.
+    // Chromium computes grid heights before it splits content into printed pages, so the rows of a split grid
+    // would overlap.
     expect(new Set(found)).toEqual(new Set(["block auto"]));
     await context.close();
   });

@@ -18,7 +18,7 @@ import { signStored } from "../support/control/authority.ts";
 import { TENANT } from "./edge.ts";
 import { deviceOf, putItems } from "./seed.ts";
 
-/** The user of a session, as the caller of changes. */
+/** The user of a session, as the caller of changes in tests. */
 export async function askerOf(deps: Deps, session: string): Promise<Asker> {
   const request = new Request("http://any/", { headers: { authorization: `Bearer ${session}` } });
   const who = await authenticate(request, deps);
@@ -31,7 +31,7 @@ export async function askerOf(deps: Deps, session: string): Promise<Asker> {
   };
 }
 
-/** Sets whether isolations need a second person, with the real transaction. */
+/** Sets whether isolations need a second person, using the production transaction. */
 export async function setFourEyes(
   deps: Deps,
   session: string,
@@ -47,7 +47,10 @@ export async function setFourEyes(
   if (!changed.ok) throw new Error(`the settings were refused: ${changed.code}`);
 }
 
-/** Requires a second person and requests isolations, which then wait for approval. Returns the approval ids. */
+/**
+ * Sets that isolations need a second person, and requests isolations, which then wait for approval. Returns
+ * the approval ids.
+ */
 export async function requestIsolations(
   deps: Deps,
   session: string,
@@ -66,7 +69,7 @@ export async function requestIsolations(
   return ids;
 }
 
-/** Writes the proof that the worker writes when an agent reports on a generation. */
+/** Writes the proof that the worker writes after an agent has reported on a generation. */
 export async function reportOn(
   deps: Deps,
   assetId: string,
@@ -88,7 +91,7 @@ export async function reportOn(
   });
 }
 
-/** Isolates or releases a host with the real transaction. Returns the new generation. */
+/** Isolates or releases a host using the production transaction. Returns the new generation. */
 export async function changeHost(
   deps: Deps,
   session: string,
@@ -109,7 +112,7 @@ export const OUTCOMES = ["enforced", "failed", "expired", "release-failed"] as c
 export type Outcome = (typeof OUTCOMES)[number];
 export const NO_RIGHT = "nft: Operation not permitted (the agent runs without CAP_NET_ADMIN)";
 
-/** Isolates a host and brings it to the given outcome. */
+/** Isolates a host and then writes the agent's report for the given outcome. */
 export async function containTo(
   deps: Deps,
   session: string,
@@ -147,7 +150,10 @@ export async function containTo(
   await reportOn(deps, assetId, { ...released, outcome: "failed", reason: NO_RIGHT });
 }
 
-/** Creates a webhook with the real transaction, and deliveries in all states as a worker writes them. */
+/**
+ * Creates a webhook using the production transaction. Also writes deliveries in all states, as a worker
+ * writes them.
+ */
 export async function furnishWebhook(deps: Deps, session: string, nowMs: number): Promise<string> {
   const terms = { url: "https://hooks.northwind.example/lifecyclezero", events: [] };
   const made = await createWebhook(await askerOf(deps, session), terms, deps);

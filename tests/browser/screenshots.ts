@@ -18,11 +18,15 @@ import {
 import { fleetHours, type Host, putHosts, putItems, reportAgain } from "./seed.ts";
 
 /**
- * Takes the screenshots for the README: `bun tests/browser/screenshots.ts [folder]`. With `--tour` and a folder, takes
- * every page in every state instead, in light and dark mode and at phone size, for a review before a release.
+ * Takes the screenshots for the README: `bun tests/browser/screenshots.ts [folder]`. With `--tour` and a
+ * folder, it takes every page in every state instead, in light mode, in dark mode and at phone size. The tour
+ * is for a review before a release.
  */
 
-/** Brings three hosts into containment with real transactions: proven, acknowledged and pending. */
+/**
+ * Brings three hosts into containment with production transactions. Their states are proven, acknowledged and
+ * pending.
+ */
 async function contain(deps: Deps, hosts: Host[], session: string): Promise<void> {
   const idOf = (hostname: string) => hosts.find((host) => host.hostname === hostname)!.assetId;
   const change = async (hostname: string, mode: "observe" | "network", justification: string) => {
@@ -48,9 +52,9 @@ type Shot = {
   width?: number;
   height?: number;
   full?: boolean;
-  /** Interaction before the screenshot. */
+  /** Interaction with the page before the screenshot. */
   act?: (page: Page) => Promise<void>;
-  /** Session to use instead of the administrator's. */
+  /** Session token to use instead of the administrator's. */
   as?: string;
 };
 
@@ -76,7 +80,7 @@ async function sendStale(page: Page): Promise<void> {
   await page.waitForSelector(".failure");
 }
 
-/** Opens the page with a new token, which has no address of its own. */
+/** Creates a token. The page that shows it has no address of its own, so the form must be submitted. */
 async function makeToken(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Create token" }).click();
   await page.waitForSelector("#commands-title");
@@ -148,7 +152,7 @@ async function tryPolicy(page: Page): Promise<void> {
   await page.waitForSelector("#dry-run");
 }
 
-/** Brings one host to each outcome of an isolation. Only for the tour. Returns the pages by outcome. */
+/** Brings one host to each outcome of an isolation, for the tour only. Returns the paths of the hosts by outcome. */
 async function outcomesOf(edge: Edge, session: string, hosts: readonly Host[]): Promise<Map<string, string>> {
   await setFourEyes(edge.deps, session, false);
   const paths = new Map<string, string>();

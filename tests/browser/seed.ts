@@ -46,9 +46,9 @@ export type Host = {
   employeeId: string;
   os: string;
   enrolledAtMs: number;
-  /** Absent if the host has never reported. */
+  /** Time of the last heartbeat. Absent if the host has never reported. */
   lastSeenAtMs?: number;
-  /** Oldest first. The last one is the current state. */
+  /** States of the host, oldest first. The last one is the current state. */
   states: {
     atMs: number;
     engines: Engine[];
@@ -74,7 +74,10 @@ const NO_REPORT = (atMs: number): ContainmentReport => ({
 const ok = (name: string, detail?: string): Collector => ({ name, status: "ok", ...(detail && { detail }) });
 const unsupported = (name: string, detail: string): Collector => ({ name, status: "unsupported", detail });
 
-/** Source status on a host of this system if everything works and the agent runs as a service. */
+/**
+ * Status of all sources on a host with this operating system, if everything works and the agent runs as a
+ * service.
+ */
 export function sourcesOf(os: string): Collector[] {
   const processes = ok("processes", "312 processes");
   const http = ok("http", "14 listeners probed");
@@ -93,7 +96,7 @@ export function sourcesOf(os: string): Collector[] {
   ];
 }
 
-/** Items of a host with their keys in the table and both indexes. */
+/** Items of a host, with their keys for the table and both indexes. */
 export function itemsOf(host: Host): AttributeMap[] {
   return [
     assetOf(host),
@@ -104,10 +107,13 @@ export function itemsOf(host: Host): AttributeMap[] {
   ];
 }
 
-/** Device keys shared by the seeded hosts. A signature names its host, so it is not valid for another one. */
+/**
+ * Device keys of the seeded hosts. Several hosts share a key, which is safe because each signature names its
+ * host.
+ */
 const DEVICES: Device[] = await Promise.all(Array.from({ length: 16 }, makeDevice));
 
-/** The device key of a seeded host, which signs its proofs. */
+/** Returns the device key of a seeded host, which signs the host's proofs. */
 export const deviceOf = (assetId: string): Device =>
   DEVICES[[...assetId].reduce((sum, character) => sum + character.charCodeAt(0), 0) % DEVICES.length]!;
 
@@ -196,7 +202,7 @@ function inventoryOf({ tenantId, assetId, lastSeenAtMs, states }: Host): Attribu
   return [marshalItem({ ...inventoryKey(tenantId, assetId), ...inventory })];
 }
 
-/** Hourly fleet counts of a week up to `nowMs`, with a growing fleet and a gap in one night. */
+/** Hourly fleet counts of one week up to `nowMs`. The fleet grows, and one night has a gap. */
 export function fleetHours(tenantId: string, nowMs: number, hosts: number): AttributeMap[] {
   return Array.from({ length: 7 * 24 }, (_, index) => index)
     .filter((index) => index < 70 || index > 78)
@@ -219,7 +225,7 @@ export function fleetHours(tenantId: string, nowMs: number, hosts: number): Attr
     });
 }
 
-/** Findings that the worker had recorded in a state of that time. */
+/** Findings that the worker would have recorded in a state at that time. */
 const findingsAt = ({ findings = [] }: Host, atMs: number): Finding[] =>
   findings
     .filter(({ openedAtMs, resolvedAtMs = Number.POSITIVE_INFINITY }) => {
@@ -299,7 +305,10 @@ function incidentsOf(host: Host): AttributeMap[] {
   });
 }
 
-/** Writes items, and signs those with authority as admin and enrol nodes do. BatchWriteItem accepts 25 items a call. */
+/**
+ * Writes items. Signs the items with authority as admin and enrol nodes do. BatchWriteItem accepts 25 items
+ * per call.
+ */
 export async function putItems(deps: Deps, items: AttributeMap[]): Promise<void> {
   await writeAll(deps, items);
   const tenants = items.filter(needsAuthority).map(({ tenantId }) => tenantId!.S!);
@@ -320,7 +329,7 @@ export const putHosts = (deps: Deps, hosts: Host[]): Promise<void> => putItems(d
 
 const REPORTING_MS = 60_000;
 
-/** Lets hosts that reported at `seededAtMs` report again, so that a long run does not show them as silent. */
+/** Updates the hosts that reported at `seededAtMs`, so that they are not silent after a long run. */
 export const reportAgain = (deps: Deps, hosts: Host[], seededAtMs: number, nowMs: number): Promise<void> =>
   putItems(
     deps,
@@ -329,7 +338,7 @@ export const reportAgain = (deps: Deps, hosts: Host[], seededAtMs: number, nowMs
       .flatMap((host) => presenceOf({ ...host, lastSeenAtMs: host.lastSeenAtMs! + nowMs - seededAtMs })),
   );
 
-/** Ids in ascending order, so that lists have the same order in every run. */
+/** Creates ids in ascending order, so that lists have the same order in every run. */
 export function createIds(fromMs: number): () => string {
   let count = 0;
   let state = 42;

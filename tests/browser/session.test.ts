@@ -7,17 +7,23 @@ import { createIds, engineOf, putHosts } from "./seed.ts";
 
 const executable = chromiumPath();
 setDefaultTimeout(60_000);
-/** Short, so that a test sees several tokens. Clerk's live one minute. The script renews them 15 s before they expire. */
+/**
+ * Lifetime of test tokens. It is short, so that a test sees several tokens; tokens of Clerk live one minute.
+ * The script renews them 15 s before they expire.
+ */
 const TOKEN_SECONDS = 20;
 
-/** Short sessions, renewed by a stand-in for Clerk's Frontend API. Not tested against Clerk itself. */
+/** Tests short sessions that a test double of Clerk's Frontend API renews. They are not tested with Clerk itself. */
 describeUnless(lacking, "a session that is renewed, in Chromium", () => {
   let edge: Edge;
   let browser: Browser;
   let frontend: ReturnType<typeof startFrontend>;
   const assetId = createIds(Date.now())();
 
-  /** Redirects back with a session, as Clerk does in production, if the user is signed in. */
+  /**
+   * A test double of the Frontend API. If the user is signed in, it redirects back with a session, as Clerk
+   * does in production.
+   */
   function startFrontend() {
     const known = { isSignedIn: true, shaken: 0 };
     const server = Bun.serve({

@@ -13,7 +13,7 @@ import {
 import { containmentSteps, type Step, type StepStatus } from "./containment-steps.ts";
 import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "./isolation-terms.tsx";
 
-/** What each containment state means for the host. The texts claim only what the agent has proven. */
+/** Meaning of each containment state for the host. The texts claim only what the agent has proven. */
 const MEANING: Record<ContainmentState, string> = {
   active: "Nothing restricts this host.",
   pending: "Isolation was requested but is not proven yet. Treat the host as unrestricted.",

@@ -5,7 +5,7 @@ import { makeAdminApp } from "../../../support/edge/admin-app.ts";
 
 const NOW_MS = 1_790_000_000_000;
 
-/** An app that allows a caller three requests a minute. */
+/** Test setup: an app that allows each caller three requests per minute. */
 async function limited() {
   const clock = { nowMs: NOW_MS };
   const world = await makeAdminApp();

@@ -10,7 +10,7 @@ import { faultOf, SPECIFICATION } from "../../../support/edge/openapi-operation.
 const ULID = "01M807NRG7BVMVH9SM4YAEXFPG";
 const world = await makeAdminApp();
 
-/** A request path that reaches the permission check of the operation. */
+/** A request path of the operation with valid parameters, so that the permission check is reached. */
 function pathOf({ path }: Operation, id = ULID): string {
   const ids: Record<string, string> = {
     employeeId: id,
@@ -186,7 +186,7 @@ describe("queries", () => {
       ];
       for (const query of [...queries, "cursor=", "cursor=eyJQSyI6IngifQ", `cursor=${"a".repeat(2001)}`]) {
         const answer = await world.ask(`${pathOf(operation)}?${query}`, token);
-        const before404 = operation.params && answer.status === 404; // the asset is read first
+        const before404 = operation.params && answer.status === 404; // some operations read the asset first
         expect([query, before404 ? 400 : answer.status]).toEqual([query, 400]);
       }
     });
@@ -246,7 +246,7 @@ describe("bodies", () => {
 });
 
 describe("headers of an answer", () => {
-  /** All response headers of the API. None contains a value that the caller sent. */
+  /** Names of all response headers of the API. No header contains a value that the caller sent. */
   const KNOWN = new Set([
     "allow",
     "cache-control",

@@ -189,7 +189,7 @@ describe("authenticate() refuses with 403", () => {
 });
 
 /**
- * How an unavailable key server looks under Bun and Deno, under workerd, with a timeout, and with a faulty
+ * Failures of an unavailable key server: under Bun and Deno, under workerd, with a timeout, and with a faulty
  * response.
  */
 const AWAY: (() => Promise<Response>)[] = [

@@ -44,7 +44,7 @@ describe("verifyCatalogue()", () => {
 });
 
 describe("GET /v1/catalog", () => {
-  /** An edge whose catalogue URL responds with `state.place`. */
+  /** Test setup: an edge whose catalogue URL responds with `state.place`. */
   async function edgeWithPlace(shared = true) {
     const { control, jwks } = await keys();
     const document = await signCatalogue(control, JSON_TEXT, NOW_MS / 1000);

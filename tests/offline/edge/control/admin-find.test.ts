@@ -41,7 +41,7 @@ function assetOf(i: number): AttributeMap {
   });
 }
 
-/** A tenant of a hundred thousand assets that counts the assets it returns. */
+/** Test setup: a tenant with a hundred thousand assets. The fake table counts the assets that it returns. */
 async function makeReader() {
   const reads: Record<string, number> = {};
   const dynamo = (async (operation: string, input: never) => {
@@ -56,7 +56,7 @@ async function makeReader() {
         ? { Items, LastEvaluatedKey: { PK, SK, GSI1PK, GSI1SK, GSI2PK, GSI2SK } }
         : { Items };
     }
-    if (operation === "GetItem") return {}; // no settings
+    if (operation === "GetItem") return {}; // the tenant has no settings
     const [keys] = Object.values(
       (input as { RequestItems: Record<string, { Keys: AttributeMap[] }> }).RequestItems,
     );

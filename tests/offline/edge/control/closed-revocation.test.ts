@@ -21,7 +21,7 @@ import { EDGE_URL, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 const because = { justification: "returned to the lender" };
 
-/** An admin node that enforces signatures, with one enrolled host. */
+/** Test setup: an admin node that enforces signatures, and one enrolled host. */
 async function makeWorld() {
   const table = createMemoryDynamo();
   const enrol = await makeSigningKey("enrol-1");
@@ -80,7 +80,7 @@ test("a revoked host is refused before and after it left the index of open actio
   expect(await world.beat()).toEqual([403, "asset.revoked"]);
   expect([await world.close(), world.isOpen()]).toEqual([0, true]);
 
-  // Just before the session expires the index still refuses the host.
+  // Just before the session expires, the index must still reject the host.
   world.state.nowMs = startMs + 3595_000;
   expect(await world.beat()).toEqual([403, "asset.revoked"]);
   expect([await world.close(), world.isOpen()]).toEqual([0, true]);
@@ -88,7 +88,7 @@ test("a revoked host is refused before and after it left the index of open actio
   world.state.nowMs = startMs + REVOKED_OPEN_MS + 1;
   expect([await world.close(), world.isOpen()]).toEqual([1, false]);
   expect(await world.beat()).toEqual([401, "wire.session-expired"]);
-  // The device signs with the real time.
+  // The clock goes back, because the device signs with the real time.
   world.state.nowMs = startMs;
   await expect(world.session()).rejects.toThrow("asset.revoked");
 });

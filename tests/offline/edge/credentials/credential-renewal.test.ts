@@ -4,7 +4,7 @@ import { CredentialFault } from "../../../../edge/credentials/types.ts";
 
 const MINUTE_MS = 60_000;
 
-/** A provider with a test source and a clock that the test controls. */
+/** Test setup: a credential provider with a fake source and a clock that the test controls. */
 function harness(random = 0) {
   const state = {
     nowMs: 1_790_000_000_000,

@@ -4,7 +4,7 @@ import { createFrontendApi, type FrontendApi } from "../../../support/edge/clerk
 import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
-/** Contains both special characters of base64url. */
+/** A cookie suffix that contains both special characters of base64url. */
 const SUFFIX = "a-B_9xYz";
 const HOSTS = {
   production: "https://clerk.example.com",
@@ -13,7 +13,7 @@ const HOSTS = {
 
 let world: World;
 let clerk: FrontendApi;
-/** Cookies of this site. */
+/** Cookies that the browser has for this site. */
 let jar: Map<string, string>;
 
 async function useInstance(kind: keyof typeof HOSTS): Promise<void> {

@@ -69,7 +69,7 @@ beforeAll(async () => {
 });
 
 const page = async (query: string) => (await world.get(`/custody${query}`)).text();
-/** Numbers of the records on a page, in their order. */
+/** Returns the record numbers on a page, in the order of the page. */
 const numbers = (html: string) =>
   [...html.matchAll(/<p class="custody-head"><span class="muted">#(\d+)/g)].map(([, number]) =>
     Number(number),

@@ -5,13 +5,13 @@ import { ISSUER } from "../../../../local/issuer.ts";
 import { type AttributeMap, type Dynamo, DynamoFault } from "../../../../shared/table/dynamo.ts";
 import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
-/** The dashboard on a read-only table in memory: a page that writes fails its test. */
+/** Test setup: the dashboard with a read-only table in memory. A page that writes fails its test. */
 export type World = {
   app: ReturnType<typeof createApp>;
   deps: Deps;
-  /** Names of the database operations, in order. */
+  /** Names of the database operations so far, in order. */
   asked: string[];
-  /** `broken` makes every read fail. */
+  /** The fake table. `broken` makes every read fail. */
   table: { broken: boolean; items: AttributeMap[] };
   clock: { nowMs: number };
   session(claims?: Claims): Promise<string>;
@@ -68,7 +68,10 @@ export async function createWorld(items: AttributeMap[], nowMs: number): Promise
   };
 }
 
-/** A minimal DynamoDB: reads by key, by sort key prefix and by sort key range. Other operations throw. */
+/**
+ * A minimal fake of DynamoDB. It supports reads by key, by sort key prefix and by sort key range. Other
+ * operations throw.
+ */
 function readOnlyDynamo(table: World["table"], asked: string[]): Dynamo {
   return (async (operation: string, input: Record<string, unknown>) => {
     asked.push(operation);

@@ -8,7 +8,7 @@ import { timestamp } from "../../../../shared/time/clock.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../browser/seed.ts";
 import { createWorld } from "./dashboard-world.ts";
 
-// A generous limit for busy machines: the table in memory sorts thousands of items for every query.
+// Generous timeout for busy machines: the in-memory table sorts thousands of items for every query.
 setDefaultTimeout(30_000);
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
 const MINUTE_MS = 60_000;
@@ -43,7 +43,7 @@ const rowsOf = (markup: string) =>
   [...markup.matchAll(/<li data-key="([^"]+)" class="incident/g)].map(([, id]) => id!);
 
 describe("a host with many incidents", () => {
-  /** The open incident is the last one in key order. */
+  /** A host with one open incident, which is the last one in key order. */
   const crowded = (resolved: number): Host =>
     hostOf({
       findings: [
@@ -234,7 +234,7 @@ describe("the incidents of the fleet", () => {
       "risk=INFO",
     ])
       expect((await world.get(`/incidents?${query}`)).status).toBe(400);
-    // An unfinished word must not be an error, because the list updates while the user types.
+    // A part of a rule name must not be an error, because the list updates while the user types.
     expect(await (await world.get("/incidents?rule=Not+a%20rule!")).text()).toContain(
       "No open incident matches",
     );
@@ -368,7 +368,7 @@ describe("lists in memory", () => {
     const rest = second.split(`id="${section}"`)[1]!.split("</section>")[0]!;
     expect(rest).toContain("First page");
     expect(rest).not.toContain('rel="next"');
-    // A key that no longer exists leads to the first page.
+    // A key that no longer exists must lead to the first page.
     const lost = await (await world.get(`${path}?${after}=gone`)).text();
     expect(keysIn(lost, section)).toEqual(keys);
   });
@@ -404,7 +404,7 @@ describe("a page from cached reads", () => {
     async (path) => {
       const world = await worldOf([hostOf()]);
       const { dynamo } = world.deps;
-      // A slow table, so that the value is cached.
+      // A slow table causes the value to be cached.
       world.deps.dynamo = (async (operation: never, input: never) => {
         world.clock.nowMs += 400;
         return dynamo(operation, input);

@@ -113,7 +113,8 @@ describe("gatherEvidence()", () => {
     world.asked.length = 0;
     const { found } = await gather("2026-11-12", "2026-11-18");
     expect(found.hostsWithAi).toBe(1);
-    // One page of hosts with presences, one query for each shard of incidents, custody, and the two changed hosts.
+    // The report makes these queries: one page of hosts with presences, one for each shard of incidents, one
+    // for custody, and two for the changed hosts.
     const without = world.asked.filter((operation) => operation === "Query").length;
     world.asked.length = 0;
     await gather("2026-11-21", "2026-11-21");

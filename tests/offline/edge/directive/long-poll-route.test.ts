@@ -12,7 +12,7 @@ import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edg
 
 const OTHER_ASSET = "01M807NRG7BVMVH9SM4YAEXFPH";
 
-/** A timer that the test fires. */
+/** A fake timer that the test fires. */
 type Timer = { ms: number; then: () => void; isCancelled: boolean };
 
 const action = (generation: number, more: Partial<PendingAction> = {}): PendingAction => ({
@@ -67,7 +67,7 @@ async function makeWorld({ heldMax = 10 } = {}) {
       else timers.push(timer);
     }
   };
-  /** Waits until the edge keeps this many long polls open. */
+  /** Waits until the edge keeps `count` long polls open. */
   const held = async (count = 1): Promise<void> => {
     const open = () => timers.filter(({ ms, isCancelled }) => ms === DIRECTIVE_HOLD_MS && !isCancelled);
     while (open().length < count) await Bun.sleep(1);

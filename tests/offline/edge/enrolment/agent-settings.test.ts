@@ -12,7 +12,7 @@ import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { makeAdminApp } from "../../../support/edge/admin-app.ts";
 import { EDGE_URL, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
-/** An admin node that enforces signatures, a host, and an attacker who may write any item. */
+/** Test setup: an admin node that enforces signatures, one host, and an attacker who can write any item. */
 async function makeWorld() {
   const table = createMemoryDynamo();
   const app = await makeAdminApp({ dynamo: table.dynamo });

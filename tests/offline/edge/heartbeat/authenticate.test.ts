@@ -9,7 +9,7 @@ import type { Signer } from "../../../../shared/wire/signature.ts";
 import { importHmacKey } from "../../../../shared/wire/signature.ts";
 import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
-/** A request whose body stream counts its reads, with changed headers. */
+/** A signed request with changed headers. Its body stream counts how often it is read. */
 async function streamed(path: string, body: string, signer: Signer, nowMs: number, more: object = {}) {
   const signed = await signedRequest(EDGE_URL, path, body, signer, nowMs / 1000);
   const state = { pulls: 0 };

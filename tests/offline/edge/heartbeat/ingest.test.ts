@@ -21,7 +21,7 @@ import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edg
 const PATH = "/v1/heartbeats";
 const BYTES_MAX = 1000;
 
-/** An edge, one of its sessions, and the result of `authenticate()` for a request that the session signed. */
+/** Test setup: an edge, one session, and the result of `authenticate()` for a request that this session signed. */
 async function makeOwnWorld() {
   const world = await makeEdgeApp();
   const signer = await world.openSession();
@@ -31,14 +31,17 @@ async function makeOwnWorld() {
   return { ...world, signer, signed, check };
 }
 
-/** Shared by all tests that do not change it: generating an edge's keys takes half a second. */
+/**
+ * The world that all tests share if they do not change it. It takes half a second to generate the keys of an
+ * edge.
+ */
 let shared: ReturnType<typeof makeOwnWorld> | undefined;
 const makeWorld = () => {
   shared ??= makeOwnWorld();
   return shared;
 };
 
-/** The request with some headers changed. A header with the value undefined is removed. */
+/** Returns the request with changed headers. A header with the value undefined is removed. */
 function withHeaders(request: Request, changed: Record<string, string | undefined>, body = "{}"): Request {
   const headers = new Headers(request.headers);
   for (const [name, value] of Object.entries(changed)) {

@@ -26,7 +26,7 @@ type Query = {
   ExclusiveStartKey?: AttributeMap;
 };
 
-/** An index with pages of `pageSize` items. Like DynamoDB it returns the last key when more may follow. */
+/** A fake index with pages of `pageSize` items. Like DynamoDB, it returns the last key if more items may follow. */
 function pagedIndex(
   items: readonly AssetItem[],
   pageSize: number,
@@ -94,7 +94,7 @@ test("an index that returns the same start key twice ends the read with a logged
   expect(ignoring.logged).toEqual([
     ["open-actions.stale", "Error: the index returned the same start key twice"],
   ]);
-  // Also when another key was used in between.
+  // The fault must also be detected if another key was used in between.
   let turn = 0;
   const circling = pagedIndex(many(6), 2, (query) =>
     turn++ % 2 === 0 ? { ...query, ExclusiveStartKey: {} } : query,

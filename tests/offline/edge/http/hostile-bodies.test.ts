@@ -60,7 +60,7 @@ async function makeWorld() {
 }
 
 describe("bodies that their sender has signed", () => {
-  /** Valid JSON in which one member grows to the maximum body size. */
+  /** Valid JSON bodies in which one member grows to the maximum body size. */
   const HOSTILE: Record<string, (json: object, bytes: number) => string> = {
     "a number of as many digits": (json, bytes) => withMember(json, "9".repeat(bytes)),
     "a fraction of as many digits": (json, bytes) => withMember(json, `0.${"1".repeat(bytes - 2)}`),

@@ -6,9 +6,9 @@ import { createWorld, type World } from "../dashboard/dashboard-world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
 const PUBLIC = "https://lz.example.com";
-/** The address that the edge sees behind a proxy that terminates TLS. */
+/** Origin of requests as seen by an edge behind a proxy that terminates TLS. */
 const INSIDE = "http://10.0.0.5:8787";
-/** Headers that a proxy, or an attacker, may set. */
+/** Headers that a proxy or an attacker can set. */
 const FORWARDED = {
   "x-forwarded-proto": "http",
   "x-forwarded-host": "evil.example",
@@ -121,7 +121,7 @@ describe("behind a proxy that ends TLS", () => {
     ["https://lz.example.com:8443", undefined, false],
     ["https://lz.example.com.evil.example", undefined, false],
     ["https://LZ.example.com", undefined, false],
-    ["http://edge.test", undefined, false], // an authorised party of the identity provider is another site
+    ["http://edge.test", undefined, false], // an authorised party of the identity provider, but a different site
   ])("a form from origin %p, Sec-Fetch-Site %p: taken is %p", async (origin, site, isTaken) => {
     const admin = { tenantId: "org_a", userId: "user_mara", sessionId: "sess_1" };
     const csrf = await csrfToken(admin, world.deps);
@@ -134,7 +134,7 @@ describe("behind a proxy that ends TLS", () => {
       },
       body: new URLSearchParams({ csrf }).toString(),
     });
-    expect(answer.status).toBe(isTaken ? 400 : 403); // 400: the form was read, but has no fields
+    expect(answer.status).toBe(isTaken ? 400 : 403); // 400: the form was accepted and read, but its fields are missing
     const out = await asMara("/sign-out", {
       method: "POST",
       headers: {

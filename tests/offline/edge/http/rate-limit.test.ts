@@ -34,7 +34,7 @@ describe("createRateLimit()", () => {
     now -= 3_600_000;
     const taken = Array.from({ length: 11 }, () => limit.take("a").allowed);
     expect(taken).toEqual([...Array(10).fill(true), false]);
-    // If it goes back by less than a window, this looks like a key that has used its quota.
+    // A clock that goes back by less than one window looks the same as a key that has used its quota.
     now -= 100;
     expect(limit.take("a").allowed).toBe(false);
     now += 600;

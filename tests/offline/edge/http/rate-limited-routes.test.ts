@@ -13,7 +13,7 @@ const OTHER_ID = "01M807NRG7BVMVH9SM4YAEXFPH";
 const limitOf = (name: string, quota: number, clock: () => number) =>
   createRateLimit({ name, quota, windowSeconds: 60 }, clock);
 
-/** An edge with two assets in its table, each with a device. */
+/** Test setup: an edge with two assets in its table, and a device for each asset. */
 async function makeWorld() {
   const table = createMemoryDynamo();
   const world = await makeEdgeApp({ dynamo: table.dynamo });

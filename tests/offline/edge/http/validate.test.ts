@@ -74,7 +74,7 @@ test("no route of the edge parses its own params, query or form", () => {
   expect(sources.length).toBeGreaterThan(80);
   const parsing = /afeParse\((?:c\.req\.(?:param|query|queries|parseBody)\b|fields\))/;
   expect(sources.filter((path) => parsing.test(readFileSync(join(ROOT, path), "utf8")))).toEqual([]);
-  // Heartbeats bypass Hono (decision 0014), so their route is not in this list.
+  // Heartbeats do not pass through Hono (decision 0014), so their route is not in this list.
   const users = sources.filter((path) => readFileSync(join(ROOT, path), "utf8").includes("/validate.ts"));
   expect(users.sort()).toEqual([
     "edge/api/api-routes.ts",

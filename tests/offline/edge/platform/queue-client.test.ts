@@ -20,7 +20,7 @@ const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
   async fetch(request) {
-    // Agents on this host probe every listener.
+    // Agents in other tests on this host probe every listener.
     if (!request.headers.has("x-amz-target")) return new Response(null, { status: 404 });
     const message = (await request.json()) as Sent;
     sent.push(message);
@@ -33,12 +33,12 @@ const md5 = (text: string): string => new Bun.CryptoHasher("md5").update(text).d
 const accept: AnswerTo = ({ MessageBody }) =>
   Response.json({ MessageId: "m-1", MD5OfMessageBody: md5(MessageBody) });
 
-/** Recorded from ElasticMQ 1.6.12: SendMessage with MessageGroupId to a standard queue. */
+/** A response recorded from ElasticMQ 1.6.12 to SendMessage with MessageGroupId on a standard queue. */
 const ELASTICMQ_1_6 = {
   Message: "The request includes parameter MessageGroupId that is not valid for this queue type",
   __type: "com.amazonaws.sqs#InvalidParameterValue",
 };
-/** Error of SQS before fair queues (July 2025) and of LocalStack, as quoted in getmoto/moto#4594. */
+/** The error of SQS before fair queues (July 2025) and of LocalStack, as quoted in getmoto/moto#4594. */
 const SQS_BEFORE_FAIR_QUEUES = {
   __type: "com.amazon.coral.service#InvalidParameterValueException",
   message:

@@ -18,7 +18,7 @@ import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 const DAY_MS = 86_400_000;
 const because = { justification: "returned to the lender" };
 
-/** An admin node that enforces signatures, with the hosts of `make`. */
+/** Test setup: an admin node that enforces signatures, and the hosts that `make` returns. */
 async function makeWorld(make: (nowMs: number) => Partial<Host>[] = () => []) {
   const table = createMemoryDynamo();
   const enrol = await makeSigningKey("enrol-1");
@@ -118,7 +118,7 @@ const finding = (engine: string) => ({
   ...{ risk: "CRITICAL" as const, points: 80 },
 });
 
-/** Writes what a heartbeat would write. */
+/** Writes the items that a heartbeat of this host would write. */
 async function report(world: World, index: number) {
   const key = [...world.table.items.keys()].find((name) => name.endsWith(`| PRESENCE#${world.ids[index]}`))!;
   world.table.items.get(key)!.lastSeenAt = { S: new Date(world.state.nowMs).toISOString() };
@@ -368,7 +368,7 @@ describe("merge", () => {
     expect(await refused(2, 2)).toEqual([409, "an asset cannot be merged into itself"]);
     expect(await refused(0, 2)).toEqual([409, `the asset was already merged into ${world.ids[1]}`]);
     expect(await refused(0, 1)).toEqual([409, `the asset was already merged into ${world.ids[1]}`]);
-    // A merge into this asset would form a cycle.
+    // Asset 0 was merged into asset 1, so this merge would form a cycle.
     expect(await refused(1, 0)).toEqual([
       409,
       `the other asset was itself merged into ${world.ids[1]}: merge into that one`,

@@ -19,10 +19,10 @@ import { TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const ASSETS = Array.from({ length: 6 }, (_, i) => `01M807NRG7BVMVH9SM4YAEXFP${i}`);
 
-/** A tenant of six hosts with these settings, two responders and an administrator. */
+/** Test setup: a tenant with six hosts and these settings, two responders and an administrator. */
 async function makeWorld(settings: { fourEyes?: boolean; isolationsPerHourMax?: number }) {
   const table = createMemoryDynamo();
-  /** Runs once between the read and the write of a decision. */
+  /** A function that runs once between the read and the write of a decision. */
   const between: { act?: (() => Promise<unknown>) | undefined } = {};
   const dynamo = (async (operation: "TransactWriteItems", input: never) => {
     const { act } = between;
@@ -298,7 +298,10 @@ describe("a host that obeyed more than its restored table knows", () => {
 
 describe("settings tightened between the decision and its transaction", () => {
   type World = Awaited<ReturnType<typeof makeWorld>>;
-  /** A concurrent change with a custody record, or written directly to the item. An isolation overrides neither. */
+  /**
+   * Two ways to change the settings concurrently: with a custody record, or directly in the table. An
+   * isolation must not override either of them.
+   */
   const ways: [string, (world: World, changed: object) => Promise<unknown>][] = [
     ["through the API", (world, changed) => world.changeSettings(changed)],
     [

@@ -58,7 +58,10 @@ const STILL = {
   },
 };
 
-/** The decision of the guard on an isolation with these settings. `used`: isolations in this hour so far. */
+/**
+ * Returns the guard's decision on an isolation with these settings. `used`: number of isolations in this hour
+ * so far.
+ */
 async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, used?: number) {
   const { dynamo } = createMemoryDynamo();
   const tenant = { ...tenantKey(TENANT_ID), ...tenantDefaults(TENANT_ID), settingsVersion: 3, ...settings };
@@ -73,7 +76,7 @@ async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, 
     reads.push(input);
     return send();
   });
-  // The lowest and the highest byte that map to the last of the 32 characters of a ULID.
+  // Alternates between the lowest and the highest byte that map to the last of the 32 characters of a ULID.
   let calls = 0;
   const random = (length: number) => new Uint8Array(length).fill(calls++ % 2 === 0 ? 248 : 255);
   const deps = {
@@ -83,12 +86,12 @@ async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, 
     random,
   } as Partial<Deps> as Deps;
   const decision = await guardIsolation(ASSET, { ...ASKED, ...asked }, NOW_MS, deps);
-  // A limit read without strong consistency might be outdated.
+  // Without strong consistency, the limit could be outdated.
   for (const read of reads) expect(read).toMatchObject({ TableName: "t", ConsistentRead: true });
   return decision;
 }
 
-/** The item of a put. */
+/** Returns the item that a put writes. */
 const itemOf = (write: unknown) =>
   unmarshalItem((write as { Put: { Item: ReturnType<typeof marshalItem> } }).Put.Item);
 

@@ -19,7 +19,7 @@ import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts"
 import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
 import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
-/** An admin node that enforces signatures, and an attacker who may write any item. */
+/** Test setup: an admin node that enforces signatures, and an attacker who can write any item. */
 async function makeWorld() {
   const table = createMemoryDynamo();
   const enrol = await makeSigningKey("enrol-1");
@@ -71,7 +71,7 @@ async function makeWorld() {
   const items = table.items as Map<string, AttributeMap>;
   const nameOf = ({ PK, SK }: Key) => `${PK} | ${SK}`;
   const get = (key: Key) => structuredClone(items.get(nameOf(key))!);
-  /** A plain `PutItem`: no condition, no signature. */
+  /** Writes an item as the attacker does, with neither condition nor signature. */
   const overwrite = (item: AttributeMap) => table.dynamo("PutItem", { TableName: "t", Item: item });
   const edit = (key: Key, members: object) => overwrite({ ...get(key), ...marshalItem(members) });
   const refusals = () =>

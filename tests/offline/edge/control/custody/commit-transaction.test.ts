@@ -19,7 +19,7 @@ import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/dynam
 import { makeEdgeApp, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 /*
- * Tests commit() on nodes that share only the table. Each has its own dependencies, and no mutex in the
+ * Tests commit() on nodes that share only the table. Each node has its own dependencies. No mutex in the
  * process separates their transactions.
  */
 
@@ -35,7 +35,10 @@ let table: MemoryDynamo;
 
 type Node = Awaited<ReturnType<typeof makeNode>>;
 
-/** One edge node. `before` and `after` run around each transaction, and may throw like a network failure. */
+/**
+ * Test setup: one edge node. `before` and `after` run around each transaction and can throw an error like a
+ * network failure.
+ */
 function makeNode(more: Partial<Deps> = {}) {
   const state = {
     nowMs: NOW_MS,
@@ -99,7 +102,7 @@ const head = () => {
   return item && decodeItem(custodyHeadItem, item);
 };
 
-/** A change of one asset. Only the head of the tenant's log conflicts with changes of other assets. */
+/** A change of one asset. It conflicts with changes of other assets only in the head of the tenant's log. */
 const ofAsset =
   (assetId: string, more: object = {}) =>
   async (): Promise<Decision<Plan<string>>> =>
@@ -164,7 +167,7 @@ describe("two nodes that share nothing but the table", () => {
   test("50 changes at once, of assets and of the tenant, are 50 records of one chain", async () => {
     let turn = 0;
     await seed(createMemoryDynamo(() => Bun.sleep(turn++ % 3 === 0 ? 1 : 0)));
-    // Each node makes one change at a time; the nodes run in parallel.
+    // Each node makes one change at a time. The two nodes run in parallel.
     const nodes = [makeNode({ mutex: createKeyedMutex() }), makeNode({ mutex: createKeyedMutex() })];
     for (const { deps } of nodes) deps.pause = () => Bun.sleep(Math.random() * 4);
     const kinds = [ofAsset(ASSETS[0]), ofAsset(ASSETS[1]), ofTenant];
@@ -506,7 +509,8 @@ test("a change of 100 items is written, of 101 it is a fault", async () => {
     }));
     return accept({ records: [{ action: "change-settings" }], writes, result: "done" });
   };
-  // The transaction also has the record, the heads of custody log and signatures, and the idempotency record.
+  // The transaction also contains four other items: the record, the heads of the custody log and of the
+  // signatures, and the idempotency record.
   expect((await change(makeNode(), extra(96))).ok).toBe(true);
   await expect(change(makeNode(), extra(97))).rejects.toThrow("a change of 101 items is too large");
 });

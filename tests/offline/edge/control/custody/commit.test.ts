@@ -7,11 +7,12 @@ import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts"
 import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
 import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
-/** A network failure after the transaction took effect, once. */
+/** A network failure that occurs once, after the transaction took effect. */
 type Lost = { is: string; fault: () => Error };
 const LOST: Lost[] = [
   { is: "its answer lost", fault: () => new TypeError("connection reset") },
-  // Response to the retry from a table that does not know tokens, or is still busy with the first try.
+  // The table's response to the retry, if the table does not support client tokens or still processes the
+  // first attempt.
   {
     is: "its second try losing against its first",
     fault: () => new DynamoFault("TransactionCanceledException", ["ConditionalCheckFailed"]),
@@ -30,7 +31,8 @@ async function makeWorld() {
     if (!lost) return send();
     state.lost = undefined;
     if (late) {
-      // The request is delayed: the next attempt reads before it arrives, and writes after it.
+      // The first request is delayed. The next attempt reads before the delayed request arrives, and writes
+      // after it.
       const first = structuredClone(input);
       state.late = false;
       held = () => send(first);
