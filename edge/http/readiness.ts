@@ -23,7 +23,7 @@ export type ReadinessDeps = {
   after: (ms: number, then: () => void) => () => void;
   /**
    * False on workerd. A request that arrives during another request's probe then gets the previous result, or
-   * `away` if there is none yet.
+   * `away` before the first one.
    */
   shared: boolean;
 };

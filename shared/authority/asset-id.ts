@@ -4,9 +4,9 @@ import { utf8 } from "../encoding/bytes.ts";
 const BITS_PER_CHARACTER = 5;
 
 /**
- * Id of an asset: a ULID whose 80 bits after the time are the first bits of a SHA-256 over tenant, device key
- * and time. So a holder of the enrol key can enrol new devices, but cannot register its own device key under
- * the id of an existing asset.
+ * Id of an asset: a ULID. The 80 bits after its time are the first bits of a SHA-256 over tenant, device key
+ * and time. A holder of the enrol key can therefore enrol new devices, but cannot register its own device key
+ * under the id of an existing asset.
  *
  * @param atMs time of the enrolment, in ms since 1970
  */
@@ -23,7 +23,7 @@ export async function assetIdOf(tenantId: string, deviceKey: string, atMs: numbe
   return ulid(atMs, nextFraction);
 }
 
-/** Whether the id of an asset was created for this device key. */
+/** Whether the id of an asset was derived from this device key. */
 export async function isIdOfKey(assetId: string, tenantId: string, deviceKey: string): Promise<boolean> {
   try {
     return assetId === (await assetIdOf(tenantId, deviceKey, decodeTime(assetId)));

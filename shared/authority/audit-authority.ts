@@ -24,38 +24,41 @@ type Table = { dynamo: Dynamo; table: string };
 type Audited = {
   tenantId: string;
   verifier: Verifier;
-  /** Highest version seen before. A lower version means that the table was restored from a backup. */
+  /** Highest version that was seen before. A lower version means that the table was restored from a backup. */
   versionMin?: number;
   /**
-   * Current time in seconds. DynamoDB may already have deleted items that expired before it; their records
-   * remain.
+   * Current time in seconds. DynamoDB may already have deleted items that expired before this time. Their
+   * records remain.
    */
   nowSeconds: number;
 };
 
 export type AuthorityAudit = {
-  /** Version of the signed head. 0 until an administrator changes something. */
+  /** Version of the signed head. 0 if no administrator has changed anything yet. */
   version: number;
-  /** Number of checked items. */
+  /** Number of items that were checked. */
   items: number;
-  /** Number of records by the key that signed them. A key without records can be removed. */
+  /** Number of records per key that signed them. A key without records can be removed. */
   byKid: Record<string, number>;
   faults: { item: string; code: AuthorityFaultCode }[];
 };
 
-/** Reads before a fault is reported: a change by an administrator during the audit looks like a fault at first. */
+/**
+ * Maximum number of reads before a fault is reported. A change by an administrator during the audit looks
+ * like a fault at first.
+ */
 const READS_MAX = 3;
 
 /**
- * Audits all signed items of a tenant: every item against its record, every record against its item, and all
- * records against the signed head. Detects an item or record that was edited, added, removed or restored.
- * With `versionMin` it also detects a table that was restored as a whole.
+ * Audits all signed items of a tenant. It checks every item against its record, every record against its
+ * item, and all records against the signed head. It detects items and records that were edited, added,
+ * removed or restored. With `versionMin` it also detects a table that was restored completely.
  *
- * It also verifies the stored report of each host, the use counts of enrolment tokens and the signature of
+ * It also verifies the stored report of each host, the use counts of enrolment tokens, and the signature of
  * the end of the custody log.
  *
- * Cost: one consistent read of the tenant's signed items, authority records, device records and enrolled
- * devices.
+ * Cost: one strongly consistent read of the tenant's signed items, authority records, device records and
+ * enrolled devices.
  */
 export async function auditAuthority(where: Table, audited: Audited): Promise<AuthorityAudit> {
   const { tenantId, verifier, nowSeconds } = audited;
@@ -76,7 +79,8 @@ export async function auditAuthority(where: Table, audited: Audited): Promise<Au
     present.add(name);
     countUse(uses, item);
     const isGood = await holds(verifier, tenantId, item, devices.get(name), claims.get(name));
-    // The settings are checked again together with their record, which holds the signed agent settings.
+    // Check the settings again together with their record, because the record contains the signed agent
+    // settings.
     if (!isGood || item.type?.S === "Tenant" || (await hasForgedReport(item, verifyReport)))
       suspects.add(name);
   }
@@ -102,7 +106,7 @@ type Records = {
   faults: AuthorityAudit["faults"];
 };
 
-/** All authority records of the tenant, checked against the signed head. */
+/** Reads all authority records of the tenant and checks them against the signed head. */
 async function readRecords(where: Table, { tenantId, verifier, versionMin = 0 }: Audited): Promise<Records> {
   for (let reads = 1; ; reads++) {
     const records = await readOnce(where, tenantId, verifier);
@@ -137,7 +141,7 @@ async function headFault(
   { claims, head, faults }: Records,
   versionMin: number,
 ): Promise<AuthorityFaultCode | undefined> {
-  if (faults.some(({ item }) => item === "HEAD")) return undefined; // already reported
+  if (faults.some(({ item }) => item === "HEAD")) return undefined; // The fault of the head was already reported.
   if (!head) return claims.size > 0 || versionMin > 0 ? "head" : undefined;
   if (head.version < versionMin) return "rolledBack";
   const digest = await addToDigest(EMPTY_DIGEST, [...claims.values()]);
@@ -158,12 +162,12 @@ async function readDevices(where: Table, tenantId: string): Promise<Map<string, 
 }
 
 /**
- * Whether the end of the custody log was altered. Each change by an administrator signs both the head of the
- * authority records, with the number of its newest custody record, and the end of the custody log. So an end
- * without a valid signature was not written by the control plane, and one with a lower number was restored.
- * The end is read after the head, so a concurrent change only makes it newer.
+ * Whether the end of the custody log was modified. Each change by an administrator signs two items: the head
+ * of the authority records, which contains the number of the newest custody record, and the end of the
+ * custody log. An end without a valid signature was not written by the control plane. An end with a lower
+ * number was restored. The end is read after the head, so a concurrent change can only make it newer.
  *
- * @param version of the signed head
+ * @param version version of the signed head
  */
 async function isCustodyAltered(
   where: Table,
@@ -181,14 +185,15 @@ async function isCustodyAltered(
 }
 
 /**
- * Uses of enrolment tokens, by token id: as counted in the token's item, by enrolled devices, and by assets.
- * The item of an old token that was never recorded is not signed, so it is read only if needed.
+ * Uses of enrolment tokens by token id, from three sources: the count in the token's item, the enrolled
+ * devices, and the assets. An old token that was never recorded has an unsigned item, which is only read if
+ * needed.
  */
 type TokenUses = Record<"counted" | "devices" | "assets", Map<string, number>>;
 
 const addOne = (counts: Map<string, number>, key: string) => counts.set(key, (counts.get(key) ?? 0) + 1);
 
-/** Number of enrolled devices per token. An enrol node writes one such item for each use of a token. */
+/** Counts the enrolled devices per token. An enrol node writes one item of a device for each use of a token. */
 async function countEnrolled(where: Table, tenantId: string): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   for await (const { SK } of queryAll(where, tenantKey(tenantId).PK, ENROLLED_PREFIX))
@@ -203,9 +208,10 @@ function countUse({ counted, assets }: TokenUses, item: AttributeMap): void {
 }
 
 /**
- * Tokens with more enrolled devices than they count. `uses` is not signed, so this detects a restored count.
- * Assets are signed and name their token, so deleting the items of enrolled devices hides nothing. A token is
- * read again before it is reported, because devices may have enrolled in the meantime.
+ * Tokens with more enrolled devices than their use count. `uses` is not signed, so this detects a count that
+ * was reset. Assets are signed and contain the id of their token, so deleting the items of enrolled devices
+ * hides nothing. A token is read again before it is reported, because devices may have enrolled in the
+ * meantime.
  */
 async function overusedTokens(where: Table, tenantId: string, uses: TokenUses): Promise<string[]> {
   const overused: string[] = [];
@@ -237,7 +243,7 @@ async function holds(
   }
 }
 
-/** True for an asset with a proof, or a release by code, that its device did not sign. */
+/** True for an asset with a forged report: a proof, or a release by code, that its device did not sign. */
 async function hasForgedReport(item: AttributeMap, verify: ReportVerifier): Promise<boolean> {
   if (item.type?.S !== "Asset" || !(item.proof ?? item.freedByCode)) return false;
   const parsed = assetItem.safeParse(unmarshalItem(item));
@@ -246,7 +252,10 @@ async function hasForgedReport(item: AttributeMap, verify: ReportVerifier): Prom
   return refused?.reason === REPORT_REFUSED.unsigned;
 }
 
-/** The fault of an item, after reading it again with its records. Undefined when it was a concurrent change. */
+/**
+ * The fault of an item after it was read again with its records. Undefined if a concurrent change caused the
+ * fault.
+ */
 async function faultOf(
   where: Table,
   key: Key,

@@ -7,25 +7,25 @@ import { assetKey } from "../table/keys.ts";
 import type { ContainmentReport } from "../wire/heartbeat.ts";
 import type { Authority } from "./read-authority.ts";
 
-/** Kinds of events about what a host has proven. */
+/** Kinds of events that report what a host has proven. */
 const KINDS = ["isolation.proven", "isolation.released", "isolation.failed"] as const;
 type ReportKind = (typeof KINDS)[number];
 
-/** Kind of event for a containment report. Undefined for a report without a result. */
+/** Kind of event for a containment report. Undefined for a report without an outcome. */
 export function eventKindOf({ action, outcome }: ContainmentReport): ReportKind | undefined {
   if (outcome === "failed") return "isolation.failed";
   if (outcome !== "applied") return undefined;
   return action === "release" ? "isolation.released" : "isolation.proven";
 }
 
-/** `refused`: the reason why the event proves nothing. */
+/** A checked event. `refused` is the reason why the event proves nothing. Absent if the event is valid. */
 export type CheckedEvent = EventItem & { refused?: ReportRefusal };
 
 type Needs = { authority: Pick<Authority, "readMany" | "checkReports">; log: Log };
 
 /**
- * Checks the events of one tenant and returns them in order. An event about what a host has proven needs the
- * signed report of the host's device: write access to the table is not enough to forge it.
+ * Checks the events of one tenant and returns them in order. An event about what a host has proven needs a
+ * report that the host's device signed. Write access to the table is therefore not sufficient to forge it.
  */
 export async function checkEvents(
   { authority, log }: Needs,
@@ -57,6 +57,6 @@ export async function checkEvents(
   );
 }
 
-/** Whether the data of the event match the signed report. */
+/** Whether the data of the event matches the signed report. */
 const says = (data: EventItem["data"], report: ProvenReport): boolean =>
   (["action", "generation", "mode", "reason"] as const).every((name) => data[name] === report[name]);

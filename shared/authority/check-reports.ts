@@ -2,12 +2,12 @@ import { REPORT_REFUSED, type ReportRefusal } from "../containment/containment-s
 import type { AssetItem, ProvenReport } from "../table/items/asset/asset.ts";
 import { isSignedReport, reportText } from "../wire/report-signature.ts";
 
-/** Limit of cached valid signatures, about 500 bytes each. The oldest is removed first. */
+/** Maximum number of cached valid signatures, about 500 bytes each. The oldest is removed first. */
 const REMEMBERED_MAX = 20_000;
 
 type Host = Pick<AssetItem, "tenantId" | "assetId">;
 
-/** True when the device key signed this report of this host. */
+/** Returns true if the device key signed this report of this host. */
 export type ReportVerifier = (deviceKey: string, host: Host, report: ProvenReport) => Promise<boolean>;
 
 /** Verifies each signature once. Caches valid signatures together with everything that they cover. */
@@ -26,26 +26,32 @@ export function createReportVerifier(): ReportVerifier {
 }
 
 /**
- * Members of an asset that contain a report of its device. Workers write them, so the authority signature
- * does not cover them.
+ * Members of an asset that contain a report of its device. Workers write them, so the authority record does
+ * not cover them.
  */
 const REPORTS = ["proof", "freedByCode"] as const;
 type ReportMember = (typeof REPORTS)[number];
 
 declare const isChecked: unique symbol;
 
-/** An asset without reports that its device did not sign. Those are in `refused`, for conditions of writes. */
+/**
+ * An asset that contains only reports signed by its device. `refused` contains the other reports, for use in
+ * conditions of writes.
+ */
 export type CheckedAsset = AssetItem & {
-  /** Exists in types only, so that views accept only assets with verified reports. */
+  /** Exists in types only, so that views accept only assets whose reports were verified. */
   readonly [isChecked]: true;
   refused?: { reason: ReportRefusal } & Partial<Record<ReportMember, ProvenReport>>;
 };
 
-/** True for an asset without reports, for which nothing has to be verified. */
+/** True for an asset without reports, for which no verification is needed. */
 export const isWithoutReports = (asset: AssetItem): asset is CheckedAsset =>
   REPORTS.every((name) => asset[name] === undefined);
 
-/** The asset with only the reports that its device signed. Check its `deviceKey` first, see `Authority.read`. */
+/**
+ * Returns the asset with only the reports that its device signed. The caller must have verified `deviceKey`,
+ * see `Authority.read`.
+ */
 export async function checkReports(asset: AssetItem, verify: ReportVerifier): Promise<CheckedAsset> {
   const refusals = await Promise.all(REPORTS.map((name) => refusalOf(asset, asset[name], verify)));
   const refused = REPORTS.filter((_, index) => refusals[index] !== undefined);
@@ -54,7 +60,7 @@ export async function checkReports(asset: AssetItem, verify: ReportVerifier): Pr
   return withoutReports(asset, refused, REPORT_REFUSED[reason]);
 }
 
-/** The asset without any report, because its own record is not valid. */
+/** Returns the asset without reports. Used if the record of the asset itself is not valid. */
 export const refuseReports = (asset: AssetItem): CheckedAsset =>
   withoutReports(asset, REPORTS, REPORT_REFUSED.asset);
 
@@ -81,8 +87,8 @@ async function refusalOf(
   const { deviceKey, keyRotatedAt } = asset;
   const { signedBy } = report;
   if (signedBy === deviceKey && (await verify(deviceKey, asset, report))) return undefined;
-  // A host that enrolled again with a new key may have a report signed by its old key. It proves nothing, but
-  // it is not forged.
+  // A host whose device key was replaced can still have a report that the old key signed. That report proves
+  // nothing, but it is not forged.
   const isOld = keyRotatedAt !== undefined && signedBy !== undefined && signedBy !== deviceKey;
   return isOld && (await verify(signedBy, asset, report)) ? "keyReplaced" : "unsigned";
 }

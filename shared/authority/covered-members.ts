@@ -2,12 +2,15 @@ import { base64url, utf8 } from "../encoding/bytes.ts";
 import { canonicalJson } from "../encoding/canonical-json.ts";
 import { type AttributeMap, unmarshalItem } from "../table/dynamo.ts";
 
-/** Key attributes only locate an item, and the worker changes the index keys of open actions. */
+/**
+ * Attributes of the table and index keys. Table keys only locate an item, and the worker changes the index
+ * keys of pending actions.
+ */
 const INDEX_MEMBERS = ["PK", "SK", "GSI1PK", "GSI1SK", "GSI2PK", "GSI2SK"];
 
 /**
- * Kinds of items that need a signature, with the members that nodes without the control key write. The
- * signature does not cover these members, so they must never grant anything. It covers all other stored
+ * Kinds of items that need a signature, with the members that the signature does not cover. Nodes without the
+ * control key write these members, so they must never grant anything. The signature covers all other stored
  * members, including those unknown to this release.
  */
 const UNCOVERED: Readonly<Record<string, readonly string[]>> = {
@@ -17,7 +20,7 @@ const UNCOVERED: Readonly<Record<string, readonly string[]>> = {
   Approval: [],
   IsolationCount: [],
   // Reports are signed with the device key, so readers can check them without the control key. The custody
-  // chain has its own hashes; acknowledging an incident adds to it without changing the asset.
+  // chain has its own hashes. An acknowledged incident extends the chain without changing the asset.
   Asset: [
     "proof",
     "unsignedReport",
@@ -30,8 +33,8 @@ const UNCOVERED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * True for an item that is valid only with an authority record. An enrolment item without `issued` and
- * `revokedAt` only counts the uses of a token that was never recorded.
+ * True for an item that is only valid with an authority record. An enrolment item without `issued` and
+ * `revokedAt` only counts the uses of a token that was never recorded, so it needs no record.
  */
 export function needsAuthority(item: AttributeMap): boolean {
   const kind = item.type?.S;
@@ -39,7 +42,7 @@ export function needsAuthority(item: AttributeMap): boolean {
   return kind !== undefined && Object.hasOwn(UNCOVERED, kind);
 }
 
-/** Base64url SHA-256 over the canonical JSON of an item's covered members, as stored. */
+/** SHA-256 over the canonical JSON of an item's covered members as stored, in base64url. */
 export async function hashOfCovered(item: AttributeMap): Promise<string> {
   const left = new Set([...INDEX_MEMBERS, ...(UNCOVERED[item.type?.S ?? ""] ?? [])]);
   const covered = Object.entries(unmarshalItem(item)).filter(([name]) => !left.has(name));

@@ -12,8 +12,9 @@ async function digestOf({ item, version, hash }: AuthorityClaims): Promise<bigin
 }
 
 /**
- * The digest after adding and removing records. A sum modulo 2^256 does not depend on the order, so a change
- * needs only its own records. Records are signed, so an attacker cannot choose records that cancel out.
+ * Returns the digest after adding and removing records. The digest is a sum modulo 2^256, which does not
+ * depend on the order. A change therefore needs only its own records. Records are signed, so an attacker
+ * cannot choose records whose digests cancel out.
  */
 export async function addToDigest(
   digest: string,

@@ -9,31 +9,41 @@ import { needsAuthority } from "./covered-members.ts";
 import { AuthorityFault } from "./types.ts";
 import { checkCovered, checkNewDevice, type Verifier } from "./verify-authority.ts";
 
-/** Reads before an item is refused: a read may happen between two items of one transaction. */
+/**
+ * Maximum number of reads before an item is refused. A read can happen between the writes of an item and its
+ * record.
+ */
 const READS_MAX = 3;
 const PAUSE_MS = 20;
 
 /**
- * `enforce`: items without a valid signature are refused. `observe`: they are used and logged, until the
- * table is signed.
+ * `enforce`: items without a valid signature are refused. `observe`: they are used and logged. `observe` is
+ * for tables that are not signed yet.
  */
 type AuthorityMode = "enforce" | "observe";
 
 /** Reads the signed items of a tenant and verifies their signatures. */
 export type Authority = {
   /**
-   * Reads an item consistently together with its records, in one request of two items (three for an asset).
+   * Reads an item together with its records, with strongly consistent reads. One request reads two items
+   * (three for an asset).
    *
-   * @returns undefined when neither the item nor a record exists
-   * @throws {@link AuthorityFault} when the item does not match the signature of the control key (or, for a
-   * new device, the enrol key)
+   * @returns undefined if neither the item nor a record exists
+   * @throws {@link AuthorityFault} if the item does not match the signature of the control key (or, for a new
+   * device, of the enrol key)
    */
   read: (key: Key) => Promise<AttributeMap | undefined>;
-  /** Like `read`, and also returns the item's record by the control key. */
+  /** Like `read`, but also returns the item's record that the control key signed. */
   readSigned: (key: Key) => Promise<{ item: AttributeMap | undefined; record: AttributeMap | undefined }>;
-  /** Reads several items of one tenant, in the order of the keys. A refused item is returned as its fault. */
+  /**
+   * Reads several items of one tenant and returns them in the order of the keys. For a refused item, it
+   * returns the fault.
+   */
   readMany: (keys: readonly Key[]) => Promise<(AttributeMap | undefined | AuthorityFault)[]>;
-  /** The asset with only the reports that its device signed. Check its device key first, as `read` does. */
+  /**
+   * Returns the asset with only the reports that its device signed. The device key must have been verified
+   * first, as in `read`.
+   */
   checkReports: (asset: AssetItem) => Promise<CheckedAsset>;
   verifier: Verifier;
   mode: AuthorityMode;
@@ -120,14 +130,14 @@ type Outcome = {
   fault?: AuthorityFault;
 };
 
-/** Authority records of an item as stored. `device`: for an asset, the record signed by the enrol key. */
+/** Stored authority records of an item. `device` is the record of an asset that the enrol key signed. */
 export type StoredRecords = { record: AttributeMap | undefined; device: AttributeMap | undefined };
 
 /**
- * Checks an item against its records. A record by the control key takes precedence over one by the enrol key,
- * because it is newer.
+ * Checks an item against its records. A record of the control key takes precedence over a record of the enrol
+ * key, because it is newer.
  *
- * @returns the claims of the control key's record; undefined without one
+ * @returns the claims of the control key's record, or undefined if there is no such record
  * @throws {@link AuthorityFault}
  */
 export async function checkAuthority(
@@ -163,7 +173,7 @@ const deviceKeyOf = (key: Key): Key | undefined => {
   return asset === undefined ? undefined : deviceRecordKey(tenantOf(key), asset);
 };
 
-/** Keys of an item and of its records. */
+/** Table keys of an item and of its records. */
 export function keysOf(key: Key): Key[] {
   const device = deviceKeyOf(key);
   return [key, authorityKey(tenantOf(key), key.SK), ...(device ? [device] : [])];
@@ -174,17 +184,17 @@ export function recordsOf(key: Key, found: Found): StoredRecords {
   return { record: found(authorityKey(tenantOf(key), key.SK)), device: device && found(device) };
 }
 
-/** Tenant of a key. The partition of signed items is `TENANT#<tenant>`. */
+/** Tenant of a table key. The partition key of signed items is `TENANT#<tenant>`. */
 const tenantOf = ({ PK }: Key): string => PK.slice("TENANT#".length);
 
 export type Found = (key: Key) => AttributeMap | undefined;
 
-/** BatchGetItem accepts 100 keys per request (AWS API reference, BatchGetItem). */
+/** Maximum number of keys per BatchGetItem request (AWS API reference, BatchGetItem). */
 const KEYS_MAX = 100;
-/** Limit of retries for unprocessed keys. */
+/** Maximum number of additional calls for keys that DynamoDB returned as unprocessed. */
 const ROUNDS_MAX = 8;
 
-/** Reads the existing items of these keys consistently. */
+/** Reads the items with these keys with strongly consistent reads. Items that do not exist are left out. */
 export async function readConsistently(
   { dynamo, table }: Pick<Needs, "dynamo" | "table">,
   keys: readonly Key[],

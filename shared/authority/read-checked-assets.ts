@@ -5,8 +5,9 @@ import type { CheckedAsset } from "./check-reports.ts";
 import type { Authority } from "./read-authority.ts";
 
 /**
- * Reads assets with verified signatures, with only the reports that their devices signed. Omits assets that
- * do not exist or whose signature is not valid. Costs three read units per asset; see `Authority.read`.
+ * Reads assets and verifies their signatures. Each asset contains only the reports that its device signed.
+ * Assets that do not exist, or whose signature is not valid, are left out. Costs three read units per asset,
+ * see `Authority.read`.
  */
 export async function readCheckedAssets(
   authority: Pick<Authority, "readMany" | "checkReports">,

@@ -14,7 +14,7 @@ import { hashOfCovered } from "./covered-members.ts";
 import { AUTHORITY_TYPE, DEVICE_TYPE, HEAD_TYPE } from "./types.ts";
 import type { Verifier } from "./verify-authority.ts";
 
-/** Claims of the record for this item, as it will be stored. */
+/** Claims of the authority record for this item in its stored form. */
 export async function claimsOf(
   tenantId: string,
   item: AttributeMap,
@@ -30,7 +30,10 @@ export async function claimsOf(
   };
 }
 
-/** The record of an item that an admin node writes. `agentSettings`: only for the tenant's settings, see below. */
+/**
+ * Builds the authority record of an item that an admin node writes. `agentSettings` is only set for the
+ * tenant's settings.
+ */
 export async function signAuthority(
   control: ControlKey,
   claims: AuthorityClaims,
@@ -46,8 +49,8 @@ export async function signAuthority(
 }
 
 /**
- * Signed settings for agents. Undefined unless the item is the tenant's settings. Agents reject a lower
- * version, so the version is higher than in the record before, even if a clock was set back.
+ * Signs the agent settings. Returns undefined unless the item is the tenant's settings. Agents reject a lower
+ * version. Therefore the version is higher than in the previous record, even if a clock was set back.
  */
 export async function signSettingsOf(
   control: ControlKey,
@@ -64,12 +67,15 @@ export async function signSettingsOf(
 type SettingsToSign = {
   tenantId: string;
   item: AttributeMap;
-  /** The item's authority record before this change. */
+  /** Authority record of the item before this change. */
   before: AttributeMap | undefined;
   nowMs: number;
 };
 
-/** The record of a newly enrolled device, signed by an enrol key (or by a control key, on a node without one). */
+/**
+ * Builds the authority record of a newly enrolled device. It is signed with an enrol key, or with a control
+ * key on a node without an enrol key.
+ */
 export async function signNewDevice(
   enrol: ControlKey,
   tenantId: string,

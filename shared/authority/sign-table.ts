@@ -25,12 +25,12 @@ import { checkAgentSettings, type Verifier } from "./verify-authority.ts";
 type Table = { dynamo: Dynamo; table: string };
 
 const WRITES_AT_ONCE = 16;
-/** Items per request: up to three keys each, of the 100 that BatchGetItem accepts. */
+/** Number of items per request. Each item needs up to three of the 100 keys that BatchGetItem accepts. */
 const BATCH = 33;
 
 const PREFIXES = [API_KEY_PREFIX, ENROLMENT_PREFIX, APPROVAL_PREFIX, ISOLATION_COUNT_PREFIX, ASSET_PREFIX];
 
-/** All items of a tenant that need a signature. */
+/** Reads all items of a tenant that need a signature. */
 export async function* grantingItems(
   { dynamo, table }: Table,
   tenantId: string,
@@ -41,7 +41,7 @@ export async function* grantingItems(
   }
 }
 
-/** Items of a partition whose sort key begins with `prefix`, read consistently. */
+/** Reads the items of a partition whose sort key begins with `prefix`, with strongly consistent reads. */
 export async function* queryAll(
   { dynamo, table }: Table,
   partition: string,
@@ -67,17 +67,17 @@ export type Signing = {
   tenantId: string;
   /** Number of the tenant's newest custody record. */
   version: number;
-  /** Milliseconds since the epoch: minimum version of the agent settings. */
+  /** Current time in ms since 1970. It is the minimum version of the agent settings. */
   nowMs: number;
   control: ControlKey;
-  /** Enrol keys that stay valid: devices whose records they signed are not signed again. */
+  /** Ids of the enrol keys that stay valid. Devices whose records they signed are not signed again. */
   enrolKids?: readonly string[];
   verifier: Verifier;
 };
 
 /**
- * Signs the items of a tenant that have no valid record by `control`: after the upgrade of a table, or after
- * a rotation of the control key. This approves what is stored now, so check the output of {@link
+ * Signs the items of a tenant that have no valid record from `control`. Used after the upgrade of a table and
+ * after a rotation of the control key. Signing approves what is stored now, so check the output of {@link
  * unsignedItems} first.
  *
  * @returns the signed items
@@ -105,17 +105,17 @@ export async function signTable({ dynamo, table }: Table, signing: Signing): Pro
   return signed;
 }
 
-/** Keys whose records are not signed again. */
+/** Ids of the keys whose records are not signed again. */
 type Kids = { control: string; enrol: readonly string[] };
 
 type UnsignedItem = {
   item: AttributeMap;
   reason: Signed["reason"];
-  /** The item's record by a control key, valid or not. */
+  /** Record of the item that a control key signed. It may be invalid. */
   record: AttributeMap | undefined;
 };
 
-/** Items of a tenant without a valid record, or with a record by a key that is not in `kids`. */
+/** Finds the items of a tenant that have no valid record, or a record signed with a key that is not in `kids`. */
 export async function* unsignedItems(
   where: Table,
   tenantId: string,
@@ -160,7 +160,7 @@ function isByOldKey({ record, device }: StoredRecords, { control, enrol }: Kids)
   return device !== undefined && ![control, ...enrol].includes(kidOf(device) ?? "");
 }
 
-/** Key id in the protected header of a record's signature. Undefined if it cannot be read. */
+/** Key id in the protected header of a record's signature. Undefined if the header cannot be read. */
 export const kidOf = (record: AttributeMap): string | undefined => kidOfJws(record.signature?.S ?? "");
 
 function kidOfJws(jws: string): string | undefined {
@@ -172,7 +172,7 @@ function kidOfJws(jws: string): string | undefined {
   }
 }
 
-/** Signs the end of the custody log with the new key, if a key that is being replaced signed it. */
+/** Signs the end of the custody log with the new key if it was signed with a key that is being replaced. */
 async function signCustodyAgain({ dynamo, table }: Table, signing: Signing): Promise<void> {
   const { tenantId, control, verifier, nowMs } = signing;
   const Key = marshalItem(custodyHeadKey(tenantId));
@@ -184,7 +184,7 @@ async function signCustodyAgain({ dynamo, table }: Table, signing: Signing): Pro
     TableName: table,
     Key,
     UpdateExpression: "SET checkpoint = :next",
-    ConditionExpression: "checkpoint = :seen", // a concurrent change has already signed it with the new key
+    ConditionExpression: "checkpoint = :seen", // A concurrent change has already signed it with the new key.
     ExpressionAttributeValues: values({
       next: await signCheckpoint(head, atMs, control),
       seen: head.checkpoint,
@@ -194,7 +194,7 @@ async function signCustodyAgain({ dynamo, table }: Table, signing: Signing): Pro
   });
 }
 
-/** Computes the digest of all valid records of the tenant and signs it. */
+/** Computes the digest of all valid records of the tenant, and signs it as the new head. */
 async function rebuildHead(where: Table, { tenantId, version, control, verifier }: Signing): Promise<void> {
   const { PK, SK: headSort } = authorityHeadKey(tenantId);
   const claims: AuthorityClaims[] = [];

@@ -1,11 +1,11 @@
-/** `typ` of each JWS, so that one kind of record cannot be used as another (RFC 8725 section 3.11). */
+/** `typ` of each kind of JWS, so that one kind of record cannot be used as another (RFC 8725 section 3.11). */
 export const AUTHORITY_TYPE = "lz-authority+jwt";
 export const DEVICE_TYPE = "lz-device+jwt";
 export const HEAD_TYPE = "lz-authority-head+jwt";
 
 /**
- * Reasons why a signed item is refused. `unsigned` and `mismatch` may come from a read between two writes:
- * read again first.
+ * Reasons why a signed item is refused. `unsigned` and `mismatch` can be caused by a read between two writes,
+ * so read the item again first.
  */
 export const AUTHORITY_FAULTS = {
   unsigned: "the item has no authority record",
@@ -26,7 +26,7 @@ export const AUTHORITY_FAULTS = {
 } as const;
 export type AuthorityFaultCode = keyof typeof AUTHORITY_FAULTS;
 
-/** A signed item cannot be trusted. `item`: its sort key. */
+/** A signed item cannot be trusted. `item` is its sort key. */
 export class AuthorityFault extends Error {
   override name = "AuthorityFault";
   constructor(

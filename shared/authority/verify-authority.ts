@@ -20,26 +20,29 @@ import { isIdOfKey } from "./asset-id.ts";
 import { hashOfCovered } from "./covered-members.ts";
 import { AUTHORITY_TYPE, AuthorityFault, DEVICE_TYPE, HEAD_TYPE } from "./types.ts";
 
-/** Limit of cached verified signatures. The oldest is removed first. */
+/** Maximum number of cached verified signatures. The oldest is removed first. */
 const REMEMBERED_MAX = 20_000;
 
 export type Verifier = {
-  /** Claims of a record in the partition `AUTHORITY`. Throws {@link AuthorityFault}. */
+  /** Verifies a record in the partition `AUTHORITY` and returns its claims. Throws {@link AuthorityFault}. */
   record(record: AttributeMap, tenantId: string, item: string): Promise<AuthorityClaims>;
-  /** Claims of a record in the partition `DEVICES`. Throws {@link AuthorityFault}. */
+  /** Verifies a record in the partition `DEVICES` and returns its claims. Throws {@link AuthorityFault}. */
   device(record: AttributeMap, tenantId: string, item: string): Promise<AuthorityClaims>;
   head(record: AttributeMap, tenantId: string): Promise<AuthorityHeadClaims>;
-  /** Whether a control key signed the end of a tenant's custody log. */
+  /** Whether the end of a tenant's custody log was signed with a control key. */
   custody(head: CustodyHeadItem, tenantId: string): Promise<boolean>;
-  /** Agent settings in the record of a tenant's settings. Throws when no control key signed them. */
+  /**
+   * Returns the agent settings from the record of a tenant's settings. Throws if they were not signed with a
+   * control key.
+   */
   agentSettings(record: AttributeMap, tenantId: string): Promise<SettingsClaims>;
 };
 
 /**
- * Verifies authority records. Caches verified signatures.
+ * Verifies authority records, and caches verified signatures.
  *
  * @param control public control keys
- * @param enrol public enrol keys; a control key may sign new devices too
+ * @param enrol public enrol keys. A control key can also sign new devices.
  */
 export function createVerifier(control: JSONWebKeySet, enrol: JSONWebKeySet = { keys: [] }): Verifier {
   const controlKeys = createLocalJWKSet(control);
@@ -98,14 +101,14 @@ export function createVerifier(control: JSONWebKeySet, enrol: JSONWebKeySet = { 
   };
 }
 
-/** Throws {@link AuthorityFault} unless the item matches the signature. */
+/** Throws {@link AuthorityFault} unless the covered members of the item match the hash in the claims. */
 export async function checkCovered(item: AttributeMap, claims: AuthorityClaims): Promise<void> {
   if ((await hashOfCovered(item)) !== claims.hash)
     throw new AuthorityFault(claims.tenant, claims.item, "mismatch");
 }
 
 /**
- * Checks the limits of an enrol key: it may only sign a new device, whose id was created from its key and
+ * Checks the limits of an enrol key. It can only sign a new device whose id was derived from its key, and
  * which no administrator has changed yet.
  */
 export async function checkNewDevice(
@@ -124,7 +127,7 @@ export async function checkNewDevice(
 }
 
 /**
- * Throws {@link AuthorityFault} unless the record of a tenant's settings contains the same agent settings.
+ * Throws {@link AuthorityFault} if the record of a tenant's settings contains different agent settings.
  * Accepts any other item.
  */
 export async function checkAgentSettings(

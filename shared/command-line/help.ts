@@ -1,11 +1,14 @@
 import type { Command, Operand, Option } from "./options.ts";
 import { choicesOf } from "./parse-command.ts";
 
-/** Columns of a terminal that the help is wrapped to. */
+/** Maximum line length of the help. */
 const LINE_CHARACTERS_MAX = 100;
 const INDENT = "  ";
 
-/** Rows of two columns. The second column begins two spaces after the longest entry of the first, and is wrapped. */
+/**
+ * Formats rows of two columns. The second column begins two spaces after the longest entry of the first
+ * column, and is wrapped.
+ */
 export function columns(rows: readonly (readonly [left: string, right: string])[]): string[] {
   const width = Math.max(0, ...rows.map(([left]) => left.length));
   const room = LINE_CHARACTERS_MAX - INDENT.length * 2 - width;
@@ -16,7 +19,7 @@ export function columns(rows: readonly (readonly [left: string, right: string])[
   );
 }
 
-/** Lines of at most `room` characters. A longer word stays whole. */
+/** Wraps a paragraph into lines of at most `room` characters. A longer word is not split. */
 export function wrapped(paragraph: string, room = LINE_CHARACTERS_MAX): string[] {
   const lines: string[] = [];
   for (const word of paragraph.split(" ")) {
@@ -29,7 +32,7 @@ export function wrapped(paragraph: string, room = LINE_CHARACTERS_MAX): string[]
 
 const sentence = (summary: string): string => `${summary[0]!.toUpperCase()}${summary.slice(1)}.`;
 
-/** What `--help` prints for one command. `call` is how a person runs it: `bun run lz assets`. */
+/** Text that `--help` prints for one command. `call` is how a person runs it, for example `bun run lz assets`. */
 export function helpOf(
   call: string,
   { summary, operands = [], moreOperands, options, tables = [], notes = [] }: Command,
@@ -59,7 +62,7 @@ export function helpOf(
   ].join("\n");
 }
 
-/** With more values the label would be too wide for the first column. */
+/** Maximum number of values in a label. With more values the label would be too wide for the first column. */
 const LABEL_VALUES_MAX = 3;
 
 const operandLabel = ({ name, of }: Operand): string =>
@@ -68,7 +71,7 @@ const operandLabel = ({ name, of }: Operand): string =>
 const optionLabel = (name: string, option: Option): string =>
   option.is === "flag" ? `--${name}` : `--${name} ${option.value}`;
 
-/** The help of an option, with the limits, choices and default that the declaration holds. */
+/** Help text of an option, with the limits, choices and default from its declaration. */
 function optionHelp(option: Option): string {
   switch (option.is) {
     case "flag":

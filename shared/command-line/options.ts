@@ -1,6 +1,6 @@
 /**
- * Declares the command lines of the agent, the operator's tool `lz`, the benches and the project's scripts.
- * `parse-command.ts` reads arguments by these declarations, `help.ts` prints them.
+ * Declarations of command lines, for the agent, the operator's tool `lz`, the benches and the project's
+ * scripts. `parse-command.ts` parses arguments according to these declarations, and `help.ts` prints them.
  */
 
 /** An option without a value: present or absent. */
@@ -9,7 +9,7 @@ export type FlagOption = { is: "flag"; help: string };
 /** An option with any value. `value` is the placeholder that the help shows for it. */
 export type TextOption = { is: "text"; value: string; help: string; required?: true };
 
-/** An option whose value is one of a list. Without `default`, its value is undefined when it is absent. */
+/** An option whose value is one of a list. Without `default`, the value of an absent option is undefined. */
 export type ChoiceOption = {
   is: "choice";
   value: string;
@@ -18,7 +18,7 @@ export type ChoiceOption = {
   default?: string;
 };
 
-/** An option with an integer in decimal digits, from `min` to `max`, both included. */
+/** An option with an integer in decimal digits, from `min` to `max` (both inclusive). */
 export type IntegerOption = {
   is: "integer";
   value: string;
@@ -34,18 +34,18 @@ export type Option = FlagOption | TextOption | ChoiceOption | IntegerOption;
 /** Options by their names, without the leading `--`. */
 export type Options = Readonly<Record<string, Option>>;
 
-/** An argument that is not an option. `of` lists the values it may have; without it any text is accepted. */
+/** An argument that is not an option. `of` lists the allowed values. Without `of`, any text is accepted. */
 export type Operand = { name: string; help: string; of?: readonly string[] };
 
 export type Command = {
   /** What the command does, in one sentence without a full stop and with a lower-case first letter. */
   summary: string;
-  /** Every operand is required, in this order. */
+  /** Operands of the command. All are required, in this order. */
   operands?: readonly Operand[];
-  /** Any number of further operands, or none. */
+  /** Further operands after `operands`. There can be any number of them. */
   moreOperands?: Operand;
   options: Options;
-  /** Lists behind the options: environment variables, or what an operand may be. */
+  /** Tables after the options, for example of environment variables or of the values of an operand. */
   tables?: readonly { title: string; rows: Readonly<Record<string, string>> }[];
   /** Paragraphs at the end of the help. */
   notes?: readonly string[];
@@ -67,7 +67,7 @@ export const choice = (
   initial?: string,
 ): ChoiceOption => ({ is: "choice", value, of, help, ...(initial !== undefined && { default: initial }) });
 
-/** @param initial value when the option is absent; without it the option is required */
+/** @param initial value of an absent option. Without it the option is required. */
 export const integer = (
   value: string,
   [min, max]: readonly [min: number, max: number],

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import type { ChoiceOption, Command, IntegerOption, Operand, Options } from "./options.ts";
 
-/** The arguments of one command. Each option is in the member of its kind, under its name. */
+/** Parsed arguments of one command. Each option is in the member for its kind, under its name. */
 export type ParsedValues = {
   operands: readonly string[];
   flags: ReadonlySet<string>;
@@ -12,15 +12,15 @@ export type ParsedValues = {
 export type ParsedCommand =
   | ({ is: "parsed" } & ParsedValues)
   | { is: "help" }
-  /** One line. `isUsage`: the help of the command says more. */
+  /** One line of text. If `isUsage` is true, the help of the command contains more information. */
   | { is: "wrong"; reason: string; isUsage: boolean };
 
-/** Longest part of an unexpected argument that a message repeats. */
+/** Maximum length of an unexpected argument in a message. A longer one is truncated. */
 const QUOTED_CHARACTERS_MAX = 60;
 
 export const quoted = (argument: string): string => JSON.stringify(argument.slice(0, QUOTED_CHARACTERS_MAX));
 
-/** An argument that the command does not take. */
+/** An argument that the command does not accept. */
 class Wrong extends Error {
   constructor(
     reason: string,
@@ -31,8 +31,8 @@ class Wrong extends Error {
 }
 
 /**
- * Reads the arguments of one command. `--help` or `-h` anywhere before `--` goes before everything else. When an option is
- * given twice, the last value counts.
+ * Parses the arguments of one command. `--help` or `-h` before `--` takes precedence over all other
+ * arguments. If an option is given twice, the last value is used.
  */
 export function parseCommand(command: Command, argv: readonly string[]): ParsedCommand {
   const end = argv.indexOf("--");
@@ -49,7 +49,7 @@ export function parseCommand(command: Command, argv: readonly string[]): ParsedC
 
 type Given = ReadonlyMap<string, string | true>;
 
-/** Splits the arguments with Node's own parser; the checks and their messages are ours. */
+/** Splits the arguments with Node's own parser. The checks and their messages are our own. */
 function readTokens(command: Command, argv: readonly string[]): { operands: string[]; given: Given } {
   const { tokens } = parseArgs({
     args: [...argv],
@@ -107,7 +107,7 @@ function checkOperand({ name, of }: Operand, value: string | undefined): void {
     throw new Wrong(`unknown ${name} ${quoted(value)}: give ${choicesOf(of)}`, true);
 }
 
-/** `a, b or c`. */
+/** Formats choices as `a, b or c`. */
 export const choicesOf = (of: readonly string[]): string =>
   of.length < 2 ? of.join() : `${of.slice(0, -1).join(", ")} or ${of.at(-1)}`;
 

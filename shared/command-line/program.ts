@@ -2,26 +2,26 @@ import { columns, helpOf, wrapped } from "./help.ts";
 import type { Command } from "./options.ts";
 import { type ParsedValues, parseCommand, quoted } from "./parse-command.ts";
 
-/** A program with several commands. A command's name may have two words: `audit verify`. */
+/** A program with several commands. The name of a command can have two words, for example `audit verify`. */
 export type Program<Name extends string> = {
-  /** How a person runs it: `lz-agent`, `bun run lz`. */
+  /** How a person runs the program, for example `lz-agent` or `bun run lz`. */
   call: string;
   version: string;
-  /** What the program is, in one sentence. */
+  /** Description of the program in one sentence. */
   about: string;
   commands: Readonly<Record<Name, Command>>;
-  /** Paragraphs at the end of the overview. */
+  /** Paragraphs at the end of the program's help. */
   notes: readonly string[];
 };
 
 export type ParsedProgram<Name extends string> =
   | ({ is: "command"; name: Name } & ParsedValues)
-  /** For stdout: help or version. */
+  /** Text for stdout: the help or the version. */
   | { is: "text"; text: string }
-  /** One line for stderr that says what to do. */
+  /** One line for stderr that says how to fix the arguments. */
   | { is: "wrong"; reason: string };
 
-/** Reads the arguments of a program: a command with its options, or a request for help or for the version. */
+/** Parses the arguments of a program: a command with its options, or a request for the help or the version. */
 export function parseProgram<Name extends string>(
   program: Program<Name>,
   argv: readonly string[],
@@ -44,7 +44,7 @@ export function parseProgram<Name extends string>(
 
 const textOf = (text: string) => ({ is: "text", text }) as const;
 
-/** An unknown first word, or the first word of commands that have two. */
+/** Error for an unknown first word, or for a first word that needs a second one. */
 function unknownCommand<Name extends string>(
   { call, commands }: Program<Name>,
   argv: readonly string[],

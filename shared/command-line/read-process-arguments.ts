@@ -3,10 +3,10 @@ import type { Command } from "./options.ts";
 import { type ParsedValues, parseCommand } from "./parse-command.ts";
 
 /**
- * The arguments of this process, for a program without commands. Prints the help and exits with 0, or prints one line to
- * stderr and exits with 2 for arguments that the program does not take.
+ * Parses the arguments of this process, for a program without commands. For `--help` it prints the help and
+ * exits with 0. For invalid arguments it prints one line to stderr and exits with 2.
  *
- * @param call how a person runs the program: `bun run start`
+ * @param call how a person runs the program, for example `bun run start`
  */
 export function readProcessArguments(
   call: string,

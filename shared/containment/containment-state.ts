@@ -31,7 +31,7 @@ type Contained = Pick<
 > & { refused?: { reason: ReportRefusal; proof?: ProvenReport } };
 type Seen = { lastSeenAt: string; intervalMs: number } | undefined;
 
-/** An asset is offline after this many missed heartbeats in a row, and after 90 seconds at the earliest. */
+/** Number of consecutive missed heartbeats after which an asset is offline. The minimum is 90 seconds. */
 const MISSED_HEARTBEATS = 6;
 const OFFLINE_MS_MIN = 90_000;
 
@@ -41,13 +41,13 @@ export function isOffline(presence: Seen, nowMs: number): boolean {
   return silenceMs > Math.max(OFFLINE_MS_MIN, MISSED_HEARTBEATS * presence.intervalMs);
 }
 
-/** Reason shown when an older agent, which cannot terminate engines, suspended them instead. */
+/** Reason that is shown if an older agent, which cannot terminate engines, suspended them instead. */
 const ONLY_SUSPENDED = "the agent suspended the engines instead of terminating them: update the agent";
 
-/** Reason shown when a report for this host has no valid signature. */
+/** Reason that is shown if a report for this host has no valid signature. */
 export const UNSIGNED = "the report is not signed by the device key of this host";
 
-/** Reasons why a stored report proves nothing: see `checkReports`. */
+/** Reasons why a stored report proves nothing, see `checkReports`. */
 export const REPORT_REFUSED = {
   unsigned: "proof has no valid signature",
   keyReplaced: "the device key was replaced after this proof",
@@ -56,9 +56,10 @@ export const REPORT_REFUSED = {
 export type ReportRefusal = (typeof REPORT_REFUSED)[keyof typeof REPORT_REFUSED];
 
 /**
- * Containment state to show: the only place that combines the administrator's request with the agent's proof.
+ * Containment state for display. Only this function combines the administrator's request with the agent's
+ * proof.
  *
- * @param asset with verified reports: see `checkReports`
+ * @param asset an asset with verified reports, see `checkReports`
  */
 export function containmentOf(asset: Contained, presence: Seen, nowMs: number): Containment {
   const offline = isOffline(presence, nowMs);
@@ -123,8 +124,9 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
 }
 
 /**
- * Reason when the table, restored from a backup, issued this generation twice: the host already obeyed
- * another directive with the same number, so it ignores this one. See {@link nextGeneration}.
+ * Reason that is shown if a generation was issued twice, because the table was restored from a backup. The
+ * host has already obeyed another directive with the same number, so it ignores this one. See {@link
+ * nextGeneration}.
  */
 const generationUsedTwice = ({ generation, action, at }: ProvenReport, remedy: string): string =>
   `the host already proved another directive with generation ${generation} (${action}) at ${at}: ${remedy}`;
@@ -132,12 +134,12 @@ const generationUsedTwice = ({ generation, action, at }: ProvenReport, remedy: s
 const isSetBack = ({ generation, setBack }: Pick<AssetItem, "generation" | "setBack">): boolean =>
   setBack !== undefined && setBack.since === generation;
 
-/** Start of the agent's reason for a release by code. No other release has this reason. */
+/** Start of the reason that an agent reports for a release by code. No other release has this reason. */
 const BY_CODE = /^released at the host with code /;
 
 /**
- * True when the host reports a release of the isolation's own generation: a release code was used, not a
- * directive.
+ * True if the host reports a release with the generation of the isolation. This means that a release code was
+ * used, not a directive.
  */
 const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "proof">): boolean =>
   wish?.action === "isolate" &&
@@ -147,8 +149,8 @@ const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "proof">): 
   BY_CODE.test(proof.reason ?? "");
 
 /**
- * Worker: whether a release code was used and the custody log does not contain it yet, regardless of the
- * current request.
+ * Worker: whether a release code was used and the custody log does not contain this release yet. The current
+ * request has no effect.
  */
 export const isUnrecordedRelease = (
   asset: Pick<AssetItem, "generation" | "offlineReleaseOf">,
@@ -160,7 +162,7 @@ export const isUnrecordedRelease = (
   generation <= asset.generation &&
   generation > (asset.offlineReleaseOf ?? 0);
 
-/** The oldest release by code that is missing from the custody log. */
+/** The oldest release by code that is missing from the custody log. Undefined if none is missing. */
 export function unrecordedRelease(
   asset: Pick<AssetItem, "wish" | "proof" | "freedByCode" | "offlineReleaseOf">,
 ): ProvenReport | undefined {
@@ -172,10 +174,11 @@ export function unrecordedRelease(
 }
 
 /**
- * Why an administrator's request is refused now; undefined when it is allowed.
+ * Reason why an administrator's request is refused in the current state, or undefined if it is allowed.
  *
- * An asset is isolated once. A release may be repeated if the previous one failed or expired, or if the host
- * returned to its isolation. So there is no state in which an isolated host cannot be released.
+ * An isolated asset cannot be isolated again. A release can be repeated if the previous one failed or
+ * expired, or if the host returned to its isolation. Therefore an isolated host can be released in every
+ * state.
  */
 export function refusedChange(
   asset: Contained & Pick<AssetItem, "revokedAt">,
@@ -194,21 +197,24 @@ export function refusedChange(
     : `the asset is ${asset.status}, not ISOLATED`;
 }
 
-/** Generation of the next request: higher than every directive that the host is known to have obeyed. */
+/**
+ * Generation of the next request. It is higher than that of every directive that the host is known to have
+ * obeyed.
+ */
 export const nextGeneration = ({
   generation,
   heardGeneration = 0,
 }: Pick<AssetItem, "generation" | "heardGeneration">): number => Math.max(generation, heardGeneration) + 1;
 
 /**
- * Maximum difference between a reported generation and the stored one, after a restore from a backup. Without
- * this limit a host could exhaust the generation numbers.
+ * Maximum difference between a reported generation and the stored one after a restore from a backup. Without
+ * this limit a host could use up all generation numbers.
  */
 const AHEAD_MAX = 1_000_000;
 
 /**
- * Worker: whether a report is about a request that the table does not know, so that {@link nextGeneration}
- * skips it.
+ * Worker: whether a report is about a request that the table does not contain. {@link nextGeneration} then
+ * skips its generation.
  */
 export const isAhead = (
   asset: Pick<AssetItem, "generation" | "heardGeneration" | "revokedAt">,
@@ -231,7 +237,7 @@ export function isDirectiveDue(
   return reportedGeneration < action.generation && nowMs < action.expiresAtMs;
 }
 
-/** Agent: whether a directive is newer than the last one obeyed. An agent never goes back and never obeys twice. */
+/** Agent: whether a directive is newer than the last one obeyed. An agent ignores older and repeated directives. */
 export const isNewDirective = (
   directive: { generation: number },
   obeyed: Pick<ContainmentReport, "generation">,
@@ -239,7 +245,7 @@ export const isNewDirective = (
 
 /**
  * Worker: whether a report becomes the proof of the asset. It must have the requested generation and be newer
- * than the stored proof, so late, duplicate and reordered reports change nothing.
+ * than the stored proof. Late, duplicate and reordered reports therefore change nothing.
  */
 export function isProof(
   asset: Pick<AssetItem, "generation" | "proof" | "revokedAt">,
@@ -252,13 +258,13 @@ export function isProof(
 }
 
 /**
- * Worker: whether a host reports an older isolation as in force after its release was proven, because a
- * snapshot or its state directory was restored. The action is then open again, so that the release is sent
- * again.
+ * Worker: whether a host reports an older isolation as in force after its release was proven. This happens if
+ * a snapshot or its state directory was restored. The action is then pending again, so that the release is
+ * sent again.
  *
- * The time of the proof decides: a proof from before the release is only late, and a report counts once. The
- * time of the heartbeat is not signed by the device and is not used. A restored host proves its isolation
- * again, with a new time.
+ * The time of the proof decides. A proof from before the release is only late, and each report counts once.
+ * The device does not sign the time of the heartbeat, so it is not used. A restored host proves its isolation
+ * again with a new time.
  */
 export const isSetBackBy = (
   asset: Pick<AssetItem, "generation" | "wish" | "proof" | "setBack" | "revokedAt">,
@@ -278,7 +284,7 @@ export const isSetBackBy = (
   );
 };
 
-/** True when a proven release ends the action, so that the asset leaves the index of open actions. */
+/** True if a proven release ends the action, so that the asset is removed from the index of pending actions. */
 export const endsAction = (
   asset: { wish?: AssetItem["wish"] },
   report: Pick<ContainmentReport, "action" | "outcome">,

@@ -4,23 +4,26 @@ import type { AuditItem, CustodyHeadItem } from "../table/items/custody.ts";
 
 export type CustodyRecord = Omit<AuditItem, "hash">;
 
-/** SHA-256 in hex over the canonical JSON of the record without its hash. */
+/** Hash of a custody record: SHA-256 in hex over the canonical JSON of the record without its hash. */
 export async function custodyHash(record: CustodyRecord): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", utf8(canonicalJson(record)));
   return hex(new Uint8Array(digest));
 }
 
-/** `index`: position of the record in the log of the tenant. For a fault of the head: the number of records. */
+/**
+ * A fault in the log. `index` is the position of the record in the tenant's log, or the number of records for
+ * a fault of the head.
+ */
 export type CustodyFault = { record: string; fault: string; index: number };
 
-/** Members of the head that describe the end of the log. Heads of older versions lack the last three. */
+/** Members of the head that describe the end of the log. Heads from older versions lack the last three. */
 export type CustodyEnd = Pick<CustodyHeadItem, "hash" | "count" | "at" | "ownHash" | "ownCount">;
 
 /**
  * Verifies the whole log of a tenant: every hash, the chain of every asset, the chain of the tenant, and each
  * member of the head. Detects edits, deletions, reordering, truncation and forks.
  *
- * @returns the first bad record; undefined when the log is intact
+ * @returns the first invalid record, or undefined if the log is intact
  */
 export async function verifyCustody(
   records: readonly AuditItem[],
@@ -61,7 +64,7 @@ export async function verifyCustody(
   return fault === undefined ? undefined : { record: "head", fault, index: ordered.length };
 }
 
-/** `own`: the newest tenant-level record, which belongs to no asset. */
+/** Checks the head against the log. `own` is the newest tenant-level record, which belongs to no asset. */
 function headFault(
   head: CustodyEnd | undefined,
   records: readonly AuditItem[],

@@ -7,7 +7,8 @@ const TYPE = "lz-checkpoint+jwt";
 type Head = Pick<CustodyHeadItem, "tenantId" | "hash" | "count">;
 
 /**
- * Signs the end of a custody log: hash and number of its newest record. Compact JWS (RFC 7515, EdDSA).
+ * Signs the end of a custody log, which is the hash and the number of its newest record, as compact JWS (RFC
+ * 7515, EdDSA).
  *
  * @param atMs time of the newest record, in ms since 1970
  */
@@ -21,7 +22,7 @@ export const signCheckpoint = (
     .setIssuedAt(Math.floor(atMs / 1000))
     .sign(control.key);
 
-/** Whether one of these keys signed this head. */
+/** Whether this head was signed with one of these keys. */
 export async function isCheckpointSigned(
   head: Head & Pick<CustodyHeadItem, "checkpoint">,
   keys: JSONWebKeySet,

@@ -3,12 +3,12 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
 
-/** Text of UTF-8 bytes. Throws TypeError on a malformed sequence instead of replacing it. */
+/** Decodes UTF-8. Throws TypeError for a malformed sequence instead of replacing it. */
 export const fromUtf8 = (bytes: BufferSource): string => decoder.decode(bytes);
 
 /**
- * The native function, if the runtime has one (TC39 "Uint8Array to/from base64"). Faster for packs of tens of
- * kilobytes.
+ * Native base64 function, if the runtime has one (TC39 "Uint8Array to/from base64"). It is faster for packs
+ * of tens of kilobytes.
  */
 const toBase64 = (Uint8Array.prototype as { toBase64?: () => string }).toBase64;
 
@@ -19,10 +19,10 @@ export function base64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-/** Base64 with padding and zero trailing bits (RFC 4648 §3.5), so each value has one spelling. */
+/** Base64 with padding, whose unused bits are zero (RFC 4648 §3.5). Each value therefore has only one spelling. */
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
 
-/** Bytes of canonical base64 (RFC 4648 §4). Undefined for any other text; never throws. */
+/** Decodes canonical base64 (RFC 4648 §4). Returns undefined for any other text, and never throws. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (!BASE64.test(text)) return undefined;
   const binary = atob(text);
@@ -52,6 +52,6 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** Lower-case hex. */
+/** Encodes bytes as lower-case hex. */
 export const hex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,4 +1,4 @@
-/** JSON with members in code-point order and without white space (RFC 8785, for strings and integers only). */
+/** JSON without white space, whose members are in code-point order (RFC 8785, for strings and integers only). */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value === "object" && value !== null) {

@@ -1,4 +1,7 @@
-/** The JSON object in `text`. Undefined for anything else, such as HTML, a list, `null` or an empty body. */
+/**
+ * Parses the JSON object in `text`. Returns undefined for anything else, such as HTML, a list, `null` or an
+ * empty body.
+ */
 export function parseJsonObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);

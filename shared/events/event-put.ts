@@ -9,9 +9,9 @@ export const isForwarded = (kind: EventItem["kind"], { webhooks }: Pick<TenantIt
   webhooks.some((one) => kind === "webhook.test" || isSubscribed(one, kind));
 
 /**
- * Put of an event, for the transaction that makes the change: the event exists exactly if the change does. An
- * event with `nextAttemptAt` is in the outbox until every webhook has it. Other events are for the export
- * only.
+ * Put of an event for the transaction of its change, so that the event exists if and only if the change does.
+ * An event with `nextAttemptAt` is in the outbox until it was delivered to every webhook. Other events are
+ * only for the export.
  */
 export function eventPut(event: EventItem, table: string) {
   const { tenantId, recordedAt, eventId, nextAttemptAt } = event;

@@ -2,13 +2,13 @@ import type { EventItem } from "../table/items/event.ts";
 import type { TenantItem } from "../table/items/tenant.ts";
 import { isForwarded } from "./event-put.ts";
 
-/** An event without the members that recording adds. */
+/** An event without the members that are added when it is recorded. */
 export type NewEvent = Pick<EventItem, "kind" | "at" | "data" | "eventId" | "report"> & {
   assetId?: string | undefined;
   hostname?: string | undefined;
 };
 
-/** The event item. It is in the outbox if a webhook of the tenant subscribes to its kind. */
+/** Builds the event item. It is in the outbox if a webhook of the tenant subscribes to its kind. */
 export function makeEvent(
   { assetId, hostname, ...event }: NewEvent,
   tenant: Pick<TenantItem, "tenantId" | "webhooks" | "retentionDays">,

@@ -3,15 +3,15 @@ import type { EventItem } from "../table/items/event.ts";
 import { eventKey, indexSort, outbox } from "../table/keys.ts";
 import { timestamp } from "../time/clock.ts";
 
-/** Lease of an event. Other workers skip the event during this time. */
+/** Duration of the lease of an event. Other workers skip the event during this time. */
 export const FORWARD_LEASE_MS = 60_000;
 
 /**
- * Update that puts a delivery that was given up back into the outbox, with a fresh count of attempts. Its
- * condition: the delivery is still given up.
+ * Update that puts a failed delivery back into the outbox and resets its count of attempts. Its condition
+ * fails if the delivery is no longer in that state.
  *
- * A worker may be sending an event that is due within two leases. Its time then stays, so that no other
- * worker leases it, and `resends` makes the sending worker write again.
+ * If the event is due within two leases, a worker may be sending it. Then the due time does not change, so
+ * that no other worker leases the event. The changed `resends` makes the sending worker write again.
  */
 export function requeueUpdate(event: EventItem, webhookId: string, nowMs: number, table: string) {
   const { tenantId, recordedAt, eventId, nextAttemptAt: seen } = event;

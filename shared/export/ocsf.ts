@@ -19,10 +19,7 @@ const SEVERITY: Record<string, { severity_id: number; severity: string }> = {
 
 type Activity = { activity_id: number; activity_name: string; status_id: number; status: string };
 
-/**
- * Detection Finding (class 2004). Status New means "yet to be reviewed"; only a resolution ends it with
- * certainty.
- */
+/** Detection Finding (class 2004). The status New means "yet to be reviewed". Only a resolution ends a finding. */
 const FINDING: Record<string, Activity> = {
   "incident.opened": { activity_id: 1, activity_name: "Create", status_id: 1, status: "New" },
   "incident.reopened": { activity_id: 2, activity_name: "Update", status_id: 1, status: "New" },
@@ -39,7 +36,7 @@ const REMEDIATION: Record<string, Activity> = {
   "isolation.released": { activity_id: 3, activity_name: "Restore", status_id: 1, status: "Success" },
 };
 
-/** status_id 99 is Other. */
+/** The value 99 of status_id is Other. */
 const NOT_PROVEN = { status_id: 99, status: "Not proven" };
 
 /** A failed release has the activity Restore, although its event is `isolation.failed`. */
@@ -56,9 +53,9 @@ const text = (value: unknown): string | undefined => (typeof value === "string" 
 export type OcsfEvent = { class_uid: number; type_uid: number; [attribute: string]: unknown };
 
 /**
- * One event for a SIEM. Undefined for a kind that is not exported (a webhook test).
+ * Converts one event for a SIEM. Returns undefined for a kind that is not exported (a webhook test).
  *
- * @param event as returned by `checkEvents`
+ * @param event result of `checkEvents`
  */
 export function ocsfOf(event: CheckedEvent): OcsfEvent | undefined {
   const { kind, at, tenantId, assetId, hostname, eventId, recordedAt, data } = event;
@@ -88,7 +85,7 @@ export function ocsfOf(event: CheckedEvent): OcsfEvent | undefined {
     ...activity,
     ...(SEVERITY[String(data.risk ?? "INFO")] ?? SEVERITY.INFO),
     time: Date.parse(at),
-    // type_id 0 (Unknown): an agent does not report the type of its machine.
+    // type_id 0 is Unknown, because an agent does not report the type of its machine.
     ...(assetId !== undefined && { device: { uid: assetId, hostname, type_id: 0, type: "Unknown" } }),
     ...(isFinding ? findingOf(event) : remediationOf(event)),
   };

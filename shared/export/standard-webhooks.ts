@@ -1,7 +1,7 @@
 import { base64, fromBase64, utf8 } from "../encoding/bytes.ts";
 import type { EventItem } from "../table/items/event.ts";
 
-/** Body of a webhook: one event, in the form that standardwebhooks.com recommends. */
+/** Body of a webhook request. It contains one event in the format that standardwebhooks.com recommends. */
 export const webhookBody = ({ kind, at, tenantId, assetId, hostname, data }: EventItem): string =>
   JSON.stringify({ type: kind, timestamp: at, data: { tenantId, assetId, hostname, ...data } });
 
@@ -9,9 +9,10 @@ export const webhookBody = ({ kind, at, tenantId, assetId, hostname, data }: Eve
 export const SECRET_PREFIX = "whsec_";
 
 /**
- * Headers of the Standard Webhooks specification: id, time in seconds, and for each secret `v1,` with the
- * base64 HMAC-SHA256 of `id.timestamp.body`, keyed with the bytes after `whsec_`. A receiver accepts any
- * valid signature, so two secrets work during a rotation. Throws for an invalid secret.
+ * Headers of the Standard Webhooks specification: the id, the time in seconds, and one signature per secret.
+ * A signature is `v1,` followed by the base64 HMAC-SHA256 of `id.timestamp.body`. Its key is the bytes after
+ * `whsec_`. A receiver accepts any valid signature, so two secrets work during a rotation. Throws for an
+ * invalid secret.
  */
 export async function webhookHeaders(
   secrets: readonly string[],

@@ -4,7 +4,7 @@ import { reportingOf } from "./reporting.ts";
 
 export type Counted = { key: string; name: string; hosts: number };
 
-/** Number of hosts per engine (or model), highest first. A host counts once per engine. */
+/** Number of hosts per engine (or model), highest first. A host is counted once per engine. */
 export function countHosts(
   rows: readonly FleetRow[],
   pick: (row: FleetRow) => { key: string; name: string }[],
@@ -38,8 +38,8 @@ export const hasAi = ({ presence }: Pick<FleetRow, "presence">): boolean =>
 const ranked = (all: readonly Counted[]): Ranked => ({ total: all.length, first: all.slice(0, RANKED_MAX) });
 
 /**
- * Counts of the active list, computed the same way in edge and worker. `expired`: number of hosts that left
- * the list.
+ * Counts of the active list. Edge and worker compute them in the same way. `expired` is the number of hosts
+ * that left the list.
  */
 export function countFleet(rows: readonly FleetRow[], nowMs: number, expired = 0): FleetCounts {
   const by = { reporting: 0, silent: 0, never: 0 };

@@ -13,7 +13,7 @@ import { timestamp } from "../time/clock.ts";
 export const EXPIRY_REASONS = ["silent", "never-reported", "removed", "superseded"] as const;
 export type ExpiryReason = (typeof EXPIRY_REASONS)[number];
 
-/** `since`: when it left the active list. */
+/** Why and since when a host is not on the active list. */
 export type Expiry = { reason: ExpiryReason; since: string };
 
 export type ExpiringAsset = Pick<
@@ -25,12 +25,13 @@ export type ExpiringAsset = Pick<
 const DAY_MS = 86_400_000;
 
 /**
- * Why a host has left the active list; undefined while it is on it. Computed from the stored items, so a host
- * returns with its next heartbeat and nothing has to be written or deleted.
+ * Reason why a host has left the active list. Undefined while it is on the list. It is computed from the
+ * stored items. A host therefore returns with its next heartbeat, without a write or a deletion.
  *
- * A host that is isolated, or whose release is not proven, never expires: someone must take care of it.
+ * A host that is isolated, or whose release is not proven, never expires, because an administrator must
+ * handle it.
  *
- * @param expiryDays setting `assetExpiryDays` of the tenant; 0 disables expiry of silent hosts
+ * @param expiryDays setting `assetExpiryDays` of the tenant. 0 disables the expiry of silent hosts.
  */
 export function expiryOf(
   asset: ExpiringAsset,
@@ -53,13 +54,16 @@ export function expiryOf(
   };
 }
 
-/** Removed from the active list by an administrator. Counts only if the control key signed it. */
+/**
+ * True if an administrator removed the asset from the active list. Only counts if the decision is signed with
+ * the control key.
+ */
 export const isTakenOff = ({
   expiredAt,
   supersededBy,
 }: Pick<AssetItem, "expiredAt" | "supersededBy">): boolean =>
   expiredAt !== undefined || supersededBy !== undefined;
 
-/** Isolated, or released without proof of the host. */
+/** True if the host is isolated, or released without a proof. */
 export const isContained = (asset: Omit<ExpiringAsset, "enrolledAt">, nowMs: number): boolean =>
   asset.status === "ISOLATED" || containmentOf(asset, undefined, nowMs).state !== "active";

@@ -2,29 +2,33 @@ import type { IdentityConflict } from "../policy/rule.ts";
 import type { IdentityUse, RunSeen } from "../table/items/asset/presence.ts";
 
 /**
- * Detects two machines that use one identity. Each daemon start has a run id. On one machine runs follow each
- * other: once a later run has begun, the earlier one sends only heartbeats made before. With two machines the
- * heartbeats alternate: the earlier run returns, with heartbeats made after the later run began.
+ * Detects two machines that use one identity. Each daemon start has a run id. On one machine, runs follow
+ * each other: after a later run has begun, the earlier one only sends heartbeats that it made before. With
+ * two machines, the heartbeats alternate: the earlier run returns, with heartbeats that it made after the
+ * later run began.
  */
 
 /**
- * A run without a heartbeat for this long is over. At least five intervals, so that hosts with a long
- * interval are detected too.
+ * Minimum time without a heartbeat after which a run is over. The time is at least five intervals, so that
+ * two hosts with a long interval are detected too.
  */
 const WINDOW_MS_MIN = 10 * 60_000;
 const WINDOW_INTERVALS = 5;
-/** Number of returns that counts as two machines. A single return may be a changed clock or a restored snapshot. */
+/**
+ * Number of returns that indicates two machines. A single return can be caused by a changed clock or a
+ * restored snapshot.
+ */
 const RETURNS_MIN = 2;
-/** Limit of runs per identity. Even with a thousand copies these are enough to detect returns. */
+/** Maximum number of runs per identity. This is enough to detect returns even with a thousand copies. */
 export const RUNS_MAX = 8;
-/** Minimum time between two writes of refused sessions. A refused machine retries every few seconds. */
+/** Minimum time between two writes about refused sessions. A refused machine retries every few seconds. */
 const SIGHTING_EVERY_MS = 60_000;
 
 const windowMs = (intervalMs: number): number => Math.max(WINDOW_MS_MIN, WINDOW_INTERVALS * intervalMs);
 
 export type Used = { run: string; hostname: string; at: string; intervalMs: number };
 
-/** The use of the identity with one more heartbeat. Returns the same object if nothing needs to be stored. */
+/** Adds one heartbeat to the use of the identity. Returns the same object if nothing needs to be stored. */
 export function noteRun(
   before: IdentityUse | undefined,
   { run, hostname, at, intervalMs }: Used,
@@ -34,7 +38,7 @@ export function noteRun(
   const others = runs.filter((other) => other.run !== run && isWithin(other.lastSeenAt, at, intervalMs));
   const hasRoom = others.length < RUNS_MAX;
   if (before && latest === run && (known || !hasRoom)) return before;
-  // Undefined if the latest run is not tracked, because more than {@link RUNS_MAX} runs use the identity.
+  // Undefined if the latest run is not tracked because more than {@link RUNS_MAX} runs use the identity.
   const between = runs.find((other) => other.run === latest);
   const isReturn =
     known !== undefined &&
@@ -51,16 +55,13 @@ export function noteRun(
   };
 }
 
-/** Updates the last time a run was seen. Used only if presence is written anyway. */
+/** Updates the time at which a run was last seen. Only used if the presence is written for another reason. */
 export const touchRun = (use: IdentityUse, run: string, at: string): IdentityUse => ({
   ...use,
   runs: use.runs.map((one) => (one.run === run && at > one.lastSeenAt ? { ...one, lastSeenAt: at } : one)),
 });
 
-/**
- * The use of the identity with a session that was refused to another machine. Returns the same object if
- * nothing needs to be stored.
- */
+/** Adds a session that was refused to another machine. Returns the same object if nothing needs to be stored. */
 export function noteRefused(
   before: IdentityUse | undefined,
   { hostname, at, intervalMs }: { hostname: string | undefined; at: string; intervalMs: number },
@@ -80,7 +81,7 @@ export function noteRefused(
   };
 }
 
-/** Evidence at this time that more than one machine uses the identity. Undefined when one machine does. */
+/** Evidence that more than one machine uses the identity at this time. Undefined if only one machine does. */
 export function identityConflictOf(
   use: IdentityUse | undefined,
   { at, intervalMs }: { at: string; intervalMs: number },
@@ -105,6 +106,6 @@ export function identityConflictOf(
   };
 }
 
-/** True if `later` follows `earlier` within the window in which a run counts as active. */
+/** True if `later` follows `earlier` within the time for which a run counts as active. */
 const isWithin = (earlier: string, later: string, intervalMs: number): boolean =>
   Date.parse(later) - Date.parse(earlier) <= windowMs(intervalMs);

@@ -14,7 +14,7 @@ type Reader = { dynamo: Dynamo; table: string };
 
 const SHOWN = { assetId: true, hostname: true, employeeId: true, os: true, status: true } as const;
 const fleetAsset = assetItem.pick(SHOWN);
-/** Fields for the list, and those that decide whether the host is on the active list. */
+/** Fields for the list, and fields that determine whether the host is on the active list. */
 const storedAsset = assetItem.pick({
   ...SHOWN,
   ...{ enrolledAt: true, revokedAt: true, expiredAt: true, supersededBy: true },
@@ -33,21 +33,21 @@ const fleetPresence = presenceItem.pick({
 });
 const fleetHolding = inventoryItem.pick({ assetId: true, models: true, modelsLeft: true, clients: true });
 
-/** An asset in the fleet's counts and filters. */
+/** An asset for the counts and filters of the fleet. */
 export type FleetRow = z.infer<typeof fleetAsset> & { presence?: z.infer<typeof fleetPresence> };
 /** An asset that is not on the active list. */
 export type ExpiredRow = FleetRow & { expiry: Expiry };
-/** Inventory of one asset: its models with their metadata, and the clients of each engine. */
+/** Inventory of one asset: its models with their metadata, and the clients of its engines. */
 export type FleetHolding = z.infer<typeof fleetHolding>;
 
-/** Limit of assets per fleet. A larger fleet is counted in part, and marked as incomplete. */
+/** Maximum number of assets that are read for a fleet. The counts of a larger fleet are marked as incomplete. */
 const FLEET_ASSETS_MAX = 100_000;
 
 /**
- * All assets of the tenant with their presence, up to {@link FLEET_ASSETS_MAX}, by id (order of enrolment):
- * those on the active list, and separately those that left it.
+ * Reads all assets of the tenant with their presences, up to {@link FLEET_ASSETS_MAX}, ordered by id (order
+ * of enrolment). Assets that left the active list are returned separately.
  *
- * @param expiryDays setting `assetExpiryDays` of the tenant, read concurrently
+ * @param expiryDays setting `assetExpiryDays` of the tenant, which is read concurrently
  */
 export async function readFleet(
   reader: Reader & { clock: Clock; authority: Pick<Authority, "readMany" | "checkReports"> },
@@ -65,8 +65,8 @@ export async function readFleet(
   const expired: ExpiredRow[] = [];
   const isOut = (asset: ExpiringAsset & { assetId: string }) =>
     expiryOf(asset, byId.get(asset.assetId), days, nowMs) !== undefined;
-  // A proof or an administrator's decision that removes a host from the list must be signed. For silent hosts
-  // no signature is needed.
+  // A proof or an administrator's decision that removes a host from the list must be signed. Silent hosts
+  // need no signature.
   const claiming = assets.found.filter(
     (asset) => isOut(asset) && ((asset.wish && asset.proof) || isTakenOff(asset)),
   );
@@ -84,7 +84,7 @@ export async function readFleet(
   return { rows, expired, complete: assets.complete && presences.complete };
 }
 
-/** Inventories of all assets, up to {@link FLEET_ASSETS_MAX}. */
+/** Reads the inventories of all assets, up to {@link FLEET_ASSETS_MAX}. */
 export async function readHoldings(
   reader: Reader,
   tenantId: string,
@@ -93,7 +93,7 @@ export async function readHoldings(
   return { holdings: found, complete };
 }
 
-/** Reads only the named fields of all items with a prefix: a tenth of the bytes. */
+/** Reads only the given fields of all items with a prefix, about a tenth of the bytes. */
 async function readFields<Shape extends z.ZodRawShape>(
   reader: Reader,
   tenantId: string,
