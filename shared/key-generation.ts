@@ -5,10 +5,10 @@ export type ControlJwk = { kty: "OKP"; crv: "Ed25519"; kid: string; x: string; d
 
 type Random = (length: number) => Uint8Array;
 
-/** `version:base64url` of 32 random bytes, the format of `LZ_EDGE_SECRETS` and `LZ_QUEUE_KEYS`. */
+/** A new secret of 32 random bytes as `version:base64url`, the format of `LZ_EDGE_SECRETS` and `LZ_QUEUE_KEYS`. */
 export const newSecret = (version: string, random: Random): string => `${version}:${base64url(random(32))}`;
 
-/** A new control key. `kid` must be new too, because agents identify keys by it. */
+/** Generates a control key. `kid` must be new, because agents identify keys by it. */
 export async function newControlKey(kid: string): Promise<ControlJwk> {
   const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
   const { x, d } = await crypto.subtle.exportKey("jwk", pair.privateKey);

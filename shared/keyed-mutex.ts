@@ -1,9 +1,9 @@
-/** Runs `work` after all earlier work under the same key has ended, successfully or not. */
+/** Runs `work` after all earlier work with the same key has ended, whether it succeeded or not. */
 export type KeyedMutex = <T>(key: string, work: () => Promise<T>) => Promise<T>;
 
 /**
- * Keyed mutex within this process: work under one key runs one after another in order of the calls, work under different
- * keys runs concurrently.
+ * Keyed mutex within this process. Work with one key runs in the order of the calls, one after another. Work
+ * with different keys runs concurrently.
  */
 export function createKeyedMutex(): KeyedMutex {
   const last = new Map<string, Promise<unknown>>();

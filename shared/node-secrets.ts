@@ -11,7 +11,10 @@ const SECRETS = [
   "LZ_AI_API_KEY",
 ] as const;
 
-/** Secrets that each kind of node uses. `LZ_CONTROL_KEY_NEXT` is kept together with the key that it will replace. */
+/**
+ * Secrets that each kind of node uses. `LZ_CONTROL_KEY_NEXT` is stored together with the key that it will
+ * replace.
+ */
 const USED: Readonly<Record<NodeKind, readonly string[]>> = {
   ingest: ["LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS"],
   enrol: ["LZ_ENROL_KEY"],
@@ -22,9 +25,9 @@ const USED: Readonly<Record<NodeKind, readonly string[]>> = {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export type NodeSecrets = {
-  /** The environment without the secrets that this kind of node does not use, so that they are not loaded. */
+  /** Environment without the secrets that this kind of node does not use, so that they are not loaded. */
   own: Environment;
-  /** One line per secret to remove, without its value. Empty with `LZ_EXTRA_SECRETS=allow`. */
+  /** One line for each secret to remove, without its value. Empty with `LZ_EXTRA_SECRETS=allow`. */
   problems: string[];
 };
 

@@ -1,5 +1,5 @@
 /**
- * Version of this release. A constant, because edge bundles and agents read no file; a test compares it with
- * package.json.
+ * Version of this release. It is a constant, because edge bundles and agents read no file. A test compares it
+ * with package.json.
  */
 export const PRODUCT_VERSION = "0.1.0";

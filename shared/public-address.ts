@@ -1,7 +1,7 @@
 /*
- * Public internet addresses. All others may belong to an internal network, so nothing that a tenant
- * configures is sent to them. Sources: IANA special-purpose registries (RFC 6890), and addresses in public
- * ranges that cloud platforms serve themselves.
+ * Public internet addresses. Other addresses can belong to an internal network, so the edge and the worker
+ * never send requests to them because of a tenant's configuration. Sources: IANA special-purpose registries
+ * (RFC 6890), and addresses in public ranges that cloud platforms use for internal services.
  */
 
 type Net = readonly [address: string, prefixBits: number];
@@ -30,7 +30,7 @@ const NOT_PUBLIC_V4: readonly Net[] = [
 /** Global unicast addresses. */
 const PUBLIC_V6: Net = ["2000::", 3];
 /**
- * Parts of the global unicast range that carry an IPv4 address, are assigned to protocols, or are for
+ * Parts of the global unicast range that contain an IPv4 address, are assigned to protocols, or are for
  * documentation.
  */
 const NOT_PUBLIC_V6: readonly Net[] = [
@@ -40,10 +40,10 @@ const NOT_PUBLIC_V6: readonly Net[] = [
   ["3fff::", 20],
 ];
 
-/** Host names of this host or of an internal network, regardless of their address. */
+/** Names that mean this host or a host of an internal network, regardless of their address. */
 const INSIDE = /(^|\.)(localhost|local|internal|intranet|home\.arpa|lan|corp|home)$/;
 
-/** Bits of an address as a text of 0 and 1. Undefined for text that is not an address in canonical form. */
+/** Bits of an address as a text of zeros and ones. Undefined for text that is not an address in canonical form. */
 function bitsOf(address: string): string | undefined {
   return address.includes(":") ? bitsOfV6(address) : bitsOfV4(address);
 }
@@ -68,7 +68,7 @@ function bitsOfV6(address: string): string | undefined {
 const isIn = (bits: string, [address, prefixBits]: Net): boolean =>
   bits.startsWith(bitsOf(address)!.slice(0, prefixBits));
 
-/** True for a public IPv4 or IPv6 address. False for every other text. */
+/** True for a public IPv4 or IPv6 address. False for any other text. */
 export function isPublicAddress(address: string): boolean {
   const bits = bitsOf(address);
   if (bits === undefined) return false;
@@ -76,25 +76,25 @@ export function isPublicAddress(address: string): boolean {
   return isIn(bits, PUBLIC_V6) && !NOT_PUBLIC_V6.some((net) => isIn(bits, net));
 }
 
-/** True when the host of a URL is an IPv4 or IPv6 address. */
+/** True if the host of a URL is an IPv4 or IPv6 address. */
 const isAddress = (host: string): boolean => bitsOf(host) !== undefined;
 
-/** Host of a URL without the brackets of an IPv6 address. */
+/** Host of a URL. For an IPv6 address, the brackets are removed. */
 export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "");
 
 /**
- * Text that URL parsers correct silently: white space, control characters, `\\`, one slash or three. Two
- * parsers may read different targets from it.
+ * Text that URL parsers correct silently: white space, control characters, `\\`, and one slash or three
+ * instead of two. Two parsers can read different targets from it.
  */
 const REPAIRED = /[\s\u0000-\u001f\u007f\\]|^[a-z][a-z0-9+.-]*:(?!\/\/[^/])/i;
 
-/** RFC 1035 §2.3.4: labels of 1 to 63 characters, 253 in total. */
+/** Whether a text is a host name: labels of 1 to 63 characters, 253 characters in total (RFC 1035 §2.3.4). */
 const isHostName = (host: string): boolean =>
   host.length <= 253 && host.split(".").every((label) => label.length >= 1 && label.length <= 63);
 
 /**
- * Why a webhook must not be sent to a URL, judged by its text. Undefined when it is allowed. The sender
- * checks the resolved address at each delivery.
+ * Reason why no webhook may be sent to a URL, according to its text. Undefined if it is allowed. The sender
+ * also checks the resolved address at each delivery.
  */
 export function targetFault(text: string, allowPrivate: boolean): string | undefined {
   if (!URL.canParse(text)) return "the target is not a URL";

@@ -4,12 +4,12 @@ import { messageOf } from "./error-message.ts";
 type Level = "debug" | "info" | "warn" | "error";
 
 /**
- * Writes a structured log line. Never pass a body, key, token or signature. An Error is logged with its name
- * and message only.
+ * Writes a structured log line. Never pass it a body, key, token or signature. For an Error, only the name
+ * and message are logged.
  */
 export type Log = (level: Level, event: string, fields?: Record<string, unknown>) => void;
 
-/** Logs one JSON object per line through `write`, without the line break. */
+/** Logs one JSON object per line. `write` receives the line without a line break. */
 export function createLog(stage: string, clock: Clock, write: (line: string) => void): Log {
   return (level, event, fields = {}) => {
     const plain: Record<string, unknown> = {};

@@ -10,19 +10,25 @@ import {
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace-base";
 
-/** Default share of sampled traces. Heartbeats of a fleet are similar, so one in a hundred is enough. */
+/**
+ * Default share of traces that are sampled. The heartbeats of a fleet are similar, so one trace in a hundred
+ * is enough.
+ */
 const SAMPLED_SHARE_DEFAULT = 0.01;
 
 const METRIC_INTERVAL_MS_DEFAULT = 60_000;
-/** Timeout of the last export, so that an unresponsive collector does not delay the end of the process. */
+/**
+ * Timeout of the last export in milliseconds, so that an unresponsive collector does not delay the end of the
+ * process.
+ */
 const FLUSH_MS_MAX = 3000;
 
 /**
- * Registers OpenTelemetry for a Bun process if `OTEL_EXPORTER_OTLP_ENDPOINT` is set; otherwise does nothing.
- * `OTEL_TRACES_SAMPLER_ARG` is the share of sampled traces, 0 to 1. The exporters read their own variables
- * (opentelemetry.io/docs/specs/otel/protocol/exporter).
+ * Registers OpenTelemetry for a Bun process if `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+ * `OTEL_TRACES_SAMPLER_ARG` is the share of sampled traces, from 0 to 1. The exporters read their own
+ * variables (opentelemetry.io/docs/specs/otel/protocol/exporter).
  *
- * @returns a function that flushes at the end, within three seconds
+ * @returns a function that exports the remaining data when the process ends, within three seconds
  */
 export function registerOtlp(
   serviceName: string,

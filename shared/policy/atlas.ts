@@ -1,9 +1,9 @@
-/** MITRE ATLAS (atlas.mitre.org), content release 2026.09 of 2026-09-15. Names as in that release. */
+/** MITRE ATLAS (atlas.mitre.org), content release 2026.09 of 2026-09-15. Names are those of that release. */
 export const ATLAS_VERSION = "2026.09";
 
 /**
- * Techniques that the rules refer to. A test checks that each rule's technique is listed here and each listed
- * one is used.
+ * Techniques to which the rules refer. A test checks that the technique of each rule is listed here, and that
+ * each listed technique is used.
  */
 export const TECHNIQUES = {
   "AML.T0010.001": "AI Supply Chain Compromise: AI Software",

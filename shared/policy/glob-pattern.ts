@@ -1,4 +1,4 @@
-/** A parsed pattern: its parts between the stars, in lower case. */
+/** A parsed pattern in lower case: the texts between its stars. */
 type Parts = readonly string[];
 
 const partsOf = (pattern: string): Parts => pattern.toLowerCase().split("*");
@@ -17,13 +17,13 @@ function matchesParts(parts: Parts, text: string): boolean {
   return text.length - from >= last.length && text.endsWith(last);
 }
 
-/** True when the pattern matches the whole name. `*` matches any characters; case is ignored. */
+/** True if the pattern matches the whole name. `*` matches any characters. The comparison ignores case. */
 export const matchesPattern = (pattern: string, name: string): boolean =>
   matchesParts(partsOf(pattern), name.toLowerCase());
 
 /**
- * Parsed pattern lists. A heartbeat may contain thousands of names and a policy hundreds of patterns; without
- * this cache one such heartbeat would delay all others.
+ * Cache of parsed pattern lists. A heartbeat can contain thousands of names, and a policy hundreds of
+ * patterns. Without this cache, one such heartbeat would delay all others.
  */
 const ready = new WeakMap<readonly string[], { exact: ReadonlySet<string>; others: readonly Parts[] }>();
 
@@ -38,8 +38,8 @@ function readyOf(patterns: readonly string[]) {
 }
 
 /**
- * True when one of the patterns matches the whole name: `*` matches any characters, case is ignored. The list
- * must not be changed afterwards.
+ * True if one of the patterns matches the whole name. `*` matches any characters, and the comparison ignores
+ * case. The list is cached, so it must not be changed afterwards.
  */
 export function matchesAny(patterns: readonly string[], name: string): boolean {
   if (patterns.length === 0) return false;

@@ -9,22 +9,22 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 const msOf = (clockTime: string): number =>
   (Number(clockTime.slice(0, 2)) * 60 + Number(clockTime.slice(3, 5))) * MINUTE_MS;
 
-/** 1970-01-01 was a Thursday, ISO weekday 4. */
+/** ISO weekday of a day number. Day 0 is 1970-01-01, a Thursday (ISO weekday 4). */
 const weekday = (day: number): number => ((day + 3) % 7) + 1;
 
-/** Number of the local day that contains a time, counted from 1970. */
+/** Number of the local day that contains a time. Day 0 is 1970-01-01. */
 const dayOf = (ms: number, hours: WorkingHours): number => Math.floor((ms + offsetMs(ms, hours)) / DAY_MS);
 
 /**
- * The time at which a local clock shows `inDayMs` on a day. Where a time is skipped or repeated by daylight
- * saving, one time is chosen the same way on every node.
+ * The time at which a local clock shows `inDayMs` on a day. Daylight saving can skip or repeat a local time.
+ * In that case every node chooses the same time.
  */
 function momentOf(day: number, inDayMs: number, hours: WorkingHours): number {
   const localMs = day * DAY_MS + inDayMs;
   return localMs - offsetMs(localMs - offsetMs(localMs, hours), hours);
 }
 
-/** Working hours that end on the next day belong to the day on which they begin. */
+/** Whether a time is within working hours. Hours that end on the next day belong to the day on which they begin. */
 export function isWorkingTime(at: string, hours: WorkingHours): boolean {
   const ms = Date.parse(at);
   const today = dayOf(ms, hours);
@@ -38,8 +38,8 @@ export function isWorkingTime(at: string, hours: WorkingHours): boolean {
 }
 
 /**
- * The last begin or end of working hours up to `at`. A state that lasts longer is assessed again at this
- * time, because the rule on working hours may change its result.
+ * The most recent start or end of working hours up to `at`. A state that lasts longer is assessed again at
+ * this time, because the rule on working hours can have a different result.
  */
 export function hoursBoundary(at: string, hours: WorkingHours): string {
   const ms = Date.parse(at);
@@ -50,7 +50,7 @@ export function hoursBoundary(at: string, hours: WorkingHours): string {
   return new Date(Math.max(...moments.filter((moment) => moment <= ms))).toISOString();
 }
 
-/** Name of the clock that working hours use. */
+/** Name of the clock by which working hours are measured: a time zone, or an offset from UTC. */
 export function clockOf({ timeZone, utcOffsetMinutes }: WorkingHours): string {
   if (timeZone !== undefined) return timeZone;
   if (utcOffsetMinutes === 0) return "UTC";

@@ -1,15 +1,18 @@
 /*
- * Grammar of an ordinary name. A list of hostile sentences can never be complete in any language, but the
- * grammar of names is small. A text outside the grammar is not necessarily hostile; it only prevents the
- * language model from lowering a score.
+ * Grammar of an ordinary name. A list of hostile sentences can never be complete, but the grammar of names is
+ * small. A text outside the grammar is not necessarily hostile. It only prevents the language model from
+ * lowering a score.
  */
 
 const CHARACTERS_MAX = 120;
-/** Limit of distinct words that carry meaning. Words in {@link COMMON_WORDS} do not count. */
+/** Maximum number of distinct words that carry meaning. Words in {@link COMMON_WORDS} do not count. */
 const WORDS_MAX = 2;
-/** Limit of words separated by spaces. `Code Helper (Renderer)` is a name; more words are a sentence. */
+/**
+ * Maximum number of words separated by spaces. `Code Helper (Renderer)` is a name, but a text with more words
+ * is a sentence.
+ */
 const SPACED_MAX = 3;
-/** Limit of a run of letters and digits. Longer runs are base64, hex or joined words. */
+/** Maximum length of a run of letters and digits. A longer run is base64, hex or several joined words. */
 const RUN_MAX = 16;
 
 const PLAIN = /^[A-Za-z0-9._:/\\@+~() -]*$/;
@@ -32,9 +35,9 @@ const JUDGING_WORD =
   /^(info|warn|critic|risk|scor|sever|verdict|assess|evaluat|judg|benign|safe|harmless|approv|allow|trust|clean|low|zero|none|ignor|disregard|forget|overrid|bypass|instruct(?!$)|rule|prompt|polic|system$|assistant|user$|answer|respon|reply|output|return|mark|treat|classif|downgrad|flag|alert|report|escalat|verif|exempt|sanction|concern|attention|secur|false)/;
 
 /**
- * True for a short ASCII name of few words without a verdict or an instruction:
- * `llama3.2:3b-instruct-q4_K_M`, `Code Helper (Renderer)`, `/usr/local/bin/ollama`. False for other scripts,
- * sentences, spaced letters and encoded text.
+ * True for a short ASCII name of few words without a verdict or an instruction, for example
+ * `llama3.2:3b-instruct-q4_K_M`, `Code Helper (Renderer)` or `/usr/local/bin/ollama`. False for other
+ * scripts, sentences, spaced letters and encoded text.
  */
 export function isPlainName(text: string): boolean {
   if (text.length > CHARACTERS_MAX || !PLAIN.test(text)) return false;

@@ -1,6 +1,7 @@
 /**
  * Patterns of text that tries to instruct a language model. The list cannot be complete: a match is
- * suspicious, but no match proves nothing. plain-name.ts decides what a language model may lower.
+ * suspicious, but text without a match is not necessarily safe. plain-name.ts determines whether a language
+ * model can lower a score.
  */
 const ORDERS: readonly RegExp[] = [
   /\b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(previous|prior|above|all|any|earlier|the|these|those|your|system)\b.{0,40}\b(instructions?|rules?|prompts?|polic(?:y|ies)|context|findings?|directions?)\b/i,
@@ -14,7 +15,7 @@ const ORDERS: readonly RegExp[] = [
   /(ignor\w*|vergiss|oublie\w*|olvida|ignora)\s.{0,40}(instruc\w*|anweisung\w*|instruktion\w*|consignes)/i,
 ];
 
-/** Normalises look-alike characters and separators before matching. */
+/** Normalises look-alike characters and separators before the patterns are applied. */
 const normal = (text: string): string =>
   text.normalize("NFKC").replace(/[\s_\-./\\\u200b-\u200f\u2060\ufeff]+/g, " ");
 

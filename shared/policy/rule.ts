@@ -8,17 +8,23 @@ type Observed = Pick<
   "engines" | "stores" | "collectors" | "containment" | "agent" | "host" | "spool"
 >;
 
-/** Evidence that the identity is used by more than one machine. Needs more than one heartbeat. */
+/** Evidence that more than one machine uses the identity. It results from several heartbeats. */
 export type IdentityConflict = {
-  /** Machines that report under this identity alternately, the first seen first. */
+  /** Machines that alternately report with this identity. The machine that was seen first comes first. */
   machines: readonly { hostname: string; since: string }[];
-  /** Another machine to which the edge refused a session, because its mainboard differs. */
+  /**
+   * Another machine to which the edge refused a session because its mainboard differs. Absent if there was no
+   * refusal.
+   */
   refused?: { hostname: string | undefined; since: string };
-  /** The host with the same mainboard that was isolated when this machine enrolled. */
+  /**
+   * The host with the same mainboard that was isolated when this machine enrolled. Absent if there was no
+   * such host.
+   */
   isolatedBefore?: { assetId: string; hostname: string };
 };
 
-/** Input of a rule. `at`: time of the heartbeat, fixed-width UTC. */
+/** Input of a rule. `at` is the time of the heartbeat as fixed-width UTC. */
 export type RuleInput = {
   heartbeat: Observed;
   policy: Policy;
@@ -29,39 +35,42 @@ export type RuleInput = {
 type RuleFacts = {
   id: string;
   title: string;
-  /** MITRE ATLAS technique that this finding may be a step of. */
+  /** MITRE ATLAS technique to which this finding can belong. */
   atlas: Technique;
-  /** 1 to 100. From 70 on the finding is CRITICAL, otherwise WARNING. */
+  /** Points of a finding, from 1 to 100. A finding with 70 or more points is CRITICAL, otherwise WARNING. */
   points: number;
   /**
-   * Maximum of points, for rules whose points depend on the facts. An open incident escalates when the points
-   * grow.
+   * Maximum number of points, for rules whose points depend on the facts. An open incident escalates if its
+   * points increase.
    */
   pointsMax?: number;
-  /** Recommended action, for the person who reads the incident. */
+  /** Recommended action for the person who reads the incident. */
   remediation: string;
 };
 
-/** The facts of a case as a sentence, with its points if the rule has several levels. */
+/** The facts of a case as a sentence. Includes the points if the rule has several levels. */
 export type Case = { explanation: string; points: number };
 
-/** `applies` returns the facts of the case, or undefined when the rule does not match. */
+/** A rule about one engine. `applies` returns the facts of the case, or undefined if the rule does not match. */
 export type EngineRule = RuleFacts & {
   about: "engine";
   applies(engine: Engine, scene: RuleInput): string | Case | undefined;
-  /** Like `applies`, for a product that does not run. For rules about models on disk. */
+  /** Like `applies`, for a product that does not run. Only present for rules about models on disk. */
   appliesAtRest?(store: Store, scene: RuleInput): string | Case | undefined;
 };
 export type HostRule = RuleFacts & { about: "host"; applies(scene: RuleInput): string | Case | undefined };
 export type Rule = EngineRule | HostRule;
 
-/** Used in place of the engine in findings about the whole host. */
+/** Subject of findings about the whole host, in place of an engine. */
 export const HOST = { id: "host", name: "This host" } as const;
 
-/** Minimum confidence of resident model weights, or of weights with a second sign of an engine. */
+/**
+ * Minimum confidence at which a process with model weights counts as an engine. Resident weights reach it,
+ * and so do weights with a second sign.
+ */
 const HELD_CONFIDENCE_MIN = 70;
 
-/** True for a process with signs of model weights that are too weak to call it an engine. */
+/** True for a process whose signs of model weights are too weak to count it as an engine. */
 export const isInDoubt = ({ id, confidence }: Pick<Engine, "id" | "confidence">): boolean =>
   id === "unknown-weights" && confidence < HELD_CONFIDENCE_MIN;
 
@@ -75,20 +84,20 @@ export const likelyHolds = (engine: Pick<Engine, "id" | "confidence" | "evidence
 export const processOf = (engine: Engine): string =>
   `${engine.pid === undefined ? "owner not readable" : `pid ${engine.pid}`}${engine.ports.length > 0 ? `, port ${engine.ports[0]}` : ""}`;
 
-/** Up to three names, and the number of further ones. */
+/** Lists up to three names, followed by the number of further names. */
 export function listed(names: readonly string[]): string {
   const distinct = [...new Set(names)];
   const more = distinct.length > 3 ? ` and ${distinct.length - 3} more` : "";
   return `${distinct.slice(0, 3).join(", ")}${more}`;
 }
 
-/** The sentence with the given names. Undefined when there are no names. */
+/** Returns the sentence with the given names, or undefined if there are no names. */
 export const whenAny = (names: readonly string[], sentence: (names: string) => string): string | undefined =>
   names.length === 0 ? undefined : sentence(listed(names));
 
 /**
- * Points that grow with a count: `points`, plus `more` each time `count` doubles, starting at `from`.
- * Doubling avoids an escalation for each small change of the count.
+ * Points that increase with a count. The result is `points`, plus `more` each time `count` doubles, starting
+ * at `from`. Because of the doubling, small changes of the count cause no escalation.
  */
 export const grown = (points: number, more: number, count: number, from = 1): number =>
   points + more * Math.max(0, Math.floor(Math.log2(count / from)));

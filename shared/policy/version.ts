@@ -1,9 +1,9 @@
 /**
- * Compares two versions part by part. `0.9.1` is before `0.10`, `b3561` (build number of llama.cpp) before
- * `b4000`, and a pre-release (`0.11.1rc2`, `0.12.0-rc1`) before its release. Text after `+` is ignored.
+ * Compares two versions part by part. `0.9.1` is before `0.10`, `b3561` (build number of llama.cpp) is before
+ * `b4000`, and a pre-release (`0.11.1rc2`, `0.12.0-rc1`) is before its release. Text after `+` is ignored.
  *
- * @returns below 0, 0 or above 0. Undefined if a version is not valid, has only zeros, or if one is a build
- * number and the other has parts
+ * @returns a negative number, 0 or a positive number. Undefined if a version is invalid or has only zeros, or
+ * if only one of the two is a build number.
  */
 export function compareVersions(a: string, b: string): number | undefined {
   const [left, right] = [parse(a), parse(b)];
@@ -20,12 +20,15 @@ export function compareVersions(a: string, b: string): number | undefined {
 const PRE_RELEASE = /^[-.]?(rc|alpha|beta|dev|pre|preview|a|b)[-.]?\d*(?![a-z\d])/i;
 const POST_RELEASE = /^post\d/i;
 /**
- * llama.cpp built from an archive or a shallow clone has build 0 or 1 (`b1-9f2a1b3`), which does not identify
- * a version.
+ * Minimum build number that identifies a version. llama.cpp built from an archive or a shallow clone has
+ * build 0 or 1 (`b1-9f2a1b3`).
  */
 const BUILD_MIN = 2;
 
-/** `0.0.0` is reported by programs built without their version, for example Ollama in Linux distributions. */
+/**
+ * True for `0.0.0`. Programs that were built without their version report it, for example Ollama in Linux
+ * distributions.
+ */
 const isPlaceholder = (numbers: readonly number[]): boolean => numbers.every((number) => number === 0);
 
 function parse(version: string): { numbers: number[]; isBuild: boolean; isPreRelease: boolean } | undefined {

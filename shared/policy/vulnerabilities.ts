@@ -1,6 +1,7 @@
 /**
- * Known vulnerabilities of engines, as of 2026-11. `engine` is a catalogue id. Affected versions: `from`
- * (inclusive; the first version when absent) up to `fixed` (exclusive). A test checks the form of each entry.
+ * Known vulnerabilities of engines, as of 2026-11. `engine` is a catalogue id. A version is affected from
+ * `from` (inclusive, absent for the first version) to `fixed` (exclusive). A test checks the format of each
+ * entry.
  */
 export type Vulnerability = {
   id: string;
@@ -8,7 +9,7 @@ export type Vulnerability = {
   from?: string;
   fixed: string;
   isCritical: boolean;
-  /** Impact as a short noun phrase. Shown in parentheses after the id. */
+  /** Impact as a short noun phrase. It is shown in parentheses after the id. */
   summary: string;
   source: string;
 };

@@ -16,20 +16,21 @@ import { TRACEPARENT } from "../observability/traceparent.ts";
  */
 
 /**
- * Limit of a pack before compression, in bytes. Heartbeats of a fleet are similar, so a full pack compresses
- * to about 50 KiB; SQS bills requests per 64 KiB. Without compression it stays below the 1 MiB limit of SQS.
+ * Maximum size of a pack before compression, in bytes. The heartbeats of a fleet are similar, so a full pack
+ * compresses to about 50 KiB. SQS bills requests per 64 KiB. Even without compression, a pack is smaller than
+ * the 1 MiB limit of SQS.
  */
 export const PACK_BYTES_MAX = 480 * 1024;
 
-/** Prefix of a compressed pack. Base64 (RFC 4648 §4) of raw deflate (RFC 1951) of the text follows. */
+/** Prefix of a compressed pack. After it follows the text as raw deflate (RFC 1951) in base64 (RFC 4648 §4). */
 export const COMPRESSED = "z1:";
 
-/** Limit of a pack after decompression, in bytes. */
+/** Maximum size of a pack after decompression, in bytes. */
 export const OPENED_BYTES_MAX = 4 * 1024 * 1024;
 
 export const SIGNATURE_ATTRIBUTE = "lz-signature";
 export const KID_ATTRIBUTE = "lz-kid";
-/** Attribute of messages in the dead-letter queue: the reason why they cannot be processed. */
+/** Attribute of messages in the dead-letter queue. It contains the reason why the message cannot be processed. */
 export const REASON_ATTRIBUTE = "lz-reason";
 export const ORIGIN_ATTRIBUTE = "lz-origin";
 
@@ -44,9 +45,9 @@ export const REASONS = {
 export type Reason = (typeof REASONS)[keyof typeof REASONS];
 
 /**
- * Reasons that may resolve: a key arrives with a key rotation, a schema with a newer worker. Such a dead
- * letter keeps its signature, so it can be replayed and verified again. A message with an invalid signature
- * can never be replayed.
+ * Reasons that can disappear. A key arrives with a key rotation, and a schema with a newer worker. Such a
+ * dead letter keeps its signature, so it can be replayed and verified again. A message with an invalid
+ * signature can never be replayed.
  */
 export const REPLAYABLE_REASONS: ReadonlySet<string> = new Set<Reason>([
   REASONS.unknownKey,
@@ -55,17 +56,20 @@ export const REPLAYABLE_REASONS: ReadonlySet<string> = new Set<Reason>([
 ]);
 
 const header = z.strictObject({ v: z.literal(1), tenant: tenantId, count: z.int().min(0).max(10_000) });
-/** `body` is the JSON of the heartbeat, as text or in UTF-8. `assetId` is the asset whose session key signed it. */
+/**
+ * A heartbeat in a pack. `body` is its JSON, as text or in UTF-8. `assetId` is the asset whose session key
+ * signed it.
+ */
 export type Entry<Body = string> = {
   assetId: string;
   receivedAt: string;
-  /** W3C traceparent, so that a trace continues in the worker. */
+  /** W3C traceparent with which the worker continues the trace. Absent if the heartbeat is not traced. */
   trace?: string;
   body: Body;
 };
 export type Pack = { tenantId: string; entries: Entry[] };
 
-/** One line of a pack. The body stays in bytes until compression, so a heartbeat is copied once. */
+/** One line of a pack. The body stays in bytes until compression, so each heartbeat is copied only once. */
 export type Line = { head: string; body: Uint8Array<ArrayBuffer> };
 
 export function encodeEntry({
@@ -79,10 +83,10 @@ export function encodeEntry({
   return { head, body: typeof body === "string" ? utf8(body) : body };
 }
 
-/** Size of a line in a pack, in bytes. The head is ASCII and follows a line break. */
+/** Size of a line in a pack, in bytes. The head is ASCII, and a line break precedes it. */
 export const lineBytes = ({ head, body }: Line): number => 1 + head.length + body.length;
 
-/** UTF-8 of a pack with these lines. */
+/** Encodes a pack with these lines in UTF-8. */
 export function encodePack(tenant: string, lines: readonly Line[]): Uint8Array<ArrayBuffer> {
   const header = `{"v":1,"tenant":"${tenant}","count":${lines.length}}`;
   let length = header.length;
@@ -101,7 +105,10 @@ export function encodePack(tenant: string, lines: readonly Line[]): Uint8Array<A
 const encoder = new TextEncoder();
 const LINE_BREAK = 0x0a;
 
-/** Parses a pack. Throws for invalid text: since the signature is valid, this is an error of our own edge. */
+/**
+ * Parses a pack. Throws for invalid text. Because the signature is valid, invalid text is an error of our own
+ * edge.
+ */
 export function decodePack(text: string): Pack {
   const [first, ...lines] = text.split("\n");
   const { tenant, count } = header.parse(JSON.parse(first ?? ""));
@@ -111,8 +118,8 @@ export function decodePack(text: string): Pack {
 }
 
 /**
- * The exact form that {@link encodeEntry} writes. A regular expression is much faster than JSON and a schema
- * here.
+ * The exact format that {@link encodeEntry} writes. A regular expression is much faster here than JSON and a
+ * schema.
  */
 const ENTRY_HEAD =
   /^\{"asset":"([0-7][0-9A-HJKMNP-TV-Z]{25})","receivedAt":"(2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"(?:,"trace":"([^"\\]+)")?\} /;

@@ -18,7 +18,7 @@ import type {
   UpdateItemCommandOutput,
 } from "@aws-sdk/client-dynamodb";
 
-/** DynamoDB operations of all stages, in the JSON shapes of the protocol. Building a request is pure. */
+/** DynamoDB operations of all stages, in the JSON format of the protocol. Building a request is pure. */
 export type Operations = {
   BatchGetItem: [BatchGetItemCommandInput, BatchGetItemCommandOutput];
   BatchWriteItem: [BatchWriteItemCommandInput, BatchWriteItemCommandOutput];
@@ -31,7 +31,7 @@ export type Operations = {
 };
 
 /**
- * Sends one operation. The edge uses aws4fetch, the worker its own client, both behind this type. Throws
+ * Sends one operation. The edge uses aws4fetch and the worker its own client, both with this type. Throws
  * {@link DynamoFault} for every unsuccessful response.
  */
 export type Dynamo = <Name extends keyof Operations>(
@@ -41,13 +41,16 @@ export type Dynamo = <Name extends keyof Operations>(
 
 /**
  * Whether a response with this `Content-Type` is from DynamoDB. A successful write returns `{}`, which a
- * captive portal or a proxy may return too. The media type of the protocol (smithy.io, "AWS JSON 1.0")
+ * captive portal or a proxy can also return. The media type of the protocol (smithy.io, "AWS JSON 1.0")
  * distinguishes them.
  */
 export const isDynamoContentType = (contentType: string | null): boolean =>
   contentType !== null && /^application\/x-amz-json-1\.0\s*(?:;|$)/i.test(contentType);
 
-/** `code`: name of the DynamoDB exception. `reasons`: one per item of a cancelled transaction, in order. */
+/**
+ * Error response of DynamoDB. `code` is the name of the exception. `reasons` has one entry per item of a
+ * cancelled transaction, in order.
+ */
 export class DynamoFault extends Error {
   override name = "DynamoFault";
   constructor(
@@ -72,7 +75,7 @@ type Plain =
   | readonly Plain[]
   | { readonly [key: string]: Plain };
 
-/** Attribute value of a plain value. Omits `undefined` members of objects. */
+/** Converts a plain value to an attribute value. Omits `undefined` members of objects. */
 export function marshal(value: Plain): AttributeValue {
   if (typeof value === "string") return { S: value };
   if (typeof value === "number") {
@@ -105,7 +108,7 @@ export function unmarshalItem(item: AttributeMap): Record<string, unknown> {
   return Object.fromEntries(Object.entries(item).map(([key, value]) => [key, unmarshal(value)]));
 }
 
-/** `{":name": …}` for expressions. */
+/** Converts plain values to `{":name": …}` for expressions. */
 export function values(plain: Record<string, Plain>): AttributeMap {
   return Object.fromEntries(Object.entries(plain).map(([key, value]) => [`:${key}`, marshal(value)]));
 }

@@ -5,12 +5,15 @@ import { type Case, HOST, type Rule, type RuleInput } from "../rule.ts";
 import { RULES } from "../rules/rules.ts";
 
 export const CRITICAL_POINTS = 70;
-/** Limit of findings per heartbeat, the worst first. */
+/** Maximum number of findings per heartbeat. Those with the most points are kept. */
 export const FINDINGS_MAX = 40;
 
 export type Evaluation = { risk: Risk; score: number; findings: Finding[] };
 
-/** Evaluates the rules for one heartbeat and one policy: one finding per rule and engine, with their total. */
+/**
+ * Evaluates all rules for one heartbeat and one policy. Returns one finding per rule and engine, with the
+ * total score and risk.
+ */
 export function evaluate(scene: RuleInput): Evaluation {
   const found = new Map<string, Finding>();
   const { disabledRules } = scene.policy;
@@ -20,7 +23,7 @@ export function evaluate(scene: RuleInput): Evaluation {
       if (said === undefined) continue;
       const name = `${rule.id} ${subject.id}`;
       const points = pointsOf(rule, said);
-      // If several processes of one engine match, the worst counts.
+      // If several processes of one engine match, the case with the most points counts.
       if ((found.get(name)?.points ?? 0) >= points) continue;
       found.set(name, {
         rule: rule.id,
@@ -35,7 +38,7 @@ export function evaluate(scene: RuleInput): Evaluation {
   return sum([...found.values()]);
 }
 
-/** Applies a rule to everything that it is about. */
+/** Applies a rule to each of its subjects: to the host, or to every engine and store. */
 function casesOf(
   rule: Rule,
   scene: RuleInput,
@@ -51,10 +54,7 @@ function casesOf(
 const pointsOf = ({ points, pointsMax = points }: Rule, said: string | Case): number =>
   typeof said === "string" ? points : Math.max(points, Math.min(said.points, pointsMax));
 
-/**
- * Risk and score of findings: the risk is that of the worst finding, the score is the sum of points, at most
- * 100.
- */
+/** Risk and score of findings. The risk is that of the worst finding. The score is the sum of points, at most 100. */
 export function sum(all: readonly Finding[]): Evaluation {
   const findings = [...all].sort((a, b) => b.points - a.points || (nameOf(a) < nameOf(b) ? -1 : 1));
   findings.length = Math.min(findings.length, FINDINGS_MAX);

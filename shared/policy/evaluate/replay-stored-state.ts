@@ -2,7 +2,7 @@ import type { Finding, TelemetryChange } from "../../table/items/asset/telemetry
 import type { Policy } from "../../table/items/policy.ts";
 import { evaluate } from "./evaluate.ts";
 
-/** Rules that need data which a stored state does not contain, so they cannot be replayed. */
+/** Rules that cannot be replayed, because they need data that a stored state does not contain. */
 export const NOT_STORED: readonly string[] = [
   "stale-catalogue",
   "lost-heartbeats",
@@ -12,8 +12,8 @@ export const NOT_STORED: readonly string[] = [
 ];
 
 /**
- * Findings of a stored state under another policy: all rules except {@link NOT_STORED}, without baseline and
- * LLM review.
+ * Findings of a stored state under another policy. Applies all rules except {@link NOT_STORED}, without
+ * baseline and LLM review.
  */
 export function replayStoredState(item: TelemetryChange, policy: Policy): Finding[] {
   const heartbeat = {

@@ -5,7 +5,7 @@ import { type EngineRule, grown, listed, processOf, whenAny } from "../rule.ts";
 const loaded = (engine: Engine): Model[] => engine.models.filter((model) => model.loaded);
 const namesOf = (models: readonly Model[]): string[] => models.map((model) => model.name);
 
-/** Engines of an unknown product. They cannot be approved by name, so other rules report them. */
+/** Catalogue ids of engines whose product is unknown. They cannot be approved by name, so other rules report them. */
 const NAMELESS = new Set(["unknown-weights", "openai-compatible"]);
 
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;

@@ -3,8 +3,8 @@ import { type EngineRule, grown, isInDoubt, listed, processOf, whenAny } from ".
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 /**
- * Listening addresses beyond loopback. None for a process that may not be an engine: a backup or notebook
- * listens for other reasons.
+ * Listening addresses other than loopback. Empty for a process that may not be an engine, because a backup
+ * program or notebook listens for other reasons.
  */
 const exposedAddresses = (engine: Engine): string[] =>
   isInDoubt(engine) ? [] : engine.bind.filter((address) => !LOOPBACK.test(address));
@@ -13,10 +13,10 @@ const remotes = (engine: Engine): string[] =>
     remote !== undefined && !LOOPBACK.test(remote) ? [remote] : [],
   );
 
-/** Number of other hosts from which on an engine counts as a service. */
+/** Minimum number of other hosts that use an engine before it counts as a service. */
 const SERVED_HOSTS_MIN = 3;
 
-/** Rules on who can reach an engine, and who uses it from other hosts. */
+/** Rules on the hosts that can reach an engine, and on its use from other hosts. */
 export const EXPOSURE: readonly EngineRule[] = [
   {
     id: "exposed-engine",
@@ -30,7 +30,7 @@ export const EXPOSURE: readonly EngineRule[] = [
       const addresses = exposedAddresses(engine);
       if (policy.exposure === "any" || engine.auth === "required" || addresses.length === 0) return undefined;
       const where = `${engine.name} listens on ${listed(addresses)} (${processOf(engine)})`;
-      // A response without a credential is worse than an unknown authentication.
+      // Access without a credential is worse than unknown authentication.
       return engine.auth === "open"
         ? { explanation: `${where} and requires no credential.`, points: 80 }
         : { explanation: `${where}. Whether it requires a credential is unknown.`, points: 75 };

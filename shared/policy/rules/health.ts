@@ -3,7 +3,7 @@ import { compareVersions } from "../version.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** Age in days of a catalogue that is named by its date (`2026.11.21`). Undefined for other names. */
+/** Age in days of a catalogue whose version is a date (`2026.11.21`). Undefined for other versions. */
 function catalogueAgeDays(catalogue: string, at: string): number | undefined {
   const found = /^(2\d{3})\.(\d\d)\.(\d\d)/.exec(catalogue);
   const madeMs = found ? Date.parse(`${found[1]}-${found[2]}-${found[3]}T00:00:00.000Z`) : Number.NaN;
@@ -11,8 +11,8 @@ function catalogueAgeDays(catalogue: string, at: string): number | undefined {
 }
 
 /**
- * Rules on whether the agent reads its sources, reports in time and applies containment. A source that
- * reports nothing is not proof that nothing runs.
+ * Rules on whether the agent can read its sources, reports in time and applies containment. A source without
+ * results does not prove that nothing runs.
  */
 export const HEALTH: readonly HostRule[] = [
   {

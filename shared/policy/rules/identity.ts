@@ -15,7 +15,7 @@ function whoShares({ machines, refused }: IdentityConflict): string | undefined 
   return [shared, denied].filter((part) => part !== undefined).join(" ") || undefined;
 }
 
-/** Rules on the use of an identity by the wrong machine, or by more than one. */
+/** Rules on the use of an identity by another machine, or by more than one machine. */
 export const IDENTITY: readonly HostRule[] = [
   {
     id: "identity-cloned",

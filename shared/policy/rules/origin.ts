@@ -4,11 +4,14 @@ import { type EngineRule, isInDoubt, likelyHolds, processOf, whenAny } from "../
 import { compareVersions } from "../version.ts";
 import { VULNERABILITIES, type Vulnerability } from "../vulnerabilities.ts";
 
-/** Programs that open documents or run scripts from documents. None of them should start an engine. */
+/**
+ * Programs that open documents, and programs that run scripts from documents. None of them should start an
+ * engine.
+ */
 const DOCUMENT_PROGRAMS =
   /^(winword|excel|powerpnt|outlook|onenote|microsoft (?:word|excel|powerpoint|outlook|onenote)|soffice|acrord32|acrobat|wscript|cscript|mshta)(\.exe|\.bin)?$/i;
 
-/** Vulnerabilities that affect this version of the engine and that the policy has not accepted. */
+/** Vulnerabilities that affect this version of the engine, except those that the policy accepts. */
 function vulnerabilitiesOf(engineId: string, version: string | undefined, accepted: readonly string[]) {
   if (version === undefined) return [];
   return VULNERABILITIES.filter(
@@ -26,7 +29,7 @@ const cves = (found: readonly Vulnerability[]) =>
     .slice(0, 2)
     .join("; ");
 
-/** Rules on the process: its executable, its account, its parent, its version. */
+/** Rules on the process of an engine: its executable, account, parent process and version. */
 export const ORIGIN: readonly EngineRule[] = [
   {
     id: "unknown-weights",

@@ -7,8 +7,8 @@ import { ORIGIN } from "./origin.ts";
 import { USE } from "./use.ts";
 
 /**
- * All rules in one table. A rule depends on its scene (heartbeat, policy, time, use of the identity) and
- * nothing else. A test compares this table with docs/rules.md.
+ * All rules in one table. The result of a rule depends only on its scene: heartbeat, policy, time and use of
+ * the identity. A test compares this table with docs/rules.md.
  */
 export const RULES: readonly Rule[] = [...APPROVAL, ...EXPOSURE, ...ORIGIN, ...USE, ...HEALTH, ...IDENTITY];
 

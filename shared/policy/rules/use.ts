@@ -18,7 +18,7 @@ const OFFICE = [
   "onenote*",
   "soffice*",
   "thunderbird*",
-  // Names on macOS, including helper processes.
+  // Names on macOS, including those of helper processes.
   "*Microsoft Word*",
   "*Microsoft Excel*",
   "*Microsoft PowerPoint*",
@@ -27,7 +27,7 @@ const OFFICE = [
 ];
 
 /**
- * True for a directory that matches a pattern, and for all directories below it. `/srv/secret/*` includes
+ * True for a directory that matches a pattern, and for all its subdirectories. `/srv/secret/*` also matches
  * `/srv/secret`.
  */
 function isWithin(patterns: readonly string[], directory: string): boolean {
@@ -41,7 +41,7 @@ function isWithin(patterns: readonly string[], directory: string): boolean {
 }
 const AGENT_KINDS = new Set(["agent", "agent-builder", "coding-agent", "mcp"]);
 
-/** Rules on the clients of an engine: which programs use it, from which directory and when. */
+/** Rules on the clients of an engine: the programs, their directories and the times of use. */
 export const USE: readonly EngineRule[] = [
   {
     id: "banned-client",

@@ -8,19 +8,19 @@ export const approvalItem = z.object({
   tenantId,
   approvalId: z.string(),
   assetId,
-  /** Generation of the asset at the time of the request. A later isolation or release makes the request invalid. */
+  /** Generation of the asset at the time of the request. A later isolation or release invalidates the request. */
   generation: z.int().min(0).optional(),
   mode,
   /**
-   * How engines are stopped in mode `stop-engines`, by the settings at the time of the request. The approval
-   * covers only this.
+   * How mode `stop-engines` stops engines, according to the settings at the time of the request. The approval
+   * is only valid for this value.
    */
   stopEnginesBy: stopEnginesBy.optional(),
-  /** True: the isolation applies to every machine that uses the identity. */
+  /** True if the isolation applies to every machine that uses the identity. */
   everyCopy: z.boolean().optional(),
   justification: text(1000),
   requestedBy: text(200),
-  /** Creator of the API key that made the request. This person cannot approve it. */
+  /** Creator of the API key that made the request. This person cannot approve the request. */
   keyMadeBy: text(200).optional(),
   requestedAt: isoTimestamp,
   validUntil: isoTimestamp,

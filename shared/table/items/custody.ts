@@ -35,34 +35,37 @@ export const CUSTODY_ACTIONS = [
 export const auditItem = z.object({
   type: z.literal("Audit"),
   tenantId,
-  /** Absent in a tenant-level record: settings, tokens and keys. */
+  /** Id of the asset. Absent in a tenant-level record, which is about settings, tokens or keys. */
   assetId: assetId.optional(),
   at: isoTimestamp,
-  /** 1 for the first record of this asset, or the first tenant-level record. */
+  /**
+   * Number of the record in its chain. The first record of an asset, and the first tenant-level record, have
+   * the number 1.
+   */
   number: z.int().min(1),
   action: z.enum(CUSTODY_ACTIONS),
   /** Mode of an isolation or release. */
   mode: z.enum(MODES).optional(),
-  /** For an isolation in mode `stop-engines`, and for the request of one. */
+  /** How engines are stopped. Only present for an isolation in mode `stop-engines`, and for the request of one. */
   stopEnginesBy: stopEnginesBy.optional(),
   generation: z.int().min(1).optional(),
   /** Id of the changed incident, token or key, or of the other asset of a merge. */
   target: text(200).optional(),
   before: text(4000).optional(),
   after: text(4000).optional(),
-  /** For the use of a release code: the host's report, signed by its device. */
+  /** The host's report, signed by its device. Only present for the use of a release code. */
   report: provenReport.optional(),
   operatorId: text(200),
-  /** For an action of an API key: the creator of the key. */
+  /** Creator of the API key. Only present for an action of an API key. */
   keyMadeBy: text(200).optional(),
   sessionId: text(200),
   sourceIp: text(64),
   requestId: text(100),
   justification: text(1000).optional(),
-  /** Hash of the previous record of this asset, and of the tenant's previous record. Empty for the first one. */
+  /** Hashes of the previous record of this asset and of the tenant's previous record. Empty for the first record. */
   previousHash: z.string(),
   tenantPreviousHash: z.string(),
-  /** 1 for the first record of the tenant. */
+  /** Number of the record in the chain of the tenant. The first record has the number 1. */
   tenantNumber: z.int().min(1),
   hash: z.string().regex(/^[0-9a-f]{64}$/),
 });
@@ -73,12 +76,12 @@ export const custodyHeadItem = z.object({
   tenantId,
   hash: z.string(),
   count,
-  /** Time of the newest record. The next one gets a later time, even if a node's clock is behind. */
+  /** Time of the newest record. The next record gets a later time, even if the clock of a node is behind. */
   at: isoTimestamp.optional(),
   /** Hash and number of the newest tenant-level record. */
   ownHash: z.string().optional(),
   ownCount: count.optional(),
-  /** Compact JWS (control key) over tenant, hash, count and time. */
+  /** Compact JWS over tenant, hash, count and time. It is signed with the control key. */
   checkpoint: z.string(),
 });
 export type CustodyHeadItem = z.infer<typeof custodyHeadItem>;

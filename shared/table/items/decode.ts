@@ -2,8 +2,8 @@ import type { z } from "zod";
 import { type AttributeMap, unmarshalItem } from "../dynamo.ts";
 
 /**
- * Parses a stored item. Throws an error with the item's key and the invalid paths when the item does not
- * match the schema.
+ * Parses a stored item. If the item does not match the schema, throws an error with the item's key and the
+ * invalid paths.
  */
 export function decodeItem<Schema extends z.ZodType>(schema: Schema, stored: AttributeMap): z.infer<Schema> {
   const parsed = schema.safeParse(unmarshalItem(stored));

@@ -7,14 +7,14 @@ export const enrolmentItem = z.object({
   tenantId,
   jti: z.string(),
   uses: z.int(),
-  /** Limits of the token. Absent for tokens that were created before tokens were recorded. */
+  /** Limits of the token. Absent for a token that was created before tokens were recorded. */
   issued: z
     .object({
       usesMax: z.int().min(1),
       at: isoTimestamp,
       by: text(200),
       until: isoTimestamp,
-      /** The token gives this asset a new device key instead of enrolling a new asset. */
+      /** Asset that gets a new device key with this token. Absent if the token enrols a new asset. */
       assetId: assetId.optional(),
     })
     .optional(),
@@ -24,8 +24,8 @@ export const enrolmentItem = z.object({
 export type EnrolmentItem = z.infer<typeof enrolmentItem>;
 
 /**
- * A device that enrolled with a token. An agent that lost the response repeats the request and gets the same
- * asset.
+ * A device that enrolled with a token. If an agent lost the response, it repeats the request and gets the
+ * same asset.
  */
 export const enrolledItem = z.object({
   type: z.literal("Enrolled"),

@@ -8,13 +8,16 @@ import { WEBHOOK_EVENTS } from "./webhook.ts";
 /** State of the delivery of an event to one webhook. */
 const forward = z.object({
   attempts: count,
-  /** Newest attempt: HTTP status of the response, if any, and its duration. */
+  /** Result of the newest attempt: the HTTP status of the response, if there was one, and the duration. */
   status: z.int().optional(),
   latencyMs: count.optional(),
-  /** Time of the next attempt for this webhook. Absent: the time of the event. */
+  /** Time of the next attempt for this webhook. Absent: the time of the event's next attempt applies. */
   nextAttemptAt: isoTimestamp.optional(),
   deliveredAt: isoTimestamp.optional(),
-  /** When the delivery was given up. Also in the log, the metrics and the webhook's own item. */
+  /**
+   * Time at which the delivery failed permanently. This is also in the log, in the metrics and in the
+   * webhook's own item.
+   */
   deadAt: isoTimestamp.optional(),
   lastError: text(200).optional(),
 });
@@ -23,26 +26,29 @@ const forward = z.object({
 export const eventItem = z.object({
   type: z.literal("Event"),
   tenantId,
-  /** When the event was recorded, not when it happened, so that it cannot appear before a reader's cursor. */
+  /**
+   * Time at which the event was recorded, not when it happened. The event can therefore not appear before a
+   * reader's cursor.
+   */
   recordedAt: isoTimestamp,
-  /** Also the id for receivers: an event never has two ids. */
+  /** Id of the event. Receivers get the same id. */
   eventId: z.string().regex(/^[A-Za-z0-9_-]{1,100}$/),
   kind: z.enum(WEBHOOK_EVENTS),
-  /** When it happened, by the clock of the node or host that caused it. */
+  /** Time at which the event happened, by the clock of the node or host that caused it. */
   at: isoTimestamp,
   assetId: assetId.optional(),
   hostname: text(253).optional(),
-  /** Facts of the event; strings, numbers and booleans only. */
+  /** Facts of the event. Values are strings, numbers and booleans only. */
   data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
-  /** Signed report of the device, for an event about what a host has proven: see `checkEvents`. */
+  /** Signed report of the device. Only present for an event about what a host has proven, see `checkEvents`. */
   report: provenReport.optional(),
   /** Deliveries by webhook id. */
   forwards: z.record(slug, forward).default({}),
-  /** The earliest time of its deliveries, or the end of a worker's lease. */
+  /** Time of the earliest next delivery attempt, or the end of a worker's lease. */
   nextAttemptAt: isoTimestamp.optional(),
   /**
-   * How often administrators resent deliveries. A worker that is sending the event detects a resend by this
-   * number.
+   * Number of times that administrators resent deliveries. A worker that is sending the event detects a
+   * resend by this number.
    */
   resends: count.optional(),
   expiresAt: z.int(),

@@ -3,11 +3,11 @@ import { tenantId } from "../../ids.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
 import { count } from "./count.ts";
 
-/** Entries per list in the counts of a fleet, most hosts first. */
+/** Maximum number of entries per list in the counts of a fleet. Those with the most hosts are kept. */
 export const RANKED_MAX = 50;
 
 const ranked = z.object({
-  /** Total number of entries, of which these are the first. */
+  /** Total number of entries. `first` contains the first ones. */
   total: count,
   first: z.array(z.object({ key: text(200), name: text(200), hosts: count })).max(RANKED_MAX),
 });
@@ -19,25 +19,25 @@ const fleetCounts = z.object({
   reporting: count,
   silent: count,
   never: count,
-  /** Hosts that left the active list. They are in none of the other counts. */
+  /** Number of hosts that left the active list. The other counts do not include them. */
   expired: count.default(0),
   withAi: count,
-  /** Hosts with a source that could not be read. */
+  /** Number of hosts with a source that could not be read. */
   withFailedSources: count,
   kinds: count,
   engines: ranked,
   models: ranked,
   clients: ranked,
-  /** Versions of the agents. Key and name are the version. */
+  /** Versions of the agents. The key and the name of an entry are both the version. */
   agentVersions: ranked.default({ total: 0, first: [] }),
 });
 export type FleetCounts = z.infer<typeof fleetCounts>;
 
-/** The newest counts, so that pages of a node that has not read the fleet yet can show them with their age. */
+/** The newest counts. Pages of a node that has not read the fleet yet show these counts with their age. */
 export const fleetSummaryItem = z.object({
   type: z.literal("FleetSummary"),
   tenantId,
-  /** Time of the counts. Absent during the first count. */
+  /** Time of the counts. Absent until the first count is complete. */
   at: isoTimestamp.optional(),
   counts: fleetCounts.optional(),
   /** Version of the worker that counted. */
@@ -46,7 +46,7 @@ export const fleetSummaryItem = z.object({
   claimedUntil: isoTimestamp.optional(),
 });
 
-/** The last counts of an hour (UTC), for the trend. */
+/** The last counts in an hour (UTC), for the trend. */
 export const fleetHourItem = z.object({
   type: z.literal("FleetHour"),
   tenantId,

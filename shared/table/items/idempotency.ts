@@ -4,11 +4,14 @@ import { tenantId } from "../../ids.ts";
 export const idempotencyItem = z.object({
   type: z.literal("Idempotency"),
   tenantId,
-  /** Hash of the request. Reusing the key for another request is an error. */
+  /** Hash of the request. It is an error to use the key for another request. */
   requestHash: z.string(),
-  /** `ClientRequestToken` of the transaction. If its response was lost, the node recognises its own write by it. */
+  /**
+   * `ClientRequestToken` of the transaction. If the response was lost, the node recognises its own write by
+   * this token.
+   */
   token: z.string().optional(),
-  /** Result of the change, returned for repeated requests. Contains no secret. */
+  /** Result of the change, which is returned for repeated requests. It contains no secret. */
   result: z.unknown().optional(),
   expiresAt: z.int(),
 });

@@ -20,18 +20,18 @@ export const incidentItem = z.object({
   /** MITRE ATLAS technique. */
   atlas: text(40).optional(),
   remediation: text(400).optional(),
-  /** Start of the newest run of the condition. */
+  /** Start of the newest period in which the condition existed. */
   openedAt: isoTimestamp,
-  /** Start of the newest state that showed the condition. */
+  /** Start of the newest state in which the condition existed. */
   lastSeenAt: isoTimestamp,
-  /** When the incident last got worse while open. */
+  /** Time at which the open incident last got worse. */
   escalatedAt: isoTimestamp.optional(),
-  /** How often the incident was reopened after it was resolved. */
+  /** Number of times that the incident was reopened. */
   reopens: count.optional(),
   acknowledgedAt: isoTimestamp.optional(),
   acknowledgedBy: text(200).optional(),
   resolvedAt: isoTimestamp.optional(),
-  /** The person who resolved it. Absent if the quiet period ended. */
+  /** The person who resolved the incident. Absent if it was resolved by the end of the quiet period. */
   resolvedBy: text(200).optional(),
   resolution: text(1000).optional(),
 });

@@ -8,22 +8,22 @@ import { count } from "../count.ts";
 
 export const ASSET_STATUSES = ["ACTIVE", "ISOLATED"] as const;
 
-/** Limit of assets that one asset may supersede: how often a laptop is re-imaged. */
+/** Maximum number of assets that one asset can supersede. Each re-imaging of a laptop adds one. */
 export const SUPERSEDED_MAX = 50;
 
-/** The newest containment request of an administrator, with the directive that carries it out. */
+/** The newest containment request of an administrator, with its directive. */
 const wish = z.object({
   generation: z.int().min(1),
   action: z.enum(["isolate", "release"]),
   mode,
-  /** For an isolation in mode `stop-engines`. Absent: suspend. */
+  /** How engines are stopped, for an isolation in mode `stop-engines`. Absent: engines are suspended. */
   stopEnginesBy: stopEnginesBy.optional(),
   requestedAt: isoTimestamp,
   expiresAt: isoTimestamp,
   directive: z.string(),
 });
 
-/** A verified report, with its signature and the public device key that signed it. */
+/** A containment report with a verified signature, and the public device key that signed it. */
 export const provenReport = containmentReport.extend({ signedBy: deviceKey.optional() });
 export type ProvenReport = z.infer<typeof provenReport>;
 
@@ -37,48 +37,52 @@ export const assetItem = z.object({
   arch: text(20),
   deviceKey,
   enrolledAt: isoTimestamp,
-  /** Status that the administrator requested. `proof` says what is proven. */
+  /** Status that the administrator requested. `proof` contains the status that the agent proved. */
   status: z.enum(ASSET_STATUSES),
   generation: count,
   wish: wish.optional(),
-  /** The agent's report on the newest generation that it obeyed. */
+  /** The agent's report on the directive with the newest generation that it obeyed. */
   proof: provenReport.optional(),
-  /** A report on this generation arrived without a valid signature of the device key and was ignored. */
+  /** Set if a report on this generation had no valid signature of the device key and was ignored. */
   unsignedReport: z.object({ generation: count, at: isoTimestamp }).optional(),
   /** Hash and number of this asset's newest custody record. */
   custodyHash: z.string().optional(),
   custodyCount: count,
   revokedAt: isoTimestamp.optional(),
   /**
-   * The host reported isolation of generation `generation` again, proven at `at`, after the release `since`
-   * was proven. `since` is 0 when this is over.
+   * Set if a restored host reported the isolation of generation `generation` again after its release was
+   * proven. `at` is the time of the new proof, and `since` is the generation of the release. `since` is 0
+   * after this has been resolved.
    */
   setBack: z.object({ generation: count, since: count, at: isoTimestamp }).optional(),
-  /** The newest report of a release by code, regardless of the current request. */
+  /** The newest report of a release by code. It is independent of the current request. */
   freedByCode: provenReport.optional(),
-  /** Newest generation whose release by code is in the custody log. */
+  /** Newest generation whose release by code is recorded in the custody log. */
   offlineReleaseOf: count.optional(),
   /**
-   * Newest generation beyond `generation` that the device reported, signed. It exists if the table was
-   * restored from a backup that is older than the last directive obeyed. The next request must have a higher
-   * generation, or the agent ignores it.
+   * Newest generation above `generation` that the device reported with a signature. It is set if the table
+   * was restored from a backup that is older than the last directive that the device obeyed. The next request
+   * must have a higher generation. Otherwise the agent ignores it.
    */
   heardGeneration: count.optional(),
-  /** When the device key was last replaced. */
+  /** Time at which the device key was last replaced. */
   keyRotatedAt: isoTimestamp.optional(),
-  /** When an administrator removed the asset from the active list. It returns with its next heartbeat. */
+  /**
+   * Time at which an administrator removed the asset from the active list. The asset returns with its next
+   * heartbeat.
+   */
   expiredAt: isoTimestamp.optional(),
-  /** The asset that superseded this one. This one is revoked then, and never returns. */
+  /** Id of the asset that superseded this one. This asset is then revoked and never returns. */
   supersededBy: assetId.optional(),
-  /** Assets that this one superseded, oldest merge first. */
+  /** Ids of the assets that this one superseded, oldest merge first. */
   supersedes: z.array(assetId).max(SUPERSEDED_MAX).optional(),
   /** Id of the enrolment token. Absent for assets that enrolled before 2026-12. */
   enrolledWith: text(64).optional(),
-  /** Fingerprint of the machine, as claimed at enrolment. */
+  /** Fingerprint of the machine that the host sent at enrolment. It is not proven. */
   hardware: hardware.optional(),
   /**
-   * Assets that claimed the same mainboard at enrolment, newest first. A suggestion for a merge; it does not
-   * change them.
+   * Assets that sent the same mainboard fingerprint at enrolment, newest first. They suggest a merge, and
+   * have no other effect.
    */
   enrolledBefore: z.array(assetId).max(8).optional(),
 });

@@ -8,16 +8,16 @@ export const INVENTORY_MODELS_MAX = 64;
 export const INVENTORY_CLIENTS_MAX = 32;
 
 /**
- * Models and clients of an asset in its newest state, for lists over the fleet. Separate from presence,
- * because it is written only on a change and may have several kilobytes.
+ * Models and clients of an asset in its newest state, for lists over the fleet. It is separate from the
+ * presence, because it is only written if it changed, and can have several kilobytes.
  */
 export const inventoryItem = z.object({
   type: z.literal("Inventory"),
   tenantId,
   assetId,
-  /** Timestamp in the key of the telemetry item it was taken from. */
+  /** Timestamp in the key of the telemetry item from which the inventory was taken. */
   stateAt: isoTimestamp,
-  /** Loaded models first. */
+  /** Models in this order: loaded models first. */
   models: z
     .array(
       z.object({
@@ -30,14 +30,14 @@ export const inventoryItem = z.object({
           licence: true,
           publisher: true,
         }).shape,
-        /** Engine that has the model, or the product in whose store the model is. */
+        /** Engine that has the model, or product whose store contains the model. */
         engine: slug,
       }),
     )
     .max(INVENTORY_MODELS_MAX),
-  /** Number of further models that are not listed. Absent: none. */
+  /** Number of further models that are not in this list. Absent if the list is complete. */
   modelsLeft: count.optional(),
-  /** Clients of engines, by name. A client on another host has a generic name. */
+  /** Clients of engines by name. A client on another host has a generic name. */
   clients: z.array(z.object({ name: text(120), engine: slug })).max(INVENTORY_CLIENTS_MAX),
 });
 export type InventoryItem = z.infer<typeof inventoryItem>;

@@ -5,17 +5,17 @@ import { isoTimestamp, text } from "../../../wire/text.ts";
 import { count } from "../count.ts";
 import { risk } from "./risk.ts";
 
-/** An open incident of an asset, kept in presence so that resolving it needs no query. */
+/** An open incident of an asset. It is stored in the presence so that it can be resolved without a query. */
 const openIncident = z.object({
   rule: slug,
   engine: slug,
   risk: z.enum(["WARNING", "CRITICAL"]),
-  /** Since when the condition is absent, by the agent's clock. */
+  /** Time since which the condition is absent, by the agent's clock. Undefined while the condition exists. */
   absentSince: isoTimestamp.optional(),
 });
 export type OpenIncident = z.infer<typeof openIncident>;
 
-/** One run of a daemon under this identity, as in `agent.run`. */
+/** One run of a daemon with this identity. See `agent.run`. */
 const runSeen = z.object({
   run: runId,
   hostname: text(253),
@@ -24,14 +24,14 @@ const runSeen = z.object({
 });
 export type RunSeen = z.infer<typeof runSeen>;
 
-/** Use of the identity. Written when another run than the latest reports. */
+/** Use of the identity. It is written if another run than the latest one reports. */
 const identityUse = z.object({
   runs: z.array(runSeen).max(8),
-  /** The run that reported last. */
+  /** The run that sent the newest heartbeat. */
   latest: runId.optional(),
-  /** When a run reported although another had followed it: the newest two times. */
+  /** The two newest times at which a run reported although a later run had begun. */
   returns: z.array(isoTimestamp).max(2),
-  /** Sessions that were refused to another machine. */
+  /** Sessions that were refused to another machine. Absent if there was no refusal. */
   refused: z
     .object({ hostname: text(253).optional(), firstAt: isoTimestamp, lastAt: isoTimestamp })
     .optional(),
@@ -43,19 +43,19 @@ export const presenceItem = z.object({
   type: z.literal("Presence"),
   tenantId,
   assetId,
-  /** Time up to which the asset was seen: the time of the newest change, or the start of a later interval. */
+  /** Time up to which the asset was seen. It is the time of the newest change, or the start of a later interval. */
   lastSeenAt: isoTimestamp,
   sequence: count,
-  /** Grows with every write. Used as an optimistic lock. */
+  /** Increases with every write. It is used as an optimistic lock. */
   revision: count.optional(),
   /** Timestamp in the key of the telemetry item of the current state. */
   stateAt: isoTimestamp,
   stateSince: isoTimestamp,
-  /** The worker's own hash of the state. Detects a changed state with an unchanged `stateSince`. */
+  /** Hash of the state that the worker computed. It detects a changed state whose `stateSince` is unchanged. */
   stateHash: z.string(),
-  /** Lowest known sequence with this state: that of its telemetry item. */
+  /** Lowest known sequence with this state, which is the sequence of its telemetry item. */
   stateSequence: count.optional(),
-  /** True when a timely heartbeat has added this state to the baseline. */
+  /** True if a heartbeat that arrived in time has added this state to the baseline. */
   isLearnt: z.boolean().default(true),
   sampledAt: isoTimestamp,
   intervalMs: count,
@@ -68,15 +68,18 @@ export const presenceItem = z.object({
     .array(z.object({ id: slug, name: text(80), kind: z.enum(ENGINE_KINDS), confidence: z.int() }))
     .max(LIMITS.ENGINES_MAX),
   models: z.array(text(200)).max(LIMITS.MODELS_MAX),
-  /** Names of the clients of engines on this host. */
+  /** Names of the clients that use engines on this host. */
   clients: z.array(text(120)).max(LIMITS.CLIENTS_MAX).default([]),
   failedCollectors: z.array(slug).max(LIMITS.COLLECTORS_MAX),
   spoolDropped: count,
   openIncidents: z.array(openIncident),
-  /** The daemon's run in this state. */
+  /** Run of the daemon in this state. */
   run: runId.optional(),
   identity: identityUse.optional(),
-  /** The isolated host with the same mainboard, as of this asset's first heartbeat. */
+  /**
+   * The host with the same mainboard that was isolated when this asset sent its first heartbeat. Absent if
+   * there was no such host.
+   */
   isolatedBefore: z.object({ assetId, hostname: text(253) }).optional(),
 });
 export type PresenceItem = z.infer<typeof presenceItem>;

@@ -13,12 +13,12 @@ export const finding = z.object({
   points: z.int().min(0).max(100),
   /** The facts of this case in one sentence. */
   explanation: text(400),
-  /** Source of the finding. Absent: a rule. */
+  /** Source of the finding. Absent: the source is a rule. */
   source: z.enum(["rule", "baseline", "ai"]).optional(),
 });
 export type Finding = z.infer<typeof finding>;
 
-/** Result of the LLM review, or the reason for its absence. */
+/** Result of the LLM review, or the reason why there is no result. */
 const adjudication = z.discriminatedUnion("outcome", [
   z.object({
     outcome: z.literal("judged"),
@@ -34,7 +34,7 @@ const adjudication = z.discriminatedUnion("outcome", [
 ]);
 export type Adjudication = z.infer<typeof adjudication>;
 
-/** `kind: "change"` contains the whole state. `"sample"` only proves that the asset reported in that interval. */
+/** `kind: "change"` contains the complete state. `"sample"` only proves that the asset reported in that interval. */
 export const telemetryItem = z.discriminatedUnion("kind", [
   z.object({
     type: z.literal("Telemetry"),
@@ -47,18 +47,18 @@ export const telemetryItem = z.discriminatedUnion("kind", [
     risk,
     score: z.int().min(0).max(100),
     engines: z.array(engine),
-    /** Absent: not scanned, or sent by an older agent. */
+    /** Stores of models. Absent if they were not scanned, or if an older agent sent the heartbeat. */
     stores: z.array(store).optional(),
     collectors: z.array(collector),
     containment: containmentReport,
     findings: z.array(finding),
-    /** Sentences on what the baseline found to be new. */
+    /** Sentences that describe what is new according to the baseline. */
     novelty: z.array(text(300)).optional(),
-    /** Absent: no LLM review was needed, because rules and baseline are clear. */
+    /** Result of the LLM review. Absent if none was needed, because rules and baseline are conclusive. */
     adjudication: adjudication.optional(),
-    /** Set while an LLM review is pending: the earliest time of the next attempt. */
+    /** Earliest time of the next attempt. Only set while an LLM review is pending. */
     reviewDueAt: isoTimestamp.optional(),
-    /** Number of attempts without a verdict. */
+    /** Number of attempts that returned no verdict. */
     reviewAttempts: count.optional(),
     agentVersion: text(40),
     hostname: text(253),

@@ -3,7 +3,7 @@ import { tenantId } from "../../../ids.ts";
 import { text } from "../../../wire/text.ts";
 import { risk } from "./risk.ts";
 
-/** A cached verdict of the language model, so that the same evidence is reviewed once. */
+/** A cached verdict of the language model, so that the same evidence is reviewed only once. */
 export const verdictItem = z.object({
   type: z.literal("Verdict"),
   tenantId,
