@@ -1,4 +1,4 @@
-/** Refusals that a caller can cause, by stable code. Internal errors are thrown instead. */
+/** Errors that a caller can cause, by stable code. Internal errors are thrown instead. */
 export const REFUSALS = {
   "wire.malformed": { status: 400, log: "info", title: "The request is not well-formed" },
   "wire.media-type": { status: 415, log: "info", title: "The content type must be application/json" },
@@ -70,6 +70,6 @@ export type Verdict<T> = { ok: true; value: T } | Refusal;
 
 export const accept = <T>(value: T): Verdict<T> => ({ ok: true, value });
 
-/** `detail` is sent to the client: describe the problem, never repeat a secret or a body. */
+/** `detail` is sent to the client. It must describe the problem, and must never contain a secret or a body. */
 export const refuse = (code: RefusalCode, detail?: string): Refusal =>
   detail === undefined ? { ok: false, code } : { ok: false, code, detail };

@@ -38,7 +38,7 @@ export type Options = Readonly<Record<string, Option>>;
 export type Operand = { name: string; help: string; of?: readonly string[] };
 
 export type Command = {
-  /** What the command does, in one sentence without a full stop and with a lower-case first letter. */
+  /** Description of the command, one sentence without a full stop and with a lower-case first letter. */
   summary: string;
   /** Operands of the command. All are required, in this order. */
   operands?: readonly Operand[];

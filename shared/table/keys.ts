@@ -1,4 +1,4 @@
-/** Names and keys of the table. Every partition key, including those of the indexes, begins with the tenant. */
+/** Names and keys of the table. Every partition key begins with the tenant, including those of the indexes. */
 
 export const TABLE_NAME = "LifecycleZero_Assets";
 export const GSI1 = "GSI1";
@@ -29,19 +29,22 @@ export const presenceKey = (tenantId: string, assetId: string): Key => ({
 });
 export const PRESENCE_PREFIX = "PRESENCE#";
 
-/** Inventory of an asset: its models with metadata, and its clients. */
+/** Key of the inventory of an asset, which contains its models with metadata and its clients. */
 export const inventoryKey = (tenantId: string, assetId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `INVENTORY#${assetId}`,
 });
 export const INVENTORY_PREFIX = "INVENTORY#";
 
-/** `~` sorts after every hour, so reading backwards returns the summary first and then the newest hours. */
+/**
+ * Key of the newest counts. `~` sorts after every hour. Reading backwards therefore returns the newest counts
+ * first and then the newest hours.
+ */
 export const fleetSummaryKey = (tenantId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: "FLEET#~",
 });
-/** Counts of one hour: `2026-11-21T23`. */
+/** Key of the counts of one hour, for example `2026-11-21T23`. */
 export const fleetHourKey = (tenantId: string, hour: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `FLEET#${hour}`,
@@ -50,19 +53,22 @@ export const FLEET_PREFIX = "FLEET#";
 
 export const EMPLOYEE_PREFIX = "EMP#";
 
-/** `at`: fixed-width UTC timestamp. */
+/** Key of a custody record. `at` is a fixed-width UTC timestamp. */
 export const auditKey = (tenantId: string, assetId: string, at: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `AUDIT#${assetId}#${at}`,
 });
-/** Key of a tenant-level custody record. An asset id is a ULID, so no asset is called TENANT. */
+/**
+ * Key of a tenant-level custody record. It cannot equal the key of an asset's record, because `TENANT` is not
+ * a ULID.
+ */
 export const tenantAuditKey = (tenantId: string, at: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `AUDIT#TENANT#${at}`,
 });
 export const auditPrefix = (assetId?: string) => (assetId ? `AUDIT#${assetId}#` : "AUDIT#");
 
-/** A request for approval by a second person. `approvalId` is a ULID, so the newest sorts last. */
+/** Key of a request that a second person must approve. `approvalId` is a ULID, so the newest request sorts last. */
 export const approvalKey = (tenantId: string, approvalId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `APPROVAL#${approvalId}`,
@@ -70,13 +76,13 @@ export const approvalKey = (tenantId: string, approvalId: string): Key => ({
 export const APPROVAL_PREFIX = "APPROVAL#";
 
 export const ISOLATION_COUNT_PREFIX = "ISOLATIONS#";
-/** Number of isolations in one hour: `2026-11-21T23`. */
+/** Key of the number of isolations in one hour, for example `2026-11-21T23`. */
 export const isolationCountKey = (tenantId: string, hour: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `${ISOLATION_COUNT_PREFIX}${hour}`,
 });
 
-/** The head of the tenant's custody chain. */
+/** Key of the head of the tenant's custody chain. */
 export const custodyHeadKey = (tenantId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: "CUSTODY#HEAD",
@@ -89,13 +95,16 @@ export const enrolmentKey = (tenantId: string, jti: string): Key => ({
 
 export const ENROLLED_PREFIX = "ENROLLED#";
 
-/** One item per device, so that a token for a whole fleet does not exceed the size limit of an item. */
+/**
+ * Key of an enrolled device. There is one item per device, so that a token for a large fleet does not exceed
+ * the size limit of an item.
+ */
 export const enrolledKey = (tenantId: string, jti: string, deviceKey: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `${ENROLLED_PREFIX}${jti}#${deviceKey}`,
 });
 
-/** Assets of one mainboard. `hardwareId`: its fingerprint. */
+/** Key of the assets of one mainboard. `hardwareId` is its fingerprint. */
 export const hardwareKey = (tenantId: string, hardwareId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `HARDWARE#${hardwareId}`,
@@ -114,30 +123,30 @@ export const idempotencyKey = (tenantId: string, key: string): Key => ({
   SK: `IDEMPOTENCY#${key}`,
 });
 
-/** The newest signature audit of a tenant. */
+/** Key of the newest signature audit of a tenant. */
 export const securityKey = (tenantId: string): Key => ({ PK: tenantPartition(tenantId), SK: "SECURITY" });
 
 /**
- * Authority records of a tenant. They have their own partition, so that an IAM policy on
- * `dynamodb:LeadingKeys` can restrict its writes to admin nodes. `itemSortKey`: SK of the item that the
- * record is about.
+ * Key of an authority record. These records have their own partition, so that an IAM policy on
+ * `dynamodb:LeadingKeys` can restrict writes to admin nodes. `itemSortKey` is the sort key of the signed
+ * item.
  */
 export const authorityKey = (tenantId: string, itemSortKey: string): Key => ({
   PK: `${tenantPartition(tenantId)}#AUTHORITY`,
   SK: itemSortKey,
 });
-/** No item of a tenant has this sort key. */
+/** Key of the tenant's authority head. No other item of a tenant has this sort key. */
 export const authorityHeadKey = (tenantId: string): Key => authorityKey(tenantId, "HEAD");
 
-/** Authority records of newly enrolled devices: the partition that enrol nodes write. */
+/** Key of the authority record of a newly enrolled device. Enrol nodes can write to its partition. */
 export const deviceRecordKey = (tenantId: string, assetId: string): Key => ({
   PK: `${tenantPartition(tenantId)}#DEVICES`,
   SK: `ASSET#${assetId}`,
 });
 
 /**
- * Shard of an asset: a hash (FNV-1a, 32 bit) of its id. It spreads writes like a random number. A redelivered
- * message gets the same key, and the history of one asset stays in one partition.
+ * Shard of an asset, which is a hash (FNV-1a, 32 bit) of its id. It spreads writes like a random number. A
+ * redelivered message gets the same key, and the history of one asset stays in one partition.
  */
 export function shardOf(assetId: string, shards: number): number {
   let hash = 0x811c9dc5;
@@ -155,7 +164,7 @@ export const telemetryKey = (tenantId: string, assetId: string, at: string, shar
   SK: `TELEMETRY#${assetId}#${at}`,
 });
 
-/** One incident per asset, rule and engine. The key ensures that there is no second one. */
+/** Key of an incident. It consists of asset, rule and engine, so there is only one incident for each combination. */
 export const incidentKey = (tenantId: string, id: IncidentName, shards: number): Key => ({
   PK: telemetryPartition(tenantId, id.assetId, shards),
   SK: `INCIDENT#${id.assetId}#${id.rule}#${id.engine}`,
@@ -165,7 +174,7 @@ export const incidentPrefix = (assetId: string) => `INCIDENT#${assetId}#`;
 
 export type IncidentName = { assetId: string; rule: string; engine: string };
 
-/** Incident id of the API: the three parts of its name, none of which can contain a dot. */
+/** Incident id of the API. It consists of the three parts of the incident's name, none of which can contain a dot. */
 export const incidentId = (name: IncidentName) => `${name.assetId}.${name.rule}.${name.engine}`;
 
 export const employeeAssets = (tenantId: string, employeeId: string) =>
@@ -176,16 +185,19 @@ export const assetTimeline = (tenantId: string, assetId: string) =>
   `${tenantPartition(tenantId)}#ASSET#${assetId}`;
 export const timelineDate = (at: string) => `DATE#${at}`;
 
-/** Sparse: contains an asset from isolation until its release is proven, and while it is revoked. */
+/**
+ * Partition of a sparse index. It contains an asset from its isolation until its release is proven, and while
+ * the asset is revoked.
+ */
 export const actionRequired = (tenantId: string) => `${tenantPartition(tenantId)}#ACTION_REQ`;
 
-/** Sparse: contains open incidents only. */
+/** Partition of a sparse index. It contains only open incidents. */
 export const alerts = (tenantId: string, risk: "WARNING" | "CRITICAL") =>
   `${tenantPartition(tenantId)}#ALERT#${risk}`;
 
 export const indexSort = (at: string, assetId: string) => `${at}#${assetId}`;
 
-/** In the partition of the asset's telemetry, so that writes are spread equally. */
+/** Key of a baseline. It is in the partition of the asset's telemetry, so that writes are spread equally. */
 export const baselineKey = (tenantId: string, assetId: string, shards: number): Key => ({
   PK: telemetryPartition(tenantId, assetId, shards),
   SK: `BASELINE#${assetId}`,
@@ -203,17 +215,20 @@ export const verdictKey = (tenantId: string, fingerprint: string): Key => ({
 
 export const eventsPartition = (tenantId: string) => `${tenantPartition(tenantId)}#EVENTS`;
 
-/** `recordedAt` comes first, so reading from a cursor is reading in order of time. */
+/** Key of an event. It begins with `recordedAt`, so events are read in the order in which they were recorded. */
 export const eventKey = (tenantId: string, recordedAt: string, eventId: string): Key => ({
   PK: eventsPartition(tenantId),
   SK: `EVENT#${recordedAt}#${eventId}`,
 });
 export const EVENT_PREFIX = "EVENT#";
 
-/** Sparse, in GSI2: events with pending deliveries, sorted by the time of the next attempt. */
+/** Partition of the sparse index GSI2 for events with pending deliveries, sorted by the time of the next attempt. */
 export const outbox = (tenantId: string) => `${tenantPartition(tenantId)}#OUTBOX`;
 
-/** Sparse, in GSI2: states with a pending LLM review, sorted by the time of the next attempt. */
+/**
+ * Partition of the sparse index GSI2 for states with a pending LLM review, sorted by the time of the next
+ * attempt.
+ */
 export const reviewQueue = (tenantId: string) => `${tenantPartition(tenantId)}#REVIEW`;
 
 export const webhookHealthKey = (tenantId: string, webhookId: string): Key => ({

@@ -23,7 +23,7 @@ const COMMANDS = {
 } satisfies Record<keyof Operations, unknown>;
 
 /**
- * DynamoDB through the AWS SDK, for command-line tools: they need its credentials and retries, but not the
+ * DynamoDB through the AWS SDK, for command-line tools. They need its credentials and retries, but not the
  * speed of the worker's client. Rejects with errors of the SDK.
  */
 export const sdkDynamo = (client: DynamoDBClient): Dynamo => {

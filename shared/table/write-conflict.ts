@@ -5,7 +5,10 @@ const CONFLICTS = new Set([
   "TransactionConflictException",
   "TransactionInProgressException",
 ]);
-/** Cancellation reasons of a transaction that a new attempt can resolve. "None" stands for an item without a problem. */
+/**
+ * Cancellation reasons of a transaction after which a retry can succeed. "None" stands for an item without a
+ * problem.
+ */
 const REASONS = new Set([
   "None",
   "ConditionalCheckFailed",
@@ -16,8 +19,9 @@ const REASONS = new Set([
 ]);
 
 /**
- * Whether a conditional write or a transaction failed because of another write (optimistic-lock conflict) or throttling.
- * Nothing was written: read again, decide again, and retry. DynamoDB API Reference, "TransactWriteItems", errors.
+ * Whether a conditional write or a transaction failed because of another write (optimistic-lock conflict) or
+ * because of throttling. Nothing was written, so read again, decide again, and retry (DynamoDB API Reference,
+ * "TransactWriteItems", errors).
  */
 export function isWriteConflict(error: unknown): boolean {
   if (!(error instanceof DynamoFault)) return false;

@@ -3,8 +3,8 @@ import { AuthorityFault } from "../authority/types.ts";
 import { readTenant } from "./read-tenant.ts";
 
 /**
- * Setting `assetExpiryDays` of a tenant, for lists. 0 if the settings have no valid signature, so that they
- * hide no host; reading them has logged the fault.
+ * Reads the setting `assetExpiryDays` of a tenant, for lists. Returns 0 if the settings have no valid
+ * signature, so that forged settings hide no host. In that case the read has logged the fault.
  */
 export async function readExpiryDays(
   reader: { authority: Pick<Authority, "read"> },

@@ -4,9 +4,10 @@ import { type TenantItem, tenantDefaults, tenantItem } from "../table/items/tena
 import { tenantKey } from "../table/keys.ts";
 
 /**
- * Settings of a tenant, read consistently. The defaults if no administrator has changed any.
+ * Reads the settings of a tenant with strongly consistent reads. Returns the defaults if no administrator has
+ * changed any settings.
  *
- * @throws AuthorityFault when the settings do not match the signature of the control key
+ * @throws AuthorityFault if the settings do not match the signature of the control key
  */
 export async function readTenant(
   { authority }: { authority: Pick<Authority, "read"> },

@@ -1,5 +1,5 @@
 const MINUTE_MS = 60_000;
-/** Time zones have changed their offset only at full quarters of an hour for fifty years. */
+/** Offsets of time zones have only changed at full quarters of an hour for fifty years. */
 const QUARTER_MS = 15 * MINUTE_MS;
 const KNOWN_OFFSETS_MAX = 4096;
 const offsets = new Map<string, number>();
@@ -7,7 +7,10 @@ const offsets = new Map<string, number>();
 /** Whether this runtime knows a zone with this name in the IANA database. */
 export const isTimeZone = (timeZone: string): boolean => formatOf(timeZone) !== undefined;
 
-/** Offset of a time zone from UTC at a time, in milliseconds, positive to the east. 0 for an unknown zone. */
+/**
+ * Offset of a time zone from UTC at a given time, in milliseconds. It is positive east of UTC, and 0 for an
+ * unknown zone.
+ */
 export function zoneOffsetMs(ms: number, timeZone: string): number {
   const quarterMs = Math.floor(ms / QUARTER_MS) * QUARTER_MS;
   const key = `${timeZone} ${quarterMs}`;

@@ -4,27 +4,27 @@ import { base64url, utf8 } from "../encoding/bytes.ts";
 import { type ControlKey, ISSUER } from "./sign-statement.ts";
 
 /*
- * The signed catalogue is one text file. Its first line is a compact JWS over version and digest; the rest is
- * the catalogue as JSON. The signature covers the bytes, so no canonical form of JSON is needed.
+ * The signed catalogue is one text file. The first line is a compact JWS over version and digest. The rest is
+ * the catalogue as JSON. The signature covers the bytes of the JSON, so no canonical form is needed.
  */
 
-/** Limit of the whole document in bytes. 125 products with their fixtures are 140 kB. */
+/** Maximum size of the whole document in bytes. 125 products with their fixtures need 140 kB. */
 export const CATALOGUE_BYTES_MAX = 4 * 1024 * 1024;
 export const CATALOGUE_PATH = "/v1/catalog";
 
-/** A date, and a number if one day has several versions. */
+/** Version of a catalogue: a date, with a number if there are several versions on one day. */
 export const catalogueVersion = z.string().regex(/^2\d{3}\.\d{2}\.\d{2}(?:\.\d{1,4})?$/);
 
 const claims = z.object({ version: catalogueVersion, sha256: z.string().regex(/^[A-Za-z0-9_-]{43}$/) });
 
 const TYPE = "lz-catalogue+jwt";
-/** Limit of the first line in characters: a signature and two short claims. */
+/** Maximum length of the first line in characters. It contains a signature and two short claims. */
 const JWS_CHARACTERS_MAX = 4096;
 
 export const sha256Of = async (text: string): Promise<string> =>
   base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(text))));
 
-/** The document that an edge serves. Signs `json` unchanged, with the version that it contains. */
+/** Builds the document that an edge serves. Signs `json` unchanged, with the version that it contains. */
 export async function signCatalogue(
   control: ControlKey,
   json: string,
@@ -39,8 +39,8 @@ export async function signCatalogue(
 }
 
 /**
- * Version and JSON text of a document that one of the keys signed. Throws otherwise. Does not validate the
- * content.
+ * Returns the version and JSON text of a document that was signed with one of the keys. Throws otherwise.
+ * Does not validate the content.
  */
 export async function verifyCatalogue(
   document: string,
@@ -62,7 +62,10 @@ export async function verifyCatalogue(
   return { version, json };
 }
 
-/** Negative when `a` is older than `b`, 0 when they are equal, positive when it is newer. */
+/**
+ * Compares two catalogue versions. Negative if `a` is older than `b`, 0 if they are equal, and positive if
+ * `a` is newer.
+ */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((version) => version.split(".").map(Number)) as [number[], number[]];
   for (let at = 0; at < 4; at += 1) {

@@ -3,17 +3,17 @@ import type { z } from "zod";
 import { assetId, tenantId } from "../ids.ts";
 import { type ControlKey, ISSUER, signStatement } from "./sign-statement.ts";
 
-/** Claims that name the addressee of each control-plane token, so that it is not valid for another host. */
+/** Claims with which each token of the control plane names its host, so that it is not valid for another host. */
 export const addressee = { tenant: tenantId, asset: assetId };
 type Addressed = { tenant: string; asset: string };
 
-/** Signs claims as compact JWS (RFC 7515, EdDSA). `typ` prevents the use of one kind of token as another. */
+/** Signs claims as compact JWS (RFC 7515, EdDSA). `typ` prevents that one kind of token is used as another. */
 export const signClaims = (control: ControlKey, typ: string, claims: Addressed): Promise<string> =>
   signStatement(control, typ, claims);
 
 /**
- * Verifies claims: one of the pinned keys signed them with this `typ`, for this asset, and they have not
- * expired. Throws otherwise (jose's error, ZodError, or an Error for another asset).
+ * Verifies claims. They must be signed with one of the pinned keys and this `typ`, name this asset, and not
+ * have expired. Throws otherwise (jose's error, ZodError, or an Error for another asset).
  */
 export async function verifyClaims<Claims extends Addressed>(
   jws: string,

@@ -4,7 +4,7 @@ import { type ControlKey, ISSUER } from "./sign-statement.ts";
 
 const TYPE = "lz-enrolment+jwt";
 
-/** A token with which `uses` devices can enrol in the tenant until it expires. */
+/** Signs a token with which `uses` devices can enrol in the tenant until it expires. */
 export function signEnrolmentToken(
   control: ControlKey,
   claims: EnrolmentClaims,
@@ -16,7 +16,7 @@ export function signEnrolmentToken(
     .sign(control.key);
 }
 
-/** Verifies a token: a control key signed it and it has not expired. Throws otherwise. */
+/** Verifies a token. It must be signed with a control key and not have expired. Throws otherwise. */
 export async function verifyEnrolmentToken(
   token: string,
   controlKeys: JSONWebKeySet,

@@ -17,8 +17,9 @@ export const hardware = z.strictObject({
 export type Hardware = z.infer<typeof hardware>;
 
 /**
- * True when both fingerprints are of a mainboard and differ. Otherwise unknown: fingerprints of the operating
- * system show neither that two machines are the same nor that they differ.
+ * True if both fingerprints are of a mainboard and differ. In all other cases it is unknown whether the
+ * machines differ. Fingerprints of the operating system prove neither that two machines are the same nor that
+ * they differ.
  */
 export const isOtherMachine = (a: Hardware | undefined, b: Hardware | undefined): boolean =>
   a?.strength === "board" && b?.strength === "board" && a.id !== b.id;

@@ -3,8 +3,8 @@ import { slug } from "../ids.ts";
 import { isoTimestamp, text } from "./text.ts";
 
 /**
- * Limits of one heartbeat. The agent truncates to them and says so in its collectors; the edge rejects larger
- * ones.
+ * Limits of one heartbeat. The agent truncates longer lists and reports that in its collectors. The edge
+ * rejects a heartbeat that exceeds a limit.
  */
 export const LIMITS = {
   BODY_BYTES_MAX: 256 * 1024,
@@ -15,7 +15,10 @@ export const LIMITS = {
   STORES_MAX: 32,
   PORTS_MAX: 32,
   COLLECTORS_MAX: 24,
-  /** In both directions: a clock that is ahead is as suspicious as a late message. */
+  /**
+   * Maximum difference between the clocks of agent and edge, in both directions. A clock that is ahead is as
+   * suspicious as a late message.
+   */
   CLOCK_SKEW_SECONDS_MAX: 300,
 } as const;
 
@@ -40,7 +43,7 @@ export const ENGINE_KINDS = [
   "generic",
 ] as const;
 
-/** Signals, strongest first. */
+/** Signals of an engine, strongest first. */
 export const SIGNALS = [
   "http",
   "weights",
@@ -66,16 +69,19 @@ const pid = z
   .min(1)
   .max(2 ** 32);
 const port = z.int().min(1).max(65535);
-/** 64 bytes in canonical base64url. */
+/** An Ed25519 signature: 64 bytes in canonical base64url. */
 const ed25519 = z.string().regex(/^[A-Za-z0-9_-]{85}[AQgw]$/);
-/** 16 bytes, base64url. */
+/** A run id: 16 bytes in base64url. */
 export const runId = z.string().regex(/^[A-Za-z0-9_-]{22}$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 const evidence = z.strictObject({
   signal: z.enum(SIGNALS),
   detail: text(240),
-  /** Points added to the confidence. 0: recorded, but without influence (for example a second candidate). */
+  /**
+   * Points added to the confidence. 0: the evidence is recorded but has no influence, for example for a
+   * second candidate.
+   */
   weight: z.int().min(0).max(100),
 });
 
@@ -93,25 +99,25 @@ export const model = z.strictObject({
 });
 
 const client = z.strictObject({
-  /** Executable name of a local process. Absent for a client on another host. */
+  /** Name of the executable of a local process. Absent for a client on another host. */
   name: text(120).optional(),
   pid: pid.optional(),
   executable: text(260).optional(),
-  /** Working directory, with the home directory shortened to `~`. Sent only if the tenant's settings require it. */
+  /** Working directory, with the home directory shortened to `~`. Only sent if the tenant's settings require it. */
   directory: text(260).optional(),
-  /** Address of a client on another host. */
+  /** Address of a client on another host. Absent for a local process. */
   remote: text(64).optional(),
   connections: count,
 });
 
 export const engine = z.strictObject({
-  /** Catalogue id, or `unknown-weights` for a process with model weights in memory that is not a known engine. */
+  /** Catalogue id. For a process with model weights in memory that is not a known engine, it is `unknown-weights`. */
   id: slug,
   name: text(80),
   kind: z.enum(ENGINE_KINDS),
   confidence: z.int().min(0).max(100),
   version: text(40).optional(),
-  /** Absent for a listener whose process the agent has no permission to read. */
+  /** Process id. Absent for a listener whose process the agent has no permission to read. */
   pid: pid.optional(),
   processStartedAt: isoTimestamp.optional(),
   executable: text(260).optional(),
@@ -119,20 +125,20 @@ export const engine = z.strictObject({
   /** Name and version of the system package that installed the executable. */
   package: text(160).optional(),
   /**
-   * Signer of the executable, if its certificate is valid. Otherwise `not signed`, `not valid: …` or `ad hoc, without
-   * a signer`.
+   * Signer of the executable if its certificate is valid. Otherwise `not signed`, `not valid: …` or `ad hoc,
+   * without a signer`.
    */
   signer: text(160).optional(),
-  /** True when the catalogue does not know the executable's name for this engine. */
+  /** True if the catalogue does not contain the executable's name for this engine. */
   renamed: z.boolean().optional(),
   user: text(64).optional(),
-  /** Names of the parent processes, nearest first, without init. */
+  /** Names of the parent processes without init, nearest first. */
   parents: z.array(text(120)).max(8),
   container: text(100).optional(),
   ports: z.array(port).max(LIMITS.PORTS_MAX),
-  /** Local addresses that the engine listens on. Empty when it has no port. */
+  /** Local addresses on which the engine listens. Empty if it has no port. */
   bind: z.array(text(64)).max(LIMITS.PORTS_MAX),
-  /** `open`: it responded without a credential. `required`: it responded 401 or 403. */
+  /** `open`: the engine responded without a credential. `required`: it responded with 401 or 403. */
   auth: z.enum(["open", "required", "unknown"]),
   models: z.array(model).max(LIMITS.MODELS_MAX),
   evidence: z.array(evidence).min(1).max(LIMITS.EVIDENCE_MAX),
@@ -141,11 +147,11 @@ export const engine = z.strictObject({
 
 const modelAtRest = model.omit({ loaded: true });
 
-/** Models on disk of a product that does not run. Models of a running product are in its engine. */
+/** Models on disk of a product that does not run. The models of a running product are in its engine. */
 export const store = z.strictObject({
   /**
-   * Catalogue id of the product. `huggingface` is the cache that many products share, `browser` are web
-   * browsers.
+   * Catalogue id of the product. `huggingface` stands for the cache that many products share, and `browser`
+   * for web browsers.
    */
   id: slug,
   name: text(80),
@@ -154,22 +160,23 @@ export const store = z.strictObject({
 
 export const collector = z.strictObject({
   name: slug,
-  /** `partial`: some of the source could not be read. `unsupported`: this system does not have the source. */
+  /** `partial`: a part of the source could not be read. `unsupported`: the source does not exist on this system. */
   status: z.enum(["ok", "partial", "failed", "unsupported"]),
   detail: text(240).optional(),
 });
 
 /**
- * Proof of the newest directive that the agent obeyed. Generation 0: no directive yet. It counts only with
- * its signature, see report-signature.ts. The worker checks the signature, because it knows the device key.
+ * Report on the newest directive that the agent obeyed. Generation 0 means that there was no directive yet.
+ * The report is only a proof with its signature, see report-signature.ts. The worker checks the signature,
+ * because it knows the device key.
  */
 export const containmentReport = z.strictObject({
   generation: count,
   action: z.enum(["none", "isolate", "release"]),
   mode,
   /**
-   * As in the directive. Absent if the directive did not say it or the agent is older than this member:
-   * suspended.
+   * How engines were stopped, as in the directive. Absent if the directive does not contain it or the agent
+   * is too old to send it. Engines were then suspended.
    */
   stopEnginesBy: stopEnginesBy.optional(),
   outcome: z.enum(["none", "applied", "failed"]),
@@ -178,41 +185,47 @@ export const containmentReport = z.strictObject({
   probes: z
     .strictObject({
       controlPlaneReachable: z.boolean(),
-      /** null: not probed, because the mode blocks nothing. */
+      /** Whether a forbidden connection was blocked. Null without a probe, because the mode blocks nothing. */
       forbiddenBlocked: z.boolean().nullable(),
     })
     .optional(),
-  /** Signature by the device key, base64url. */
+  /** Signature with the device key, in base64url. */
   signature: ed25519.optional(),
 });
 
 export const heartbeat = z.strictObject({
   v: z.literal(1),
   /**
-   * Grows by one with every heartbeat of this asset, also over restarts. Identifies the heartbeat together
-   * with `sentAt`.
+   * Increases by one with every heartbeat of this asset, even after a restart. Together with `sentAt` it
+   * identifies the heartbeat.
    */
   sequence: count,
   sentAt: isoTimestamp,
-  /** `sentAt` of the first heartbeat with the same state. So a change is reported, not guessed by comparison. */
+  /**
+   * `sentAt` of the first heartbeat with the same state. The worker therefore does not need to compare states
+   * to detect a change.
+   */
   stateSince: isoTimestamp,
   agent: z.strictObject({
     version: text(40),
     catalogue: text(40),
     intervalMs: z.int().min(100).max(3_600_000),
-    /** Run id: 16 random bytes, base64url, generated at the start of the daemon. Unique per daemon start. */
+    /** Run id of 16 random bytes in base64url. It is generated at the start of the daemon and is unique per start. */
     run: runId.optional(),
   }),
   host: z.strictObject({ hostname: text(253), os: text(120), arch: text(20) }),
   engines: z.array(engine).max(LIMITS.ENGINES_MAX),
-  /** Absent: not scanned yet, or sent by an older agent. Empty: none found. */
+  /**
+   * Stores of models. Absent if they were not scanned yet, or if an older agent sent the heartbeat. Empty if
+   * no stores were found.
+   */
   stores: z.array(store).max(LIMITS.STORES_MAX).optional(),
   collectors: z.array(collector).max(LIMITS.COLLECTORS_MAX),
   containment: containmentReport,
   spool: z.strictObject({
-    /** Heartbeats that waited on disk when this one was made. */
+    /** Number of heartbeats that waited on disk when this heartbeat was made. */
     waiting: count,
-    /** Heartbeats dropped since enrolment because the spool was full. */
+    /** Number of heartbeats that were dropped since enrolment because the spool was full. */
     dropped: count,
   }),
 });
@@ -222,13 +235,13 @@ export type Model = z.infer<typeof model>;
 export type Client = z.infer<typeof client>;
 export type Engine = z.infer<typeof engine>;
 export type Store = z.infer<typeof store>;
-/** A model of an engine, or of a store and therefore not loaded. */
+/** A model of an engine, or a model of a store, which is not loaded. */
 export type HeldModel = Store["models"][number] & Partial<Pick<Model, "loaded">>;
 export type Collector = z.infer<typeof collector>;
 export type ContainmentReport = z.infer<typeof containmentReport>;
 export type Heartbeat = z.infer<typeof heartbeat>;
 
-/** Body of the 202 response. `directive` is repeated until the agent has proven its generation. */
+/** Body of the 202 response. It contains the `directive` until the agent has proven its generation. */
 export const heartbeatAnswer = z.object({
   receivedAt: isoTimestamp,
   directive: z.string().max(4096).optional(),

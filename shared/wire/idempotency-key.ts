@@ -1,2 +1,5 @@
-/** Form of an `Idempotency-Key` header, and of the hidden field that has its role in forms of the dashboard. */
+/**
+ * Format of an `Idempotency-Key` header. Forms of the dashboard have a hidden field with the same format and
+ * purpose.
+ */
 export const IDEMPOTENCY_KEY_FORM = /^[A-Za-z0-9_-]{8,100}$/;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Decimal digits without a leading zero. 15 digits are always a safe integer. */
+/** Decimal digits without a leading zero. A number with at most 15 digits is always a safe integer. */
 const DECIMAL = /^-?(?:0|[1-9]\d{0,14})$/;
 
 /**

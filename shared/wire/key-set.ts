@@ -11,7 +11,7 @@ const keySet = z.object({ keys: pinnedKeys.shape.keys, iat: z.int() });
 
 const TYPE = "lz-keys+jwt";
 
-/** New control keys, signed by a key that was valid before. Used to rotate a control key. */
+/** Signs new control keys with a key that was valid before. Used to rotate a control key. */
 export function signKeySet(control: ControlKey, keys: PinnedKeys, issuedAtSeconds: number): Promise<string> {
   return new SignJWT({ keys: keys.keys, iss: ISSUER })
     .setProtectedHeader({ alg: "EdDSA", typ: TYPE, kid: control.kid })
@@ -19,7 +19,10 @@ export function signKeySet(control: ControlKey, keys: PinnedKeys, issuedAtSecond
     .sign(control.key);
 }
 
-/** Keys of a set that a pinned key signed. Throws otherwise; the agent then keeps its keys. */
+/**
+ * Returns the keys of a set that was signed with a pinned key. Throws otherwise, and the agent then keeps its
+ * keys.
+ */
 export async function verifyKeySet(
   jws: string,
   pinned: JSONWebKeySet,

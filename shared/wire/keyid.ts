@@ -1,7 +1,7 @@
 import { utf8 } from "../encoding/bytes.ts";
 import { assetId, tenantId } from "../ids.ts";
 
-/** Parts of a session's `keyid`: asset, expiry and version of the edge secret. */
+/** Parts of a session's `keyid`: version of the edge secret, tenant, asset and expiry. */
 export type SessionKeyId = { version: string; tenantId: string; assetId: string; expiresAtSeconds: number };
 
 const SESSION = "lz1";
@@ -10,7 +10,7 @@ const DEVICE = "lzd1";
 export const sessionKeyid = (id: SessionKeyId): string =>
   `${SESSION}.${id.version}.${id.tenantId}.${id.assetId}.${id.expiresAtSeconds}`;
 
-/** Parses the form that {@link sessionKeyid} writes. Undefined for anything else. */
+/** Parses the format that {@link sessionKeyid} writes. Returns undefined for any other text. */
 export function parseSessionKeyid(keyid: string): SessionKeyId | undefined {
   const [form, version, tenant, asset, expires, ...rest] = keyid.split(".");
   if (form !== SESSION || rest.length > 0 || !version || !/^[a-z0-9]{1,16}$/.test(version)) return undefined;
@@ -20,9 +20,9 @@ export function parseSessionKeyid(keyid: string): SessionKeyId | undefined {
 }
 
 /**
- * Session key = HMAC-SHA256(edge secret, keyid): the key depends on the name it belongs to. Any edge node
- * derives it without a read. A forged `keyid` of another tenant results in a key that the forger does not
- * have.
+ * Derives a session key as HMAC-SHA256(edge secret, keyid). The key depends on its keyid, so any edge node
+ * can derive it without a read. A forged `keyid` of another tenant results in a different key, which the
+ * forger does not have.
  */
 export async function deriveSessionKey(
   edgeSecret: CryptoKey,
@@ -31,7 +31,10 @@ export async function deriveSessionKey(
   return new Uint8Array(await crypto.subtle.sign("HMAC", edgeSecret, utf8(keyid)));
 }
 
-/** `keyid` of a signature made with the device key. It claims the asset; the stored public key proves it. */
+/**
+ * `keyid` of a signature with the device key. It only claims to be of this asset, and the stored public key
+ * proves the claim.
+ */
 export const deviceKeyid = (tenant: string, asset: string): string => `${DEVICE}.${tenant}.${asset}`;
 
 export function parseDeviceKeyid(keyid: string): { tenantId: string; assetId: string } | undefined {

@@ -4,25 +4,25 @@ import type { ContainmentReport } from "./heartbeat.ts";
 import { importDeviceKey } from "./signature.ts";
 
 /**
- * First line of the signed text. It distinguishes this signature from all others by a device key, and from
- * other versions.
+ * First line of the signed text. It distinguishes this signature from other signatures with a device key, and
+ * from other versions.
  */
 const LABEL = "lifecyclezero containment report 1";
 
-/** The host that a report is about. */
+/** The host that a report describes. */
 type Host = { tenantId: string; assetId: string };
 
 /**
- * The bytes that a device signs for a containment report: the label, a line feed, and the canonical JSON of
- * the report without its signature, the tenant and the asset.
+ * Bytes that a device signs for a containment report: the label, a line feed, and canonical JSON. The JSON
+ * contains the report without its signature, the tenant and the asset.
  */
 export const reportBytes = (host: Host, report: ContainmentReport): Uint8Array<ArrayBuffer> =>
   utf8(reportText(host, report));
 
-/** The text of {@link reportBytes}. */
+/** Text that {@link reportBytes} encodes. */
 export function reportText({ tenantId, assetId }: Host, report: ContainmentReport): string {
   const { generation, action, mode, stopEnginesBy, outcome, at, reason, probes } = report;
-  // Lists all members, so that adding a member without signing it does not compile.
+  // This object lists all members. A new member that is not signed therefore does not compile.
   const signed: Record<keyof Omit<ContainmentReport, "signature">, unknown> = {
     generation,
     action,
@@ -36,7 +36,7 @@ export function reportText({ tenantId, assetId }: Host, report: ContainmentRepor
   return `${LABEL}\n${canonicalJson({ asset: assetId, report: signed, tenant: tenantId })}`;
 }
 
-/** The report with a signature (Ed25519, RFC 8032) of the host's device key over {@link reportBytes}. */
+/** Adds a signature to the report: Ed25519 (RFC 8032) with the host's device key over {@link reportBytes}. */
 export async function signReport(
   deviceKey: CryptoKey,
   host: Host,
@@ -47,10 +47,10 @@ export async function signReport(
 }
 
 /**
- * True when the report has a valid signature of this device key for this host. Never throws for invalid
+ * True if the report has a valid signature with this device key for this host. Never throws for invalid
  * values.
  *
- * @param deviceKey x coordinate of the public key, base64url
+ * @param deviceKey x coordinate of the public key, in base64url
  */
 export async function isSignedReport(
   deviceKey: string,
@@ -59,7 +59,7 @@ export async function isSignedReport(
 ): Promise<boolean> {
   const signature = report.signature === undefined ? undefined : fromBase64url(report.signature);
   if (!signature) return false;
-  const key = await importDeviceKey(deviceKey).catch(() => undefined); // 32 bytes that are not a point of the curve
+  const key = await importDeviceKey(deviceKey).catch(() => undefined); // The 32 bytes may not be a point of the curve.
   return (
     key !== undefined && (await crypto.subtle.verify("Ed25519", key, signature, reportBytes(host, report)))
   );

@@ -3,7 +3,7 @@ import { type CryptoKey as JoseKey, SignJWT } from "jose";
 /** Issuer (`iss`) of every statement that the control plane signs. */
 export const ISSUER = "lifecyclezero";
 
-/** Signs claims without expiry, as compact JWS (RFC 7515, EdDSA). */
+/** Signs claims without an expiry as compact JWS (RFC 7515, EdDSA). */
 export const signStatement = (key: ControlKey, typ: string, claims: object): Promise<string> =>
   new SignJWT({ ...claims, iss: ISSUER })
     .setProtectedHeader({ alg: "EdDSA", typ, kid: key.kid })

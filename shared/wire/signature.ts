@@ -2,23 +2,26 @@ import { base64, fromBase64, utf8 } from "../encoding/bytes.ts";
 import { accept, type Refusal, refuse, type Verdict } from "../verdict.ts";
 
 /*
- * A profile of HTTP Message Signatures (RFC 9421) and Content-Digest (RFC 9530). Components, their order and
- * the parameters are fixed, so two regular expressions replace a structured-field parser. Differences that
- * the RFC allows to serialisers (parameter order) are accepted; differences in meaning are rejected.
+ * A profile of HTTP Message Signatures (RFC 9421) and Content-Digest (RFC 9530). The components, their order
+ * and the parameters are fixed, so two regular expressions replace a structured-field parser. Differences
+ * that the RFC allows to serialisers (parameter order) are accepted. Differences in meaning are rejected.
  */
 const COMPONENTS = '("@method" "@path" "content-digest")';
 const LABEL = "lz";
 
 export type Algorithm = "hmac-sha256" | "ed25519";
 
-/** A request as both sides see it before the body is trusted. `path` without query; `digest` is the header value. */
+/**
+ * A request as client and server see it before the body is trusted. `path` has no query. `digest` is the
+ * header value.
+ */
 export type Signable = { method: string; path: string; digest: string };
 
 export type SignatureInput = {
   keyid: string;
   createdSeconds: number;
   algorithm: Algorithm;
-  /** Everything after `lz=`. The signature covers it unchanged (RFC 9421 §2.3). */
+  /** Everything after `lz=`. The signature covers this text unchanged (RFC 9421 §2.3). */
   parameters: string;
   signature: Uint8Array<ArrayBuffer>;
 };
@@ -31,14 +34,14 @@ export function signatureBase(request: Signable, parameters: string): string {
   );
 }
 
-/** Content-Digest `sha-256=:…:` (RFC 9530 §2) of the exact bytes. */
+/** Content-Digest of the exact bytes, `sha-256=:…:` (RFC 9530 §2). */
 export async function contentDigest(body: BufferSource): Promise<string> {
   return `sha-256=:${base64(new Uint8Array(await crypto.subtle.digest("SHA-256", body)))}:`;
 }
 
 export type Signer = { keyid: string; algorithm: Algorithm; key: CryptoKey };
 
-/** Headers with the signature of `body` sent to `path` with `method`. */
+/** Returns the headers with a signature for `body`, which is sent to `path` with `method`. */
 export async function signRequest(
   signer: Signer,
   request: { method: string; path: string; body: BufferSource },
@@ -87,11 +90,14 @@ export function parseSignature(headers: Headers, algorithm: Algorithm): Verdict<
 const unsignedBy = (header: string): Refusal =>
   refuse("wire.unsigned", `${header} does not match the required profile`);
 
-/** The parameters as our own agents write them. */
+/** The parameters in the format that our own agents write. */
 const USUAL = /^;created=(\d{1,12});keyid="([\x21\x23-\x5b\x5d-\x7e]{1,256})";alg="(hmac-sha256|ed25519)"$/;
 const PARAMETER = /;([a-z]+)=(?:(\d{1,12})|"([\x21\x23-\x5b\x5d-\x7e]{1,256})")/y;
 
-/** `;created=…;keyid="…"` and optionally `;alg="…"`, each once, in any order, and nothing else. */
+/**
+ * Parses `;created=…;keyid="…"` and optionally `;alg="…"`, in any order. Returns undefined if a parameter is
+ * repeated or unknown.
+ */
 function parseParameters(text: string): { created: number; keyid: string; alg?: string } | undefined {
   const usual = USUAL.exec(text);
   if (usual) return { created: Number(usual[1]), keyid: usual[2]!, alg: usual[3]! };
@@ -112,12 +118,12 @@ function parseParameters(text: string): { created: number; keyid: string; alg?: 
   return alg === undefined ? { created, keyid } : { created, keyid, alg };
 }
 
-/** True when `created` is within `skewSeconds` of now, in both directions. */
+/** True if `created` differs from the current time by at most `skewSeconds`, in either direction. */
 export function isFresh(createdSeconds: number, nowMs: number, skewSeconds: number): boolean {
   return Math.abs(nowMs / 1000 - createdSeconds) <= skewSeconds;
 }
 
-/** Verifies in constant time (WebCrypto). The caller has to compare the digest with the body first. */
+/** Verifies the signature in constant time (WebCrypto). The caller must compare the digest with the body first. */
 export async function verifySignature(
   key: CryptoKey,
   input: SignatureInput,
@@ -132,6 +138,6 @@ const webCryptoName = (algorithm: Algorithm): string => (algorithm === "ed25519"
 export const importHmacKey = (key: Uint8Array<ArrayBuffer>, usages: KeyUsage[]): Promise<CryptoKey> =>
   crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, usages);
 
-/** Public device key from its base64url x coordinate. Rejects when it is not a point of the curve. */
+/** Imports the public device key from its base64url x coordinate. Rejects if it is not a point of the curve. */
 export const importDeviceKey = (x: string): Promise<CryptoKey> =>
   crypto.subtle.importKey("jwk", { kty: "OKP", crv: "Ed25519", x }, { name: "Ed25519" }, false, ["verify"]);

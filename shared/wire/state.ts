@@ -1,18 +1,20 @@
 import { canonicalJson } from "../encoding/canonical-json.ts";
 import type { Client, Engine, Heartbeat, Store } from "./heartbeat.ts";
 
-/** Parts of a heartbeat that describe the host: all except its number, times and spool. */
+/** Parts of a heartbeat that describe the host: all members except its number, times and spool. */
 export type HostState = Pick<
   Heartbeat,
   "agent" | "host" | "engines" | "stores" | "collectors" | "containment"
 >;
 
 /**
- * Canonical text of an asset's state. A difference in this text is a change of state, which is stored.
- * Excludes details that vary without meaning: order, connection counts, process ids of clients, and the
- * wording of evidence and collectors, which contains counts. So an idle host stays in one state for hours.
+ * Canonical text of an asset's state. A difference in this text is a change of state, which is stored. The
+ * text excludes details that vary without meaning: order, connection counts, process ids of clients, and the
+ * wording of evidence and collectors, which contains counts. An idle host therefore stays in one state for
+ * hours.
  *
- * The agent uses it to date the state, the worker to detect an agent that dates it wrongly.
+ * The agent determines the start of the state with it. The worker uses it to detect an agent that reports a
+ * wrong start.
  */
 export function stateText({ agent, host, engines, stores, collectors, containment }: HostState): string {
   return canonicalJson({

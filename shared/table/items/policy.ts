@@ -7,7 +7,7 @@ import { count } from "./count.ts";
 
 const slugs = (max: number) => z.array(slug).max(max).default([]);
 
-/** Patterns; `*` matches any characters, case is ignored: `llama3*`. */
+/** Name patterns such as `llama3*`. `*` matches any characters, and the comparison ignores case. */
 const patterns = (max: number, preset: string[] = []) => z.array(text(260)).max(max).default(preset);
 
 const digests = z
@@ -18,26 +18,26 @@ const digests = z
 const clockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
 
 /**
- * Policy of a company. Every field has a default, so `{}` is a complete policy: it approves no engine and no
- * model (everything found is reported), allows loopback only, and does not check anything without a list.
- * docs/policy.md explains each field.
+ * Policy of a tenant. Every field has a default, so `{}` is a complete policy. It approves no engine and no
+ * model, so everything that is found is reported. It allows connections on loopback only. An empty list of
+ * allowed values disables its check. docs/policy.md explains each field.
  */
 export const policy = z.strictObject({
   approvedEngines: slugs(200),
   bannedEngines: slugs(200),
   approvedModels: patterns(500),
   bannedModels: patterns(500),
-  /** Empty: publishers are not checked. */
+  /** Names of approved publishers. If the list is empty, publishers are not checked. */
   approvedPublishers: patterns(200),
   bannedPublishers: patterns(200),
-  /** Empty: licences are not checked. */
+  /** Names of approved licences. If the list is empty, licences are not checked. */
   approvedLicences: patterns(200),
   bannedLicences: patterns(200),
-  /** Allowed clients of an engine: only this host, others with a credential, or anyone. */
+  /** Clients that may use an engine: only those on this host, also others with a credential, or anyone. */
   exposure: z.enum(["loopback", "authenticated", "any"]).default("loopback"),
-  /** Requires a credential on loopback too. */
+  /** Requires a credential even on loopback. */
   requireAuthentication: z.boolean().default(false),
-  /** SHA-256 of executables. Empty: not checked. */
+  /** SHA-256 of approved executables. If the list is empty, executables are not checked. */
   approvedExecutables: digests,
   bannedExecutables: digests,
   /** Folders from which no engine should run. */
@@ -45,7 +45,8 @@ export const policy = z.strictObject({
     "/tmp/*",
     "/var/tmp/*",
     "/dev/shm/*",
-    // Temporary folders of macOS, with both names. A newly downloaded app runs from such a folder.
+    // Temporary folders of macOS, each with both of its names. A newly downloaded app runs from such a
+    // folder.
     "/private/tmp/*",
     "/private/var/tmp/*",
     "/var/folders/*",
@@ -55,7 +56,7 @@ export const policy = z.strictObject({
     "*\\Temp\\*",
     "/Volumes/*",
   ]),
-  /** Accounts under which no engine should run. Windows puts the host name in front and uses its own language. */
+  /** Accounts under which no engine should run. Windows prefixes the host name and uses localised account names. */
   privilegedUsers: patterns(20, [
     "root",
     "SYSTEM",
@@ -67,25 +68,25 @@ export const policy = z.strictObject({
     "*\\Administrateur",
     "*\\Administrador",
   ]),
-  /** Empty: clients are not checked. */
+  /** Programs that may use an engine. If the list is empty, clients are not checked. */
   approvedClients: patterns(200),
   bannedClients: patterns(200),
   /** Working directories whose files must not reach a model. Requires `clientDirectories` in the settings. */
   protectedDirectories: patterns(200),
-  /** An engine in use outside these hours is reported. Absent: hours are not checked. */
+  /** Working hours. An engine that is used outside of them is reported. Absent: hours are not checked. */
   workingHours: z
     .strictObject({
-      /** ISO weekdays, 1 is Monday. */
+      /** ISO weekdays. 1 is Monday. */
       days: z.array(z.int().min(1).max(7)).min(1).max(7),
       from: clockTime,
-      /** If earlier than `from`: on the next day. */
+      /** End of the working hours. If it is earlier than `from`, it is on the next day. */
       to: clockTime,
-      /** Name in the IANA time zone database, including daylight saving time. */
+      /** Name of a time zone in the IANA time zone database, including daylight saving time. */
       timeZone: z
         .string()
         .regex(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/)
         .optional(),
-      /** Minutes east of UTC, the same all year. */
+      /** Offset in minutes east of UTC, without daylight saving time. */
       utcOffsetMinutes: z.int().min(-720).max(840).default(0),
     })
     .refine(({ from, to }) => from !== to, "from and to must differ")
@@ -94,30 +95,36 @@ export const policy = z.strictObject({
       path: ["utcOffsetMinutes"],
     })
     .optional(),
-  /** Maximum size of model weights in bytes. 0: no limit. */
+  /** Maximum size of model weights in bytes. 0: there is no limit. */
   modelBytesMax: count.default(32 * 2 ** 30),
-  /** Oldest version of an engine that may run, by engine id. */
+  /** Minimum version of an engine, by engine id. */
   engineVersionsMin: z.record(slug, text(40)).default({}),
-  /** Known vulnerabilities that the company accepts. */
+  /** Known vulnerabilities that the organisation accepts. */
   acceptedCves: z
     .array(z.string().regex(/^(CVE|GHSA)-[A-Za-z0-9-]{4,40}$/))
     .max(200)
     .default([]),
   agentVersionMin: text(40).optional(),
-  /** Maximum age of the agent's catalogue in days. 0: no limit. */
+  /** Maximum age of the agent's catalogue in days. 0: there is no limit. */
   catalogueAgeDaysMax: z.int().min(0).max(3650).default(90),
-  /** Collectors that must work. `unsupported` is not reported, because no setting of the host can change it. */
+  /**
+   * Names of the collectors that must work. The status `unsupported` is not reported, because no setting of
+   * the host can change it.
+   */
   requiredCollectors: z.array(slug).max(LIMITS.COLLECTORS_MAX).default(["processes", "listeners"]),
-  /** Heartbeats that an agent may have dropped since enrolment. */
+  /** Maximum number of heartbeats that an agent has dropped since enrolment. */
   spoolDroppedMax: count.default(0),
-  /** Heartbeats that may wait on a host: one hour at the default interval. */
+  /**
+   * Maximum number of heartbeats that wait on a host. The default corresponds to one hour at the default
+   * interval.
+   */
   spoolWaitingMax: count.default(720),
   disabledRules: slugs(100),
 });
 export type Policy = z.infer<typeof policy>;
 
 /**
- * Schema of a new policy: its time zone must be known to this runtime. Stored policies are read without this
+ * Schema of a new policy. Its time zone must be known to this runtime. Stored policies are read without this
  * check, because another node may know newer time zones.
  */
 export const newPolicy = policy.superRefine(({ workingHours }, context) => {

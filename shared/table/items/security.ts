@@ -3,21 +3,21 @@ import { tenantId } from "../../ids.ts";
 import { isoTimestamp } from "../../wire/text.ts";
 import { count } from "./count.ts";
 
-/** Limit of listed faults. `faultCount` counts all of them. */
+/** Maximum number of listed faults. `faultCount` counts all faults. */
 export const FAULTS_NAMED_MAX = 50;
 
 /** Result of the worker's newest signature audit of a tenant. */
 export const securityItem = z.object({
   type: z.literal("Security"),
   tenantId,
-  /** Absent until the first audit has ended. */
+  /** Time at which the newest audit ended. Absent until the first audit has ended. */
   checkedAt: isoTimestamp.optional(),
   /** End of the claim of the worker that is auditing. */
   claimedUntil: isoTimestamp.optional(),
   /** Version of the signed head. */
   version: count.default(0),
   items: count.default(0),
-  /** Number of records by the key that signed them. */
+  /** Number of records per key that signed them. */
   byKid: z.record(z.string(), count).default({}),
   faultCount: count.default(0),
   faults: z

@@ -12,7 +12,7 @@ export const tenantItem = z.object({
   tenantId,
   name: text(120),
   shards: z.int().min(1).max(100).default(SHARDS_DEFAULT),
-  /** 0: every heartbeat becomes an item. */
+  /** Interval in seconds at which an unchanged state is stored. 0: every heartbeat is stored. */
   telemetryResolutionSeconds: z.int().min(0).max(3600).default(60),
   retentionDays: z.int().min(1).max(3650).default(180),
   quietPeriodSeconds: z
@@ -22,20 +22,21 @@ export const tenantItem = z.object({
     .default(900),
   heartbeatIntervalMs: z.int().min(1000).max(600_000).default(5000),
   clientDirectories: z.boolean().default(false),
-  /** Message for the person at an isolated host. Empty: the agent's default message. */
+  /** Message for the person at an isolated host. If it is empty, the agent shows its default message. */
   isolationNotice: z.union([z.literal(""), text(300)]).default(""),
-  /** How isolations in mode `stop-engines` stop engines, from the next isolation on. */
+  /** How isolations in mode `stop-engines` stop engines. A change applies from the next isolation on. */
   stopEnginesBy: stopEnginesBy.default("suspend"),
-  /** Isolations need the approval of a second person. */
+  /** Whether isolations need the approval of a second person. */
   fourEyes: z.boolean().default(false),
-  /** Limit of isolations per hour (UTC). 0: no limit. */
+  /** Maximum number of isolations per hour (UTC). 0: there is no limit. */
   isolationsPerHourMax: z.int().min(0).max(100_000).default(0),
   /**
-   * Days without a heartbeat after which a host leaves the active list. 0: never. The default is longer than
-   * a long holiday, and keeps returned or re-imaged laptops from counting as silent hosts for ever.
+   * Days without a heartbeat after which a host leaves the active list. 0: hosts never leave the list. The
+   * default is longer than a long holiday. Without this limit, returned or re-imaged laptops would count as
+   * silent hosts permanently.
    */
   assetExpiryDays: z.int().min(0).max(3650).default(30),
-  /** Grow by one with each change. Used as optimistic locks. */
+  /** Versions of the parts. Each increases by one with every change, and is used as an optimistic lock. */
   settingsVersion: count.default(0),
   policyVersion: count.default(0),
   webhooksVersion: count.default(0),

@@ -18,32 +18,35 @@ export const WEBHOOK_EVENTS = [
 
 export const WEBHOOKS_MAX = 10;
 
-/** `whsec_` and 24 to 64 bytes in base64. */
+/** A secret: `whsec_` followed by 24 to 64 bytes in base64. */
 const secret = z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/);
 
 /** A webhook of a tenant (standardwebhooks.com). */
 export const webhook = z.strictObject({
   id: slug,
   url: z.url({ protocol: /^https?$/ }).max(2000),
-  /** Stored as it is, because the worker signs with it. Only the API response that creates it contains it. */
+  /**
+   * Secret in plain text, because the worker signs with it. The API returns it only in the response that
+   * creates it.
+   */
   secret,
   /**
-   * The previous secret. Deliveries are signed with it too until that time, so that receivers can switch
-   * without a gap.
+   * The previous secret. Until the time `until`, deliveries are also signed with it, so that receivers can
+   * switch without an interruption.
    */
   previous: z.strictObject({ secret, until: isoTimestamp }).optional(),
-  /** Empty: every event. */
+  /** Kinds of events to send. If the list is empty, all events are sent. */
   events: z.array(z.enum(WEBHOOK_EVENTS)).max(WEBHOOK_EVENTS.length).default([]),
   createdAt: isoTimestamp.optional(),
   createdBy: text(200).optional(),
 });
 export type Webhook = z.infer<typeof webhook>;
 
-/** Whether a webhook subscribes to events of a kind. A test is sent to the webhook it names regardless. */
+/** Whether a webhook subscribes to events of a kind. A test event is always sent to the webhook that it names. */
 export const isSubscribed = ({ events }: Pick<Webhook, "events">, kind: Webhook["events"][number]): boolean =>
   events.length === 0 || events.includes(kind);
 
-/** Health of a webhook. Shows a failed delivery from the first failure on. */
+/** Health of a webhook. It shows failures from the first failed delivery on. */
 export const webhookHealthItem = z.object({
   type: z.literal("WebhookHealth"),
   tenantId,
@@ -51,9 +54,9 @@ export const webhookHealthItem = z.object({
   lastDeliveredAt: isoTimestamp.optional(),
   lastFailedAt: isoTimestamp.optional(),
   lastError: text(200).optional(),
-  /** Failed attempts since the last success. */
+  /** Number of failed attempts since the last success. */
   failures: count.default(0),
-  /** Events given up since the last success. */
+  /** Number of events whose delivery failed permanently since the last success. */
   dead: count.default(0),
 });
 export type WebhookHealthItem = z.infer<typeof webhookHealthItem>;
