@@ -1,6 +1,7 @@
 /**
- * Parses JSON text that may be truncated, because a probe reads a limited number of bytes. Incomplete members and elements
- * are dropped: `{"a":1,"b":[2,3` becomes `{"a":1,"b":[2]}`. Undefined if nothing can be parsed.
+ * Parses JSON text that may be truncated, because a probe reads a limited number of bytes. Incomplete members
+ * and elements are dropped: `{"a":1,"b":[2,3` becomes `{"a":1,"b":[2]}`. Returns undefined if nothing can be
+ * parsed.
  */
 export function parseCutJson(text: string): unknown {
   try {
@@ -21,11 +22,11 @@ function attempt(text: string): unknown {
 
 const CLOSERS: Readonly<Record<string, string>> = { "{": "}", "[": "]" };
 
-/** The text up to the last complete member or element, with all open brackets closed. */
+/** The text up to the last complete member or element, followed by the closing brackets that are missing. */
 function wholePart(text: string): string | undefined {
   const open: string[] = [];
   let end = 0;
-  /** Number of brackets that are open at `end`. */
+  /** Nesting depth at `end`. */
   let depth = 0;
   let inString = false;
   for (let at = 0; at < text.length; at += 1) {

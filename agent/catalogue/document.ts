@@ -2,10 +2,10 @@ import { z } from "zod";
 import { catalogueVersion } from "../../shared/wire/catalog.ts";
 import { catalogEntry } from "./entry.ts";
 
-/** Limit of products in a catalogue. */
+/** Maximum number of products in a catalogue. */
 const ENTRIES_MAX = 1000;
 
-/** A catalogue file: the JSON that `bun run build:agent` writes and the control key signs. */
+/** A catalogue file. `bun run build:agent` writes this JSON, and the control key signs it. */
 export const catalogueDocument = z
   .strictObject({ version: catalogueVersion, entries: z.array(catalogEntry).min(1).max(ENTRIES_MAX) })
   .refine(

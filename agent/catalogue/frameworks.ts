@@ -1,8 +1,8 @@
 /**
- * Frameworks that products are built on. If the process is a known product, a response that names only its framework is
- * reported as that product.
+ * Frameworks on which products are built. If the product of a process is known, a response that names only a
+ * framework counts for that product.
  */
 export const FRAMEWORKS: ReadonlySet<string> = new Set(["gradio", "chainlit"]);
 
-/** Entries that stand for a protocol. Programs of any name may implement it. */
+/** Entries that stand for a protocol. Programs with any name can implement the protocol. */
 export const PROTOCOLS: ReadonlySet<string> = new Set(["mcp-http", "mcp-stdio", "kserve"]);

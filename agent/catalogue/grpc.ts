@@ -1,39 +1,43 @@
 /*
- * gRPC methods that identify a product. All are unary, change nothing, and accept an empty message. The table is not part of
- * the catalogue entries, because older agents reject a catalogue with unknown fields.
+ * gRPC methods that identify a product. All methods are unary, change nothing, and accept an empty message.
+ * The table is not part of the catalogue entries, because older agents reject a catalogue with unknown
+ * fields.
  *
  * Field numbers are those of the published .proto files. Messages are parsed without their schema.
  */
 
 export type GrpcTrait = {
-  /** Catalogue id. */
+  /** Id in the catalogue. */
   product: string;
-  /** `/package.Service/Method`. */
+  /** Path of the method: `/package.Service/Method`. */
   call: string;
-  /** Patterns for string fields of the response, by field number. All must match. */
+  /** Patterns for string fields of the response, by field number. All patterns must match. */
   text?: Readonly<Record<number, string>>;
-  /** An error that only this product returns, instead of a response. `message` is a pattern. */
+  /**
+   * An error that only this product returns. Set if the method returns this error instead of a response.
+   * `message` is a pattern.
+   */
   error?: { status: number; message: string };
-  /** `identity`: the product names itself. `strong`: a method that only this product has. */
+  /** `identity`: the response names the product. `strong`: only this product has the method. */
   weight: "identity" | "strong";
   says: string;
-  /** Field with the version. Capture group 1 of `matches` is the version. */
+  /** Field that contains the version. If `matches` is set, its capture group 1 is the version. */
   version?: { field: number; matches?: string };
 };
 
-/** Where a product lists its models. */
+/** Method with which a product lists its models. */
 export type GrpcModels = {
-  /** `/package.Service/Method`. */
+  /** Path of the method: `/package.Service/Method`. */
   call: string;
   /** Repeated field with one message per model. Absent if the response itself describes the only model. */
   each?: number;
-  /** Fields with the name. The first that is not empty is used. */
+  /** Fields with the model's name. The first non-empty field is used. */
   names: readonly number[];
-  /** Field that shows whether the model is loaded. Absent if every listed model is loaded. */
+  /** Field that shows whether a model is loaded. Absent if all listed models are loaded. */
   loaded?: { field: number; matches: string };
 };
 
-/** kserve/open-inference-protocol, specification/protocol/open_inference_grpc.proto. */
+/** Source: kserve/open-inference-protocol, specification/protocol/open_inference_grpc.proto. */
 const KSERVE = "/inference.GRPCInferenceService/ServerMetadata";
 const kserve = (product: string, name: string): GrpcTrait => ({
   product,
@@ -45,13 +49,15 @@ const kserve = (product: string, name: string): GrpcTrait => ({
 });
 
 export const GRPC_TRAITS: readonly GrpcTrait[] = [
-  // triton-inference-server/server, src/grpc/grpc_server.cc; recorded from tritonserver 2.51.0 over HTTP, see triton.ts.
+  // Source: triton-inference-server/server, src/grpc/grpc_server.cc. Recorded from tritonserver 2.51.0 over
+  // HTTP, see triton.ts.
   kserve("triton", "^triton$"),
   // Recorded from MLServer 1.7.1.
   kserve("mlserver", "^mlserver$"),
-  // openvinotoolkit/model_server, src/kfs_frontend/kfs_grpc_inference_service.cpp and src/version.hpp (PROJECT_NAME).
+  // Source: openvinotoolkit/model_server, src/kfs_frontend/kfs_grpc_inference_service.cpp and src/version.hpp
+  // (PROJECT_NAME).
   kserve("openvino-model-server", "^OpenVINO Model Server"),
-  // kserve/kserve, python/kserve/kserve/constants/constants.py (KSERVE_MODEL_SERVER_NAME).
+  // Source: kserve/kserve, python/kserve/kserve/constants/constants.py (KSERVE_MODEL_SERVER_NAME).
   kserve("kserve", "^kserve$"),
   {
     product: "kserve",
@@ -61,7 +67,8 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     says: "it answers the KServe v2 inference protocol",
     version: { field: 2 },
   },
-  // lightseekorg/smg-grpc-proto 0.4.28 (PyPI), vllm_engine.proto; vllm-project/vllm, vllm/entrypoints/grpc_server.py.
+  // Sources: lightseekorg/smg-grpc-proto 0.4.28 (PyPI), vllm_engine.proto; vllm-project/vllm,
+  // vllm/entrypoints/grpc_server.py.
   {
     product: "vllm",
     call: "/vllm.grpc.engine.VllmEngine/GetServerInfo",
@@ -69,7 +76,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     weight: "identity",
     says: "its server information names vLLM",
   },
-  // smg-grpc-proto 0.4.28 (PyPI), sglang_scheduler.proto.
+  // Source: smg-grpc-proto 0.4.28 (PyPI), sglang_scheduler.proto.
   {
     product: "sglang",
     call: "/sglang.grpc.scheduler.SglangScheduler/GetServerInfo",
@@ -78,7 +85,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     says: "its server information has a version of SGLang",
     version: { field: 7 },
   },
-  // huggingface/text-embeddings-inference, proto/tei.proto.
+  // Source: huggingface/text-embeddings-inference, proto/tei.proto.
   {
     product: "tei",
     call: "/tei.v1.Info/Info",
@@ -87,7 +94,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     says: "TEI's information message",
     version: { field: 1 },
   },
-  // pytorch/serve, frontend/server/src/main/resources/proto/inference.proto.
+  // Source: pytorch/serve, frontend/server/src/main/resources/proto/inference.proto.
   {
     product: "torchserve",
     call: "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Ping",
@@ -95,7 +102,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     weight: "strong",
     says: "TorchServe's health message",
   },
-  // tensorflow/serving, tensorflow_serving/servables/tensorflow/get_model_status_impl.cc.
+  // Source: tensorflow/serving, tensorflow_serving/servables/tensorflow/get_model_status_impl.cc.
   {
     product: "tensorflow-serving",
     call: "/tensorflow.serving.ModelService/GetModelStatus",
@@ -103,7 +110,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     weight: "strong",
     says: "TensorFlow Serving's error for a request without a model",
   },
-  // ray-project/ray, src/ray/protobuf/serve.proto and python/ray/serve/_private/proxy.py.
+  // Sources: ray-project/ray, src/ray/protobuf/serve.proto and python/ray/serve/_private/proxy.py.
   {
     product: "ray-serve",
     call: "/ray.serve.RayServeAPIService/Healthz",
@@ -111,7 +118,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     weight: "strong",
     says: "Ray Serve's health message",
   },
-  // qdrant/qdrant, lib/api/src/grpc/proto/qdrant.proto.
+  // Source: qdrant/qdrant, lib/api/src/grpc/proto/qdrant.proto.
   {
     product: "qdrant",
     call: "/qdrant.Qdrant/HealthCheck",
@@ -120,7 +127,8 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     says: "its title is qdrant",
     version: { field: 2 },
   },
-  // Recorded from milvus-lite 3.2.2 (PyPI), `milvus_lite-3.2.2`; milvus-io/milvus-proto, proto/milvus.proto.
+  // Recorded from milvus-lite 3.2.2 (PyPI), version `milvus_lite-3.2.2`. Source: milvus-io/milvus-proto,
+  // proto/milvus.proto.
   {
     product: "milvus",
     call: "/milvus.proto.milvus.MilvusService/GetVersion",
@@ -131,7 +139,10 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
   },
 ];
 
-/** triton-inference-server/common, protobuf/grpc_service.proto (RepositoryIndex). MLServer and KServe copy it. */
+/**
+ * Source: triton-inference-server/common, protobuf/grpc_service.proto (RepositoryIndex). MLServer and KServe
+ * use copies of it.
+ */
 const REPOSITORY: GrpcModels = {
   call: "/inference.GRPCInferenceService/RepositoryIndex",
   each: 1,
@@ -139,7 +150,10 @@ const REPOSITORY: GrpcModels = {
   loaded: { field: 3, matches: "^READY$" },
 };
 
-/** MLServer has RepositoryIndex in a separate service: mlserver 1.7.1 (PyPI), mlserver/grpc/model_repository_pb2.py. */
+/**
+ * MLServer has RepositoryIndex in a separate service. Source: mlserver 1.7.1 (PyPI),
+ * mlserver/grpc/model_repository_pb2.py.
+ */
 const MLSERVER_REPOSITORY: GrpcModels = {
   ...REPOSITORY,
   call: "/inference.model_repository.ModelRepositoryService/RepositoryIndex",

@@ -2,19 +2,28 @@ import { authProvenBy } from "./auth.ts";
 import type { CatalogEntry, Trait } from "./entry.ts";
 import { type Examined, matchesTrait, valuesAt } from "./match.ts";
 
-/** The responses of one listener, by path. */
+/** Responses of one listener, by path. */
 export type Answers = ReadonlyMap<string, Examined>;
 
-/** A product and those of its traits that match. */
+/** A product, and those of its traits that match the responses. */
 export type Fit = { entry: CatalogEntry; traits: readonly Trait[] };
 
-/** The product behind one listener. `hints`: products of which only weak traits match. */
+/**
+ * The result for one listener. `winner`: the product. `runnersUp`: other products that fit. `hints`: products
+ * of which only weak traits match.
+ */
 export type Judgement = { winner?: Fit; runnersUp: readonly Fit[]; hints: readonly Fit[] };
 
 /**
- * The product behind these responses. If several fit, they rank as follows: a product that imitates another (`impersonates`)
- * above the imitated one; a product that names itself; more matching traits; a product that the process suggests
- * (`likely`). Ports do not count.
+ * Determines the product from the responses of a listener.
+ *
+ * If several products fit, the first of these criteria that differs decides:
+ * 1. The product is not imitated by another fitting product (`impersonates`).
+ * 2. The product names itself.
+ * 3. More traits match.
+ * 4. The process suggests the product (`likely`).
+ *
+ * Ports do not count.
  */
 export function judge(
   catalogue: readonly CatalogEntry[],
@@ -48,8 +57,8 @@ const byPath = new WeakMap<readonly CatalogEntry[], Map<string, Placed[]>>();
 const examined = new WeakMap<Examined, Placed[]>();
 
 /**
- * Traits that match a response. Computed once per response: a listener is judged after each batch of probes, and the JSON
- * is not kept.
+ * Traits that match a response. They are computed once per response. A listener is judged after each batch of
+ * probes, and by then the JSON may be gone.
  */
 function traitsIn(catalogue: readonly CatalogEntry[], path: string, answer: Examined): Placed[] {
   let index = byPath.get(catalogue);
@@ -75,7 +84,7 @@ function compare(a: readonly number[], b: readonly number[]): number {
   return 0;
 }
 
-/** Products that imitate the winner and could still be the right one. */
+/** Products that imitate the winner and could still fit. */
 export function rivals(catalogue: readonly CatalogEntry[], winner: CatalogEntry): CatalogEntry[] {
   return catalogue.filter((entry) => entry.impersonates?.includes(winner.id));
 }
@@ -83,32 +92,38 @@ export function rivals(catalogue: readonly CatalogEntry[], winner: CatalogEntry)
 export const MODELS_PATH = "/v1/models";
 
 /**
- * Whether `/v1/models` has the form of the OpenAI API: a model list
- * (https://platform.openai.com/docs/api-reference/models/object) or an error. Returns the evidence as a sentence. The checks
- * are strict, because a web shop may also list "models", and other APIs use similar lists and errors.
+ * Checks whether the response of `/v1/models` is a model list or an error in the format of the OpenAI API
+ * (https://platform.openai.com/docs/api-reference/models/object). Returns the evidence as a sentence, or
+ * undefined.
+ *
+ * The checks are strict, because a web shop may also list "models", and other APIs have similar lists and
+ * errors.
  */
 export function openaiShape(answers: Answers): string | undefined {
   const answer = answers.get(MODELS_PATH);
   if (!answer) return undefined;
   if (answer.status === 200) return listShape(answer);
   if (!isWordedRefusal(answer)) return undefined;
-  // An API that rejects every path with such an error, like Stripe's, need not have models.
+  // An API that returns such an error for every path, like Stripe's API, may have no models.
   const elsewhere = [...answers].filter(([path]) => !path.startsWith("/v1/"));
   if (elsewhere.some(([, other]) => isWordedRefusal(other))) return undefined;
-  return `GET ${MODELS_PATH} refuses (${answer.status}) as OpenAI does`;
+  return `GET ${MODELS_PATH} returns an error (${answer.status}) in the OpenAI format`;
 }
 
 function listShape({ json }: Examined): string | undefined {
   const [object] = valuesAt(json, "object");
   const [data] = valuesAt(json, "data");
   if (object !== "list" || !Array.isArray(data)) return undefined;
-  // Lists of other APIs have members for paging: `has_more`, `url`, `total`.
+  // Lists of other APIs have additional members for paging: `has_more`, `url`, `total`.
   const isBare = Object.keys(json as object).every((key) => key === "object" || key === "data");
   const isOpenai = data.length === 0 ? isBare : data.some(isModel);
-  return isOpenai ? `GET ${MODELS_PATH} lists ${data.length} models as OpenAI does` : undefined;
+  return isOpenai ? `GET ${MODELS_PATH} lists ${data.length} models in the OpenAI format` : undefined;
 }
 
-/** OpenAI's model object has both members. Some servers leave one out; no known server leaves out both. */
+/**
+ * OpenAI's model object has `owned_by` and `created`. Some servers leave out one of them, but no known server leaves
+ * out both.
+ */
 function isModel(item: unknown): boolean {
   const has = (key: string, type: "string" | "number"): boolean =>
     valuesAt(item, key).some((value) => typeof value === type);

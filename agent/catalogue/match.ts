@@ -5,7 +5,7 @@ import type { Answer } from "./http-answer.ts";
 /** A response with its parsed JSON. */
 export type Examined = Answer & { json: unknown };
 
-/** All values of a JSON document at a path: `a.b`, `a[].b` (each element of `a`) or `[]`. */
+/** All values of a JSON document at a path. The path is `a.b`, `a[].b` (each element of `a`) or `[]`. */
 export function valuesAt(json: unknown, path: string): unknown[] {
   let values: unknown[] = [json];
   for (const step of path.replaceAll("[]", ".[]").split(".")) {
@@ -19,7 +19,7 @@ export function valuesAt(json: unknown, path: string): unknown[] {
   return values;
 }
 
-/** Limit of list elements that are compared. */
+/** Maximum number of list elements that are compared. */
 const LIST_ITEMS_MAX = 256;
 
 export function examine(answer: Answer): Examined {
@@ -31,7 +31,7 @@ function parseJson(body: string): unknown {
   return start === "{" || start === "[" ? parseCutJson(body) : undefined;
 }
 
-/** True if the response matches the trait. */
+/** True if the response matches all conditions of the trait. */
 export function matchesTrait(trait: Omit<Trait, "weight" | "says">, answer: Examined): boolean {
   if (!(trait.statuses ?? [200]).includes(answer.status)) return false;
   if (!fits(trait, answer, "every")) return false;
@@ -69,7 +69,7 @@ function kindOf(value: unknown): string {
 
 const compiled = new Map<string, RegExp>();
 
-/** Compiles a pattern of the catalogue, once. Patterns ignore case. */
+/** Compiles a pattern of the catalogue and caches the result. Patterns ignore case. */
 export function regex(source: string): RegExp {
   let expression = compiled.get(source);
   if (!expression) {

@@ -10,7 +10,7 @@ const entry: CatalogEntry = {
   binaries: ["/extensions/continue\\.continue-"],
   commands: [
     "/@continuedev/cli/",
-    // The name `cn` is short, so it must be in a directory where npm creates links.
+    // The name `cn` is short, so it counts only in a directory where npm creates links to commands.
     "(?:/node_modules/\\.bin|(?:/usr|/usr/local|/homebrew|/\\.npm-global|/versions/node/[^/ ]+)/bin)/cn(?: |$)",
   ],
   traits: [],

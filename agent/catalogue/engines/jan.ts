@@ -24,7 +24,7 @@ const entry: CatalogEntry = {
     { path: "~/.local/share/Jan/data/llamacpp/models", layout: "files" },
     { path: "~/Library/Application Support/Jan/data/llamacpp/models", layout: "files" },
     { path: "~/AppData/Roaming/Jan/data/llamacpp/models", layout: "files" },
-    // Directories of earlier versions.
+    // Directories of earlier versions of Jan.
     { path: "~/.local/share/Jan/data/models", layout: "files" },
     { path: "~/Library/Application Support/Jan/data/models", layout: "files" },
     { path: "~/AppData/Roaming/Jan/data/models", layout: "files" },

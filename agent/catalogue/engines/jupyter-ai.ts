@@ -1,6 +1,9 @@
 import type { CatalogEntry } from "../entry.ts";
 
-/** A Jupyter server returns 404 for paths of an extension only if the extension is not installed. */
+/**
+ * A Jupyter server returns 404 for the paths of an extension if the extension is not installed. Other
+ * responses show that it is installed.
+ */
 const entry: CatalogEntry = {
   id: "jupyter-ai",
   name: "Jupyter AI",

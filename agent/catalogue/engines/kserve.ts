@@ -1,6 +1,9 @@
 import type { CatalogEntry } from "../entry.ts";
 
-/** KServe's model server, and other servers of the KServe v2 protocol that do not name a product of the catalogue. */
+/**
+ * KServe's model server. Also stands for other servers of the KServe v2 protocol that do not name a product
+ * of the catalogue.
+ */
 const entry: CatalogEntry = {
   id: "kserve",
   name: "KServe v2 inference server",

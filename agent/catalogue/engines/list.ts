@@ -137,10 +137,10 @@ import windsurf from "./windsurf.ts";
 import xinference from "./xinference.ts";
 import xtts from "./xtts.ts";
 
-/** Version of the compiled-in catalogue, sent in every heartbeat. */
+/** Version of the compiled-in catalogue. Every heartbeat contains it. */
 export const catalogueVersion = "2026.12.01.1";
 
-/** All products of this directory. A test compares the list with the files. */
+/** All products in this directory. A test compares the list with the files. */
 export const catalogue: readonly CatalogEntry[] = [
   aider,
   amazonQKiro,

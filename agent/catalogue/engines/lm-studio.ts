@@ -5,14 +5,14 @@ const entry: CatalogEntry = {
   name: "LM Studio",
   kind: "inference-app",
   ports: [1234],
-  // `llmster` is the headless daemon: src/subcommands/daemon of lmstudio-ai/lms.
+  // `llmster` is the headless daemon. Source: src/subcommands/daemon of lmstudio-ai/lms.
   names: ["lm-studio", "lm studio", "lmstudio", "lms", "llmster", "lm-studio*.appimage"],
   binaries: [
     "/LM Studio\\.app/Contents/",
     "/LM[- ]Studio/lm[- ]studio(?:\\.exe)?$",
     "/\\.mount_LM[- ]?Stu[^/]*/",
     "/\\.lmstudio/(?:bin|extensions|llmster)/",
-    // `llmster/<version>/` below any LMSTUDIO_HOME.
+    // The daemon is installed in `llmster/<version>/` below LMSTUDIO_HOME, which can be any directory.
     "/llmster/\\d[^/]*/(?:bin/)?llmster(?:\\.exe)?$",
   ],
   libraries: ["/\\.lmstudio/extensions/"],

@@ -30,7 +30,8 @@ const entry: CatalogEntry = {
     },
     {
       path: "/mcp",
-      // Stateless servers open the stream for any client and send only comments until there is an event.
+      // Stateless servers open the event stream for any client. They send only comments until there is an
+      // event.
       headers: { "content-type": "^text/event-stream" },
       body: "^(?::[^\\n]*|\\s)*$",
       weight: "strong",

@@ -1,8 +1,9 @@
 import type { CatalogEntry } from "../entry.ts";
 
 /**
- * Version 2 starts a separate program that serves gRPC on a unix socket. Version 3 runs in threads of the Python process that
- * uses it and loads no library of its own, so only its stand-alone server can be recognised.
+ * Version 2 starts a separate program that serves gRPC on a unix socket. Version 3 runs in threads of the
+ * Python process that uses it, and loads no native library. Therefore only the stand-alone server of version
+ * 3 can be recognised.
  */
 const entry: CatalogEntry = {
   id: "milvus-lite",

@@ -55,15 +55,16 @@ const entry: CatalogEntry = {
     { path: "~/.ollama/models", layout: "ollama" },
     { path: "/usr/share/ollama/.ollama/models", layout: "ollama" },
     { path: "/var/lib/ollama/.ollama/models", layout: "ollama" },
-    // NixOS: nixos/modules/services/misc/ollama.nix of nixpkgs, `home` and `models`. With DynamicUser the path is a symbolic link.
+    // NixOS: `home` and `models` in nixos/modules/services/misc/ollama.nix of nixpkgs. With DynamicUser the
+    // path is a symbolic link.
     { path: "/var/lib/ollama/models", layout: "ollama" },
-    // Snap: snap/hooks/configure of mz2/ollama, `$SNAP_COMMON/models`.
+    // Snap: `$SNAP_COMMON/models` in snap/hooks/configure of mz2/ollama.
     { path: "/var/snap/ollama/common/models", layout: "ollama" },
-    // Flatpak: Alpaca starts its own Ollama, src/widgets/instances/ollama_instances.py of Jeffser/Alpaca.
+    // Flatpak: Alpaca starts its own Ollama (src/widgets/instances/ollama_instances.py of Jeffser/Alpaca).
     { path: "~/.var/app/com.jeffser.Alpaca/data/.ollama/models", layout: "ollama" },
-    // Alpaca without a sandbox: src/constants.py, get_xdg_home.
+    // Alpaca outside of a sandbox (src/constants.py, get_xdg_home).
     { path: "~/.local/share/com.jeffser.Alpaca/.ollama/models", layout: "ollama" },
-    // Volume of a stopped container, from `-v ollama:/root/.ollama` in docs/docker.md.
+    // Docker volume of a container that may be stopped, from `-v ollama:/root/.ollama` in docs/docker.md.
     { path: "/var/lib/docker/volumes/ollama/_data/models", layout: "ollama" },
     { path: "/var/lib/containers/storage/volumes/ollama/_data/models", layout: "ollama" },
     { path: "~/.local/share/containers/storage/volumes/ollama/_data/models", layout: "ollama" },

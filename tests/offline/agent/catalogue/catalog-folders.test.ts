@@ -4,12 +4,12 @@ import { createIdentify } from "../../../../agent/scan/identify/fixtures.ts";
 
 const identify = createIdentify(catalogue);
 
-/** Names of folders with the source code of a product. */
+/** Names that a folder with the source code of a product usually has. */
 const foldersOf = ({ id, name }: { id: string; name: string }): string[] => [
   ...new Set([name, name.replaceAll(" ", ""), name.replaceAll(" ", "-"), id]),
 ];
 
-/** Programs that developers run in such a folder. */
+/** Tools that developers run in a folder with source code. */
 const toolsIn = (folder: string): { executable: string; argv: string[] }[] => [
   { executable: `${folder}/node_modules/@esbuild/linux-x64/bin/esbuild`, argv: ["esbuild", "--service"] },
   { executable: `${folder}/target/debug/build/tool/build-script-build`, argv: ["build-script-build"] },

@@ -2,7 +2,7 @@ import type { Fixture } from "../../../../agent/catalogue/entry.ts";
 
 export const html = (title: string) => `<!doctype html><html><head><title>${title}</title></head></html>`;
 
-/** The same response on the paths that most products have. */
+/** Returns the same response for the most common paths of products. */
 export function everywhere(answer: NonNullable<Fixture["answers"]>[string]): Fixture["answers"] {
   const paths = [
     "/",

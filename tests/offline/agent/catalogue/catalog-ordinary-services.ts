@@ -1,7 +1,7 @@
 import type { Fixture } from "../../../../agent/catalogue/entry.ts";
 import { everywhere, html } from "./catalog-ordinary-answers.ts";
 
-/** Frameworks, databases and services of an ordinary company that run no AI. */
+/** Test fixtures: frameworks, databases and services of an ordinary company. They run no AI. */
 export const SERVICES: readonly (Fixture & { name: string })[] = [
   {
     name: "Grafana",

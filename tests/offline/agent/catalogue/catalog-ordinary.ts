@@ -2,9 +2,7 @@ import type { Fixture } from "../../../../agent/catalogue/entry.ts";
 import { everywhere, html } from "./catalog-ordinary-answers.ts";
 import { SERVICES } from "./catalog-ordinary-services.ts";
 
-/*
- * Servers without AI that respond on paths of AI products. None of them may be reported.
- */
+/* Test fixtures: servers without AI that respond on paths of AI products. None of them may be reported. */
 
 const notFound = { status: 404, body: { detail: "Not Found" } };
 

@@ -6,13 +6,13 @@ import { probeOf } from "../../../../agent/scan/identify/fixtures.ts";
 import { UNSHOWN } from "./catalog-unshown.ts";
 import { answerOf } from "./fixture-answers.ts";
 
-/** Products without public code. The API documentation of the vendor is their source. */
+/** Products without public code. The source for them is the vendor's API documentation. */
 const CLOSED = new Set(["lm-studio", "nvidia-nim"]);
 
-/** A version such as 1.2, v250 or r2.11, or a commit. */
+/** Matches a version such as 1.2, v250 or r2.11, or a commit hash. */
 const VERSION = /\b(?:\d+\.\d+|v\d+)|\b[0-9a-f]{7,40}\b/;
 
-/** A recording or source code with a version or commit. */
+/** True if the fixture's source is a recording or code, and names a version or a commit. */
 function isVerified(id: string, { source }: Fixture): boolean {
   const isOwn =
     /^(?:recorded from|code:) /.test(source) || (CLOSED.has(id) && source.startsWith("documented:"));

@@ -1,6 +1,7 @@
 /**
- * Patterns over paths, command lines and libraries that no fixture shows. Each is a guess until a run or the product's
- * code is cited: add that fixture to its entry and delete the line here. The list must not grow.
+ * Patterns for paths, command lines and libraries that no fixture covers. Each pattern is a guess. To confirm
+ * a pattern, add a fixture from a run or from the product's code to the catalogue entry, and delete the line
+ * here. The list must not grow.
  */
 export const UNSHOWN: readonly string[] = [
   "aider /aider-chat/bin/",

@@ -86,7 +86,7 @@ describe("catalogue", () => {
   });
 
   test("every identifying trait matches a positive fixture of its product", async () => {
-    // A trait without a fixture is a guess. It must be a hint, or get a fixture.
+    // A trait without a fixture is a guess. Only a hint may have no fixture.
     const { judge } = await import("../../../../agent/catalogue/judge.ts");
     const { examine } = await import("../../../../agent/catalogue/match.ts");
     const unseen: string[] = [];
@@ -385,7 +385,7 @@ describe("authentication of a server", () => {
         "/api/serve/applications/": { status: 401, body: "Unauthorized: Missing authentication token" },
       },
     ],
-    // An HTML page for every path is not a model list.
+    // A server that returns an HTML page for every path has no model list.
     ["ray-serve", "unknown", { ...ray, "/v1/models": page }],
   ])("%s: %s", async (id, auth, answers) => {
     expect(await authOf(answers)).toEqual([id, auth]);

@@ -11,7 +11,7 @@ import { DIRECTORY } from "../../../../agent/scan/stores/walk-directory.ts";
 import { ENGINE_KINDS, LIMITS } from "../../../../shared/wire/heartbeat.ts";
 import { ROOT } from "../../../support/stack.ts";
 
-/** The page without alignment spaces and line breaks. */
+/** Text of the page. Repeated spaces, which align tables, are reduced to one space. */
 const page = readFileSync(join(ROOT, "docs/detection.md"), "utf8").replace(/ +/g, " ");
 const prose = page.replace(/\n */g, " ");
 const rowsOf = (heading: string): string[][] => {

@@ -64,7 +64,7 @@ describe("ListenerProber of a server behind a path prefix", () => {
   test("probes a suspect below its path prefix", async () => {
     const found = await heardOf(serverAt("/lm", []), true);
     expect(found).toMatchObject({ auth: "open", models: [{ name: "m" }], target: { prefix: "/lm" } });
-    expect(found.shape).toBe("GET /v1/models lists 1 models as OpenAI does");
+    expect(found.shape).toBe("GET /v1/models lists 1 models in the OpenAI format");
   });
 
   test("probes without the prefix if nothing responds below it, because a proxy may strip it", async () => {
