@@ -3,14 +3,18 @@ import type { Command } from "../shared/command-line/options.ts";
 import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 import { WITH_PARENT } from "./harness/end-with-parent.ts";
 
-/** Benches by folder, with a description. A bench is a program of its own, so that no bench warms up another's code. */
+/**
+ * Benches by folder, with a description. Each bench is a separate program, so that it runs without code that
+ * another bench has warmed up.
+ */
 const FOLDERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   edge: {
     ingest: "the hot path of the edge, compared with a bare server",
     herd: "simultaneous enrolments and admin changes of one tenant, on one node and on two",
   },
   pipeline: {
-    pipeline: "a fleet through edge, queue, worker and table: no heartbeat lost, none stored twice",
+    pipeline:
+      "a fleet through edge, queue, worker and table; checks that no heartbeat is lost or stored twice",
   },
   worker: {
     worker: "verifying, decoding and evaluating heartbeats, without network",
@@ -21,12 +25,12 @@ const FOLDERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     incidents: "the dashboard's query for incidents on a large and on a small table",
   },
   agent: {
-    agent: "one scan, and the cost of the daemon",
+    agent: "the cost of one scan and of the daemon",
     containment: "time from an administrator's request to the agent's proof",
   },
-  mutation: { mutation: "small changes to the high-risk modules, and how many of them the tests notice" },
+  mutation: { mutation: "small changes to the high-risk modules; counts how many changes the tests detect" },
   detection: {
-    detection: "real programs from the registries: how many the agent names, and which it names wrongly",
+    detection: "real programs from the registries; counts how many the agent identifies correctly",
   },
 };
 const BENCHES = Object.assign({}, ...Object.values(FOLDERS)) as Record<string, string>;
@@ -48,6 +52,7 @@ const child = Bun.spawn([process.execPath, join(import.meta.dir, folder, `${name
   stdio: ["pipe", "inherit", "inherit"],
   env: { ...process.env, [WITH_PARENT]: "1" },
 });
-// The terminal sends Ctrl-C to both processes. The bench stops what it started; this process waits for it.
+// The terminal sends Ctrl-C to both processes. The bench stops everything it has started, and this process
+// waits for it.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
 process.exit(await child.exited);

@@ -14,12 +14,15 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { answersOf } from "../load/engine-answers.ts";
 
 /*
- * The cost of the agent on a host with a number of processes and engines, with compiled binaries. First it
- * measures the scanner alone: the time of the first and of repeated scans. Then the whole daemon with a real
- * edge: it scans, signs, sends heartbeats and keeps a long poll open. Both are measured as CPU share and
- * resident memory, including the child process that reads files. Every engine is a process that responds like
- * a product of the catalogue. The bench reports how many of them were found. At the end, one scan runs next to
- * servers with dense JSON on every path, to measure its peak memory.
+ * Measures the cost of the agent on a host with a number of processes and engines, with compiled binaries.
+ *
+ * First, the bench measures the scanner alone: the duration of the first scan and of repeated scans. Then it
+ * measures the whole daemon with a real edge. The daemon scans, signs, sends heartbeats and keeps a long poll
+ * open. Both are measured as CPU share and resident memory, including the child process that reads files.
+ *
+ * Every engine is a process that responds like a product of the catalogue. The bench reports how many engines
+ * were found. At the end, one scan runs next to hostile servers that return dense JSON on every path, to
+ * measure the scan's peak memory.
  */
 
 const { json, numbers } = readArguments(
@@ -30,11 +33,16 @@ const { json, numbers } = readArguments(
       min: 1,
       max: 4000,
       default: 400,
-      says: "processes on the host, including added sleeping processes",
+      says: "number of processes on the host, including added sleeping processes",
     },
-    engines: { min: 1, max: 60, default: 20, says: "engines, each a separate server" },
+    engines: { min: 1, max: 60, default: 20, says: "number of engines, each a separate server" },
     interval: { min: 100, max: 60_000, default: 5000, says: "milliseconds between scans" },
-    scans: { min: 2, max: 1000, default: 20, says: "scans after the first; early scans also compile code" },
+    scans: {
+      min: 2,
+      max: 1000,
+      default: 20,
+      says: "number of scans after the first scan; early scans also compile code",
+    },
   },
 );
 
@@ -45,7 +53,7 @@ type Scan = { durationMs: number; engines: { pid: number; id: string }[] };
 
 const loadFolder = join(root, "bench/load");
 
-/** Starts a program and returns its output lines. The pipe is read until it ends. */
+/** Starts a program and returns its output lines. Reads the pipe until it ends. */
 function start(scope: Scope, command: string[]) {
   const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   scope.keep(() => child.kill());
@@ -83,8 +91,8 @@ function fillUp(scope: Scope): number {
 }
 
 /**
- * `RssAnon` is the process's own memory, `RssFile` unchanged pages of files, `VmRSS` the sum
- * (proc_pid_status(5)).
+ * Memory of a process in MB, by field of proc_pid_status(5). `RssAnon` is the process's own memory, `RssFile`
+ * is unchanged pages of files, `VmRSS` is all resident memory, and `VmHWM` is its peak.
  */
 const residentMb = (pid: number, field: "VmRSS" | "RssAnon" | "RssFile" | "VmHWM"): number => {
   const status = readFileSync(`/proc/${pid}/status`, "latin1");
@@ -108,7 +116,7 @@ async function cpuPercentOver(pid: number, work: () => Promise<unknown>): Promis
 
 const PSS_EVERY_MS = 250;
 
-/** Memory of a process with its children during some work, in MB: median and maximum. */
+/** Memory of a process and its children during some work, in MB: median and maximum. */
 async function pssDuring(pid: number, work: () => Promise<unknown>) {
   const seen: number[] = [];
   const timer = setInterval(() => seen.push(treePssMb(pid)), PSS_EVERY_MS);
@@ -144,7 +152,7 @@ async function measureScanner(scope: Scope, binary: string, expected: ReadonlyMa
   return measured;
 }
 
-/** The stack runs on the same host, so its processes count too. */
+/** Measures the daemon. The stack runs on the same host, so the scan includes its processes. */
 async function measureDaemon(scope: Scope, binary: string, stack: Stack) {
   const { stage, assetId } = await startAgent(scope, {
     stack,
@@ -155,7 +163,7 @@ async function measureDaemon(scope: Scope, binary: string, stack: Stack) {
   });
   await Bun.sleep(2 * numbers.interval);
   const cpuPercent = await cpuPercentOver(stage.pid, () => Bun.sleep(numbers.scans * numbers.interval));
-  // Measured separately, because reading the memory affects the CPU figure.
+  // CPU and memory are measured separately, because reading the memory costs CPU time.
   const pss = await pssDuring(stage.pid, () => Bun.sleep(2 * numbers.interval));
   const { presence } = (await callAdmin(stack, `/v1/assets/${assetId}`)) as {
     presence: { engines: unknown[] };
@@ -171,7 +179,7 @@ async function measureHostile(scope: Scope, binary: string): Promise<number> {
   scope.keep(() => scan.kill());
   let peakMb = 0;
   while (scan.exitCode === null) {
-    // The scan may end at any time; `VmHWM` is the peak so far (proc_pid_status(5)).
+    // The scan can end at any time, so its peak so far (`VmHWM`, proc_pid_status(5)) is read repeatedly.
     peakMb = Math.max(peakMb, readableMb(scan.pid, "VmHWM"));
     await Bun.sleep(50);
   }

@@ -9,21 +9,28 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { makeHost } from "../load/contained-host.ts";
 
 /*
- * Time from an administrator's request to the proof in the API, with a real edge, queue, worker, table and
- * agent, a process each. The agent runs in its own network namespace, where nftables enforces mode `network`
- * and both probes run. Without root or Linux, only `observe` can be measured, which changes nothing; the
- * result says so. Runs begin at random times between two heartbeats.
+ * Measures the time from an administrator's request to the containment proof in the API, with a real edge,
+ * queue, worker, table and agent, each in a separate process.
  *
- * - `poll`: the agent has a long poll at the node of the request.
+ * The agent runs in its own network namespace, where nftables enforces mode `network` and both probes run.
+ * Without root or outside Linux, only mode `observe` is measured, which changes nothing. The result states
+ * this. Runs begin at random times between two heartbeats.
+ *
+ * - `poll`: the agent has a long poll at the node that receives the request.
  * - `otherNode`: the long poll is at another node, which reads the change from the table.
- * - `heartbeat`: there is no long poll; directives arrive with heartbeat responses.
+ * - `heartbeat`: there is no long poll, and directives arrive in heartbeat responses.
  */
 
 const { json, numbers, texts } = readArguments(
   "containment",
   "Time from isolate and from release to the agent's proof.",
   {
-    runs: { min: 2, max: 10_000, default: 100, says: "isolations with their releases, for each way" },
+    runs: {
+      min: 2,
+      max: 10_000,
+      default: 100,
+      says: "number of isolations for each way, each followed by a release",
+    },
     interval: { min: 200, max: 60_000, default: 5000, says: "milliseconds between heartbeats" },
   },
   { way: { of: ["all", "poll", "otherNode", "heartbeat"], says: "how directives reach the agent" } },
@@ -36,7 +43,7 @@ type Times = { isolate: number[]; release: number[] };
 const READ_EVERY_MS = 5;
 const PROVEN_WITHIN_MS = numbers.interval * 3 + 20_000;
 
-/** Starts everything for one way of delivery. */
+/** Starts all processes to measure one way of delivery. */
 async function start(scope: Scope, way: Way) {
   const folder = scratchFolder(scope);
   const host = await makeHost(scope);
@@ -73,7 +80,7 @@ async function start(scope: Scope, way: Way) {
 const secondEdge = (scope: Scope, { secrets, dynamodbEndpoint, queueUrl }: Stack) =>
   startEdge(scope, "bun", secrets, { dynamodbEndpoint, queueUrl }, { HOST: "0.0.0.0" });
 
-/** Milliseconds from the administrator's request until the API shows the proof. */
+/** Time in ms from the administrator's request until the API shows the proof. */
 async function change(stack: Stack, path: string, body: object, proven: string): Promise<number> {
   const startedAtMs = performance.now();
   await callAdmin(stack, `${path}/${proven === "active" ? "release" : "isolate"}`, body);
@@ -120,7 +127,7 @@ for (const way of ways) {
   const [isolate, release] = [summary(times.isolate), summary(times.release)];
   console.log(`${way}, mode ${mode}: isolate → proven ${JSON.stringify(isolate)}`);
   console.log(`${way}, mode ${mode}: release → proven ${JSON.stringify(release)}`);
-  // The first way is that of an ordinary agent, so its figures are also the main result.
+  // The first way is the usual one for agents, so its figures are also the main result.
   if (way === ways[0]) Object.assign(result, isolate);
   Object.assign(result, { mode, [way]: { isolate, release } });
 }

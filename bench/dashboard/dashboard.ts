@@ -17,14 +17,24 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { assetIdOf } from "../load/asset.ts";
 
 /*
- * The overview page of a large fleet as a browser requests it; edge and table are a process each. _Cold_ is
- * the first page of an edge that has just started, with the worker's count. _Alone_ is the same without the
- * count. _Warm_ is the polling of an open page.
+ * Measures the overview page of a large fleet as a browser requests it. Edge and table are separate
+ * processes. _Cold_ is the first page of an edge that has just started, and uses the worker's count of hosts.
+ * _Alone_ is the same without that count. _Warm_ is the polling of an open page.
  */
 
 const { json, numbers } = readArguments("dashboard", "The overview of a large fleet, cold and warm.", {
-  assets: { min: 10, max: 100_000, default: 10_000, says: "hosts of the tenant; a third have an engine" },
-  pages: { min: 10, max: 100_000, default: 200, says: "warm page requests, one after the other" },
+  assets: {
+    min: 10,
+    max: 100_000,
+    default: 10_000,
+    says: "number of hosts of the tenant; a third of them have an engine",
+  },
+  pages: {
+    min: 10,
+    max: 100_000,
+    default: 200,
+    says: "number of warm page requests, sent one after the other",
+  },
 });
 
 const TENANT = "org_bench";
@@ -42,7 +52,8 @@ function itemsOf(number: number): object[] {
   });
   const index = { GSI1PK: employeeAssets(TENANT, employeeId), GSI1SK: assetState("ACTIVE") };
   const has = number % 3 === 0;
-  const at = timestamp(NOW_MS + 3600_000); // in the future, so that no host becomes silent during the measurement
+  // This time is in the future, so that no host becomes silent during the measurement.
+  const at = timestamp(NOW_MS + 3600_000);
   const presence = presenceItem.parse({
     type: "Presence",
     ...{
@@ -79,7 +90,7 @@ async function bench(scope: Scope) {
   const { endpoint } = await startTable(scope, file);
   const backends = { dynamodbEndpoint: endpoint, queueUrl: "http://127.0.0.1:9/0/queue" };
 
-  /** Starts an edge and returns how to request the overview from it. */
+  /** Starts an edge, and returns a function that requests the overview. */
   async function freshEdge() {
     const issuer = await scope.start(
       () => startIssuer(secrets.issuerKey, "http://127.0.0.1", secrets.signInCode),
@@ -88,7 +99,8 @@ async function bench(scope: Scope) {
     const environment = { LZ_ADMIN_JWKS_URL: issuer.jwksUrl, LZ_ADMIN_PARTIES: "http://127.0.0.1" };
     const { stage, port } = await startEdge(scope, "bun", secrets, backends, environment);
     const cookie = `__session=${await issuer.mint({ userId: "user_bench", role: "viewer" }, TENANT)}`;
-    // A sign-in fetches the identity provider's keys, so that this is not part of the measurement.
+    // Sign in first. The edge then fetches the identity provider's keys, which must not be part of the
+    // measurement.
     const signIn = await fetch(`http://127.0.0.1:${port}/sign-in?switch`, { headers: { cookie } });
     if (!signIn.ok) throw new Error(`the sign-in returned ${signIn.status}`);
     const ask = async (): Promise<number> => {
@@ -113,7 +125,8 @@ async function bench(scope: Scope) {
   const countMs = performance.now() - countedMs;
   const { ask } = await freshEdge();
   const coldMs = await ask();
-  // The edge reads the fleet in the background. Requests during that belong to an open page too.
+  // The edge reads the fleet in the background. Requests during that time count too, because an open page
+  // also sends them.
   const warm: number[] = [];
   for (let page = 0; page < numbers.pages; page++) warm.push(await ask());
   return { aloneMs, coldMs, countMs, warm };

@@ -16,18 +16,29 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { assetIdOf } from "../load/asset.ts";
 
 /*
- * The dashboard's incident query on two tables with the same open incidents, and with few or many telemetry
- * items. GSI2 is sparse, so the large table must not be slower. The queries alternate between two databases.
+ * Runs the dashboard's incident query on two tables. They have the same open incidents, but one has few
+ * telemetry items and the other has many. GSI2 is sparse, so the query on the large table must not be slower.
+ * The queries alternate between the two databases.
  */
 
 const { json, numbers } = readArguments(
   "incidents",
   "The edge's incident query (GSI2) on a large table beside a small one.",
   {
-    items: { min: 1000, max: 5_000_000, default: 200_000, says: "telemetry items of the large table" },
-    small: { min: 100, max: 1_000_000, default: 10_000, says: "telemetry items of the small table" },
-    open: { min: 1, max: 10_000, default: 100, says: "open incidents in each table" },
-    queries: { min: 10, max: 100_000, default: 400, says: "queries on each table, alternating" },
+    items: {
+      min: 1000,
+      max: 5_000_000,
+      default: 200_000,
+      says: "number of telemetry items in the large table",
+    },
+    small: {
+      min: 100,
+      max: 1_000_000,
+      default: 10_000,
+      says: "number of telemetry items in the small table",
+    },
+    open: { min: 1, max: 10_000, default: 100, says: "number of open incidents in each table" },
+    queries: { min: 10, max: 100_000, default: 400, says: "number of queries on each table, alternating" },
   },
 );
 
@@ -37,7 +48,7 @@ const PAGE = 50;
 const START_MS = Date.parse("2026-06-01T00:00:00.000Z");
 const MINUTE_MS = 60_000;
 
-/** Samples of a thousand assets, one minute apart, with the assets in turn. */
+/** Telemetry samples of a thousand assets, one minute apart, round-robin over the assets. */
 function* telemetry(count: number): Generator<object> {
   for (let number = 0; number < count; number++) {
     const assetId = assetIdOf(number % ASSETS);
@@ -84,7 +95,10 @@ function* items(count: number): Generator<object> {
 
 const FIRST_TRIES_MAX = 60;
 
-/** After a large import, the first response of a database can take longer than the edge's timeout. */
+/**
+ * Retries until the database responds. After a large import, the first response can take longer than the
+ * edge's timeout.
+ */
 async function firstAnswer(ask: () => Promise<unknown>): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
@@ -130,7 +144,8 @@ async function bench(scope: Scope) {
   }
   const took = { small: [] as number[], large: [] as number[] };
   for (let number = 0; number < numbers.queries; number++) {
-    // The second query finds warmer caches of the client, so the order alternates too.
+    // The second query of a pair profits from the warm caches of the client, so the order within pairs
+    // alternates.
     const order = number % 2 === 0 ? (["small", "large"] as const) : (["large", "small"] as const);
     for (const name of order) took[name].push(await ask(name === "small" ? small : large));
   }

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import type { Source } from "./program.ts";
 
 /**
- * Folder for installed programs, outside the repository and shared by runs: `LZ_LAB_CACHE`, or the system's
- * cache folder for root, or the user's. Programs that run as another user must be able to read it.
+ * Folder for installed programs, outside the repository and shared by all runs: `LZ_LAB_CACHE`, or else the
+ * system's cache folder for root, or else the user's cache folder. Programs that run as another user must be
+ * able to read the folder.
  */
 export function cacheFolder(): string {
   const { LZ_LAB_CACHE, XDG_CACHE_HOME } = process.env;
@@ -27,7 +28,10 @@ const firstOf = (source: Source): string => {
   }
 };
 
-/** Folder of an installation. It contains a hash of the versions, so a changed list gets a new folder. */
+/**
+ * Folder of an installation. Its name contains a hash of the package versions, so a changed list gets a new
+ * folder.
+ */
 export function folderOf(source: Source): string {
   const hash = createHash("sha256").update(JSON.stringify(source)).digest("hex").slice(0, 8);
   const name = firstOf(source)

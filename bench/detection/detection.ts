@@ -16,20 +16,20 @@ import { tableOf } from "./report-table.ts";
 import { figuresOf } from "./verdict.ts";
 
 /*
- * The recall lab: real programs from their registries, together with ordinary servers. It first installs
- * missing programs. Then everything runs in separate process and network namespaces, so that no program
- * reaches another host and all end with the lab.
+ * The recall lab runs real programs from their registries together with ordinary servers, and checks what the
+ * agent reports. It first installs missing programs. Then everything runs in separate process and network
+ * namespaces, so that no program reaches another host, and all programs end with the lab.
  */
 
 const SECONDS_MAX = 3600;
 
 const { json, numbers, texts } = readArguments(
   "detection",
-  "Starts real AI programs and ordinary servers and says what the agent takes them for.",
+  "Runs real AI programs and ordinary servers, and checks which products the agent reports.",
   {
-    "at-once": { min: 1, max: 64, default: 8, says: "programs that run at the same time" },
+    "at-once": { min: 1, max: 64, default: 8, says: "maximum number of programs that run at the same time" },
     interval: { min: 100, max: 60_000, default: 2000, says: "milliseconds between scans of the daemon" },
-    appear: { min: 1, max: 600, default: 30, says: "seconds in which the daemon must name a program" },
+    appear: { min: 1, max: 600, default: 30, says: "seconds within which the daemon must report a program" },
   },
   {
     set: { of: SETS, says: "set of AI programs, run together with ordinary servers" },
@@ -40,7 +40,7 @@ const { json, numbers, texts } = readArguments(
     },
   },
   {
-    only: { value: "A,B", says: "only these programs" },
+    only: { value: "A,B", says: "run only these programs" },
     record: { value: "DIR", says: "folder for one JSON file with the responses of each program" },
     report: { value: "FILE", says: "file for the result as JSON" },
   },
@@ -55,8 +55,8 @@ if (unknown.length > 0) {
 }
 
 /**
- * Installation needs the network, so it runs before the lab enters its namespaces. A program that cannot be
- * installed is reported and left out.
+ * Installs the programs. This needs the network, so it runs before the lab enters its namespaces. Programs
+ * that cannot be installed are printed and left out.
  */
 async function installAll(): Promise<number> {
   const programs = [...ai, ...ordinary];

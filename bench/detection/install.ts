@@ -4,15 +4,18 @@ import { join } from "node:path";
 import { cacheFolder, folderOf } from "./cache.ts";
 import type { Source } from "./program.ts";
 
-/** uv installs packages from PyPI faster than pip. The lab installs uv itself from PyPI. */
+/** Version of uv. It installs packages from PyPI faster than pip. The lab installs uv itself from PyPI. */
 const UV = "uv==0.13.8";
 const INSTALL_MS_MAX = 25 * 60_000;
-/** Marker file, written last. An installation without it was interrupted and starts again. */
+/** Marker file. It is written last, so an installation without it was interrupted and must start again. */
 const MARKER = "lab-installed.json";
 
 type Run = { command: readonly string[]; env?: Record<string, string>; cwd?: string };
 
-/** Installs a source if it is missing, and returns its folder. Throws with the output of the client. */
+/**
+ * Installs a source if it is missing, and returns its folder. Throws an error with the output of the
+ * registry's client.
+ */
 export async function install(source: Source): Promise<string> {
   const folder = folderOf(source);
   if (isInstalled(source)) return folder;
@@ -36,7 +39,7 @@ const INSTALLERS: Installers = {
   crates: ({ crate, version }, folder) =>
     run({
       command: ["cargo", "install", "--quiet", "--locked", "--root", folder, `${crate}@${version}`],
-      // Keeps compiled files of an interrupted installation.
+      // Keep compiled files of an interrupted installation.
       env: {
         CARGO_TARGET_DIR: join(cacheFolder(), "cargo-target"),
         CARGO_PROFILE_RELEASE_OPT_LEVEL: "0",
@@ -64,12 +67,12 @@ async function run({ command, env = {}, cwd }: Run): Promise<void> {
 }
 
 /**
- * The system's Python, which other users of the host can read; or another version by its number, also from
- * pyenv.
+ * The system's Python, which other users of the host can read. With `version`, that version of Python, also
+ * from pyenv.
  */
 function python(version?: string): string {
   if (version === undefined) return existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
-  // Pyenv's shims fail when another version is selected.
+  // The commands of pyenv fail when another version is selected, so look up the version's own folder.
   const versions = join(process.env.PYENV_ROOT ?? join(homedir(), ".pyenv"), "versions");
   const found = existsSync(versions)
     ? readdirSync(versions).find((name) => name.startsWith(`${version}.`))
@@ -91,7 +94,7 @@ async function installPypi(
   folder: string,
 ): Promise<void> {
   const client = await uv();
-  // The certificate of a company's proxy is only in the system's trust store.
+  // Use the system's trust store. Only it contains the certificate of a company's proxy.
   const env = {
     UV_CACHE_DIR: join(cacheFolder(), "uv"),
     UV_PYTHON_DOWNLOADS: "never",
@@ -127,10 +130,10 @@ function installNpm(
   });
 }
 
-/** Compiles C and C++ parts without optimisation, because lab programs do not compute anything. */
+/** Compile C and C++ parts without optimisation, because lab programs compute nothing. */
 const FAST = { CGO_CFLAGS: "-O0", CGO_CXXFLAGS: "-O0" };
 
-/** Builds from a copy of the module, because `go install` rejects modules with replacements in go.mod. */
+/** Builds a command from a copy of its module, because `go install` rejects modules whose go.mod has replacements. */
 async function installGo(
   { module, command, tags }: Extract<Source, { registry: "go" }>,
   folder: string,
@@ -139,7 +142,7 @@ async function installGo(
     GOPATH: join(cacheFolder(), "gopath"),
     GOFLAGS: "-mod=mod -modcacherw",
     GOTOOLCHAIN: "local",
-    // A go.work file of the module forbids -mod=mod.
+    // Ignore the module's go.work file, because it forbids -mod=mod.
     GOWORK: "off",
     ...FAST,
   };
@@ -158,7 +161,7 @@ async function installGo(
   rmSync(copy, { recursive: true, force: true });
 }
 
-/** Unpacks the packages and the missing dependencies into one folder. */
+/** Unpacks the packages and their missing dependencies into one folder. */
 async function installDebian(
   { packages }: Extract<Source, { registry: "debian" }>,
   folder: string,

@@ -25,7 +25,7 @@ export type LabOptions = {
 
 const wantedOf = (program: Program): readonly string[] => (program as Partial<AiProgram>).wanted ?? [];
 
-/** Starts the programs, some at the same time, scans, and compares the findings with each program. */
+/** Starts the programs, several at a time, runs scans, and compares the findings with each program. */
 export async function runLab(
   scope: Scope,
   programs: readonly Program[],
@@ -34,13 +34,16 @@ export async function runLab(
   const result: LabResult = { verdicts: [], failed: [], strays: [], scansMs: [] };
   for (let at = 0; at < programs.length; at += options.atOnce)
     await runBatch(scope, programs.slice(at, at + options.atOnce), options, result);
-  // A failed program may start alone, because some time out on busy CPUs.
+  // Start failed programs again, one at a time, because some time out while the CPUs are busy.
   const again = result.failed.splice(0).map(({ program }) => program);
   for (const program of again) await runBatch(scope, [program], options, result);
   return result;
 }
 
-/** Starts and ends the programs without a scan: held-out programs must not be scanned before the end. */
+/**
+ * Starts and ends the programs without a scan. Held-out programs must not be scanned before the final
+ * measurement.
+ */
 export async function tryAll(
   scope: Scope,
   programs: readonly Program[],
@@ -108,8 +111,8 @@ async function runBatch(
 }
 
 /**
- * A short path: a unix socket's path has at most 107 bytes, and some programs put their socket below their
- * home.
+ * Home folder of a program. Its path is short, because the path of a unix socket has at most 107 bytes and
+ * some programs put their socket below their home.
  */
 const homeOf = (name: string): string => join(cacheFolder(), "r", name);
 
@@ -132,7 +135,7 @@ async function tryToStart(scope: Scope, program: Program): Promise<Running | Fai
 
 const LOOK_EVERY_MS = 250;
 
-/** Waits until the watcher has named all AI programs, at most for the time of `--appear`. */
+/** Waits until the watcher has reported all AI programs, at most for the time set by `--appear`. */
 async function appear(running: readonly Running[], watcher: Watcher, msMax: number): Promise<void> {
   const deadline = performance.now() + msMax;
   const isNamed = ({ program }: Running) =>

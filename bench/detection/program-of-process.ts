@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Environment variable that marks a program of the lab and its child processes. */
+/** Environment variable that marks a program of the lab. Child processes inherit it. */
 const MARK = "LZ_LAB_PROGRAM";
-/** The value is unique per lab, so that two labs on one host do not mix up their programs. */
+/** Unique value per lab, so that two labs on one host do not mix up their programs. */
 const LAB = crypto.randomUUID();
 
 const END_MS_MAX = 10_000;
@@ -13,8 +13,8 @@ export const markOf = (name: string): Record<string, string> => ({ [MARK]: `${LA
 const ANCESTORS_MAX = 32;
 
 /**
- * Finds the lab program of a process: by the mark in its environment, which child processes inherit, or by its
- * ancestors. Returns undefined for the lab's own processes.
+ * Name of the lab program to which a process belongs, by the mark in its environment or in that of an
+ * ancestor. Undefined for the lab's own processes.
  */
 export function programOf(pid: number): string | undefined {
   let at = pid;
@@ -37,7 +37,7 @@ const processesOf = (name: string): number[] =>
     .map(Number)
     .filter((pid) => pid > 1 && programOf(pid) === name);
 
-/** Ends all processes of a program, including orphans. Returns the processes that do not end. */
+/** Ends all processes of a program, including orphans. Returns the ids of processes that are still running. */
 export async function endProgram(name: string): Promise<number[]> {
   const deadline = performance.now() + END_MS_MAX;
   for (;;) {
@@ -46,7 +46,7 @@ export async function endProgram(name: string): Promise<number[]> {
     for (const pid of left) {
       try {
         process.kill(pid, "SIGKILL");
-      } catch {} // the process has ended
+      } catch {} // The process has already ended.
     }
     await Bun.sleep(LOOK_EVERY_MS);
   }
@@ -61,6 +61,6 @@ function read(path: string): string {
   try {
     return readFileSync(path, "latin1");
   } catch {
-    return ""; // the process has ended
+    return ""; // The process has already ended.
   }
 }

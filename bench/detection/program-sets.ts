@@ -7,14 +7,17 @@ import { TUNING } from "./programs/tuning.ts";
 export const SETS = ["tuning", "held-out", "second-held-out", "ordinary", "quick"] as const;
 export type SetName = (typeof SETS)[number];
 
-/** Programs with small downloads that install within one or two minutes, for CI. All are in the tuning set. */
+/**
+ * Programs with small downloads for CI. They install within one or two minutes. All of them are in the tuning
+ * set.
+ */
 const QUICK = new Set([
   ...["chroma", "infinity", "opencode", "portkey", "llama-cpp"],
   ...["mcp-everything-http", "mcp-everything-stdio", "mcp-python-stateless", "fastchat-controller"],
   ...["http-server", "json-server", "express", "fastapi", "flask", "python-http"],
 ]);
 
-/** Programs of a set: AI programs and ordinary servers. `only` selects some of them. */
+/** Programs of a set: AI programs and ordinary servers. `only`: names of programs to select. Absent for all. */
 export function programsOf(
   set: SetName,
   only?: readonly string[],
@@ -33,7 +36,7 @@ export function programsOf(
   return { ai: chosen(ai), ordinary: chosen(ORDINARY) };
 }
 
-/** Mixes ordinary servers between the AI programs, as on a real host. */
+/** Spreads the ordinary servers among the AI programs, as on a real host. */
 export function mixed(some: readonly Program[], others: readonly Program[]): Program[] {
   const placed = [some, others].flatMap((list) => list.map((one, at) => ({ one, at: at / list.length })));
   return placed.sort((a, b) => a.at - b.at).map(({ one }) => one);

@@ -1,4 +1,4 @@
-/** Source of a program: exact versions, installed by the registry's own client. */
+/** Source of a program: packages with exact versions, installed by the client of the registry. */
 export type Source =
   | {
       registry: "pypi";
@@ -10,29 +10,29 @@ export type Source =
   | { registry: "npm"; packages: readonly string[]; scripts?: boolean }
   | { registry: "go"; module: string; command: string; tags?: string }
   | { registry: "crates"; crate: string; version: string; command: string }
-  /** Debian packages, unpacked and not installed, so that none of their services starts. */
+  /** Debian packages. They are unpacked but not installed, so that none of their services starts. */
   | { registry: "debian"; packages: readonly string[] }
-  /** Included with the lab's tools: Node or Python. */
+  /** Included in the lab's tools: Node or Python. */
   | { registry: "none" };
 
-/** Environment of a running program. It may write below `home` only. */
+/** Environment of a running program. The program may write only below `home`. */
 export type Place = {
-  /** A command of the installation, `node_modules/.bin` or a virtual environment's `bin`. */
+  /** Path of a command of the installation, in `node_modules/.bin` or in the `bin` of a virtual environment. */
   bin: (name: string) => string;
-  /** A file of the installation. */
+  /** Path of a file of the installation. */
   file: (path: string) => string;
-  /** A small program of the lab, in bench/detection/apps. */
+  /** Path of a small program of the lab, in bench/detection/apps. */
   app: (name: string) => string;
-  /** Writes a file below `home` and returns its path. */
+  /** Writes a file below `home` and returns the path of the file. */
   write: (name: string, text: string) => string;
   home: string;
   host: string;
   port: number;
-  /** Further free ports. */
+  /** Additional free ports. */
   spare: readonly number[];
-  /** Path of a real model of 90 MB, for programs with `model`. */
+  /** Path of a real model of 90 MB, for programs that set `model`. */
   gguf: string;
-  /** API key that clients must send, if the program starts with a key. */
+  /** API key that clients must send. Undefined if the program needs no key. */
   key: string | undefined;
 };
 
@@ -40,32 +40,32 @@ type Start = {
   command: readonly string[];
   env?: Readonly<Record<string, string>>;
   cwd?: string;
-  /** `port`: the program listens on the given port. `process`: it has no port. */
+  /** `port`: ready when the program listens on the given port. `process`: the program has no port. */
   ready?: "port" | "process";
-  /** Runs in a terminal, as a user would start it. */
+  /** Run in a terminal, as a user would start the program. */
   terminal?: true;
 };
 
 export type Program = {
-  /** Name in the lab. */
+  /** Name of the program in the lab. */
   name: string;
   source: Source;
   start: (place: Place) => Start;
-  /** Loads a real model. */
+  /** The program loads a real model. */
   model?: true;
-  /** Name for a renamed copy of its executable (for a script, of its interpreter). */
+  /** Name for a renamed copy of the executable. For a script, the interpreter is copied. */
   as?: string;
   address?: "127.0.0.1" | "::1" | "0.0.0.0";
-  /** The lab puts a TLS proxy in front of it. */
+  /** The lab starts a TLS proxy in front of the program. */
   tls?: true;
   key?: true;
-  /** Runs as the user `nobody` if the lab is root. */
+  /** The program runs as the user `nobody` if the lab runs as root. */
   nobody?: true;
 };
 
-/** An AI program and the product ids that are right for it. Any one of them is enough. */
+/** An AI program. `wanted`: catalogue ids that are right for it. One of them must be reported. */
 export type AiProgram = Program & {
   wanted: readonly [string, ...string[]];
-  /** Ids of other products inside the program; naming these too is not wrong. */
+  /** Catalogue ids of other products inside the program. Reporting them too is not wrong. */
   also?: readonly string[];
 };

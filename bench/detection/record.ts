@@ -18,7 +18,10 @@ const COMMON = [
   "/sse",
   "/docs",
 ];
-/** Headers that can identify a product. Dates and lengths change with every response. */
+/**
+ * Headers that can identify a product. Others are not recorded, because dates and lengths change with every
+ * response.
+ */
 const HEADERS = [
   "server",
   "content-type",
@@ -30,9 +33,7 @@ const HEADERS = [
 
 type Answer = { status: number; headers: Record<string, string>; body: string };
 
-/**
- * Sends a program every request of the catalogue for its product, and writes the responses to one JSON file.
- */
+/** Sends a program all requests of the catalogue for its product, and writes the responses to one JSON file. */
 export async function record(folder: string, running: Running, wanted: readonly string[]): Promise<void> {
   const { program, command, ports } = running;
   if (ports.own === undefined) return;
@@ -57,11 +58,11 @@ async function ask(url: string): Promise<Answer | undefined> {
     );
     return { status: response.status, headers, body: await beginningOf(response) };
   } catch {
-    return undefined; // not HTTP, or no response in time
+    return undefined; // The server does not speak HTTP or did not respond in time.
   }
 }
 
-/** An event stream never ends, so its body is what arrives in time. */
+/** Start of a response body. An event stream never ends, so only the part that arrives before the timeout is returned. */
 async function beginningOf(response: Response): Promise<string> {
   let text = "";
   const decoder = new TextDecoder();

@@ -14,7 +14,7 @@ const seconds = (ms: number | undefined): string => (ms === undefined ? "" : (ms
 const namesOf = ({ named }: Verdict): string =>
   named.map(({ id, confidence }) => `${id} ${confidence}`).join(", ") || "nothing";
 
-/** Report as Markdown lines, ready for the documentation. */
+/** The report as lines of Markdown, for the documentation. */
 export function tableOf(report: LabReport): string[] {
   const { set, started, programs, right, wrong, missing, recallPercent, precisionPercent } = report;
   const ai = report.verdicts.filter(({ wanted }) => wanted.length > 0);

@@ -8,19 +8,19 @@ import { endProgram, markOf } from "./program-of-process.ts";
 import { listens, staysFor } from "./wait-until-listening.ts";
 
 const READY_MS_MAX = 300_000;
-/** Run time after which a program without a port counts as started. */
+/** Running time in ms after which a program without a port counts as started. */
 const STAYS_MS = 6000;
 const SPARE_PORTS = 6;
 const NOBODY = 65_534;
 const KEY = "sk-lab-0123456789abcdef0123456789abcdef";
 
-/** Ports of the program; `own` is undefined for a program without a port. */
+/** Address and ports of a program. `own` is undefined for a program without a port. */
 export type Ports = { own: number | undefined; tls: number | undefined; host: string };
 export type Running = {
   program: Program;
   command: readonly string[];
   ports: Ports;
-  /** Time of `performance.now()`. */
+  /** Time of readiness, as returned by `performance.now()`. */
   readyAtMs: number;
   isRunning: () => boolean;
 };
@@ -28,7 +28,7 @@ export type Failed = { program: Program; reason: string };
 
 export type Where = { folder: string; home: string; gguf: string };
 
-/** Starts a program and waits until it listens, or, without a port, until it has run for a while. */
+/** Starts a program and waits until it listens. A program without a port must run for {@link STAYS_MS}. */
 export async function startProgram(scope: Scope, program: Program, where: Where): Promise<Running | Failed> {
   const place = await placeOf(program, where);
   const start = program.start(place);
@@ -93,7 +93,7 @@ async function placeOf(program: Program, { folder, home, gguf }: Where): Promise
   };
 }
 
-/** A minimal environment, so that a program finds no API keys or settings of this host. */
+/** A minimal environment, so that a program finds no API keys or settings from this host. */
 function environmentOf({ name, source, nobody }: Program, { folder, home }: Where): Record<string, string> {
   const temporary = join(home, "tmp");
   mkdirSync(temporary, { recursive: true });

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { createServer } from "node:tls";
 
 /*
- * A TLS server on the loopback address that forwards everything to a port. Arguments: HOST PORT TARGET-HOST
- * TARGET-PORT.
+ * A TLS server on the loopback address. It forwards all data to another port. Arguments: HOST PORT
+ * TARGET-HOST TARGET-PORT.
  */
 
 const [host, port, targetHost, targetPort] = process.argv.slice(2);

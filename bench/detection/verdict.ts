@@ -3,27 +3,28 @@ import type { AiProgram, Program } from "./program.ts";
 import type { Ports, Running } from "./start.ts";
 
 /**
- * Result for one program. `wrong`: the agent reported another product, alone or in addition to the right one.
+ * Result for one program. `wrong`: the agent reported another product, either instead of or in addition to
+ * the right one.
  */
 type Outcome = "right" | "wrong" | "missing";
 
 export type Verdict = {
   name: string;
   wanted: readonly string[];
-  /** Ids that are not wrong: the expected ids, and those inside the program. */
+  /** Ids that are not wrong: the expected ids, and the ids of products inside the program. */
   allowed: readonly string[];
   outcome: Outcome;
-  /** Ids and confidence of all engines in its processes. */
+  /** Id and confidence of each engine found in the program's processes. */
   named: readonly { id: string; confidence: number; pid?: number; ports: readonly number[] }[];
-  /** Wrong properties in addition to the name. */
+  /** Properties of the engine that are wrong although its name is right. */
   faults: readonly string[];
-  /** Time from listening to the first scan that names it, in milliseconds. */
+  /** Time in ms from the start of listening to the first scan that reports the program's right name. */
   appearedMs?: number;
 };
 
 const isAi = (program: Program): program is AiProgram => "wanted" in program;
 
-/** @param engines those of the program's own processes */
+/** @param engines Engines found in the program's own processes. */
 export function compareWithProgram(
   { program, ports }: Pick<Running, "program" | "ports">,
   engines: readonly Engine[],
@@ -49,20 +50,18 @@ export function compareWithProgram(
   };
 }
 
-/**
- * Checks that a program is reported once, with its port, authentication and whether its executable is renamed.
- */
+/** Checks that a program is reported once, and that its port, authentication and renaming are reported correctly. */
 function faultsOf(program: Program, { own, tls }: Ports, engines: readonly Engine[]): string[] {
   const isServer = engines.some(({ ports }) => ports.length > 0);
   const known = engines.flatMap(({ ports }) => ports);
-  // A TLS proxy is a server itself, so it may be named in addition to the program.
+  // The TLS proxy is itself a server, so it may be reported in addition to the program.
   const processes = engines.filter(({ ports }) => tls === undefined || !ports.includes(tls));
   const first = processes[0] ?? engines[0]!;
   return [
     ...(processes.length > 1 ? [`reported ${processes.length} times`] : []),
     ...(own !== undefined && isServer && !known.includes(own) ? [`port ${own} is missing`] : []),
-    ...(first.renamed && program.as === undefined ? ["called renamed, and is not"] : []),
-    ...(!first.renamed && program.as !== undefined ? ["not called renamed, and is"] : []),
+    ...(first.renamed && program.as === undefined ? ["reported as renamed, but is not"] : []),
+    ...(!first.renamed && program.as !== undefined ? ["not reported as renamed, but is"] : []),
     ...(program.key && first.auth !== "required"
       ? [`authentication is reported as ${first.auth}, but a key is required`]
       : []),
@@ -82,8 +81,8 @@ export type Figures = {
 };
 
 /**
- * Recall: share of programs with the right name and no wrong name. Precision: share of right engines among all
- * reported engines, including ordinary servers and unexpected processes.
+ * Recall: share of programs with the right name and no wrong name. Precision: share of right engines among
+ * all reported engines, including those in ordinary servers and other processes.
  */
 export function figuresOf(all: number, verdicts: readonly Verdict[], reportedElsewhere: number): Figures {
   const count = (outcome: Outcome) => verdicts.filter((one) => one.outcome === outcome).length;

@@ -2,7 +2,10 @@ import { connect } from "node:net";
 
 const LOOK_EVERY_MS = 100;
 
-/** Waits until a server listens at the address. Returns false after `msMax`, or when `isOver` returns true. */
+/**
+ * Waits until a server listens at the address. Returns false after `msMax` milliseconds, or when `isOver`
+ * returns true.
+ */
 export async function listens(
   host: string,
   port: number,
@@ -27,7 +30,7 @@ const accepts = (host: string, port: number): Promise<boolean> =>
     socket.once("connect", () => end(true)).once("error", () => end(false));
   });
 
-/** Waits while the program runs. */
+/** Waits for `ms` milliseconds while the program runs. Returns false if the program ends earlier. */
 export async function staysFor(ms: number, isOver: () => boolean): Promise<boolean> {
   const deadline = performance.now() + ms;
   while (performance.now() < deadline && !isOver()) await Bun.sleep(LOOK_EVERY_MS);

@@ -4,8 +4,8 @@ import { serveReads } from "../../agent/scan/reader-process/reader-process.ts";
 import { createScanner } from "../../agent/scan/scan.ts";
 
 /*
- * The scanner of the daemon: one scan, then one per interval (argument, milliseconds). Each scan that names a
- * new engine prints a JSON line on stdout. Ends when its standard input ends.
+ * Runs the scanner of the daemon: one scan, then one per interval. The argument is the interval in ms. Prints
+ * a JSON line to stdout for each scan that reports a new engine. Ends when its standard input ends.
  */
 if (process.argv[2] === "reader") {
   await serveReads(() => performance.now());
@@ -38,6 +38,6 @@ void (async () => {
   }
 })();
 for await (const _ of process.stdin) {
-  // Standard input carries no data; only its end counts.
+  // Standard input carries no data. Its end stops this process.
 }
 process.exit(0);

@@ -3,13 +3,13 @@ import type { Scope } from "../harness/scope.ts";
 import { programOf } from "./program-of-process.ts";
 
 export type Watcher = {
-  /** Time of the first scan with this name, of `performance.now()`. */
+  /** Time of the first scan that reports one of these ids for the program, as returned by `performance.now()`. */
   firstAt: (program: string, ids: readonly string[]) => number | undefined;
-  /** Ends the scanner and waits until it has ended. */
+  /** Stops the scanner and waits until its process has ended. */
   stop: () => Promise<unknown>;
 };
 
-/** Starts the daemon's scanner and records when it names each engine. */
+/** Starts the scanner of the daemon and records when it first reports each engine. */
 export function startWatcher(scope: Scope, intervalMs: number): Watcher {
   const child = Bun.spawn(
     [process.execPath, join(import.meta.dir, "watcher-process.ts"), String(intervalMs)],

@@ -10,22 +10,28 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { type Answers, changeHerd, enrolAssets, enrolHerd, policyHerd, verifyLog } from "../load/herd.ts";
 
 /*
- * Concurrent requests of one tenant, on one node and on two: enrolments with one token, then changes by
- * administrators. Each change moves the head of the custody log. The embedded DynamoDB runs one transaction at
- * a time, so seconds describe this machine more than AWS. The bench checks that no request fails and every
- * count is exact.
+ * Runs concurrent requests of one tenant, on one node and on two: enrolments with one token, then changes by
+ * administrators. Each change moves the head of the custody log.
+ *
+ * The embedded DynamoDB runs one transaction at a time, so the durations describe this machine more than AWS.
+ * The bench checks that no request fails and that every count is exact.
  */
 
 const { json, numbers } = readArguments(
   "herd",
   "Concurrent enrolments with one token and changes by administrators, on one node and on two.",
   {
-    hosts: { min: 10, max: 5000, default: 1000, says: "hosts that enrol at the same time with one token" },
-    changes: { min: 10, max: 5000, default: 1000, says: "concurrent changes by administrators" },
+    hosts: {
+      min: 10,
+      max: 5000,
+      default: 1000,
+      says: "number of hosts that enrol at the same time with one token",
+    },
+    changes: { min: 10, max: 5000, default: 1000, says: "number of concurrent changes by administrators" },
   },
 );
 
-/** Enrolments above the token's limit, to check that the limit is exact. */
+/** Number of enrolments above the token's limit. They check that the limit is exact. */
 const BEYOND = 10;
 const ISOLATIONS_MAX = 100;
 const POLICY_CHANGES = 20;
@@ -77,7 +83,8 @@ async function secondNode(
 ): Promise<string> {
   const port = await freePort();
   const shared = { ...CREDENTIALS, DYNAMODB_ENDPOINT: dynamodbEndpoint, SQS_QUEUE_URL: queueUrl };
-  // Tokens of the stack are valid for the stack's own address.
+  // Tokens issued by the stack are valid only for the address of its first edge, so the second edge uses the
+  // same address.
   const env = { ...edgeEnvironment(secrets, issuer, edgeUrl, shared), ...environment };
   const { isReady, ...how } = await edgeCommand("bun", root, env, port, folder);
   await startPart(scope, { name: "second edge", ...how, cwd: root, onLine, isReady });

@@ -22,7 +22,10 @@ const PACK_HEARTBEATS = 40;
 
 type Work = (turn: number) => unknown;
 
-/** Median of {@link SAMPLES} means over `sampleMs` each, in µs, after as long a warm-up. */
+/**
+ * Duration of one call in µs: the median of {@link SAMPLES} means, each measured over `sampleMs`. A warm-up
+ * of the same length runs first.
+ */
 async function microsOf(work: Work, sampleMs: number): Promise<number> {
   const means: number[] = [];
   for (let sample = 0; sample <= SAMPLES; sample++) {
@@ -114,8 +117,9 @@ export async function measureSteps(sampleMs: number): Promise<Record<string, num
 }
 
 /**
- * A route that reads the body as bytes, as a signature needs them, and gives their text to the validator. The
- * difference between the two routes is what `@hono/zod-validator` would cost per heartbeat.
+ * Creates a route that reads the body as bytes, which a signature check needs, and passes the text of the
+ * body to the validators. The difference between a route with and without `@hono/zod-validator` is the cost
+ * of that validator per heartbeat.
  */
 function routeOf(...validators: MiddlewareHandler[]): Hono {
   const app = new Hono();
@@ -128,13 +132,13 @@ function routeOf(...validators: MiddlewareHandler[]): Hono {
   return app;
 }
 
-/** The edge's path without quotas. */
+/** Runs the edge's ingest path without quotas. */
 async function admit(request: Request, deps: Deps) {
   const authentic = await authenticate(request, LIMITS.BODY_BYTES_MAX, deps);
   return authentic.ok ? validate(authentic.value, deps) : authentic;
 }
 
-/** The edge as its entry file assembles it, with a queue that accepts everything and an empty table. */
+/** Assembles the edge as its entry file does, with a stub queue that accepts everything and an empty table. */
 async function offlineEdge(secrets: Secrets): Promise<Deps> {
   const nothing = new Map<string, PendingAction>();
   const deps = await assemble(readConfig(offlineEnvironment(secrets)), {

@@ -1,12 +1,12 @@
 import { type Command, choice, flag, integer, text } from "../../shared/command-line/options.ts";
 import { readProcessArguments } from "../../shared/command-line/read-process-arguments.ts";
 
-/** An option with an integer from `min` to `max`. */
+/** An option with an integer value from `min` to `max`. `says`: its description for `--help`. */
 export type NumberOption = { min: number; max: number; default: number; says: string };
 
-/** Options with a fixed list of values. The first value is the default. */
+/** Options with a fixed list of values. The first value of each list is the default. */
 type Choices = Record<string, { of: readonly string[]; says: string }>;
-/** Options with any text, empty by default. */
+/** Options with any text. The default is empty. `value`: placeholder for `--help`. */
 type Texts = Record<string, { value: string; says: string }>;
 
 export type BenchOptions<Name extends string> = {

@@ -18,7 +18,7 @@ export const CREDENTIALS = {
   AWS_SECRET_ACCESS_KEY: "local",
 };
 
-/** Prints errors and warnings of a child process, and no other lines. */
+/** Prints errors and warnings of a child process. Ignores all other lines. */
 export function showFaults(stage: string, line: string): void {
   if (/"level":"(warn|error)"|^error|panic/i.test(line)) console.error(`${stage}: ${line.slice(0, 300)}`);
 }
@@ -29,14 +29,14 @@ export function scratchFolder(scope: Scope): string {
   return folder;
 }
 
-/** Starts a process that runs until the scope ends. */
+/** Starts a process that the scope stops when the scope ends. */
 export const startPart = (scope: Scope, options: StageOptions): Promise<Stage> =>
   scope.start(
     () => startStage(options),
     (stage) => stage.stop(),
   );
 
-/** Runs a program until it ends or the scope ends. Throws with the end of stderr when it fails. */
+/** Runs a program until it ends or the scope ends. Throws an error with the end of stderr if the program fails. */
 export async function runProgram(scope: Scope, what: string, command: readonly string[]): Promise<void> {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
   scope.keep(async () => {
@@ -101,13 +101,13 @@ export const benchSecrets: () => Promise<Secrets> = makeSecrets;
 
 const NOWHERE = "http://127.0.0.1:9";
 
-/** Configuration of an edge whose identity provider gets no requests in a bench. */
+/** Configuration of an edge. Its identity provider gets no requests in a bench. */
 function environment(secrets: Secrets, edgeUrl: string, backends: Backends): Record<string, string> {
   return edgeEnvironment(secrets, { url: NOWHERE, jwksUrl: NOWHERE }, edgeUrl, {
     ...CREDENTIALS,
     DYNAMODB_ENDPOINT: backends.dynamodbEndpoint,
     SQS_QUEUE_URL: backends.queueUrl,
-    // A few addresses simulate a fleet, and one tenant simulates many. So quotas are too high to matter.
+    // Quotas are too high to matter, because a few addresses simulate a fleet and one tenant simulates many.
     LZ_DEVICE_PER_MINUTE: "10000000",
     LZ_TENANT_PER_SECOND: "10000000",
   });
@@ -115,7 +115,7 @@ function environment(secrets: Secrets, edgeUrl: string, backends: Backends): Rec
 
 export type Backends = { dynamodbEndpoint: string; queueUrl: string };
 
-/** Environment of an edge inside the bench's own process. */
+/** Environment of an edge that runs inside the process of the bench. */
 export const offlineEnvironment = (secrets: Secrets, backends: Partial<Backends> = {}) =>
   environment(secrets, NOWHERE, { dynamodbEndpoint: NOWHERE, queueUrl: `${NOWHERE}/0/queue`, ...backends });
 

@@ -1,12 +1,12 @@
 /**
- * Environment variable that marks a standard input held open by the parent process. The parent never writes to
- * it.
+ * Environment variable of a process whose standard input is a pipe from its parent. The parent never writes
+ * to the pipe.
  */
 export const WITH_PARENT = "LZ_BENCH_PARENT";
 
 /**
- * Ends this bench like SIGTERM when its parent ends, even by SIGKILL: then the pipe of standard input closes.
- * No-op without such a pipe.
+ * Ends this bench like SIGTERM when its parent ends, even by SIGKILL: the pipe of standard input closes in
+ * that case. No-op without such a pipe.
  */
 export function endWithParent(): void {
   if (process.env[WITH_PARENT] === undefined) return;

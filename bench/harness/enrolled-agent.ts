@@ -7,18 +7,15 @@ import type { Scope } from "./scope.ts";
 
 type Wanted = {
   stack: Stack;
-  /** The agent's program and arguments before its own, for example to enter a namespace. */
+  /** Command that runs the agent, without the agent's own arguments. It can enter a namespace first. */
   command: readonly string[];
-  /** Folder for the agent's state. */
+  /** Folder for the state of the agent. */
   folder: string;
   edgeUrl: string;
   intervalMs: number;
 };
 
-/**
- * Enrols an agent and runs it as a daemon until the scope ends. Returns after the edge has accepted a
- * heartbeat.
- */
+/** Enrols an agent and runs it as a daemon until the scope ends. Returns once the edge has accepted a heartbeat. */
 export async function startAgent(
   scope: Scope,
   { stack, command, folder, edgeUrl, intervalMs }: Wanted,
@@ -42,7 +39,10 @@ export async function startAgent(
 
 let requests = 0;
 
-/** Sends a request to the admin API: a POST if there is a body. Throws unless the response is 2xx. */
+/**
+ * Sends a request to the admin API: a POST request if there is a body, otherwise a GET request. Throws an
+ * error unless the status is 2xx.
+ */
 export async function callAdmin(stack: Stack, path: string, body?: object): Promise<unknown> {
   const answer = await fetch(`${stack.edgeUrl}${path}`, {
     method: body ? "POST" : "GET",

@@ -10,7 +10,10 @@ import type { Scope } from "./scope.ts";
 
 const LINES_AT_ONCE = 5000;
 
-/** Writes the schema of the table as the local stack creates it. A new database describes it. */
+/**
+ * Writes the schema of the table to a file and returns its path. The schema is read from a new database that
+ * the local stack created.
+ */
 export async function writeSchema(scope: Scope, folder: string): Promise<string> {
   const { endpoint, stage } = await startTable(scope);
   const client = embeddedClient(endpoint);
@@ -22,7 +25,7 @@ export async function writeSchema(scope: Scope, folder: string): Promise<string>
   return schema;
 }
 
-/** Makes a database file from a generated DynamoDB export. This is ten times faster than batch writes. */
+/** Creates a database file from a generated DynamoDB export. This is ten times faster than batch writes. */
 export async function importTable(
   scope: Scope,
   { folder, schema, name }: { folder: string; schema: string; name: string },

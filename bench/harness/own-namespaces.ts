@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { endWithParent, WITH_PARENT } from "./end-with-parent.ts";
 
-/** Environment variable that is set inside the new namespaces. */
+/** Environment variable that is set for programs inside the new namespaces. */
 const INSIDE = "LZ_BENCH_OWN_NAMESPACES";
 
 const UNSHARE = ["unshare", "--fork", "--pid", "--net", "--mount-proc", "--kill-child"];
@@ -9,15 +9,15 @@ const UNSHARE = ["unshare", "--fork", "--pid", "--net", "--mount-proc", "--kill-
 const AGAIN_MS = 200;
 
 /**
- * Sends a signal to the program under `unshare`, which ignores signals itself. The first process of a PID
- * namespace receives a signal only after it has a handler, so the signal is repeated.
+ * Sends a signal to the program under `unshare`. `unshare` itself ignores signals. The first process of a PID
+ * namespace receives a signal only after it has installed a handler, so the signal is repeated.
  */
 function forwardSignal(unshare: number, signal: NodeJS.Signals): void {
   const send = () => {
     try {
       const inside = Number.parseInt(readFileSync(`/proc/${unshare}/task/${unshare}/children`, "latin1"), 10);
       if (inside > 0) process.kill(inside, signal);
-    } catch {} // the program has ended
+    } catch {} // The program has already ended.
   };
   send();
   setInterval(send, AGAIN_MS);
@@ -26,9 +26,9 @@ function forwardSignal(unshare: number, signal: NodeJS.Signals): void {
 export const isInOwnNamespaces = (): boolean => process.env[INSIDE] !== undefined;
 
 /**
- * Runs this program again in new process and network namespaces, and exits with its exit code. There, the host
- * has only the processes that the bench starts. Returns true inside the namespaces. Returns false if the
- * system does not allow them: the figures then include the host's own processes.
+ * Runs this program again in new process and network namespaces, and exits with the exit code of that run.
+ * There, the host seems to have only the processes that the bench starts. Returns true inside the namespaces.
+ * Returns false if the system does not allow namespaces. The figures then include the host's other processes.
  */
 export async function enterOwnNamespaces(): Promise<boolean> {
   if (isInOwnNamespaces()) {

@@ -1,15 +1,18 @@
 import { readFileSync } from "node:fs";
 import { cpuSeconds } from "./report.ts";
 
-/** Ids of a process and its living children, such as the agent's reader. proc_pid_task_children(5). */
+/**
+ * Ids of a process and its running children, such as the agent's reader process. Source:
+ * proc_pid_task_children(5).
+ */
 function treeOf(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim();
   return [pid, ...(children === "" ? [] : children.split(" ").map(Number))];
 }
 
 /**
- * Proportional set size of a process with its children, in MB. A page that several processes share counts in
- * part for each. So a child of the same binary does not count twice. proc_pid_smaps(5).
+ * Proportional set size of a process and its children, in MB (proc_pid_smaps(5)). It divides the size of a
+ * shared page by the number of its processes, so a child of the same binary does not count twice.
  */
 export function treePssMb(pid: number): number {
   let kilobytes = 0;
@@ -21,7 +24,8 @@ export function treePssMb(pid: number): number {
 }
 
 /**
- * CPU seconds of a process and its children, including ended children (`cutime`, `cstime`; proc_pid_stat(5)).
+ * CPU time of a process and its children in seconds, including children that have ended (`cutime`, `cstime`;
+ * proc_pid_stat(5)).
  */
 export function treeCpuSeconds(pid: number): number {
   const [, ...children] = treeOf(pid);

@@ -1,11 +1,11 @@
 type Stop = () => unknown;
 
-/** Parts that a bench has started and must stop. */
+/** Parts that a bench has started and that must be stopped when it ends. */
 export type Scope = {
   keep: (stop: Stop) => void;
   /**
    * Starts a part and registers how to stop it. If the bench ends while the part starts, the part is stopped
-   * after its start. Throws after the end of the bench.
+   * after its start. Throws an error if the bench has already ended.
    */
   start: <T>(part: () => Promise<T>, stop: (part: T) => unknown) => Promise<T>;
 };
@@ -13,16 +13,19 @@ export type Scope = {
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Runs a bench. Registered parts stop in reverse order when the bench ends, fails, is interrupted, or runs
- * longer than `secondsMax`. After a failure it prints one line and exits with 1.
+ * Runs a bench. Stops the registered parts in reverse order when the bench ends, fails, is interrupted, or
+ * runs longer than `secondsMax`. After a failure, prints one line and exits with code 1.
  */
 export async function inScope<T>(secondsMax: number, bench: (scope: Scope) => Promise<T>): Promise<T> {
   const stops: Stop[] = [];
   let isOver = false;
   const over = Promise.withResolvers<never>();
-  const late = setTimeout(() => over.reject(new Error(`not done after ${secondsMax} s`)), secondsMax * 1000);
-  // `on`, not `once`: Ctrl-C arrives from the terminal and from the parent, and must not interrupt the clean-
-  // up.
+  const late = setTimeout(
+    () => over.reject(new Error(`still running after ${secondsMax} s`)),
+    secondsMax * 1000,
+  );
+  // `on` instead of `once`: Ctrl-C arrives from the terminal and from the parent, and the second signal must
+  // not interrupt the clean-up.
   const interrupt = (signal: NodeJS.Signals) => over.reject(new Error(`stopped by ${signal}`));
   for (const signal of SIGNALS) process.on(signal, interrupt);
   const scope: Scope = {
@@ -50,7 +53,10 @@ export async function inScope<T>(secondsMax: number, bench: (scope: Scope) => Pr
   process.exit(1);
 }
 
-/** A part that does not stop must not prevent others from stopping. */
+/**
+ * Runs `stop` and prints a failure. A part that cannot be stopped must not prevent other parts from being
+ * stopped.
+ */
 async function tryTo(stop: Stop): Promise<void> {
   try {
     await stop();

@@ -4,7 +4,10 @@ import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { sessionKeyid } from "../../shared/wire/keyid.ts";
 import { signatureBase } from "../../shared/wire/signature.ts";
 
-/** Secret of the tested edge, `v1:<base64url>`. The bench derives session keys itself and opens no sessions. */
+/**
+ * Secret of the tested edge, `v1:<base64url>`. The bench derives session keys from the secret and opens no
+ * sessions.
+ */
 export type EdgeSecret = { version: string; bytes: Buffer };
 
 export function parseEdgeSecret(text: string): EdgeSecret {
@@ -15,7 +18,7 @@ export function parseEdgeSecret(text: string): EdgeSecret {
 const SESSION_SECONDS = 3600;
 const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/** A well-formed ULID that is a function of a number. */
+/** A well-formed ULID that is derived from a number. */
 export function assetIdOf(number: number): string {
   let rest = number;
   let tail = "";
@@ -26,7 +29,7 @@ export function assetIdOf(number: number): string {
   return `01BENCHBENCH0000${tail}`.replaceAll("L", "0").replaceAll("I", "1");
 }
 
-/** A simulated asset that signs synchronously: a thousand signatures take a few milliseconds. */
+/** A simulated asset that signs synchronously. A thousand signatures take a few milliseconds. */
 export type BenchAsset = {
   tenantId: string;
   assetId: string;
@@ -55,7 +58,8 @@ export function makeAsset(tenantId: string, number: number, secret: EdgeSecret, 
 }
 
 /**
- * Engine of a developer's workstation: an Ollama with a model and two clients. A heartbeat has about 1.5 KB.
+ * Engine of a developer's workstation: an Ollama with one model and two clients. A heartbeat with this engine
+ * has about 1.5 KB.
  */
 const benchEngine = (number: number): Engine =>
   makeEngine({
@@ -86,7 +90,7 @@ export const PATH = "/v1/heartbeats";
 export const hmac = (key: Uint8Array, text: string): Buffer =>
   new Bun.CryptoHasher("sha256", key).update(text).digest();
 
-/** Signature headers like the agent's, in the profile that the edge accepts. */
+/** Signature headers as an agent sends them, in the profile that the edge accepts. */
 export function signatureHeaders(
   asset: Pick<BenchAsset, "key" | "keyid">,
   body: string,
@@ -103,7 +107,7 @@ export function signatureHeaders(
   };
 }
 
-/** The whole HTTP/1.1 request as bytes. */
+/** A complete HTTP/1.1 request as bytes. */
 export function requestBytes(asset: BenchAsset, body: string, createdSeconds: number, host: string): Buffer {
   const headers = Object.entries(signatureHeaders(asset, body, createdSeconds))
     .map(([name, value]) => `${name}: ${value}\r\n`)

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 
-/** Servers for comparison: they return 202 and do nothing else. */
+/** Minimal servers for comparison. They return 202 and do nothing else. */
 const kind = process.argv[2];
 const hono = new Hono();
 hono.post("/v1/heartbeats", (c) => c.body(null, 202));

@@ -1,18 +1,24 @@
-/** Commands of the generator process: one JSON object per line of stdin, with the result on stdout. */
+/**
+ * Commands of the load generator's process. Each command is one JSON object per line of stdin. Its result
+ * goes to stdout.
+ */
 export type Steady = {
   is: "closed" | "open";
   port: number;
   seconds: number;
   connections: number;
-  /** Requests per second; open loop only. */
+  /** Requests per second. For the open loop only. */
   perSecond: number;
-  /** Continues after `seconds` until this many requests were sent; closed loop only. */
+  /**
+   * Minimum number of requests. The measurement continues after `seconds` until it is reached. For the closed
+   * loop only.
+   */
   requestsMin: number;
   assets: number;
   edgeSecret: string;
 };
 
-/** Makes a fleet and sends the first heartbeat of every asset. The following {@link Fleet} uses it. */
+/** Creates a fleet and sends the first heartbeat of every asset. The next {@link Fleet} command uses this fleet. */
 export type Ramp = {
   is: "ramp";
   port: number;
@@ -20,9 +26,9 @@ export type Ramp = {
   perSecond: number;
   edgeSecret: string;
   tenants: { tenantId: string; assets: number }[];
-  /** Share of assets with an engine open to the network. */
+  /** Share of assets with an engine that is open to the network. */
   risky: number;
-  /** Path of the journal: one line `{tenantId, assetId, at, change, accepted}` per heartbeat. */
+  /** Path of the journal. It has one line `{tenantId, assetId, at, change, accepted}` per heartbeat. */
   journal: string;
 };
 
@@ -30,7 +36,7 @@ export type Fleet = {
   is: "fleet";
   seconds: number;
   intervalMs: number;
-  /** Shares of heartbeats with a new state, and of heartbeats that are sent twice. */
+  /** Share of heartbeats with a new state, and share of heartbeats that are sent twice. */
   changed: number;
   resent: number;
 };
@@ -41,16 +47,16 @@ export type Latency = { p50Ms: number; p95Ms: number; p99Ms: number; maxMs: numb
 
 export type Measured = {
   sent: number;
-  /** Number of responses by status; `none` counts requests without a response. */
+  /** Number of responses by status. `none`: number of requests without a response. */
   statuses: Record<string, number>;
   seconds: number;
-  /** Accepted requests per second of a closed or open loop; sent requests per second of a fleet. */
+  /** Accepted requests per second (closed or open loop), or sent requests per second (fleet). */
   perSecond: number;
-  /** Latency of all requests. */
+  /** Latency over all requests. */
   latency: Latency;
-  /** CPU of the generator itself, as a share of one core. */
+  /** CPU time of the generator itself, as a share of one core. */
   generatorCpu: number;
 };
 
-/** `distinct` counts a heartbeat that was sent twice once. */
+/** `distinct`: number of heartbeats, where a heartbeat that was sent twice counts once. */
 export type FleetMeasured = Measured & { distinct: number; accepted: number; changes: number };

@@ -1,23 +1,23 @@
 import type { Scope } from "../harness/scope.ts";
 
-/** The simulated host of the agent. */
+/** A simulated host on which the agent runs. */
 export type ContainedHost = {
-  /** Prefix that runs a command on that host. */
+  /** Prefix of a command that runs on the simulated host. */
   enter: readonly string[];
-  /** Address of this machine's edge as seen from that host. */
+  /** Address of this machine's edge as seen from the simulated host. */
   edgeAddress: string;
-  /** Whether containment can block that host's network without blocking this machine's. */
+  /** Whether containment can block the network of the simulated host without blocking the network of this machine. */
   isReal: boolean;
 };
 
-/** A different network for each bench, so that two benches can run at the same time. */
+/** Network address prefix. It differs between processes, so that two benches can run at the same time. */
 const NET = `10.79.${process.pid % 256}`;
 const EDGE_ADDRESS = `${NET}.1`;
 const HOST_ADDRESS = `${NET}.2`;
 
 /**
- * Makes a network namespace with one link to this machine, and removes it with the scope. Without root or
- * Linux, it returns this machine.
+ * Creates a network namespace with one link to this machine. The namespace is removed when the scope ends.
+ * Without root or outside Linux, returns this machine.
  */
 export async function makeHost(scope: Scope): Promise<ContainedHost> {
   const isAble =

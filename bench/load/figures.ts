@@ -1,7 +1,10 @@
 import { percentile } from "../../lz/platform/percentile.ts";
 import type { Latency } from "./commands.ts";
 
-/** How long the generator waits for responses after its last request, in milliseconds. Argument of the process. */
+/**
+ * Time in ms for which the generator waits for responses after its last request. It is an argument of the
+ * process.
+ */
 export const ANSWER_WAIT_MS = Number(process.argv[2]);
 
 export function latencyOf(ms: number[]): Latency {
@@ -10,7 +13,7 @@ export function latencyOf(ms: number[]): Latency {
   return { p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99), maxMs: at(1) };
 }
 
-/** CPU of this process since a measurement, as a share of one core. */
+/** CPU time of this process since the start of a measurement, as a share of one core. */
 export function cpuShare(since: NodeJS.CpuUsage, wallMs: number): number {
   const { user, system } = process.cpuUsage(since);
   return Math.round(((user + system) / 1000 / wallMs) * 1000) / 1000;
@@ -21,7 +24,7 @@ export function tally(statuses: Record<string, number>, status: number | undefin
   statuses[name] = (statuses[name] ?? 0) + 1;
 }
 
-/** Counts requests without a response. Each took at least the waiting time. */
+/** Counts requests without a response. Their latency is recorded as the waiting time, which is a lower bound. */
 export function addUnanswered(count: number, statuses: Record<string, number>, latencies: number[]): void {
   for (let i = 0; i < count; i++) {
     tally(statuses, undefined);
@@ -29,7 +32,10 @@ export function addUnanswered(count: number, statuses: Record<string, number>, l
   }
 }
 
-/** Calls at a fixed rate, independent of responses. A late call is made immediately, and counts from its due time. */
+/**
+ * Makes calls at a fixed rate, independent of responses. A late call is made immediately, and its latency
+ * counts from the time when it was due.
+ */
 export async function pace(
   startMs: number,
   perSecond: number,

@@ -5,17 +5,17 @@ import type { FleetMeasured } from "./commands.ts";
 import { ANSWER_WAIT_MS, addUnanswered, cpuShare, latencyOf, pace, tally } from "./figures.ts";
 import type { Pool } from "./pool.ts";
 
-/** A fleet between its commands: the assets, their connections, and the journal of what was sent. */
+/** State of a fleet between commands: the assets, their connections, and the journal of sent heartbeats. */
 export type FleetState = { assets: BenchAsset[]; pool: Pool; port: number; journal: string };
 
-/** Rate and number of heartbeats; `changed` and `resent` are shares of them. */
+/** Rate and total number of heartbeats. `changed` and `resent` are shares of the total. */
 export type Plan = { perSecond: number; total: number; changed: number; resent: number };
 
 type Entry = { tenantId: string; assetId: string; at: string; change: boolean };
 
 const JOURNAL_LINES_MAX = 1000;
 
-/** One run of a fleet. Assets send in turn at a fixed rate; the journal has a line for each heartbeat. */
+/** One run of a fleet. The assets send in turn at a fixed rate. The journal gets one line per heartbeat. */
 class FleetRun {
   readonly #fleet: FleetState;
   readonly #plan: Plan;
@@ -24,13 +24,13 @@ class FleetRun {
   readonly #latencies: number[] = [];
   readonly #counts = { sent: 0, answered: 0, distinct: 0, accepted: 0, changes: 0 };
   readonly #done = Promise.withResolvers<void>();
-  /** Journal entries without a response so far. */
+  /** Journal entries of heartbeats without a response so far. */
   readonly #unanswered = new Set<Entry>();
   #lines: string[] = [];
   #turn = 0;
-  /** Nothing more is sent. */
+  /** True once the last heartbeat has been sent. */
   #isOver = false;
-  /** The figures are taken: later responses are ignored. */
+  /** True once the figures have been computed. Later responses are ignored. */
   #isClosed = false;
 
   constructor(fleet: FleetState, plan: Plan) {
@@ -60,7 +60,7 @@ class FleetRun {
     };
   }
 
-  /** Sends the heartbeat of the next asset, and sometimes the same bytes a second time. */
+  /** Sends the heartbeat of the next asset, and for some heartbeats sends the same bytes again. */
   #beat(dueMs: number): void {
     const { assets, port } = this.#fleet;
     const asset = assets[this.#turn++ % assets.length]!;
@@ -110,13 +110,13 @@ class FleetRun {
   }
 }
 
-/** Changes the version of the engine: a new state that opens no new incident. */
+/** Changes the version of the engine. This is a new state that opens no new incident. */
 function changeState(asset: BenchAsset, nowMs: number): void {
   const [engine] = asset.engines;
   asset.engines = [{ ...engine!, version: `0.31.${asset.sequence + 1}` }];
   asset.stateSince = timestamp(nowMs);
 }
 
-/** Runs a fleet by a plan and returns its figures. */
+/** Runs a fleet according to a plan and returns the measured figures. */
 export const runFleet = (fleet: FleetState, plan: Plan): Promise<FleetMeasured> =>
   new FleetRun(fleet, plan).measure();

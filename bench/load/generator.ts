@@ -10,7 +10,7 @@ export type Generator = {
 
 const ANSWER_WAIT_MS = 15_000;
 
-/** Starts the load generator as a process of its own. */
+/** Starts the load generator as a separate process. */
 export function startGenerator(answerWaitMs = ANSWER_WAIT_MS): Generator {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "main.ts"), String(answerWaitMs)], {
     stdin: "pipe",

@@ -3,11 +3,14 @@ import { createApi } from "../../lz/platform/api.ts";
 import { enrolDevice, makeDevice, signedRequest } from "../../lz/platform/simulated-agents.ts";
 
 /*
- * Concurrent requests of one tenant, spread over nodes. Each is one transaction on an item that all of them
- * share: the enrolment token or the head of the custody log.
+ * Sends concurrent requests of one tenant, spread over several nodes. Each request is one transaction on a
+ * shared item: the enrolment token or the head of the custody log.
  */
 
-/** Number of responses by kind: `201`, or `409 enrolment.used-up`. */
+/**
+ * Number of responses by kind. A kind is a status such as `201`, or a status with a code such as `409
+ * enrolment.used-up`.
+ */
 export type Answers = Record<string, number>;
 
 async function count(answers: readonly Promise<Response>[]): Promise<Answers> {
@@ -23,8 +26,8 @@ async function count(answers: readonly Promise<Response>[]): Promise<Answers> {
 const nodeOf = (nodes: readonly string[], index: number): string => nodes[index % nodes.length]!;
 
 /**
- * Enrols `hosts` new devices at the same time with one token. All requests are signed before the first one is
- * sent.
+ * Enrols `hosts` new devices at the same time with one token. All requests are signed before the first
+ * request is sent.
  */
 export async function enrolHerd(nodes: readonly string[], token: string, hosts: number): Promise<Answers> {
   const requests: Request[] = [];
@@ -37,7 +40,7 @@ export async function enrolHerd(nodes: readonly string[], token: string, hosts: 
   return count(requests.map((request) => fetch(request)));
 }
 
-/** Enrols assets one after the other, for later changes. */
+/** Enrols assets one after the other. Their ids are used for later changes. */
 export async function enrolAssets(edgeUrl: string, token: string, assets: number): Promise<string[]> {
   const ids: string[] = [];
   for (let index = 0; index < assets; index++) {
@@ -52,8 +55,9 @@ type Change = { path: string; method: string; body: object; match?: string };
 export type Herd = { nodes: readonly string[]; adminToken: string; assetIds: readonly string[] };
 
 /**
- * Sends `changes` concurrent changes of different resources: one isolation in mode `observe` for each asset,
- * then API keys and enrolment tokens in turn. The control plane has no reason to reject any of them.
+ * Sends `changes` concurrent changes of different resources: first one isolation in mode `observe` for each
+ * asset, then API keys and enrolment tokens alternately. The control plane has no reason to reject any of
+ * these changes.
  */
 export function changeHerd(herd: Herd, changes: number): Promise<Answers> {
   const list = Array.from({ length: changes }, (_, index): Change => {
@@ -101,7 +105,7 @@ function send({ nodes, adminToken }: Herd, changes: readonly Change[]): Promise<
   );
 }
 
-/** Reads the whole custody log and verifies it. `fault` is undefined for a valid log. */
+/** Reads the complete custody log and verifies it. `fault` is undefined for a valid log. */
 export async function verifyLog(edgeUrl: string, adminToken: string) {
   const api = createApi({ url: edgeUrl, token: adminToken }, { fetch });
   const exported = inOrder(await api.getWhole("/v1/custody", custodyExport));

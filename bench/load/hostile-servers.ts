@@ -1,7 +1,7 @@
 /*
- * Servers that return 60 kB of dense JSON on every path: twenty thousand values, which use fifty times their
- * size in memory after parsing. Half of the servers return lists, half return objects. Prints a line when all
- * servers listen.
+ * Servers that return 60 kB of dense JSON on every path. The JSON has twenty thousand values, which use fifty
+ * times its size in memory after parsing. Half of the servers return lists, the other half objects. Prints a
+ * line once all servers listen.
  */
 const LISTENERS = 32;
 const LISTS = Array.from({ length: 20_000 }, () => "[]").join(",");
@@ -13,7 +13,8 @@ for (let at = 0; at < LISTENERS; at += 1) {
   Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
-    // Each path has its own body, because the agent recognises a server with the same body on every path.
+    // Each path has a different body, because the agent recognises servers that return the same body on every
+    // path.
     fetch: (request) =>
       new Response(`[${JSON.stringify(new URL(request.url).pathname)},${dense}]`, { headers }),
   });

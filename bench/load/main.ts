@@ -4,15 +4,18 @@ import { ANSWER_WAIT_MS, addUnanswered, cpuShare, latencyOf, pace, tally } from 
 import { type FleetState, runFleet } from "./fleet-run.ts";
 import { openPool } from "./pool.ts";
 
-/** The load generator, a process of its own. It runs one {@link Command} per line of stdin, until stdin ends. */
+/**
+ * The load generator, which is a separate process. It runs one {@link Command} per line of stdin, until stdin
+ * ends.
+ */
 
 const WARM_WAIT_MS = 60_000;
 
 let fleetOfSteady: { edgeSecret: string; assets: BenchAsset[] } | undefined;
 
 /**
- * Makes one signed request per asset before the measurement starts. Assets, sessions and states stay the same from one
- * command to the next, as in a fleet. Sequence numbers and times continue.
+ * Creates one signed request per asset before the measurement starts. Assets, sessions and states stay the
+ * same between commands, as in a real fleet. Sequence numbers and times continue.
  */
 function prepare({ assets: count, edgeSecret, port }: Steady): Buffer[] {
   const nowMs = Date.now();

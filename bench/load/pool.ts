@@ -1,6 +1,9 @@
 import type { Socket } from "bun";
 
-/** Receives the response: `status` is undefined when the connection ended first. Times are of `performance.now()`. */
+/**
+ * Called with the response to a request. `status` is undefined if the connection ended before the response.
+ * Times are values of `performance.now()`.
+ */
 export type Answered = (status: number | undefined, latencyMs: number) => void;
 type Job = { bytes: Uint8Array; dueMs: number; answered: Answered };
 type Line = {
@@ -10,10 +13,10 @@ type Line = {
   got?: Buffer | undefined;
 };
 
-/** Jobs that left the queue before it is compacted. */
+/** Number of sent jobs at the start of the queue after which the queue is compacted. */
 const COMPACT_FROM = 4096;
 
-/** HTTP/1.1 keep-alive connections to one port of this machine. Made by {@link openPool}. */
+/** HTTP/1.1 keep-alive connections to one port of this machine. Create it with {@link openPool}. */
 export class Pool {
   readonly #port: number;
   readonly #free: Line[] = [];
@@ -35,14 +38,17 @@ export class Pool {
     this.#port = port;
   }
 
-  /** Opens one more connection. */
+  /** Opens an additional connection. */
   async open(): Promise<void> {
     const line: Line = {};
     await this.#connect(line);
     this.#free.push(line);
   }
 
-  /** Sends on a free connection, or as soon as a connection is free. The latency counts from `dueMs`. */
+  /**
+   * Sends a request on a free connection, or queues it until a connection is free. The latency counts from
+   * `dueMs`.
+   */
   submit(bytes: Uint8Array, dueMs: number, answered: Answered): void {
     const job = { bytes, dueMs, answered };
     const line = this.#free.pop();
@@ -72,7 +78,7 @@ export class Pool {
     else this.#settle(line, status);
   }
 
-  /** Reports the response of the line's job, and gives the line its next job. */
+  /** Reports the response to the job of a connection, then sends the next job on this connection. */
   #settle(line: Line, status: number | undefined): void {
     const { job } = line;
     line.job = undefined;
@@ -92,7 +98,7 @@ export class Pool {
     return next;
   }
 
-  /** After a connection ended: its job has no response, and the line connects again. */
+  /** Handles the end of a connection: reports no response for its job, and connects again. */
   #reconnect(line: Line): void {
     if (!line.socket || this.#isClosed) return;
     delete line.socket;
@@ -118,8 +124,8 @@ function write(line: Line, bytes: Uint8Array): void {
 }
 
 /**
- * Opens keep-alive connections that write prepared bytes: one request at a time on each, without pipelining. A request costs a
- * tenth of a `fetch`, so that the bench does not measure its own generator.
+ * Opens keep-alive connections that send prepared bytes. Each connection has one request in flight, without
+ * pipelining. A request costs a tenth of a `fetch`, so that the bench does not measure its own generator.
  */
 export async function openPool(port: number, connections: number): Promise<Pool> {
   const pool = new Pool(port);
@@ -127,7 +133,7 @@ export async function openPool(port: number, connections: number): Promise<Pool>
   return pool;
 }
 
-/** Status of a complete response; undefined while bytes are missing. */
+/** Status of a complete response. Undefined while the response is incomplete. */
 function completeStatus(got: Buffer): number | undefined {
   const headEnd = got.indexOf("\r\n\r\n");
   if (headEnd < 0) return undefined;

@@ -11,19 +11,25 @@ import { createTestRuns, type TestRuns } from "./test-runs.ts";
 import { copyTree, type Tree } from "./tree.ts";
 
 /*
- * Changes the high-risk modules, one mutant at a time, and runs their tests to see whether they fail.
- * StrykerJS 10 does not run here: it needs the JavaScript API of TypeScript, which TypeScript 7 does not have,
- * and Node 22.
+ * Mutation testing of the high-risk modules. Applies one mutant at a time and checks whether the tests of the
+ * module fail. StrykerJS 10 cannot be used here. It needs Node 22 and the JavaScript API of TypeScript, which
+ * TypeScript 7 does not have.
  */
 
 const ROOT = resolve(import.meta.dir, "../..");
-/** Test runs at the same time. The machine has two cores, and tests wait more than they compute. */
+/** Number of parallel test runs. The machine has two cores, and tests wait more than they compute. */
 const AT_ONCE = 2;
-/** Time limit of a mutant: a multiple of the time on unchanged code, and some seconds for a busy machine. */
+/**
+ * Timeout of a mutant: a multiple of the duration on unchanged code, plus a few seconds in case the machine
+ * is busy.
+ */
 const LIMIT_FACTOR = 3;
 const LIMIT_EXTRA_MS = 5_000;
 const BASELINE_MS_MAX = 120_000;
-/** Extra time for the baseline and for mutants that run when the minutes are over. */
+/**
+ * Maximum time in seconds, in addition to `--minutes`, for the baseline and for mutants that are still
+ * running at the end.
+ */
 const FINISH_SECONDS_MAX = 600;
 const DIFF_LINES_MAX = 8;
 
@@ -31,7 +37,7 @@ const { json, numbers, texts } = readArguments(
   "mutation",
   "Changes the high-risk modules one mutant at a time and counts how many changes their tests notice.",
   {
-    mutants: { min: 1, max: 100_000, default: 300, says: "mutants to sample from the files" },
+    mutants: { min: 1, max: 100_000, default: 300, says: "number of mutants to sample from the files" },
     seed: {
       min: 0,
       max: 999_999_999,
@@ -71,8 +77,8 @@ async function mutationRun(scope: Scope): Promise<Tried[]> {
 }
 
 /**
- * Time limits of the test files, from a run on unchanged code. Throws if a test fails there, because its
- * result would mean nothing.
+ * Timeouts of the test files, measured by a run on unchanged code. Throws an error if a test fails in this
+ * run, because results would then mean nothing.
  */
 async function baseline(
   runs: TestRuns,

@@ -1,11 +1,12 @@
 import { parse } from "@babel/parser";
 
 /**
- * The mutation operators. `mutantsOf()` parses one TypeScript source and lists every change of the operators.
- * A mutant is a replaced range of the text, so applying it does not print the syntax tree.
+ * The mutation operators. `mutantsOf()` parses one TypeScript source and lists all changes that the operators
+ * make. A mutant is a replacement of a text range, so it can be applied without printing the syntax tree.
  *
- * The operators are those of StrykerJS, plus removed statements, awaits and throws, and numbers changed by one:
- * https://stryker-mutator.io/docs/mutation-testing-elements/supported-mutators/
+ * The operators are those of StrykerJS
+ * (https://stryker-mutator.io/docs/mutation-testing-elements/supported-mutators/). In addition, statements,
+ * awaits and throws are removed, and numbers are changed by one.
  */
 
 export type Mutant = {
@@ -54,7 +55,7 @@ const ASSIGNMENTS: Record<string, string> = {
   "||=": "&&=",
   "&&=": "||=",
 };
-/** Methods with an opposite. */
+/** Methods that are replaced by their opposite. */
 const OPPOSITES: Record<string, string> = {
   some: "every",
   every: "some",
@@ -65,7 +66,7 @@ const OPPOSITES: Record<string, string> = {
   toLowerCase: "toUpperCase",
   toUpperCase: "toLowerCase",
 };
-/** Methods whose call is replaced by its object. */
+/** Methods whose call is replaced by the object on which they are called. */
 const DROPPED = new Set([
   "filter",
   "sort",
@@ -80,13 +81,16 @@ const DROPPED = new Set([
 
 const isText = (node: Node): boolean => node.type === "StringLiteral" || node.type === "TemplateLiteral";
 
-/** `+` with a string on either side concatenates. It is not replaced by `-`, which would always be NaN. */
+/**
+ * True for `+` with a string on either side, which concatenates. It is not replaced by `-`, because the
+ * result would always be NaN.
+ */
 const joinsText = (node: Node): boolean => {
   const left = node.left as Node;
   return isText(left) || isText(node.right as Node) || (left.type === "BinaryExpression" && joinsText(left));
 };
 
-/** Finds the operator in the text between two operands. */
+/** Range of the operator in the text between two operands. */
 function operatorRange(node: Node, source: string): { start: number; end: number } {
   const from = (node.left as Node).end;
   const start = source.indexOf(node.operator as string, from);
@@ -111,7 +115,7 @@ const condition: Visit = (node) => {
   if (!test) return [];
   const always: Change = ["condition", test, "true"];
   const never: Change = ["condition", test, "false"];
-  // A condition that is always true is skipped for loops: it would only test the time limit.
+  // For loops there is no mutant with a condition that is always true. It would only test the timeout.
   return /^(While|DoWhile|For)Statement$/.test(node.type) ? [never] : [always, never];
 };
 
@@ -159,20 +163,20 @@ const numeral: Visit = (node, text, parent) => {
     written.endsWith("n") ? `${BigInt(node.value as string) + BigInt(by)}n` : `${Number(node.value) + by}`;
   return [
     ["number", node, changed(1)],
-    // After a minus, "-1" would be a decrement.
+    // Parentheses, because "-1" after a minus would become a decrement.
     ["number", node, changed(-1).startsWith("-") ? `(${changed(-1)})` : changed(-1)],
   ];
 };
 
-/** A body without statements has nothing to remove. */
+/** A body without statements has no mutant, because there is nothing to remove. */
 const block: Visit = (node) => ((node.body as Node[]).length > 0 ? [["block", node, "{}"]] : []);
 
-/** Mutations by node type. Other nodes (types, imports, declarations) are not mutated. */
+/** Mutations by type of syntax node. Other nodes (types, imports, declarations) have no mutants. */
 const VISITS: Record<string, (source: string) => Visit> = {
   BinaryExpression: binary,
   LogicalExpression: (source) => (node, text) => {
     const swap: Change = ["logical", operatorRange(node, source), LOGICAL[node.operator as string]!];
-    // `a ?? b` has two more mutants: always `a`, and always `b`.
+    // `a ?? b` has two additional mutants: always `a`, and always `b`.
     if (node.operator !== "??") return [swap];
     return [
       ["logical", node, text(node.left as Node)],
@@ -231,13 +235,16 @@ const VISITS: Record<string, (source: string) => Visit> = {
   OptionalCallExpression: () => call,
 };
 
-/** Fields of a node that contain types, which have no effect at run time. */
+/** Names of node fields that contain types. Types have no effect at run time. */
 const TYPE_FIELD =
   /^(typeAnnotation|typeParameters|typeArguments|returnType|superTypeParameters|implements)$/;
 const SKIPPED =
   /^(Import(Declaration|Attribute)|Export(All)Declaration|TS(TypeAliasDeclaration|InterfaceDeclaration|.*Type|DeclareFunction))$/;
 
-/** Extends the range to include a comma. Otherwise a list would have a hole, and arguments a syntax error. */
+/**
+ * Extends the range by an adjacent comma. Without this, a list would get a hole and arguments would get a
+ * syntax error.
+ */
 function withComma(source: string, { start, end }: { start: number; end: number }) {
   const after = /^\s*,/.exec(source.slice(end));
   if (after) return { start, end: end + after[0].length };
@@ -249,7 +256,7 @@ function isNode(value: unknown): value is Node {
   return typeof value === "object" && value !== null && typeof (value as Node).type === "string";
 }
 
-/** All mutants of a source, by position. Mutants that are not valid TypeScript are left out. */
+/** All mutants of a source, sorted by position. Mutants that are not valid TypeScript are left out. */
 export function mutantsOf(source: string): Mutant[] {
   const tree = parse(source, { sourceType: "module", plugins: ["typescript"] }) as unknown as {
     program: Node;

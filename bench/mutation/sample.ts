@@ -2,9 +2,9 @@ import { apply, type Mutant, mutantsOf } from "./mutators.ts";
 
 export type Candidate = Mutant & {
   file: string;
-  /** 1-based line on which the change begins. */
+  /** Number of the line on which the change begins. The first line is 1. */
   line: number;
-  /** The changed lines, before and after. */
+  /** The changed lines before the change (`from`) and after the change (`to`). */
   from: string;
   to: string;
 };
@@ -26,9 +26,9 @@ function diffOf(source: string, mutant: Mutant): { line: number; from: string; t
 }
 
 /**
- * Picks `count` mutants with equal probability. The rank of a mutant is a hash of the seed and of the changed
- * text, not of its line number. So the same seed picks the same mutants in unchanged code, even after it
- * moves.
+ * Picks `count` mutants with equal probability. A mutant's rank is a hash of the seed and of the changed
+ * text. It does not depend on the line number, so the same seed picks the same mutants in unchanged code even
+ * after the code moves.
  */
 export function sample(candidates: readonly Candidate[], count: number, seed: number): Candidate[] {
   const repeats = new Map<string, number>();

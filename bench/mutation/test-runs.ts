@@ -1,17 +1,20 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Environment variable that marks every process of a test run, so that remaining processes can be found. */
+/**
+ * Environment variable that marks every process of a test run. It is used to find processes that remain after
+ * the run.
+ */
 const MARK = "LZ_MUTATION_RUN";
 
-/** Time limit of one test in milliseconds. The limit of the whole file usually ends it earlier. */
+/** Timeout of a single test in milliseconds. The timeout of the whole file is usually reached earlier. */
 const TEST_MS_MAX = 60_000;
 
 export type Outcome = "passed" | "failed" | "timed out";
 
 export type TestRuns = {
-  /** Runs one test file in the tree at `root`, then ends its remaining processes. */
+  /** Runs one test file in the copied tree at `root`, then ends all processes of the run that remain. */
   run(root: string, file: string, limitMs: number): Promise<Outcome>;
-  /** Stops all runs. Later ones fail without starting anything. */
+  /** Stops all runs. Runs that are requested later fail without starting a process. */
   stop(): void;
 };
 
@@ -28,7 +31,7 @@ export function createTestRuns(): TestRuns {
           cwd: root,
           env: { ...process.env, [MARK]: mark },
           stdio: ["ignore", "ignore", "ignore"],
-          detached: true, // starts a process group, so that all its processes can be ended together
+          detached: true, // Start a process group, so that all its processes can be ended together.
         },
       );
       const end = () => {
@@ -58,12 +61,12 @@ export function createTestRuns(): TestRuns {
 function kill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
-  } catch {} // the process has ended
+  } catch {} // The process has already ended.
 }
 
 /**
- * Ids of processes with the mark of a run. Processes that start their own session leave the group, but keep
- * the mark in their environment (Linux).
+ * Ids of processes with the mark of a run. A process that starts its own session leaves the process group,
+ * but the mark stays in its environment (Linux).
  */
 function markedProcesses(mark: string): number[] {
   if (process.platform !== "linux") return [];
@@ -74,7 +77,7 @@ function markedProcesses(mark: string): number[] {
       try {
         return readFileSync(`/proc/${pid}/environ`, "latin1").includes(`${MARK}=${mark}`);
       } catch {
-        return false; // the process has ended, or belongs to another user
+        return false; // The process has ended, or it belongs to another user.
       }
     });
 }

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-/** A copy of the working tree for mutants, including uncommitted changes. */
+/** A copy of the working tree in which mutants are applied. It includes uncommitted changes. */
 export type Tree = { root: string; remove: () => void };
 
 export function copyTree(root: string): Tree {
@@ -15,7 +15,7 @@ export function copyTree(root: string): Tree {
   try {
     for (const path of new Set(listed.stdout.toString().split("\0").filter(Boolean))) {
       mkdirSync(dirname(join(copy, path)), { recursive: true });
-      // A deleted file is still listed until the deletion is committed.
+      // Ignore missing files: git lists a deleted file until its deletion is committed.
       cpSync(join(root, path), join(copy, path), { force: true, errorOnExist: false });
     }
     symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));

@@ -30,15 +30,15 @@ async function* query(endpoint: string, partition: string, prefix: string): Asyn
 }
 
 type Journal = {
-  /** `asset time` of each item that the table must hold, by tenant. */
+  /** The items that the table must contain, as `asset time`, by tenant. */
   expected: Record<string, Set<string>>;
-  /** Sent and not accepted: the item may exist. */
+  /** Heartbeats that were sent but not accepted. Their items may or may not exist. */
   uncertain: Set<string>;
-  /** Time of the newest accepted heartbeat, by asset. */
+  /** Time of the newest accepted heartbeat of each asset. */
   newest: Map<string, string>;
 };
 
-/** Reads the journal of the generator: one line for each heartbeat that it sent. */
+/** Reads the journal of the generator, which has one line for each sent heartbeat. */
 async function readJournal(path: string): Promise<Journal> {
   const expected: Journal["expected"] = { [TENANT]: new Set(), [WITNESS]: new Set() };
   const uncertain = new Set<string>();
@@ -70,7 +70,7 @@ async function compareTelemetry(endpoint: string, tenantId: string, journal: Jou
   return { missing: missing.size, extra, expected: expected.size };
 }
 
-/** Assets whose presence is older than their newest accepted heartbeat, by more than a sampling interval. */
+/** Number of assets whose presence is more than one sampling interval older than their newest accepted heartbeat. */
 async function countSilent(endpoint: string, { newest }: Journal, intervalMs: number): Promise<number> {
   const slackMs = tenantDefaults(TENANT).telemetryResolutionSeconds * 1000 + intervalMs;
   let silent = newest.size;

@@ -3,25 +3,26 @@ import { PACK_BYTES_MAX } from "../../shared/queue/message.ts";
 import { inflate } from "../../worker/heartbeat/verify-message.ts";
 
 /*
- * A proxy in front of SQS and DynamoDB, as a separate process. It forwards every request and counts requests
- * as SQS bills them, heartbeats in the queue with their age, and write units as DynamoDB reports them. `GET
- * /counts` returns the counts, `POST /reset` starts a new window. Requests without an action of either service
- * do not count, for example those of an agent on this host that probes open ports.
+ * A proxy in front of SQS and DynamoDB, as a separate process. It forwards every request. It counts requests
+ * as SQS bills them, heartbeats in the queue with their age, and write units as reported by DynamoDB.
+ *
+ * `GET /counts` returns the counts. `POST /reset` starts a new window of counts. Requests that are not an
+ * action of SQS or DynamoDB do not count, for example probes from an agent on this host.
  */
 
 const SQS_CHUNK_BYTES = 64 * 1024;
-/** `QUEUE_URL` is the queue of heartbeats. Messages of other queues are only billed. */
+/** `QUEUE_URL` is the heartbeat queue. For messages of other queues, only the billed requests are counted. */
 const { SQS_ENDPOINT, DYNAMODB_ENDPOINT, QUEUE_URL } = process.env as Record<string, string>;
 
 type Flow = { messages: number; heartbeats: Record<string, number> };
 const newFlow = (): Flow => ({ messages: 0, heartbeats: {} });
 
-/** Counts over the whole run: messages that the queue accepted, delivered and deleted. */
+/** Numbers over the whole run: messages that the queue accepted, delivered and deleted, and their heartbeats. */
 const flow = { accepted: newFlow(), removed: newFlow(), received: newFlow() };
-/** Accepted writes by telemetry key. A second write of a key is a duplicate heartbeat. */
+/** Number of accepted writes by telemetry key. A second write of a key is a duplicate heartbeat. */
 const telemetryWrites = new Map<string, number>();
 type Received = { tenant: string; count: number; receivedAtMs: number };
-/** Received messages by receipt handle, until they are deleted. */
+/** Received messages that are not deleted yet, by receipt handle. */
 const held = new Map<string, Received>();
 
 const newWindow = () => ({
@@ -29,12 +30,12 @@ const newWindow = () => ({
   sqsBilled: {} as Record<string, number>,
   writeUnits: {} as Record<string, number>,
   writes: {} as Record<string, number>,
-  /** Number of samples among the items of a label. */
+  /** Number of samples among the items with a label. */
   samples: {} as Record<string, number>,
   dynamoCalls: {} as Record<string, number>,
   /**
-   * Age of each heartbeat in ms since the edge received it: when the worker received it, and when it was
-   * settled.
+   * Age of each heartbeat in ms since the edge received it. Measured when the worker receives the heartbeat
+   * and when the worker settles it.
    */
   receivedAgesMs: [] as number[],
   settledAgesMs: [] as number[],
@@ -45,12 +46,12 @@ const add = (counts: Record<string, number>, name: string, number: number) => {
   counts[name] = (counts[name] ?? 0) + number;
 };
 
-/** Adds the age of a message once per heartbeat, so that percentiles count heartbeats. */
+/** Adds the age of a message once for each of its heartbeats, so that percentiles refer to heartbeats. */
 const addAges = (ages: number[], ageMs: number, count: number) => {
   for (let i = 0; i < count; i++) ages.push(ageMs);
 };
 
-/** Reads tenant, number of heartbeats and oldest receipt from the text of a batch. */
+/** Reads the tenant, the number of heartbeats and the oldest receive time from the text of a batch. */
 function packOf(message: string): Received | undefined {
   const body = inflate(message);
   const header = /^\{"v":1,"tenant":"([^"]+)","count":(\d+)\}\n\{"asset":"[^"]+","receivedAt":"([^"]+)"/.exec(
@@ -123,7 +124,7 @@ type WriteRequest = Written & {
   RequestItems?: Record<string, { PutRequest?: Written; DeleteRequest?: Written }[]>;
 };
 
-/** The items of a write request of any operation. A condition check is billed like a write. */
+/** Items of a write request, for all write operations. A condition check is billed like a write. */
 function itemsOf(request: WriteRequest): Item[] {
   const all: (Written | undefined)[] = [
     request,
@@ -138,8 +139,8 @@ function itemsOf(request: WriteRequest): Item[] {
 }
 
 /**
- * Label of an item: the first part of its sort key, and its kind if it has one. For example `telemetry sample`
- * or `presence`.
+ * Label of an item: the first part of its sort key, followed by its kind if it has one. Examples: `telemetry
+ * sample`, `presence`.
  */
 function kindOf(item: Item): string {
   const sortKey = item.SK?.S ?? "";
@@ -152,7 +153,8 @@ function countDynamo(operation: string, request: WriteRequest, answer: Record<st
   if (!WRITES.test(operation)) return;
   const items = itemsOf(request);
   const label = [...new Set(items.map(kindOf))].sort().join(" + ");
-  // A failed condition costs as much as the write, but DynamoDB reports units only for successful writes.
+  // A write with a failed condition costs as much as a successful write, but DynamoDB reports units only for
+  // successful writes.
   add(current.writes, ok ? label : `${label} rejected`, 1);
   if (!ok) return;
   const consumed = [answer.ConsumedCapacity ?? []].flat() as Consumed[];
@@ -190,7 +192,7 @@ const plainHeaders = (response: Response) => {
   const headers = new Headers(response.headers);
   headers.delete("content-length");
   headers.delete("transfer-encoding");
-  // The checksum does not match the forwarded response, which has other bytes.
+  // The checksum refers to the original bytes. The bytes of the forwarded response differ.
   headers.delete("x-amz-crc32");
   return headers;
 };

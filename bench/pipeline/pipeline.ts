@@ -28,10 +28,15 @@ const { json, numbers, texts } = readArguments(
   "pipeline",
   "A fleet at its heartbeat interval through edge, queue, worker and table.",
   {
-    endpoints: { min: 20, max: 200_000, default: 1000, says: "simulated hosts" },
-    seconds: { min: 5, max: 3600, default: 60, says: "length of the run, after the ramp" },
+    endpoints: { min: 20, max: 200_000, default: 1000, says: "number of simulated hosts" },
+    seconds: { min: 5, max: 3600, default: 60, says: "seconds of the run, after the ramp" },
     interval: { min: 200, max: 600_000, default: 5000, says: "milliseconds between heartbeats of one host" },
-    connections: { min: 1, max: 4000, default: 256, says: "keep-alive connections of the generator" },
+    connections: {
+      min: 1,
+      max: 4000,
+      default: 256,
+      says: "number of keep-alive connections of the generator",
+    },
     ramp: { min: 10, max: 20_000, default: 400, says: "hosts per second that send their first heartbeat" },
     risky: {
       min: 0,
@@ -41,7 +46,7 @@ const { json, numbers, texts } = readArguments(
     },
     changes: { min: 0, max: 1000, default: 1, says: "heartbeats per thousand with a new state" },
     resent: { min: 0, max: 1000, default: 10, says: "heartbeats per thousand that are sent twice" },
-    drain: { min: 1, max: 600, default: 60, says: "seconds in which the queue must empty after the run" },
+    drain: { min: 1, max: 600, default: 60, says: "maximum seconds until the queue is empty after the run" },
   },
   { runtime: { of: ["bun", ...RUNTIMES.filter((name) => name !== "bun")], says: "edge runtime" } },
 );
@@ -59,7 +64,7 @@ async function depthOf(sqsEndpoint: string, queueUrl: string): Promise<number> {
   );
 }
 
-/** Waits until the queue is empty, at most for the time of `--drain`. */
+/** Waits until the queue is empty, at most for the time set by `--drain`. */
 async function drained(sqsEndpoint: string, queueUrl: string): Promise<{ depth: number; tookMs: number }> {
   const startMs = performance.now();
   for (;;) {
@@ -92,7 +97,7 @@ const FLEET: Fleet = {
   resent: numbers.resent / 1000,
 };
 
-/** Sends the first heartbeat of each host, and waits until the worker has recorded them. */
+/** Sends the first heartbeat of each host, and waits until the worker has recorded these heartbeats. */
 async function measureRamp(pipeline: Pipeline, generator: Generator, journal: string) {
   const { queue } = pipeline;
   const startMs = performance.now();
@@ -113,7 +118,10 @@ async function measureRamp(pipeline: Pipeline, generator: Generator, journal: st
   return { ramp, rampSeconds: seconds };
 }
 
-/** Sends heartbeats at the interval, in a new window of counts: figures of the ramp, with new assets only, are excluded. */
+/**
+ * Sends heartbeats at the interval, in a new window of counts. The new window excludes the figures of the
+ * ramp, in which all assets are new.
+ */
 async function measureSteady({ pids, counts, resetCounts }: Pipeline, generator: Generator) {
   await resetCounts();
   const flowBefore = (await counts()).flow;
@@ -147,7 +155,7 @@ async function bench(scope: Scope) {
   return { ...ramped, ...steady, last, proof, depth, dead, drainedMs };
 }
 
-/** Share of a core; undefined where the system does not report it. */
+/** CPU time as a share of one core. Undefined if the system does not report CPU time. */
 const cpuShare = (before: number | undefined, after: number | undefined, seconds: number) =>
   before === undefined || after === undefined ? undefined : round((after - before) / seconds);
 
@@ -165,7 +173,8 @@ const sent = measured.sent + found.ramp.sent;
 const unanswered = sent - accepted202;
 const settled = sum(last.flow.removed.heartbeats);
 const unsettled = Math.max(0, accepted202 - settled);
-// A dead letter holds at least one heartbeat that the worker did not record, although it deleted the message.
+// A dead letter counts as lost. It contains at least one heartbeat that the worker did not record, although
+// the message was deleted.
 const lost = unsettled + found.dead + proof.witnesses.missing + proof.changes.missing + proof.silent;
 const doubled = proof.witnesses.extra + proof.changes.extra + last.telemetryWrittenTwice;
 
@@ -175,9 +184,11 @@ const billed = sum(steady.sqsBilled);
 const { telemetryResolutionSeconds } = tenantDefaults(TENANT);
 
 /*
- * An unchanged heartbeat writes only once per resolution interval. A window that is not a multiple of the interval would
- * count too many or too few writes. So the write units of one sampled heartbeat are measured, and the number of samples
- * follows from the settings. Writes of changes are excluded. Writes of witnesses have the same size and are included.
+ * Write units of samples are extrapolated. An unchanged heartbeat is written only once per resolution
+ * interval, so a window that is not a multiple of the interval would count too many or too few writes.
+ * Therefore the bench measures the write units of one sample, and calculates the number of samples from the
+ * settings. Writes of changes are excluded. Writes of witnesses are included, because they have the same
+ * size.
  */
 const ofSamples = Object.keys(steady.writeUnits).filter(
   (label) => !/change|incident|event|baseline/.test(label),

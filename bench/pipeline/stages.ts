@@ -22,15 +22,15 @@ import {
 } from "../harness/backends.ts";
 import type { Scope } from "../harness/scope.ts";
 
-/** Tenant of the fleet. Its telemetry is sampled, as in production. */
+/** Tenant of the fleet. Telemetry of this tenant is sampled, as in production. */
 export const TENANT = "org_bench";
-/** Tenant of the witnesses: resolution 0, so that each heartbeat becomes an item. */
+/** Tenant of the witnesses. Its telemetry resolution is 0, so that each heartbeat becomes an item. */
 export const WITNESS = "org_witness";
 
 type Flow = { messages: number; heartbeats: Record<string, number> };
 type Age = { p50: number; p99: number; max: number };
 
-/** Counts of the proxy since its last reset; `flow` covers the whole run. */
+/** Counts of the proxy since its last reset. `flow` covers the whole run instead. */
 export type Counts = {
   sqsCalls: Record<string, number>;
   sqsBilled: Record<string, number>;
@@ -69,7 +69,8 @@ async function writeTenants(endpoint: string, secrets: Secrets): Promise<void> {
   const client = embeddedClient(endpoint);
   for (const tenantId of [TENANT, WITNESS]) {
     const defaults = tenantDefaults(tenantId);
-    // The policy approves the fleet's engine and model, as a company does after its first incidents.
+    // The policy approves the engine and the model of the fleet. A company usually does this after its first
+    // incidents.
     const policy = { ...defaults.policy, approvedEngines: ["ollama"], approvedModels: ["llama3*"] };
     const tenant = { ...defaults, policy, ...(tenantId === WITNESS && { telemetryResolutionSeconds: 0 }) };
     await client.send(
@@ -80,7 +81,7 @@ async function writeTenants(endpoint: string, secrets: Secrets): Promise<void> {
   client.destroy();
 }
 
-/** Settings of the stages that you can set in the environment of the bench. */
+/** Those variables of the bench's own environment that are passed on to the stages. */
 const passedOn = (names: readonly string[]): Record<string, string> =>
   Object.fromEntries(
     names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
@@ -90,19 +91,20 @@ export type Pipeline = {
   secrets: Secrets;
   edgePort: number;
   queue: Queue;
-  /** Endpoint of the table, without the proxy. */
+  /** Endpoint of the table that bypasses the proxy. */
   tableEndpoint: string;
   counts: () => Promise<Counts>;
-  /** Starts a new window of counts. */
+  /** Resets the counts of the proxy, to start a new window. */
   resetCounts: () => Promise<void>;
-  /** Process id of each stage, by name. */
+  /** Process id of each stage, by the name of the stage. */
   pids: Record<string, number>;
 };
 
-/** Starts table, queue, counting proxy, worker and edge, a process each. */
+/** Starts table, queue, counting proxy, worker and edge, each in a separate process. */
 export async function startPipeline(scope: Scope, runtime: RuntimeName): Promise<Pipeline> {
   const secrets = await benchSecrets();
-  const table = await startTable(scope); // in memory: DynamoDB does not wait for this machine's disk
+  // The table is in memory, so that DynamoDB does not wait for the disk of this machine.
+  const table = await startTable(scope);
   const queue = await startQueue(scope);
   const proxy = await startProxy(scope, queue, table.endpoint);
   await writeTenants(table.endpoint, secrets);

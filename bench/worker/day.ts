@@ -20,8 +20,8 @@ import { finish, round } from "../harness/report.ts";
 import { hmac } from "../load/asset.ts";
 
 /*
- * A day of a fleet at the agents' interval, through the worker's `pollOnce`: verify, decode, assess, write.
- * One asset hour in a thousand is risky. The bench counts the resulting incidents.
+ * Simulates a day of a fleet at the agents' interval, through the worker's `pollOnce`: verify, decode, assess
+ * and write. One in a thousand asset hours is risky. The bench counts the resulting incidents.
  */
 
 const { json, numbers } = readArguments(
@@ -31,7 +31,7 @@ const { json, numbers } = readArguments(
     assets: { min: 42, max: 100_000, default: 1000, says: "assets" },
     seconds: { min: 1, max: 600, default: 5, says: "seconds between two heartbeats of an asset" },
     resolution: { min: 60, max: 3600, default: 60, says: "seconds between two samples of an asset" },
-    hours: { min: 1, max: 48, default: 24, says: "length of the day" },
+    hours: { min: 1, max: 48, default: 24, says: "hours in the simulated day" },
   },
 );
 
@@ -48,8 +48,9 @@ tenant.policy.approvedEngines = ["ollama"];
 tenant.policy.approvedModels = ["*"];
 
 /**
- * Number of the risky episode of an asset at a time, if any. Every 42nd asset has one risky hour, each a
- * different one: 24 of 24,000 asset hours. Its engine restarts every ten minutes.
+ * Number of an asset's risky episode at a point in time. Undefined outside of risky episodes. Every 42nd
+ * asset has one risky hour, at a different time for each asset: 24 of 24,000 asset hours. The engine of the
+ * asset restarts every ten minutes in this hour.
  */
 const episode = (asset: number, ms: number): number | undefined =>
   asset % 42 === 7 && Math.floor(ms / HOUR_MS) === Math.floor(asset / 42) % 24
@@ -67,7 +68,7 @@ const assets = Array.from(
   }),
 );
 
-/** Body of a heartbeat, as agents write it. For an unchanged state, only the beginning is made again. */
+/** Body of a heartbeat, as an agent writes it. For an unchanged state, only the first members are written again. */
 function bodyOf(asset: Simulated, number: number, sequence: number, atMs: number): string {
   const started = episode(number, atMs - START_MS) ?? -1;
   const at = timestamp(atMs);
@@ -94,8 +95,8 @@ function* messagesOf(sequence: number, atMs: number): Generator<Message> {
 }
 
 /**
- * A table in memory. It counts samples instead of storing them, and keeps the time of the newest sample of
- * each asset.
+ * An in-memory table. It counts samples instead of storing them, and remembers the time of each asset's
+ * newest sample.
  */
 function createTable(): { dynamo: Dynamo; items: ReadonlyMap<string, AttributeMap>; samples: () => number } {
   const table = createMemoryDynamo();

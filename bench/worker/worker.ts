@@ -26,17 +26,18 @@ import { finish, median, round } from "../harness/report.ts";
 import { type BenchAsset, hmac, makeAsset, nextHeartbeat } from "../load/asset.ts";
 
 /*
- * The worker's work on one core, without network: a queue with prepared messages and a table in memory.
- * `pollOnce` runs as in production: verify, decode, validate, state hash, evaluate, plan the writes.
+ * Measures the worker's work on one core, without a network. It uses a stub queue with prepared messages and
+ * an in-memory table. `pollOnce` runs as in production: verify, decode, validate, state hash, evaluate, plan
+ * the writes.
  */
 
 const { json, numbers } = readArguments(
   "worker",
   "Unchanged and changed heartbeats per second and core, without network.",
   {
-    rounds: { min: 1, max: 100, default: 5, says: "rounds; each measures both kinds" },
-    milliseconds: { min: 50, max: 60_000, default: 1000, says: "length of one measurement" },
-    assets: { min: 40, max: 100_000, default: 2000, says: "simulated assets" },
+    rounds: { min: 1, max: 100, default: 5, says: "number of rounds; each round measures both kinds" },
+    milliseconds: { min: 50, max: 60_000, default: 1000, says: "milliseconds of one measurement" },
+    assets: { min: 40, max: 100_000, default: 2000, says: "number of simulated assets" },
   },
 );
 
@@ -46,7 +47,8 @@ const MESSAGES_AT_ONCE = 10;
 const CHANGED_ROUNDS = 12;
 const KEY = Buffer.alloc(32, 3);
 const SECRET = { version: "v1", bytes: Buffer.alloc(32, 7) };
-// All heartbeats are in one resolution interval, so unchanged ones write nothing, like most heartbeats.
+// Start of the heartbeats. All of them are in one resolution interval, so unchanged heartbeats write nothing.
+// This is the usual case.
 const START_MS = Date.parse("2026-11-21T12:00:00.000Z");
 
 function messageOf(
@@ -69,7 +71,7 @@ function messageOf(
   };
 }
 
-/** Messages with one heartbeat of every asset. */
+/** Messages that contain one heartbeat of every asset. */
 function sweep(assets: BenchAsset[], sentAtMs: number): Message[] {
   const entries = assets.map((asset) => ({
     asset,
@@ -86,7 +88,10 @@ function sweep(assets: BenchAsset[], sentAtMs: number): Message[] {
 type Stored = Record<string, { S?: string }>;
 type Written = { Item?: Stored };
 
-/** Stores presences, because a change reads its own presence again. Other writes only succeed. */
+/**
+ * Test double of the table. It stores presences, because a change reads its presence again. Other writes
+ * succeed without storing anything.
+ */
 function fakeTable(): { dynamo: Dynamo; writes: () => number } {
   const presences = new Map<string, Stored>();
   let writes = 0;
@@ -163,7 +168,8 @@ function createDeps(tenant: TenantItem) {
     deps,
     writes: table.writes,
     /**
-     * Checks that every delivered message was settled. Otherwise a bench of rejected messages would look fast.
+     * Checks that every delivered message was settled. Otherwise a bench whose messages are all rejected
+     * would look fast.
      */
     assertSettled(messages: number) {
       if (buried > 0 || removed !== messages)
@@ -181,7 +187,7 @@ function createDeps(tenant: TenantItem) {
 
 const never = new AbortController().signal;
 
-/** Processes the messages and returns the number of settled heartbeats. Everything runs on this thread. */
+/** Processes the messages and returns the number of settled heartbeats. Everything runs in this thread. */
 async function drain(worker: ReturnType<typeof createDeps>, messages: readonly Message[]): Promise<number> {
   worker.fill(messages);
   let settled = 0;
@@ -209,7 +215,9 @@ const changed = Array.from({ length: CHANGED_ROUNDS }, (_, number) => {
 async function measureUnchanged(milliseconds: number): Promise<number> {
   const worker = createDeps(tenant);
   await drain(worker, first);
-  await drain(worker, same); // the interval of some assets may end between the two sweeps: those samples are written here
+  // The resolution interval of some assets may end between the two sweeps. Their samples are written here,
+  // before the measurement.
+  await drain(worker, same);
   const writesBefore = worker.writes();
   const startMs = performance.now();
   let settled = 0;
@@ -240,9 +248,11 @@ async function measureChanged(milliseconds: number): Promise<number> {
 const HEAP_SAMPLES = 15;
 
 /**
- * JavaScript heap per heartbeat in bytes: the growth of the heap over a sweep of all assets, directly after a
- * collection. It is a lower bound, because memory that fits into holes of the heap does not count. A sweep
- * with a collection grows less, so the result is the upper quartile.
+ * JavaScript heap per heartbeat in bytes: the growth of the heap during a sweep of all assets, directly after
+ * a garbage collection.
+ *
+ * The figure is a lower bound, because memory that fits into gaps of the heap does not count. If the garbage
+ * collector runs during a sweep, the growth is smaller. Therefore the result is the upper quartile.
  */
 async function heapBytes(
   worker: ReturnType<typeof createDeps>,
@@ -269,7 +279,7 @@ async function measureHeap() {
   return { unchanged, changed: await heapBytes(worker, changed) };
 }
 
-/** Median µs per heartbeat of one step, over the same messages. */
+/** Duration of one step in µs per heartbeat: the median of repeated runs over the same messages. */
 async function step(work: () => unknown): Promise<number> {
   const took: number[] = [];
   for (let sample = 0; sample < 7; sample++) {

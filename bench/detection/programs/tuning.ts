@@ -1,8 +1,8 @@
 import type { AiProgram } from "../program.ts";
 
 /*
- * Programs for tuning the catalogue: their responses may be inspected during the work on it. The list was
- * fixed before the lab's first scan. held-out.ts has the other half.
+ * Programs for tuning the catalogue. Their responses may be inspected during the work on the catalogue. The
+ * list was fixed before the first scan of the lab. held-out.ts contains the other half of the programs.
  */
 
 const MCP_EVERYTHING = {
@@ -234,7 +234,7 @@ export const TUNING: readonly AiProgram[] = [
     name: "ray-serve",
     wanted: ["ray-serve"],
     source: { registry: "pypi", packages: ["ray[serve]==2.60.0"] },
-    // ray.init() of this version creates a token and requires it.
+    // ray.init() of this version creates a token, and the server requires it.
     key: true,
     start: ({ bin, app, host, port, spare }) => ({
       command: [bin("python"), app("ray_app.py"), host, String(port), String(spare[0])],

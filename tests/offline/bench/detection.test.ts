@@ -47,8 +47,8 @@ test("compareWithProgram() lists wrong properties in addition to the name", () =
   expect(faultsOf(ai, [engine("chroma")])).toEqual([]);
   expect(faultsOf(ai, [engine("chroma"), engine("chroma", { pid: 7 })])).toEqual(["reported 2 times"]);
   expect(faultsOf(ai, [engine("chroma", { ports: [1] })])).toEqual(["port 4000 is missing"]);
-  expect(faultsOf(ai, [engine("chroma", { renamed: true })])).toEqual(["called renamed, and is not"]);
-  expect(faultsOf({ ...ai, as: "backupd" }, [engine("chroma")])).toEqual(["not called renamed, and is"]);
+  expect(faultsOf(ai, [engine("chroma", { renamed: true })])).toEqual(["reported as renamed, but is not"]);
+  expect(faultsOf({ ...ai, as: "backupd" }, [engine("chroma")])).toEqual(["not reported as renamed, but is"]);
   expect(faultsOf({ ...ai, key: true }, [engine("chroma")])).toEqual([
     "authentication is reported as open, but a key is required",
   ]);

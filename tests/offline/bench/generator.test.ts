@@ -16,14 +16,17 @@ describe("the load generator", () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** A server that accepts the first of every `every` heartbeats and handles the others differently. */
+  /**
+   * Starts a stub server. It accepts the first heartbeat of each group of `every` heartbeats. For the others it
+   * returns the result of `otherwise`.
+   */
   const serve = (every: number, otherwise: () => Response | Promise<Response>): number => {
     let asked = 0;
     const server = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
       fetch: ({ method }) => {
-        // An agent on this host probes every server.
+        // An agent on this host may send probes to every server.
         if (method !== "POST") return new Response(null, { status: 404 });
         return asked++ % every === 0 ? new Response(null, { status: 202 }) : otherwise();
       },

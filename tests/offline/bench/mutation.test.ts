@@ -11,7 +11,7 @@ import { createTestRuns } from "../../../bench/mutation/test-runs.ts";
 import { missing, testUnless } from "../../support/missing.ts";
 import { eventually, ROOT } from "../../support/stack.ts";
 
-/** The mutants of a source: each mutated text with its operator. */
+/** The mutants of a source, as pairs of operator and mutated text. */
 const changes = (source: string) =>
   mutantsOf(source).map((mutant) => `${mutant.operator}: ${apply(source, mutant)}`);
 
@@ -39,7 +39,7 @@ describe("the mutation operators", () => {
     ["if (a) b()", "condition: if (true) b()", "condition: if (false) b()", "statement: if (a) ;"],
     ["while (a) b()", "condition: while (false) b()", "statement: while (a) ;"],
   ])("of %s", (source, ...expected) => {
-    // A source of one statement always has the mutant without that statement.
+    // A source with one statement always has a mutant without this statement.
     expect(
       changes(source)
         .filter((change) => change !== "statement: ;")

@@ -20,7 +20,7 @@ test("finish() exits with 1 and prints no result if a figure was not measured", 
   expect({ code, out, err }).toEqual({
     code: 1,
     out: [""],
-    err: "cannot report what was not measured: p99Ms\n",
+    err: "these figures were not measured: p99Ms\n",
   });
   expect(finish(false, "{ p99Ms: null }").code).toBe(1);
   const good = finish(true, "{ perSecond: 5, p99Ms: 0 }");

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { ROOT } from "../../support/stack.ts";
 
-/** Output and exit code of a bench that gets a SIGTERM after it has printed "now". */
+/** Runs a bench and sends it a SIGTERM after it prints "now". Returns its output and exit code. */
 async function interrupted(bench: string): Promise<{ code: number; said: string[]; err: string }> {
   const code = `import { inScope } from "./bench/harness/scope.ts";
     const say = (word) => console.log(word);
@@ -47,7 +47,7 @@ test("after the bench, inScope() stops its parts and removes its signal handlers
 
 test("after a timeout or a failure, inScope() stops its parts, prints one line and exits with 1", async () => {
   for (const [seconds, work, reason] of [
-    [0.05, "await Bun.sleep(10_000)", "not done after 0.05 s"],
+    [0.05, "await Bun.sleep(10_000)", "still running after 0.05 s"],
     [60, 'throw new Error("no such table")', "no such table"],
   ] as const) {
     const { code, said, err } = await interrupted(
