@@ -15,16 +15,16 @@ export const WEIGHTS = {
    * reads files does this.
    */
   weightsRead: { signal: "weights", weight: 55 },
-  /** Anonymous memory in a process that had weights mapped or open before. Together with a shared library: 60. */
+  /** Anonymous memory in a process that had weights mapped or open before. The sum with a shared library is 60. */
   weightsCopied: { signal: "weights", weight: 50 },
   /**
-   * Anonymous memory and bytes read that both match the size of a model on disk. Together with a shared
-   * library: 55.
+   * Anonymous memory and bytes read that both match the size of a model on disk. The sum with a shared
+   * library is 55.
    */
   weightsLikely: { signal: "weights", weight: 45 },
   /**
-   * Anonymous memory and about as many bytes read, without a model on disk of that size. Together with a
-   * shared library: 50.
+   * Anonymous memory and about as many bytes read, without a model on disk of that size. The sum with
+   * a shared library is 50.
    */
   weightsPossible: { signal: "weights", weight: 40 },
   libraryOwn: { signal: "library", weight: 70 },

@@ -16,7 +16,7 @@ import {
   programName,
 } from "./process-claims.ts";
 
-/** Facts that complete a candidate to an engine of a heartbeat. */
+/** Facts that are needed to convert a candidate to an engine of a heartbeat. */
 export type Completion = {
   snapshot: Snapshot;
   peers: ReadonlyMap<string, readonly Peer[]>;
