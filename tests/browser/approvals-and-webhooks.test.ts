@@ -187,7 +187,7 @@ describe("approvals", () => {
     });
     await signStored(edge.deps, TENANT);
     const path = `/approvals/${request.approvalId}`;
-    expect(await read("/approvals")).toContain("Expired without an answer");
+    expect(await read("/approvals")).toContain("Expired without a decision");
     const form = await formOf("/approvals", `${path}/again`, {}, cookies.jo);
     expect((await post(`${path}/again`, form!, cookies.jo)).headers.get("location")).toBe(
       "/approvals?done=again",

@@ -104,12 +104,12 @@ export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?:
         )}
       </section>
       {expired.length > 0 && (
-        <OtherRequests id="approvals-lost" title="Expired without an answer" asked={expired} view={view}>
+        <OtherRequests id="approvals-lost" title="Expired without a decision" asked={expired} view={view}>
           These hosts were not isolated. If the isolation is still needed, request it again.
         </OtherRequests>
       )}
       {answered.length > 0 && (
-        <OtherRequests id="approvals-answered" title="Answered" asked={answered} view={view} />
+        <OtherRequests id="approvals-answered" title="Approved or denied" asked={answered} view={view} />
       )}
     </Layout>
   );

@@ -97,7 +97,7 @@ export const UnknownNotices = ({ details }: { details: AssetDetails }) => {
           <Icon name="warning" />
           The agent could not fully read {plural(incomplete.length, "source")} of{" "}
           {String(state?.collectors.length ?? 0)} ({incomplete.map(({ name }) => name).join(", ")}). AI that
-          only {incomplete.length === 1 ? "this source shows" : "these sources show"} may be missing here.
+          only {incomplete.length === 1 ? "this source detects" : "these sources detect"} may be missing here.
         </p>
       )}
       {dropped > 0 && (

@@ -148,8 +148,8 @@ const AssetCustody = ({ details: { asset, custody, check, now } }: { details: As
     </div>
     {custody.items.length > 0 && (
       <p class="muted small">
-        The CSV contains the records of this host. The JSON contains the complete log of the organisation, as
-        verification needs all records.
+        The CSV contains the records of this host. The JSON contains the complete log of the organisation,
+        because verification needs all records.
       </p>
     )}
     <CustodyLog records={custody.items} check={check} now={now} />

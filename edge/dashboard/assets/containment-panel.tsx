@@ -23,7 +23,7 @@ const MEANING: Record<ContainmentState, string> = {
     "The agent has proven the isolation: the host can reach the control plane, and other addresses are blocked.",
   failed: "The agent could not isolate this host. Treat the host as unrestricted. The reason is below.",
   expired:
-    "The directive expired before the agent applied it. Treat the host as unrestricted. To try again, release it first.",
+    "The directive expired before the agent applied it. Treat the host as unrestricted. To try again, first release the host.",
   releasing: "Release was requested but is not proven yet. Restrictions may still be in force.",
   "release-failed":
     "The agent could not release this host, so restrictions may still be in force. The reason is below.",
@@ -83,8 +83,8 @@ export const ContainmentPanel = (panel: {
       {steps && <Steps steps={steps} now={now} />}
       {asset.containment.proof && asset.containment.proof.generation < asset.generation && (
         <p class="muted small">
-          The newest report is about generation {String(asset.containment.proof.generation)}, so it does not
-          prove generation {String(asset.generation)}.
+          The newest containment report is about generation {String(asset.containment.proof.generation)}, so
+          it does not prove generation {String(asset.generation)}.
         </p>
       )}
       {forms ? (
@@ -213,7 +213,7 @@ const ReleaseForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
       The agent removes the restrictions of mode {asset.containment.mode ?? "observe"} and proves this with
       its next heartbeat.
       {asset.containment.stopEnginesBy === "terminate" &&
-        " Programs that it terminated do not restart automatically. The user of the host has to start them again."}
+        " Terminated programs do not restart automatically. The user of the host has to start them again."}
     </p>
     <Justification draft={forms.draft} />
     <Confirm draft={forms.draft}>
@@ -245,7 +245,7 @@ const Problems = ({ draft }: { draft: Draft | undefined }) =>
               {MESSAGES[field] ?? "The form was incomplete. Fill it in on this page and send it again."}
               {field === "justification" &&
                 draft.justification.length > JUSTIFICATION_CHARACTERS_MAX &&
-                ` Yours has ${draft.justification.length.toLocaleString("en")}.`}
+                ` You entered ${draft.justification.length.toLocaleString("en")}.`}
             </li>
           ))}
         </ul>

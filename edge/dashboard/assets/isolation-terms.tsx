@@ -51,7 +51,7 @@ export const IsolationTerms = (terms: { employeeId: string | undefined; settings
         </li>
       )}
       <li>
-        Message at the host, except in mode observe:{" "}
+        Message on the host (not in mode observe):{" "}
         {settings.isolationNotice === "" ? (
           "the agent's default text, which says to contact the security team"
         ) : (
@@ -59,11 +59,11 @@ export const IsolationTerms = (terms: { employeeId: string | undefined; settings
             <bdi>{settings.isolationNotice}</bdi>
           </q>
         )}
-        . It also says what was restricted.
+        . The message also says what was restricted.
       </li>
       <li>
-        A silent host is isolated when it reports again within {String(DIRECTIVE_DAYS)} days. Treat the host
-        as unrestricted until the agent has proven the isolation.
+        A silent host is isolated only if it reports again within {String(DIRECTIVE_DAYS)} days. Treat the
+        host as unrestricted until the agent has proven the isolation.
       </li>
     </ul>
   );

@@ -30,14 +30,14 @@ export const ExpiredHostsLink = ({ count, filter = {} }: { count: number; filter
       <a href={`/assets?${new URLSearchParams(set as [string, string][])}`}>
         {plural(count, "expired host")}
       </a>
-      : silent for too long, removed from the list, or merged into another host.
+      . A host expires if it is silent for too long, is removed from the list, or is merged into another host.
     </p>
   );
 };
 
 const REASONS: Readonly<Record<ExpiryReason, string>> = {
   silent: "has not reported for longer than the settings allow",
-  "never-reported": "has never reported since it enrolled, for longer than the settings allow",
+  "never-reported": "enrolled but did not report within the time that the settings allow",
   removed: "was removed from the active list by an administrator",
   superseded: "was merged into another host, and its device key is revoked",
 };
@@ -84,8 +84,9 @@ export const LifecycleNotices = ({ asset, now }: { asset: AssetView; now: number
       )}
       {enrolledAgainAs !== undefined && supersededBy === undefined && (
         <Strip icon="info">
-          This machine seems to report as <a href={`/assets/${enrolledAgainAs}`}>{enrolledAgainAs}</a> since
-          it enrolled again. Check that it is the same machine, then merge this host into that one.
+          This machine seems to have enrolled again as{" "}
+          <a href={`/assets/${enrolledAgainAs}`}>{enrolledAgainAs}</a>. Check that it is the same machine,
+          then merge this host into that one.
         </Strip>
       )}
       {earlier.length > 0 && (

@@ -8,7 +8,8 @@ export type Change = { kind: "appeared" | "gone" | "worse" | "better" | "note"; 
 
 /** Describes the differences between two consecutive states. Without an older state, lists the engines of the newer one. */
 export function changesBetween(newer: TelemetryChange, older: TelemetryChange | undefined): Change[] {
-  if (!older) return [{ kind: "note", words: `Oldest state shown: ${engineNames(newer.engines)}` }];
+  if (!older)
+    return [{ kind: "note", words: `Engines in the oldest state shown: ${engineNames(newer.engines)}` }];
   const changes = [
     ...engineChanges(newer.engines, older.engines),
     ...storeChanges(newer, older),
@@ -23,7 +24,7 @@ export function changesBetween(newer: TelemetryChange, older: TelemetryChange | 
 }
 
 const engineNames = (engines: readonly Engine[]): string =>
-  engines.length === 0 ? "no engine" : engines.map((engine) => engine.name).join(", ");
+  engines.length === 0 ? "none" : engines.map((engine) => engine.name).join(", ");
 
 const byKey = (engines: readonly Engine[]) =>
   new Map(engines.map((engine) => [`${engine.id} ${engine.pid}`, engine]));
@@ -115,7 +116,12 @@ function collectorChanges(newer: TelemetryChange, older: TelemetryChange): Chang
     if (was === status) return [];
     if (status === "ok")
       return was === undefined ? [] : [{ kind: "better", words: `Source ${name} can be read again` }];
-    return [{ kind: "worse", words: `Source ${name}: ${was ?? "new"} → ${status}` }];
+    return [
+      {
+        kind: "worse",
+        words: was === undefined ? `New source ${name}: ${status}` : `Source ${name}: ${was} → ${status}`,
+      },
+    ];
   });
 }
 

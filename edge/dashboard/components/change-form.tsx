@@ -46,7 +46,7 @@ export const ChangeForm = (form: {
 
 /** A node without the control key cannot sign custody records, so it shows pages without forms. */
 export const READ_ONLY_NODE =
-  "This node is read-only because it has no control key. Use a node that has one; your administrator knows its address.";
+  "This node is read-only because it has no control key. Use a node that has one. Your administrator knows its address.";
 
 /**
  * Tells the user why a page has no form. Returns an empty text if the user is allowed to change it.

@@ -42,7 +42,7 @@ const EXPLANATIONS: Partial<Record<Refusal["code"], Explanation>> = {
     title: "The form has expired",
     cause: "It was open for more than two hours, or it was not sent from this site in your own session.",
     advice:
-      "Reload the page and send the form again. Your browser's back button may still have what you typed.",
+      "Reload the page and send the form again. If you go back in your browser, your input may still be in the form.",
   },
   "admin.not-found": {
     title: "Page not found",
@@ -54,7 +54,8 @@ const EXPLANATIONS: Partial<Record<Refusal["code"], Explanation>> = {
   },
   "admin.invalid": {
     title: "Invalid address or form",
-    cause: "The address has an unknown filter or a page link of another list, or the form lacks a field.",
+    cause:
+      "The address contains an invalid filter or a page link of another list, or a field of the form is missing.",
     advice: "Open the page from the navigation, then set the filter or fill in the form again.",
   },
   "admin.too-long": { advice: "No file was created." },
@@ -117,11 +118,11 @@ export const unavailablePage = (failure: Failure) => (
     <p>
       {failure.isChange
         ? "The database did not respond. The change was either saved completely or not at all."
-        : "The database does not respond, so the state of your hosts is unknown here."}
+        : "The database does not respond, so this page cannot show the state of your hosts."}
     </p>
     <p>
       {failure.isChange
-        ? "Go back to the page to see the saved state. You can send the same form again: it is saved only once."
+        ? "Go back to the page to see the saved state. You can send the same form again: the change is made only once."
         : "Agents store their reports until they can send them, and isolated hosts stay isolated. Reload the page in a few seconds."}
     </p>
   </ErrorNotice>

@@ -19,22 +19,23 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   },
   expire: {
     tone: "ok",
-    words: "Host removed from the active list and recorded. It returns with its next heartbeat.",
+    words:
+      "Host removed from the active list. The removal is recorded. The host returns with its next heartbeat.",
   },
   revoke: {
     tone: "ok",
-    words: "Device key revoked and recorded. The agent on this host cannot report any more.",
+    words: "Device key revoked. The revocation is recorded. The agent on this host cannot report any more.",
   },
   merge: {
     tone: "ok",
     words:
-      "Hosts merged and recorded. The open incidents of this host are closed, and its history stays here.",
+      "Hosts merged. The merge is recorded. The open incidents of this host are closed, and its history stays here.",
   },
   acknowledge: { tone: "ok", words: "Incident acknowledged and recorded. It stays open." },
   "acknowledge-many": {
     tone: "ok",
     words:
-      "Incidents acknowledged, with one record each. Incidents that were already answered did not change.",
+      "Incidents acknowledged, with one record each. Incidents that were already acknowledged or resolved did not change.",
   },
   resolve: {
     tone: "ok",
@@ -42,7 +43,8 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   },
   approve: {
     tone: "ok",
-    words: "Approved and recorded. Isolation is requested; open the host to see what the agent has proven.",
+    words:
+      "Approved and recorded. The isolation is now requested. Open the host to see what the agent has proven.",
   },
   deny: { tone: "ok", words: "Denied and recorded. Nothing was isolated." },
   again: {
@@ -54,14 +56,15 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   same: { tone: "ok", words: "No changes to save." },
   "token-revoked": {
     tone: "ok",
-    words: "Token revoked and recorded. It cannot enrol hosts any more. Hosts that used it stay enrolled.",
+    words:
+      "Token revoked. The revocation is recorded. The token cannot enrol hosts any more. Hosts that used it stay enrolled.",
   },
   webhook: { tone: "ok", words: "Webhook saved and recorded." },
   resent: {
     tone: "ok",
     words: "Delivery queued again and recorded. It keeps its event id and gets the full number of attempts.",
   },
-  "webhook-deleted": { tone: "ok", words: "Webhook and its secrets deleted and recorded." },
+  "webhook-deleted": { tone: "ok", words: "Webhook and its secrets deleted. The deletion is recorded." },
 };
 
 export const noticeOf = (code: string | undefined): Notice | undefined =>

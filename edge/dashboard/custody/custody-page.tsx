@@ -16,6 +16,7 @@ import { Empty, Layout } from "../components/layout.tsx";
 import { allRows, type Fleet } from "../overview/fleet-cache.ts";
 import { type CustodyQuery, custodyMatcher, isNarrowed } from "./custody-search.ts";
 import { actionWords, type ChainCheck, CustodyLog } from "./custody-table.tsx";
+import { faultWords } from "./field-diff.ts";
 
 const SHOWN_MAX = 100;
 
@@ -28,7 +29,7 @@ async function verifyAll(
 ): Promise<ChainCheck> {
   const at = timestamp(deps.clock());
   const fault = await verifyCustody(records, head);
-  if (fault) return { ok: false, at, words: `The log does not verify: ${fault.record} ${fault.fault}` };
+  if (fault) return { ok: false, at, words: `The log does not verify: ${faultWords(fault)}` };
   const verified = `All ${plural(records.length, "record")} verified: all hashes are correct, and the chains of all hosts and of the organisation match the head`;
   if (head && !(await isCheckpointSigned({ ...head, tenantId }, deps.controlJwks)))
     return {
@@ -134,13 +135,13 @@ const CustodyRecords = ({ result }: { result: CustodyResult }) => {
           </div>
           {isNarrowed(query) && (
             <p class="muted small">
-              The CSV contains the matching records. The JSON contains the complete log, as verification needs
-              all records.
+              The CSV contains the matching records. The JSON contains the complete log, because verification
+              needs all records.
             </p>
           )}
           <CustodyLog records={shown ?? []} check={check} now={now} link={hosts} />
           {shown === undefined && (
-            <Empty title="Too many records match">Search for more words, or select an action.</Empty>
+            <Empty title="Too many records match">Add words to the search, or select an action.</Empty>
           )}
           {shown?.length === 0 && count > 0 && (
             <Empty title="No record matches">

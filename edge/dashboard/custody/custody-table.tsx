@@ -23,7 +23,7 @@ export async function checkChain(records: readonly CustodyView[]): Promise<Chain
     if ((await custodyHash({ type: "Audit", ...rest })) !== hash) {
       return {
         ok: false,
-        words: `Record ${record.number} was edited, because its hash does not match its content`,
+        words: `Record ${record.number} was edited: its hash does not match its content`,
       };
     }
     const older = records[index + 1];
@@ -183,9 +183,9 @@ const CustodyEntry = (entry: {
         <div>
           <dt>Hash</dt>
           <dd class="mono">
-            <code title={record.hash}>{short(record.hash)}</code> ←{" "}
-            {record.assetId === undefined ? "previous" : "host"}{" "}
-            <code title={record.previousHash}>{short(record.previousHash)}</code>, organisation{" "}
+            <code title={record.hash}>{short(record.hash)}</code>, previous record{" "}
+            {record.assetId === undefined ? "without a host" : "of the host"}{" "}
+            <code title={record.previousHash}>{short(record.previousHash)}</code>, of the organisation{" "}
             <code title={record.tenantPreviousHash}>{short(record.tenantPreviousHash)}</code>
           </dd>
         </div>

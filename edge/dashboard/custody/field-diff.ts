@@ -1,3 +1,5 @@
+import type { CustodyFault } from "../../../shared/containment/custody-chain.ts";
+
 type Members = Readonly<Record<string, unknown>>;
 
 /** The members of a JSON object; undefined for any other text, for example `open`. */
@@ -18,9 +20,9 @@ function membersOf(text: string): Members | undefined {
  */
 export function differenceWords(before: string | undefined, after: string | undefined): string {
   const [was, is] = [membersOf(before ?? "{}"), membersOf(after ?? "{}")];
-  if (!was || !is) return `${before ?? "nothing"} → ${after ?? "nothing"}`;
+  if (!was || !is) return `${before ?? "not set"} → ${after ?? "not set"}`;
   const textOf = (members: Members, name: string): string =>
-    Object.hasOwn(members, name) ? JSON.stringify(members[name]) : "nothing";
+    Object.hasOwn(members, name) ? JSON.stringify(members[name]) : "not set";
   const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
   return names.map((name) => `${name} ${textOf(was, name)} → ${textOf(is, name)}`).join(", ");
 }
@@ -33,3 +35,7 @@ export function eventsWords(after: string | undefined): string | undefined {
     ? `events ${events.join(", ")}`
     : `${events.length} events, from ${events[0]} to ${events.at(-1)}`;
 }
+
+/** Describes a fault of the custody log. A fault of the head names the head itself. */
+export const faultWords = ({ record, fault }: CustodyFault): string =>
+  record === "head" ? fault : `the record ${record} ${fault}`;

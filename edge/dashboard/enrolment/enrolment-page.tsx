@@ -131,7 +131,8 @@ const Tokens = ({ tokens, now }: { tokens: readonly Shown[]; now: number }) => (
           <div>
             <code>{token.tokenId}</code>
             <p class="muted small">
-              by <bdi>{token.createdBy}</bdi> <Ago at={token.createdAt} now={now} />, valid until{" "}
+              by <bdi>{token.createdBy}</bdi> <Ago at={token.createdAt} now={now} />,{" "}
+              {Date.parse(token.validUntil) > now ? "expires" : "expired"}{" "}
               <Until at={token.validUntil} now={now} />
             </p>
             {hidden && <Revoke tokenId={token.tokenId} hidden={hidden} />}

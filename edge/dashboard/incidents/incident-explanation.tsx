@@ -6,8 +6,9 @@ import { Ago } from "../components/time.tsx";
 
 const SOURCES = {
   rule: "A rule of your policy. The same rule applies to all hosts.",
-  baseline: "The baseline. This is new for the host or the organisation; no rule of the policy is violated.",
-  ai: "A language model. It assessed the facts below; no rule of the policy is violated.",
+  baseline:
+    "The baseline. The finding is new for the host or the organisation. No rule of the policy is violated.",
+  ai: "A language model. It assessed the facts below. No rule of the policy is violated.",
 } as const;
 
 /**

@@ -110,7 +110,7 @@ export async function incidentsPage(
         <p class="muted">
           {query.status === "resolved"
             ? "Resolved incidents of all hosts, newest first, each with the reason."
-            : "One incident for each combination of host, rule and engine, until its condition is gone."}
+            : "Each incident is one combination of host, rule and engine. It stays open until its condition is gone or a user resolves it."}
         </p>
       </div>
       <NoticeStrip notice={notice} />
@@ -189,7 +189,7 @@ const BulkForm = ({ csrf }: { csrf: string }) => (
   <ChangeForm id={BULK_FORM_ID} look="bulk" action="/incidents/acknowledge" hidden={{ csrf }}>
     <button type="submit">Acknowledge selected</button>
     <span class="muted small">
-      Up to {String(BULK_INCIDENTS_MAX)}. Each gets its own custody record and stays open.
+      Up to {String(BULK_INCIDENTS_MAX)} incidents. Each gets its own custody record and stays open.
     </span>
   </ChangeForm>
 );
@@ -201,7 +201,7 @@ const summary = ({ open, resolved, incidents }: Shown, isSearched: boolean): str
   }
   return open
     .map(({ risk, incidents: { length }, cursor }) => {
-      const more = cursor === undefined ? "" : ` shown, there ${isSearched ? "may be" : "are"} more`;
+      const more = cursor === undefined ? "" : ` shown, and there ${isSearched ? "may be" : "are"} more`;
       return `${length} ${risk.toLowerCase()}${more}`;
     })
     .join(" · ");
@@ -233,7 +233,8 @@ const NoIncidents = ({ shown, query }: { shown: Shown; query: IncidentQuery }) =
   return (
     <Empty title="No open incidents">
       Agents report states, and every rule is applied to each state. Hosts without an agent, silent hosts and
-      failed sources are not covered. The <a href="/">overview</a> counts the ones that are known.
+      failed sources are not covered. The <a href="/">overview</a> shows the numbers of silent hosts and of
+      hosts with failed sources.
     </Empty>
   );
 };
@@ -276,14 +277,14 @@ const ResolvedNotices = ({ of: { total, complete, readAtMs }, now }: { of: Resol
   <>
     {now - readAtMs > AGE_SHOWN_AFTER_MS && (
       <p class="muted small">
-        Read <Ago at={timestamp(readAtMs)} now={now} />.
+        List read <Ago at={timestamp(readAtMs)} now={now} />.
       </p>
     )}
     {(!complete || total > RESOLVED_KEPT_MAX) && (
       <p class="strip warning">
         {complete
           ? `There are ${plural(total, "resolved incident")}. This page searches and shows the newest ${RESOLVED_KEPT_MAX.toLocaleString("en")}. The download contains all of them.`
-          : "There are too many incidents to read here, so some resolved ones are missing, possibly new ones too. The download contains all of them."}
+          : "There are too many incidents to read on this page, so some resolved ones are missing, possibly including recent ones. The download contains all of them."}
       </p>
     )}
   </>

@@ -147,7 +147,7 @@ const CurrentEvidence = ({ details }: { details: IncidentDetails }) => {
       ) : stores.length > 0 ? (
         <Stores stores={stores} />
       ) : (
-        <Empty title="The newest state of this host no longer shows this">
+        <Empty title="The newest state of this host no longer shows this condition">
           The incident closes automatically when its condition has been gone for the quiet period.
         </Empty>
       )}
@@ -165,7 +165,7 @@ const SameRule = ({ details: { incident, elsewhere, now } }: { details: Incident
         <>
           <p class="count">
             <a href={all}>{plural(incidents.length, "open incident")}</a>
-            {!complete && ` among ${searched.toLocaleString("en")} searched; there may be more`}
+            {!complete && ` among ${searched.toLocaleString("en")} that were searched. There may be more.`}
           </p>
           <IncidentList incidents={incidents.slice(0, ELSEWHERE_SHOWN_MAX)} now={now} />
           {incidents.length > ELSEWHERE_SHOWN_MAX && (

@@ -29,7 +29,10 @@ export const SiemExport = ({ origin }: { origin: string }) => (
         To start in the past, use <code>?since=2026-11-01T00:00:00.000Z</code>. Events are kept as long as
         telemetry.
       </li>
-      <li>Events appear ten seconds after they were recorded, so that no event is added before a cursor.</li>
+      <li>
+        Events appear ten seconds after they were recorded, so that no event is added before the position of a
+        cursor.
+      </li>
       <li>
         The <a href="/reference">API reference</a> describes the requests and responses.
       </li>

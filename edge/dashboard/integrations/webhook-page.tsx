@@ -112,7 +112,7 @@ const WebhookHeader = ({ webhook, now }: { webhook: WebhookView; now: number }) 
         )}
         {previousSecretUntil && Date.parse(previousSecretUntil) > now && (
           <>
-            {" · the previous secret is also used until "}
+            {" · the previous secret expires "}
             <Until at={previousSecretUntil} now={now} />
           </>
         )}

@@ -30,8 +30,8 @@ export const ModelsNotCounted = ({ holdings }: { holdings: Holdings["holdings"] 
   return (
     <p class="more">
       Up to {String(INVENTORY_MODELS_MAX)} models are counted on each host. {plural(left.length, "host")}{" "}
-      {left.length === 1 ? "has" : "have"} {plural(models, "more model", "more models")}, which the page of
-      the host lists.
+      {left.length === 1 ? "has" : "have"} {plural(models, "more model", "more models")}, which the pages of
+      these hosts list.
     </p>
   );
 };

@@ -38,7 +38,7 @@ export const FleetCoverage = ({ fleet, now }: { fleet: FleetNumbers; now: number
             <a href="/assets?state=collectors">
               {plural(counts.withFailedSources, "host")} with sources that could not be read
             </a>
-            . AI that only these sources would show is not in the counts.
+            . AI that only these sources would detect is not in the counts.
           </p>
         </div>
       ) : (

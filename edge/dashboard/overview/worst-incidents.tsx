@@ -30,7 +30,7 @@ export const WorstIncidents = ({ overview }: { overview: Overview }) => {
             title={
               isComplete
                 ? "Age of open incidents"
-                : `Age of open incidents, the newest ${INCIDENTS_READ_MAX} of each risk`
+                : `Age of the newest ${INCIDENTS_READ_MAX} open incidents of each risk`
             }
             buckets={bucketsOf(critical.items, warning.items, now)}
           />

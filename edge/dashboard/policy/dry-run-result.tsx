@@ -16,8 +16,8 @@ export const DryRunResult = ({ result }: { result: DryRun }) => (
         Nothing was saved. The rules of this policy were applied to {plural(result.states, "recorded state")}{" "}
         of {plural(result.hosts, "host")}{" "}
         {result.hosts < result.hostsInAll &&
-          `(of ${result.hostsInAll.toLocaleString("en")}, hosts with AI first) `}
-        since <Moment at={result.since} />. A dry run does not include the baseline, the LLM review, and the
+          `(out of ${result.hostsInAll.toLocaleString("en")}; hosts with AI are included first) `}
+        since <Moment at={result.since} />. A dry run does not include the baseline, the LLM review, or the
         rules {result.notJudged.join(", ")}, because recorded states lack the data they need.
       </span>
     </p>
@@ -30,10 +30,10 @@ export const DryRunResult = ({ result }: { result: DryRun }) => (
             <th scope="col">Rule</th>
             <th scope="col">Examples</th>
             <th scope="col" class="number">
-              Hosts with this policy
+              Hosts with findings, this policy
             </th>
             <th scope="col" class="number">
-              Hosts as recorded
+              Hosts with findings, recorded
             </th>
           </tr>
         </thead>
@@ -74,11 +74,11 @@ const TriedRule = ({ tried }: { tried: Tried }) => {
           </ul>
         )}
       </td>
-      <td data-label="Hosts with this policy" class="number">
+      <td data-label="Hosts with findings, this policy" class="number">
         {would.hosts.toLocaleString("en")}
         <p class="muted small">{plural(would.states, "state")}</p>
       </td>
-      <td data-label="Hosts as recorded" class="number">
+      <td data-label="Hosts with findings, recorded" class="number">
         {did.hosts.toLocaleString("en")}
         <p class="muted small">{plural(did.states, "state")}</p>
       </td>

@@ -17,8 +17,8 @@ export const DetectionsSection = ({ evidence: { found, period, kept, madeAt } }:
     </dl>
     <p class="muted">
       Includes every state recorded in this period, and the state of each host when the period began. AI that
-      was removed again is included. A state lasts until the next one; the newest state of a host lasts until
-      its last heartbeat. Models are listed if they were in memory.
+      was removed during the period is also included. A state lasts until the next one; the newest state of a
+      host lasts until its last heartbeat. Models are listed if they were in memory.
     </p>
     <Limits
       found={found}
@@ -44,7 +44,7 @@ const Limits = ({
 }) => {
   const limits = [
     unread > 0 &&
-      `Only the newest state of ${plural(unread, "host")} was read, and only if it began within the period, because more hosts changed than one report can read. Choose fewer days.`,
+      `Only the newest state of ${plural(unread, "host")} was read, because more hosts changed than one report can read. It is included if it began before the end of the period. Choose fewer days.`,
     cut > 0 &&
       `Only the newest ${number(REPORT_STATES_PER_HOST_MAX)} states of ${plural(cut, "host")} were read. Choose fewer days.`,
     isOlder &&

@@ -31,7 +31,7 @@ export const DutiesSection = ({ evidence }: { evidence: Evidence }) => (
 export const dutiesOf = ({ found, done, kept }: Evidence) => [
   {
     where: "EU AI Act, Article 4 (AI literacy)",
-    shows: `${plural(found.employeesWithAi, "employee")} had AI on a host, with the engines and models. Training may have to include these people.`,
+    shows: `${plural(found.employeesWithAi, "employee")} had AI on a host. The report lists the engines and models. Training may have to include these people.`,
     silent: "whether anyone was trained, or how well they know the AI they use.",
   },
   {

@@ -25,8 +25,8 @@ export const IncidentsSection = ({
       <Fact name="Opened by the last day and still open">{number(incidents.stillOpen)}</Fact>
     </dl>
     <p class="muted">
-      There is one incident for each combination of host, rule and engine. An incident that was opened again
-      appears once, with its newest opening.
+      There is one incident for each combination of host, rule and engine. An incident that was reopened
+      appears once, with the time of its last opening.
     </p>
     {incidents.list.length > 0 && (
       <>

@@ -17,6 +17,7 @@ import { queryPage } from "../../control/table-query.ts";
 import { readPolicy, readSettings } from "../../control/tenant/update-tenant.ts";
 import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
+import { faultWords } from "../custody/field-diff.ts";
 import { type Found, findInPeriod, type Period } from "./detections-in-period.ts";
 
 /**
@@ -105,7 +106,7 @@ async function checkCustody(
   const words = !all
     ? `it has ${plural(head?.count ?? count, "record")}, more than a report can verify`
     : fault
-      ? `${fault.record} ${fault.fault}`
+      ? faultWords(fault)
       : "all hashes are correct, and the chains of all hosts and of the organisation match the head";
   return {
     records: all ? count : (head?.count ?? count),

@@ -24,7 +24,7 @@ export async function reportPage(admin: Admin, period: Period, deps: Deps) {
         <p class="muted">
           Created <Moment at={evidence.madeAt} /> for <bdi>{admin.userId}</bdi> of organisation{" "}
           <bdi class="mono">{admin.tenantId}</bdi>, from reports of agents and actions of users. It is
-          evidence for your own assessment; it does not say that any law or standard is met.
+          evidence for your own assessment. It does not say that any law or standard is met.
         </p>
       </div>
       <PeriodForm period={period} />

@@ -138,11 +138,11 @@ describe("differenceWords()", () => {
       [
         undefined,
         '{"url":"https://a.example/","events":[]}',
-        'url nothing → "https://a.example/", events nothing → []',
+        'url not set → "https://a.example/", events not set → []',
       ],
       ["open", "acknowledged", "open → acknowledged"],
       ['{"a":1}', "closed", '{"a":1} → closed'],
-      ["[1]", undefined, "[1] → nothing"],
+      ["[1]", undefined, "[1] → not set"],
       ["null", '{"__proto__":1}', 'null → {"__proto__":1}'],
     ];
     for (const [before, after, words] of cases) expect(differenceWords(before, after)).toBe(words);

@@ -22,7 +22,9 @@ const strip = async (more: Partial<AssetView>) =>
 
 test("the page of a host links the earlier and later host of the same machine, and suggests a merge", async () => {
   const earlier = await strip({ enrolledAgainAs: NEW });
-  expect(earlier).toContain(`This machine seems to report as <a href="/assets/${NEW}">${NEW}</a>`);
+  expect(earlier).toContain(
+    `This machine seems to have enrolled again as <a href="/assets/${NEW}">${NEW}</a>`,
+  );
   expect(earlier).toContain("then merge this host into that one");
   const later = await strip({ assetId: NEW, enrolledBefore: [OLD] });
   expect(later).toContain(`it was enrolled before, as <a href="/assets/${OLD}">${OLD}</a>`);
@@ -32,7 +34,9 @@ test("merged hosts are not suggested again", async () => {
   const merged = await strip({ assetId: NEW, enrolledBefore: [OLD], supersedes: [OLD] });
   expect(merged).not.toContain("was enrolled before");
   expect(merged).toContain("This host replaces");
-  expect(await strip({ enrolledAgainAs: NEW, supersededBy: NEW })).not.toContain("seems to report as");
+  expect(await strip({ enrolledAgainAs: NEW, supersededBy: NEW })).not.toContain(
+    "seems to have enrolled again as",
+  );
   expect(await strip({})).not.toContain("href");
 });
 
