@@ -7,6 +7,8 @@ import { createLog } from "../shared/observability/log.ts";
 import { registerOtlp } from "../shared/observability/otlp.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { readTenant } from "../shared/tenant/read-tenant.ts";
+import { backoffCeilingMs } from "../shared/time/backoff.ts";
+import { sleep } from "../shared/time/sleep.ts";
 import { createBaselineStore } from "./assess/baseline-store.ts";
 import { createLlmClient } from "./assess/llm-client.ts";
 import {
@@ -26,7 +28,6 @@ import { recordFleet } from "./fleet/count-fleet.ts";
 import { createDynamo } from "./platform/dynamodb-client.ts";
 import { answerProbe } from "./platform/health-endpoint.ts";
 import { createMetrics } from "./platform/metrics.ts";
-import { sleep } from "./platform/sleep.ts";
 import { createTableBreaker } from "./platform/table-breaker.ts";
 import { createTenantLoops, type TenantLoops } from "./platform/tenant-loops.ts";
 import { createWatchdog } from "./platform/watchdog.ts";
@@ -88,7 +89,7 @@ const sqs = new SQSClient({
 const queue = createQueue(sqs, config.SQS_QUEUE_URL, config.SQS_DLQ_URL, log);
 /** Pause before a retry, with full jitter. After a write conflict, the workers therefore retry at different times. */
 const pause: Deps["pause"] = (round) =>
-  Bun.sleep(Math.min(PAUSE_MS * 2 ** round, PAUSE_MS_MAX) * Math.random());
+  Bun.sleep(backoffCeilingMs(round, PAUSE_MS, PAUSE_MS_MAX) * Math.random());
 const authority = createAuthority({
   dynamo,
   table,

@@ -1,3 +1,4 @@
+import { sleep } from "../../shared/time/sleep.ts";
 import type { DeviceKey, Identity } from "../identity/device-identity.ts";
 import { type Enrolled, enrol } from "../identity/enrol.ts";
 import { withFirstSettings } from "../identity/tenant-settings.ts";
@@ -7,7 +8,6 @@ import { createPost } from "../network/control-plane-client.ts";
 import { createCompatiblePost, olderEdgeLog } from "../network/older-edge.ts";
 import type { Network } from "../network/outbound-network.ts";
 import type { Log } from "../platform/log.ts";
-import { sleep } from "../platform/sleep.ts";
 import { readIfThere } from "../platform/state-files.ts";
 import { factsOf } from "./facts.ts";
 import type { Asked, Machine } from "./machine.ts";

@@ -1,6 +1,6 @@
+import { sleep } from "../../shared/time/sleep.ts";
 import { readCodeResult, submitCode } from "../contain/release-code-file.ts";
 import { loadIdentity } from "../identity/device-identity.ts";
-import { sleep } from "../platform/sleep.ts";
 import { fail, type Verb } from "./machine.ts";
 
 const POLL_MS = 250;

@@ -1,11 +1,11 @@
 import { messageOf } from "../../shared/observability/error-message.ts";
+import { sleep } from "../../shared/time/sleep.ts";
 import { acquireLock, processBirth } from "../daemon/single-instance-lock.ts";
 import { loadIdentity } from "../identity/device-identity.ts";
 import { openNetwork } from "../network/outbound-network.ts";
 import { proxyText } from "../network/proxy.ts";
 import { AGENT_VERSION } from "../platform/agent-version.ts";
 import type { Log } from "../platform/log.ts";
-import { sleep } from "../platform/sleep.ts";
 import { prepareDirectory } from "../platform/state-files.ts";
 import { logOf } from "./logging.ts";
 import { type Asked, type ExitCode, fail, type Machine, type Verb } from "./machine.ts";

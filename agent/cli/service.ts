@@ -1,4 +1,5 @@
 import { basename, win32 } from "node:path";
+import { sleep } from "../../shared/time/sleep.ts";
 import { containedIn, whyContained } from "../contain/state/containment-state.ts";
 import type { Settings } from "../daemon/settings.ts";
 import { lockHolder, processBirth } from "../daemon/single-instance-lock.ts";
@@ -14,7 +15,6 @@ import { openNetwork } from "../network/outbound-network.ts";
 import { hasCredentials, proxyText } from "../network/proxy.ts";
 import { configFile } from "../platform/agent-version.ts";
 import { type RunCommand, runCommand } from "../platform/run-command.ts";
-import { sleep } from "../platform/sleep.ts";
 import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 
 /** Kinds of services of a platform, in the order in which they are tried. */

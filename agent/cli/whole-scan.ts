@@ -1,4 +1,4 @@
-import { sleep } from "../platform/sleep.ts";
+import { sleep } from "../../shared/time/sleep.ts";
 import type { ScannerOptions, ScanReport, ScanResult, ScanSettings } from "../scan/scan.ts";
 
 export type WholeScan = ScanReport & Pick<ScanResult, "waiting">;

@@ -1,3 +1,5 @@
+import { backoffCeilingMs } from "../../shared/time/backoff.ts";
+
 const FIRST_MS = 1000;
 const BACKOFF_MS_MAX = 60_000;
 
@@ -7,7 +9,7 @@ const BACKOFF_MS_MAX = 60_000;
  * (`Retry-After`) is a minimum, to which up to 20 % is added at random.
  */
 export function backoffMs(failures: number, random: () => number, retryAfterMs = 0): number {
-  const ceiling = Math.min(BACKOFF_MS_MAX, FIRST_MS * 2 ** Math.min(failures - 1, 16));
+  const ceiling = backoffCeilingMs(failures - 1, FIRST_MS, BACKOFF_MS_MAX);
   const own = ceiling / 2 + (ceiling / 2) * random();
   return Math.round(Math.max(own, retryAfterMs * (1 + 0.2 * random())));
 }

@@ -8,6 +8,7 @@ import type { TelemetryItem } from "../../shared/table/items/asset/telemetry.ts"
 import type { IncidentItem } from "../../shared/table/items/incident.ts";
 import { alerts, incidentKey, indexSort, SHARDS_DEFAULT, telemetryKey } from "../../shared/table/keys.ts";
 import { timestamp } from "../../shared/time/clock.ts";
+import { MINUTE_MS } from "../../shared/time/durations.ts";
 import { readArguments } from "../harness/arguments.ts";
 import { offlineEnvironment, scratchFolder, startTable } from "../harness/backends.ts";
 import { importTable, writeSchema } from "../harness/imported-table.ts";
@@ -46,7 +47,6 @@ const TENANT = "org_bench";
 const ASSETS = 1000;
 const PAGE = 50;
 const START_MS = Date.parse("2026-06-01T00:00:00.000Z");
-const MINUTE_MS = 60_000;
 
 /** Telemetry samples of a thousand assets, one minute apart, round-robin over the assets. */
 function* telemetry(count: number): Generator<object> {

@@ -7,6 +7,7 @@ import { encodeEntry, encodePack } from "../../shared/queue/message.ts";
 import { type AttributeMap, type Dynamo, DynamoFault } from "../../shared/table/dynamo.ts";
 import { tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { timestamp } from "../../shared/time/clock.ts";
+import { HOUR_MS } from "../../shared/time/durations.ts";
 import { createMemoryDynamo } from "../../tests/support/dynamo/memory-dynamo.ts";
 import { createBaselineStore } from "../../worker/assess/baseline-store.ts";
 import { withoutLlmReview } from "../../worker/assess/llm-review.ts";
@@ -38,7 +39,6 @@ const { json, numbers } = readArguments(
 const TENANT = "org_bench";
 const KEY = Buffer.alloc(32, 3);
 const PACK_HEARTBEATS = 40;
-const HOUR_MS = 3_600_000;
 const START_MS = Date.parse("2026-11-20T00:00:00.000Z");
 const RESTART_MS = 10 * 60_000;
 const HEAD = /^\{"v":1,"sequence":\d+,"sentAt":"[^"]+","stateSince":"[^"]+",/;

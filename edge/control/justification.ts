@@ -10,7 +10,7 @@ const HIDDEN = "\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u20
 const WORDS = `^[^${HIDDEN}]*[^\\s${HIDDEN}][^${HIDDEN}]+[^\\s${HIDDEN}][^${HIDDEN}]*$`;
 
 /** Minimum length of a reason in characters. */
-const WORDS_CHARACTERS_MIN = 3;
+export const JUSTIFICATION_CHARACTERS_MIN = 3;
 
 /**
  * A one-line text from a person without control characters. It has at least three characters after trimming,
@@ -18,14 +18,14 @@ const WORDS_CHARACTERS_MIN = 3;
  */
 export const words = (max: number) =>
   text(max)
-    .min(WORDS_CHARACTERS_MIN)
+    .min(JUSTIFICATION_CHARACTERS_MIN)
     .refine(
-      (value) => value.trim().length >= WORDS_CHARACTERS_MIN,
-      `expected at least ${WORDS_CHARACTERS_MIN} characters`,
+      (value) => value.trim().length >= JUSTIFICATION_CHARACTERS_MIN,
+      `expected at least ${JUSTIFICATION_CHARACTERS_MIN} characters`,
     )
     .meta({ pattern: WORDS });
 
-const JUSTIFICATION_CHARACTERS_MAX = 1000;
+export const JUSTIFICATION_CHARACTERS_MAX = 1000;
 
 export const justification = words(JUSTIFICATION_CHARACTERS_MAX).meta({
   description: "Reason for the change. It is stored in the custody record.",

@@ -1,3 +1,4 @@
+import { backoffCeilingMs } from "../../shared/time/backoff.ts";
 import { isRecent, timestamp } from "../../shared/time/clock.ts";
 import type { ProviderNeeds } from "./settings.ts";
 import {
@@ -134,7 +135,7 @@ class RenewingProvider implements CredentialProvider {
       error instanceof CredentialFault
         ? error
         : new CredentialFault(`${this.source.name} returned no credentials`, { cause: error });
-    const pauseMs = Math.min(PAUSE_MS * 2 ** this.#failures++, PAUSE_MS_MAX) * (1 - random() / 2);
+    const pauseMs = backoffCeilingMs(this.#failures++, PAUSE_MS, PAUSE_MS_MAX) * (1 - random() / 2);
     this.#failed = { fault, atMs: clock(), pauseMs };
     this.#renewAtMs = clock() + pauseMs;
     const level = this.#isValid(this.#current) ? "warn" : "error";

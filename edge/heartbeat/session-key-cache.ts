@@ -1,3 +1,4 @@
+import { evictOldest } from "../../shared/evict-oldest.ts";
 import {
   deriveSessionKey,
   parseSessionKeyid,
@@ -62,7 +63,7 @@ export function createSessionKeys(
       if (known) {
         if (moves - known.movedAt < movedAfter) return;
         kept.delete(keyid);
-      } else if (kept.size >= keptMax) kept.delete(kept.keys().next().value!);
+      } else evictOldest(kept, keptMax);
       kept.set(keyid, { key, movedAt: ++moves });
     },
     async issue(id) {

@@ -1,3 +1,4 @@
+import { evictOldest } from "../../shared/evict-oldest.ts";
 import type { Clock } from "../../shared/time/clock.ts";
 
 /** A rate limit. It allows bursts of up to `quota` requests, and refills the quota evenly over `windowSeconds`. */
@@ -31,7 +32,7 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
     for (const [key, at] of fullAt) if (at <= now) fullAt.delete(key);
     // No key has a full quota, so remove the oldest key. Its client gets a full quota early, but the memory
     // stays limited.
-    if (fullAt.size >= KEYS_MAX) fullAt.delete(fullAt.keys().next().value!);
+    evictOldest(fullAt, KEYS_MAX);
   }
 
   return {

@@ -1,6 +1,7 @@
 import { AwsClient } from "aws4fetch";
 import { parseJsonObject } from "../../shared/encoding/json-object.ts";
 import { type Dynamo, DynamoFault, isDynamoContentType } from "../../shared/table/dynamo.ts";
+import { backoffCeilingMs } from "../../shared/time/backoff.ts";
 import { CredentialFault, type CredentialProvider, type Credentials } from "../credentials/types.ts";
 
 /**
@@ -10,6 +11,7 @@ import { CredentialFault, type CredentialProvider, type Credentials } from "../c
 const TRY_TIMEOUT_MS = 2000;
 const TRIES_MAX = 3;
 const RETRY_PAUSE_MS = 25;
+const RETRY_PAUSE_MS_MAX = 100;
 
 /** Exceptions of DynamoDB and SQS with status 400 after which a retry can succeed. */
 const PASSING = new Set([
@@ -107,7 +109,7 @@ export function createAwsCall(
   async function send(signedBy: Credentials, target: string, body: string): Promise<AwsAnswer> {
     let fault: unknown;
     for (let tried = 0; tried < TRIES_MAX; tried++) {
-      if (tried > 0) await pause(RETRY_PAUSE_MS * 2 ** tried);
+      if (tried > 0) await pause(backoffCeilingMs(tried, RETRY_PAUSE_MS, RETRY_PAUSE_MS_MAX));
       const made = await attempt(signedBy, target, body);
       if ("ok" in made) return made;
       ({ fault } = made);

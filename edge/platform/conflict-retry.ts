@@ -1,3 +1,5 @@
+import { backoffCeilingMs } from "../../shared/time/backoff.ts";
+
 /**
  * Maximum number of consecutive optimistic-lock conflicts before a write fails. The pauses between them add
  * up to at least 10 s.
@@ -8,6 +10,7 @@ export const CONFLICT_ROUNDS_MAX = 64;
  * one write of each other node. If the pauses were longer, a busy node would win every round.
  */
 const SOON_ROUNDS = 12;
+const SOON_MS_FIRST = 10;
 const SOON_MS_MAX = 60;
 /**
  * Maximum pause in later rounds. By then there are many competitors, for example on Workers, where no mutex
@@ -21,6 +24,6 @@ const LATER_MS_MAX = 400;
  * @param jitter random number from 0 to 1, which separates writes that had the same conflict
  */
 export function conflictPauseMs(round: number, jitter: number): number {
-  const mostMs = round <= SOON_ROUNDS ? Math.min(10 * 2 ** round, SOON_MS_MAX) : LATER_MS_MAX;
+  const mostMs = round <= SOON_ROUNDS ? backoffCeilingMs(round, SOON_MS_FIRST, SOON_MS_MAX) : LATER_MS_MAX;
   return mostMs * (0.1 + 0.9 * jitter);
 }

@@ -1,4 +1,5 @@
 import { REPORT_REFUSED, type ReportRefusal } from "../containment/containment-state.ts";
+import { evictOldest } from "../evict-oldest.ts";
 import type { AssetItem, ProvenReport } from "../table/items/asset/asset.ts";
 import { isSignedReport, reportText } from "../wire/report-signature.ts";
 
@@ -19,7 +20,7 @@ export function createReportVerifier(): ReportVerifier {
     const signed = `${deviceKey} ${reportText(host, report)}`;
     if (remembered.get(signature) === signed) return true;
     if (!(await isSignedReport(deviceKey, host, report))) return false;
-    if (remembered.size >= REMEMBERED_MAX) remembered.delete(remembered.keys().next().value!);
+    evictOldest(remembered, REMEMBERED_MAX);
     remembered.set(signature, signed);
     return true;
   };

@@ -1,6 +1,7 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import type { z } from "zod";
 import { isCheckpointSigned } from "../containment/custody-checkpoint.ts";
+import { evictOldest } from "../evict-oldest.ts";
 import type { AttributeMap } from "../table/dynamo.ts";
 import {
   type AuthorityClaims,
@@ -58,7 +59,7 @@ export function createVerifier(control: JSONWebKeySet, enrol: JSONWebKeySet = { 
     if (known !== undefined) return known as z.infer<Schema>;
     const { payload } = await jwtVerify(signature, keys, { algorithms: ["EdDSA"], typ, issuer: ISSUER });
     const claims = schema.parse(payload);
-    if (remembered.size >= REMEMBERED_MAX) remembered.delete(remembered.keys().next().value!);
+    evictOldest(remembered, REMEMBERED_MAX);
     remembered.set(name, claims);
     return claims;
   }

@@ -1,6 +1,7 @@
 import { containmentOf } from "../containment/containment-state.ts";
 import type { AssetItem } from "../table/items/asset/asset.ts";
 import { timestamp } from "../time/clock.ts";
+import { DAY_MS } from "../time/durations.ts";
 
 /**
  * Reasons why a host is not on the active list.
@@ -21,8 +22,6 @@ export type ExpiringAsset = Pick<
   "status" | "generation" | "enrolledAt" | "wish" | "proof" | "setBack" | "unsignedReport"
 > &
   Pick<AssetItem, "revokedAt" | "expiredAt" | "supersededBy">;
-
-const DAY_MS = 86_400_000;
 
 /**
  * Reason why a host has left the active list. Undefined while it is on the list. It is computed from the

@@ -1,10 +1,8 @@
 import type { Policy } from "../table/items/policy.ts";
+import { DAY_MS, MINUTE_MS } from "../time/durations.ts";
 import { zoneOffsetMs } from "../time/time-zone.ts";
 
 export type WorkingHours = NonNullable<Policy["workingHours"]>;
-
-const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 60 * MINUTE_MS;
 
 const msOf = (clockTime: string): number =>
   (Number(clockTime.slice(0, 2)) * 60 + Number(clockTime.slice(3, 5))) * MINUTE_MS;

@@ -1,4 +1,5 @@
-const MINUTE_MS = 60_000;
+import { MINUTE_MS } from "./durations.ts";
+
 /** Offsets of time zones have only changed at full quarters of an hour for fifty years. */
 const QUARTER_MS = 15 * MINUTE_MS;
 const KNOWN_OFFSETS_MAX = 4096;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readAsset } from "../../edge/control/assets/read-assets.ts";
 import { listCustody } from "../../edge/control/custody/list-custody.ts";
+import { DAY_MS } from "../../shared/time/durations.ts";
 import { describeUnless } from "../support/missing.ts";
 import { lacking } from "./chromium.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
@@ -10,8 +11,6 @@ import { createIds, engineOf, type Host, itemsOf, putHosts } from "./seed.ts";
 
 // Generous timeout. A test that times out also stops the database that later tests need.
 setDefaultTimeout(60_000);
-
-const DAY_MS = 86_400_000;
 
 describe("the form to remove, revoke or merge a host", () => {
   let edge: Edge;

@@ -1,3 +1,4 @@
+import { evictOldest } from "../../shared/evict-oldest.ts";
 import { isConditionFailed, marshalItem, unmarshalItem, values } from "../../shared/table/dynamo.ts";
 import {
   type BaselineItem,
@@ -57,7 +58,7 @@ export function createBaselineStore(deps: Pick<PlatformDeps, "dynamo" | "table">
     if (known && known.readOn >= today) return known.days;
     return once(`read ${today} ${id}`, async () => {
       const days = await read(tenantId, feature);
-      if (kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!);
+      evictOldest(kept, KEPT_MAX);
       kept.set(id, { days, readOn: today });
       return days;
     });

@@ -3,6 +3,7 @@ import { type VerdictItem, verdictItem } from "../../shared/table/items/asset/ve
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { verdictKey } from "../../shared/table/keys.ts";
+import { DAY_MS } from "../../shared/time/durations.ts";
 import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { Assessment } from "../heartbeat/telemetry-items.ts";
@@ -93,7 +94,6 @@ const OPEN_MS = 60_000;
 const FAILED_MS = 60_000;
 const BUSY_MS = 1000;
 const VERDICT_DAYS = 30;
-const DAY_MS = 24 * 3600 * 1000;
 
 type Reader = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "log" | "metrics">;
 

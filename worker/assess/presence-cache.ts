@@ -1,3 +1,4 @@
+import { evictOldest } from "../../shared/evict-oldest.ts";
 import { type AttributeMap, type Dynamo, marshalItem } from "../../shared/table/dynamo.ts";
 import type { BaselineItem } from "../../shared/table/items/asset/baseline.ts";
 import { type PresenceItem, presenceItem } from "../../shared/table/items/asset/presence.ts";
@@ -99,8 +100,8 @@ export function createPresenceCache(
     const hash = raw ?? (isSameState ? before?.raw : undefined);
     const key = policyKey ?? (isSameState ? before?.policyKey : undefined);
     const done = before?.done ?? new Map();
-    while (done.size > DONE_MAX) done.delete(done.keys().next().value!);
-    if (!before && kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!);
+    evictOldest(done, DONE_MAX + 1);
+    if (!before) evictOldest(kept, KEPT_MAX);
     // A new revision that was read from the table can belong to a different baseline. After its own write,
     // the worker sets the baseline itself.
     const baseline = before?.baseline?.revision === presence.revision ? before?.baseline : undefined;

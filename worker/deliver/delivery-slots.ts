@@ -1,3 +1,5 @@
+import { evictOldest } from "../../shared/evict-oldest.ts";
+
 /** Maximum response time of a prompt receiver. */
 const PROMPT_MS = 2000;
 /**
@@ -139,7 +141,7 @@ class Slots implements DeliverySlots {
     const hook = this.#hooks.get(name) ?? { tenantId, pace: "unknown", underWay: 0, deferred: 0 };
     this.#hooks.delete(name);
     this.#hooks.set(name, hook);
-    if (this.#hooks.size > KEPT_MAX) this.#hooks.delete(this.#hooks.keys().next().value!);
+    evictOldest(this.#hooks, KEPT_MAX + 1);
     return hook;
   }
 }

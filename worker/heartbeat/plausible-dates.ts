@@ -1,6 +1,6 @@
+import { DAY_MS } from "../../shared/time/durations.ts";
 import { LIMITS } from "../../shared/wire/heartbeat.ts";
 
-const DAY_MS = 24 * 3600 * 1000;
 /**
  * Maximum age of a heartbeat. An older heartbeat comes from a host with a wrong clock. The limit is long
  * because a host that was switched off can send heartbeats from months ago.

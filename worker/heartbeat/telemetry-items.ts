@@ -9,6 +9,7 @@ import {
   telemetryKey,
   timelineDate,
 } from "../../shared/table/keys.ts";
+import { DAY_MS } from "../../shared/time/durations.ts";
 import type { Delivery } from "./parse-heartbeat.ts";
 import { later } from "./timeline-position.ts";
 
@@ -84,8 +85,6 @@ export function changePut(item: TelemetryItem & { kind: "change" }, tenant: Tena
     ExpressionAttributeValues: values({ sample: "sample", sequence, receivedAt }),
   };
 }
-
-const DAY_MS = 24 * 3600 * 1000;
 
 /**
  * TTL of a sample in epoch seconds. Several heartbeats produce the same sample with different times of

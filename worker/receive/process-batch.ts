@@ -1,6 +1,6 @@
+import { sleep } from "../../shared/time/sleep.ts";
 import type { Message } from "../heartbeat/queue-message.ts";
 import { openedBytes } from "../heartbeat/verify-message.ts";
-import { sleep } from "../platform/sleep.ts";
 import type { Deps } from "./deps.ts";
 import type { InFlightLimit } from "./in-flight-limit.ts";
 import { settleBatch } from "./settle-batch.ts";

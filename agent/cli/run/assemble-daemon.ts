@@ -1,3 +1,4 @@
+import { sleep } from "../../../shared/time/sleep.ts";
 import type { AgentSettings } from "../../../shared/wire/agent-settings.ts";
 import type { Hardware } from "../../../shared/wire/hardware.ts";
 import type { Collector, ContainmentReport } from "../../../shared/wire/heartbeat.ts";
@@ -21,7 +22,6 @@ import type { Network } from "../../network/outbound-network.ts";
 import { NO_PROXY, proxyText } from "../../network/proxy.ts";
 import type { Log } from "../../platform/log.ts";
 import { runCommand } from "../../platform/run-command.ts";
-import { sleep } from "../../platform/sleep.ts";
 import { createMemory } from "../../platform/trim-memory.ts";
 import { createDirectivePoll } from "../../report/directive-poll.ts";
 import { createSender } from "../../report/heartbeat-sender.ts";

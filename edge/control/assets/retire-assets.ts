@@ -5,6 +5,7 @@ import type { PresenceItem } from "../../../shared/table/items/asset/presence.ts
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { actionRequired, assetKey, indexSort } from "../../../shared/table/keys.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
+import { HOUR_MS } from "../../../shared/time/durations.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
 import type { Asker, AssetChange, Decision, Plan, Refused } from "../custody/change-plan.ts";
@@ -99,8 +100,6 @@ async function sorted(
   }
   return { found, skipped };
 }
-
-const HOUR_MS = 3_600_000;
 
 function isDone(
   action: Retirement["action"],

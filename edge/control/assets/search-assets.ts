@@ -11,6 +11,7 @@ import {
   tenantKey,
 } from "../../../shared/table/keys.ts";
 import { readExpiryDays } from "../../../shared/tenant/read-expiry-days.ts";
+import { HOUR_MS } from "../../../shared/time/durations.ts";
 import { BATCH_GET_MAX } from "../batch-get.ts";
 import { openCursor, type Scope, sealCursor } from "../cursor.ts";
 import { READS_MAX } from "../fill-page.ts";
@@ -156,8 +157,6 @@ function fits(view: AssetView, filter: AssetFilter, nowMs: number): boolean {
   if (silentHours !== undefined && silenceMs(view, nowMs) < silentHours * HOUR_MS) return false;
   return engine === undefined || (view.presence?.engines.some(({ id }) => id === engine) ?? false);
 }
-
-const HOUR_MS = 3_600_000;
 
 /** Milliseconds since the last heartbeat, or since enrolment if the host never reported. */
 export const silenceMs = (

@@ -1,15 +1,12 @@
 import { type ContainmentState, UNSIGNED } from "../../../shared/containment/containment-state.ts";
 import type { AssetView } from "../../control/assets/asset-view.ts";
 import type { CustodyView } from "../../control/custody/list-custody.ts";
+import { JUSTIFICATION_CHARACTERS_MAX, JUSTIFICATION_CHARACTERS_MIN } from "../../control/justification.ts";
 import { ContainmentBadge } from "../components/badges.tsx";
 import { ChangeForm, type Hidden } from "../components/change-form.tsx";
 import { Icon, type IconName } from "../components/icon.tsx";
 import { Ago, Moment } from "../components/time.tsx";
-import {
-  type Draft,
-  JUSTIFICATION_CHARACTERS_MAX,
-  JUSTIFICATION_CHARACTERS_MIN,
-} from "../routing/parse-form.ts";
+import type { Draft } from "../routing/parse-form.ts";
 import { containmentSteps, type Step, type StepStatus } from "./containment-steps.ts";
 import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "./isolation-terms.tsx";
 

@@ -3,13 +3,10 @@ import { assetId } from "../../../shared/ids.ts";
 import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import type { AssetView } from "../../control/assets/asset-view.ts";
+import { JUSTIFICATION_CHARACTERS_MAX, JUSTIFICATION_CHARACTERS_MIN } from "../../control/justification.ts";
 import type { Deps } from "../../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor } from "../components/change-form.tsx";
-import {
-  JUSTIFICATION_CHARACTERS_MAX,
-  JUSTIFICATION_CHARACTERS_MIN,
-  releaseForm,
-} from "../routing/parse-form.ts";
+import { releaseForm } from "../routing/parse-form.ts";
 
 const METHODS = ["expire", "revoke", "merge"] as const;
 export type Method = (typeof METHODS)[number];

@@ -1,5 +1,6 @@
 import { curveStepAfter, line } from "d3-shape";
 import type { FleetHourItem } from "../../../shared/table/items/fleet.ts";
+import { DAY_MS } from "../../../shared/time/durations.ts";
 import { plural } from "../components/badges.tsx";
 import { Moment } from "../components/time.tsx";
 import { Plot, type PlotScales, plotScales } from "./plot.tsx";
@@ -7,7 +8,6 @@ import { Plot, type PlotScales, plotScales } from "./plot.tsx";
 const HEIGHT = 112;
 /** If two counts are further apart than this, the line has a gap, because the values in between are unknown. */
 const GAP_MS = 3 * 3600_000;
-const DAY_MS = 24 * 3600_000;
 
 type Point = Pick<FleetHourItem, "at" | "hosts" | "reporting" | "withAi" | "critical" | "warning">;
 type Series = { name: string; look: string; href: string; of: (point: Point) => number };

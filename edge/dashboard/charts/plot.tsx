@@ -1,5 +1,6 @@
 import { type ScaleLinear, type ScaleTime, scaleLinear, scaleUtc } from "d3-scale";
 import type { Child } from "hono/jsx";
+import { DAY_MS } from "../../../shared/time/durations.ts";
 
 /**
  * Width of a plot in SVG units. The plot is stretched to the available width. Strokes and labels are not
@@ -13,7 +14,6 @@ const AXIS_HEIGHT = 20;
 const LABEL_SHARE = 0.16;
 const EDGE_SHARE = 0.07;
 const MOMENTS_WANTED = 6;
-const DAY_MS = 86_400_000;
 
 export type PlotScales = {
   height: number;

@@ -6,6 +6,7 @@ import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import type { EnrolmentTokenView } from "../../control/credentials/credential-views.ts";
 import { listEnrolmentTokens, type MadeToken } from "../../control/credentials/manage-enrolment-tokens.ts";
+import { JUSTIFICATION_CHARACTERS_MIN } from "../../control/justification.ts";
 import type { Deps } from "../../deps.ts";
 import { Badge, plural, type Tone } from "../components/badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor, READ_ONLY_NODE } from "../components/change-form.tsx";
@@ -14,7 +15,7 @@ import { Icon, type IconName } from "../components/icon.tsx";
 import { Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
 import { Ago, Until } from "../components/time.tsx";
-import { JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } from "../routing/parse-form.ts";
+import { RESOLUTION_CHARACTERS_MAX } from "../routing/parse-form.ts";
 import { csrfToken } from "../session/csrf.ts";
 import { Commands } from "./install-commands.tsx";
 

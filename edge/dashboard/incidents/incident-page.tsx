@@ -9,6 +9,7 @@ import { listCustody } from "../../control/custody/list-custody.ts";
 import { incidentName } from "../../control/incidents/incident-name.ts";
 import { type IncidentView, incidentView } from "../../control/incidents/list-incidents.ts";
 import { readIncidentItem } from "../../control/incidents/search-incidents.ts";
+import { JUSTIFICATION_CHARACTERS_MIN } from "../../control/justification.ts";
 import type { Deps } from "../../deps.ts";
 import { Engines, Stores } from "../assets/engines.tsx";
 import { plural } from "../components/badges.tsx";
@@ -18,11 +19,7 @@ import { Empty, Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
 import { Ago } from "../components/time.tsx";
 import { type Moment, Timeline } from "../components/timeline.tsx";
-import {
-  type Draft,
-  JUSTIFICATION_CHARACTERS_MIN,
-  RESOLUTION_CHARACTERS_MAX,
-} from "../routing/parse-form.ts";
+import { type Draft, RESOLUTION_CHARACTERS_MAX } from "../routing/parse-form.ts";
 import { Explanation } from "./incident-explanation.tsx";
 import { IncidentHeader } from "./incident-header.tsx";
 import { findOpen, RISKS_SHOWN } from "./incident-search.ts";

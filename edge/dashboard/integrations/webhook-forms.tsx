@@ -1,11 +1,12 @@
 import type { Admin } from "../../auth/permissions.ts";
+import { JUSTIFICATION_CHARACTERS_MIN } from "../../control/justification.ts";
 import type { DeliveryState } from "../../control/webhooks/list-deliveries.ts";
 import { whyNotResend } from "../../control/webhooks/resend-deliveries.ts";
 import type { DeliveryView, ResentView, WebhookView } from "../../control/webhooks/webhook-views.ts";
 import type { Deps } from "../../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor } from "../components/change-form.tsx";
 import { Icon } from "../components/icon.tsx";
-import { JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } from "../routing/parse-form.ts";
+import { RESOLUTION_CHARACTERS_MAX } from "../routing/parse-form.ts";
 import { WebhookFields } from "./webhook-fields.tsx";
 
 export type WebhookDraft = { url: string; wrong: string };

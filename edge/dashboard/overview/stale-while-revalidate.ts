@@ -1,3 +1,4 @@
+import { evictOldest } from "../../../shared/evict-oldest.ts";
 import type { Deps } from "../../deps.ts";
 
 /** Keeps work running after the response is sent (`waitUntil` on Workers; a no-op elsewhere). */
@@ -74,6 +75,6 @@ export function createTenantCache<Value>(
 /** Sets an entry as the newest one in a map, and evicts the oldest entries beyond 16 tenants. */
 export function setNewest<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key);
-  if (map.size >= TENANTS_MAX) map.delete(map.keys().next().value!);
+  evictOldest(map, TENANTS_MAX);
   map.set(key, value);
 }

@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { DAY_MS } from "../../../shared/time/durations.ts";
 import type { Period } from "./detections-in-period.ts";
 
 const DAYS_DEFAULT = 30;
-const DAY_MS = 86_400_000;
 
 const day = z.iso.date();
 const blank = z.literal("").transform(() => undefined);

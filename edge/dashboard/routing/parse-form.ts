@@ -4,11 +4,8 @@ import { accept, refuse, type Verdict } from "../../../shared/verdict.ts";
 import { mode, stopEnginesBy } from "../../../shared/wire/heartbeat.ts";
 import { IDEMPOTENCY_KEY_FORM } from "../../../shared/wire/idempotency-key.ts";
 import { text } from "../../../shared/wire/text.ts";
+import { JUSTIFICATION_CHARACTERS_MAX, JUSTIFICATION_CHARACTERS_MIN } from "../../control/justification.ts";
 import { inTime, readStream } from "../../http/read-body.ts";
-
-export const JUSTIFICATION_CHARACTERS_MAX = 1000;
-/** Minimum length of a justification. The API has the same limits. */
-export const JUSTIFICATION_CHARACTERS_MIN = 3;
 
 /**
  * Limits of a form with a justification. They leave room for a text ten times longer than allowed,

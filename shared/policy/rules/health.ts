@@ -1,7 +1,6 @@
+import { DAY_MS } from "../../time/durations.ts";
 import { type HostRule, listed, whenAny } from "../rule.ts";
 import { compareVersions } from "../version.ts";
-
-const DAY_MS = 24 * 3600 * 1000;
 
 /** Age in days of a catalogue whose version is a date (`2026.11.21`). Undefined for other versions. */
 function catalogueAgeDays(catalogue: string, at: string): number | undefined {

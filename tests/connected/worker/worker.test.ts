@@ -3,6 +3,7 @@ import { startWorker } from "../../../local/stack.ts";
 import { makeEngine, makeHeartbeat } from "../../../lz/platform/simulated-agents.ts";
 import { FINDINGS_MAX } from "../../../shared/policy/evaluate/evaluate.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
+import { MINUTE_MS } from "../../../shared/time/durations.ts";
 import type { Engine, Heartbeat } from "../../../shared/wire/heartbeat.ts";
 import { queueDepth, sendRaw, signedPack, takeDeadLetters } from "../../support/nodes/signed-pack.ts";
 import {
@@ -13,8 +14,6 @@ import {
   startTestStack,
   type TestStack,
 } from "../../support/stack.ts";
-
-const MINUTE_MS = 60_000;
 
 describe("worker", () => {
   let stack: TestStack;

@@ -6,7 +6,7 @@ import { readStatus } from "../../../../agent/daemon/status-file.ts";
 import { type InstallDeps, installService, replaceBinary } from "../../../../agent/install/install.ts";
 import { daemonArguments, may, must, type ServiceKind } from "../../../../agent/install/plan.ts";
 import { runCommand } from "../../../../agent/platform/run-command.ts";
-import { sleep } from "../../../../agent/platform/sleep.ts";
+import { sleep } from "../../../../shared/time/sleep.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
 import {
   removeTemporaryDirectories,

@@ -9,9 +9,9 @@ import {
   withoutNewerMembers,
 } from "../../../../agent/network/older-edge.ts";
 import type { Log } from "../../../../agent/platform/log.ts";
-import { sleep } from "../../../../agent/platform/sleep.ts";
 import { createSender, type Sender } from "../../../../agent/report/heartbeat-sender.ts";
 import { openSpool, type Spool } from "../../../../agent/report/spool.ts";
+import { sleep } from "../../../../shared/time/sleep.ts";
 import { enrolmentRequest, sessionRequest } from "../../../../shared/wire/enrolment.ts";
 import type { Hardware } from "../../../../shared/wire/hardware.ts";
 import { engine, heartbeat } from "../../../../shared/wire/heartbeat.ts";

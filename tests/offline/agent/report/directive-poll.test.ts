@@ -7,8 +7,8 @@ import { enrol } from "../../../../agent/identity/enrol.ts";
 import { createSession } from "../../../../agent/identity/session.ts";
 import { createPost } from "../../../../agent/network/control-plane-client.ts";
 import { silent } from "../../../../agent/platform/log.ts";
-import { sleep } from "../../../../agent/platform/sleep.ts";
 import { createDirectivePoll, type DirectivePolling } from "../../../../agent/report/directive-poll.ts";
+import { sleep } from "../../../../shared/time/sleep.ts";
 import { signDirective } from "../../../../shared/wire/directive.ts";
 import { controlClock } from "../../../support/agent/control-clock.ts";
 import {

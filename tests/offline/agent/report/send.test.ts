@@ -11,7 +11,6 @@ import {
 import { isControlPlaneHealthy } from "../../../../agent/network/control-plane-health.ts";
 import { backoffMs } from "../../../../agent/platform/backoff.ts";
 import { silent } from "../../../../agent/platform/log.ts";
-import { sleep } from "../../../../agent/platform/sleep.ts";
 import { outcomeOf } from "../../../../agent/report/heartbeat-outcome.ts";
 import {
   type Connection,
@@ -20,6 +19,7 @@ import {
   STOP_GRACE_MS,
 } from "../../../../agent/report/heartbeat-sender.ts";
 import { openSpool, type Spool } from "../../../../agent/report/spool.ts";
+import { sleep } from "../../../../shared/time/sleep.ts";
 import type { HeartbeatAnswer } from "../../../../shared/wire/heartbeat.ts";
 import { controlClock } from "../../../support/agent/control-clock.ts";
 import { HTML, portalPage } from "../../../support/dynamo/dynamo-responses.ts";

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { createIssuerKeys, KEPT_MS, readKeySet } from "../../../../edge/auth/issuer-keys.ts";
+import { MINUTE_MS } from "../../../../shared/time/durations.ts";
 import { makeAdminApp } from "../../../support/edge/admin-app.ts";
 
-const MINUTE_MS = 60_000;
 let [first, second]: JWK[] = [];
 beforeAll(async () => {
   [first, second] = await Promise.all(["k1", "k2"].map(makeKey));

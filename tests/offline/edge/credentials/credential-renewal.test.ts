@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import { createRenewingProvider } from "../../../../edge/credentials/renewing-provider.ts";
 import { CredentialFault } from "../../../../edge/credentials/types.ts";
-
-const MINUTE_MS = 60_000;
+import { MINUTE_MS } from "../../../../shared/time/durations.ts";
 
 /** Test setup: a credential provider with a fake source and a clock that the test controls. */
 function harness(random = 0) {

@@ -3,6 +3,7 @@ import type { Host } from "../../../../edge/credentials/ask.ts";
 import { chooseCredentials } from "../../../../edge/credentials/choose-source.ts";
 import type { CredentialSettings } from "../../../../edge/credentials/settings.ts";
 import { staticCredentials } from "../../../../edge/credentials/static-keys.ts";
+import { HOUR_MS } from "../../../../shared/time/durations.ts";
 import {
   createCredentialIssuer,
   startContainerEndpoint,
@@ -11,7 +12,6 @@ import {
   WEB_ROLE_ARN,
 } from "../../../support/nodes/aws-credentials.ts";
 
-const HOUR_MS = 3_600_000;
 const servers: { stop: () => Promise<void> }[] = [];
 afterEach(async () => {
   for (const server of servers.splice(0)) await server.stop();

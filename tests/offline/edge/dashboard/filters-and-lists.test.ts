@@ -5,13 +5,13 @@ import { approvalItem } from "../../../../shared/table/items/approval.ts";
 import type { Finding } from "../../../../shared/table/items/asset/telemetry.ts";
 import { approvalKey } from "../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
+import { MINUTE_MS } from "../../../../shared/time/durations.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../browser/seed.ts";
 import { createWorld } from "./dashboard-world.ts";
 
 // Generous timeout for busy machines: the in-memory table sorts thousands of items for every query.
 setDefaultTimeout(30_000);
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
-const MINUTE_MS = 60_000;
 const nextId = createIds(NOW_MS - 1e9);
 
 const finding = (more: Partial<Finding> = {}): Finding => ({

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { type ExpiringAsset, expiryOf } from "../../../../shared/fleet/expiry.ts";
+import { DAY_MS } from "../../../../shared/time/durations.ts";
 
 const NOW_MS = Date.parse("2026-11-30T12:00:00.000Z");
-const DAY_MS = 86_400_000;
 const at = (daysAgo: number) => new Date(NOW_MS - daysAgo * DAY_MS).toISOString();
 const seen = (daysAgo: number) => ({ lastSeenAt: at(daysAgo) });
 const asset = (more: Partial<ExpiringAsset> = {}): ExpiringAsset => ({

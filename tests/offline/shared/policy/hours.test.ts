@@ -2,8 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { clockOf, hoursBoundary, isWorkingTime } from "../../../../shared/policy/hours.ts";
 import { newPolicy, policy } from "../../../../shared/table/items/policy.ts";
-
-const MINUTE_MS = 60_000;
+import { MINUTE_MS } from "../../../../shared/time/durations.ts";
 
 describe("working hours that end on the next day", () => {
   // Working hours in the night from Friday to Saturday, one hour east of UTC.

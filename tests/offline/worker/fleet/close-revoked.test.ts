@@ -6,6 +6,7 @@ import { type AssetItem, assetItem } from "../../../../shared/table/items/asset/
 import { decodeItem } from "../../../../shared/table/items/decode.ts";
 import { actionRequired, assetKey, indexSort, TABLE_NAME } from "../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
+import { MINUTE_MS } from "../../../../shared/time/durations.ts";
 import { SESSION_SECONDS } from "../../../../shared/wire/enrolment.ts";
 import type { ContainmentReport } from "../../../../shared/wire/heartbeat.ts";
 import { CLOSED_MAX, closeRevoked, REVOKED_OPEN_MS } from "../../../../worker/fleet/close-revoked.ts";
@@ -22,7 +23,6 @@ import { decide } from "../../../support/iam/policy.ts";
 
 const NOW_MS = Date.parse("2026-11-22T12:00:00.000Z");
 const ago = (ms: number): string => timestamp(NOW_MS - ms);
-const MINUTE_MS = 60_000;
 /** Newest time of a revocation at which the asset can leave the index. */
 const LONG_AGO = ago(REVOKED_OPEN_MS);
 const CODE = "01K00000000000000000000CDE";

@@ -3,6 +3,7 @@ import { makeEngine, makeHeartbeat } from "../../../../lz/platform/simulated-age
 import type { Log } from "../../../../shared/observability/log.ts";
 import { unmarshalItem } from "../../../../shared/table/dynamo.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
+import { MINUTE_MS } from "../../../../shared/time/durations.ts";
 import { pauseMs, recordFleet } from "../../../../worker/fleet/count-fleet.ts";
 import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../browser/seed.ts";
@@ -11,7 +12,6 @@ import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 
 const NOW_MS = Date.parse("2026-11-22T12:00:00.000Z");
-const MINUTE_MS = 60_000;
 
 const model = { name: "llama3.1:8b", loaded: true, sizeBytes: 4_920_000_000, licence: "Llama 3.1" };
 const client = { name: "code", pid: 9, connections: 1 };

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { makeHeartbeat } from "../../../../lz/platform/simulated-agents.ts";
 import { unmarshalItem } from "../../../../shared/table/dynamo.ts";
 import { telemetryKey } from "../../../../shared/table/keys.ts";
+import { DAY_MS } from "../../../../shared/time/durations.ts";
 import { datesOf } from "../../../../worker/heartbeat/plausible-dates.ts";
 import { previewHeartbeat } from "../../../../worker/heartbeat/preview-heartbeat.ts";
 import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
@@ -16,7 +17,6 @@ import {
 
 const RECEIVED = "2026-11-21T10:00:00.000Z";
 const MIDNIGHT = "2026-11-21T00:00:00.000Z";
-const DAY_MS = 24 * 3600 * 1000;
 const from = (ms: number): string => new Date(Date.parse(RECEIVED) + ms).toISOString();
 
 describe("the dates of a heartbeat", () => {

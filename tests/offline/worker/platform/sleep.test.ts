@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { sleep } from "../../../../worker/platform/sleep.ts";
+import { sleep } from "../../../../shared/time/sleep.ts";
 import { createInFlightLimit } from "../../../../worker/receive/in-flight-limit.ts";
 
 /**

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { makeEngine, makeHeartbeat } from "../../../../lz/platform/simulated-agents.ts";
 import type { TenantItem } from "../../../../shared/table/items/tenant.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
+import { HOUR_MS } from "../../../../shared/time/durations.ts";
 import type { Engine, Heartbeat } from "../../../../shared/wire/heartbeat.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
 import { recordHeartbeat } from "../../../../worker/record/record-heartbeat.ts";
@@ -98,7 +99,6 @@ const shuffled = (count: number) =>
     fc.array(fc.nat({ max: count - 1 }), { maxLength: 6 }),
   );
 
-const HOUR_MS = 3600 * 1000;
 const HOSTS = [ASSET, "01K00000000000000000000001"];
 /**
  * Delays in hours of heartbeats in the host's spool. A heartbeat with a delay of up to twelve hours changes

@@ -8,6 +8,7 @@ import { type IncidentItem, incidentItem } from "../../../../shared/table/items/
 import { policy } from "../../../../shared/table/items/policy.ts";
 import { incidentKey } from "../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
+import { MINUTE_MS } from "../../../../shared/time/durations.ts";
 import type { Engine } from "../../../../shared/wire/heartbeat.ts";
 import { applyVerdict, isAmbiguous } from "../../../../worker/assess/llm-prompt.ts";
 import type { Message } from "../../../../worker/heartbeat/queue-message.ts";
@@ -23,7 +24,6 @@ import {
   TENANT,
 } from "../../../support/dynamo/worker-table.ts";
 
-const MINUTE_MS = 60_000;
 const START_MS = Date.parse("2026-11-20T08:00:00.000Z");
 const POLICY = policy.parse({
   approvedEngines: ["ollama"],

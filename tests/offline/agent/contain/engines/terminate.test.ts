@@ -8,8 +8,8 @@ import type { Stopped } from "../../../../../agent/contain/engines/stopped-file.
 import { leftBehind } from "../../../../../agent/contain/engines/terminate.ts";
 import { hostProcesses, signals } from "../../../../../agent/contain/platform/linux.ts";
 import { listeningOf, parseListening } from "../../../../../agent/contain/platform/linux-ports.ts";
-import { sleep } from "../../../../../agent/platform/sleep.ts";
 import { timestamp } from "../../../../../shared/time/clock.ts";
+import { sleep } from "../../../../../shared/time/sleep.ts";
 import type { Engine } from "../../../../../shared/wire/heartbeat.ts";
 import { describeUnless, missing } from "../../../../support/missing.ts";
 import { removeTemporaryDirectories, temporaryDirectory, until } from "../../report/send-edge.ts";

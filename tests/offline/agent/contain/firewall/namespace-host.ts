@@ -3,8 +3,8 @@ import { createInterface } from "node:readline";
 import { hostProcesses, linuxEnforcers } from "../../../../../agent/contain/platform/linux.ts";
 import { proxyFor } from "../../../../../agent/network/proxy.ts";
 import { silent } from "../../../../../agent/platform/log.ts";
-import { sleep } from "../../../../../agent/platform/sleep.ts";
 import { timestamp } from "../../../../../shared/time/clock.ts";
+import { sleep } from "../../../../../shared/time/sleep.ts";
 import type { Engine } from "../../../../../shared/wire/heartbeat.ts";
 
 /**

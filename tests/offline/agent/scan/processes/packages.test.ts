@@ -2,8 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createPackages, parseDpkgSearch } from "../../../../../agent/scan/processes/packages.ts";
 import { placedPackage } from "../../../../../agent/scan/processes/versioned-packages.ts";
 import { yieldToEventLoop } from "../../../../../agent/scan/system/cpu-budget.ts";
-
-const HOUR_MS = 3_600_000;
+import { HOUR_MS } from "../../../../../shared/time/durations.ts";
 
 /** A fake package manager. `answers` maps the first words of a command to its output. Other commands fail. */
 function manager(answers: Record<string, string>) {

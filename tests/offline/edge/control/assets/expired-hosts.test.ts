@@ -3,10 +3,10 @@ import { listAssets } from "../../../../../edge/control/assets/read-assets.ts";
 import { findAssets } from "../../../../../edge/control/assets/search-assets.ts";
 import { listIncidents } from "../../../../../edge/control/incidents/list-incidents.ts";
 import { type AttributeMap, marshalItem } from "../../../../../shared/table/dynamo.ts";
+import { DAY_MS } from "../../../../../shared/time/durations.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../../browser/seed.ts";
 import { createWorld, type World } from "../../dashboard/dashboard-world.ts";
 
-const DAY_MS = 86_400_000;
 const NOW_MS = Date.parse("2026-11-30T12:00:00.000Z");
 const nextId = createIds(NOW_MS - 100 * DAY_MS);
 

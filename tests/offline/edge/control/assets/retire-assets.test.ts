@@ -9,13 +9,13 @@ import { createAuthority } from "../../../../../shared/authority/read-authority.
 import { createVerifier } from "../../../../../shared/authority/verify-authority.ts";
 import { verifyCustody } from "../../../../../shared/containment/custody-chain.ts";
 import type { AuditItem, CustodyHeadItem } from "../../../../../shared/table/items/custody.ts";
+import { DAY_MS } from "../../../../../shared/time/durations.ts";
 import { createIds, type Host, itemsOf } from "../../../../browser/seed.ts";
 import { makeSigningKey, signStored } from "../../../../support/control/authority.ts";
 import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
 import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
 import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
-const DAY_MS = 86_400_000;
 const because = { justification: "returned to the lender" };
 
 /** Test setup: an admin node that enforces signatures, and the hosts that `make` returns. */
