@@ -28,6 +28,8 @@ const server = Bun.serve({
   port: 0,
   async fetch(request) {
     const { headers } = request;
+    // An agent on this host may probe this port.
+    if (!headers.has("x-amz-target")) return new Response(null, { status: 404 });
     asked.push({
       target: headers.get("x-amz-target"),
       body: (await request.json()) as Record<string, unknown>,
