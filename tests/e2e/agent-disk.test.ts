@@ -46,7 +46,7 @@ describeUnless(lacking, "dist/lz-agent run", () => {
     ["full", "! head -c 9m /dev/zero > $0/fill 2>/dev/null", "ENOSPC"],
     ["read-only", "mount -o remount,ro $0", "EROFS"],
   ])(
-    "reports from a host whose disk is %s, says so, and ends with 0",
+    "keeps reporting while the disk is %s, logs that, and exits with 0",
     async (_, spoil, code) => {
       const mountAndRun = `mkdir $0/d && cp -r $0/enrolled $0/e && mount -t tmpfs -o size=4m,mode=700 lz $0/d &&
         cp -r $0/e $0/d/st && set -- $0/d && (${spoil.replaceAll("$0", "$1")}); exec ${binary} run --state $1/st --interval 300`;

@@ -103,13 +103,13 @@ describe("a newer catalogue", () => {
   const catalogueOf = ({ collectors }: Seen) => collectors.find(({ name }) => name === "catalogue");
   const idsOf = ({ engines }: Seen) => engines.map(({ id }) => id);
 
-  test("is accepted by an older agent, which then finds its new product", async () => {
+  test("is accepted by an older agent, which then finds the new product", async () => {
     const seen = await seenWith(HOUSE_LLM, (one) => idsOf(one).includes("house-llm"));
     expect(seen.version).toBe(newer);
     expect(catalogueOf(seen)?.status).not.toBe("partial");
   }, 60_000);
 
-  test("that mistakes its own near-miss fixture for the product is rejected with a reason, and nothing changes", async () => {
+  test("is rejected with a reason if it matches its own near-miss fixture, and nothing changes", async () => {
     const credulous = { ...HOUSE_LLM, traits: [{ ...HOUSE_LLM.traits[0]!, body: "^House LLM" }] };
     const seen = await seenWith(credulous, (one) => catalogueOf(one)?.status === "partial");
     expect(catalogueOf(seen)?.detail).toStartWith(`kept ${built.version}, update refused: `);

@@ -29,7 +29,7 @@ const needs = [...missing("Linux", "unshare"), ...new Set(notInstalled)];
 describe("the list of the recall lab", () => {
   const all = [...TUNING, ...HELD_OUT, ...SECOND_HELD_OUT, ...ORDINARY];
 
-  test("has at least 20 programs to tune on, 20 in each held-out set, 25 ordinary servers, and no name twice", () => {
+  test("has at least 20 programs for tuning, 20 in each held-out set, 25 ordinary servers, and no name twice", () => {
     expect(TUNING.length).toBeGreaterThanOrEqual(20);
     expect(HELD_OUT.length).toBeGreaterThanOrEqual(20);
     expect(SECOND_HELD_OUT.length).toBeGreaterThanOrEqual(20);
@@ -37,13 +37,13 @@ describe("the list of the recall lab", () => {
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
   });
 
-  test("holds out no program that is tuned on, in another version or not", () => {
+  test("contains no held-out program that is also used for tuning, in any version", () => {
     const sourceOf = ({ source }: (typeof all)[number]) => folderOf(source).replace(/-[0-9a-f]{8}$/, "");
     const tuned = new Set(TUNING.map(sourceOf));
     expect(HELD_OUT.map(sourceOf).filter((one) => tuned.has(one))).toEqual([]);
   });
 
-  test("names exact versions of everything but Debian's packages", () => {
+  test("names exact versions of everything except Debian packages", () => {
     const loose = all.flatMap(({ source }) => {
       switch (source.registry) {
         case "pypi":
@@ -87,25 +87,25 @@ describeUnless(needs, "the quick set of the recall lab", () => {
     expect(report.ordinary).toBe(ordinary.length);
   });
 
-  test("names each program correctly", () => {
+  test("is named correctly, program by program", () => {
     const faults = report.verdicts.filter(({ outcome }) => outcome !== "right");
     expect(faults.map(({ name, wanted, named }) => ({ name, wanted, named }))).toEqual([]);
     expect([report.recallPercent, report.precisionPercent]).toEqual([100, 100]);
   });
 
-  test("reports no ordinary server and nothing else", () => {
+  test("leads to no report of an ordinary server or of anything else", () => {
     expect(report.ordinaryReported).toBe(0);
     expect(report.strays).toEqual([]);
   });
 
-  test("is named within 30 s of listening", () => {
+  test("is named within 30 s after it listens", () => {
     const slow = report.verdicts.filter(
       ({ wanted, appearedMs }) => wanted.length > 0 && !(appearedMs! <= 30_000),
     );
     expect(slow.map(({ name, appearedMs }) => ({ name, appearedMs }))).toEqual([]);
   });
 
-  test("leaves no process when the lab is killed in the middle", async () => {
+  test("leaves no process behind if the lab is killed while it runs", async () => {
     const child = start("--only", "python-http,portkey", "--interval", "60000");
     const seen = new Map<number, ReturnType<typeof descendantsOf>[number]>();
     const look = () => {

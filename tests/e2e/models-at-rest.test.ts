@@ -68,7 +68,7 @@ describe("models at rest", () => {
     rmSync(home, { recursive: true, force: true });
   }, 60_000);
 
-  test("are reported by product with their header metadata while the product does not run", async () => {
+  test("are reported with their product and header metadata while the product does not run", async () => {
     const state = await eventually(async () => {
       const one = await newest();
       return one?.stores && one;
@@ -81,7 +81,7 @@ describe("models at rest", () => {
     );
   }, 30_000);
 
-  test("are found where a setting of LM Studio put them", async () => {
+  test("are found in a directory that a setting of LM Studio names", async () => {
     const moved = await eventually(
       async () => (await newest())?.stores?.find(({ id }) => id === "lm-studio"),
       20_000,

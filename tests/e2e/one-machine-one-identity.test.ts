@@ -95,7 +95,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
   };
 
   test(
-    "a disk copied to another mainboard enrols again, opens an incident of the first asset, and ignores its directives",
+    "a disk copied to another mainboard enrols again, opens an incident of the first asset, and ignores that asset's directives",
     async () => {
       begin();
       const assetId = await enrol(GOLDEN, "golden");
@@ -131,7 +131,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
   );
 
   test(
-    "a reinstalled machine names its previous asset; if that was isolated, an incident opens",
+    "a reinstalled machine names its previous asset, and opens an incident if that asset was isolated",
     async () => {
       begin();
       const board = { ...GOLDEN, uuid: "4c4c4544-0033-4a10-8051-b4c04f4e9999" };
@@ -164,7 +164,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
   );
 
   test(
-    "two indistinguishable machines open an incident, and a directive goes to both only if an admin confirms it",
+    "two machines that cannot be distinguished open an incident, and a directive goes to both only if an admin confirms that",
     async () => {
       begin();
       const assetId = await enrol(NEITHER("golden-image"), "a");

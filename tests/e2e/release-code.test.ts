@@ -95,7 +95,7 @@ describe("lz release-code → lz-agent release", () => {
   const custody = async () =>
     (await (await stack.api("/v1/custody")).json()) as { records: AuditItem[]; head: CustodyHeadItem };
 
-  test("a code releases this host once while it is offline; every near miss is rejected; the log records the release afterwards", async () => {
+  test("a code releases its host once while the host is offline, similar codes are rejected, and the custody log records the release later", async () => {
     const host = await startHost("stranded");
     const other = await startHost("other");
     await isolate(host.assetId, "isolating-the-first");

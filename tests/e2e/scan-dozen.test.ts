@@ -49,7 +49,7 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
     results = seen.scans.map(({ stdout }) => JSON.parse(stdout) as ScanResult);
   }, 180_000);
 
-  test("exits with 0, prints nothing on stderr and one object that fits the schema on stdout", () => {
+  test("exits with 0, prints nothing to stderr, and one object that matches the schema to stdout", () => {
     for (const [at, { code, stdout, stderr }] of seen.scans.entries()) {
       expect([code, stderr]).toEqual([0, ""]);
       expect(stdout.trimEnd().split("\n")).toHaveLength(1);
@@ -64,7 +64,7 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
     }
   });
 
-  test("names each of twelve engines on random ports: renamed, behind TLS, behind a token", () => {
+  test("names each of twelve engines on random ports, including renamed ones and those that need TLS or a token", () => {
     expect(seen.engines.length).toBeGreaterThanOrEqual(12);
     expect(new Set(seen.engines.map(({ wanted }) => wanted.id)).size).toBeGreaterThanOrEqual(12);
     expect(seen.engines.filter(({ wanted }) => wanted.as).length).toBeGreaterThanOrEqual(3);
@@ -83,13 +83,13 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
     return named.map(({ id, pid }) => `${id} ${pid}`).filter((one) => !wanted.includes(one));
   };
 
-  test("names no ordinary server, in no scan", () => {
+  test("names no ordinary server in any scan", () => {
     const mine = new Set<number | undefined>([...seen.engines.map(({ pid }) => pid), ...seen.ordinary]);
     expect(unwanted((pid) => mine.has(pid))).toEqual([]);
   });
 
   const alone = isInOwnNamespaces ? [] : ["the right to namespaces"];
-  testUnless(alone, "names nothing else on a separate host, in no scan", () => {
+  testUnless(alone, "names nothing else on a separate host in any scan", () => {
     expect(unwanted(() => true)).toEqual([]);
     console.log(
       `${seen.engines.length} engines beside ${seen.ordinary.length} ordinary servers, ` +

@@ -105,7 +105,7 @@ describe("bun run start", () => {
     (await host())?.presence?.engines.some((engine) => engine.id === id);
   const state = async () => (await host())?.containment.state;
 
-  test("enrols this very host, and its first heartbeat is there", async () => {
+  test("enrols this host, and the first heartbeat is recorded", async () => {
     const seen = await eventually(async () => {
       const first = await host();
       return first?.presence ? first : undefined;
@@ -114,7 +114,7 @@ describe("bun run start", () => {
     expect((await api<{ items: Host[] }>("/v1/assets")).items).toHaveLength(1);
   }, 30_000);
 
-  test("prints a sign-in link that opens the dashboard and no page without it", async () => {
+  test("prints a sign-in link that opens the dashboard, and shows no page without it", async () => {
     const link = /Sign in\s+(\S+)/.exec(started.output())![1]!;
     const redirected = await fetch(link, { redirect: "manual" });
     const cookie = redirected.headers.get("set-cookie")!;
@@ -129,14 +129,14 @@ describe("bun run start", () => {
     expect((await fetch(link.replace(/code=[^&]+/, "code=guess"), { redirect: "manual" })).status).toBe(403);
   });
 
-  test("keeps tokens and keys from other users of this machine", () => {
+  test("protects tokens and keys from other users of this machine", () => {
     for (const file of ["stack.json", "secrets.json", "agent/device-key.json"]) {
       expect(statSync(join(folder, file)).mode & 0o077).toBe(0);
     }
   });
 
   // A server that listens on all addresses also responds at 127.0.0.2. A server on 127.0.0.1 does not.
-  test("listens on 127.0.0.1 alone, in all of its parts", async () => {
+  test("listens on 127.0.0.1 only, in all of its parts", async () => {
     const ports = new Set(
       [...started.output().matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, at]) => at!),
     );
@@ -153,7 +153,7 @@ describe("bun run start", () => {
     }
   });
 
-  test("an Ollama-shaped server on another port and weights in an unrelated process are shown within two heartbeats", async () => {
+  test("shows an Ollama-like server on another port, and weights in an unrelated process, within two heartbeats", async () => {
     const startedAt = performance.now();
     const ollama = await startOllamaShaped();
     running.push(ollama, await startMappedWeights("holiday-photos.dat", "Quiet Llama"));
@@ -176,7 +176,7 @@ describe("bun run start", () => {
     expect(open.items.map((incident) => incident.rule)).toContain("reads-model-files");
   }, 60_000);
 
-  test("isolate and release go to the agent and back, with exactly one custody record each", async () => {
+  test("sends an isolation and a release to the agent, which proves both, with exactly one custody record each", async () => {
     const { assetId } = (await host())!;
     const body = { mode: "observe", justification: "weights nobody knows" };
     const isolated = await api<Host>(`/v1/assets/${assetId}/isolate`, "POST", body, "e2e-isolate-1");
@@ -200,7 +200,7 @@ describe("bun run start", () => {
     ]);
   }, 60_000);
 
-  test("a port in use gets one clear line, also for a second stack", async () => {
+  test("prints one clear line if a port is in use, also for a second stack", async () => {
     const other = Bun.spawnSync([process.execPath, "local/start.ts"], {
       cwd: ROOT,
       env: { ...process.env, LZ_PORT: String(port), LZ_LOCAL_DIR: join(folder, "other") },
@@ -212,7 +212,7 @@ describe("bun run start", () => {
     expect(existsSync(join(folder, "other"))).toBe(false);
   });
 
-  test("Ctrl-C, pressed twice, stops every process, and a second start on another port has the same host and its history", async () => {
+  test("stops every process after Ctrl-C is pressed twice, and a second start on another port keeps the host and its history", async () => {
     const before = (await host())!;
     started.child.kill("SIGINT");
     await Bun.sleep(600); // Pause between two key presses.
@@ -231,7 +231,7 @@ describe("bun run start", () => {
     expect((await api<{ items: Host[] }>("/v1/assets")).items).toHaveLength(1);
   }, 120_000);
 
-  test("SIGTERM during a backlog prints how many messages wait, and the next start processes them", async () => {
+  test("prints the number of waiting messages after SIGTERM, and the next start processes them", async () => {
     const { pid } = started.child;
     // While the worker is stopped, heartbeats are acknowledged and stay in the queue.
     process.kill(childOf(pid, "worker/main.ts"), "SIGSTOP");
@@ -254,7 +254,7 @@ describe("bun run start", () => {
     );
   }, 120_000);
 
-  test("after SIGKILL the next start names the command that stops the remaining processes, and that command works", async () => {
+  test("names a command that stops the remaining processes when started after SIGKILL, and that command works", async () => {
     started.child.kill("SIGKILL");
     await started.child.exited;
     const again = () =>
@@ -282,16 +282,16 @@ describe("bun run start with wrong arguments", () => {
       ["--nonsense"],
       "bun run start: unknown option --nonsense; see bun run start --help\n",
     ],
-    ["a port that is none", { LZ_PORT: "x" }, [], "LZ_PORT must be a port, 1 to 65535\n"],
+    ["an invalid port", { LZ_PORT: "x" }, [], "LZ_PORT must be a port, 1 to 65535\n"],
     [
-      "a runtime that is none",
+      "an unknown runtime",
       { LZ_EDGE_RUNTIME: "node" },
       [],
       "LZ_EDGE_RUNTIME must be one of deno, bun, workerd\n",
     ],
   ];
   for (const [what, env, args, line] of cases) {
-    test(`${what} gets one clear line and exit code 2`, () => {
+    test(`${what} prints one clear line and exits with code 2`, () => {
       const run = Bun.spawnSync([process.execPath, "local/start.ts", ...args], {
         cwd: ROOT,
         env: { ...process.env, ...env },
@@ -304,7 +304,7 @@ describe("bun run start with wrong arguments", () => {
     expect([run.exitCode, run.stdout.toString().includes("LZ_EDGE_RUNTIME")]).toEqual([0, true]);
   });
 
-  test("a busy port is noticed when something else has it", async () => {
+  test("a port that another program uses is reported in one line", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
     const { port } = server.address() as { port: number };

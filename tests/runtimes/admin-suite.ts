@@ -63,7 +63,7 @@ export function adminSuite(runtime: RuntimeName): void {
 
     describe("settings and policy", () => {
       for (const path of ["/v1/settings", "/v1/policy"]) {
-        test(`${path}: who has seen the newest version replaces it, who has not is told`, async () => {
+        test(`${path}: a change with the newest ETag is saved, one with an older ETag gets 412, and both are retried safely`, async () => {
           const before = await get(path);
           const etag = before.headers.get("etag")!;
           const wanted =
@@ -85,7 +85,7 @@ export function adminSuite(runtime: RuntimeName): void {
         });
       }
 
-      test("of ten admins who replace the policy at once, one does", async () => {
+      test("if ten admins replace the policy at the same time, exactly one succeeds", async () => {
         const { body, headers } = await get("/v1/policy");
         const match = headers.get("etag")!;
         const tries = Array.from({ length: 10 }, (_, i) =>
@@ -95,7 +95,7 @@ export function adminSuite(runtime: RuntimeName): void {
         expect(statuses).toEqual([200, ...Array.from({ length: 9 }, () => 412)]);
       });
 
-      test("a tenant nobody configured has the defaults, and can be configured", async () => {
+      test("a tenant without settings has the defaults, and an admin can configure it", async () => {
         const { body, headers } = await get("/v1/settings", eve);
         expect(headers.get("etag")).toBe('"0"');
         const wanted = { ...body, name: "Eve and sons" };
@@ -108,7 +108,7 @@ export function adminSuite(runtime: RuntimeName): void {
     describe("enrolment tokens", () => {
       const host = { hostname: "with-token", employeeId: "dana" };
 
-      test("a repeat of the request gets the very same token, another request under its key none", async () => {
+      test("repeating a request returns the same token, and another request with its idempotency key gets 409", async () => {
         const key = crypto.randomUUID();
         const first = await post("/v1/enrolment-tokens", { uses: 2 }, { key });
         const again = await post("/v1/enrolment-tokens", { uses: 2 }, { key });
@@ -116,7 +116,7 @@ export function adminSuite(runtime: RuntimeName): void {
         expect((await post("/v1/enrolment-tokens", { uses: 3 }, { key })).status).toBe(409);
       });
 
-      test("a revoked token lets nobody in, and the list says what became of each", async () => {
+      test("a revoked token enrols no device, and the list shows the status of each token", async () => {
         const made = (await post("/v1/enrolment-tokens", { uses: 2 })).body as unknown as Record<
           string,
           string
@@ -138,7 +138,7 @@ export function adminSuite(runtime: RuntimeName): void {
     });
 
     describe("devices", () => {
-      test("a rotated key opens sessions for the same asset, the old one none, and the token is good once", async () => {
+      test("after a key rotation only the new key opens sessions of the asset, and the rotation token is one-time", async () => {
         const device = await enrolAsset(stack, "rotating");
         const made = (await post(`/v1/assets/${device.assetId}/rotate-key`)).body as unknown as {
           token: string;
@@ -155,7 +155,7 @@ export function adminSuite(runtime: RuntimeName): void {
         expect((await get(`/v1/assets/${device.assetId}`)).body).toHaveProperty("keyRotatedAt");
       });
 
-      test("a revoked device is refused heartbeats and sessions for good, with a record of who did it", async () => {
+      test("a revoked device can never send heartbeats or open sessions again, and a record names who revoked it", async () => {
         const device = await enrolAsset(stack, "stolen");
         expect((await device.beat()).status).toBe(202);
         const revoked = await post(`/v1/assets/${device.assetId}/revoke`, {
@@ -183,7 +183,7 @@ export function adminSuite(runtime: RuntimeName): void {
           apiKey: { keyId: string };
         };
 
-      test("a key does what its role may, in its own tenant, until it is revoked", async () => {
+      test("an API key can do what its role allows in its own tenant, until it is revoked", async () => {
         const { key, apiKey } = await make({ role: "responder" });
         expect(key).toStartWith(`lzk_${stack.tenantId}_${apiKey.keyId}_`);
         const { body } = await get("/v1/me", key);
@@ -198,7 +198,7 @@ export function adminSuite(runtime: RuntimeName): void {
         expect((await get("/v1/me", key)).status).toBe(401);
       });
 
-      test("its secret is in the first answer only: not in a repeat, not in the list, not in the table's view", async () => {
+      test("the secret of an API key is only in the first response: not in a repeated response, the list, the custody log or the output", async () => {
         const idempotent = crypto.randomUUID();
         const terms = { name: "once told", role: "viewer" };
         const first = await post("/v1/api-keys", terms, { key: idempotent });
@@ -214,7 +214,7 @@ export function adminSuite(runtime: RuntimeName): void {
         expect(stack.lines.join("\n")).not.toContain(secret);
       });
 
-      test("the list says when a key was last used, and of an unused one that it never was", async () => {
+      test("the list shows when an API key was last used, and no time for an unused key", async () => {
         const [used, unused] = [await make({ role: "viewer" }), await make({ role: "viewer" })];
         await get("/v1/me", used.key);
         await get("/v1/me", `${unused.key.slice(0, -1)}${unused.key.endsWith("A") ? "E" : "A"}`);
@@ -227,7 +227,7 @@ export function adminSuite(runtime: RuntimeName): void {
         expect(lastUsed(unused.apiKey.keyId)).toBeUndefined();
       });
 
-      test("scopes narrow, and no key makes keys whatever its role", async () => {
+      test("scopes limit an API key, and no API key can create or list API keys, whatever its role", async () => {
         const scoped = await make({ role: "admin", scopes: ["handle-incidents"] });
         expect((await get("/v1/assets", scoped.key)).status).toBe(403);
         const whole = await make({ role: "admin" });
@@ -238,7 +238,7 @@ export function adminSuite(runtime: RuntimeName): void {
         expect((await post("/v1/api-keys", { ...more, scopes: ["approve"] })).status).toBe(400);
       });
 
-      test("a key with another tenant's name in it, another secret or another id opens nothing", async () => {
+      test("an API key with another tenant, another secret or another id is rejected", async () => {
         const { key } = await make({ role: "viewer" });
         const last = key.at(-2) === "A" ? "B" : "A";
         const wrong = [
@@ -253,7 +253,7 @@ export function adminSuite(runtime: RuntimeName): void {
     });
 
     describe("incidents", () => {
-      test("one is acknowledged once, resolved once with its reason, and out of the list", async () => {
+      test("an incident can be acknowledged once and resolved once, and then leaves the list of open incidents", async () => {
         const id = await openIncident(stack, asset, { rule: "first-rule" });
         expect((await get(`/v1/incidents/${id}`)).body).toMatchObject({ status: "OPEN" });
         const acknowledged = await post(`/v1/incidents/${id}/acknowledge`, {});
@@ -274,14 +274,14 @@ export function adminSuite(runtime: RuntimeName): void {
         expect(all).toContain(id);
       });
 
-      test("an analyst answers for incidents and isolates nothing", async () => {
+      test("an analyst can acknowledge incidents, but cannot isolate hosts", async () => {
         const token = await stack.issuer.mint({ userId: "ana", role: "analyst" });
         const id = await openIncident(stack, asset, { rule: "for-analyst" });
         expect((await post(`/v1/incidents/${id}/acknowledge`, {}, { token })).status).toBe(200);
         expect((await post(`/v1/assets/${asset.assetId}/isolate`, because, { token })).status).toBe(403);
       });
 
-      test("thirty are acknowledged in one transaction, one more is too many, and the rest is named", async () => {
+      test("up to thirty incidents are acknowledged in one request, unknown ones are named, and 31 are rejected", async () => {
         const other = await enrolAsset(stack, "second-host");
         const ids = await Promise.all(
           Array.from({ length: 29 }, (_, i) =>
@@ -300,7 +300,7 @@ export function adminSuite(runtime: RuntimeName): void {
         expect((await post("/v1/incidents/acknowledge", { incidentIds: many })).status).toBe(400);
       });
 
-      test("filters by rule, engine and asset, over pages that may be short, lose none", async () => {
+      test("filters by engine and asset find every incident, even if some pages are short", async () => {
         for (let i = 0; i < 7; i++)
           await openIncident(stack, asset, { rule: `page-${i}`, engine: i % 2 ? "jan" : "lmx" });
         const seen: string[] = [];
@@ -329,7 +329,7 @@ export function adminSuite(runtime: RuntimeName): void {
         return found.toSorted();
       };
 
-      test("are found by part of the name in any case, by status, state and employee, page by page", async () => {
+      test("hosts are found by part of the name in any case, and by status, state and employee, on all pages", async () => {
         const hosts = await Promise.all(
           ["Find-A", "find-b", "FIND-c"].map((name) => enrolAsset(stack, name)),
         );
@@ -346,7 +346,7 @@ export function adminSuite(runtime: RuntimeName): void {
         );
       });
 
-      test("a cursor is good for its list, filters and tenant, unaltered, and for nothing else", async () => {
+      test("a cursor is accepted only unchanged, and only for its own list, filters and tenant", async () => {
         const { cursor } = (await get("/v1/assets?limit=1")).body;
         const filtered = (await get("/v1/assets?limit=1&hostname=e")).body.cursor;
         expect((await get(`/v1/assets?cursor=${cursor}`)).status).toBe(200);
@@ -364,7 +364,7 @@ export function adminSuite(runtime: RuntimeName): void {
           expect([path, (await get(path, token)).status]).toEqual([path, 400]);
       });
 
-      test("employees are listed and read, and their assets with them", async () => {
+      test("employees can be listed and read, each with their assets", async () => {
         const ids = (await get("/v1/employees")).body.items.map(({ employeeId }) => employeeId as string);
         expect(ids).toContain("dana");
         expect((await get("/v1/employees/dana")).status).toBe(200);
@@ -373,7 +373,7 @@ export function adminSuite(runtime: RuntimeName): void {
       });
     });
 
-    describe("another tenant", () => {
+    describe("an admin of another tenant", () => {
       /** Ids of existing items, by parameter name. */
       let ids: Record<string, string>;
       beforeAll(async () => {
@@ -411,7 +411,7 @@ export function adminSuite(runtime: RuntimeName): void {
         return ask(operation.method.toUpperCase(), path, { token, ...body });
       };
 
-      test.each(["revoke", "expire"])("%s in bulk knows nothing of this one's", async (verb) => {
+      test.each(["revoke", "expire"])("cannot %s this tenant's hosts in bulk", async (verb) => {
         const body = { assetIds: [asset.assetId], ...because };
         const answer = await ask("POST", `/v1/assets/${verb}`, { token: eve, body });
         const skipped = [{ assetId: asset.assetId, reason: "not-found" }];
@@ -421,7 +421,7 @@ export function adminSuite(runtime: RuntimeName): void {
       });
 
       for (const operation of OPERATIONS.filter(({ params }) => params)) {
-        test(`${operation.id} knows nothing of this one's`, async () => {
+        test(`${operation.id} returns 404 for this tenant's ids and changes nothing`, async () => {
           const before = (await custody()).head.count;
           const { status, body } = await request(operation, eve);
           expect([status, body.code]).toEqual([404, "admin.not-found"]);
@@ -430,7 +430,7 @@ export function adminSuite(runtime: RuntimeName): void {
       }
 
       for (const operation of OPERATIONS.filter(({ method, params }) => method === "get" && !params)) {
-        test(`${operation.id} shows nothing of this one's`, async () => {
+        test(`${operation.id} shows nothing of this tenant`, async () => {
           const mine = JSON.stringify((await request(operation, stack.adminToken)).body);
           const theirs = JSON.stringify((await request(operation, eve)).body);
           for (const id of [stack.tenantId, ...Object.values(ids)]) expect(theirs).not.toContain(id);
@@ -438,13 +438,13 @@ export function adminSuite(runtime: RuntimeName): void {
         });
       }
 
-      test("acknowledges none of this one's incidents in bulk", async () => {
+      test("cannot acknowledge this tenant's incidents in bulk", async () => {
         const body = { incidentIds: [ids.incidentId!] };
         expect((await post("/v1/incidents/acknowledge", body, { token: eve })).status).toBe(404);
         expect((await get(`/v1/incidents/${ids.incidentId}`)).body).not.toHaveProperty("acknowledgedAt");
       });
 
-      test("uses the same idempotency key for itself", async () => {
+      test("can use the same idempotency key for a separate change", async () => {
         const key = crypto.randomUUID();
         const [mine, theirs] = [
           await post("/v1/enrolment-tokens", { uses: 1 }, { key }),
@@ -455,13 +455,13 @@ export function adminSuite(runtime: RuntimeName): void {
       });
     });
 
-    test("one person's idempotency key is not another's answer", async () => {
+    test("an idempotency key that one person has used returns 409 to another person", async () => {
       const [key, token] = [crypto.randomUUID(), await stack.issuer.mint({ userId: "other", role: "admin" })];
       expect((await post("/v1/enrolment-tokens", { uses: 1 }, { key })).status).toBe(201);
       expect((await post("/v1/enrolment-tokens", { uses: 1 }, { key, token })).status).toBe(409);
     });
 
-    test("the same request sent twenty times at once is one change with twenty answers", async () => {
+    test("one request sent twenty times at the same time makes one change and returns 202 each time", async () => {
       const [key, host] = [crypto.randomUUID(), await enrolAsset(stack, "clicked-often")];
       const tries = Array.from({ length: 20 }, () =>
         post(`/v1/assets/${host.assetId}/isolate`, because, { key }),
@@ -472,7 +472,7 @@ export function adminSuite(runtime: RuntimeName): void {
       expect((await get(`/v1/assets/${host.assetId}/custody`)).body.items).toHaveLength(1);
     });
 
-    test("after all of it the custody log verifies, with source, session and request in every record", async () => {
+    test("after all these changes the custody log verifies, and each record has an address, a session and a request id", async () => {
       const { records, head } = await custody();
       expect(await verifyCustody(records, head)).toBeUndefined();
       expect(new Set(records.map(({ action }) => action)).size).toBeGreaterThan(9);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { denoPath } from "../../local/binaries.ts";
 import { ROOT } from "../support/stack.ts";
 
-test("the app core works in Deno with no permission at all, and three thousand forgeries get nowhere in it", () => {
+test("the core of the app works in Deno without permissions, and rejects three thousand forged requests", () => {
   const run = Bun.spawnSync(
     [denoPath(), "run", "--no-prompt", "--quiet", "--no-check", "tests/runtimes/core.deno.ts"],
     {

@@ -52,7 +52,7 @@ async function withNode(
 
 describe.each(RUNTIMES)("nodes under %s", (runtime) => {
   test.each(ROLES)(
-    "LZ_ROLE=%s serves its own routes with its own secrets alone",
+    "LZ_ROLE=%s serves only the routes of its role, with only the secrets of its role",
     async (role) => {
       await withNode(runtime, environments[role], async (url) => {
         const codeOf = async (method: string, path: string) => {
@@ -77,7 +77,7 @@ describe.each(RUNTIMES)("nodes under %s", (runtime) => {
     60_000,
   );
 
-  test("a node that holds the control key although its role is ingest does not serve, and names it", async () => {
+  test("a node with LZ_ROLE=ingest that has the control key does not serve, and names the key in its error", async () => {
     const environment = { ...environments.ingest, LZ_CONTROL_KEY: JSON.stringify(secrets.controlKey) };
     // On Bun and Deno, the process exits. On workerd, the environment is read with the first request, which
     // fails.

@@ -46,7 +46,7 @@ export function edgeSuite(runtime: RuntimeName): void {
     const heartbeatBody = (more = {}) => JSON.stringify(makeHeartbeat(1, Date.now(), "host-1", more));
 
     describe("enrolment", () => {
-      test("a token for one device lets a second one in no more, and the first one keeps its asset", async () => {
+      test("a token for one device rejects a second device, and the first device keeps its asset if it enrols again", async () => {
         const token = await stack.enrolmentToken(1);
         const [first, second] = [await makeDevice(), await makeDevice()];
         const host = { hostname: "one-use", employeeId: "dana" };
@@ -56,7 +56,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         await expect(enrolDevice(fetch, stack.edgeUrl, token, second, host)).rejects.toThrow("409");
       });
 
-      test("ten devices that race for three uses become exactly three assets", async () => {
+      test("ten devices that use a token for three devices at the same time create exactly three assets", async () => {
         const token = await stack.enrolmentToken(3);
         const tries = Array.from({ length: 10 }, async (_, i) =>
           enrolDevice(fetch, stack.edgeUrl, token, await makeDevice(), {
@@ -70,7 +70,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect(kims.items).toHaveLength(3);
       });
 
-      test("a token somebody else signed, and a request another key signed, are refused", async () => {
+      test("enrolment rejects a token with a forged signature, and a request that is signed with another device's key", async () => {
         const [device, other] = [await makeDevice(), await makeDevice()];
         const host = { hostname: "x", employeeId: "dana" };
         const forged = `${(await stack.enrolmentToken()).split(".").slice(0, 2).join(".")}.${"A".repeat(86)}`;
@@ -82,7 +82,7 @@ export function edgeSuite(runtime: RuntimeName): void {
     });
 
     describe("session", () => {
-      test("an unknown asset, another tenant's asset and another device get the same 401", async () => {
+      test("an unknown asset, another tenant's asset, an unknown device and an invalid key id get the same 401 response", async () => {
         const body = JSON.stringify({ agentVersion: "0.1.0" });
         const foreign = await makeDevice();
         const names = [
@@ -99,14 +99,14 @@ export function edgeSuite(runtime: RuntimeName): void {
     });
 
     describe("heartbeats", () => {
-      test("a good one is accepted only once it is on the queue, signed and attributed", async () => {
+      test("a valid heartbeat gets 202 once it is on the queue", async () => {
         const before = await queued(stack);
         const answer = await asset.beat({ engines: [makeEngine()] });
         expect(answer.status).toBe(202);
         expect(await queued(stack)).toBe(before + 1);
       });
 
-      test("created may be off by 300 s in either direction, and by no second more", async () => {
+      test("the signature time `created` can differ from the edge's clock by up to 300 s in both directions", async () => {
         for (const [offset, status] of [
           [-299, 202],
           [299, 202],
@@ -123,7 +123,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         }
       });
 
-      test("a body of the limit is judged by its content, one byte more is too large, chunked or not", async () => {
+      test("a body of the maximum size is parsed, and one more byte is rejected with 413, with and without chunked encoding", async () => {
         const filler = (length: number) => `{"x":"${"a".repeat(length - 8)}"}`;
         const atLimit = filler(LIMITS.BODY_BYTES_MAX);
         const beyond = filler(LIMITS.BODY_BYTES_MAX + 1);
@@ -152,14 +152,14 @@ export function edgeSuite(runtime: RuntimeName): void {
         ["a tampered body", 401, "wire.bad-signature", () => ({ body: heartbeatBody({ sequence: 2 }) })],
       ];
       for (const [what, status, wanted, change] of refusals) {
-        test(`${what} is refused with ${wanted}`, async () => {
+        test(`${what} is rejected with ${wanted}`, async () => {
           const answer = await post(heartbeatBody(), asset.signer, change);
           expect([answer.status, await code(answer)]).toEqual([status, wanted]);
           expect(answer.headers.get("content-type")).toBe("application/problem+json");
         });
       }
 
-      test("headers longer than any good one's are refused before they are parsed", async () => {
+      test("headers that are longer than any valid one are rejected before they are parsed", async () => {
         for (const [path, name, longest] of [
           ["/v1/heartbeats", "signature-input", 512],
           ["/v1/heartbeats", "signature", 128],
@@ -177,7 +177,7 @@ export function edgeSuite(runtime: RuntimeName): void {
           }
       });
 
-      test("a second signature beside a good one is refused", async () => {
+      test("a second signature next to a valid one is rejected", async () => {
         const answer = await post(heartbeatBody(), asset.signer, (request) => {
           const headers = new Headers(request.headers);
           headers.append("signature", "x=:AAAA:");
@@ -186,7 +186,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect(await code(answer)).toBe("wire.unsigned");
       });
 
-      test("a signature made for another path is refused", async () => {
+      test("a signature for another path is rejected", async () => {
         const body = heartbeatBody();
         const request = await signedRequest(stack.edgeUrl, "/v1/session", body, asset.signer);
         const answer = await fetch(`${stack.edgeUrl}/v1/heartbeats`, {
@@ -197,7 +197,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect(await code(answer)).toBe("wire.bad-signature");
       });
 
-      test("the session key of one tenant signs nothing for another tenant, nor for another asset", async () => {
+      test("a session key cannot sign for another tenant, another asset, another expiry time or another key version", async () => {
         const { keyid } = asset.signer;
         const forged = [
           keyid.replace(asset.tenantId, "org_other"),
@@ -212,7 +212,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         }
       });
 
-      test("a session is good until its second and not after it", async () => {
+      test("a session is accepted until its expiry time and rejected after it", async () => {
         const secret = fromBase64url(stack.secrets.edgeSecrets.split(":")[1]!)!;
         const key = await importHmacKey(secret, ["sign"]);
         const signerUntil = async (expiresAtSeconds: number): Promise<Signer> => {
@@ -234,7 +234,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         ["not JSON", "{"],
         ["an unknown member", heartbeatBody({ extra: 1 })],
         ["a prototype member", heartbeatBody().replace('"v":1', '"v":1,"__proto__":{"a":1}')],
-        ["another version", heartbeatBody({ v: 2 })],
+        ["another protocol version", heartbeatBody({ v: 2 })],
         ["a line break between tokens", heartbeatBody().replace('{"v"', '{\n"v"')],
         ["a NUL in a name", heartbeatBody({ host: { hostname: "a\u0000b", os: "x", arch: "x64" } })],
         [
@@ -246,14 +246,14 @@ export function edgeSuite(runtime: RuntimeName): void {
           "a text direction override",
           heartbeatBody({ host: { hostname: "a\u202eb", os: "x", arch: "x64" } }),
         ],
-        ["a date that is none", heartbeatBody({ sentAt: "2026-13-40T00:00:00.000Z" })],
-        ["a number beyond all bounds", heartbeatBody({ sequence: 1e300 })],
+        ["an invalid date", heartbeatBody({ sentAt: "2026-13-40T00:00:00.000Z" })],
+        ["a number that is far too large", heartbeatBody({ sequence: 1e300 })],
         ["an id with the key separator", heartbeatBody({ engines: [makeEngine({ id: "a#b" })] })],
         ["too many engines", heartbeatBody({ engines: Array.from({ length: 65 }, () => makeEngine()) })],
-        ["nesting without end", "[".repeat(50_000)],
+        ["50,000 nested arrays", "[".repeat(50_000)],
       ];
       for (const [what, body] of malformed) {
-        test(`${what} is refused with wire.malformed and where it was, although it is signed`, async () => {
+        test(`${what} is rejected with wire.malformed and a reason, although it is signed`, async () => {
           const answer = await post(body, asset.signer);
           const told = (await answer.json()) as { code: string; detail: string };
           expect([answer.status, told.code]).toEqual([400, "wire.malformed"]);
@@ -261,12 +261,12 @@ export function edgeSuite(runtime: RuntimeName): void {
         });
       }
 
-      test("as many engines as allowed are accepted", async () => {
+      test("a heartbeat with the maximum number of engines is accepted", async () => {
         const engines = Array.from({ length: LIMITS.ENGINES_MAX }, () => makeEngine());
         expect((await post(heartbeatBody({ engines }), asset.signer)).status).toBe(202);
       });
 
-      test("invalid UTF-8 is refused, not repaired", async () => {
+      test("invalid UTF-8 is rejected and not repaired", async () => {
         const body = new Uint8Array([0x22, 0xff, 0x22]);
         const { signRequest } = await import("../../shared/wire/signature.ts");
         const headers = await signRequest(
@@ -292,7 +292,7 @@ export function edgeSuite(runtime: RuntimeName): void {
           ...more,
         });
 
-      test("an isolation is one record, a second one is 409, the same one again is the same answer", async () => {
+      test("an isolation writes one record, repeating it with the same key returns 202, and a second isolation gets 409", async () => {
         const host = await enrolAsset(stack, "isolated");
         const first = await isolate(host.assetId, "key-first-0001");
         expect(first.status).toBe(202);
@@ -311,7 +311,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect(items[0]!.justification).toBe("suspicious model");
       });
 
-      test("an address that a client forges is in no record, and the log stays readable", async () => {
+      test("a client address forged in headers appears in no record, and the custody log stays readable", async () => {
         const host = await enrolAsset(stack, "forged-address");
         const forged = "x".repeat(200);
         const answer = await fetch(`${stack.edgeUrl}/v1/assets/${host.assetId}/isolate`, {
@@ -333,7 +333,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         }
       });
 
-      test("the directive is in the answer until that generation is proven, and only the agent's own", async () => {
+      test("a heartbeat response contains the host's own directive until the host has proven it", async () => {
         const [host, other] = [await enrolAsset(stack, "directed"), await enrolAsset(stack, "bystander")];
         await isolate(host.assetId, "key-directive-1");
         const answer = (await (await host.beat()).json()) as { directive?: string };
@@ -358,12 +358,12 @@ export function edgeSuite(runtime: RuntimeName): void {
         );
 
       if (runtime === "workerd") {
-        test("no request is held where it could not be answered", async () => {
+        test("a long poll is rejected with edge.no-polls, because workerd cannot answer it later", async () => {
           const answer = await waitFor(asset, 0);
           expect([answer.status, await code(answer)]).toEqual([404, "edge.no-polls"]);
         });
       } else {
-        test("an agent that waits is told in the moment of the isolation, past the time after which silence ends a connection", async () => {
+        test("a long poll outlives the idle timeout of a connection, and gets the directive as soon as the host is isolated", async () => {
           const [host, other] = [await enrolAsset(stack, "waiting"), await enrolAsset(stack, "waiting too")];
           const answered: string[] = [];
           const [answer] = [host, other].map((each) =>
@@ -379,7 +379,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         }, 60_000);
       }
 
-      test("a justification is required, and an idempotency key", async () => {
+      test("an isolation requires a justification and an idempotency key", async () => {
         for (const justification of ["", "  ", "ab"]) {
           const answer = await isolate(asset.assetId, "key-required-1", {
             body: { mode: "observe", justification },
@@ -393,7 +393,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         });
       });
 
-      test("a viewer looks and does not isolate, nor make enrolment tokens", async () => {
+      test("a viewer can list hosts, but cannot isolate a host or create an enrolment token", async () => {
         const token = stack.viewerToken;
         expect((await stack.api("/v1/assets", { token })).status).toBe(200);
         expect((await isolate(asset.assetId, "key-viewer-001", { token })).status).toBe(403);
@@ -402,7 +402,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         );
       });
 
-      test("another tenant's asset does not exist: not to read, not to isolate, not by a cursor", async () => {
+      test("an admin cannot read, isolate or list another tenant's asset, not even with a forged cursor", async () => {
         const token = await stack.issuer.mint({ userId: "eve", role: "admin" }, "org_eve");
         const stolen = base64url(
           new TextEncoder().encode(JSON.stringify({ PK: `TENANT#${asset.tenantId}`, SK: "ASSET#0" })),
@@ -415,7 +415,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect((await stack.api(`/v1/assets?cursor=${stolen}`, { token })).status).toBe(400);
       });
 
-      test("a session nobody vouches for is refused", async () => {
+      test("unsigned, wrongly signed and missing sessions are rejected", async () => {
         const claims = { azp: stack.edgeUrl, sid: "s", o: { id: asset.tenantId, rol: "admin" } };
         const unsigned = (header: object) =>
           `${base64url(new TextEncoder().encode(JSON.stringify(header)))}.${base64url(
@@ -442,7 +442,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect((await fetch(`${stack.edgeUrl}/v1/assets`, { headers: cookie })).status).toBe(401);
       });
 
-      test("pages follow each other by cursor and end", async () => {
+      test("following the cursors lists each asset once, and the list ends", async () => {
         const seen: string[] = [];
         let cursor: string | undefined;
         do {
@@ -460,7 +460,7 @@ export function edgeSuite(runtime: RuntimeName): void {
       });
     });
 
-    test("health, readiness, an unknown address and a wrong method are answered as what they are", async () => {
+    test("health and readiness respond with 200, an unknown path with 404, and a wrong method with an error", async () => {
       expect((await fetch(`${stack.edgeUrl}/healthz`)).status).toBe(200);
       for (const path of ["/readyz", "/readyz/admin"])
         expect((await fetch(`${stack.edgeUrl}${path}`)).status).toBe(200);
@@ -482,7 +482,7 @@ export function edgeSuite(runtime: RuntimeName): void {
       "POST /v1/heartbeats HTTP/1.1",
       "POST /sign-out HTTP/1.1",
     ];
-    test("a Host that is none is refused at every address and is no fault of ours", async () => {
+    test("an invalid Host header is rejected at every path and is not logged as a fault", async () => {
       const asked = UNREADABLE_HOSTS.flatMap((host) => ASKED_OF_THEM.map((line) => [host, line] as const));
       const faults = await Promise.all(
         asked.map(async ([host, line]) => {
@@ -503,7 +503,7 @@ export function edgeSuite(runtime: RuntimeName): void {
       expect(statusesOf(good.answered)).toEqual([200]);
     });
 
-    test("whoever sends a form or a body without end is told so or cut off, with a length and without", async () => {
+    test("a request whose body never ends gets 408 or is disconnected, with and without a Content-Length", async () => {
       const { host } = new URL(stack.edgeUrl);
       const headers = Object.entries({
         host,
@@ -529,7 +529,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect([statusesOf(answered), isEnded]).toEqual(answered === "" ? [[], true] : [[408], isEnded]);
     }, 60_000);
 
-    test("a signed body that breaks off, or has a chunk that is none, is no fault of ours", async () => {
+    test("a signed request with an incomplete body or an invalid chunk gets 400 and is not logged as a fault", async () => {
       const device = await makeDevice();
       const enrolment = await signedRequest(
         stack.edgeUrl,
@@ -560,7 +560,7 @@ export function edgeSuite(runtime: RuntimeName): void {
 
     // workerd rejects HTTP/1.0 requests without a Host header.
     if (runtime !== "workerd")
-      test("a balancer may ask for health in HTTP/1.0, and nothing else is answered without a Host", async () => {
+      test("HTTP/1.0 without a Host header is accepted for health checks only", async () => {
         for (const path of ["/healthz", "/readyz", "/readyz/admin"])
           expect((await sendRaw(stack.edgeUrl, `GET ${path} HTTP/1.0\r\n\r\n`)).answered).toMatch(
             /^HTTP\/1\.[01] 200 /,
@@ -569,7 +569,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect(assets.answered).toMatch(/^HTTP\/1\.[01] 40[01] /);
       });
 
-    test("a session opened twice gives two keys that both work", async () => {
+    test("opening a session twice returns two keys that both work", async () => {
       for (let i = 0; i < 2; i++) {
         const session = await openSession(fetch, stack.edgeUrl, asset.device, asset);
         expect((await post(heartbeatBody(), await sessionSigner(session))).status).toBe(202);

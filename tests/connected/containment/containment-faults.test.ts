@@ -269,7 +269,7 @@ describe("a containment change during a table failure", () => {
     ],
   ];
 
-  test("a transaction sent twice with one token runs once and succeeds both times", async () => {
+  test("a transaction sent twice with the same token is executed once and succeeds both times", async () => {
     const Item = marshalItem({ ...tenantKey("org_token"), type: "Tenant" });
     const put = { TableName: TABLE_NAME, Item, ConditionExpression: "attribute_not_exists(PK)" };
     const once = { TransactItems: [{ Put: put }], ClientRequestToken: crypto.randomUUID() };
@@ -281,7 +281,7 @@ describe("a containment change during a table failure", () => {
   });
 
   test.each(CHANGES)(
-    "%s: a fault at any call leaves all or nothing, and a retry completes it once",
+    "%s: a failure at any call leaves the change complete or absent, and a retry completes it exactly once",
     async (_what, change) => {
       const start = async (): Promise<World> => {
         fail = undefined;

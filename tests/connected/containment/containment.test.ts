@@ -19,7 +19,7 @@ describe("containment", () => {
   const custody = async () =>
     (await (await stack.api("/v1/custody")).json()) as { records: AuditItem[]; head: CustodyHeadItem };
 
-  test("of twenty admins who isolate one host at the same time one succeeds, with one custody record", async () => {
+  test("if twenty admins isolate one host at the same time, one succeeds and one custody record is written", async () => {
     const { assetId } = await enrolAsset(stack, "wanted");
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, i) => change(assetId, "isolate", `at-once-${i}`)),
@@ -30,7 +30,7 @@ describe("containment", () => {
     expect(mine).toHaveLength(1);
   });
 
-  test("1,000 parallel isolates and releases of 20 admins on 50 hosts leave one record for each accepted change, in valid chains", async () => {
+  test("1,000 parallel isolations and releases of 50 hosts by 20 admins leave one record for each accepted change, in valid chains", async () => {
     const ADMINS = 20;
     const EACH = 50;
     const assets = await Promise.all(Array.from({ length: 50 }, (_, i) => enrolAsset(stack, `race-${i}`)));
@@ -66,7 +66,7 @@ describe("containment", () => {
     expect(await verifyCustody(records, head)).toBeUndefined();
   }, 180_000);
 
-  test("an edited, a missing, a moved and a truncated record are each detected and named", async () => {
+  test("an edited, a deleted, a moved and a truncated record are each detected and named", async () => {
     const { records, head } = await custody();
     const ordered = records.toSorted((a, b) => a.tenantNumber - b.tenantNumber);
     const edited = ordered.with(3, { ...ordered[3]!, justification: "nothing to see" });

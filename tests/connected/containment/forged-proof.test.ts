@@ -34,7 +34,7 @@ type Shown = { state: string; reason?: string; proof?: Proof };
 const UNSIGNED = "the report is not signed by the device key of this host";
 const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
 
-describe("who holds the edge secret and the queue key", () => {
+describe("an attacker with the edge secret and the queue key", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack("bun", { visibilitySeconds: 4 });
@@ -101,7 +101,7 @@ describe("who holds the edge secret and the queue key", () => {
   const linesOf = ({ assetId }: SimulatedAsset) =>
     stack.lines.filter((line) => line.includes("containment.unsigned") && line.includes(assetId));
 
-  test.each(ways)("cannot show a host as isolated that is not: %s", async (way) => {
+  test.each(ways)("cannot make a host that is not isolated appear isolated: %s", async (way) => {
     const [asset, thief] = [await enrolAsset(stack, "open"), await enrolAsset(stack, "thief")];
     await change(asset, "isolate", "network");
     const claim = () => report(1, "isolate");
@@ -127,7 +127,7 @@ describe("who holds the edge secret and the queue key", () => {
   });
 
   test.each(ways)(
-    "cannot show a host as free that is isolated, nor have the use of a code recorded: %s",
+    "cannot make an isolated host appear released, or record the use of a release code: %s",
     async (way) => {
       const asset = await enrolAsset(stack, "shut");
       await change(asset, "isolate", "network");
@@ -168,7 +168,7 @@ describe("who holds the edge secret and the queue key", () => {
     },
   );
 
-  test("a key that was replaced proves nothing more, with a session that is still good, and the new one does", async () => {
+  test("after a key rotation only the new device key proves an isolation, even if the old session is still valid", async () => {
     const asset = await enrolAsset(stack, "rotated");
     await change(asset, "isolate", "network");
     const path = `/v1/assets/${asset.assetId}/rotate-key`;
@@ -189,7 +189,7 @@ describe("who holds the edge secret and the queue key", () => {
     expect((await shown(asset)).proof?.signedBy).toBe(device.x);
   });
 
-  test("a revoked host proves nothing more, though it signs what it says", async () => {
+  test("a revoked host cannot prove an isolation, although its report is signed", async () => {
     const asset = await enrolAsset(stack, "revoked");
     await change(asset, "isolate", "network");
     const revoke = { method: "POST", body: { justification: "it is lost" }, key: crypto.randomUUID() };

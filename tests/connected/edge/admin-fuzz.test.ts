@@ -199,7 +199,7 @@ describe("admin API", () => {
     }
   }
 
-  test("afterwards the custody log verifies, and some requests were accepted and some rejected", async () => {
+  test("after all requests the custody log verifies, and some requests were accepted and some rejected", async () => {
     const answer = await fetch(`${stack.edgeUrl}/v1/custody`, {
       headers: { authorization: `Bearer ${stack.adminToken}` },
     });

@@ -151,7 +151,7 @@ const asked = (path: string) =>
   });
 
 describe("a custody log longer than one query page", () => {
-  test("the test log spans several query pages", async () => {
+  test("the custody log of this test spans several query pages", async () => {
     const { LastEvaluatedKey } = await edge.deps.dynamo("Query", {
       TableName: edge.deps.table,
       KeyConditionExpression: "PK = :pk AND begins_with(SK, :prefix)",
@@ -168,13 +168,13 @@ describe("a custody log longer than one query page", () => {
     expect(await verdicts(out)).toEqual(GOOD);
   });
 
-  test("the dashboard's JSON download has all records, and both verifiers accept it", async () => {
+  test("the dashboard's JSON download contains all records, and both verifiers accept it", async () => {
     const text = await (await asked("/custody.json")).text();
     expect(custodyExport.parse(JSON.parse(text)).records).toHaveLength(RECORDS + 1);
     expect(await verdicts(fileOf("whole.json", text))).toEqual(GOOD);
   });
 
-  test("both verifiers detect either file truncated at any point", async () => {
+  test("both verifiers detect a file that is truncated at any point", async () => {
     const out = join(folder, "to-cut.jsonl");
     await lz(exportAudit, { out });
     const lines = await Bun.file(out).text();
@@ -196,7 +196,7 @@ describe("a custody log longer than one query page", () => {
     }
   });
 
-  test("records added during the export do not damage it: it ends at the head that it started from", async () => {
+  test("records added during an export do not damage it: the export ends at the head from its start", async () => {
     let done = false;
     const meddle = async (_operation: string, query: number) => {
       if (query < 2 || done) return;
@@ -213,7 +213,7 @@ describe("a custody log longer than one query page", () => {
     });
   });
 
-  test("a record that no head counted is exported, so that verification detects it", async () => {
+  test("a record that no head has counted is exported, so that verification detects it", async () => {
     const at = "2100-01-01T00:00:00.000Z";
     const key = tenantAuditKey(TENANT, at);
     const { Items } = await edge.deps.dynamo("Query", {
@@ -264,7 +264,7 @@ describe("a custody log longer than one query page", () => {
     }
   });
 
-  test("a log too long for memory is reported on the page, in the report and instead of a CSV; JSON is still complete", async () => {
+  test("if a log is too long for memory, the page and the report say so, there is no CSV, and the JSON is still complete", async () => {
     const Key = marshalItem(custodyHeadKey(TENANT));
     const { Item } = await edge.deps.dynamo("GetItem", { TableName: edge.deps.table, Key });
     await putItems(edge.deps, [{ ...Item!, count: { N: "20001" } }]);

@@ -71,7 +71,7 @@ const split = (line: string): [string, string] => {
   return [line.slice(0, at), line.slice(at + 1)];
 };
 
-describe("keys rotated under load", () => {
+describe("a key rotation while hosts report", () => {
   const folder = mkdtempSync(join(tmpdir(), "lz-rotation-"));
   const secretsFile = join(folder, "secrets.env");
   let stack: TestStack;
@@ -263,7 +263,7 @@ describe("keys rotated under load", () => {
     return left.size;
   };
 
-  test("the edge secret: sessions of the old secret are accepted until it is dropped, then rejected", async () => {
+  test("the edge secret: sessions of the old secret are accepted until it is dropped, and rejected afterwards", async () => {
     const open = await enrolWith(await stack.enrolmentToken());
     const old = await open();
     await rotate("edge", "add");
@@ -307,7 +307,7 @@ describe("keys rotated under load", () => {
     expect(fleet.refusals).toEqual([]);
   }, 120_000);
 
-  test("the control key: agents apply directives of the old key, then of the new key, and no longer of the old key", async () => {
+  test("the control key: agents apply directives of the old key, then of the new key, and no longer those of the old key", async () => {
     const [first, second] = fleet.agents as [SteadyAgent, SteadyAgent];
     const old = JSON.parse(readSecrets().LZ_CONTROL_KEY!) as { kid: string };
     await isolate(first);
@@ -352,7 +352,7 @@ describe("keys rotated under load", () => {
     expect(fleet.refusals).toEqual([]);
   }, 120_000);
 
-  test("no heartbeat was rejected, each is in the table, and only the forged message was dead-lettered", async () => {
+  test("no heartbeat was rejected, each one is in the table, and only the forged message was dead-lettered", async () => {
     await fleet.stop();
     expect(fleet.refusals).toEqual([]);
     for (const agent of fleet.agents) {

@@ -120,7 +120,7 @@ test("parallel changes on two edge nodes that share only the table form one cust
   expect(records.length).toBeLessThanOrEqual(accepted);
 }, 60_000);
 
-test("more than 1 MB of open actions, in several pages, is read completely", async () => {
+test("more than 1 MB of open actions, on several pages, are read completely", async () => {
   const dynamo = connect();
   const tenantId = "org_large";
   const actions = 320;

@@ -60,7 +60,7 @@ type Delivery = {
   deadAt?: string;
 };
 
-test("a webhook is created, tested and notified of an isolation; its failures are visible, and the SIEM reads the same events", async () => {
+test("a webhook can be created and tested, gets an event of an isolation, shows its failures, and matches the events that a SIEM reads", async () => {
   const made = await ask<{ secret: string; webhook: { webhookId: string } }>("POST", "/v1/webhooks", {
     url: `http://127.0.0.1:${receiver.port}/hook`,
   });

@@ -63,7 +63,7 @@ async function change(more: Partial<AgentSettings>): Promise<void> {
   expect(answer.status).toBe(200);
 }
 
-test("agents reject forged settings from an edge node, before and after an admin has set any", async () => {
+test("agents reject settings that an edge node has forged, before and after an admin has configured the tenant", async () => {
   const { agent, node } = await startAgent("lies", (answer) => ({ ...answer, settings: GREEDY }));
   expect(agent.settings()).toEqual({ heartbeatIntervalMs: 5000, clientDirectories: false });
   await change({ heartbeatIntervalMs: 7000 });
@@ -104,7 +104,7 @@ function runAgent(args: readonly string[]) {
   return Bun.spawn([process.execPath, MAIN, ...args], { env: environment, stdout: "pipe", stderr: "pipe" });
 }
 
-test("the daemon uses a new heartbeat interval from its next session on, and status shows it", async () => {
+test("the daemon uses a new heartbeat interval from its next session on, and `lz-agent status` shows it", async () => {
   const state = join(folder, "daemon");
   const where = ["--state", state];
   const token = await stack.enrolmentToken();

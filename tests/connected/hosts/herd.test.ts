@@ -63,7 +63,7 @@ const assetCount = async (): Promise<number> => {
   return count;
 };
 
-test("200 hosts with one token become exactly 200 assets, the hosts beyond its limit get 409, and no node fails", async () => {
+test("200 hosts with one token become exactly 200 assets, further hosts get 409, and no node fails", async () => {
   const token = await stack.enrolmentToken(HOSTS);
   const answers = await enrolHerd(nodes, token, HOSTS + BEYOND);
   expect(answers).toEqual({ "201": HOSTS, "409 enrolment.used-up": BEYOND });
@@ -84,7 +84,7 @@ test("100 different changes on two nodes all succeed and form one custody log wi
   expect(errorLines()).toEqual([]);
 }, 120_000);
 
-test("of 20 parallel replacements of one policy version one succeeds, and the others get a version conflict", async () => {
+test("if 20 requests replace the same policy version in parallel, one succeeds and the others get a version conflict", async () => {
   const herd = { nodes, adminToken: stack.adminToken, assetIds: [] };
   const before = await verifyLog(nodes[0]!, stack.adminToken);
   expect(await policyHerd(herd, RACING)).toEqual({ "200": 1, "412 admin.outdated": RACING - 1 });

@@ -40,7 +40,7 @@ const session = (
   more: Partial<SessionRequest>,
 ) => post("/v1/session", { agentVersion: "0.1.0", ...more }, device, deviceKeyid(tenantId, assetId));
 
-test("a copied identity gets no session on another mainboard, and opens an incident of the asset", async () => {
+test("a copied identity on another mainboard gets no session, and opens an incident of the asset", async () => {
   const host = await enrol("golden", board("a"));
   const opened = await session(host, { hardware: board("a") });
   const signer = await sessionSigner(sessionAnswer.parse(await opened.json()));

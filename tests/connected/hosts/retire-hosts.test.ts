@@ -62,7 +62,7 @@ const isVerified = async () => {
 const because = ["--reason", "the pool was rebuilt"];
 
 describe("lz assets on the real stack", () => {
-  test("a host removed from the active list returns with its next heartbeat, and the log verifies", async () => {
+  test("a host removed from the active list returns with its next heartbeat, and the custody log verifies", async () => {
     const asset = await enrolAsset(stack, "on-leave");
     await asset.beat();
     await eventually(async () => (await get(asset.assetId)).lifecycle.state === "active");
@@ -77,7 +77,7 @@ describe("lz assets on the real stack", () => {
     await isVerified();
   });
 
-  test("a bulk revocation by query leaves a custody record on each host and stops their heartbeats", async () => {
+  test("a bulk revocation by query writes a custody record for each host and stops their heartbeats", async () => {
     const pool: SimulatedAsset[] = [];
     for (let i = 0; i < 30; i++) pool.push(await enrolAsset(stack, `vdi-${i}`));
     const present = await enrolAsset(stack, "desk-1");
@@ -108,7 +108,7 @@ describe("lz assets on the real stack", () => {
     await isVerified();
   });
 
-  test("a merge links both assets, closes the old asset's incidents and stops its reports permanently", async () => {
+  test("a merge links both assets, closes the old asset's incidents and permanently stops its reports", async () => {
     const [old, next] = [await enrolAsset(stack, "laptop"), await enrolAsset(stack, "laptop")];
     await Promise.all([old.beat(), next.beat()]);
     await openIncident(stack, old, { rule: "left-behind" });
@@ -144,7 +144,7 @@ describe("lz assets on the real stack", () => {
     await isVerified();
   });
 
-  test("revoked hosts leave the index of open actions when their last session has expired, and stay revoked", async () => {
+  test("revoked hosts leave the index of open actions once their last session has expired, and stay revoked", async () => {
     const [stolen, contained] = [
       await enrolAsset(stack, "stolen"),
       await enrolAsset(stack, "stolen-contained"),

@@ -172,8 +172,8 @@ function numbersOf(value: unknown, path: string[] = []): [string, unknown][] {
   return Object.entries(value).flatMap(([name, part]) => numbersOf(part, [...path, name]));
 }
 
-describe("bench", () => {
-  test("lists exactly the benches that this test runs", async () => {
+describe("bun run bench", () => {
+  test("lists exactly the benchmarks of this test", async () => {
     const { code, out, err } = await run("nothing-like-it");
     expect({ code, out }).toEqual({ code: 2, out: "" });
     const listed = /give (.+); see/.exec(err)?.[1]?.split(/, | or /);
@@ -203,7 +203,7 @@ describe("bench", () => {
   for (const [name, { needs, small, figures }] of Object.entries(BENCHES)) {
     testUnless(
       needs,
-      `${name} measures a small case and tells its figures in one JSON object at the end`,
+      `${name} measures a small case and prints its figures as one JSON object at the end`,
       async () => {
         const { code, out, err } = await run(name, ...small.split(" "), "--json");
         expect({ code, ...(code !== 0 && { err }) }).toEqual({ code: 0 });
@@ -277,19 +277,19 @@ async function interrupt(name: string, moment: RegExp, words: string) {
   }
 }
 
-describeUnless(missing("Linux"), "a bench that receives SIGTERM", () => {
+describeUnless(missing("Linux"), "a benchmark that receives SIGTERM", () => {
   const cases = Object.entries(IN_THE_MIDDLE).flatMap(([name, [middle, words, start]]) => [
     [name, "at the start", start ?? AT_THE_START, words] as const,
     [name, "in the middle", middle, words] as const,
   ]);
-  test.each(cases)("%s leaves no process and no file behind, %s", async (name, _when, moment, words) => {
+  test.each(cases)("%s leaves no process and no file behind: %s", async (name, _when, moment, words) => {
     const { code, err, left } = await interrupt(name, moment, words);
     expect({ code, left }).toEqual({ code: 1, left: { processes: [], files: [] } });
     expect(err).toContain("cannot measure: stopped by SIGTERM\n");
   });
 
   const alone = Object.keys(BENCHES).filter((name) => !Object.hasOwn(IN_THE_MIDDLE, name));
-  test.each(alone)("%s, which starts no process, ends immediately", async (name) => {
+  test.each(alone)("%s starts no process and ends immediately", async (name) => {
     const { code, left } = await interrupt(name, new RegExp(`bench/\\w+/${name}\\.ts`), "");
     expect({ code, left }).toEqual({ code: 128 + 15, left: { processes: [], files: [] } });
   });

@@ -15,9 +15,9 @@ const STARTS_STACK = `
 const stages = (run: { pid: number }): Process[] =>
   descendantsOf(run.pid).filter(({ command }) => !command.includes("it.test.ts"));
 
-describeUnless(missing("Linux"), "an interrupted test run leaves nothing of a stack behind", () => {
+describeUnless(missing("Linux"), "an interrupted test run leaves no process of its stack behind", () => {
   test.each(["SIGTERM", "SIGKILL"] as const)(
-    "by %s, when the stack is up",
+    "after %s while the stack is running",
     async (signal) => {
       const { child, isUp } = startTestRun(STARTS_STACK);
       await isUp();
@@ -31,7 +31,7 @@ describeUnless(missing("Linux"), "an interrupted test run leaves nothing of a st
   );
 
   test.each(["SIGTERM", "SIGKILL"] as const)(
-    "by %s, while the stack comes up",
+    "after %s while the stack is starting",
     async (signal) => {
       const { child } = startTestRun(STARTS_STACK);
       await eventually(async () => stages(child).length > 0, 60_000);

@@ -36,7 +36,7 @@ describe("lz against a running stack", () => {
     return { code: await child.exited, json: (stdout ? JSON.parse(stdout) : undefined) as T, stderr };
   };
 
-  test("dlq list shows the reason of each dead letter, and dlq replay resends those with a temporary failure", async () => {
+  test("dlq list shows the reason of each dead letter, and dlq replay resends those whose failure was temporary", async () => {
     const asset = await enrolAsset(stack, "replayed");
     const beat = makeHeartbeat(1, Date.now(), "replayed");
     const entry = { assetId: asset.assetId, receivedAt: timestamp(Date.now()), body: JSON.stringify(beat) };
@@ -75,7 +75,7 @@ describe("lz against a running stack", () => {
     });
   }, 90_000);
 
-  test("policy test shows what another policy would have found in recorded states, and changes nothing", async () => {
+  test("policy test shows what another policy would find in recorded states, and changes nothing", async () => {
     const asset = await enrolAsset(stack, "judged");
     await asset.beat({ engines: [makeEngine()] });
     await eventually(async () => {

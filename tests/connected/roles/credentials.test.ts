@@ -156,7 +156,7 @@ const SOURCES: Record<string, (issuer: CredentialIssuer) => Source> = {
 // These tests run first, because the heartbeats of the other tests stay in the queue.
 describe("worker", () => {
   test.each(Object.keys(SOURCES).filter((name) => name !== "EC2 metadata"))(
-    "%s: records heartbeats without static keys, also after its credentials were refused",
+    "%s: records heartbeats without static keys, even after its credentials were rejected",
     async (name) => {
       const issuer = createCredentialIssuer(FAR_MS);
       const { settings } = SOURCES[name]!(issuer);
@@ -206,7 +206,7 @@ describe.each(["bun", "deno"] as const)("edge under %s", (runtime) => {
     60_000,
   );
 
-  test("credentials rejected before they expire are replaced within the same request", async () => {
+  test("credentials that are rejected before they expire are replaced within the same request", async () => {
     const issuer = createCredentialIssuer(FAR_MS);
     const { settings } = SOURCES["container endpoint"]!(issuer);
     const { shared, refused } = gates(issuer);
@@ -219,7 +219,7 @@ describe.each(["bun", "deno"] as const)("edge under %s", (runtime) => {
     expect(issuer.issued.size).toBe(2);
   }, 60_000);
 
-  test("an unavailable credential source causes an outage only after expiry, and recovers without a restart", async () => {
+  test("a credential source that is down causes an outage only after the credentials expire, and the node recovers without a restart", async () => {
     const issuer = createCredentialIssuer(LIFE_MS);
     const { settings, server, name } = SOURCES["EC2 metadata"]!(issuer);
     const { shared } = gates(issuer);
@@ -248,7 +248,7 @@ describe.each(["bun", "deno"] as const)("edge under %s", (runtime) => {
     await eventually(async () => Bun.deepEquals(await useNode(edgeUrl, asset), [202, 200]), 20_000);
   }, 60_000);
 
-  test("without credentials a node does not start and names the missing settings", async () => {
+  test("a node without credentials does not start and names the missing settings", async () => {
     const { shared } = gates(createCredentialIssuer(LIFE_MS));
     const started = startNode(runtime, shared, { AWS_EC2_METADATA_DISABLED: "true" });
     await expect(started).rejects.toThrow("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
@@ -262,7 +262,7 @@ describe("edge under workerd", () => {
     AWS_SESSION_TOKEN: Token,
   });
 
-  test("uses the keys and session token of its secrets, reports when AWS rejects them, and works with the next ones", async () => {
+  test("uses the access key and session token from its secrets, reports a rejection by AWS, and works with new credentials", async () => {
     const issuer = createCredentialIssuer(FAR_MS);
     const { shared } = gates(issuer);
     const old = settingsOf(issuer.issue());

@@ -34,7 +34,7 @@ const recorded = (): Recorded[] =>
   readdirSync(folder).flatMap((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as Recorded[]);
 
 test.each(SUITES)(
-  "%s passes with one node of each kind, each with its own secrets and its own policy",
+  "%s passes with one node of each kind, each with its own secrets and policy",
   async (suite) => {
     const child = Bun.spawn(
       [process.execPath, "test", "--timeout=60000", `./tests/connected/${suite}.test.ts`],
@@ -64,7 +64,7 @@ test("no node made a call that its policy denies", () => {
   expect(denied).toEqual([]);
 });
 
-test.each(NODE_KINDS)("every permission of the %s policy was used", (kind) => {
+test.each(NODE_KINDS)("the suites use every permission of the %s policy", (kind) => {
   const used = recorded().filter(({ node }) => node === kind);
   const unused = grantsOf(policies[kind]).filter((grant) => !used.some((asked) => covers(grant, asked)));
   expect(unused).toEqual([]);

@@ -506,7 +506,7 @@ describe.each(ATTACKERS)("an attacker with an %s node", (attacker) => {
   );
 });
 
-test("the table in the documentation matches these results", () => {
+test("the table of attacks in the documentation matches these results", () => {
   const rows = [...outcomes].map(
     ([name, by]) => `| ${name} | ${ATTACKERS.map((attacker) => by[attacker]).join(" | ")} |`,
   );

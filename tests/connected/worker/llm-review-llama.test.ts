@@ -45,7 +45,7 @@ async function startLlama(model: string): Promise<{ baseUrl: string; stop: () =>
 
 testUnless(
   lacking,
-  "adjudicate() has a real llama.cpp server answer by the schema, and records what it said",
+  "adjudicate() gets a response that fits the schema from a real llama.cpp server, and records it",
   async () => {
     const directory = mkdtempSync(join(tmpdir(), "lz-llama-"));
     const model = join(directory, "random.gguf");

@@ -22,7 +22,7 @@ for (const runtime of ["bun", "workerd"] as const)
       ((await (await stack.api(`/v1/assets/${asset.assetId}`)).json()) as { presence?: { sequence: number } })
         .presence;
 
-    test("a hanging DynamoDB blocks no heartbeat, and the worker records them when it recovers", async () => {
+    test("a DynamoDB that hangs blocks no heartbeat, and the worker records the heartbeats after it recovers", async () => {
       const dynamodb = stack.stages.get("dynamodb")!;
       dynamodb.kill("SIGSTOP");
       try {
@@ -36,7 +36,7 @@ for (const runtime of ["bun", "workerd"] as const)
       await eventually(async () => (await presence())?.sequence === 6, 30_000);
     }, 60_000);
 
-    test("an edge without its table reports ready for heartbeats and not ready for admins", async () => {
+    test("an edge node without its table reports ready for heartbeats and not ready for admins", async () => {
       const dynamodb = stack.stages.get("dynamodb")!;
       const ask = (path: string) => fetch(`${stack.edgeUrl}${path}`);
       dynamodb.kill("SIGSTOP");

@@ -45,7 +45,7 @@ describe("a table restored from a backup", () => {
       stack.lines.some((line) => line.includes("containment.ahead") && line.includes(assetId)),
     );
 
-  test("issues directives that the host applies, regardless of what it applied before the restore", async () => {
+  test("issues directives that the host applies, although the host applied newer generations before the restore", async () => {
     for (const before of ["isolate", "release"] as const) {
       const asset = await enrolAsset(stack, `restored-${before}`);
       const obeyed = report(7, before);

@@ -131,7 +131,7 @@ async function sendFleet(stack: TestStack, tenantId: string, hosts: number): Pro
 }
 
 describe("a table outage longer than maxReceiveCount times the visibility timeout", () => {
-  test("dead-letters no acknowledged heartbeat of two hosts when the table is down", async () => {
+  test("dead-letters no acknowledged heartbeat of two hosts while the table is down", async () => {
     const { stack, database } = await startWorld();
     const assets = [await enrolAsset(stack, "one"), await enrolAsset(stack, "two")];
     for (const asset of assets) expect((await asset.beat()).status).toBe(202);
@@ -161,7 +161,7 @@ describe("a table outage longer than maxReceiveCount times the visibility timeou
     expect(said(stack, "table.back")).toBe(2); // Each of the two workers detected the recovery.
   }, 120_000);
 
-  test("dead-letters no heartbeat of 2,000 hosts when the table hangs", async () => {
+  test("dead-letters no heartbeat of 2,000 hosts while the table hangs", async () => {
     const { stack, database, recorded } = await startWorld();
     database.hang();
     await sendFleet(stack, "org_fleet", 2000);
@@ -203,7 +203,7 @@ describe("a table outage longer than maxReceiveCount times the visibility timeou
       expect(said(stack, "table.away")).toBe(0);
     }, 150_000);
 
-  test("a queue that hangs while messages are in flight loses none and dead-letters none", async () => {
+  test("if the queue hangs while messages are in flight, none is lost or dead-lettered", async () => {
     const { stack, recorded } = await startWorld();
     await sendFleet(stack, "org_queue", 200);
     await eventually(async () => (await recorded("org_queue")) > 0, 20_000);
@@ -216,7 +216,7 @@ describe("a table outage longer than maxReceiveCount times the visibility timeou
     expect(await takeDeadLetters(stack)).toEqual([]);
   }, 150_000);
 
-  test("a worker that starts during the outage receives nothing until the table answers", async () => {
+  test("a worker that starts during the outage receives nothing until the table responds", async () => {
     const { stack, database, recorded } = await startWorld();
     for (const name of ["worker", "worker-2"]) await stack.stages.get(name)!.stop();
     database.kill();

@@ -74,7 +74,7 @@ for (const runtime of ["bun", "deno"] as const)
       );
     }, 30_000);
 
-    test("the edge reports ready only while the queue answers", async () => {
+    test("the edge reports ready only while the queue responds", async () => {
       expect((await fetch(`${stack.edgeUrl}/readyz`)).status).toBe(200);
       await stack.stages.get("sqs")!.stop();
       await eventually(async () => (await fetch(`${stack.edgeUrl}/readyz`)).status === 503);

@@ -158,7 +158,7 @@ async function measure() {
   return { probes, times };
 }
 
-test("an LLM that takes 6 s and a receiver that never answers delay nothing else", async () => {
+test("an LLM that takes 6 s and a webhook receiver that never responds do not delay incidents or other deliveries", async () => {
   const warm = await measure(); // This measurement includes the first table reads of a worker, so its times are not compared.
   expect(warm.probes.clear).toHaveLength(PROBES);
   const before = await measure();

@@ -231,7 +231,7 @@ describe("the worker's process", () => {
     expect(removed).toHaveLength(1);
   }, 60_000);
 
-  test("stops at its deadline while the table hangs, logs it, and deletes no message", async () => {
+  test("stops at its shutdown deadline while the table hangs, logs that, and deletes no message", async () => {
     const removed: unknown[] = [];
     let given = 0;
     let isAsked = false;
@@ -257,7 +257,7 @@ describe("the worker's process", () => {
     expect(removed).toEqual([]);
   }, 60_000);
 
-  test("treats a queue that never answers as a stall: unhealthy, then exit code 70", async () => {
+  test("treats a queue that never responds as a stall: reports unhealthy, then exits with code 70", async () => {
     const { worker, ask, said } = await startWorker(never, emptyTable, { LZ_STALL_SECONDS: "40" });
     expect((await ask("/healthz")).status).toBe(200);
     await eventually(async () => (await ask("/healthz")).status === 503, 22_000);
@@ -265,7 +265,7 @@ describe("the worker's process", () => {
     expect(await said()).toContain('"worker.stalled"');
   }, 120_000);
 
-  test("does not treat a clock set ahead by one hour as a stall", async () => {
+  test("does not treat a clock that is set ahead by one hour as a stall", async () => {
     const folder = mkdtempSync(join(tmpdir(), "lz-clock-"));
     stops.push(() => rmSync(folder, { recursive: true }));
     const preload = join(folder, "clock.ts");

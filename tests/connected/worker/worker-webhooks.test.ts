@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => stage?.stop());
 
-test("an event in the outbox is delivered once; a failing delivery is retried, then dead", async () => {
+test("an event in the outbox is delivered once, and a failing delivery is retried until it is dead", async () => {
   let status = 500;
   const bodies: string[] = [];
   const server = Bun.serve({
@@ -98,7 +98,7 @@ test("an event in the outbox is delivered once; a failing delivery is retried, t
   await server.stop(true);
 });
 
-test("a resend during a worker's delivery is not lost and keeps its id", async () => {
+test("resending during a worker's delivery loses no delivery and keeps its id", async () => {
   const ids = { gone: [] as string[], slow: [] as string[] };
   let answer = async (name: keyof typeof ids): Promise<number> => (name === "gone" ? 410 : 500);
   const server = Bun.serve({

@@ -55,7 +55,7 @@ describe("worker", () => {
       return waiting + inFlight === 0;
     }, 20_000);
 
-  test("a tampered message is dead-lettered with a reason and not recorded", async () => {
+  test("a tampered message is not recorded, and is dead-lettered with a reason", async () => {
     const asset = await enrolAsset(stack, "tampered");
     const good = await pack(asset, [makeHeartbeat(1, Date.now(), "tampered")]);
     await sendRaw(stack, { ...good, body: good.body.replace('"sequence":1', '"sequence":7') });
@@ -75,7 +75,7 @@ describe("worker", () => {
     expect(await timeline(asset)).toEqual([]);
   });
 
-  test("a heartbeat that always fails does not block the others of its pack", async () => {
+  test("a heartbeat that always fails does not block the other heartbeats of its batch", async () => {
     const asset = await enrolAsset(stack, "mixed");
     const now = Date.now();
     const bad = { ...makeHeartbeat(2, now + 1, "mixed"), v: 3 } as unknown as Heartbeat;
@@ -90,7 +90,7 @@ describe("worker", () => {
     ]);
   });
 
-  test("duplicate and late messages lead to the same table", async () => {
+  test("duplicate and late messages lead to the same contents of the table", async () => {
     const asset = await enrolAsset(stack, "again");
     const start = Date.now() - 10 * MINUTE_MS;
     const beats = [0, 1, 2].map((minute) =>
@@ -105,7 +105,7 @@ describe("worker", () => {
     expect(await presence(asset)).toMatchObject({ sequence: 3, engines: [] });
   });
 
-  test("an unchanged state is sampled once a minute, and the timeline has only changes", async () => {
+  test("an unchanged state is sampled once a minute, and the timeline contains only changes", async () => {
     const asset = await enrolAsset(stack, "steady");
     const start = Math.floor((Date.now() - 10 * MINUTE_MS) / MINUTE_MS) * MINUTE_MS;
     const stateSince = timestamp(start);
@@ -119,7 +119,7 @@ describe("worker", () => {
     expect(await samples(stack, asset)).toBeWithin(2, 4);
   });
 
-  test("a finding opens one incident, later heartbeats extend it, the quiet period ends it, and it can reopen", async () => {
+  test("a finding opens one incident, later heartbeats extend it, the quiet period ends it, and it can be reopened", async () => {
     const asset = await enrolAsset(stack, "risky");
     const start = Date.now() - 60 * MINUTE_MS;
     const at = (minute: number, engines = [makeEngine({ bind: ["0.0.0.0"] })]) =>
@@ -169,7 +169,7 @@ describe("worker", () => {
     expect(open.every(({ engine }) => engine?.startsWith("second-"))).toBe(true);
   });
 
-  test("a report of an older generation does not prove the current directive", async () => {
+  test("a containment report of an older generation does not prove the current directive", async () => {
     const asset = await enrolAsset(stack, "proofs");
     const change = (action: string, key: string) =>
       stack.api(`/v1/assets/${asset.assetId}/${action}`, {
@@ -246,7 +246,7 @@ describe("worker", () => {
     expect(await allChanges(asset)).toHaveLength(300);
   });
 
-  test("SIGKILL during 1,000 heartbeats loses none and duplicates none", async () => {
+  test("SIGKILL during 1,000 heartbeats loses and duplicates none", async () => {
     const assets = await Promise.all(Array.from({ length: 20 }, (_, i) => enrolAsset(stack, `killed-${i}`)));
     const send = async (asset: SimulatedAsset) => {
       for (let i = 0; i < 50; i++) {
