@@ -24,14 +24,14 @@ const filesOf = (text: string): string[] =>
   [...text.matchAll(/`([a-z]+\/[\w./-]+)`/g)].map(([, path]) => path!);
 
 for (const [title, max] of Object.entries(HOPS_MAX))
-  test(`"${title}" has one hop a step and at most ${max} hops`, () => {
+  test(`the section ${title} has one hop in each step and at most ${max} hops`, () => {
     const steps = stepsOf(title);
     expect(steps.length).toBeGreaterThan(3);
     expect(steps.length).toBeLessThanOrEqual(max);
     for (const step of steps) expect(hopsOf(step)).toHaveLength(1);
   });
 
-test("the page has no other hops", () => {
+test("the page has no hops outside these sections", () => {
   const listed = Object.keys(HOPS_MAX).flatMap((title) => hopsOf(sectionOf(title)));
   expect(hopsOf(page)).toEqual(listed);
 });

@@ -60,12 +60,12 @@ function imports(path: string): { specifier: string; isType: boolean }[] {
 }
 
 describe("the architecture", () => {
-  test("there are files to check in every stage", () => {
+  test("every stage has files that are checked", () => {
     for (const stage of Object.keys(MAY_IMPORT))
       expect(files.some((path) => stageOf(path) === stage)).toBe(true);
   });
 
-  test("a stage imports itself and shared/, and shared/ itself only", () => {
+  test("a stage imports only itself and shared/, and shared/ imports only itself", () => {
     const wrong = files.flatMap((path) =>
       imports(path)
         .filter(({ specifier }) => specifier.startsWith("."))
@@ -76,7 +76,7 @@ describe("the architecture", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("a stage uses only its allowed packages", () => {
+  test("a stage imports only its allowed packages", () => {
     const wrong = files.flatMap((path) =>
       imports(path)
         .filter(({ specifier, isType }) => !specifier.startsWith(".") && !isType)
@@ -94,7 +94,7 @@ describe("the architecture", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("time, randomness and environment are read in entry files only", () => {
+  test("only entry files read time, randomness and environment", () => {
     const stages = new Set(["shared", "agent", "edge", "worker"]);
     const wrong = files.filter(
       (path) =>
@@ -106,7 +106,7 @@ describe("the architecture", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("no barrel files and no meaningless names", () => {
+  test("there are no barrel files and no meaningless file names", () => {
     const empty =
       /^(index|utils?|helpers?|common|manager|misc|service)\.tsx?$|\/(utils?|helpers?|common|managers?|services?)\//;
     // The documentation describes `lz-agent service`, and each command is a file in agent/cli/.
@@ -117,7 +117,7 @@ describe("the architecture", () => {
   });
 });
 
-test("each decision record has a number of its own", () => {
+test("each decision record has its own number", () => {
   const numbers = readdirSync(join(ROOT, "docs/decisions")).flatMap(
     (name) => name.match(/^\d{4}/)?.[0] ?? [],
   );
@@ -125,7 +125,7 @@ test("each decision record has a number of its own", () => {
   expect(numbers.filter((number, at) => numbers.indexOf(number) !== at)).toEqual([]);
 });
 
-test("the bundle for workerd holds no node: import and stays under its size", async () => {
+test("the bundle for workerd has no node: import and is smaller than its limit", async () => {
   // Maximum size of the compressed bundle. Cloudflare Workers allow 3 MB. Pages, and the rules for dry runs
   // of a policy, are a third of the bundle. d3-scale and d3-shape take 20 KB, and signature checks take 4 KB.
   const COMPRESSED_BYTES_MAX = 256 * 1024;

@@ -18,20 +18,20 @@ const run = (...argv: string[]) => {
   return { code: ran.exitCode, out: ran.stdout.toString(), err: ran.stderr.toString() };
 };
 
-test.each(COMMANDS)("bun run %s answers --help", (name, entry) => {
+test.each(COMMANDS)("bun run %s --help prints the usage", (name, entry) => {
   const { code, out, err } = run(entry, "--help");
   expect({ code, err }).toEqual({ code: 0, err: "" });
   expect(out).toContain(`usage: bun run ${name}`);
 });
 
-test("bun run mutation is bun run bench mutation", async () => {
+test("bun run mutation runs bun run bench mutation", async () => {
   const { scripts } = (await Bun.file(join(ROOT, "package.json")).json()) as {
     scripts: Record<string, string>;
   };
   expect(scripts.mutation).toBe(`${scripts.bench} mutation`);
 });
 
-test("an interrupted bun run test says so, and never that all passed", async () => {
+test("an interrupted bun run test reports the interruption and counts as failed", async () => {
   const child = Bun.spawn([process.execPath, "tests/run.ts", "e2e"], {
     cwd: ROOT,
     stdout: "pipe",

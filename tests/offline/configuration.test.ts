@@ -10,7 +10,7 @@ test("docs/configuration.md matches the schemas", () => {
   expect(isCurrent, "the page is out of date: run `bun tools/write-configuration.ts`").toBeTrue();
 });
 
-test("no secret has a default on the page", () => {
+test("the page shows no default for a secret", () => {
   const secrets = configurationPage()
     .split("\n")
     .filter((line) => line.includes("| Secret. "))

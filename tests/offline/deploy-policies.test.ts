@@ -51,12 +51,12 @@ describe.each(NODE_KINDS)("the policy of %s nodes", (node) => {
       expect(isAllowed(node, "dynamodb:PutItem", TABLE, PARTITIONS.tenant, key)).toBe(isWritten);
   });
 
-  test("allows no delete, no batch write and no scan", () => {
+  test("denies deletes, batch writes and scans", () => {
     for (const action of ["DeleteItem", "BatchWriteItem", "Scan", "DeleteTable", "UpdateTable"])
       expect(isAllowed(node, `dynamodb:${action}`, TABLE, PARTITIONS.tenant)).toBe(false);
   });
 
-  test("allows only workers to receive, and receivers never to send", () => {
+  test("allows only workers to receive messages, and does not allow them to send", () => {
     for (const action of ["sqs:ReceiveMessage", "sqs:DeleteMessage"])
       expect(isAllowed(node, action, QUEUE)).toBe(node === "worker");
     expect(isAllowed(node, "sqs:SendMessage", QUEUE)).toBe(node === "ingest" || node === "admin");
@@ -64,14 +64,14 @@ describe.each(NODE_KINDS)("the policy of %s nodes", (node) => {
     expect(isAllowed(node, "sqs:PurgeQueue", QUEUE)).toBe(false);
   });
 
-  test("allows only admin nodes to write a signed head, for any tenant name", () => {
+  test("allows only admin nodes to write a signed head, whatever the name of the tenant", () => {
     for (const tenant of ["a", "ab", "AUTHORITY", "a#AUTHORITY", "*"])
       for (const write of WRITES)
         expect(isAllowed(node, write, TABLE, authorityHeadKey(tenant).PK)).toBe(node === "admin");
   });
 });
 
-test("every denied partition would otherwise be writable under the same policy", () => {
+test("without its Deny statements, each policy would allow writes to the denied partitions", () => {
   let patterns = 0;
   for (const node of NODE_KINDS) {
     const { Statement: statements } = policies[node];

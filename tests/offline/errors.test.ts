@@ -9,7 +9,7 @@ test("docs/errors.md matches the tables of error codes", () => {
   expect(isCurrent, "the page is out of date: run `bun tools/write-errors.ts`").toBeTrue();
 });
 
-test("the edge responds with codes of the tables only", () => {
+test("the edge responds only with codes of the tables", () => {
   const sources = [...new Bun.Glob("edge/**/*.{ts,tsx}").scanSync(ROOT)];
   const used = sources.flatMap((path) => [
     ...readFileSync(join(ROOT, path), "utf8").matchAll(/\bproblem(?:Of)?\([^()]*?"([a-z]+\.[a-z-]+)"/g),

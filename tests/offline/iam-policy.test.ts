@@ -63,7 +63,7 @@ describe("decide()", () => {
     expect(isAllowed(fence, put("TENANT#a", "TENANT#ab"))).toBe(false);
   });
 
-  test("without a key ForAllValues is true and ForAnyValue false; Null distinguishes the cases", () => {
+  test("without a key, ForAllValues is true and ForAnyValue is false, and Null distinguishes the two cases", () => {
     const all = keysLike("ForAllValues:StringEquals", "TENANT#a");
     const scan: Asked = { action: "dynamodb:Scan", resource: TABLE, leadingKeys: [] };
     expect(isAllowed(policy(allow("dynamodb:Scan", all)), scan)).toBe(true);
@@ -74,7 +74,7 @@ describe("decide()", () => {
     expect(isAllowed(policy(allow("dynamodb:*", some)), scan)).toBe(false);
   });
 
-  test("wildcards are * and ?, everything else is text; actions have no case", () => {
+  test("only * and ? are wildcards, and actions are case-insensitive", () => {
     const like = (pattern: string, key: string) =>
       isAllowed(policy(allow("dynamodb:putitem", keysLike("ForAllValues:StringLike", pattern))), put(key));
     expect([like("a?c", "abc"), like("a?c", "ac"), like("a.c", "abc"), like("a*", "a#b#c")]).toEqual([
@@ -136,7 +136,7 @@ describe("askedBy()", () => {
     ]);
   });
 
-  test("a query of an index needs the index, and names its partition key", () => {
+  test("a query of an index needs the permission for the index, and uses its partition key", () => {
     const query = {
       TableName: "t",
       IndexName: "GSI2",
@@ -158,7 +158,7 @@ describe("askedBy()", () => {
     ]);
   });
 
-  test("queue batches need the permission of the single call; unknown calls throw", () => {
+  test("queue batches need the permission of the single call, and unknown calls throw", () => {
     const QueueUrl = "http://127.0.0.1:1/000000000000/q";
     expect(askedBy("AmazonSQS.DeleteMessageBatch", { QueueUrl })).toEqual([
       { action: "sqs:DeleteMessage", resource: queueArn("q"), leadingKeys: [] },
@@ -192,7 +192,7 @@ Resources:
   });
 
   test.each(["!If [a, b, c]", '{ "Fn::Join": ["", []] }', "!GetAtt Other.Arn", `!Sub "${field("Other")}"`])(
-    "throws on %s, which it does not support",
+    "throws for the unsupported %s",
     (resource) => expect(() => resourceOf(resource)).toThrow(/not know|one text/),
   );
 });

@@ -112,7 +112,7 @@ test("every folder of a stage is in the table", () => {
   expect([...new Set(places)].sort()).toEqual(known.sort());
 });
 
-test("the table has no cycle: each folder names only folders above it", () => {
+test("the table has no cycle, because each folder imports only folders above it", () => {
   for (const [stage, folders] of Object.entries(MAY_IMPORT)) {
     const seen = new Set<string>();
     const wrong = Object.entries(folders).flatMap(([folder, allowed]) => {
@@ -124,7 +124,7 @@ test("the table has no cycle: each folder names only folders above it", () => {
   }
 });
 
-test("a folder imports what the table allows, types included", () => {
+test("a folder imports only what the table allows, including type imports", () => {
   const wrong = files.flatMap((path) => {
     const place = placeOf(path);
     if (!place) return [];
@@ -144,7 +144,7 @@ test("a folder imports what the table allows, types included", () => {
   expect(wrong).toEqual([]);
 });
 
-test("there is no import cycle, types included", () => {
+test("there is no import cycle, including type imports", () => {
   const done = new Set<string>();
   const circles: string[] = [];
   const visit = (path: string, trail: string[]): void => {

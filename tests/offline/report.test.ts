@@ -32,7 +32,7 @@ const REPORT = `<?xml version="1.0" encoding="UTF-8"?>
 const OUTER = `outer <&> "q" 'a'`;
 
 describe("readReport()", () => {
-  test("finds each test once, under the suites around it, with entities resolved once", () => {
+  test("finds each test once with the names of its suites, and decodes entities once", () => {
     expect(readReport(REPORT)).toEqual({
       files: new Set(["tests/a.test.ts", "tests/b.test.ts"]),
       passed: 2,

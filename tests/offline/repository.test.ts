@@ -94,7 +94,7 @@ test("CI runs lint, types, the offline suites, the agent self-test, and every su
     expect(commands.filter((command) => command.endsWith(wanted))).toHaveLength(1);
 });
 
-test.each(WORKFLOWS)("%s runs only commands that exist, with the Bun that package.json asks for", (file) => {
+test.each(WORKFLOWS)("%s runs only commands that exist, with the version of Bun in package.json", (file) => {
   const commands = stepsOf(file).flatMap(({ run }) => run?.trim().split("\n") ?? []);
   expect(commands.length).toBeGreaterThan(0);
   const bun = /^npx -y bun@(?<version>\S+) (?:run (?<script>\S+)|(?<entry>\S+\.ts))(?<rest>.*)$/;
@@ -115,7 +115,7 @@ test.each(WORKFLOWS)("%s runs only commands that exist, with the Bun that packag
 });
 
 test.each(WORKFLOWS)(
-  "%s pins actions to a commit, has read permissions by default, and limits the time of each job",
+  "%s pins actions to a commit, has only read permissions by default, and limits the time of each job",
   (file) => {
     expect(workflow(file).permissions).toEqual({ contents: "read" });
     for (const { uses } of stepsOf(file)) if (uses) expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
@@ -123,7 +123,7 @@ test.each(WORKFLOWS)(
   },
 );
 
-test("only the release job has write permissions, those of a signed release", () => {
+test("only the release job has write permissions, and only those that a signed release needs", () => {
   const rights = WORKFLOWS.flatMap((file) =>
     jobsOf(file).flatMap(({ permissions }) => (permissions ? [permissions] : [])),
   );
@@ -146,7 +146,7 @@ test("the release attaches and attests every file of the build, and verifies the
   expect(indexOf("check-release-tag")).toBeLessThan(indexOf("build:agent --all"));
 });
 
-test("a release tag is v and the version of package.json, any other is rejected", () => {
+test("a release tag is v and the version of package.json, and any other tag is rejected", () => {
   expect(tagFault("v1.2.3", "1.2.3")).toBeUndefined();
   for (const tag of ["1.2.3", "v1.2.4", "v1.2.3-rc.1", ""])
     expect(tagFault(tag, "1.2.3")).toContain("v1.2.3");
@@ -194,7 +194,7 @@ test("the pull-request template names commands and files that exist", () => {
     expect(existsSync(join(ROOT, file!))).toBe(true);
 });
 
-test(".editorconfig agrees with the formatter", () => {
+test(".editorconfig matches the formatter's settings", () => {
   const { formatter } = JSON.parse(read("biome.json")) as {
     formatter: { indentStyle: string; indentWidth: number; lineWidth: number };
   };

@@ -22,7 +22,7 @@ describeUnless(missing("Linux", "setsid"), "an interrupted test run leaves no pr
     await new Promise((resolve) => setTimeout(resolve, 60_000));`;
 
   test.each(["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"] as const)(
-    "by %s",
+    "after %s",
     async (signal) => {
       const { child, isUp } = startTestRun(waits);
       await isUp();
@@ -41,7 +41,7 @@ describeUnless(missing("Linux", "setsid"), "an interrupted test run leaves no pr
     60_000,
   );
 
-  test("by SIGKILL of its whole process group, as a time limit does it", async () => {
+  test("after SIGKILL of its whole process group, as sent by a time limit", async () => {
     const { child, isUp } = startTestRun(waits);
     await isUp();
     const processes = descendantsOf(child.pid);
@@ -49,7 +49,7 @@ describeUnless(missing("Linux", "setsid"), "an interrupted test run leaves no pr
     await areGone(processes);
   }, 60_000);
 
-  test("and no zombie of a process that ended during the run", async () => {
+  test("not even a zombie of a process that ended during the run", async () => {
     const { child, isUp } = startTestRun(`
       const orphan = Bun.spawn(["sh", "-c", "sleep 0.1 & echo $!"], { stdout: "pipe" });
       await Bun.write("up", await new Response(orphan.stdout).text());
@@ -61,7 +61,7 @@ describeUnless(missing("Linux", "setsid"), "an interrupted test run leaves no pr
     await child.exited;
   }, 60_000);
 
-  test("by its own end, and says what it was", async () => {
+  test("after it ended by itself, and prints what it has ended", async () => {
     const { child } = startTestRun(LEAVES_PROCESSES);
     const said = await new Response(child.stderr).text();
     expect(await child.exited).toBe(0);
@@ -92,7 +92,7 @@ testUnless(
 );
 
 describe("descendantsOf()", () => {
-  testUnless(missing("Linux", "ps"), "finds the same processes by ps and by /proc", async () => {
+  testUnless(missing("Linux", "ps"), "finds the same processes with ps and in /proc", async () => {
     const child = Bun.spawn(["sh", "-c", "sleep 600 & wait"]);
     // Between fork and exec, the child process still has the name of the shell.
     const sleeping = await eventually(async () =>

@@ -57,7 +57,7 @@ test("documents use plain words", () => {
   expect(perThousand, found.join("\n")).toBeLessThan(TEXT_MARKERS_MAX);
 });
 
-test("the checker finds a marker in a comment, a text and a page, and leaves plain words alone", () => {
+test("the checker finds a marker in a comment, a text and a page, and accepts plain words", () => {
   const source = `// Whoever asks is told.\nexport const text = \`nothing of ours is \${1} here\`;\n/** Returns the host. */`;
   expect(commentsOf("a.ts", source).map(({ text }) => markersIn(text).length)).toEqual([2, 0]);
   expect(textsOf("a.ts", source).flatMap(({ text }) => markersIn(text).map(({ found }) => found))).toEqual([

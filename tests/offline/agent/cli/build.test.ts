@@ -8,7 +8,7 @@ describe("packagesIn()", () => {
   };
   const read = (path: string): string => JSON.stringify(manifests[path]);
 
-  test("names every package of the bundle once, scoped packages too, and no source file of the project", () => {
+  test("names every package of the bundle once, including scoped packages, and no source file of the project", () => {
     const inputs = [
       "agent/main.ts",
       "node_modules/zod/v4/core/core.js",
@@ -57,7 +57,7 @@ test("cyclonedx() lists dependencies with a licence or a licence expression", ()
   );
 });
 
-test("fileOf() names a binary for each of the five systems", () => {
+test("fileOf() returns the name of the binary for each of the five platforms", () => {
   expect(TARGETS.map(fileOf)).toEqual([
     "lz-agent-linux-x64",
     "lz-agent-linux-arm64",

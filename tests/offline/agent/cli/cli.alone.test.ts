@@ -135,7 +135,7 @@ describe("parseArguments()", () => {
     [["service", "start"], /unknown ACTION "start": give install or uninstall/],
     [["service", "install", "now"], /unexpected argument "now"/],
     [["--nope"], /unknown command "--nope"/],
-  ] as [string[], RegExp][])("rejects %j in one line", (argv, reason) => {
+  ] as [string[], RegExp][])("rejects %j with one line", (argv, reason) => {
     const parsed = parseArguments(argv);
     if (parsed.is !== "wrong") throw new Error("accepted");
     expect(parsed.reason).toMatch(reason);
@@ -165,7 +165,7 @@ describe("homesOfPeople()", () => {
     (path: string): string[] =>
       directories[path] ?? nobody();
 
-  test("finds the homes of all users on Windows, also for a service whose own home is that of the system", () => {
+  test("finds the homes of all users on Windows, even for a service whose own home is a system directory", () => {
     const service = {
       platform: "win32",
       env: { SystemDrive: "C:" },
@@ -184,7 +184,7 @@ describe("homesOfPeople()", () => {
     ]);
   });
 
-  test("finds homes of users of a directory service on Linux, who are not in /etc/passwd", () => {
+  test("finds the homes of directory-service users on Linux, who are not in /etc/passwd", () => {
     const machine = { platform: "linux", env: {}, home: "/root" } as const;
     const passwd = "root:x:0:0::/root:/bin/sh\nada:x:1000:1000::/srv/ada:/bin/sh\n";
     expect(homesOfPeople(machine, { list: lists({ "/home": ["eve"] }), text: () => passwd })).toEqual([
@@ -194,7 +194,7 @@ describe("homesOfPeople()", () => {
     ]);
   });
 
-  test("finds the homes of all users on macOS, and only its own if nothing can be listed", () => {
+  test("finds the homes of all users on macOS, and only its own home if nothing can be listed", () => {
     const machine = { platform: "darwin", env: {}, home: "/var/root" } as const;
     const names = [".localized", "Shared", "ada"];
     expect(homesOfPeople(machine, { list: lists({ "/Users": names }), text: nobody })).toEqual([
@@ -204,7 +204,7 @@ describe("homesOfPeople()", () => {
     expect(homesOfPeople(machine, { list: nobody, text: nobody })).toEqual(["/var/root"]);
   });
 
-  test("finds the homes of a domain on Linux, /home/DOMAIN/USER", () => {
+  test("finds the homes of domain users on Linux in /home/DOMAIN/USER", () => {
     const machine = { platform: "linux", env: {}, home: "/root" } as const;
     const passwd = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/bash\n";
     const all = lists({
@@ -250,7 +250,7 @@ test("homesInPasswd() finds root and people, but no service accounts", () => {
 const SCAN_KEYS = ["collectors", "durationMs", "engines", "missing", "status", "stores"];
 
 describe("lz-agent", () => {
-  test("wrong arguments: exit code 2, one line on stderr, nothing on stdout", async () => {
+  test("wrong arguments: exits with 2 and prints one line to stderr and nothing to stdout", async () => {
     for (const args of [
       ["nope"],
       ["run", "--interval", "99"],
@@ -266,7 +266,7 @@ describe("lz-agent", () => {
     }
   });
 
-  test("run without enrolment: one clear line, exit code 1, and creates no directory", async () => {
+  test("run without enrolment: prints one clear line, exits with 1, and creates no directory", async () => {
     const { code, stderr } = await call(["run", "--state", state]);
     expect(code).toBe(1);
     expect(stderr).toBe(
@@ -285,7 +285,7 @@ describe("lz-agent", () => {
 
   testUnless(
     missing("Linux", "root", "setpriv"),
-    "scan: without the permission to read all, exits with 4",
+    "scan: exits with 4 if it has no permission to read everything",
     async () => {
       const withoutRights = async (...flags: string[]) => {
         const drop = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"];
@@ -309,7 +309,7 @@ describe("lz-agent", () => {
     },
   );
 
-  test("scan and explain use the catalogue that the daemon stored, and scan names it", async () => {
+  test("scan and explain use the catalogue that the daemon stored, and scan prints its version", async () => {
     await call(enrollment());
     const json = JSON.stringify({ version: "2099.01.01", entries: [ollama] });
     const document = await signCatalogue(edge.control, json, Math.floor(Date.now() / 1000));
@@ -335,7 +335,7 @@ describe("lz-agent", () => {
     });
   });
 
-  test("reads the configuration file, names it in status and in the log, and rejects it as a whole if one value is wrong", async () => {
+  test("reads the configuration file, names it in status and in the log, and rejects the whole file if one value is invalid", async () => {
     const file = join(temporaryDirectory(), "agent.json");
     writeFileSync(
       file,
@@ -395,7 +395,7 @@ describe("lz-agent", () => {
 
   testUnless(
     missing("Linux"),
-    "output that cannot be written is a failure, unless its reader had enough",
+    "exits with an error if output cannot be written, but not if the reader closes it early",
     async () => {
       const through = (tail: string) =>
         Bun.spawnSync(["sh", "-c", `"$0" "$1" explain --state "$2" ${tail}`, process.execPath, MAIN, state]);
@@ -409,28 +409,24 @@ describe("lz-agent", () => {
     },
   );
 
-  testUnless(
-    missing("Linux"),
-    "scan: if interrupted, prints what it has found and exits with 1",
-    async () => {
-      const child = spawn(["scan", "--json", "--allow-partial", "--state", state]);
-      // A signal that arrives before the signal handlers are installed would end the process immediately.
-      await until("it handles signals", () => {
-        const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1];
-        return ((BigInt(`0x${caught}`) >> 14n) & 1n) === 1n;
-      });
-      child.kill("SIGTERM");
-      const { code, stdout, stderr } = await child.done;
-      expect([code, stderr]).toEqual([1, "lz-agent: interrupted: the scan is not complete\n"]);
-      // The interrupted scan has possibly not read the models on disk yet.
-      const { stores: _, ...printed } = JSON.parse(stdout);
-      expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS.filter((key) => key !== "stores"));
-    },
-  );
+  testUnless(missing("Linux"), "an interrupted scan prints what it has found and exits with 1", async () => {
+    const child = spawn(["scan", "--json", "--allow-partial", "--state", state]);
+    // A signal that arrives before the signal handlers are installed would end the process immediately.
+    await until("it handles signals", () => {
+      const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1];
+      return ((BigInt(`0x${caught}`) >> 14n) & 1n) === 1n;
+    });
+    child.kill("SIGTERM");
+    const { code, stdout, stderr } = await child.done;
+    expect([code, stderr]).toEqual([1, "lz-agent: interrupted: the scan is not complete\n"]);
+    // The interrupted scan has possibly not read the models on disk yet.
+    const { stores: _, ...printed } = JSON.parse(stdout);
+    expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS.filter((key) => key !== "stores"));
+  });
 
   testUnless(
     missing("Linux"),
-    "service install --print: names the configuration the daemon would not find by itself",
+    "service install --print: names a configuration file that the daemon would not find by itself",
     async () => {
       const file = join(temporaryDirectory(), "agent.json");
       writeFileSync(file, "{}");
@@ -501,7 +497,7 @@ describe("lz-agent", () => {
         "the agent cannot determine whether",
       ],
     ] as [string, Record<string, string>, string][])(
-      "refuses with one line on an isolated host (%s) and changes nothing; forced it says what stays and frees nobody",
+      "refuses with one line on an isolated host (%s) and changes nothing; with --force it says what remains and releases nothing",
       async (_what, files, why) => {
         const refused = await uninstall(files);
         expect([refused.code, refused.stdout, refused.isCarriedOut]).toEqual([1, "", false]);
@@ -516,11 +512,11 @@ describe("lz-agent", () => {
     );
 
     test.each([
-      ["a host that never was isolated", {}],
-      ["one that was released", free],
-      ["mode observe, which changed nothing", contained("observe")],
+      ["a host that was never isolated", {}],
+      ["a host that was released", free],
+      ["a host in mode observe, which changed nothing", contained("observe")],
     ] as [string, Record<string, string>][])(
-      "takes the service away without a word on %s",
+      "uninstalls the service and prints no message on %s",
       async (_what, files) => {
         const { code, stderr, isCarriedOut } = await uninstall(files);
         expect([code, stderr, isCarriedOut]).toEqual([0, "", true]);
@@ -579,7 +575,7 @@ describe("lz-agent", () => {
     expect(other.stderr).toContain(`already enrolled at ${edge.url}`);
   });
 
-  test("enroll: rejected on an isolated host, which could not be released afterwards; on other hosts, generations start again at 0", async () => {
+  test("enroll: is rejected on an isolated host, because the host could not be released afterwards; on other hosts, generations start again at 0", async () => {
     await call(enrollment());
     const containment = join(state, "containment.json");
     const report = { generation: 3, action: "isolate", mode: "network", outcome: "applied" };
@@ -621,7 +617,7 @@ describe("lz-agent", () => {
     );
   });
 
-  test("run and status: heartbeats arrive, a second daemon does not start, SIGTERM stops the first with exit code 0", async () => {
+  test("run and status: heartbeats arrive, a second daemon does not start, and SIGTERM ends the first with exit code 0", async () => {
     await call(enrollment());
     const first = daemon();
     await until("heartbeats arrive", () => edge.taken.length >= 3);
@@ -666,7 +662,7 @@ describe("lz-agent", () => {
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 
-  test("run: after SIGKILL while the edge is away, no spooled heartbeat is lost and the order is kept", async () => {
+  test("run: if it is killed with SIGKILL while the edge is down, no spooled heartbeat is lost and the order is kept", async () => {
     await call(enrollment());
     let isAway = true;
     edge.fault = (path) =>
@@ -690,7 +686,7 @@ describe("lz-agent", () => {
     expect(edge.taken.every(({ spool }) => spool.dropped === 0)).toBe(true);
   });
 
-  test("run: after SIGKILL while the spool is sent, each heartbeat arrives at least once, in order", async () => {
+  test("run: if it is killed with SIGKILL while it sends the spool, each heartbeat arrives at least once, in order", async () => {
     await call(enrollment());
     const sent = await anyHeartbeat();
     const spool = openSpool(state, { log: silent });
@@ -711,7 +707,7 @@ describe("lz-agent", () => {
     expect(distinct.slice(0, promised.length)).toEqual(promised);
   });
 
-  test("run: carries out an isolate directive and proves it with an immediate heartbeat; the release too", async () => {
+  test("run: applies an isolate directive and a release directive, and proves each with an immediate heartbeat", async () => {
     await call(enrollment());
     const child = spawn(["run", "--state", state, "--interval", "60000"]);
     edge.directive = await edge.direct({ generation: 4 });
@@ -747,7 +743,7 @@ describe("lz-agent", () => {
     expect((await next.done).stderr).not.toContain("failed");
   });
 
-  test("run: accepts rotated control keys and a newer catalogue with a session, and keeps both over a restart", async () => {
+  test("run: accepts rotated control keys and a newer catalogue with a session, and keeps both after a restart", async () => {
     await call(enrollment());
     const fresh = await controlKeys();
     const control = { kid: "control-2", key: fresh.control.key };
@@ -779,7 +775,7 @@ describe("lz-agent", () => {
     expect(loadIdentity(state)?.settings.clientDirectories).toBe(true);
   });
 
-  test("run: keeps newer signed settings over a restart, and reports rejected older ones in the log and in status", async () => {
+  test("run: keeps newer signed settings after a restart, and reports rejected older settings in the log and in status", async () => {
     await call(enrollment());
     const older = edge.signedSettings;
     edge.signedSettings = await signSettings(edge.control, { heartbeatIntervalMs: 2000 });

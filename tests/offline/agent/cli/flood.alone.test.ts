@@ -34,7 +34,7 @@ async function start(command: string[]): Promise<{ pid: number; pids: number[] }
 
 testUnless(
   missing("Linux", "root", "setpriv", PYTHON),
-  `${FAKES} servers that answer as Ollama push no process with weights out, and containment gets all of them`,
+  `${FAKES} servers that respond like Ollama do not displace a process with weights from the report, and all of them are contained`,
   async () => {
     const source = await Bun.file(join(import.meta.dir, "flood-server.py")).text();
     const path = join(directory, "notes.dat");

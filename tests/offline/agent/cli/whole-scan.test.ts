@@ -36,7 +36,7 @@ const partial = (detail: string): Collector => ({ name: "weights", status: "part
 const idsOf = ({ engines }: ScanReport) => engines.map(({ id }) => id);
 
 describe("scanWhole()", () => {
-  test("scans until two scans find the same, and reports the duration of all scans", async () => {
+  test("scans until two consecutive scans have the same result, and reports the duration of all scans", async () => {
     const scanner = scripted([{ engines: ["a"] }, { engines: ["a", "b"] }]);
     const result = await scanWhole(scanner, NEVER);
     expect([idsOf(result), scanner.scans()]).toEqual([["a", "b"], 3]);
@@ -49,7 +49,7 @@ describe("scanWhole()", () => {
     expect(idsOf(await scanWhole(scanner, NEVER))).toEqual(["late"]);
   });
 
-  test("does not wait for a collector without permission, which reports the same each time", async () => {
+  test("does not wait for a collector without permission, which reports the same result in each scan", async () => {
     const scanner = scripted([{ engines: ["a"], collectors: [partial("3 have no readable owner")] }]);
     await scanWhole(scanner, NEVER);
     expect(scanner.scans()).toBe(2);
@@ -64,7 +64,7 @@ describe("scanWhole()", () => {
     expect(slow.scans()).toBe(2);
   });
 
-  test("continues while work is left for a later scan, although two scans found the same", async () => {
+  test("continues while work is left for a later scan, although two scans have the same result", async () => {
     const waiting = Array.from({ length: 12 }, () => ({ waiting: ["3 listeners"] }));
     const scanner = scripted([...waiting, { engines: ["slow"] }]);
     const result = await scanWhole(scanner, NEVER, undefined, 60_000);
@@ -77,7 +77,7 @@ describe("scanWhole()", () => {
     expect([result.waiting, scanner.scans()]).toEqual([["12 processes"], 4]);
   });
 
-  test("returns what was found when it is interrupted", async () => {
+  test("returns what it has found if it is interrupted", async () => {
     const stop = new AbortController();
     stop.abort();
     const scanner = scripted([{ engines: ["a"] }, { engines: ["b"] }]);
@@ -93,12 +93,12 @@ describe("completenessOf()", () => {
   };
   const unsupported: Collector = { name: "gpu", status: "unsupported", detail: "no GPU" };
 
-  test("a scan that saw everything is complete", () => {
+  test("a scan that read everything is complete", () => {
     const whole = { collectors: [{ name: "http", status: "ok" } as const, unsupported], waiting: [] };
     expect(completenessOf(whole)).toEqual({ status: "complete", missing: [] });
   });
 
-  test("a scan that ran out of time is partial", () => {
+  test("a scan that reached its time limit is partial", () => {
     const late = { collectors: [], waiting: ["12 changed processes wait for the next scan"] };
     expect(completenessOf(late)).toEqual({ status: "partial", missing: late.waiting });
   });

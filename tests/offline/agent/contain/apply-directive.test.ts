@@ -86,7 +86,7 @@ beforeEach(async () => {
 afterEach(removeTemporaryDirectories);
 
 describe("createDirectiveHandler()", () => {
-  test("applies a genuine directive, reports the proof immediately, and remembers it after a restart", async () => {
+  test("applies a valid directive, reports the proof immediately, and remembers the proof after a restart", async () => {
     const handler = open();
     expect(handler.report()).toMatchObject({ generation: 0, action: "none", outcome: "none" });
     await handler.handle(await sign({ generation: 3, mode: "network" }), signal);
@@ -113,7 +113,7 @@ describe("createDirectiveHandler()", () => {
     expect(said).toContain("error directive.failed isolate nft is not installed");
   });
 
-  test("releases a failed stop of engines by the same method, also after a restart", async () => {
+  test("releases by the method of a failed stop of engines, even after a restart", async () => {
     const seen: (string | undefined)[] = [];
     const note = (verb: string) => async (order: Order) => {
       seen.push(`${verb} ${order.stopEnginesBy}`);
@@ -134,7 +134,7 @@ describe("createDirectiveHandler()", () => {
     expect(seen).toEqual(["apply terminate", "release terminate"]);
   });
 
-  test("passes the method of stopping engines to the enforcer and reports it, also after a restart and for a release", async () => {
+  test("passes the method of stopping engines to the enforcer and reports it, even after a restart and for a release", async () => {
     const seen: (string | undefined)[] = [];
     const told: string[] = [];
     const note = (verb: string) => async (order: Order) => {
@@ -206,7 +206,7 @@ describe("createDirectiveHandler()", () => {
     expect(done).toEqual(["apply network 5".replace("network", "observe")]);
   });
 
-  test("refuses a directive signed by a key that is not pinned, even with the pinned key id", async () => {
+  test("refuses a directive that is signed by a key that is not pinned, even with the id of a pinned key", async () => {
     const stranger = await controlKeys();
     await open().handle(await sign({ generation: 5 }, stranger.control), signal);
     expect(done).toEqual([]);
@@ -235,7 +235,7 @@ describe("createDirectiveHandler()", () => {
     expect(done).toEqual(["apply network 5"]);
   });
 
-  test("verifies a repeated directive once", async () => {
+  test("verifies a directive only once if it is repeated", async () => {
     const handler = open();
     const jws = await sign({ generation: 1 });
     await Promise.all([1, 2, 3].map(() => handler.handle(jws, signal)));
@@ -243,7 +243,7 @@ describe("createDirectiveHandler()", () => {
     expect(reports).toBe(1);
   });
 
-  test("applies a refused directive once the clock is corrected or its key is pinned", async () => {
+  test("applies a directive that it refused earlier once the clock is corrected or the key is pinned", async () => {
     let nowMs = Date.now() + 60 * 24 * 3600_000;
     const late = open(recorders(), () => nowMs);
     const jws = await sign({ generation: 1, mode: "network" });
@@ -271,7 +271,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
   });
 
-  test("reports a failed release if the old mode could not be undone", async () => {
+  test("reports a failed release if the old mode could not be reverted", async () => {
     const handler = open();
     await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
     proof = { outcome: "failed", reason: "nft said no" };
@@ -307,7 +307,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
   });
 
-  test("reports a failure with its reason, also if the enforcer throws, and applies the next directive", async () => {
+  test("reports a failure with its reason, even if the enforcer throws, and applies the next directive", async () => {
     const enforcers = recorders();
     enforcers.network = { ...enforcers.network, apply: async () => Promise.reject(new Error("boom\u0007")) };
     const handler = open(enforcers);
@@ -318,7 +318,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 2, outcome: "applied" });
   });
 
-  test("a failed check makes the proof fail, with the reason", async () => {
+  test("a failed check makes the proof fail with a reason", async () => {
     const handler = open();
     await handler.handle(await sign({ generation: 1, mode: "stop-engines" }), signal);
     const broken: Enforcer = {
@@ -342,7 +342,7 @@ describe("createDirectiveHandler()", () => {
     expect(mended.report()).toMatchObject({ outcome: "applied", probes: APPLIED.probes });
   });
 
-  test("completes an interrupted order after a restart", async () => {
+  test("completes an interrupted directive after a restart", async () => {
     const hanging = recorders();
     hanging.network = { ...hanging.network, apply: () => new Promise(() => {}) };
     void open(hanging).handle(await sign({ generation: 7, mode: "network" }), signal);
@@ -358,7 +358,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 7, outcome: "applied" });
   });
 
-  test("restores and proves a lasting isolation after a restart, then reports changes only", async () => {
+  test("restores and proves an isolation after a restart, and then reports only changes", async () => {
     await open().handle(await sign({ generation: 1, mode: "network" }), signal);
     reports = 0;
     const handler = open();
@@ -377,7 +377,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 1, outcome: "failed" });
   });
 
-  test("dates the report before the first directive by the corrected clock", async () => {
+  test("dates the report before the first directive with the corrected clock", async () => {
     let nowMs = Date.parse("1970-01-01T00:00:05.000Z");
     let elapsedMs = 5000;
     const clock = controlClock(
@@ -391,7 +391,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toEqual(uncontained("2026-11-21T10:00:00.000Z"));
   });
 
-  test("proves a lasting isolation again after the machine slept or was restored from a snapshot", async () => {
+  test("proves an isolation again after the machine slept or was restored from a snapshot", async () => {
     let [nowMs, elapsedMs] = [Date.now(), 0];
     const handler = open(
       recorders(),
@@ -420,7 +420,7 @@ describe("createDirectiveHandler()", () => {
     expect(await pass(3_600_000, 0)).toBe(free.at);
   });
 
-  test("report times grow over generations, even if the clock is set back", async () => {
+  test("report times grow from one generation to the next, even if the clock is set back", async () => {
     let nowMs = Date.now();
     const handler = open(recorders(), () => nowMs);
     await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
@@ -453,7 +453,7 @@ describe("createDirectiveHandler()", () => {
     },
   );
 
-  test("keeps stopping engines after a failed first try, but does not retry a network isolation that was rolled back", async () => {
+  test("keeps stopping engines after a failed first attempt, but does not retry a network isolation that was rolled back", async () => {
     const good = proof;
     for (const mode of ["stop-engines", "network"] as const) {
       proof = { outcome: "failed", reason: "not everything" };
@@ -466,7 +466,7 @@ describe("createDirectiveHandler()", () => {
     }
   });
 
-  test("completes an order at the next start if a stop of the agent interrupted it, and reports no failure", async () => {
+  test("completes a directive at the next start if it was interrupted by the end of the agent, and reports no failure", async () => {
     const stopper = new AbortController();
     const cut = recorders();
     cut.network = {
@@ -484,7 +484,7 @@ describe("createDirectiveHandler()", () => {
     expect(handler.report()).toMatchObject({ generation: 3, outcome: "applied" });
   });
 
-  describe("a proof covers the interval since the last one:", () => {
+  describe("a proof covers the interval since the previous one:", () => {
     const ALTERED: Proof = { ...APPLIED, repaired: "the isolation rules were altered" };
     let [nowMs, elapsedMs] = [0, 0];
     const start = () =>
@@ -510,7 +510,7 @@ describe("createDirectiveHandler()", () => {
       return handler;
     }
 
-    test("each repair starts more frequent quick checks, which count repairs too", async () => {
+    test("each repair starts more frequent quick checks, and their repairs are counted too", async () => {
       const handler = await isolated();
       await look(handler, APPLIED);
       expect(alarms).toBe(0);
@@ -524,7 +524,7 @@ describe("createDirectiveHandler()", () => {
       expect(handler.report().outcome).toBe("failed");
     });
 
-    test("reports one repair with its time and stays enforced; later checks report nothing new", async () => {
+    test("reports one repair with its time and stays in force, and later checks report nothing new", async () => {
       const handler = await isolated();
       const report = await look(handler, ALTERED);
       const reason = `the isolation rules were altered at ${new Date(nowMs).toISOString()}; the agent restored the isolation`;
@@ -537,7 +537,7 @@ describe("createDirectiveHandler()", () => {
       expect([later.outcome, later.reason !== reason, reports]).toEqual(["applied", true, 2]);
     });
 
-    test("fails after repeated repairs until two minutes pass without one, even if the check succeeds", async () => {
+    test("fails after repeated repairs until two minutes pass without a repair, even if the check succeeds", async () => {
       const handler = await isolated();
       await look(handler, ALTERED);
       const failed = await look(handler, ALTERED, 119_999);
@@ -552,7 +552,7 @@ describe("createDirectiveHandler()", () => {
       expect((await look(handler, ALTERED)).outcome).toBe("applied");
     });
 
-    test("reports a tamper loop of 200 repairs as one failure with a count, with a new report only when the count doubles", async () => {
+    test("reports a tamper loop of 200 repairs as one failure with a count, and reports again only when the count doubles", async () => {
       const handler = await isolated();
       const outcomes = new Set<string>();
       for (let round = 0; round < 200; round++)
@@ -562,7 +562,7 @@ describe("createDirectiveHandler()", () => {
       expect(reports).toBe(8);
     });
 
-    test("keeps the repairs over a restart, and restarts the quiet time", async () => {
+    test("keeps the count of repairs after a restart, and restarts the quiet period", async () => {
       let handler = await isolated();
       for (let round = 0; round < 3; round++) await look(handler, ALTERED);
       proof = APPLIED;
@@ -598,7 +598,7 @@ describe("createDirectiveHandler()", () => {
       expect((await look(handler, APPLIED)).reason).toContain("at least 2 times");
     });
 
-    test("clears the repairs for a new order", async () => {
+    test("clears the count of repairs for a new directive", async () => {
       const handler = await isolated();
       for (let round = 0; round < 3; round++) await look(handler, ALTERED);
       proof = APPLIED;
@@ -610,7 +610,7 @@ describe("createDirectiveHandler()", () => {
     });
   });
 
-  test("does not reassert mode observe, after a release, or before the first isolation", async () => {
+  test("does not reassert in mode observe, after a release, or before the first isolation", async () => {
     const handler = open();
     await handler.resume(signal);
     await handler.handle(await sign({ generation: 1 }), signal);
@@ -620,7 +620,7 @@ describe("createDirectiveHandler()", () => {
     expect(done).toEqual(["apply observe 1", "release observe 2"]);
   });
 
-  test("starts with a damaged state file, logs it, and applies the directive again", async () => {
+  test("starts with a damaged state file, logs the damage, and applies the directive again", async () => {
     writeFileSync(join(directory, "containment.json"), "{");
     const handler = open();
     expect(said[0]).toStartWith("error ");
@@ -631,7 +631,7 @@ describe("createDirectiveHandler()", () => {
 
 describe("observeEnforcer()", () => {
   test.each([true, false])(
-    "reports whether the control plane was reached (%p), and no blocked connection",
+    "reports whether the control plane was reached (%p), and does not claim a blocked connection",
     async (reached) => {
       const enforcer = observeEnforcer(async () => reached);
       const expected: Proof = {
@@ -649,7 +649,7 @@ describe("observeEnforcer()", () => {
 });
 
 describe("unsupportedEnforcer()", () => {
-  test("fails every order with a reason", async () => {
+  test("fails every directive with a reason", async () => {
     const failed = {
       outcome: "failed",
       reason: "mode network is not supported by this agent on this system",

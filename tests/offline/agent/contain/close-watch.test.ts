@@ -42,7 +42,7 @@ describe("createCloseWatch()", () => {
     expect(it.looks).toHaveLength(240);
   });
 
-  test("extends the time after another repair, without a second series of checks", async () => {
+  test("continues for longer after another repair, without a second series of checks", async () => {
     const it = host(0);
     it.atLook(() => {
       if (it.looks.length === 40) it.watch.begin(); // The watch begins again after 40 checks, at 10 s.
@@ -59,7 +59,7 @@ describe("createCloseWatch()", () => {
     expect(it.looks).toEqual([250, 5250, 10_250, 15_250, 20_250, 25_250, 30_250]);
   });
 
-  test("stops with the agent", async () => {
+  test("stops when the agent stops", async () => {
     const it = host(0);
     it.atLook(() => {
       if (it.looks.length === 3) it.stop();

@@ -13,7 +13,7 @@ import { linesOf } from "../../../support/run/lines.ts";
 import { until } from "../report/send-edge.ts";
 
 describe("notices to the users of the host", () => {
-  test("noticeText() says what changed, in the administrator's words if given, and is undefined for mode observe", () => {
+  test("noticeText() says what changed, with the administrator's text if there is any, and is undefined for mode observe", () => {
     const order = { action: "isolate", mode: "network" } as const;
     expect(noticeText({ ...order, notice: "Call 555-0100." })).toBe(
       "LifecycleZero: Call 555-0100. Its network is restricted.",
@@ -30,7 +30,7 @@ describe("notices to the users of the host", () => {
     expect(noticeText({ ...order, action: "release" })).toContain("has ended");
   });
 
-  test("noticeText() removes control characters and has a maximum length", () => {
+  test("noticeText() removes control characters and limits the length", () => {
     const told = noticeText({
       action: "isolate",
       mode: "network",
@@ -42,7 +42,7 @@ describe("notices to the users of the host", () => {
 
   const HOSTILE = '$(reboot) --help; \'x\' "; do shell script "id" <b>&';
 
-  test("linuxNotice() passes the text as one argument, to terminals and to each desktop as its user", () => {
+  test("linuxNotice() passes the text as one argument to all terminals, and to each desktop as its own user", () => {
     const [wall, ...desktops] = linuxNotice(HOSTILE, [1000, 1001]);
     expect(wall).toEqual({ command: ["wall", "--", HOSTILE] });
     const body = HOSTILE.replace("&", "&amp;").replace("<b>", "&lt;b&gt;");

@@ -95,7 +95,7 @@ describe("a release code", () => {
     expect(open().report()).toEqual(report);
   });
 
-  test("submitted a second time gets a result of its own", async () => {
+  test("submitted a second time gets its own result", async () => {
     const handler = await isolated();
     const code = await codeOf();
     submitCode(directory, code);
@@ -109,14 +109,14 @@ describe("a release code", () => {
     });
   });
 
-  test("submitted while the daemon was stopped is applied at its start", async () => {
+  test("submitted while the daemon was stopped is applied when the daemon starts", async () => {
     await isolated();
     submitCode(directory, await codeOf());
     await open().resume(signal);
     expect(done).toEqual(["release network"]);
   });
 
-  test("works once, and not for a later isolation", async () => {
+  test("is one-time, and is refused for a later isolation", async () => {
     const handler = await isolated();
     const code = await codeOf();
     submitCode(directory, code);

@@ -34,7 +34,7 @@ describe("networkRules()", () => {
     ).toBe(true);
   });
 
-  test("have exactly these output rules", () => {
+  test("has exactly these output rules", () => {
     expect(chain("output")).toEqual([
       "type filter hook output priority -10; policy drop;",
       "oif lo accept",
@@ -61,7 +61,7 @@ describe("networkRules()", () => {
     ]);
   });
 
-  test("have exactly these input rules", () => {
+  test("has exactly these input rules", () => {
     const opened = "ct state established,untracked tcp flags & (syn | ack) != syn accept";
     expect(chain("input")).toEqual([
       "type filter hook input priority -10; policy drop;",
@@ -91,7 +91,7 @@ describe("networkRules()", () => {
     ]);
   });
 
-  test("forward nothing, and share one limit among the rules of an exception", () => {
+  test("forwards nothing, and applies one common limit to the rules of an exception", () => {
     expect(chain("forward")).toEqual([
       "type filter hook forward priority -10; policy drop;",
       "counter name forbidden",
@@ -104,7 +104,7 @@ describe("networkRules()", () => {
     expect(chain("names_out")).toEqual(["limit rate 20/second burst 100 packets accept"]);
   });
 
-  test("allow only root and the local name server to query any name server, with a rate limit, while none is known", () => {
+  test("allows only root and the local name server to query any name server, with a rate limit, while no name server is known", () => {
     const anyNames = /(?<!daddr \S+ )(?:tcp|udp) dport 53/;
     expect(chain("output").filter((rule) => anyNames.test(rule))).toEqual([]);
     const unknown = networkRules({ control: [], resolvers: [], resolverUsers: [0, 101], links: LINKS });
@@ -129,7 +129,7 @@ describe("networkRules()", () => {
       );
   });
 
-  test("name each address once, sorted", () => {
+  test("contains each address once, sorted", () => {
     const make = (control: string[], resolvers: string[], prefixes: string[], dhcpServers: string[]) =>
       networkRules({
         control: control.map((address) => ({ address, port: 443 })),
@@ -154,7 +154,7 @@ describe("networkRules()", () => {
   });
 });
 
-test("portRules() refuse each port once, towards the engine only, and are empty without ports", () => {
+test("portRules() refuses each port once, only for connections to the engine, and is empty without ports", () => {
   const refusal = (port: number): string =>
     `    ct direction original tcp dport ${port} counter name forbidden reject with tcp reset\n`;
   expect(portRules([11_434, 8080, 11_434]).split(refusal(8080) + refusal(11_434))).toHaveLength(3);
@@ -236,7 +236,7 @@ describe("familyOf()", () => {
   });
   testUnless(
     missing("Linux", "python3"),
-    "a process is stopped if all its threads are, even if the first has ended",
+    "a process is stopped if all its threads are stopped, even if the first thread has ended",
     async () => {
       const found = (pid: number): boolean | undefined =>
         hostProcesses().find((each) => each.pid === pid)?.isStopped;
@@ -261,7 +261,7 @@ describe("familyOf()", () => {
   );
 });
 
-test("STOPPED_KINDS leaves out kinds that do not compute", () => {
+test("STOPPED_KINDS leaves out kinds that do not run models", () => {
   for (const kind of ["gateway", "ui", "notebook", "vector-db", "rag", "mcp"] as const)
     expect(STOPPED_KINDS.has(kind)).toBe(false);
 });

@@ -29,7 +29,7 @@ test("createSignedReport() signs each report with the device key, for this tenan
   expect(await isSignedReport(device.x, HOST, await signed())).toBe(true);
 });
 
-test("createSignedReport() signs an unchanged report once, and no report before the first directive", async () => {
+test("createSignedReport() signs an unchanged report only once, and signs no report before the first directive", async () => {
   const { privateKey } = await openDeviceKey(temporaryDirectory(), process.platform);
   const before = uncontained("2026-11-22T10:00:00.000Z");
   let report = before;

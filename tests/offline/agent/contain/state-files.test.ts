@@ -104,7 +104,7 @@ describe("while the agent runs", () => {
     expect([done, said.length]).toEqual([["reassert network 3", "reassert network 3"], 1]);
   });
 
-  test("a state file that cannot be written is logged once, retried in each check, and written when possible", async () => {
+  test("a state file that cannot be written is logged once, retried in each check, and written once that is possible", async () => {
     const handler = await isolated();
     for (const name of [FIRST, COPY]) {
       remove(name);
@@ -150,7 +150,7 @@ describe("after a restart during an outage of the control plane", () => {
     ),
   );
 
-  test("every combination of missing and damaged files restores the known isolation and releases nothing", async () => {
+  test("with any combination of missing and damaged files, the known isolation is restored and nothing is released", async () => {
     await isolated();
     const whole = read(FIRST);
     const texts: Record<string, string> = {
@@ -190,7 +190,7 @@ describe("after a restart during an outage of the control plane", () => {
     }
   });
 
-  test("an isolation known only by its rules follows the next directive, be it isolate or release", async () => {
+  test("an isolation known only from its rules is replaced by the next directive, an isolation or a release", async () => {
     for (const action of ["isolate", "release"] as const) {
       directory = temporaryDirectory();
       writeFileSync(path(KEPT_RULES_FILE), NETWORK);
@@ -206,7 +206,7 @@ describe("after a restart during an outage of the control plane", () => {
     }
   });
 
-  test("an isolation known only by its rules is ended by a release code, which the report names with its generation", async () => {
+  test("an isolation known only from its rules is ended by a release code, and the report names the code and its generation", async () => {
     writeFileSync(path(KEPT_RULES_FILE), PORTS);
     const handler = start();
     const iat = Math.floor(Date.now() / 1000);
@@ -252,7 +252,7 @@ describe("after a restart during an outage of the control plane", () => {
 });
 
 describe("keptRules()", () => {
-  test("restores removed or altered rules, until the rules are deleted", () => {
+  test("restores removed or changed rules, until the rules are deleted", () => {
     const kept = keptRules(directory, log);
     kept.restore();
     expect(isThere(KEPT_RULES_FILE)).toBe(false);
@@ -313,7 +313,7 @@ describe("state of the enforcers", () => {
     engines = [{ kind: "inference-engine", pid: 200, ports: [], bind: [] } as unknown as Engine];
   });
 
-  test("a removed list of stopped processes is written again, and the release resumes them", async () => {
+  test("a removed list of stopped processes is written again, and the release resumes these processes", async () => {
     const enforcers = open();
     await enforcers["stop-engines"].apply(ORDER, signal);
     for (const name of files) remove(name);
@@ -336,7 +336,7 @@ describe("state of the enforcers", () => {
     expect(processes.get(200)).toBe(false);
   });
 
-  test("one file is enough for a release after a restart; without both the report says so", async () => {
+  test("one of two files is enough for a release after a restart, and without both the report says so", async () => {
     for (const [missing, damaged] of [files, files.toReversed()] as [string, string][]) {
       await open()["stop-engines"].apply(ORDER, signal);
       remove(missing);
@@ -351,7 +351,7 @@ describe("state of the enforcers", () => {
     }
   });
 
-  test("system files are restored in each check, in both modes, and not before the first check", async () => {
+  test("system files are restored in each check in both modes, but not before the first check", async () => {
     const restored: string[] = [];
     const enforcers = open({ restoreFiles: () => void restored.push("restored") });
     expect(restored).toEqual([]);
@@ -360,7 +360,7 @@ describe("state of the enforcers", () => {
     expect(restored).toEqual(["restored", "restored"]);
   });
 
-  test("a removed address list is written again; an agent that starts without it reads the addresses from the saved rules", async () => {
+  test("a removed address list is written again, and an agent that starts without it reads the addresses from the saved rules", async () => {
     const enforcers = open();
     await enforcers.network.reassert({ ...ORDER, mode: "network" }, signal);
     expect(JSON.parse(read("control-addresses.json"))).toEqual(["127.0.0.1"]);

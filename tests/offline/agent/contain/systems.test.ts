@@ -86,7 +86,7 @@ describe("addresses", () => {
     expect(isPlainAddress(text)).toBe(expected);
   });
 
-  test("numberOf() and textOf() are inverse", () => {
+  test("numberOf() and textOf() are inverse functions", () => {
     for (const address of ["0.0.0.1", "192.0.2.255", "255.255.255.255"])
       expect(textOf(numberOf(address), false)).toBe(address);
     expect(textOf(numberOf("2001:db8::7"), true)).toBe("2001:db8:0:0:0:0:0:7");
@@ -95,7 +95,7 @@ describe("addresses", () => {
     expect(numberOf("fe80::")).toBe(0xfe80n << 112n);
   });
 
-  test("rangesWithout() leaves out exactly the exceptions, also at the ends and adjacent ones", () => {
+  test("rangesWithout() leaves out exactly the exceptions, even at the ends and next to each other", () => {
     const without = (...exceptions: string[]) => rangesWithout("0.0.0.1", "0.0.0.9", exceptions, false);
     expect(without()).toEqual(["0.0.0.1-0.0.0.9"]);
     expect(without("0.0.0.5")).toEqual(["0.0.0.1-0.0.0.4", "0.0.0.6-0.0.0.9"]);
@@ -148,7 +148,7 @@ describe("every generator of rules", () => {
 });
 
 describe("pf", () => {
-  test("pfNetworkRules() returns this text", () => {
+  test("pfNetworkRules() returns exactly this text", () => {
     expect(pfNetworkRules(RULES)).toBe(`pass quick on lo0 all flags any no state
 pass out quick inet proto tcp from any to 198.51.100.7 port = 443 flags S/SA keep state
 pass out quick inet6 proto tcp from any to 2001:db8::7 port = 443 flags S/SA keep state
@@ -196,7 +196,7 @@ block drop in quick all label "lz-forbidden"
     expect(pfNetworkRules(RULES)).not.toContain("to any port = 53");
   });
 
-  test("pfPortRules() refuse each port once, and are empty without ports", () => {
+  test("pfPortRules() refuses each port once, only for connections to the engine, and is empty without ports", () => {
     expect(
       pfPortRules([8080, 11_434, 8080]),
     ).toBe(`block return in quick proto tcp from any to any port = 8080 label "lz-forbidden"
@@ -205,7 +205,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(pfPortRules([])).toBe("");
   });
 
-  test("reads pfctl's output, and returns nothing for missing parts", () => {
+  test("reads the output of pfctl, and returns nothing for missing parts", () => {
     expect(tokenIn("pf enabled\nToken : 15203481627348123456\n")).toBe("15203481627348123456");
     expect(tokenIn("pfctl: pf already enabled")).toBeUndefined();
     expect([isEnabled("Status: Enabled for 0 days\n"), isEnabled("Status: Disabled\n")]).toEqual([
@@ -288,7 +288,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     return { pf, firewall, token: () => token };
   }
 
-  test("pfFirewall() loads the anchor, enables pf once and cuts the states, and reverts all of it", async () => {
+  test("pfFirewall() loads the anchor, enables pf once, ends open connections, and reverts all of that", async () => {
     const { pf, firewall, token } = fakePf();
     const ours = firewall();
     expect(await ours.restrict(RULES)).toBeUndefined();
@@ -340,7 +340,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(await restarted.restrict(RULES)).toBe(unevaluated);
   });
 
-  test("pfFirewall() detects a rule that was added while it installed its own", async () => {
+  test("pfFirewall() detects a rule that was added while it installed its own rules", async () => {
     const { pf, firewall } = fakePf();
     pf.slippedIn = "pass quick all\n";
     expect(await firewall().restrict(RULES)).toStartWith(
@@ -350,7 +350,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(await firewall().restrict(RULES)).toBeUndefined();
   });
 
-  test("a main ruleset fails the isolation if it passes packets before the anchor, but not after it", async () => {
+  test("a main ruleset fails the isolation if it passes packets before the anchor, but not if it passes them after the anchor", async () => {
     const anchor = 'anchor "com.apple/*" all\n';
     const { pf, firewall } = fakePf({ main: `pass out quick all\n${anchor}` });
     expect(await firewall().restrict(RULES)).toBe(
@@ -377,7 +377,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(await firewall(true).refuses(endpoint)).toBe(false);
   });
 
-  test("scutilResolvers() returns name servers only", () => {
+  test("scutilResolvers() returns only name servers", () => {
     const text = `resolver #1
   nameserver[0] : 192.0.2.53
   nameserver[1] : fe80::1%en0
@@ -390,7 +390,7 @@ resolver #2
     expect(scutilResolvers(text)).toEqual(["192.0.2.53", "fe80::1"]);
   });
 
-  test("psProcesses() reads states and starts in any language, and rejects if ps fails", async () => {
+  test("psProcesses() reads states and start times in any language, and rejects if ps fails", async () => {
     const stdout = `    1     0     1 Ss   Mon Nov 16 08:00:01 2026
   501     1   501 T    So 22 Nov 09:15:33 2026
   502   501   501 S+   Sun Nov 22 09:15:34 2026
@@ -491,7 +491,7 @@ describe("Windows Firewall", () => {
   const open = (rules: NetworkRules): string[] =>
     ways(rules).flatMap(([what, isOpen]) => (isOpen ? [what] : []));
 
-  test("allow rules of other programs open nothing beyond the control plane's port and the name servers'", () => {
+  test("allow rules of other programs open nothing beyond the ports of the control plane and of the name servers", () => {
     expect(open(RULES)).toEqual([
       "TCP 198.51.100.7 443",
       "TCP 2001:db8::7 443",
@@ -511,7 +511,7 @@ describe("Windows Firewall", () => {
     expect(opened.filter((what) => what.endsWith(" 53"))).toHaveLength(12);
   });
 
-  test("a control plane that is also a name server keeps exactly both ports", () => {
+  test("a control plane that is also a name server keeps exactly its two ports open", () => {
     const both = { control: [{ address: "192.0.2.53", port: 443 }], resolvers: ["192.0.2.53"], links };
     expect(open(both)).toEqual(["TCP 192.0.2.53 443", "TCP 192.0.2.53 53", "UDP 192.0.2.53 53"]);
   });
@@ -521,7 +521,7 @@ describe("Windows Firewall", () => {
     expect(open(four).filter((what) => what.includes(":"))).toEqual([]);
   });
 
-  test("DHCP is allowed to broadcast, the server group and the lease's server, and from the links only", () => {
+  test("DHCP is allowed only from the links, to broadcast, the server group and the server of the lease", () => {
     const rules = windowsNetworkRules(RULES);
     const dhcp = (direction: "Inbound" | "Outbound", address: string) => {
       const [localPort, port] = address.includes(":") ? [546, 547] : [68, 67];
@@ -605,7 +605,7 @@ describe("Windows Firewall", () => {
     expect(portsWithout([53, 55, 53])).toEqual(["0-52", "54", "56-65535"]);
   });
 
-  test("putScript() returns this text: strict mode, new rules before old ones are removed, profiles last", () => {
+  test("putScript() returns exactly this text: strict mode, new rules before the removal of old ones, and the profiles last", () => {
     const rules = windowsPortRules([11_434, 8080]);
     expect(
       putScript(rules, "abcd1234", true),
@@ -619,7 +619,7 @@ Set-NetFirewallProfile -PolicyStore PersistentStore -All -Enabled True -DefaultI
     expect(putScript(rules, "abcd1234", false)).toEndWith("-All -Enabled True\n");
   });
 
-  test("removeScript() restores each profile, and fails if a rule of the agent is left", () => {
+  test("removeScript() restores each profile, and fails if a rule of the agent remains", () => {
     expect(removeScript(BEFORE)).toBe(`$ErrorActionPreference='Stop'; $ProgressPreference='SilentlyContinue'
 Set-NetFirewallProfile -PolicyStore PersistentStore -Name Domain -Enabled True -DefaultInboundAction NotConfigured -DefaultOutboundAction NotConfigured
 Set-NetFirewallProfile -PolicyStore PersistentStore -Name Private -Enabled False -DefaultInboundAction Block -DefaultOutboundAction Allow
@@ -628,7 +628,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
 `);
   });
 
-  test("quoted() prevents expansion by PowerShell, also with typographic quotes", () => {
+  test("quoted() prevents expansion by PowerShell, even with typographic quotes", () => {
     expect(quoted("a'b")).toBe("'a''b'");
     expect(quoted("$(calc) \u2019; x")).toBe("'$(calc) \u2019\u2019; x'");
   });
@@ -731,7 +731,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     expect([windows.rules, saved()]).toEqual([[], undefined]);
   });
 
-  test("windowsFirewall() saves valid profiles only, because they are inserted into a command", async () => {
+  test("windowsFirewall() saves only valid profiles, because they are inserted into a command", async () => {
     for (const said of [
       "",
       "[]",
@@ -838,7 +838,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     expect(parseProcesses(JSON.stringify(rows)).map(({ parent }) => parent)).toEqual([4, 700, 0]);
   });
 
-  test("isBornAt() compares a FILETIME with rounded ticks, to within a millisecond", () => {
+  test("isBornAt() compares a FILETIME with rounded ticks, with a tolerance of one millisecond", () => {
     const filetime = 639_309_024_000_000_000n - 504_911_232_000_000_000n;
     expect(isBornAt(filetime, "639309024000000000")).toBe(true);
     expect(isBornAt(filetime + 9999n, "639309024000000000")).toBe(true);
@@ -847,7 +847,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
   });
 });
 
-test("enforcersFor() fails with a reason without the rights or on an unsupported system", async () => {
+test("enforcersFor() fails with a reason without the required rights or on an unsupported system", async () => {
   const options = {
     directory: "",
     edgeUrl: "https://lz.example.com",
@@ -871,7 +871,7 @@ test("enforcersFor() fails with a reason without the rights or on an unsupported
   }
 });
 
-test("a firewall reports a failed removal if its program was killed without output", async () => {
+test("a firewall reports a failed removal even if its program was killed without output", async () => {
   const run = async (): Promise<CommandResult> => ({ code: -1, stdout: "", stderr: "" });
   const pf = pfFirewall({ run, connects: async () => false, loadToken: () => "1", saveToken: () => {} });
   const windows = windowsFirewall({
@@ -883,7 +883,7 @@ test("a firewall reports a failed removal if its program was killed without outp
   for (const firewall of [pf, windows]) expect(await firewall.remove(true)).toBe("no reason given");
 });
 
-test("checkingEvery() checks every n rounds, and in the next round after a start, an order or a release", async () => {
+test("checkingEvery() checks every n rounds, and in the first round after a start, a directive or a release", async () => {
   const asked: string[] = [];
   const enforcer = (verb: string) => async (): Promise<Proof> => {
     asked.push(verb);
@@ -992,7 +992,7 @@ describe("keptMarks()", () => {
     expect(await look(start())).toBe(changed);
   });
 
-  test("a boot, a release and a damaged file report no repair", async () => {
+  test("a boot, a release and a damaged file lead to no report of a repair", async () => {
     await start().apply(order, signal);
     now = undefined;
     expect(await look(start("boot 2"))).toBeUndefined();
@@ -1005,7 +1005,7 @@ describe("keptMarks()", () => {
   });
 });
 
-test("nftMarks() returns the handles of both tables, and undefined without the first", async () => {
+test("nftMarks() returns the handles of both tables, and undefined without the first table", async () => {
   const tables: Record<string, string> = {
     inet: "table inet lifecyclezero { # handle 7\n\tchain output { # handle 1\n\t\taccept # handle 12\n\t}\n}\n",
     bridge: "table bridge lifecyclezero { # handle 9\n}\n",

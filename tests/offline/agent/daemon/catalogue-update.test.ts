@@ -69,7 +69,7 @@ async function host() {
 }
 
 describe("openCatalogue()", () => {
-  test("accepts a newer signed catalogue, logs it, and keeps it after a restart without the edge", async () => {
+  test("accepts a newer signed catalogue, logs that, and keeps it after a restart without the edge", async () => {
     const { open, serve, sign, state } = await host();
     serve(await sign(documentOf(NEW, [ollama, koboldcpp, newcomer])));
     const updates = await open();
@@ -84,7 +84,7 @@ describe("openCatalogue()", () => {
     expect(again.current().entries).toHaveLength(3);
   });
 
-  test("fetches with the current ETag, at most every three hours, and soon after an outage", async () => {
+  test("sends the current ETag, fetches at most every three hours, and fetches again soon after an outage", async () => {
     const { open, serve, sign, state } = await host();
     serve(await sign(documentOf(NEW, [ollama])));
     const updates = await open();
@@ -166,7 +166,7 @@ describe("openCatalogue()", () => {
     },
   );
 
-  test("refuses a catalogue signed by an unknown key, and a stored one once its key is no longer pinned", async () => {
+  test("refuses a catalogue signed by an unknown key, and a stored one whose key is no longer pinned", async () => {
     const [own, stranger] = [await host(), await controlKeys()];
     own.serve(await signCatalogue(stranger.control, documentOf(NEW, [newcomer]), NOW_MS / 1000));
     const updates = await own.open();
@@ -180,7 +180,7 @@ describe("openCatalogue()", () => {
     expect((await own.open()).current().version).toBe(OLD);
   });
 
-  test("refuses a document above the size limit", async () => {
+  test("refuses a document that exceeds the size limit", async () => {
     const { open, serve } = await host();
     serve("x".repeat(4 * 1024 * 1024 + 1));
     const updates = await open();
@@ -202,7 +202,7 @@ describe("openCatalogue()", () => {
     expect((await open()).current().version).toBe(NEW);
   });
 
-  test("has a complete catalogue after a kill during a write", async () => {
+  test("has a complete catalogue even if the process is killed during a write", async () => {
     const { directory, sign, state, open } = await host();
     const versions = Array.from({ length: 400 }, (_, at) => `2026.12.01.${at + 1}`);
     const filler = { ...newcomer, sources: Array.from({ length: 4000 }, (_, at) => `source ${at}`) };
@@ -228,7 +228,7 @@ describe("openCatalogue()", () => {
     expect(seen.at(-1)).not.toBe(OLD);
   }, 30_000);
 
-  test("the built-in catalogue passes its own fixtures within the time of a daemon", async () => {
+  test("the built-in catalogue passes its own fixtures within the time limit of the daemon", async () => {
     const { control, jwks } = await controlKeys();
     const json = documentOf("2099.01.01", catalogue);
     let pauses = 0;
@@ -274,7 +274,7 @@ describe("catalogueOf()", () => {
   const BUILT_IN = { version: catalogueVersion, entries: catalogue };
   const FUTURE = "2099.01.01";
 
-  test("is the last accepted one; an agent of another version runs its fixtures again", async () => {
+  test("is the last accepted one, and an agent of another version runs its fixtures again", async () => {
     const { keep, look } = await enrolled();
     for (const version of [AGENT_VERSION, "0.0.1"]) {
       await keep(documentOf(FUTURE, [...catalogue, newcomer]), version);
@@ -285,7 +285,7 @@ describe("catalogueOf()", () => {
     }
   });
 
-  test("is the built-in one if there is no other, if the stored one is older, or if this host is not enrolled", async () => {
+  test("is the built-in one if no other is stored, if the stored one is older, or if this host is not enrolled", async () => {
     const { keep, look, file } = await enrolled();
     const builtIn = {
       catalogue: BUILT_IN,

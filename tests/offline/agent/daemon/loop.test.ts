@@ -83,14 +83,14 @@ describe("fingerprint()", () => {
       },
     ],
     [
-      "the words of evidence",
+      "the text of evidence",
       {
         ...base,
         engines: [{ ...first, evidence: first.evidence.map((e) => ({ ...e, detail: "4 ms" })) }, second],
       },
     ],
     [
-      "the words of a collector",
+      "the text of a collector",
       { ...base, collectors: [{ ...COLLECTORS[0]!, detail: "41 sockets" }, COLLECTORS[1]!] },
     ],
     [
@@ -104,16 +104,16 @@ describe("fingerprint()", () => {
     expect(fingerprint(other)).toBe(fingerprint(base));
   });
   test.each<[string, HostState]>([
-    ["an engine more", { ...base, engines: [first, second, engine({ pid: 300 })] }],
-    ["an engine less", { ...base, engines: [first] }],
+    ["one more engine", { ...base, engines: [first, second, engine({ pid: 300 })] }],
+    ["one engine less", { ...base, engines: [first] }],
     ["another pid", { ...base, engines: [{ ...first, pid: 101 }, second] }],
     [
       "a model loaded",
       { ...base, engines: [{ ...first, models: first.models.map((m) => ({ ...m, loaded: true })) }, second] },
     ],
-    ["another bind", { ...base, engines: [{ ...first, bind: ["0.0.0.0"] }, second] }],
+    ["another bind address", { ...base, engines: [{ ...first, bind: ["0.0.0.0"] }, second] }],
     [
-      "a client more",
+      "one more client",
       {
         ...base,
         engines: [
@@ -136,7 +136,7 @@ describe("fingerprint()", () => {
     ],
     ["the host's name", { ...base, host: { ...base.host, hostname: "other" } }],
     ["a model on disk", { ...base, stores: [{ id: "jan", name: "Jan", models: [{ name: "a" }] }] }],
-    ["a look at disks that found nothing", { ...base, stores: [] }],
+    ["a scan of disks that found nothing", { ...base, stores: [] }],
     ["the interval", { ...base, agent: { ...base.agent, intervalMs: 1000 } }],
   ])("changes with %s", (_what, other) => {
     expect(fingerprint(other)).not.toBe(fingerprint(base));
@@ -144,7 +144,7 @@ describe("fingerprint()", () => {
 });
 
 describe("createComposer()", () => {
-  test("keeps the time of a state's first heartbeat in later ones, even if composing takes long", () => {
+  test("keeps the time of a state's first heartbeat in later heartbeats, even if composing takes long", () => {
     let nowMs = 1_800_000_000_000;
     // Every reading of the clock takes time, as on a busy host.
     const composer = createComposer({ clock: controlClock(() => (nowMs += 70)), nextSequence: () => 1 });
@@ -153,7 +153,7 @@ describe("createComposer()", () => {
     expect(first.stateSince).toBe(first.sentAt);
     expect([compose().stateSince, compose().stateSince]).toEqual([first.sentAt, first.sentAt]);
   });
-  test("dates a state from its first heartbeat, and again if it returns later", () => {
+  test("dates a state from its first heartbeat, and from the time of its return if it returns later", () => {
     let nowMs = Date.parse("2026-11-21T10:00:00.000Z");
     let sequence = 41;
     const composer = createComposer({ clock: controlClock(() => nowMs), nextSequence: () => ++sequence });
@@ -191,7 +191,7 @@ describe("createComposer()", () => {
     expect(compose().stateSince).toBe(since);
   });
 
-  test("keeps the age of a state once the control plane's time is known", () => {
+  test("keeps the age of a state once the time of the control plane is known", () => {
     let nowMs = Date.parse("2024-02-01T10:00:00.000Z");
     const clock = controlClock(() => nowMs);
     const composer = createComposer({ clock, nextSequence: () => 1 });
@@ -205,7 +205,7 @@ describe("createComposer()", () => {
     });
   });
 
-  test("dates a state again if engines or any other part changes", () => {
+  test("dates a state anew if engines or any other part changes", () => {
     let nowMs = Date.parse("2026-11-21T10:00:00.000Z");
     const composer = createComposer({ clock: controlClock(() => nowMs), nextSequence: () => 1 });
     const first = state();
@@ -237,7 +237,7 @@ describe("cutToFit()", () => {
     const beat = wrap([engine()]);
     expect(cutToFit(beat)).toBe(beat);
   });
-  test("reduces the largest valid heartbeat below the body limit, and reports it", () => {
+  test("shortens the largest valid heartbeat below the body limit, and reports that", () => {
     const long = (n: number): string => "ü".repeat(n);
     const largest = engine({
       name: long(80),
@@ -281,7 +281,7 @@ describe("cutToFit()", () => {
 });
 
 describe("keepValid()", () => {
-  test("leaves out engines that the edge would refuse, and reports how many", () => {
+  test("leaves out engines that the edge would reject, and reports their number", () => {
     const odd = { ...engine({ pid: 5 }), name: "bad\u0000name" };
     const kept = keepValid(state([engine(), odd]));
     expect(kept.engines).toEqual([engine()]);
@@ -290,7 +290,7 @@ describe("keepValid()", () => {
       detail: "left out: 1 invalid (name), 0 beyond the limit",
     });
   });
-  test("leaves out a store that the edge would refuse, and reports it", () => {
+  test("leaves out a store that the edge would reject, and reports that", () => {
     const stored = { id: "jan", name: "Jan", models: [{ name: "a" }] };
     const empty = { ...stored, models: [] };
     const kept = keepValid(state([engine()], { stores: [empty, stored] }));
@@ -396,7 +396,7 @@ describe("createLoop()", () => {
     await until("the next pause", () => pauses.length > count);
   }
 
-  test("sends immediately, then at the interval ± ten percent", async () => {
+  test("sends immediately, and then at the interval ± ten percent", async () => {
     randoms = [0, 0.999999, 0.5];
     start();
     await until("the first pause", () => pauses.length === 1);
@@ -407,7 +407,7 @@ describe("createLoop()", () => {
     for (const beat of offered) expect(heartbeat.safeParse(beat).success).toBe(true);
   });
 
-  test("subtracts the time of the scan from the pause, at most half of it", async () => {
+  test("subtracts the duration of the scan from the pause, but at most half of the pause", async () => {
     let leapMs = 1200;
     scan = async () => {
       nowMs += leapMs;
@@ -420,7 +420,7 @@ describe("createLoop()", () => {
     expect(pauses.map(({ ms }) => ms)).toEqual([3800, 2500]);
   });
 
-  test("reportNow() makes the next heartbeat now, also during a scan", async () => {
+  test("reportNow() makes the next heartbeat immediately, even during a scan", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     loop.reportNow();
@@ -436,7 +436,7 @@ describe("createLoop()", () => {
     expect(scans).toBe(2);
   });
 
-  test("names the catalogue of the scan, even if it was updated meanwhile or the next scan fails", async () => {
+  test("names the catalogue of the scan, even if it was updated during the scan or the next scan fails", async () => {
     scan = async () => {
       catalogue = "2";
       return [];
@@ -462,7 +462,7 @@ describe("createLoop()", () => {
     expect(offered.map(({ sentAt, stateSince }) => sentAt === stateSince)).toEqual([true, true, false]);
   });
 
-  test("scanSoon() makes the next scan within two seconds and checks the isolation after it, once per call", async () => {
+  test("scanSoon() starts the next scan within two seconds and then checks the isolation, once per call", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     isRespawning = true;
@@ -475,7 +475,7 @@ describe("createLoop()", () => {
     expect(looks).toEqual([2, 3, 4, 5]);
   });
 
-  test("scanSoon() is not satisfied by a heartbeat without a scan", async () => {
+  test("scanSoon() needs a scan: a heartbeat without one is not enough", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     loop.scanSoon();
@@ -502,7 +502,7 @@ describe("createLoop()", () => {
     expect([pauses[6]!.ms, scans]).toEqual([2000, 3]);
   });
 
-  test("keeps every change while the edge is away, and an unchanged state once a minute", async () => {
+  test("keeps every change while the edge is unreachable, and an unchanged state once a minute", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     keepsUp = false;
@@ -532,7 +532,7 @@ describe("createLoop()", () => {
     expect(offered).toHaveLength(2);
   });
 
-  test("reports a failed scan with the engines of the last good one", async () => {
+  test("reports a failed scan with the engines of the last successful one", async () => {
     scan = async () => [engine()];
     start();
     await until("the first pause", () => pauses.length === 1);

@@ -47,7 +47,7 @@ describe("configFile()", () => {
     ],
     [{ platform: "win32" as const, env: { ProgramData: "D:\\Data" } }, "D:\\Data\\LifecycleZero\\agent.json"],
     [{ platform: "win32" as const }, "C:\\ProgramData\\LifecycleZero\\agent.json"],
-  ])("of %j is %s", (given: Partial<Host>, expected) => {
+  ])("with %j returns %s", (given: Partial<Host>, expected) => {
     expect(configFile({ platform: "linux", env: {}, isRoot: false, home: "/home/ada", ...given })).toBe(
       expected,
     );
@@ -191,13 +191,13 @@ describe("resolveSettings()", () => {
     ["a prototype", '{"__proto__": {"log": "json"}}', /__proto__ in .* is unknown/],
     ["too much", " ".repeat(65_537), /is larger than 65536 bytes/],
     ["a line of its own", { "a\nb": 1 }, /is unknown/],
-  ])("refuses a file with %s and quotes no value of it", (_, content, reason) => {
+  ])("refuses a file with %s and quotes no value of that file", (_, content, reason) => {
     write(content as object | string);
     expect(reasonOf()).toMatch(reason);
     expect(reasonOf()).not.toContain("s3cr3t-value");
   });
 
-  test("accepts noProxy and caFile in the file, but not both spellings of one setting", () => {
+  test("accepts noProxy and caFile in the file, but not two spellings of one setting", () => {
     write({ noProxy: "a.example", caFile: "/srv/ca.pem" });
     expect(settingsOf().network).toMatchObject({ noProxy: "a.example", caFile: "/srv/ca.pem" });
     write({ noProxy: "a.example", "no-proxy": "b.example" });
@@ -240,7 +240,7 @@ describe("resolveSettings()", () => {
     expect(settingsOf().log).toBe("json");
   });
 
-  test("reads the named file, flag before variable, and requires it to exist", () => {
+  test("reads the file named by a flag or else by a variable, and fails if that file does not exist", () => {
     const [flag, env] = [join(home, "flag.json"), join(home, "env.json")];
     write({ employee: "default" });
     write({ employee: "flag" }, flag);
@@ -254,7 +254,7 @@ describe("resolveSettings()", () => {
     expect(reasonOf({ config: home })).toContain(`cannot read ${home} (EISDIR)`);
   });
 
-  test("refuses a file that other users can write, and accepts one that they can read", () => {
+  test("refuses a file that other users can write, and accepts a file that they can read", () => {
     write({ employee: "ada" });
     for (const mode of [0o620, 0o602, 0o666]) {
       chmodSync(file, mode);
@@ -271,7 +271,7 @@ describe("resolveSettings()", () => {
     expect(reasonOf({}, {}, wanted)).toContain("interval in");
   });
 
-  test("resolves a relative directory, because a service starts in another one", () => {
+  test("makes a relative directory absolute, because a service starts in another directory", () => {
     expect(settingsOf({ state: "here" }).state).toBe(join(process.cwd(), "here"));
   });
 

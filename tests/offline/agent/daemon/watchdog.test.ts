@@ -74,7 +74,7 @@ describe("createWatchdog()", () => {
     expect(scans(20, how)).toBe(INTERVAL_MS);
   });
 
-  test("lengthens the interval to at most a minute, and never below the tenant's", () => {
+  test("lengthens the interval to at most a minute, and never shortens it below the tenant's interval", () => {
     const { scans } = host();
     expect(scans(100, { share: 0.5 })).toBe(SLOWED_MS_MAX);
     const patient = host(600_000);
@@ -82,7 +82,7 @@ describe("createWatchdog()", () => {
     expect(patient.watchdog.collector()).toBeUndefined();
   });
 
-  test("only doubles the interval for load by other programs, so that load cannot blind the agent", () => {
+  test("no more than doubles the interval for load by other programs, so that load cannot blind the agent", () => {
     const { scans } = host();
     expect(scans(100, { load: 50 })).toBe(2 * INTERVAL_MS);
   });

@@ -95,7 +95,7 @@ afterAll(async () => {
 });
 
 describe("doctor on the host", () => {
-  test("prints each failure with its cure, and creates no state directory", async () => {
+  test("prints each failure with its fix, and creates no state directory", async () => {
     const { code, stdout } = await call(["doctor", "--state", state]);
     expect(code).toBe(1);
     expect(stdout).toContain("FAILED  enrolment        this host is not enrolled");
@@ -105,7 +105,7 @@ describe("doctor on the host", () => {
     expect(readdirSync(join(state, ".."))).toEqual([]);
   });
 
-  test("checks before enrolment with --url whether this host could enrol", async () => {
+  test("with --url, checks before enrolment whether this host could enrol", async () => {
     const checks = await examine(["--state", state, "--url", edge.url]);
     expect(failedOnes(checks)).toEqual([]);
     expect(checks["control plane"]).toMatchObject({ status: "ok", detail: `${edge.url} responds` });
@@ -281,7 +281,7 @@ test.each<[number, NodeJS.Platform, "ok" | "failed", string]>([
   expect(JSON.stringify(check)).toContain(said);
 });
 
-test("checkClock() is skipped without the control plane's time", () => {
+test("checkClock() is skipped if the time of the control plane is unknown", () => {
   expect(checkClock(undefined, 0, "linux").status).toBe("skipped");
 });
 
@@ -329,7 +329,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
       ...more,
     ]);
 
-  test("succeeds through the proxy with the CA", async () => {
+  test("succeeds through the proxy with the CA file", async () => {
     const checks = await through(fronts.good!.port);
     expect(failedOnes(checks)).toEqual([]);
     expect(checks.proxy).toMatchObject({
@@ -361,7 +361,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
     }
   });
 
-  test("shows the cure of each proxy failure", async () => {
+  test("shows the fix for each proxy failure", async () => {
     const { port } = fronts.good!;
     const nobody = await through(port, ["--ca-file", ca.path], proxyUrl(""));
     expect(nobody.proxy).toMatchObject(failure("(HTTP 407)", "set proxy with a user and a password"));
@@ -386,7 +386,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
     expect(noProxy.proxy).toMatchObject({ status: "failed" });
   });
 
-  test("shows the cure of each TLS failure", async () => {
+  test("shows the fix for each TLS failure", async () => {
     const tls = async (name: string, more?: readonly string[]) =>
       (await through(fronts[name]!.port, more)).tls;
     expect(await tls("good", [])).toMatchObject(

@@ -54,7 +54,7 @@ test("AGENT_VERSION is the version of the package", () => {
 });
 
 describe("openDeviceKey()", () => {
-  test("creates a key once, readable by its owner only, and opens the same key afterwards", async () => {
+  test("creates a key once, readable only by its owner, and returns the same key afterwards", async () => {
     const directory = temporaryDirectory();
     const made = await openDeviceKey(directory, "linux");
     expect(modeOf(join(directory, "device-key.json"))).toBe(0o600);
@@ -63,7 +63,7 @@ describe("openDeviceKey()", () => {
   });
 
   test.each([0o640, 0o604, 0o660, 0o644, 0o620])(
-    "refuses a key file of mode %o with words on what to do",
+    "refuses a key file of mode %o and says what to do",
     async (mode) => {
       const directory = temporaryDirectory();
       await openDeviceKey(directory, "linux");
@@ -75,7 +75,7 @@ describe("openDeviceKey()", () => {
   );
 
   test.each(["", "{", '{"kty":"OKP"}', "null"])(
-    "refuses a damaged key file instead of making another key: %p",
+    "refuses a damaged key file and does not create another key: %p",
     async (content) => {
       const directory = temporaryDirectory();
       await openDeviceKey(directory, "linux");
@@ -84,7 +84,7 @@ describe("openDeviceKey()", () => {
     },
   );
 
-  test("signs enrolment and session requests that verify; a changed body does not verify", async () => {
+  test("signs enrolment and session requests that can be verified, and a changed body fails verification", async () => {
     const device = await openDeviceKey(temporaryDirectory(), "linux");
     for (const [signer, keyid] of [
       [enrolmentSigner(device), device.x],
@@ -137,7 +137,7 @@ describe("loadIdentity()", () => {
       clientDirectories: false,
     });
   });
-  test("returns what saveIdentity() wrote, and undefined before", async () => {
+  test("returns what saveIdentity() saved, and undefined before that", async () => {
     const directory = temporaryDirectory();
     expect(loadIdentity(directory)).toBeUndefined();
     const identity = await saved();
@@ -156,7 +156,7 @@ describe("loadIdentity()", () => {
 
 describe("openSequence()", () => {
   const deps = { clock: () => 1_780_000_000_000, log: silent };
-  test("grows over restarts, whether closed or killed, and never repeats a number", () => {
+  test("grows after each restart, even after a kill, and never repeats a number", () => {
     const directory = temporaryDirectory();
     const seen: number[] = [];
     for (let restart = 0; restart < 5; restart++) {
@@ -166,7 +166,7 @@ describe("openSequence()", () => {
     }
     expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b));
   });
-  test("an orderly stop skips no number, a kill at most one block", () => {
+  test("an orderly stop skips no number, and a kill skips at most one block", () => {
     const directory = temporaryDirectory();
     const first = openSequence(directory, 0, deps);
     const last = first.next();
@@ -189,7 +189,7 @@ describe("openSequence()", () => {
     expect(sequence.next()).toBe(1_800_000_009);
     expect(openSequence(directory, 0, deps).next()).toBe(1_800_000_009 + SEQUENCE_BLOCK);
   });
-  test("starts above the numbers in the spool, and above the epoch second if the file is lost or damaged", () => {
+  test("starts above the numbers in the spool, and above the current epoch second if the file is lost or damaged", () => {
     const directory = temporaryDirectory();
     expect(openSequence(directory, 0, deps).next()).toBe(1_780_000_000);
     writeFileSync(join(directory, "sequence.json"), "{}");
@@ -211,7 +211,7 @@ describe("acquireLock()", () => {
     birthOf: (asked: number) => births.get(asked),
     sleep: () => Bun.sleep(1),
   });
-  test("admits one process, names it to the second one, and admits that one after the release", async () => {
+  test("admits one process, names that process to a second one, and admits the second after the release", async () => {
     const directory = temporaryDirectory();
     const first = await acquireLock(directory, deps(10));
     if (!first.ok) throw new Error("not acquired");
@@ -232,7 +232,7 @@ describe("acquireLock()", () => {
   });
   testUnless(
     missing("Linux", "root", "mount"),
-    "is given back without a fault on a disk that became read-only; the next start takes it over",
+    "is released without an error on a disk that became read-only, and the next start replaces it",
     async () => {
       const directory = temporaryDirectory();
       const mount = (...words: string[]) => Bun.spawnSync(["mount", ...words, directory]);
@@ -286,14 +286,14 @@ describe("acquireLock()", () => {
     const both = await Promise.all([acquireLock(directory, deps(10)), acquireLock(directory, deps(11))]);
     expect(both.filter(({ ok }) => ok)).toHaveLength(1);
   });
-  test("processBirth() knows this process and no process with an impossible pid", () => {
+  test("processBirth() finds this process, and returns nothing for an impossible pid", () => {
     expect(processBirth(process.pid, process.platform)).toBe(processBirth(process.pid, process.platform)!);
     expect(processBirth(2 ** 22 + 7, process.platform)).toBeUndefined();
   });
 });
 
 describe("prepareDirectory()", () => {
-  test("creates it for its owner only", () => {
+  test("creates it so that only its owner has access", () => {
     const directory = join(temporaryDirectory(), "a", "b");
     prepareDirectory(directory, "linux");
     expect(modeOf(directory)).toBe(0o700);
@@ -357,7 +357,7 @@ describe("stateDirectory()", () => {
     [host({ platform: "win32" }), undefined, "C:\\ProgramData\\LifecycleZero"],
     [host({ env: { LZ_STATE_DIR: "/env" } }), undefined, "/env"],
     [host({ env: { LZ_STATE_DIR: "/env" } }), "/flag", "/flag"],
-  ] as const)("%j with --state %p is %p", (given, flag, expected) => {
+  ] as const)("with %j and --state %p returns %p", (given, flag, expected) => {
     expect(stateDirectory(given, flag)).toBe(expected);
   });
 });
@@ -392,7 +392,7 @@ describe("parseEdgeUrl()", () => {
 });
 
 describe("createLog()", () => {
-  test("writes one line for any values, and nothing below its level", () => {
+  test("writes one line for any values, and no line below its level", () => {
     const lines: string[] = [];
     const log = createLog({
       write: (line) => lines.push(line),

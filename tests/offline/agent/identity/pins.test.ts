@@ -35,7 +35,7 @@ const identityWith = (keys: Identity["jwks"]["keys"]): Identity => ({
 });
 
 describe("takeKeySet()", () => {
-  test("pins new keys that a pinned key signed, and accepts directives of the new key from then on", async () => {
+  test("pins new keys that are signed by a pinned key, and accepts directives of a new key from then on", async () => {
     const [old, fresh] = [await keyOf("c1"), await keyOf("c2")];
     const before = identityWith([old.public]);
     const claims = directiveClaims();
@@ -54,7 +54,7 @@ describe("takeKeySet()", () => {
     expect(loadIdentity(directory)).toEqual(taken.identity);
   });
 
-  test("follows a whole rotation: the old key signs its successor and is no longer accepted afterwards", async () => {
+  test("follows a complete rotation: the old key signs its successor and is not accepted afterwards", async () => {
     const [old, fresh] = [await keyOf("c1"), await keyOf("c2")];
     const onlyFresh = await signKeySet(old.control, { keys: [fresh.public] }, AT);
     const taken = await takeKeySet(identityWith([old.public]), onlyFresh, NOW_MS);
@@ -68,7 +68,7 @@ describe("takeKeySet()", () => {
     });
   });
 
-  test("rejects a set with a foreign signature, a changed set, and a document that is not a key set", async () => {
+  test("rejects a set with an unknown signature, a changed set, and a document that is not a key set", async () => {
     const [old, stranger] = [await keyOf("c1"), await keyOf("c1")];
     const before = identityWith([old.public]);
     const forged = await signKeySet(stranger.control, { keys: [stranger.public] }, AT);

@@ -24,7 +24,7 @@ describe("settings of the tenant", () => {
     expect(await takeSettings(IDENTITY, await sign(20))).toEqual({ is: "taken", identity: IN_USE });
   });
 
-  test("that are in use already change nothing", async () => {
+  test("that are already in use change nothing", async () => {
     expect(await takeSettings(IN_USE, await sign(20))).toEqual({ is: "known" });
   });
 
@@ -39,7 +39,7 @@ describe("settings of the tenant", () => {
     });
   });
 
-  test("with the same version and other values are rejected", async () => {
+  test("with the same version but other values are rejected", async () => {
     expect(await takeSettings(IN_USE, await sign(20, { clientDirectories: false }))).toMatchObject({
       is: "refused",
     });

@@ -120,7 +120,7 @@ describeUnless(missing("Linux"), "installService()", () => {
     await edge.stop();
   });
 
-  test("installs, upgrades a running version, and keeps the old version if the new one is broken", async () => {
+  test("installs, upgrades a running version, and keeps the old version if the new version does not work", async () => {
     // A new installation succeeds.
     expect(await install(binary("v1", working(1)))).toEqual({ ok: true });
     const first = daemon()!;
@@ -202,7 +202,7 @@ describe("replaceBinary()", () => {
   const names = () => readdirSync(join(directory, "place")).sort();
 
   test.each(["linux", "win32"] as const)(
-    "on %s replaces a running binary, and can restore it",
+    "on %s replaces a running binary, and can restore the old one",
     async (platform) => {
       const sleeper = Bun.which("sleep")!;
       expect(replaceBinary(sleeper, file(), platform)).toMatchObject({ hadOne: false });
@@ -221,7 +221,7 @@ describe("replaceBinary()", () => {
     },
   );
 
-  test("keeps the installed binary if there is nothing to copy, and does not replace a binary by itself", () => {
+  test("keeps the installed binary if nothing can be copied, and does not replace a binary with itself", () => {
     writeFileSync(file(), "old");
     expect(() => replaceBinary(join(directory, "nowhere"), file(), "linux")).toThrow();
     expect(() => replaceBinary(directory, file(), "win32")).toThrow();

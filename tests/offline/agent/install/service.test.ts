@@ -68,7 +68,7 @@ test.each([
 });
 
 describe("containedUnit()", () => {
-  test("loads saved rules before the network is up and after firewall services, only if there are any", () => {
+  test("loads saved rules before the network starts and after firewall services, only if there are saved rules", () => {
     const lines = containedUnit(OPTIONS).split("\n");
     expect(lines).toContain("ExecStart=nft -f /var/lib/lifecyclezero/containment.nft");
     expect(lines).toContain("ConditionPathExists=/var/lib/lifecyclezero/containment.nft");
@@ -146,7 +146,7 @@ test.each(["<a><b></a></b>", "<a>", "<a/><a/>", "<a>&x;</a>", "<a>&</a>", "<a b=
 const ODD = { executable: '/opt/<a> & "b"/lz-agent', stateDirectory: "/srv/&amp;/'x'", config: "/e<f>.json" };
 const ODD_WORDS = ["run", "--service", "--state", ODD.stateDirectory, "--config", ODD.config];
 
-test("launchdPlist() is a property list that keeps odd paths as they are", () => {
+test("launchdPlist() is a property list that keeps unusual paths unchanged", () => {
   expect(plistValue(parseXml(launchdPlist(ODD)).children[0]!)).toEqual({
     Label: "com.lifecyclezero.agent",
     ProgramArguments: [ODD.executable, ...ODD_WORDS],
@@ -161,7 +161,7 @@ test("launchdPlist() is a property list that keeps odd paths as they are", () =>
   });
 });
 
-test("windowsTask() is XML that keeps odd paths as they are", () => {
+test("windowsTask() is XML that keeps unusual paths unchanged", () => {
   const actions = parseXml(windowsTask(ODD)).children.find(({ name }) => name === "Actions")!;
   const [command, words] = actions.children[0]!.children;
   expect(command!.text).toBe(`"${ODD.executable}"`);
@@ -169,7 +169,7 @@ test("windowsTask() is XML that keeps odd paths as they are", () => {
 });
 
 describe("launchdPlist()", () => {
-  test("equals the golden file", () => {
+  test("equals the expected file", () => {
     expect(
       launchdPlist({
         executable: "/usr/local/bin/lz-agent",
@@ -218,7 +218,7 @@ describe("windowsTask()", () => {
     executable: "C:\\Program Files\\LifecycleZero\\lz-agent.exe",
     stateDirectory: "C:\\ProgramData\\A&B",
   };
-  test("runs as SYSTEM from boot, without a time limit, with XML escaped", () => {
+  test("runs as SYSTEM from boot, without a time limit, and is escaped as XML", () => {
     const task = windowsTask(options);
     expect(task).toContain("<BootTrigger>");
     expect(task).toContain("<UserId>S-1-5-18</UserId>");
@@ -237,7 +237,7 @@ describe("windowsService", () => {
     config: "D:\\lz\\agent.json",
   };
   const lines = windowsService.install(options).commands.map(({ command }) => command.join(" "));
-  test("runs as SYSTEM from boot with the daemon's arguments, and restarts after a fault", () => {
+  test("runs as SYSTEM from boot with the daemon's arguments, and restarts after a failure", () => {
     const binary = `binPath= "${options.executable}" run --service --state "C:\\ProgramData\\A&B" --config D:\\lz\\agent.json`;
     expect(lines).toContain(
       `sc create LifecycleZeroAgent ${binary} start= auto DisplayName= LifecycleZero endpoint agent`,
@@ -268,7 +268,7 @@ describe("windowsService", () => {
       });
     },
   );
-  test("removes the task for the service, and the service for the task", () => {
+  test("the installation of the service removes the task, and that of the task removes the service", () => {
     expect(lines).toContain("schtasks /Delete /TN \\LifecycleZero\\Agent /F");
     const task = windowsTaskKind.install(options).commands.map(({ command }) => command.join(" "));
     expect(task).toContain("sc delete LifecycleZeroAgent");
@@ -313,7 +313,7 @@ test.each([
   [["C:\\a b\\", "x"]],
   [['say "hi"', "\\\\server\\share name\\"]],
   [["", "--config", "D:\\x.json"]],
-])("commandLine() of %j is parsed back to the same words", (words) => {
+])("commandLine() of %j is parsed back to the same arguments", (words) => {
   expect(toWords(commandLine(words))).toEqual(words);
 });
 
@@ -331,7 +331,7 @@ test.each([
     ],
   ],
 ] as const)(
-  "%s: uninstall removes everything that install wrote, and succeeds if it is already gone",
+  "%s: uninstall removes everything that install wrote, and succeeds if nothing is left to remove",
   (_name, kind, commands) => {
     const plan = kind.uninstall();
     expect(plan.commands.map(({ command }) => command.join(" "))).toEqual([...commands]);
@@ -357,7 +357,7 @@ describe("carryOut()", () => {
       sleep: async () => {},
     };
   };
-  test("writes files with their mode, runs the commands, and ignores allowed failures", async () => {
+  test("writes files with their mode, runs the commands, and ignores failures that are allowed", async () => {
     const directory = temporaryDirectory();
     const deps = collect();
     expect(await carryOut(plan(directory), deps)).toEqual({ ok: true });
@@ -365,7 +365,7 @@ describe("carryOut()", () => {
     expect(statSync(join(directory, "d", "unit")).mode & 0o777).toBe(0o644);
     expect(deps.lines.at(-1)).toBe("ran true");
   });
-  test("stops at the first failure that is not allowed, with one line", async () => {
+  test("stops at the first failure that is not allowed, and reports it in one line", async () => {
     const commands = [must("sh", "-c", "echo no such unit >&2; exit 5"), must("true")];
     const deps = collect();
     const outcome = await carryOut(plan(temporaryDirectory(), { commands }), deps);

@@ -55,7 +55,7 @@ test("serviceTable() has one entry of two addresses and an empty entry at the en
   ]);
 });
 
-test("wideString() is UTF-16LE and ends with a zero", () => {
+test("wideString() is UTF-16LE and ends with a zero character", () => {
   expect([...wideString("Lé😀")]).toEqual([0x4c, 0, 0xe9, 0, 0x3d, 0xd8, 0x00, 0xde, 0, 0]);
 });
 

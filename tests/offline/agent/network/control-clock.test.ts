@@ -30,7 +30,7 @@ function host(start: string) {
   };
 }
 
-test("reads the wall clock until the control plane sends another time, and logs that once", () => {
+test("uses the wall clock until the control plane sends a different time, and logs that once", () => {
   const { now, learn, pass, said } = host("2026-11-21T10:00:00");
   expect(now()).toBe("2026-11-21T10:00:00");
   expect(learn("2026-11-21T10:10:00")).toBe(true);
@@ -43,7 +43,7 @@ test("reads the wall clock until the control plane sends another time, and logs 
   expect(now()).toBe("2026-11-21T10:10:04");
 });
 
-test("a marked moment is corrected if the clock is set back, or was before 2025", () => {
+test("a marked moment is corrected if the clock is set back, or if the clock was before 2025", () => {
   for (const start of ["2026-11-21T10:00:00", "1970-01-01T00:00:10"]) {
     const { mark, pass, set } = host(start);
     const moment = mark();
@@ -56,7 +56,7 @@ test("a marked moment is corrected if the clock is set back, or was before 2025"
   }
 });
 
-test("a marked moment stays if the machine slept, or the clock was adjusted slightly", () => {
+test("a marked moment is unchanged if the machine slept or the clock was adjusted slightly", () => {
   const { mark, pass, sleep, set } = host("2026-11-21T10:00:00");
   const moment = mark();
   sleep(8 * 3600_000);

@@ -125,7 +125,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     for (const secret of [PASSWORD, btoa(`ada:${PASSWORD}`)]) expect(written).not.toContain(secret);
   });
 
-  test("flags and variables work like the file; exemptions and `none` connect directly", async () => {
+  test("flags and variables have the same effect as the file, and exemptions and `none` lead to direct connections", async () => {
     const enroll = (args: string[], env = {}) =>
       call(
         [
@@ -192,7 +192,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     expect(away).not.toContain("wrong-password");
   });
 
-  test("service install writes proxy and CA file of its call to the unit, but never credentials", async () => {
+  test("service install writes the proxy and the CA file of its command to the unit, but never credentials", async () => {
     const print = (...args: string[]) =>
       call(["service", "install", "--print", "--state", join(directory, "state"), ...args]);
     const carried = await print(
@@ -224,7 +224,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("none.pem does not exist")]);
   });
 
-  test("a CA file that is missing, empty, not PEM, damaged, writable by others or a key prevents the start, with the fix", async () => {
+  test("the agent does not start with a CA file that is missing, empty, not PEM, damaged, writable by others or a key, and names the fix", async () => {
     const file = join(directory, "own.pem");
     const refusal = async (): Promise<string> => {
       const state = join(directory, "state-2");

@@ -146,7 +146,7 @@ describe("withoutNewerMembers()", () => {
     ],
     ["session", { agentVersion: "1", hardware: HARDWARE }, { agentVersion: "1" }, ["hardware"]],
     ["enrolment", { token: "t", hardware: HARDWARE }, { token: "t" }, ["hardware"]],
-  ] as const)("keeps all other members of a %s", (message, whole, left, members) => {
+  ] as const)("keeps all other members of the message %s", (message, whole, left, members) => {
     expect(withoutNewerMembers(message, JSON.stringify(whole))).toEqual({
       body: JSON.stringify(left),
       members: [...members],
@@ -161,7 +161,7 @@ describe("withoutNewerMembers()", () => {
     ["heartbeat", "null"],
     ["session", '{"agentVersion":"1"}'],
     ["directive", '{"v":1,"hardware":{}}'],
-  ] as const)("is undefined for a %s without newer members: %s", (message, body) => {
+  ] as const)("is undefined for the message %s without newer members: %s", (message, body) => {
     expect(withoutNewerMembers(message, body)).toBeUndefined();
   });
 });
@@ -225,7 +225,7 @@ describe("with an edge older than the agent", () => {
     expect([sequences(), spool.dropped()]).toEqual([[1, 2, 3], 0]);
   });
 
-  test("keeps a heartbeat whose second try gets no response of the edge", async () => {
+  test("keeps a heartbeat whose second attempt gets no response from the edge", async () => {
     await start();
     edge.fault = (path, count) =>
       path === "/v1/heartbeats" && count === 2 ? new Response("later", { status: 503 }) : undefined;
@@ -263,7 +263,7 @@ describe("with an edge older than the agent", () => {
     expect(spool.dropped()).toBe(0);
   });
 
-  test("drops a heartbeat that is rejected without these members too, and logs that", async () => {
+  test("drops a heartbeat that is rejected even without these members, and logs that", async () => {
     await start();
     sender.offer(beat(1, { nonsense: true }));
     sender.offer(beat(2));
@@ -274,12 +274,12 @@ describe("with an edge older than the agent", () => {
   });
 });
 
-describe("with an edge of the agent's version", () => {
+describe("with an edge of the same version as the agent", () => {
   beforeEach(() => {
     edge.isOlder = false;
   });
 
-  test("sends everything, each request once", async () => {
+  test("sends all members, and each request once", async () => {
     await start();
     sender.offer(beat(1));
     await until("1 is taken", () => sequences().length === 1);
@@ -295,7 +295,7 @@ describe("with an edge of the agent's version", () => {
     expect(lines).toEqual(["info: control-plane.online"]);
   });
 
-  test("tries a malformed heartbeat twice, and sends the next one with all members", async () => {
+  test("sends a malformed heartbeat twice, and the next heartbeat with all members", async () => {
     await start();
     sender.offer(beat(1, { nonsense: true }));
     sender.offer(beat(2));
@@ -305,7 +305,7 @@ describe("with an edge of the agent's version", () => {
     expect(lines.filter((line) => line.includes(OLDER))).toEqual([]);
   });
 
-  test("does not treat a 400 of a proxy as a rejection by the edge", async () => {
+  test("does not treat a 400 response from a proxy as a rejection by the edge", async () => {
     await start();
     edge.fault = (path, count) =>
       path === "/v1/heartbeats" && count === 1 ? new Response("bad request", { status: 400 }) : undefined;

@@ -67,7 +67,7 @@ test.each<[ProxySettings, string]>([
   expect(chosen.ok && chosen.proxy ? proxyText(chosen.proxy) : "direct").toBe(expected);
 });
 
-test("readProxy() hides credentials when it is printed, and decodes them for the header", () => {
+test("readProxy() hides the credentials if it is printed, and decodes them for the header", () => {
   const read = readProxy("http://ada:s3cr%40t@proxy.example.com:3128");
   if (!read.ok) throw new Error(read.reason);
   expect(read.proxy.authorization()).toBe(`Basic ${btoa("ada:s3cr@t")}`);
@@ -94,7 +94,7 @@ test("takeProxyVariables() removes the variables from the environment, so that f
   }
 }, 30_000);
 
-test("proxyFor() selects the same proxy as fetch, exemptions included", async () => {
+test("proxyFor() selects the same proxy as fetch, even with exemptions", async () => {
   const target = Bun.serve({ port: 0, fetch: () => new Response("direct") });
   const proxy = Bun.serve({ port: 0, fetch: () => new Response("proxied") });
   const url = `http://localhost:${target.port}/`;

@@ -105,7 +105,7 @@ afterEach(async () => {
 });
 
 describe("createDirectivePoll()", () => {
-  test("carries out a directive as soon as it arrives, and polls with the new generation", async () => {
+  test("applies a directive as soon as it arrives, and polls with the new generation", async () => {
     const directive = await edge.direct({ generation: 1 });
     edge.onPoll = script([nothing, () => Response.json({ directive })]);
     await start();
@@ -154,7 +154,7 @@ describe("createDirectivePoll()", () => {
     expect(pauses.slice(0, 3)).toEqual([1000 / 2, 2000 / 2, 4000 / 2]);
   });
 
-  test("backs off while the edge fails, obeys Retry-After, and resets the backoff after a success", async () => {
+  test("backs off while the edge fails, uses Retry-After, and resets the backoff after a success", async () => {
     const later = (seconds: string) => () =>
       new Response("later", { status: 503, headers: { "retry-after": seconds } });
     edge.onPoll = script([later("0"), later("7"), () => problem("wire.bad-signature"), nothing, later("0")]);
@@ -164,7 +164,7 @@ describe("createDirectivePoll()", () => {
     expect(pauses).toEqual([500, 7000, 2000, 500]);
   });
 
-  test("an edge without long polls is polled again after 15 minutes, an overloaded one after its Retry-After", async () => {
+  test("an edge without long polls is polled again after 15 minutes, and an overloaded edge after its Retry-After time", async () => {
     const full = () => new Response(null, { status: 204, headers: { "retry-after": "60" } });
     edge.onPoll = script([full, () => new Response("no", { status: 404 })]);
     await start();
@@ -183,7 +183,7 @@ describe("createDirectivePoll()", () => {
     expect(pauses.slice(2, 4).every((ms) => ms >= 990)).toBe(true);
   });
 
-  test("a revoked asset polls again after five minutes", async () => {
+  test("the agent of a revoked asset polls again after five minutes", async () => {
     edge.onPoll = script([() => problem("asset.revoked")]);
     await start();
     polling.connection({ state: "online" });
@@ -191,7 +191,7 @@ describe("createDirectivePoll()", () => {
     expect(pauses[0]).toBe(300_000);
   });
 
-  test("stops immediately during a poll", async () => {
+  test("stops immediately, even during a poll", async () => {
     edge.onPoll = () => new Promise(() => {});
     await start();
     polling.connection({ state: "online" });

@@ -15,7 +15,7 @@ import type { Heartbeat } from "../../../../shared/wire/heartbeat.ts";
 
 const names = Object.keys(MESSAGES) as (keyof typeof MESSAGES)[];
 
-test.each(names)("REASONS has a reason for every field of the %s, and no other", (name) => {
+test.each(names)("REASONS has a reason for every field of the message %s, and for no other field", (name) => {
   expect(Object.keys(REASONS[name]).sort()).toEqual(
     fieldsOf(MESSAGES[name])
       .map(({ path }) => path)
@@ -23,16 +23,18 @@ test.each(names)("REASONS has a reason for every field of the %s, and no other",
   );
 });
 
-test.each(names)("docs/privacy.md lists every field of the %s with its reason, and no other", (name) => {
-  const document = readFileSync(new URL("../../../../docs/privacy.md", import.meta.url), "utf8");
-  const section = document.split(/^### /m).find((part) => part.startsWith(`\`${name}\``)) ?? "";
-  const rows = [...section.matchAll(/^\| `([^`]+)` *\| ([^|]+) \| ([^|]+) \|$/gm)].map(([, path, , why]) => [
-    path,
-    why?.trim(),
-  ]);
-  expect(rows).toEqual(fieldsOf(MESSAGES[name]).map(({ path }) => [path, REASONS[name][path]]));
-  expect(document).toContain(HEADERS_SENT);
-});
+test.each(names)(
+  "docs/privacy.md lists every field of the message %s with its reason, and no other field",
+  (name) => {
+    const document = readFileSync(new URL("../../../../docs/privacy.md", import.meta.url), "utf8");
+    const section = document.split(/^### /m).find((part) => part.startsWith(`\`${name}\``)) ?? "";
+    const rows = [...section.matchAll(/^\| `([^`]+)` *\| ([^|]+) \| ([^|]+) \|$/gm)].map(
+      ([, path, , why]) => [path, why?.trim()],
+    );
+    expect(rows).toEqual(fieldsOf(MESSAGES[name]).map(({ path }) => [path, REASONS[name][path]]));
+    expect(document).toContain(HEADERS_SENT);
+  },
+);
 
 test("docs/privacy.md names the path of every message", () => {
   const document = readFileSync(new URL("../../../../docs/privacy.md", import.meta.url), "utf8");
@@ -44,7 +46,7 @@ test("docs/privacy.md names the path of every message", () => {
   expect(posted).toEqual(names.map((name) => [name, PATHS[name]]));
 });
 
-test("only control-plane-client.ts sends a body to the control plane", () => {
+test("only control-plane-client.ts sends a request body to the control plane", () => {
   const agent = new URL("../../../../agent", import.meta.url).pathname;
   const sources = (readdirSync(agent, { recursive: true }) as string[]).filter((name) =>
     name.endsWith(".ts"),
@@ -55,7 +57,7 @@ test("only control-plane-client.ts sends a body to the control plane", () => {
   expect(bodies).toEqual(["network/control-plane-client.ts"]);
 });
 
-test("no message has a field named like a prompt, a command line, file content or an environment", () => {
+test("no message has a field named after a prompt, a command line, file content or an environment", () => {
   const forbidden = /prompt|command|argv|argument|content|environment|password|secret|body|query/i;
   for (const name of names)
     for (const { path } of fieldsOf(MESSAGES[name])) expect(path).not.toMatch(forbidden);
@@ -77,7 +79,7 @@ test("valuesAt() flattens lists and skips absent members", () => {
   expect(valuesAt(undefined, "x.y")).toEqual([]);
 });
 
-test("explain() returns the present value of every field, and explanationText() shows it", () => {
+test("explain() returns the current value of every field, and explanationText() shows it", () => {
   const fields = explain({
     heartbeat: beat,
     session: { agentVersion: "0.1.0" },
@@ -90,7 +92,7 @@ test("explain() returns the present value of every field, and explanationText() 
   expect(text).toContain("spool.dropped\n    now: not sent now");
 });
 
-test("explanationText() says that it shortens values, and how to see all of them", () => {
+test("explanationText() says that it shortens values, and how to see them completely", () => {
   const field = { message: "heartbeat", path: "x", type: "string", why: "y" };
   const text = explanationText([
     { ...field, values: ["a".repeat(100), "b", "c", "d", "e", "e"] },
@@ -103,7 +105,7 @@ test("explanationText() says that it shortens values, and how to see all of them
   );
 });
 
-test("explanationText() shows two values that differ only in the cut part", () => {
+test("explanationText() shows two values as different even if they differ only in the shortened part", () => {
   const values = [`${"a".repeat(80)}1`, `${"a".repeat(80)}2`];
   const text = explanationText([{ message: "heartbeat", path: "x", type: "string", why: "y", values }]);
   expect(text).toContain(`"${"a".repeat(69)}…, "${"a".repeat(69)}…`);

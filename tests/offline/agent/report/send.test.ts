@@ -128,7 +128,7 @@ afterEach(async () => {
 });
 
 describe("createSender()", () => {
-  test("sends a heartbeat that the edge verifies, and opens one session only", async () => {
+  test("sends a heartbeat that the edge verifies, and opens only one session", async () => {
     await start();
     sender.offer(beat(1));
     await until("1 is taken", () => sequences().length === 1);
@@ -141,7 +141,7 @@ describe("createSender()", () => {
     expect(connections).toEqual([{ state: "online" }]);
   });
 
-  test("keeps the order and loses nothing while the edge responds 503, and obeys Retry-After", async () => {
+  test("keeps the order and loses nothing while the edge responds with 503, and uses Retry-After", async () => {
     await start();
     let isAway = true;
     edge.fault = (path) =>
@@ -176,7 +176,7 @@ describe("createSender()", () => {
     expect(pauses.slice(0, tries).every((ms) => ms >= 500)).toBe(true);
   });
 
-  test("resends after a lost response, with the same sequence and time, so that the edge can recognise it", async () => {
+  test("resends after a lost response with the same sequence number and time, so that the edge can recognise the heartbeat", async () => {
     await start();
     const createdTimes: string[] = [];
     edge.fault = async (path, count) => {
@@ -242,7 +242,7 @@ describe("createSender()", () => {
     [-600_000, "date"],
     [-Date.UTC(2026, 0), "time"],
   ] as const)(
-    "corrects a clock that is %d ms off by the %s of the edge's answer, and is taken",
+    "corrects a clock that is %d ms off with the %s of the edge's response, and the heartbeat is accepted",
     async (offMs, tells) => {
       edge.tellsTime = tells;
       await start({ clock: () => Date.now() + offMs });
@@ -304,7 +304,7 @@ describe("createSender()", () => {
     await until("it says so", () => sender.isRevoked());
   });
 
-  test("aborts an endless response instead of filling its memory", async () => {
+  test("aborts an endless response before it fills the memory", async () => {
     await start();
     edge.fault = (path, count) =>
       path === "/v1/heartbeats" && count === 1
@@ -350,7 +350,7 @@ describe("createSender()", () => {
 
 describe("a captive portal that responds instead of the edge", () => {
   test.each([200, 201, 202])(
-    "with status %d and its page takes no heartbeat: all are sent when it is gone",
+    "with status %d and its page, no heartbeat counts as accepted, and all are sent once the portal is gone",
     async (status) => {
       await start();
       let hasPortal = true;
@@ -366,7 +366,7 @@ describe("a captive portal that responds instead of the edge", () => {
   );
 
   test.each([200, 201])(
-    "with status %d and its page opens no session and loses no heartbeat",
+    "with status %d and its page, no session is opened and no heartbeat is lost",
     async (status) => {
       await start();
       let hasPortal = true;
@@ -379,7 +379,7 @@ describe("a captive portal that responds instead of the edge", () => {
     },
   );
 
-  test.each([200, 201])("with status %d and its page does not enrol the host", async (status) => {
+  test.each([200, 201])("with status %d and its page, the host is not enrolled", async (status) => {
     edge.fault = () => portalPage(status);
     await expect(start()).rejects.toThrow("not from a LifecycleZero control plane");
     edge.fault = undefined;
@@ -390,7 +390,7 @@ describe("a captive portal that responds instead of the edge", () => {
 describe("isControlPlaneHealthy()", () => {
   const ask = () => isControlPlaneHealthy(fetch, edge.url, never);
 
-  test("is true for a response of the control plane over a new connection", async () => {
+  test("is true for a response from the control plane over a new connection", async () => {
     expect(await ask()).toBe(true);
     const inits: RequestInit[] = [];
     const recording = (url: string, init: RequestInit) => {
@@ -495,7 +495,7 @@ describe("enrol()", () => {
     expect(refused.ok).toBe(false);
   });
 
-  test("gives up after a limited number of tries if no server responds", async () => {
+  test("gives up after a limited number of attempts if no server responds", async () => {
     const { url } = edge;
     await edge.stop();
     const refused = await enrolAt(temporaryDirectory(), postTo(url));
@@ -505,7 +505,7 @@ describe("enrol()", () => {
 });
 
 describe("backoffMs()", () => {
-  test("doubles to a minute and spreads over the upper half", () => {
+  test("doubles up to a minute, and is random within the upper half", () => {
     expect([1, 2, 3, 6, 7, 50, 1e9].map((failures) => backoffMs(failures, () => 0))).toEqual([
       500, 1000, 2000, 16_000, 30_000, 30_000, 30_000,
     ]);

@@ -31,7 +31,7 @@ function drain(spool: ReturnType<typeof openSpool>): number[] {
 }
 
 describe("openSpool()", () => {
-  test("returns heartbeats of another process, oldest first, and none after remove()", () => {
+  test("returns heartbeats of an earlier process, oldest first, and none after remove()", () => {
     const directory = temporaryDirectory();
     const first = openSpool(directory, { log: silent }, LIMITS);
     for (const sequence of [7, 5, 1000, 6]) first.append(sequence, body(sequence));
@@ -51,7 +51,7 @@ describe("openSpool()", () => {
     expect(openSpool(directory, { log: silent }, LIMITS).oldest()?.sequence).toBe(1);
   });
 
-  test("drops the oldest heartbeat at the count limit, and keeps the count of dropped ones over a restart", () => {
+  test("drops the oldest heartbeat at the count limit, and keeps the number of dropped ones after a restart", () => {
     const directory = temporaryDirectory();
     const spool = openSpool(directory, { log: silent }, { ...LIMITS, countMax: 3 });
     for (const sequence of [1, 2, 3]) spool.append(sequence, body(sequence));
@@ -63,7 +63,7 @@ describe("openSpool()", () => {
     expect(drain(again)).toEqual([2, 3, 4]);
   });
 
-  test("drops the oldest heartbeat above the byte limit, and none at the limit", () => {
+  test("drops the oldest heartbeat above the byte limit, and none exactly at the limit", () => {
     const size = body(1, 100).length;
     const exact = openSpool(temporaryDirectory(), { log: silent }, { ...LIMITS, bytesMax: size * 2 });
     for (const sequence of [1, 2]) exact.append(sequence, body(sequence, 100));
@@ -74,7 +74,7 @@ describe("openSpool()", () => {
     expect(drain(short)).toEqual([2]);
   });
 
-  test("skips a damaged file, a file under another number and half a file, and counts them as dropped", () => {
+  test("skips a damaged file, a file with a wrong number and an incomplete file, and counts them as dropped", () => {
     const directory = temporaryDirectory();
     const spool = openSpool(directory, { log: silent }, LIMITS);
     for (const sequence of [1, 2, 3, 4]) spool.append(sequence, body(sequence, 50));
@@ -88,7 +88,7 @@ describe("openSpool()", () => {
     expect(again.dropped()).toBe(3);
   });
 
-  test("returns the next intact heartbeat behind a damaged one", () => {
+  test("returns the next intact heartbeat after a damaged one", () => {
     const directory = temporaryDirectory();
     const spool = openSpool(directory, { log: silent }, LIMITS);
     for (const sequence of [1, 2, 3]) spool.append(sequence, body(sequence));
@@ -113,7 +113,7 @@ describe("openSpool()", () => {
     expect(tried).toEqual(["01", "02", "03", "04", "05"]);
   });
 
-  test("reads the saved count of dropped heartbeats, also 0, without a log line", () => {
+  test("reads the saved number of dropped heartbeats, even if it is 0, without a log line", () => {
     for (const [saved, read, said] of [
       ['{"dropped":0}', 0, 0],
       ['{"dropped":7}', 7, 0],
@@ -129,7 +129,7 @@ describe("openSpool()", () => {
     }
   });
 
-  test("deletes half-written files of a crash, without counting them", () => {
+  test("deletes incomplete files of a crash, and does not count them", () => {
     const directory = temporaryDirectory();
     openSpool(directory, { log: silent }, LIMITS);
     writeFileSync(join(directory, "spool", "0000000000000001.json.tmp"), "{");
@@ -138,7 +138,7 @@ describe("openSpool()", () => {
     expect(readdirSync(join(directory, "spool"))).toEqual([]);
   });
 
-  test("waits in memory while the disk is full, in order, and moves to disk afterwards", () => {
+  test("waits in memory and in order while the disk is full, and writes to disk afterwards", () => {
     const directory = temporaryDirectory();
     const said: string[] = [];
     let isFull = false;
@@ -171,7 +171,7 @@ describe("openSpool()", () => {
     expect(drain(spool)).toEqual([3, 4]);
   });
 
-  test("drop() counts, remove() does not, and both ignore an unknown number", () => {
+  test("drop() counts the heartbeat, remove() does not, and both ignore an unknown number", () => {
     const spool = openSpool(temporaryDirectory(), { log: silent }, LIMITS);
     spool.append(1, body(1));
     spool.append(2, body(2));
@@ -192,7 +192,7 @@ describe("openSpool()", () => {
       for (let at = 0; at < count; at++) spool.append(from + at, bodyOf(from + at));
     };
 
-    test("once it was sent: the capacity stays the same over time", () => {
+    test("after it was sent, so that the capacity stays the same over time", () => {
       const spool = openSpool(temporaryDirectory(), { log: silent }, limits);
       for (let round = 1; round <= 5; round++) {
         fill(spool, round, 3);
@@ -201,7 +201,7 @@ describe("openSpool()", () => {
       }
     });
 
-    test("once it was dropped", () => {
+    test("after it was dropped", () => {
       const spool = openSpool(temporaryDirectory(), { log: silent }, limits);
       fill(spool, 1, 9);
       expect([spool.dropped(), spool.waiting()]).toEqual([6, 3]);
@@ -221,7 +221,7 @@ describe("openSpool()", () => {
       expect(spool.dropped()).toBe(1);
     });
 
-    test("in memory, once it is on disk or accepted by the edge", () => {
+    test("in memory, after it was written to disk or accepted by the edge", () => {
       let isFull = true;
       const write = (path: string, content: string): void => {
         if (isFull) full();

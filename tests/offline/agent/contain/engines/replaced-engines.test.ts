@@ -45,7 +45,7 @@ const located = (listeners: Listener[], processes = [running(300)], one = engine
 };
 
 describe("locate()", () => {
-  test("finds the process that the scan saw, without listing listeners", () => {
+  test("finds the process that the scan reported, without listing listeners", () => {
     const asked = (): never => {
       throw new Error("not needed");
     };
@@ -53,7 +53,7 @@ describe("locate()", () => {
     expect(roots.map(({ pid }) => pid)).toEqual([200]);
   });
 
-  test("finds the holder of an engine's socket if its own process is gone or its pid was reused", () => {
+  test("finds the process that has the engine's socket if the engine's own process is gone or its pid was reused", () => {
     const found = { roots: [300], ended: 0, unclearPorts: [] };
     expect(located([listener(300)])).toEqual(found);
     expect(located([listener(300)], [running(200), running(300)])).toEqual(found);
@@ -64,7 +64,7 @@ describe("locate()", () => {
     expect(located([])).toEqual({ roots: [], ended: 1, unclearPorts: [] });
   });
 
-  test("leaves running and reports a process that another user could have made look like the engine", () => {
+  test("does not stop, but reports, a process that another user could have disguised as the engine", () => {
     const unclear = { roots: [], ended: 0, unclearPorts: [PORT] };
     // These listeners belong to another user's program, a program older than the engine, and programs that
     // cannot be inspected.

@@ -120,7 +120,7 @@ beforeEach(() => {
 });
 
 describe("stopEnginesEnforcer()", () => {
-  test("suspends the engine and its children once, and resumes exactly these", async () => {
+  test("suspends the engine and its children once, and resumes exactly these processes", async () => {
     const enforcer = open();
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
     for (let round = 0; round < 3; round++) expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
@@ -133,7 +133,7 @@ describe("stopEnginesEnforcer()", () => {
     expect([stoppedPids(), stored, refused]).toEqual([[], [], undefined]);
   });
 
-  test("leaves an engine running that is identified only by an address, and fails", async () => {
+  test("does not stop an engine that is identified only by an address, and fails", async () => {
     unsure = [engine(300, 8000), { ...engine(300, 9000), kind: "gateway" }];
     const enforcer = open();
     const fault = {
@@ -152,7 +152,7 @@ describe("stopEnginesEnforcer()", () => {
     expect((await enforcer.reassert(ending, signal)).outcome).toBe("applied");
   });
 
-  describe("a port number that another user's program listens on too", () => {
+  describe("the port of an engine on which another program also listens", () => {
     const eve = (more: Partial<Engine> = {}): Engine => ({
       ...engine(200, 5432, 11_434),
       user: "eve",
@@ -162,21 +162,24 @@ describe("stopEnginesEnforcer()", () => {
       return { address, port: 5432, holders: [{ pid, users: [user] }] };
     };
 
-    test.each(["suspend", "terminate"] as const)("is not refused: %s", async (stopEnginesBy) => {
-      engines = [eve()];
-      listeners = [held(300, "postgres"), held(200, "eve", "127.0.0.1")];
-      const proof = await open({ refusesItself: false }).apply({ ...ORDER, stopEnginesBy }, signal);
-      expect(refused).toEqual([11_434]);
-      expect(stored.flatMap(({ ports }) => ports)).not.toContain(stopEnginesBy === "terminate" ? 5432 : 0);
-      if (stopEnginesBy === "suspend") {
-        const reason =
-          "ports 5432 are shared with programs of other users, so connections to them are not refused";
-        expect(proof).toMatchObject({ outcome: "failed", reason });
-        expect(stoppedPids()).toEqual([200, 201]);
-      }
-    });
+    test.each(["suspend", "terminate"] as const)(
+      "is not refused if that program belongs to another user: %s",
+      async (stopEnginesBy) => {
+        engines = [eve()];
+        listeners = [held(300, "postgres"), held(200, "eve", "127.0.0.1")];
+        const proof = await open({ refusesItself: false }).apply({ ...ORDER, stopEnginesBy }, signal);
+        expect(refused).toEqual([11_434]);
+        expect(stored.flatMap(({ ports }) => ports)).not.toContain(stopEnginesBy === "terminate" ? 5432 : 0);
+        if (stopEnginesBy === "suspend") {
+          const reason =
+            "ports 5432 are shared with programs of other users, so connections to them are not refused";
+          expect(proof).toMatchObject({ outcome: "failed", reason });
+          expect(stoppedPids()).toEqual([200, 201]);
+        }
+      },
+    );
 
-    test("is not refused if a child of the engine listens on it too and the scan does not know it", async () => {
+    test("is not refused if only a child of the engine, unknown to the scan, listens on it", async () => {
       engines = [{ ...engine(200, 11_434), user: "eve" }];
       stored = [{ pid: 200, birth: "born 200", ports: [5432] }];
       listeners = [held(300, "postgres"), held(201, "eve", "127.0.0.1")];
@@ -185,11 +188,11 @@ describe("stopEnginesEnforcer()", () => {
     });
 
     test.each<[string, Listener, Partial<Engine>]>([
-      ["one of the engine's own user", held(300, "eve"), {}],
-      ["one of the engine's family", held(201, "root"), {}],
-      ["one that nobody is known to hold", { ...held(300, "x"), holders: [] }, {}],
+      ["a program of the engine's own user", held(300, "eve"), {}],
+      ["a child of the engine", held(201, "root"), {}],
+      ["unknown", { ...held(300, "x"), holders: [] }, {}],
       ["the forwarder of its container", held(300, "root", "127.0.0.1"), { container: "docker:1" }],
-    ])("is refused when that is %s", async (_what, listener, more) => {
+    ])("is refused when the other program is %s", async (_what, listener, more) => {
       engines = [eve(more)];
       listeners = [listener];
       expect((await open().apply(ORDER, signal)).outcome).toBe("applied");
@@ -222,7 +225,7 @@ describe("stopEnginesEnforcer()", () => {
     ]);
   });
 
-  test("keeps a suspended engine that the scan no longer recognises suspended, and its port refused", async () => {
+  test("keeps a suspended engine suspended and its port refused if the scan no longer recognises it", async () => {
     await open().apply(ORDER, signal);
     engines = [];
     const restarted = open();
@@ -232,7 +235,7 @@ describe("stopEnginesEnforcer()", () => {
     expect([stoppedPids(), refused]).toEqual([[200, 201], [11_434]]);
   });
 
-  test("does not resume a process that another program suspended, or a later process with a recorded pid", async () => {
+  test("does not resume a process that another program suspended, or a later process with the same pid", async () => {
     count(201, 1);
     await open().apply(ORDER, signal);
     expect(stored.map(({ pid }) => pid)).toEqual([200]);
@@ -243,7 +246,7 @@ describe("stopEnginesEnforcer()", () => {
     expect(stoppedPids()).toEqual([200, 201]);
   });
 
-  test("names a process that could not be suspended, and ignores one that has ended", async () => {
+  test("names a process that could not be suspended, and ignores a process that has ended", async () => {
     locked.add(201);
     const proof = await open().apply(ORDER, signal);
     expect(proof.outcome).toBe("failed");
@@ -251,7 +254,7 @@ describe("stopEnginesEnforcer()", () => {
     expect(proof.probes?.forbiddenBlocked).toBe(false);
   });
 
-  test("reports a process that did not resume, and keeps it for the next release", async () => {
+  test("reports a process that did not resume, and keeps its record for the next release", async () => {
     await open().apply(ORDER, signal);
     locked.add(201);
     const stuck = await open().release(ORDER, signal);
@@ -270,7 +273,7 @@ describe("stopEnginesEnforcer()", () => {
     expect(stoppedPids()).toEqual([]);
   });
 
-  test("leaves an engine running that is init or an ancestor of the agent, and fails", async () => {
+  test("does not stop an engine that is init or an ancestor of the agent, and fails", async () => {
     for (const pid of [1, 50]) {
       spawn(50);
       spawn(99, 50);
@@ -339,7 +342,7 @@ describe("stopEnginesEnforcer()", () => {
     });
   });
 
-  test("claims no blocked connection if the rules could not be installed, also if the rules exempt this host", async () => {
+  test("claims no blocked connection if the rules could not be installed or exempt this host", async () => {
     for (const refusesItself of [true, false]) {
       const enforcer = open({ refusesItself, fault: "nft refused the rules" });
       expect(await enforcer.apply(ORDER, signal)).toEqual({
@@ -351,7 +354,7 @@ describe("stopEnginesEnforcer()", () => {
     }
   });
 
-  test("suspends a process that is born while its parent is being suspended, and resumes it at the release", async () => {
+  test("suspends a process that starts while its parent is being suspended, and resumes it at the release", async () => {
     births = [() => spawn(202, 200), () => spawn(203, 202), () => spawn(204, 203)];
     expect(await open().apply(ORDER, signal)).toEqual(PROVEN);
     expect(stoppedPids()).toEqual([200, 201, 202, 203, 204]);
@@ -366,7 +369,7 @@ describe("stopEnginesEnforcer()", () => {
     expect([outcome, probes?.forbiddenBlocked]).toEqual(["applied", false]);
   });
 
-  test("leaves gateways and databases running, and restores altered port rules", async () => {
+  test("does not stop gateways and databases, and restores changed port rules", async () => {
     const enforcer = open();
     engines.push({ ...engine(300, 9999), kind: "gateway" });
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);

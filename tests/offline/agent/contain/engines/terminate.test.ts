@@ -131,8 +131,8 @@ const scanned = (pid: number, ...ports: number[]): Engine =>
 
 const PROBES = { controlPlaneReachable: true, forbiddenBlocked: true };
 
-describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => {
-  test("terminates an engine by SIGTERM, without SIGKILL, and leaves the shell that started it running", async () => {
+describeUnless(missing("Linux"), "stopEnginesEnforcer() with the method terminate", () => {
+  test("terminates an engine with SIGTERM and without SIGKILL, and does not end the shell that started it", async () => {
     const shell = bash(
       `(trap 'echo ended > asked; exit 0' TERM; echo $BASHPID > engine.pid; while :; do sleep 0.05; done) & wait; sleep 600`,
     );
@@ -146,7 +146,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect([refused, hastened]).toEqual([[11_434], 1]);
   });
 
-  test("terminates an engine that ignores SIGTERM, with all descendants, after the grace time", async () => {
+  test("terminates an engine that ignores SIGTERM, with all its descendants, after the grace period", async () => {
     const engine = bash(
       `trap '' TERM; (trap '' TERM; sleep 600 & echo $! > grandchild.pid; echo $BASHPID > child.pid; wait) & echo $$ > engine.pid; wait`,
     );
@@ -159,7 +159,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(all.map(isAlive)).toEqual([false, false, false]);
   });
 
-  test("terminates processes left in the engine's own group, but no siblings in a pipeline", async () => {
+  test("terminates processes left in the engine's own process group, but not its siblings in a pipeline", async () => {
     // With job control, the engine leads a process group. Its first child ends, so that init adopts the
     // grandchild.
     const shell = bash(
@@ -176,7 +176,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect([engine, orphan, sibling, shell].map(isAlive)).toEqual([false, false, true, true]);
   });
 
-  test("terminates each engine that a supervisor restarts once a scan names it, as a repair, and leaves the supervisor running", async () => {
+  test("terminates each engine that a supervisor restarts once a scan names it, counts that as a repair, and does not end the supervisor", async () => {
     const supervisor = bash(`while :; do (echo $BASHPID > engine.pid; exec sleep 600); done`);
     let engine = await pidIn("engine.pid");
     engines = [scanned(engine, 9000)];
@@ -214,7 +214,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     );
   });
 
-  test("requests no more early scans after a while without new engines", async () => {
+  test("stops requesting early scans after a while without new engines", async () => {
     engines = [scanned(bash("exec sleep 600"))];
     const enforcer = open();
     await enforcer.apply(ORDER, signal);
@@ -222,7 +222,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(hastened).toBe(15);
   });
 
-  test("leaves a later process with an engine's pid running, even if it started two seconds later", async () => {
+  test("does not end a later process with an engine's pid, even if it started two seconds later", async () => {
     const pid = bash("exec sleep 600");
     await until("it is so", () => isAlive(pid), 10_000);
     const engine = scanned(pid, 9000);
@@ -234,7 +234,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(isAlive(pid)).toBe(false);
   });
 
-  test("leaves a process with an unknown start time running, and claims no success", async () => {
+  test("does not end a process with an unknown start time, and claims no success", async () => {
     const pid = bash("exec sleep 600");
     const { processStartedAt: _, ...engine } = scanned(pid);
     engines = [engine as Engine];
@@ -244,7 +244,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(isAlive(pid)).toBe(true);
   });
 
-  test("refuses a port that no scan has named, because the kernel reports its listener", async () => {
+  test("refuses a port that no scan has named, because the kernel reports the engine as its listener", async () => {
     const pid = bash(
       `exec '${process.execPath}' -e 'Bun.listen({hostname:"127.0.0.1",port:0,socket:{data(){}}})'`,
     );
@@ -312,7 +312,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect(performance.now() - beganAtMs).toBeLessThan(4000);
   });
 
-  test("suspends engines if the directive has no stopEnginesBy, as older directives do", async () => {
+  test("suspends engines if the directive has no stopEnginesBy member, as in older directives", async () => {
     const engine = bash("exec sleep 600");
     engines = [scanned(engine)];
     const { stopEnginesBy: _, ...order } = ORDER;
@@ -348,7 +348,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
   });
 });
 
-test("parseListening() reads listening rows of both families only", () => {
+test("parseListening() reads only listening sockets, of both address families", () => {
   const head =
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
   const rest = "00000000:00000000 00:00000000 00000000     0        0";
@@ -367,13 +367,13 @@ describe("leftBehind()", () => {
   const left = (...processes: HostProcess[]): number[] =>
     leftBehind([leader], processes).map(({ pid }) => pid);
 
-  test("finds processes adopted by init, also in the same session as init and after the leader has ended", () => {
+  test("finds processes adopted by init, even in the session of init and after their leader has ended", () => {
     expect(left(leader, { ...member, parent: 1, isAdopted: true })).toEqual([21]);
     expect(left(leader, { ...member, parent: 1, isAdopted: false })).toEqual([21]);
     expect(left({ ...member, parent: 1, isAdopted: false })).toEqual([21]);
   });
 
-  test("leaves out a pipeline's other processes, their descendants, other groups, and a later leader with the same pid", () => {
+  test("leaves out other processes of a pipeline, their descendants, other groups, and a later leader with the same pid", () => {
     const sibling = { ...member, parent: 10, isAdopted: false };
     expect(left(leader, sibling)).toEqual([]);
     expect(left(sibling)).toEqual([]);
@@ -385,7 +385,7 @@ describe("leftBehind()", () => {
 });
 
 describeUnless(missing("Linux"), "signals", () => {
-  test("signal no later process with the same pid", async () => {
+  test("never reach a later process with the same pid", async () => {
     const pid = bash("exec sleep 600");
     const { birth } = found(pid)!;
     for (const send of [signals.ask!, signals.end, signals.suspend, signals.wake])

@@ -31,7 +31,7 @@ const PEER_LINK_LOCAL = "fe80::2";
 const lacking = missing("Linux", "root", "ip", "nft", "nsenter", "bash");
 const RESOLV_CONF = `/etc/netns/${HOST}`;
 
-describeUnless(lacking, "exceptions of an isolation, tried in network namespaces", () => {
+describeUnless(lacking, "exceptions of an isolation, tested in network namespaces", () => {
   let peer: Dialogue;
   let peerProcess: NamespaceProcess;
   const agents: NamespaceProcess[] = [];
@@ -126,7 +126,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     return { arrived: await peer.say("taken"), back };
   }
 
-  test("DHCP cannot carry data to a peer on the link or beyond it, and only a few packets to broadcast", async () => {
+  test("DHCP cannot carry data to a peer on the link or beyond it, and sends only a few packets to broadcast", async () => {
     // Without isolation, the same packets form a two-way channel. This proves that the test can detect one.
     expect(await dhcp(PEER)).toEqual({ arrived: 30, back: 30 });
     expect(await dhcp(FAR)).toEqual({ arrived: 30, back: 30 });
@@ -202,7 +202,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
   const [SOLICIT, ADVERT, ROUTER_ADVERT, MLD_QUERY, ECHO] = [135, 136, 134, 130, 128] as const;
   const ALL_NODES = "ff02::1";
 
-  test("neighbour discovery cannot carry data beyond the link, and only a few small packets on it", async () => {
+  test("neighbour discovery cannot carry data beyond the link, and allows only a few small packets on it", async () => {
     for (const type of [SOLICIT, ADVERT, ECHO]) expect(await icmp6("out", { type, to: FAR6 })).toBe(5);
     await isolated();
     for (const type of [SOLICIT, ADVERT]) {
@@ -224,7 +224,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await icmp6("out", { type: ADVERT, to: ALL_NODES, count: 1 })).toBeLessThanOrEqual(1);
   }, 60_000);
 
-  test("neighbour discovery and queries are accepted from the link only, and the host still finds its neighbours", async () => {
+  test("neighbour discovery and multicast queries are accepted only from the link, and the host still finds its neighbours", async () => {
     await isolated();
     for (const type of [SOLICIT, ADVERT, ROUTER_ADVERT]) {
       expect([type, await icmp6("in", { type, to: HOST6 })]).toEqual([type, 5]);
@@ -236,7 +236,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await icmp6("in", { type: ECHO, to: HOST6 })).toBe(0);
   }, 60_000);
 
-  test("the control plane stays reachable over IPv6 after both ends flush their neighbours", async () => {
+  test("the control plane stays reachable over IPv6 after both ends clear their neighbour tables", async () => {
     await isolated(`http://[${PEER6}]:8788`);
     for (const namespace of [HOST, NET]) await mustRun(`ip -n ${namespace} neigh flush all`);
     expect(await reaches(HOST, PEER6, 8788)).toBe(true);
@@ -282,7 +282,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(false);
   }, 60_000);
 
-  test("with a proxy, the proxy stays reachable and the control plane's own address does not", async () => {
+  test("with a proxy, the proxy stays reachable and the address of the control plane itself does not", async () => {
     const url = `http://${FAR}:8788`;
     const agent = startAgent(url, { HTTP_PROXY: `http://${PROXY}:3128` });
     expect(await reaches(HOST, FAR, 8788)).toBe(true);
@@ -300,7 +300,7 @@ describeUnless(lacking, "exceptions of an isolation, tried in network namespaces
     expect([await reaches(HOST, PROXY, 3128), await reaches(HOST, FAR, 8788)]).toEqual([false, true]);
   }, 60_000);
 
-  test("an isolation works with a control plane whose name rotates through 60 addresses, in two of two runs", async () => {
+  test("an isolation works with a control plane whose name rotates through 60 addresses, twice in a row", async () => {
     for (let order = 0; order < 2; order++) {
       const agent = startAgent("http://control.test:8788");
       expect(await agent("apply:network")).toEqual({

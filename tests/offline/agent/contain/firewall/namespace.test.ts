@@ -138,7 +138,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       await runCommand(["ip", "netns", "del", namespace]);
   });
 
-  test("network: blocks everything except the control plane, cuts open flows and containers, and leaves no trace", async () => {
+  test("network: blocks everything except the control plane, cuts open connections and containers, and leaves no trace after the release", async () => {
     const agent = startAgent(`http://${CONTROL}:8787`);
     // The host's own firewall accepts everything. A drop by the agent's rules must still be final.
     await mustRun(
@@ -228,7 +228,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     expect(await lookAround()).toEqual(free);
   }, 60_000);
 
-  test("network: restores rules that were deleted, flushed or extended, also after a restart of the agent", async () => {
+  test("network: restores rules that were deleted, flushed or extended, even after a restart of the agent", async () => {
     const agent = startAgent(`http://[${CONTROL6}]:8787`);
     await agent.prove("apply:network");
     const whole = await rulesOf();
@@ -280,7 +280,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     }
   }, 60_000);
 
-  test("network: cuts off a guest on a bridge of the host until the release, and leaves no trace", async () => {
+  test("network: cuts off a guest on a bridge of the host until the release, and leaves no trace afterwards", async () => {
     // Simulates a host without br_netfilter. That module passes bridged packets to the rules for IP.
     for (const rules of ["iptables", "ip6tables", "arptables"])
       await runCommand(`ip netns exec ${HOST} sysctl -q -w net.bridge.bridge-nf-call-${rules}=0`.split(" "));
@@ -334,7 +334,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     expect(await reaches(HOST, PEER, 9000)).toBe(true);
   }, 60_000);
 
-  test("network: is rolled back if the control plane is unreachable right after applying", async () => {
+  test("network: is rolled back if the control plane is unreachable immediately after the isolation", async () => {
     const agent = startAgent("http://10.77.0.9:8787");
     const proof = await agent.prove("apply:network");
     expect(proof).toEqual({
@@ -397,7 +397,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       process.kill(pid, "SIGKILL");
   }, 60_000);
 
-  test("stop-engines: finds an engine that replaces its process by its listening socket", async () => {
+  test("stop-engines: finds an engine that keeps replacing its process by its listening socket", async () => {
     const script = new URL("./hopping-engine.py", import.meta.url).pathname;
     const hopper = spawnIn(HOST, ["python3", script, "11436"]);
     spawned.push(hopper);
@@ -425,7 +425,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     }
   }, 60_000);
 
-  test("stop-engines, by terminating: terminates the engine and its children, and refuses its port until the release", async () => {
+  test("stop-engines with the method terminate: terminates the engine and its children, and refuses its port until the release", async () => {
     const code = `process.on("SIGTERM",()=>{}); Bun.spawn(["sleep","600"]); Bun.listen({hostname:"0.0.0.0",port:11435,socket:{data(){}}})`;
     const engine = spawnIn(HOST, [process.execPath, "-e", code]);
     spawned.push(engine);
@@ -458,7 +458,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     process.kill(again.pid, "SIGKILL");
   }, 60_000);
 
-  test("daemon: applies a directive, reports its proof through its own rules, survives a kill, and is released", async () => {
+  test("daemon: applies a directive, reports its proof through its own rules, survives SIGKILL, and is released", async () => {
     const edge = new Dialogue(
       started(NET, [process.execPath, new URL("./namespace-edge.ts", import.meta.url).pathname, CONTROL]),
     );

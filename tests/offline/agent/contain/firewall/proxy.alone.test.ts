@@ -5,7 +5,7 @@ const HOST = new URL("./proxy-host.ts", import.meta.url).pathname;
 
 testUnless(
   missing("Linux", "root", "ip", "nft", "unshare", "tinyproxy"),
-  "containment uses the proxy of the configuration file: a proxy on the host itself fails before any rule is set",
+  "containment uses the proxy of the configuration file, and fails before any rule is set if the proxy runs on the host itself",
   async () => {
     const script = 'ip link set lo up && exec "$0" "$1"';
     const child = Bun.spawn(["unshare", "--net", "sh", "-c", script, process.execPath, HOST], {

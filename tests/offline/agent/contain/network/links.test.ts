@@ -24,7 +24,7 @@ import { until } from "../../report/send-edge.ts";
 const directory = mkdtempSync(join(tmpdir(), "lz-links-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-test("plainPrefix() clears host bits, and refuses a text that is not a prefix and a prefix of length 0", () => {
+test("plainPrefix() clears the host bits, and refuses invalid prefixes and prefixes of length 0", () => {
   expect(plainPrefix("192.0.2.77/24")).toBe("192.0.2.0/24");
   expect(plainPrefix("10.255.255.255/9")).toBe("10.128.0.0/9");
   expect(plainPrefix("192.0.2.77/32")).toBe("192.0.2.77/32");
@@ -53,7 +53,7 @@ test("boundsOf() returns the first and the last address", () => {
   expect(text("ff02::/16", true)).toBe("ff02:0:0:0:0:0:0:0-ff02:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 });
 
-test("rangesWithout() leaves out prefixes, also if they overlap or extend beyond the range", () => {
+test("rangesWithout() leaves out prefixes, even if they overlap or extend beyond the range", () => {
   const without = (...exceptions: string[]) => rangesWithout("10.0.0.0", "10.0.0.255", exceptions, false);
   expect(without("10.0.0.64/26")).toEqual(["10.0.0.0-10.0.0.63", "10.0.0.128-10.0.0.255"]);
   expect(without("10.0.0.64/26", "10.0.0.70", "10.0.0.96/27")).toEqual([
@@ -65,7 +65,7 @@ test("rangesWithout() leaves out prefixes, also if they overlap or extend beyond
   expect(without("10.0.1.0/24", "9.0.0.0/8")).toEqual(["10.0.0.0-10.0.0.255"]);
 });
 
-test("linkPrefixes() returns the prefixes of this host's links, without very wide ones", () => {
+test("linkPrefixes() returns the prefixes of this host's links, except very wide ones", () => {
   const made = (cidr: string | null, internal = false): NetworkInterfaceInfo =>
     ({ address: cidr?.split("/")[0] ?? "192.0.2.1", cidr, internal }) as NetworkInterfaceInfo;
   expect(
@@ -109,7 +109,7 @@ test("readLeases() skips files that cannot be read", () => {
   expect(leasedFrom(readLeases([leases, join(directory, "none")]))).toEqual(["192.0.2.1"]);
 });
 
-test("ipconfigServers() queries each interface of macOS and returns addresses only", async () => {
+test("ipconfigServers() queries each network interface of macOS and returns only addresses", async () => {
   const asked: string[] = [];
   const run = async (command: readonly string[]) => {
     asked.push(command.join(" "));
@@ -146,7 +146,7 @@ test("isTunnel() is true for virtual devices without a link layer, and false for
 
 testUnless(
   missing("Linux"),
-  "deviceTo() returns the interface of the route, and undefined without a route",
+  "deviceTo() returns the network interface of the route, and undefined without a route",
   async () => {
     const { lo } = networkInterfaces();
     expect(lo).toBeDefined();
@@ -158,23 +158,27 @@ testUnless(
   },
 );
 
-testUnless(missing("Linux"), "connectedTo() lists only this process's connections to a port", async () => {
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const socket = createConnection({ host: "127.0.0.1", port: server.port });
-  await new Promise((resolve) => socket.once("connect", resolve));
-  expect(connectedTo(server.port)).toEqual(["127.0.0.1"]);
-  expect(connectedTo(1)).toEqual([]);
-  const script = `require("net").connect(${server.port},"127.0.0.1",()=>{console.log("up");setTimeout(()=>{},60000)})`;
-  socket.destroy();
-  const other = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "ignore" });
-  try {
-    await other.stdout.getReader().read();
-    await until("only the other process is connected", () => connectedTo(server.port).length === 0);
-  } finally {
-    other.kill("SIGKILL");
-    server.stop(true);
-  }
-});
+testUnless(
+  missing("Linux"),
+  "connectedTo() lists only the connections of this process to a port",
+  async () => {
+    const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const socket = createConnection({ host: "127.0.0.1", port: server.port });
+    await new Promise((resolve) => socket.once("connect", resolve));
+    expect(connectedTo(server.port)).toEqual(["127.0.0.1"]);
+    expect(connectedTo(1)).toEqual([]);
+    const script = `require("net").connect(${server.port},"127.0.0.1",()=>{console.log("up");setTimeout(()=>{},60000)})`;
+    socket.destroy();
+    const other = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "ignore" });
+    try {
+      await other.stdout.getReader().read();
+      await until("only the other process is connected", () => connectedTo(server.port).length === 0);
+    } finally {
+      other.kill("SIGKILL");
+      server.stop(true);
+    }
+  },
+);
 
 testUnless(
   missing("Linux", "root", "setpriv"),

@@ -57,7 +57,7 @@ describe("networkEnforcer()", () => {
     expect(nft.asked).toEqual([]);
   });
 
-  test("fails with nft's message, or if nft is missing; a release then has nothing to undo", async () => {
+  test("fails with the message of nft, or if nft is missing; a release afterwards has nothing to undo", async () => {
     const refused = make(async () => ({
       code: 1,
       stdout: "",
@@ -72,7 +72,7 @@ describe("networkEnforcer()", () => {
     expect((await absent.release(ORDER, signal)).outcome).toBe("failed");
   });
 
-  test("isolates on a kernel without bridge rules, and leaves no trace", async () => {
+  test("isolates on a kernel without bridge rules, and leaves no trace after the release", async () => {
     const nft = fakeNft();
     const run: RunCommand = async (command, stdin) =>
       (stdin ?? command.join(" ")).includes("bridge")
@@ -101,7 +101,7 @@ describe("networkEnforcer()", () => {
     expect(connected.probes?.forbiddenBlocked).toBe(false);
   });
 
-  test("rolls back by removing the table, and reports if that fails too", async () => {
+  test("rolls back by removing the table, and reports if the removal fails too", async () => {
     const nft = fakeNft();
     expect((await make(nft.run, { reach: async () => false }).apply(ORDER, signal)).reason).toBe(
       "the control plane was unreachable right after applying; the rules were rolled back",
@@ -121,7 +121,7 @@ describe("networkEnforcer()", () => {
     expect(removals).toBe(3);
   });
 
-  test("retries a failed rollback", async () => {
+  test("retries a rollback that failed", async () => {
     const nft = fakeNft();
     let removals = 0;
     const busy = make(
@@ -135,7 +135,7 @@ describe("networkEnforcer()", () => {
     expect(removals).toBe(2);
   });
 
-  test("fails a release if nft fails, also if nft was killed without output", async () => {
+  test("fails a release if nft fails, even if nft was killed without output", async () => {
     const mute = { code: -1, stdout: "", stderr: "" };
     for (const unable of [removeTable, removeBridgeTable]) {
       const nft = fakeNft();
@@ -186,7 +186,7 @@ describe("networkEnforcer()", () => {
     expect(resolved).toBe(before + 1);
   });
 
-  test("blocks an address that was neither resolved nor connected for an hour", async () => {
+  test("blocks an address of the control plane after an hour without resolution or connection", async () => {
     let addresses = ["198.51.100.7", "198.51.100.9"];
     let elapsedMs = 0;
     const nft = fakeNft();
@@ -205,7 +205,7 @@ describe("networkEnforcer()", () => {
     expect(opened(nft, "443")).toEqual(["198.51.100.8", "198.51.100.9"]);
   });
 
-  test("follows name servers as they are added and removed", async () => {
+  test("opens and blocks name servers as they are added and removed", async () => {
     let resolvers = ["192.0.2.53", "192.0.2.54"];
     const nft = fakeNft();
     const enforcer = make(nft.run, { resolvers: async () => resolvers });
@@ -228,7 +228,7 @@ describe("networkEnforcer()", () => {
     expect(await after(["203.0.113.1 accept", "203.0.113.2"])).toEqual(["203.0.113.2"]);
   });
 
-  test("follows the host's links and the DHCP servers of its leases", async () => {
+  test("updates its rules when the host's links or the DHCP servers of its leases change", async () => {
     let links = LINKS;
     const nft = fakeNft();
     const enforcer = make(nft.run, { links: async () => links });
@@ -258,7 +258,7 @@ describe("networkEnforcer()", () => {
     expect(nft.rulesOf(OURS, "output")).toContain("meta skuid 101 udp dport 53 jump names_out");
   });
 
-  test("restores removed rules before it queries a name server, which may not respond", async () => {
+  test("restores removed rules before it queries a name server, which possibly does not respond", async () => {
     const nft = fakeNft();
     let isAnswering = true;
     const enforcer = make(nft.run, {
@@ -290,7 +290,7 @@ describe("networkEnforcer()", () => {
     expect(enforcer.kept).toEqual(nft.inputs);
   });
 
-  test("writes no text from a name server into a rule unless it is an address", async () => {
+  test("writes text from a name server into a rule only if it is an address", async () => {
     const nft = fakeNft();
     const resolve = async () => ["198.51.100.7 . 443 }\n accept", "198.51.100.8"];
     await make(nft.run, { resolve }).apply(ORDER, signal);
@@ -316,7 +316,7 @@ describe("networkEnforcer(), edge cases", () => {
     expect(tries).toBe(1);
   });
 
-  test("tries another port of the control plane's host and an unused address", async () => {
+  test("tries another port of the control plane's host and an unused address as forbidden targets", async () => {
     const tried: Endpoint[] = [];
     const nft = fakeNft();
     const firewall = nftFirewall({ run: nft.run, connects: async () => false, keep: () => {} });
@@ -336,7 +336,7 @@ describe("networkEnforcer(), edge cases", () => {
     ]);
   });
 
-  test("sets no rules while no address of the control plane is known, with a reason", async () => {
+  test("sets no rules and gives a reason while no address of the control plane is known", async () => {
     const nft = fakeNft();
     const enforcer = make(nft.run, { resolve: () => Promise.reject(new Error("no network")) });
     expect(await enforcer.reassert(ORDER, signal)).toEqual({
@@ -347,7 +347,7 @@ describe("networkEnforcer(), edge cases", () => {
     expect(nft.asked).toEqual([]);
   });
 
-  test("reports an alteration even if it cannot be restored", async () => {
+  test("reports a change of the rules even if they cannot be restored", async () => {
     const nft = fakeNft();
     let isBroken = false;
     const enforcer = make(async (command, stdin) =>
@@ -388,7 +388,7 @@ describe("networkEnforcer(), edge cases", () => {
     expect(reaches).toBe(2);
   });
 
-  test("saves no rules for the next boot after a release, and forgets the rules sent", async () => {
+  test("after a release, saves no rules for the next boot and forgets the rules that it sent", async () => {
     const nft = fakeNft();
     const kept: (string | undefined)[] = [];
     const firewall = nftFirewall({
@@ -415,7 +415,7 @@ const opened = (nft: ReturnType<typeof fakeNft>, port: string): string[] =>
     .rulesOf(OURS, "output")
     .flatMap((rule) => new RegExp(`daddr (\\S+) (?:tcp|udp) dport ${port} accept`).exec(rule)?.[1] ?? []);
 
-describe("altered rules", () => {
+describe("changed rules", () => {
   const ACCEPT = "ip daddr 203.0.113.9 accept";
   const isolated = async () => {
     const nft = fakeNft();
@@ -477,7 +477,7 @@ describe("altered rules", () => {
       "table bridge lifecyclezero was removed",
     ],
   ];
-  test.each(changes)("%s: is restored, and the proof names the alteration", async (_name, change, said) => {
+  test.each(changes)("%s: is restored, and the proof names the change", async (_name, change, said) => {
     const { nft, enforcer, whole } = await isolated();
     expect((await enforcer.reassert(ORDER, signal)).repaired).toBeUndefined();
     change(nft);
@@ -517,7 +517,7 @@ describe("altered rules", () => {
     expect(nft.rulesOf(OURS, "output")).not.toContain(ACCEPT);
   });
 
-  test("report an unproven isolation in every check while they cannot be restored", async () => {
+  test("are reported in every check as an unproven isolation while they cannot be restored", async () => {
     const { nft, enforcer } = await isolated();
     nft.tables.delete(OURS);
     let isBroken = true;
@@ -541,7 +541,7 @@ describe("altered rules", () => {
     expect(nft.rulesOf(OURS, "output")).not.toEqual([]);
   });
 
-  test("fail if nft does not report the installed rules, because they cannot be compared", async () => {
+  test("fail the isolation if nft does not report the installed rules, because they cannot be compared", async () => {
     const nft = fakeNft();
     const silentNft: RunCommand = async (command, stdin) => ({
       ...(await nft.run(command, stdin)),
@@ -564,7 +564,7 @@ describe("a control plane with many addresses", () => {
     expect(new Set(opened(nft, "443"))).toEqual(new Set(POOL));
   });
 
-  test("is allowed if its name rotates through 60 addresses, at the address that the agent's request uses", async () => {
+  test("is allowed at the address that the agent's request uses if its name rotates through 60 addresses", async () => {
     const nft = fakeNft();
     let turn = 0;
     const next = () => POOL[turn++ % POOL.length]!;
@@ -579,7 +579,7 @@ describe("a control plane with many addresses", () => {
     expect(opened(nft, "443").length).toBeLessThanOrEqual(ADDRESSES_MAX);
   });
 
-  test("is sampled for at most five seconds, even with a slow name server", async () => {
+  test("is resolved repeatedly for at most five seconds, even with a slow name server", async () => {
     const nft = fakeNft();
     let elapsedMs = 0;
     let turn = 0;
@@ -594,7 +594,7 @@ describe("a control plane with many addresses", () => {
     expect(turn).toBe(6);
   });
 
-  test("sends no rules again if only the order of its addresses changes", async () => {
+  test("causes no new rules if only the order of its addresses changes", async () => {
     const nft = fakeNft();
     let addresses = POOL;
     let elapsedMs = 0;
@@ -617,7 +617,7 @@ describe("a control plane with many addresses", () => {
     expect(opened(nft, port)).toEqual(["198.51.100.7"]);
   });
 
-  test("a try that finds a new address is not counted; an unreachable control plane is rolled back after three tries", async () => {
+  test("attempts that find a new address are not counted, and an unreachable control plane is rolled back after three attempts", async () => {
     let tries = 0;
     const nft = fakeNft();
     const reach = async () => {
@@ -672,7 +672,7 @@ describe("createControlAddresses()", () => {
     expect(book.see({ resolved: [`10.0.0.${ADDRESSES_MAX + 9}`], connected: [] })).toBe(false);
   });
 
-  test("keeps all addresses during an outage, and drops one after an hour of responses without it", () => {
+  test("keeps all addresses during an outage, and drops an address after an hour of responses without it", () => {
     let nowMs = 0;
     const book = createControlAddresses(["192.0.2.1"], () => nowMs);
     nowMs = 10 * KEPT_MS;
@@ -691,14 +691,14 @@ describe("createControlAddresses()", () => {
   });
 });
 
-describe("mode network fails before any rule is set if it would cut off the agent", () => {
+describe("mode network and a connection that it would cut off", () => {
   const apply = async (more: Partial<NetworkDeps>) => {
     const nft = fakeNft();
     const proof = await make(nft.run, more).apply(ORDER, signal);
     return { ...proof, inputs: nft.inputs.length, nft };
   };
 
-  test("control plane behind a VPN device, unless one of its addresses is outside the VPN", async () => {
+  test("fails before any rule is set if the control plane is behind a VPN device, unless one of its addresses is outside the VPN", async () => {
     const tunnelTo = async ({ port }: Endpoint) => (port === 443 ? "wg0" : undefined);
     const refused = await apply({ tunnelTo });
     expect([refused.outcome, refused.inputs]).toEqual(["failed", 0]);
@@ -712,7 +712,7 @@ describe("mode network fails before any rule is set if it would cut off the agen
     expect(beside.outcome).toBe("applied");
   });
 
-  test("a proxy on the host itself", async () => {
+  test("fails before any rule is set if the proxy runs on the host itself", async () => {
     const refused = await apply({ proxy: { name: "127.0.0.1", port: 3128 } });
     expect([refused.outcome, refused.inputs]).toEqual(["failed", 0]);
     expect(refused.reason).toStartWith("the proxy 127.0.0.1:3128 runs on this host");
@@ -721,7 +721,7 @@ describe("mode network fails before any rule is set if it would cut off the agen
     expect((await apply({ edgeUrl: "http://127.0.0.1:8787" })).outcome).toBe("applied");
   });
 
-  test("a proxy outside the host is allowed, and the control plane's own address is not", async () => {
+  test("allows a proxy outside the host, and not the address of the control plane itself", async () => {
     const asked: string[] = [];
     const { outcome, nft } = await apply({
       proxy: { name: "proxy.example.com", port: 3128 },

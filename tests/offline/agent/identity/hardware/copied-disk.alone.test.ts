@@ -78,7 +78,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     removeTemporaryDirectories();
   });
 
-  test("the first machine keeps its identity, with the fingerprint of its board", async () => {
+  test("the first machine keeps its identity and stores the fingerprint of its mainboard", async () => {
     expect(loadIdentity(golden)!.hardware).toEqual(
       fingerprintFor(TENANT, { strength: "board", values: [GOLDEN.uuid] }),
     );
@@ -110,7 +110,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect((await call(GOLDEN, ["status", "--state", golden])).stdout).not.toContain("copied");
   });
 
-  test("with a token: enrols itself with a new key, and never sends the spool of the other machine", async () => {
+  test("with a token: enrols with a new key, and never sends the spool of the other machine", async () => {
     const file = join(temporaryDirectory(), "token");
     writeFileSync(file, TOKEN);
     const run = start(COPY, ["run", "--state", copy, "--interval", "100", "--token-file", file]);
@@ -132,7 +132,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(edge.enrolments).toHaveLength(2);
   });
 
-  test("with an edge older than fingerprints: reports no copy, logs that, and still enrols", async () => {
+  test("with an edge that is too old for fingerprints: does not report the copy, logs that, and still enrols", async () => {
     edge.isOlder = true;
     const args = ["run", "--state", copy, "--interval", "100"];
     const refused = await call(COPY, args);
@@ -152,7 +152,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(edge.taken.every(({ agent }) => agent.run === undefined)).toBe(true);
   });
 
-  test("repeats an enrolment whose response was lost with the same key", async () => {
+  test("if the response to an enrolment is lost, repeats the enrolment with the same key", async () => {
     let lost = 0;
     edge.fault = (path) => (path === "/v1/enroll" && lost++ === 0 ? problem("enrolment.used-up") : undefined);
     const env = { LZ_ENROLL_TOKEN: TOKEN };
@@ -171,14 +171,14 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(existsSync(join(copy, "new-key.json"))).toBe(false);
   });
 
-  test("enroll: needs no --force, because the identity is not this machine's", async () => {
+  test("enroll: needs no --force, because the identity belongs to another machine", async () => {
     const args = ["enroll", "--url", edge.url, "--token", TOKEN, "--employee", "bob", "--state", copy];
     const { code, stdout } = await call(COPY, args);
     expect([code, stdout]).toEqual([0, expect.stringContaining(`enrolled as ${NEW_ASSET} of ${TENANT}`)]);
     expect(loadIdentity(copy)!.assetId).toBe(NEW_ASSET);
   });
 
-  test("the copy of an isolated host does not enrol: its rules may be in force on the copy too", async () => {
+  test("the copy of an isolated host does not enrol, because its rules are possibly in force on the copy too", async () => {
     const report = { generation: 3, action: "isolate", mode: "network", outcome: "applied" };
     const stored = {
       report: { ...report, at: "2026-11-21T00:00:00.000Z" },
@@ -194,7 +194,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(edge.enrolments).toHaveLength(1);
   });
 
-  test("the daemon also stops sending when the control plane rejects the copy", async () => {
+  test("the daemon also stops sending if the control plane rejects the copy", async () => {
     edge.fault = (path) => (path === "/v1/session" ? problem("asset.copied") : undefined);
     const run = start(GOLDEN, ["run", "--state", golden, "--interval", "100"]);
     await until("it asked", () => edge.asked.includes("/v1/session"));

@@ -72,7 +72,7 @@ describe("genuine()", () => {
 });
 
 describe("readHardware()", () => {
-  test("on Linux: uses the UUID of the board, independent of serial numbers and of the installation", async () => {
+  test("on Linux: uses the UUID of the mainboard, independent of serial numbers and of the installation", async () => {
     const read = await readHardware("org_a", linux(DMI));
     expect(read).toEqual(fingerprintFor("org_a", { strength: "board", values: [UUID] }));
     const { "/etc/machine-id": _, ...reinstalled } = DMI;
@@ -81,7 +81,7 @@ describe("readHardware()", () => {
     expect(hardware.parse(read)).toEqual(read!);
   });
 
-  test("differs between boards and between tenants, and contains no identifier", async () => {
+  test("differs between mainboards and between tenants, and contains no identifier", async () => {
     const one = (await readHardware("org_a", linux(DMI)))!;
     const other = await readHardware(
       "org_a",
@@ -91,7 +91,7 @@ describe("readHardware()", () => {
     expect(new Set([one.id, other!.id, (await readHardware("org_b", linux(DMI)))!.id]).size).toBe(3);
   });
 
-  test("uses the serial numbers of a board without a UUID of its own", async () => {
+  test("uses the serial numbers of a mainboard that has no UUID", async () => {
     const files = { ...DMI, "/sys/class/dmi/id/product_uuid": "03000200-0400-0500-0006-000700080009\n" };
     expect(await readHardware("org_a", linux(files))).toEqual(
       fingerprintFor("org_a", { strength: "board", values: ["3j0qnt3", "/3j0qnt3/cnfcw0008u00fd/"] }),
@@ -105,7 +105,7 @@ describe("readHardware()", () => {
     );
   });
 
-  test("without permission to read the board, or in a container: uses the machine id, and says so in strength", async () => {
+  test("without permission to read the mainboard, or in a container: uses the machine id, and says so in `strength`", async () => {
     const machine = fingerprintFor("org_a", {
       strength: "machine",
       values: ["3d1219c7c4c5404aaa1f6d2a48adfda4"],
@@ -152,7 +152,7 @@ test("parseIoreg() and parseWindows() read the members that are present", () => 
     expect(identifiersOf(parseWindows(text))).toBeUndefined();
 });
 
-test("isOtherMachine() compares fingerprints of boards only; with others the result is unknown", () => {
+test("isOtherMachine() compares only fingerprints of mainboards; for others the result is unknown", () => {
   const board = (id: string) => ({ id, strength: "board" as const });
   const machine = (id: string) => ({ id, strength: "machine" as const });
   expect(isOtherMachine(board("a"), board("b"))).toBe(true);
