@@ -115,7 +115,7 @@ async function enrol(binary: string, state: string, stack: Stack): Promise<void>
     stderr: "pipe",
   });
   if (!enrolled.success) throw new Error(`the agent could not enrol: ${enrolled.stderr.toString().trim()}`);
-  step("agent enrolled with a one-use token");
+  step("agent enrolled with a one-time token");
 }
 
 /** Writes stack.json for scripts. The file contains tokens, so only the owner can read it. */
@@ -130,12 +130,12 @@ function writeStackFile(folder: string, stack: Stack): void {
 
 function announce(stack: Stack, runtime: string): void {
   console.log(`
-  LifecycleZero is up, the edge under ${runtime}.
+  LifecycleZero is up. The edge runs on ${runtime}.
 
     Dashboard   ${stack.edgeUrl}/
     Sign in     ${stack.issuer.signInLink(`${stack.edgeUrl}/`)}
 
-  Start any local AI on this machine and watch it appear. Ctrl-C stops everything; the data stays.
+  Start any local AI on this machine, and the dashboard shows it. Ctrl-C stops all parts and keeps the data.
 `);
 }
 

@@ -89,7 +89,7 @@ function agentTable(): string {
 const LOCAL: [string[], ...string[][]] = [
   ["Variable", "Used by", "Meaning"],
   ["`LZ_URL`", "`lz`", "Origin of the edge."],
-  ["`LZ_TOKEN`", "`lz`", "Secret. Token for the admin API."],
+  ["`LZ_TOKEN`", "`lz`", "Secret. Bearer token for the admin API."],
   ["`LZ_TENANT`", "`lz doctor`", "Tenant to check."],
   ["`LZ_PORT`", "`bun run start`, `lz doctor`", "Port of the local edge, default 8787."],
   [
@@ -106,12 +106,12 @@ export const configurationPage = (): string => `# Configuration
 This page is generated from the schemas in \`edge/config.ts\`, \`edge/credentials/settings.ts\`, \`worker/config.ts\` and
 \`agent/daemon/settings.ts\`. To change it, change a description there and run \`${COMMAND}\`.
 
-Edge and worker read their environment once, at the start. They do not start with a wrong value: the error names every
-problem, and never a value. Secrets have no default.
+Edge and worker read their environment once, at the start. They do not start with a wrong value: the error lists
+every problem, but no values. Secrets have no default.
 
 ## Edge
 
-The column _Required_ names the values of \`LZ_ROLE\` that need the setting; _yes_ means every role. [Roles](edge.md#roles)
+The column _Required_ lists the values of \`LZ_ROLE\` that need the setting. _yes_ means every role. [Roles](edge.md#roles)
 explains which node must hold which secret.
 
 ${settingsTable(edgeSettings.shape, rolesThatNeed)}

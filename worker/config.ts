@@ -37,7 +37,7 @@ export const workerSettings = z.object({
         if (!kid || bytes.length < 32) {
           context.addIssue({
             code: "custom",
-            message: "expected kid:<base64url of 32 bytes>, comma-separated",
+            message: "expected kid:<base64url of at least 32 bytes>, separated by commas",
           });
           return z.NEVER;
         }
@@ -46,14 +46,14 @@ export const workerSettings = z.object({
       return keys as ReadonlyMap<string, Uint8Array>;
     })
     .describe(
-      "Secret. `kid:base64url` of 32 bytes or more, comma separated, as on the edge. Each key verifies queue messages.",
+      "Secret. Queue keys as `kid:base64url` of at least 32 bytes, separated by commas, with the same values as on the edge. Each key verifies queue messages.",
     ),
   LZ_CONTROL_JWKS: publicKeys.describe(
-    "Public control keys as a JWKS. The worker verifies settings, policies and assets with them.",
+    "Public control keys as a JWKS. The worker verifies settings, policies and assets with these keys.",
   ),
   LZ_ENROL_JWKS: publicKeys
     .default({ keys: [] })
-    .describe("Public enrol keys as a JWKS. They verify the records of new devices."),
+    .describe("Public enrol keys as a JWKS. The worker verifies the records of new devices with these keys."),
   LZ_AUTHORITY: z
     .enum(["enforce", "observe"])
     .default("enforce")
@@ -67,31 +67,35 @@ export const workerSettings = z.object({
       "`refuse`: do not start while the environment holds secrets of the edge. `allow`: start and ignore them.",
     ),
   LZ_TABLE: z.string().min(3).default(TABLE_NAME).describe("Name of the DynamoDB table."),
-  LZ_RECEIVERS: integerText(1, 64).default(2).describe("Receive loops that poll the queue in parallel."),
+  LZ_RECEIVERS: integerText(1, 64)
+    .default(2)
+    .describe("Number of receive loops that poll the queue in parallel."),
   LZ_IN_FLIGHT_MESSAGES: integerText(10, 100_000)
     .default(400)
-    .describe("In-flight limit: messages that are received and not settled, over all receive loops."),
+    .describe(
+      "In-flight limit: maximum number of messages that are received and not settled, over all receive loops.",
+    ),
   LZ_IN_FLIGHT_BYTES: integerText(2 ** 20, 2 ** 32)
     .default(64 * 2 ** 20)
-    .describe("In-flight limit in bytes. A compressed message counts ten times its size."),
+    .describe("In-flight limit in bytes. A compressed message counts as ten times its size."),
   LZ_VISIBILITY_SECONDS: integerText(1, 3600)
     .default(60)
     .describe(
-      "Visibility timeout of a received message. The worker extends it while it works. Use the value of the queue.",
+      "Visibility timeout of a received message in seconds. The worker extends it while it processes the message. Use the same value as for the queue.",
     ),
   LZ_STALL_SECONDS: integerText(40, 3600)
     .default(120)
     .describe(
-      "Watchdog: without progress for so many seconds, the worker exits with code 70 so that its supervisor restarts it.",
+      "Timeout of the watchdog in seconds. After this time without progress, the worker exits with code 70, so that its supervisor restarts it.",
     ),
   LZ_STOP_SECONDS: integerText(1, 600)
     .default(25)
     .describe(
-      "Graceful shutdown: seconds after SIGTERM in which received messages are finished. Receiving stops immediately.",
+      "Timeout of the graceful shutdown in seconds. After SIGTERM, receiving stops immediately, and received messages are finished within this time.",
     ),
   LZ_METRICS_PORT: integerText(0, 65535)
     .optional()
-    .describe("Port of `/metrics` (Prometheus) and `/healthz`. Without it, both are off."),
+    .describe("Port of `/metrics` (Prometheus) and `/healthz`. Without a port, both are off."),
   LZ_METRICS_HOST: z
     .string()
     .min(1)
@@ -101,7 +105,7 @@ export const workerSettings = z.object({
     .url({ protocol: /^https?$/ })
     .optional()
     .describe(
-      "OpenAI-compatible endpoint for LLM reviews, ends in `/v1`. Without it, there are no LLM reviews.",
+      "URL of an OpenAI-compatible endpoint for LLM reviews. It ends in `/v1`. Without this URL, there are no LLM reviews.",
     ),
   LZ_AI_MODEL: z
     .string()
@@ -113,15 +117,15 @@ export const workerSettings = z.object({
   LZ_AI_TIMEOUT_MS: integerText(100, 60_000)
     .default(8000)
     .describe("Timeout of one LLM review in milliseconds."),
-  LZ_AI_CONCURRENCY: integerText(1, 64).default(4).describe("LLM reviews that run at the same time."),
+  LZ_AI_CONCURRENCY: integerText(1, 64).default(4).describe("Maximum number of concurrent LLM reviews."),
   LZ_AI_DAILY_QUESTIONS: integerText(0, 1_000_000)
     .default(500)
-    .describe("LLM reviews of this worker in a day, over all tenants."),
+    .describe("Maximum number of LLM reviews of this worker per day, over all tenants."),
   LZ_WEBHOOK_PRIVATE: z
     .enum(["true", "false"])
     .default("false")
     .describe(
-      "`true` sends webhooks also over http and to private or loopback addresses. For development only.",
+      "`true` allows webhooks over http, and to private or loopback addresses. For development only.",
     ),
   SQS_QUEUE_URL: z.url().describe("URL of the queue, an output of the CloudFormation stack."),
   SQS_DLQ_URL: z.url().describe("URL of the dead-letter queue, an output of the CloudFormation stack."),
@@ -130,7 +134,7 @@ export const workerSettings = z.object({
     .url()
     .optional()
     .describe("Endpoint of a DynamoDB outside AWS, for example a local one."),
-  AWS_REGION: z.string().min(1).describe("AWS region of table and queue."),
+  AWS_REGION: z.string().min(1).describe("AWS region of the table and the queue."),
 });
 
 const schema = workerSettings.refine(

@@ -18,6 +18,8 @@ export const run: Verb = async (args, deps) => {
   const body = { justification: args.texts.reason, hours: args.integers.hours };
   const key = { "idempotency-key": crypto.randomUUID() };
   const answer = await api.post(`/v1/assets/${id}/release-code`, body, made, key);
-  deps.note(`The code works once, until ${answer.expiresAt}. On the host, run: lz-agent release --code CODE`);
+  deps.note(
+    `This one-time code is valid until ${answer.expiresAt}. On the host, run: lz-agent release --code CODE`,
+  );
   return { json: answer, lines: [answer.code] };
 };

@@ -7,7 +7,7 @@ export function checkEdgeCredentials({ credentials }: Readonly<Record<string, un
   const advice =
     'search its log for credentials.not-renewed and credentials.refused; see "AWS credentials" in docs/edge.md';
   const found = new Map<unknown, string>([
-    ["not-renewed", "cannot be renewed: the present credentials work until they expire"],
+    ["not-renewed", "cannot be renewed: the current credentials work until they expire"],
     ["away", "not available"],
     ["refused", "rejected by AWS"],
   ]).get(credentials);

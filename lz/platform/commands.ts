@@ -34,9 +34,9 @@ const offline = <const C extends Command>(command: C) => ({
 const ASSET_FILTER = {
   hostname: text(
     "NAME",
-    "part of the host name, upper or lower case; with * a pattern for the whole name: 'vdi-*'",
+    "part of the host name, case-insensitive; with *, a pattern for the whole name, such as 'vdi-*'",
   ),
-  os: text("TEXT", "part of the name of the operating system, upper or lower case"),
+  os: text("TEXT", "part of the name of the operating system, case-insensitive"),
   employee: text("ID", "assets of this employee"),
   "silent-for": text(
     "TIME",
@@ -44,7 +44,11 @@ const ASSET_FILTER = {
   ),
   "never-reported": flag("assets that have enrolled and have never sent a heartbeat"),
   status: choice("STATUS", ["active", "isolated"], "status of the asset"),
-  lifecycle: choice("LIST", ["active", "expired", "all"], "assets on the active list, off it, or both"),
+  lifecycle: choice(
+    "LIST",
+    ["active", "expired", "all"],
+    "active: assets on the active list; expired: assets taken off it; all: both",
+  ),
 } as const satisfies Options;
 
 const ASSET = { name: "ASSET", help: "the asset's id, or its host name if only one asset has it" };
@@ -63,17 +67,20 @@ const retiring = (summary: string, dryRun: string, extra: Options = {}): Command
     ...extra,
   },
   notes: [
-    "If the command is interrupted, run it again: it continues with the assets that are left. " +
+    "If the command is interrupted, run it again: it continues with the remaining assets. " +
       "The exit code is 1 if any asset failed.",
   ],
 });
 
 const IDEMPOTENCY_KEY = (action: string) =>
-  text("KEY", `idempotency key: requests with the same key ${action} once (default: a new key)`);
+  text(
+    "KEY",
+    `idempotency key: repeated requests with the same key ${action} only once (default: a new key)`,
+  );
 
 /** Option of `isolate` and `release` for an identity that several machines use. */
 const EVERY_COPY = (done: string) =>
-  flag(`continue although several machines use this identity: every one of them is ${done}`);
+  flag(`continue if several machines use this identity; all of them are ${done}`);
 
 const LISTED_MAX = integer("N", [1, 100_000], "maximum number of assets", 1000);
 const LETTERS_MAX = integer("N", [1, 1000], "maximum number of messages", 100);
@@ -87,8 +94,8 @@ export const COMMANDS = {
   "enroll-token": online({
     summary: "create a token that hosts enrol with",
     options: {
-      uses: integer("N", [1, 100_000], "number of hosts that can enrol with it", 1),
-      hours: integer("N", [1, 24 * 90], "hours until it expires", 24),
+      uses: integer("N", [1, 100_000], "maximum number of hosts that can enrol with the token", 1),
+      hours: integer("N", [1, 24 * 90], "hours until the token expires", 24),
     },
   }),
   assets: online({
@@ -129,14 +136,14 @@ export const COMMANDS = {
     summary: "list open incidents: critical ones first, then the newest",
     options: {
       risk: choice("RISK", ["critical", "warning"], "only incidents of this risk"),
-      limit: integer("N", [1, 100_000], "maximum number of incidents of each risk", 1000),
+      limit: integer("N", [1, 100_000], "maximum number of incidents for each risk", 1000),
     },
   }),
   isolate: online({
     summary: "isolate an asset",
     operands: [ASSET],
     options: {
-      mode: choice("MODE", ["observe", "stop-engines", "network"], "how to isolate it", "observe"),
+      mode: choice("MODE", ["observe", "stop-engines", "network"], "how to isolate the asset", "observe"),
       reason: REASON,
       key: IDEMPOTENCY_KEY("isolate"),
       "every-copy": EVERY_COPY("isolated"),
@@ -150,7 +157,7 @@ export const COMMANDS = {
   "release-code": online({
     summary: "create a one-time code that releases an isolated host without a connection",
     operands: [ASSET],
-    options: { reason: REASON, hours: integer("N", [1, 72], "hours until it expires", 24) },
+    options: { reason: REASON, hours: integer("N", [1, 72], "hours until the code expires", 24) },
     notes: ["Enter the code on the host: lz-agent release --code CODE"],
   }),
   "audit verify": online({
@@ -186,9 +193,9 @@ export const COMMANDS = {
     summary: "enrol a fleet of simulated assets and send their heartbeats to the control plane",
     options: {
       endpoints: integer("N", [1, 20_000], "number of simulated assets"),
-      seconds: integer("S", [1, 3600], "seconds that they report", 30),
+      seconds: integer("S", [1, 3600], "duration of the simulation in seconds", 30),
       interval: integer("MS", [100, 600_000], "milliseconds between two heartbeats of an asset", 5000),
-      risky: integer("PERCENT", [0, 100], "share of assets with an engine that opens an incident", 5),
+      risky: integer("PERCENT", [0, 100], "percentage of assets with an engine that opens an incident", 5),
     },
   }),
   capacity: offline({
@@ -203,10 +210,10 @@ export const COMMANDS = {
         "telemetryResolutionSeconds of the tenant (0 stores every heartbeat)",
         60,
       ),
-      bytes: integer("N", [200, 60_000], "bytes of one heartbeat", 1500),
+      bytes: integer("N", [200, 60_000], "size of one heartbeat in bytes", 1500),
       changes: integer("N", [0, 100_000], "changes of state per asset and day", 20),
-      retention: integer("DAYS", [1, 3650], "days that telemetry is kept", 180),
-      nodes: integer("N", [1, 10_000], "edge nodes that share the fleet", 1),
+      retention: integer("DAYS", [1, 3650], "number of days that telemetry is kept", 180),
+      nodes: integer("N", [1, 10_000], "number of edge nodes that share the fleet", 1),
       wait: integer("MS", [1, 1000], "milliseconds that a node collects heartbeats for one message", 5),
     },
   }),
@@ -231,21 +238,21 @@ export const COMMANDS = {
       },
     ],
     options: {
-      env: requiredText("FILE", "the present keys, as NAME=value lines of lz keys"),
-      write: flag("change the file, with mode 0600, instead of printing the changed lines"),
+      env: requiredText("FILE", "file with the current keys, as NAME=value lines of lz keys"),
+      write: flag("write the changed lines to the file, with mode 0600, instead of printing them"),
     },
     notes: ["Roll out each step to every node before the next step. See docs/rotation.md."],
   }),
   "dlq list": offline({
-    summary: "list the messages in the dead-letter queue, and why each was set aside",
+    summary: "list the messages in the dead-letter queue, each with its reason",
     options: { limit: LETTERS_MAX },
-    notes: ["The queue is that of SQS_QUEUE_URL, or the queue of the local stack."],
+    notes: ["The command uses the queue in SQS_QUEUE_URL, or the queue of the local stack."],
   }),
   "dlq replay": offline({
     summary: "send signed messages from the dead-letter queue to the queue again, after you fixed the cause",
     options: { limit: LETTERS_MAX },
     notes: [
-      "The queue is that of SQS_QUEUE_URL, or the queue of the local stack. Messages that the worker can never " +
+      "The command uses the queue in SQS_QUEUE_URL, or the queue of the local stack. Messages that the worker can never " +
         "process stay in the dead-letter queue.",
     ],
   }),
@@ -260,15 +267,15 @@ export const COMMANDS = {
       write: flag("sign the items; without it, only list them"),
     },
     notes: [
-      "A signature confirms what the table holds now, so read the list first. See docs/rotation.md. " +
-        "The table is LZ_TABLE in AWS_REGION, or the table of the local stack.",
+      "A signature confirms the current content of the table, so read the list first. See docs/rotation.md. " +
+        "The command uses the table LZ_TABLE in AWS_REGION, or the table of the local stack.",
     ],
   }),
   "policy test": online({
-    summary: "apply a policy to recorded telemetry and show which rules would have fired",
+    summary: "apply a policy to recorded telemetry and show which rules would have matched",
     operands: [{ name: "FILE", help: "the policy as JSON; see docs/policy.md" }],
     options: {
-      days: integer("N", [1, 365], "days of telemetry", 7),
+      days: integer("N", [1, 365], "number of days of telemetry", 7),
       limit: integer("N", [1, 10_000], "maximum number of assets", 1000),
     },
   }),
