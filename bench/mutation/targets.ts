@@ -10,6 +10,24 @@ export const TARGETS: Record<string, readonly string[]> = {
     "tests/offline/edge/control/containment/containment-faults.test.ts",
     "tests/offline/edge/api/admin-routes.test.ts",
   ],
+  "edge/control/custody/custody-records.ts": [
+    "tests/offline/edge/control/custody/commit-transaction.test.ts",
+    "tests/offline/edge/control/custody/commit.test.ts",
+    "tests/offline/edge/control/custody/custody-record.test.ts",
+    "tests/offline/edge/control/containment/containment-faults.test.ts",
+    "tests/offline/edge/api/admin-routes.test.ts",
+  ],
+  "edge/control/custody/transaction-items.ts": [
+    "tests/offline/edge/control/custody/commit-transaction.test.ts",
+    "tests/offline/edge/control/custody/commit.test.ts",
+    "tests/offline/edge/control/custody/custody-record.test.ts",
+    "tests/offline/edge/control/containment/containment-faults.test.ts",
+    "tests/offline/edge/api/admin-routes.test.ts",
+  ],
+  "edge/heartbeat/read-pending-actions.ts": [
+    "tests/offline/edge/heartbeat/read-pending-actions.test.ts",
+    "tests/offline/edge/heartbeat/pending-actions.test.ts",
+  ],
   "edge/heartbeat/pending-actions.ts": [
     "tests/offline/edge/heartbeat/pending-actions.test.ts",
     "tests/offline/edge/heartbeat/read-pending-actions.test.ts",
