@@ -9,7 +9,7 @@ export const ERRORS_PAGE = "docs/errors.md";
 
 type Code = RefusalCode | EdgeProblemCode;
 
-/** What to do about each code. The type makes this list complete. */
+/** Advice for each code. The type makes this list complete. */
 const FIXES: Readonly<Record<Code, string>> = {
   "wire.malformed": "Correct the request. `detail` names the first invalid place.",
   "wire.media-type": "Send `Content-Type: application/json`.",

@@ -81,7 +81,7 @@ const sqs = new SQSClient({
   region: config.AWS_REGION,
   ...(config.SQS_ENDPOINT && { endpoint: config.SQS_ENDPOINT }),
   useQueueUrlAsEndpoint: config.SQS_ENDPOINT === undefined,
-  md5: false, // the HMAC of each pack is checked instead
+  md5: false, // the worker checks the HMAC of each pack instead
   // Without `throwOnRequestTimeout` the handler only logs a warning when a request exceeds its timeout.
   requestHandler: { connectionTimeout: 2000, requestTimeout: 30_000, throwOnRequestTimeout: true },
   maxAttempts: 3,

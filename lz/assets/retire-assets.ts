@@ -156,9 +156,9 @@ function outcomeOf(result: Result, assets: readonly AssetView[], done: string): 
     ),
     [
       `${count(changed.length, "asset")} ${done}`,
-      ...(skippedFor("already") > 0 ? [`${skippedFor("already")} skipped: done before`] : []),
+      ...(skippedFor("already") > 0 ? [`${skippedFor("already")} skipped: changed by an earlier run`] : []),
       ...(skippedFor("reported") > 0
-        ? [`${skippedFor("reported")} skipped: the host has reported meanwhile`]
+        ? [`${skippedFor("reported")} skipped: the host has reported in the meantime`]
         : []),
       ...(failed.length > 0 ? [`${failed.length} failed`] : []),
     ].join("; "),

@@ -1,5 +1,5 @@
 /**
- * Result of one check. `advice`: what the operator can do. The state `note` is not a fault; for example, an
+ * Result of one check. `advice`: what the operator can do. The state `note` is not a fault. For example, an
  * optional part is missing.
  */
 export type Check = { name: string; state: "ok" | "not ok" | "note"; found: string; advice?: string };

@@ -47,7 +47,7 @@ export async function assess(
 
 /**
  * Adds a timely heartbeat to the baseline if its state was assessed from a heartbeat that was too late for
- * the baseline. Returns the updated baseline; undefined if unchanged.
+ * the baseline. Returns the updated baseline, or undefined if it is unchanged.
  */
 export async function learnLate(
   delivery: Delivery,
@@ -60,8 +60,8 @@ export async function learnLate(
 }
 
 /**
- * Adds the day of the heartbeat to the tenant's baseline. Returns the updated baseline of the asset;
- * undefined if unchanged.
+ * Adds the day of the heartbeat to the tenant's baseline. Returns the updated baseline of the asset, or
+ * undefined if it is unchanged.
  */
 async function addToBaselines(
   delivery: Delivery,
@@ -82,7 +82,7 @@ async function addToBaselines(
 }
 
 /**
- * Baseline of the asset. The cached baseline is used while it belongs to the newest presence; otherwise the
+ * Baseline of the asset. The cached baseline is used while it belongs to the newest presence. Otherwise, the
  * table is read.
  */
 async function baselineOf(

@@ -165,7 +165,7 @@ class LimitedRequests {
     this.#deps = deps;
   }
 
-  /** Remaining pause in milliseconds; 0 when requests are allowed. */
+  /** Remaining pause in milliseconds. 0 if requests are allowed. */
   pausedMs(): number {
     return Math.max(0, this.#pausedUntilMs - this.#deps.clock());
   }

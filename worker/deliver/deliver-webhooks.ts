@@ -179,8 +179,8 @@ const withheld = (event: EventItem, reason: string, webhookId: string, now: stri
 });
 
 /**
- * Makes one attempt if a slot is available. Otherwise defers the delivery; a deferral does not count as an
- * attempt.
+ * Makes one attempt if a slot is available. Otherwise, it defers the delivery. A deferral does not count as
+ * an attempt.
  */
 async function attemptOrDefer(webhook: Webhook, event: EventItem, deps: Deliverer): Promise<Forward> {
   const before = event.forwards[webhook.id] ?? { attempts: 0 };

@@ -66,7 +66,7 @@ function post(
         signal,
       },
       (answer) => {
-        answer.destroy(); // only the status is used
+        answer.destroy(); // the response body is not needed
         done(answer.statusCode ?? 0);
       },
     );

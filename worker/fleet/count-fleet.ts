@@ -25,8 +25,8 @@ type Counter = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "tenant" | "aut
 
 /**
  * Counts the fleet of a tenant if a count is due. Stores the newest counts, for dashboard pages, and the last
- * counts of each hour, for the trend. First removes long revoked assets from the index of open actions. Only
- * one of several workers runs each count.
+ * counts of each hour, for the trend. First removes assets that were revoked long ago from the index of open
+ * actions. Only one of several workers runs each count.
  *
  * @returns true if this worker counted
  */

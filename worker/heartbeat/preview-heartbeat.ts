@@ -25,8 +25,8 @@ const DETAIL = /,"detail":"[^"\\]{1,240}"/g;
 
 /**
  * Reads the preview of a heartbeat without parsing the whole heartbeat. Most heartbeats repeat the state of
- * the previous one, byte for byte. Returns undefined unless the body has the form that agents write; such a
- * heartbeat is then parsed as JSON.
+ * the previous one, byte for byte. Returns undefined unless the body has the form that agents write. A
+ * heartbeat without a preview is then parsed as JSON.
  */
 export function previewHeartbeat({ assetId, body, receivedAt }: Entry): HeartbeatPreview | undefined {
   const head = HEAD.exec(body);

@@ -71,7 +71,7 @@ export async function receiveUntilStopped(
       underWay.add(done);
       await within(SLOW_BATCH_MS, done);
       if (failed * 2 > received) {
-        await sleep(pause(), stop); // each receive counts towards the dead-letter queue, so leave the messages in the queue for longer
+        await sleep(pause(), stop); // leave the messages in the queue for longer, because each receive counts towards the dead-letter queue
         continue;
       }
       pauseMs = PAUSE_MS_MIN;

@@ -24,7 +24,7 @@ const OTHERS: Record<string, { title: string; atlas: string; remediation: string
     title: "Raised by the language model",
     atlas: "AML.T0047",
     remediation:
-      "Read its explanation together with the findings of the rules. The rules report facts; the language model only assesses them.",
+      "Read the explanation of the language model together with the findings of the rules. The rules report facts. The language model only assesses them.",
   },
 };
 

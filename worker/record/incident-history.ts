@@ -133,7 +133,7 @@ export async function runsFrom(
     runs = runsAt(states, presence, incidents, quietMs);
     if (runs) break;
   }
-  runs ??= absentRuns("", presence, incidents); // no such state exists, so the states are the whole history
+  runs ??= absentRuns("", presence, incidents); // if there is no such state, the states are the whole history
   for (const state of states) applyState(runs, state, quietMs);
   keepUnexplained(runs, presence, incidents);
   return runs;

@@ -37,9 +37,9 @@ export const RUNS_MAX = { WARNING: 200, CRITICAL: 400 } as const;
 const elapsedMs = (from: string, to: string): number => Date.parse(to) - Date.parse(from);
 
 /**
- * Applies one more state to the runs. The state must be newer than all states before.
+ * Applies one more state to the runs. The state must be newer than all previous states.
  *
- * A condition that returns within the quiet period continues its run; after the quiet period it starts a new
+ * A condition that returns within the quiet period continues its run. After the quiet period it starts a new
  * run. The runs therefore depend on the states alone, and not on the order of delivery. Beyond {@link
  * RUNS_MAX} a condition starts no run, but it is still part of the state.
  */

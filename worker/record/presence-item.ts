@@ -7,7 +7,7 @@ import { isTimely } from "../assess/baseline.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 import { intervalStart, later, phaseOf, seenThrough } from "../heartbeat/timeline-position.ts";
 
-/** Maximum number of model names in presence. They are for lists; the telemetry item has the details. */
+/** Maximum number of model names in presence. Lists show these names. The telemetry item has the details. */
 const MODEL_NAMES_MAX = 16;
 const CLIENT_NAMES_MAX = 8;
 

@@ -63,7 +63,7 @@ export function verdictUpdate(
   };
 }
 
-/** Update that ends the review. `adjudication`: the reason for a missing verdict. Undefined if there is a verdict. */
+/** Update that ends the review. `adjudication`: reason for a missing verdict, or undefined if there is a verdict. */
 export function reviewedUpdate(
   item: Reviewed,
   adjudication: Assessment["adjudication"],

@@ -140,7 +140,7 @@ function writesOf(
   tenant: TenantItem,
   deps: RecordDeps,
 ): Write[] {
-  const recordedAt = timestamp(deps.clock()); // time of this transaction, see CALL_TIMEOUT_MS
+  const recordedAt = timestamp(deps.clock()); // events need the time of this transaction (see CALL_TIMEOUT_MS)
   return changes.flatMap((change): Write[] => {
     const update: Write = { Update: incidentUpdate(change, tenant.shards, deps.table) };
     const { kind, item } = change;

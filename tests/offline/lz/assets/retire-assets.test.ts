@@ -117,7 +117,7 @@ describe("lz assets revoke and expire", () => {
     const again = await api.run(...argv);
     expect([again.code, again.lines]).toEqual([
       0,
-      ["0 assets taken off the active list; 30 skipped: done before"],
+      ["0 assets taken off the active list; 30 skipped: changed by an earlier run"],
     ]);
   });
 
@@ -146,7 +146,7 @@ describe("lz assets revoke and expire", () => {
     expect(code).toBe(1);
     expect(lines).toEqual([
       `failed: vdi-1 (${idOf(1)}): it is isolated: release it first`,
-      "1 asset revoked; 1 skipped: the host has reported meanwhile; 1 failed",
+      "1 asset revoked; 1 skipped: the host has reported in the meantime; 1 failed",
       "Run the same command again to retry the assets that failed.",
     ]);
     expect(json).toMatchObject({ changed: [idOf(0)], failed: [{ assetId: idOf(1), reason: "contained" }] });

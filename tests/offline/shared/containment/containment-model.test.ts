@@ -32,8 +32,8 @@ const PUT_BACK_SHOWN = "active is shown, the host says that it is isolated";
 type Explored = {
   worlds: World[];
   /**
-   * Number of the previous world, by world. `names` has the step from it. The path to each world is the
-   * shortest one.
+   * For each world, the number of the previous world on the shortest path. `names` has the step between the
+   * two worlds.
    */
   from: Int32Array;
   names: string[];

@@ -338,7 +338,7 @@ describe("forwardDue()", () => {
     const startedMs = performance.now();
     while (await box.look(TENANT));
     while (sentTo(box).filter((host) => host === "good.example.com").length < 60) await Bun.sleep(5);
-    expect(performance.now() - startedMs).toBeLessThan(2500); // without slots this takes 60 s: eight events at a time, 10 s each
+    expect(performance.now() - startedMs).toBeLessThan(2500); // without slots this takes 60 s, because only eight events are sent at a time, for 10 s each
     expect(sentTo(box).filter((host) => host === "bad.example.com")).toHaveLength(2);
     const deferred = await eventually(async () => {
       const forwards = box.events().map(({ forwards }) => forwards as EventItem["forwards"]);
@@ -385,7 +385,7 @@ describe("forwardDue()", () => {
     await box.forward();
     box.wait(5);
     await box.forward();
-    const later = box.event().nextAttemptAt as string; // five minutes later
+    const later = box.event().nextAttemptAt as string; // the next attempt is due five minutes later
     box.wait(120);
     await box.requeue("gone");
     box.answer((url) => (url.includes("gone") ? 503 : 204));

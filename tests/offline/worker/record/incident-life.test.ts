@@ -273,7 +273,7 @@ describe("a spool beyond the limits of the policy, during a state", () => {
     const { incidents, all, writes } = await lifeOf(spools);
     expect(incidents).toMatchObject([{ rule: "lost-heartbeats", status: "OPEN", openedAt: at(6) }]);
     expect(all.filter(({ kind }) => kind === "change")).toHaveLength(2);
-    expect(Math.max(...writes.slice(7))).toBe(2); // the writes of an unchanged state: a sample and presence
+    expect(Math.max(...writes.slice(7))).toBe(2); // an unchanged state causes two writes: a sample and presence
   });
 
   test("resolves it after the spool is below the limit for the quiet period", async () => {

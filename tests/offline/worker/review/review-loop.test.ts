@@ -385,7 +385,7 @@ describe("createReviewLoops()", () => {
     reviews.wake(TENANT);
     await after(() => world.due().length === 0);
     expect(world.stored().every(({ score }) => score === 50)).toBe(true);
-    expect(highest).toBe(2); // one tenant gets half of the requests
+    expect(highest).toBe(2); // one tenant gets half of the concurrent requests
     stop.abort();
   }, 60_000);
 
