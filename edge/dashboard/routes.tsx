@@ -184,7 +184,7 @@ function configurationPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
   });
 }
 
-/** An unknown state is ignored: the page then lists all deliveries. */
+/** An unknown delivery state is ignored: the page then lists all deliveries. */
 const webhookQuery = z.object({
   state: z.enum(DELIVERY_STATES).optional().catch(undefined),
   cursor: z.string().optional(),
@@ -195,7 +195,7 @@ const isRefusal = (result: PageResult): result is Refusal => (result as { ok?: u
 
 type Of<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
 
-/** Permission and input of a page. An invalid path parameter always returns 404. */
+/** Permission and input schemas of a page. An invalid path parameter always returns 404. */
 type PageInput<Params, Query> = {
   right?: (admin: Admin) => boolean;
   params?: Params;
@@ -207,7 +207,10 @@ type PageInput<Params, Query> = {
 
 const NOTHING = z.object({});
 
-/** Adds a page that needs a session. Without one, returns 302 to sign-in, or 401 for a poll of the browser script. */
+/**
+ * Adds a page that needs a session. Without a session, the response is a redirect (302) to sign-in, or 401
+ * for a poll of the browser script.
+ */
 function pageRoute(app: Hono<Env>, deps: Deps) {
   const signedIn = createMiddleware<Env>(async function signedIn(c, next) {
     // This runs before authentication: after a switch of the organisation, the old cookie still has a session
@@ -249,11 +252,14 @@ function pageRoute(app: Hono<Env>, deps: Deps) {
   };
 }
 
-/** The page in the hidden frame of the browser script. It renews the session by a handshake and sets the expiry cookie. */
+/**
+ * Adds the page that the browser script opens in a hidden frame. It renews the session by a handshake and
+ * sets the cookie with the expiry.
+ */
 function sessionRoute(app: Hono<Env>, deps: Deps): void {
   const { handshakeUrl } = deps.admin;
   if (handshakeUrl === undefined) return;
-  // The frame redirects to the provider and back, so pages may embed only this site and the provider.
+  // The frame redirects to the provider and back, so pages can embed only this site and the provider.
   const frames = `frame-src 'self' ${new URL(handshakeUrl).origin}`;
   app.use(async function frameSource(c, next) {
     await next();

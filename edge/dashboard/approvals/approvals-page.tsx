@@ -291,7 +291,7 @@ const ResponseForms = ({ asked, view }: { asked: RequestOnHost; view: View }) =>
       ) : (
         <p class="strip warning">
           <Icon name="warning" />
-          This request cannot be approved: {otherwise}.
+          {`This request cannot be approved: ${otherwise}.`}
         </p>
       )}
       <ChangeForm look="inline" action={`${path}/deny`} name={`deny-${path}`} hidden={forms.deny}>

@@ -22,7 +22,7 @@ export type AssetDetails = {
   custody: Page<CustodyView>;
   check: ChainCheck | undefined;
   incidents: Awaited<ReturnType<typeof listAssetIncidents>>;
-  /** A request to isolate this host that waits for a second person. */
+  /** An isolation request for this host that waits for a second person, if any. */
   waiting: ApprovalView | undefined;
   now: number;
 };

@@ -95,16 +95,13 @@ export const UnknownNotices = ({ details }: { details: AssetDetails }) => {
       {incomplete.length > 0 && (
         <p class="strip warning">
           <Icon name="warning" />
-          The agent could not fully read {plural(incomplete.length, "source")} of{" "}
-          {String(state?.collectors.length ?? 0)} ({incomplete.map(({ name }) => name).join(", ")}). AI that
-          only {incomplete.length === 1 ? "this source detects" : "these sources detect"} may be missing here.
+          {`The agent could not fully read ${plural(incomplete.length, "source")} of ${state?.collectors.length ?? 0} (${incomplete.map(({ name }) => name).join(", ")}). AI that only ${incomplete.length === 1 ? "this source detects" : "these sources detect"} may be missing here.`}
         </p>
       )}
       {dropped > 0 && (
         <p class="strip warning">
           <Icon name="warning" />
-          {plural(dropped, "heartbeat")} {dropped === 1 ? "was" : "were"} lost while this host could not reach
-          the control plane.
+          {`This host lost ${plural(dropped, "heartbeat")} while it could not reach the control plane.`}
         </p>
       )}
     </div>

@@ -25,8 +25,7 @@ export const AssetIncidents = ({ details: { asset, incidents: all, now } }: { de
         <p class="strip warning">
           <Icon name="warning" />
           <span>
-            Only {plural(all.incidents.length, "incident")} of this host were read, so there may be more open
-            ones.{" "}
+            {`Only ${plural(all.incidents.length, "incident")} of this host were read, so there may be more open ones. `}
             <a href={`/incidents?${new URLSearchParams({ q: asset.assetId })}`}>
               Search all incidents of this host
             </a>

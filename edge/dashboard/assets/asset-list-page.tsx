@@ -38,9 +38,9 @@ export const assetQuery = z.object({
   client: blank.or(z.string().max(120)).optional(),
   /** Any text is valid: an employee id that does not exist matches no host. */
   employee: blank.or(z.string().max(128)).optional(),
-  /** Cursor of the unfiltered list. */
+  /** Position in the list without a filter (cursor). */
   cursor: z.string().max(2000).optional(),
-  /** Id of the last host shown, in a filtered list. */
+  /** Position in the list with a filter: id of the last host on the previous page. */
   after: assetId.optional(),
 });
 export type AssetQuery = z.infer<typeof assetQuery>;
@@ -59,7 +59,10 @@ const STATES: Record<NonNullable<FleetFilter["state"]>, string> = {
 
 type Shown = { assets: AssetView[]; next?: URLSearchParams; total?: number };
 
-/** Without a filter, reads one page from the table. With a filter, searches the cached fleet. */
+/**
+ * Finds the hosts to show. Without a filter, reads one page from the table. With a filter, searches the
+ * cached fleet.
+ */
 async function findAssets(deps: Deps, tenantId: string, query: AssetQuery, fleet: Fleet): Promise<Shown> {
   const { cursor, after, ...filter } = query;
   if (!isFiltered(filter)) {
@@ -211,7 +214,10 @@ const AssetRow = ({ asset, now }: { asset: AssetView; now: number }) => {
   );
 };
 
-/** Names of engines. Undefined means that the host has never reported; an empty list means that no engine was found. */
+/**
+ * Shows the names of engines. `names` is undefined if the host has never reported, and empty if no engine was
+ * found.
+ */
 const Chips = ({ names }: { names: string[] | undefined }) => {
   if (!names) return <span class="muted">unknown</span>;
   if (names.length === 0) return <span class="muted">none found</span>;

@@ -26,7 +26,7 @@ type Answer = {
   notice?: Notice | undefined;
   draft?: Draft | undefined;
   decommission?: DecommissionDraft | undefined;
-  /** Cursor into the timeline. */
+  /** Cursor for an older page of the timeline. */
   older?: string | undefined;
 };
 

@@ -5,7 +5,7 @@ import { Timeline } from "../components/timeline.tsx";
 import type { AssetDetails } from "./asset-data.ts";
 import { changesBetween } from "./state-diff.ts";
 
-/** Recorded changes of a host with the trend of its risk score, one page at a time. */
+/** Recorded changes of a host, one page at a time, with a chart of its risk score. */
 export const AssetTimeline = ({ details }: { details: AssetDetails }) => {
   const { asset, timeline, now, isOlder } = details;
   const path = `/assets/${asset.assetId}`;

@@ -80,8 +80,7 @@ export const ContainmentPanel = (panel: {
       {steps && <Steps steps={steps} now={now} />}
       {asset.containment.proof && asset.containment.proof.generation < asset.generation && (
         <p class="muted small">
-          The newest containment report is about generation {String(asset.containment.proof.generation)}, so
-          it does not prove generation {String(asset.generation)}.
+          {`The newest containment report is about generation ${asset.containment.proof.generation}, so it does not prove generation ${asset.generation}.`}
         </p>
       )}
       {forms ? (
@@ -207,8 +206,7 @@ const ReleaseForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
     <h3>Release this host</h3>
     <Problems draft={forms.draft} />
     <p class="muted small">
-      The agent removes the restrictions of mode {asset.containment.mode ?? "observe"} and proves this with
-      its next heartbeat.
+      {`The agent removes the restrictions of mode ${asset.containment.mode ?? "observe"} and proves this with its next heartbeat.`}
       {asset.containment.stopEnginesBy === "terminate" &&
         " Terminated programs do not restart automatically. The user of the host has to start them again."}
     </p>

@@ -53,7 +53,7 @@ export const IsolationTerms = (terms: { employeeId: string | undefined; settings
       <li>
         Message on the host (not in mode observe):{" "}
         {settings.isolationNotice === "" ? (
-          "the agent's default text, which says to contact the security team"
+          "the agent's default text, which tells users to contact the security team"
         ) : (
           <q>
             <bdi>{settings.isolationNotice}</bdi>
@@ -62,8 +62,7 @@ export const IsolationTerms = (terms: { employeeId: string | undefined; settings
         . The message also says what was restricted.
       </li>
       <li>
-        A silent host is isolated only if it reports again within {String(DIRECTIVE_DAYS)} days. Treat the
-        host as unrestricted until the agent has proven the isolation.
+        {`A silent host is isolated only if it reports again within ${DIRECTIVE_DAYS} days. Treat the host as unrestricted until the agent has proven the isolation.`}
       </li>
     </ul>
   );

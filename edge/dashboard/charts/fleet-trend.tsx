@@ -36,8 +36,7 @@ export const FleetTrend = ({ hours, now }: { hours: readonly FleetHourItem[]; no
       </div>
       {points.length < 2 || !isOld ? (
         <p class="muted">
-          The fleet is counted every hour, and the chart appears after the second count. First count:{" "}
-          {plural(now.reporting, "host")} reporting, {now.withAi.toLocaleString("en")} with AI.
+          {`The fleet is counted every hour, and the chart appears after the second count. First count: ${plural(now.reporting, "host")} reporting, ${now.withAi.toLocaleString("en")} with AI.`}
         </p>
       ) : (
         <>

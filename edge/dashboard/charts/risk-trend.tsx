@@ -23,7 +23,7 @@ export const RiskTrend = ({ changes, until }: { changes: readonly TelemetryChang
   return (
     <figure class="trend">
       <figcaption class="muted small">
-        Risk score over {plural(changes.length, "state")}: now {newest.score}, highest {peak}
+        {`Risk score over ${plural(changes.length, "state")}: now ${newest.score}, highest ${peak}`}
       </figcaption>
       <Plot scales={scales}>
         <path class="area" d={drawArea(points) ?? ""} />

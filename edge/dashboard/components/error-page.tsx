@@ -11,7 +11,7 @@ type Failure = {
   admin: Admin | undefined;
   requestId: string;
   nowMs: number;
-  /** Path and query of the request. */
+  /** Path and query of the failed request. */
   path: string;
   /** True if the request was a form post: the user wanted to change something. */
   isChange: boolean;

@@ -5,7 +5,7 @@ import { LOGO, SCRIPT_URL, SCRIPTS, STYLE } from "../static/static-files.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { exact } from "./time.tsx";
 
-/** Navigation of the dashboard. `/assets` keeps the name of the API; people read "hosts". */
+/** Items of the navigation. The path `/assets` has the name of the API, but its label is "Hosts". */
 const NAV_ITEMS = [
   { name: "overview", href: "/", label: "Overview" },
   { name: "incidents", href: "/incidents", label: "Incidents" },
@@ -46,7 +46,7 @@ export type Frame = {
   reloadSeconds?: number | undefined;
 };
 
-/** The frame of every page: document head, skip link, navigation, signed-in user and age of the data. */
+/** The frame of every page: document head, skip link, navigation, signed-in user, and age of the data. */
 export const Layout = ({ frame, children }: { frame: Frame; children: Child }) => (
   <html lang="en">
     <head>

@@ -2,7 +2,7 @@ import { Icon } from "./icon.tsx";
 
 export type Notice = { tone: "ok" | "warning"; words: string };
 
-/** The result of the last change, at the top of the page. */
+/** Shows the result of the last change at the top of the page. */
 export const NoticeStrip = ({ notice }: { notice: Notice | undefined }) =>
   notice ? (
     <p class={`strip ${notice.tone}`} role="status">
@@ -26,7 +26,7 @@ export const WrongList = ({ what, wrong }: { what: string; wrong: readonly Wrong
     <div class="strip critical" role="alert" id="wrong">
       <Icon name="critical" />
       <div>
-        <p>Nothing was saved. Fix these errors in the {what}, then save again:</p>
+        <p>{`Nothing was saved. Fix these errors in the ${what}, then save again:`}</p>
         <ul>
           {wrong.map(({ where, line, words }) => (
             <li>

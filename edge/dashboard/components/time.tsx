@@ -3,7 +3,10 @@ const [SECOND, MINUTE, HOUR, DAY] = [1000, 60_000, 3_600_000, 86_400_000];
 /** Data older than this is shown with its own age, because it is older than the page on which it appears. */
 export const AGE_SHOWN_AFTER_MS = 5000;
 
-/** A duration in one unit, rounded down: `12 s`, `5 min`, `3 h`, `9 d`. timestamps.client.js formats durations in the same way. */
+/**
+ * Formats a duration in one unit, rounded down: `12 s`, `5 min`, `3 h`, `9 d`. timestamps.client.js uses the
+ * same format.
+ */
 export function duration(ms: number): string {
   const length = Math.abs(ms);
   if (length < MINUTE) return `${Math.floor(length / SECOND)} s`;
@@ -18,7 +21,10 @@ export function relative(atMs: number, nowMs: number): string {
   return passed > 0 ? `${duration(passed)} ago` : `in ${duration(passed)}`;
 }
 
-/** A host's clock may be this far ahead of the server's (`CLOCK_SKEW_SECONDS_MAX` of the wire format). */
+/**
+ * Maximum time in ms by which a host's clock may be ahead of the server's (`CLOCK_SKEW_SECONDS_MAX` of the
+ * wire format).
+ */
 const AHEAD_MS_MAX = 300_000;
 
 /** The age of a past event. If a host's clock is slightly ahead, the event shows as "just now" and not as a future one. */

@@ -20,7 +20,10 @@ import { faultWords } from "./field-diff.ts";
 
 const SHOWN_MAX = 100;
 
-/** Verifies all records against their head, and the signature of the head with the control keys of this node. */
+/**
+ * Verifies all records and their head. Verifies the signature of the head with the control keys that this
+ * node knows.
+ */
 async function verifyAll(
   records: AuditItem[],
   head: CustodyHeadItem | undefined,

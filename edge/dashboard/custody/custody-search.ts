@@ -19,7 +19,10 @@ export type CustodyQuery = z.infer<typeof custodyQuery>;
 export const isNarrowed = ({ q, action, asset }: CustodyQuery): boolean =>
   q !== undefined || action !== undefined || asset !== undefined;
 
-/** Returns a test for the search. Each word of the text must occur in the visible fields of the record. */
+/**
+ * Returns a function that tests whether a record matches the search. Each word of the text must occur in the
+ * visible fields of the record.
+ */
 export function custodyMatcher(
   { q, action, asset, before }: CustodyQuery,
   hosts: ReadonlyMap<string, string>,

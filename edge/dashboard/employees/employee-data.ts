@@ -11,7 +11,7 @@ export type Employee = {
   models: Set<string>;
 };
 
-/** Employees of the given hosts, those with AI first. */
+/** Employees of the given hosts. Employees with AI come first. */
 export function employeesOf(rows: readonly FleetRow[]): Employee[] {
   const found = new Map<string, Employee>();
   for (const { employeeId: id, presence } of rows) {

@@ -104,8 +104,7 @@ const TokenForm = ({ csrf, formKey, wrong }: { csrf: string; formKey: string; wr
     {wrong && (
       <p class="strip critical" role="alert">
         <Icon name="critical" />
-        No token was created. Enter 1 to {USES_MAX.toLocaleString("en")} hosts and 1 to {String(DAYS_MAX)}{" "}
-        days.
+        {`No token was created. Enter 1 to ${USES_MAX.toLocaleString("en")} hosts and 1 to ${DAYS_MAX} days.`}
       </p>
     )}
   </ChangeForm>

@@ -11,8 +11,8 @@ const OPERATOR = "[=+\\-@＝＋－＠﹦﹢﹣﹫−]";
  */
 const FORMULA = new RegExp(`^(?:[\\t\\r\\n]|${BLANK}*${OPERATOR})`, "u");
 /**
- * In regions with a decimal comma, spreadsheets split lines at semicolons and ignore our quotes. A cell may therefore
- * start after each semicolon, tab and line break.
+ * In regions with a decimal comma, spreadsheets split lines at semicolons and ignore the quotes in the file.
+ * A cell may therefore start after each semicolon, tab and line break.
  */
 const INNER_FORMULA = new RegExp(`[;\\t\\r\\n](?=${BLANK}*"?${BLANK}*${OPERATOR})`, "gu");
 

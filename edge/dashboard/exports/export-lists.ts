@@ -52,7 +52,7 @@ import {
 import { allRows, inventoryOf, lifecycleOf, matching } from "../overview/fleet-cache.ts";
 import { type Columns, CUSTODY_COLUMNS, INCIDENT_COLUMNS } from "./columns.ts";
 
-/** The caller of an export, and cached reads of the fleet. */
+/** Data for an export: its caller, and cached reads of the fleet. */
 export type ExportContext = { admin: Admin; deps: Deps } & FleetReads;
 
 /** An exported list: its columns, and its rows, which are read one table page at a time. */
@@ -156,7 +156,7 @@ type Found = {
   row: FleetRow;
 };
 
-/** One row for each engine, model and client on each host. */
+/** The inventory list. It has one row for each engine, model and client on each host. */
 const inventory: ExportList<InventoryQuery, Found> = {
   name: "inventory",
   query: inventoryQuery as z.ZodType<InventoryQuery>,
@@ -231,7 +231,7 @@ const modelsQuery = z.object({
   q: z.string().max(200).optional(),
 });
 
-/** One row for each model on each host, with its details. */
+/** The list of models. It has one row for each model on each host, with its details. */
 const models: ExportList<z.infer<typeof modelsQuery>, HeldModel> = {
   name: "models",
   query: modelsQuery,
@@ -320,7 +320,7 @@ const deliveries: ExportList<z.infer<typeof deliveriesQuery>, DeliveryView> = {
 
 const timelineQuery = z.object({ asset: assetId });
 
-/** All recorded changes of one host. */
+/** The timeline list: all recorded changes of one host. */
 const timeline: ExportList<z.infer<typeof timelineQuery>, TelemetryChange> = {
   name: "timeline",
   query: timelineQuery,

@@ -81,7 +81,7 @@ export function exportRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<En
   reportDownloads(app, deps);
 }
 
-/** Requires a session, and a permission if the list needs one. */
+/** Middleware that requires a session, and a permission if the list needs one. */
 const signedIn = (deps: Deps, needs?: Permission) =>
   createMiddleware<Env>(async function signedIn(c, next) {
     const admin = await authenticate(c.req.raw, deps);

@@ -104,8 +104,8 @@ const LlmReview = ({ adjudication }: { adjudication: Adjudication }) => (
         <p class="muted small">
           This is an assessment of the whole host, not a finding of a rule.{" "}
           <bdi class="mono">{adjudication.model}</bdi> reviewed the host because rules and baseline were not
-          conclusive. Its rating is <RiskBadge risk={adjudication.risk} /> {String(adjudication.score)}. The
-          risk score of the host changed from {String(adjudication.before)} to {String(adjudication.after)}.
+          conclusive. Its rating is <RiskBadge risk={adjudication.risk} />{" "}
+          {`${adjudication.score}. The risk score of the host changed from ${adjudication.before} to ${adjudication.after}.`}
         </p>
       </>
     ) : (

@@ -78,7 +78,10 @@ const titleOf = (query: IncidentQuery): string =>
 
 type IncidentsAnswer = { notice?: Notice | undefined; reads?: IncidentReads | undefined };
 
-/** Open or resolved incidents with a filter. Users who handle incidents can acknowledge several of them. */
+/**
+ * The page of open or resolved incidents, with a filter. Users who handle incidents can acknowledge several
+ * of them together.
+ */
 export async function incidentsPage(
   admin: Admin,
   query: IncidentQuery,
@@ -170,7 +173,7 @@ const ShownIncidents = (list: {
   );
 };
 
-/** Engines to choose from: those of the fleet, those of the shown incidents, and the selected one. */
+/** Engines that the filter offers: those of the fleet, those of the shown incidents, and the selected one. */
 function enginesOf(
   counts: FleetCounts | undefined,
   incidents: readonly IncidentView[],
@@ -184,12 +187,15 @@ function enginesOf(
 
 const BULK_FORM_ID = "bulk";
 
-/** The checkboxes are in the rows and refer to this form by its id, so a selection survives updates of the list. */
+/**
+ * A form to acknowledge several incidents. Its checkboxes are in the rows and refer to this form by id, so a
+ * selection survives updates of the list.
+ */
 const BulkForm = ({ csrf }: { csrf: string }) => (
   <ChangeForm id={BULK_FORM_ID} look="bulk" action="/incidents/acknowledge" hidden={{ csrf }}>
     <button type="submit">Acknowledge selected</button>
     <span class="muted small">
-      Up to {String(BULK_INCIDENTS_MAX)} incidents. Each gets its own custody record and stays open.
+      {`Up to ${BULK_INCIDENTS_MAX} incidents at a time. Each gets its own custody record and stays open.`}
     </span>
   </ChangeForm>
 );
@@ -255,7 +261,8 @@ const ExpiredIncidents = ({
       <a href={`/incidents?${new URLSearchParams([...filter, ["hosts", "expired"]])}`}>
         {plural(count, "open incident")} of expired hosts
       </a>
-      . {count === 1 ? "It returns" : "They return"} when the host reports again.
+      .{" "}
+      {count === 1 ? "It returns when its host reports again." : "They return when their hosts report again."}
     </p>
   );
 };
@@ -272,7 +279,7 @@ const OlderIncidents = (more: { part: OpenIncidents; filter: [string, string][];
   );
 };
 
-/** How old the cached list of resolved incidents is, and whether it is complete. */
+/** Says how old the cached list of resolved incidents is, and whether it is complete. */
 const ResolvedNotices = ({ of: { total, complete, readAtMs }, now }: { of: Resolved; now: number }) => (
   <>
     {now - readAtMs > AGE_SHOWN_AFTER_MS && (

@@ -193,13 +193,12 @@ const IncidentTimeline = ({
       <Timeline moments={timeline} now={now} />
     ) : (
       <Empty title="No recorded states of this incident">
-        States are deleted after the retention time in the settings, and this page reads only the newest{" "}
-        {String(STATES_MAX)}.
+        {`States are deleted after the retention time in the settings, and this page reads only the newest ${STATES_MAX} states.`}
       </Empty>
     )}
     {hasOlderStates && (
       <p class="muted small">
-        This timeline covers the newest {String(STATES_MAX)} states. For older ones, download the{" "}
+        {`This timeline covers the newest ${STATES_MAX} states. For older states, download the `}
         <a href={`/assets/${asset.assetId}#timeline`}>history of the host</a>.
       </p>
     )}
@@ -247,8 +246,7 @@ const ResponseForms = ({ incident, forms }: { incident: IncidentView; forms: Res
         {forms.draft && (
           <p class="strip critical" role="alert">
             <Icon name="critical" />
-            Nothing was changed. Enter a reason of {String(JUSTIFICATION_CHARACTERS_MIN)} to{" "}
-            {String(RESOLUTION_CHARACTERS_MAX)} characters.
+            {`Nothing was changed. Enter a reason of ${JUSTIFICATION_CHARACTERS_MIN} to ${RESOLUTION_CHARACTERS_MAX} characters.`}
           </p>
         )}
         <div class="field">

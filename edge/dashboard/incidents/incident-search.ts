@@ -56,15 +56,15 @@ export const incidentQuery = z.object({
   /** Hosts whose open incidents are listed. Default: hosts on the active list. */
   hosts: blank.or(z.enum(["expired", "all"])).optional(),
   q: blank.or(z.string().max(200)).optional(),
-  /** Cursor into the open incidents of one risk. */
+  /** Cursor for a page of the open incidents of one risk. */
   cursor: z.string().max(2000).optional(),
-  /** Sort key of the last resolved incident shown. */
+  /** Sort key of the last resolved incident on the previous page. */
   after: z.string().max(300).optional(),
 });
 export type IncidentQuery = z.infer<typeof incidentQuery>;
 export type IncidentFilter = Omit<IncidentQuery, "cursor" | "after">;
 
-/** The filter as query parameters, without the position in the list. */
+/** Converts the filter to query parameters, without the position in the list. */
 export function filterOf({ cursor: _cursor, after: _after, ...filter }: IncidentQuery): [string, string][] {
   return Object.entries(filter).filter(([, value]) => value !== undefined) as [string, string][];
 }
@@ -81,7 +81,10 @@ export function employeesBy(rows: readonly FleetRow[]): EmployeeOf {
   return (assetId) => known.get(assetId);
 }
 
-/** Returns a test for the filter. Each word of the text must occur in the visible fields of the incident or in its employee id. */
+/**
+ * Returns a function that tests whether an incident matches the filter. Each word of the text must occur in
+ * the visible fields of the incident or in its employee id.
+ */
 export function incidentMatcher(
   { risk, answered, engine, rule, age, q }: IncidentFilter,
   employeeOf: EmployeeOf,

@@ -10,7 +10,7 @@ type RowOptions = {
   form?: string | undefined;
 };
 
-/** Incidents as rows: risk, engine and host, explanation, rule and age. */
+/** A list of incidents. Each row shows the risk, engine, host, explanation, rule and age. */
 export const IncidentList = ({
   incidents,
   ...options

@@ -24,7 +24,7 @@ const DeliveryBadge = ({ state }: { state: DeliveryState }) => (
   </Badge>
 );
 
-/** Status, latency and error of the last attempt. */
+/** Describes the last attempt: status, latency and error. */
 export const outcomeOf = ({ status, latencyMs, error }: DeliveryView): string =>
   [
     status !== undefined && `answered ${status}`,
@@ -91,7 +91,7 @@ const ResendAll = (form: { webhookId: string; hidden: Hidden; isMore: boolean })
   >
     <button type="submit">{form.isMore ? "Resend the next ones" : "Resend all failed"}</button>
     <span class="muted small">
-      Resends failed deliveries with their event ids, oldest first, at most {String(RESENT_MAX)} at a time.
+      {`Resends failed deliveries with their event ids, oldest first, at most ${RESENT_MAX} at a time.`}
     </span>
   </ChangeForm>
 );

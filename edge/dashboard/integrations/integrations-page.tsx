@@ -119,7 +119,7 @@ const WebhookRow = ({ webhook, now }: { webhook: WebhookView; now: number }) => 
   );
 };
 
-/** Shows a new secret, or says that the secret cannot be shown again. */
+/** Shows a new secret, or says that it cannot be shown again. */
 const NewSecret = ({ secret }: { secret: NonNullable<WebhookAnswer["secret"]> }) => (
   <section class="card" aria-labelledby="secret-title">
     <h2 id="secret-title">Webhook secret</h2>
@@ -142,8 +142,8 @@ const NewSecret = ({ secret }: { secret: NonNullable<WebhookAnswer["secret"]> })
       </>
     )}
     <p class="muted small">
-      After a rotation, deliveries are also signed with the previous secret for {String(ROTATION_HOURS)}{" "}
-      hours. <a href={`/integrations/${secret.webhookId}`}>Open the webhook</a>
+      {`After a rotation, deliveries are also signed with the previous secret for ${ROTATION_HOURS} hours. `}
+      <a href={`/integrations/${secret.webhookId}`}>Open the webhook</a>
     </p>
   </section>
 );

@@ -15,11 +15,11 @@ export const HealthBadge = ({ health }: { health: WebhookView["health"] }) => (
   </Badge>
 );
 
-/** The kinds of events that a webhook receives. An empty list means every event. */
+/** Describes the kinds of events that a webhook receives. An empty list means every event. */
 export const eventWords = (events: readonly string[]): string =>
   events.length === 0 ? "every event" : events.join(", ");
 
-/** Times of the last delivery and the last failure. */
+/** Shows the times of the last delivery and of the last failure. */
 export const HealthTimes = ({ health, now }: { health: WebhookView["health"]; now: number }) => (
   <p class="muted small">
     {health.lastDeliveredAt && (

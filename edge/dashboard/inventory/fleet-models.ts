@@ -1,6 +1,6 @@
 import type { FleetHolding, FleetRow } from "../../../shared/fleet/read-fleet.ts";
 
-/** One model of one engine on one host. */
+/** One copy of a model: its engine, its host and its details. */
 export type HeldModel = FleetHolding["models"][number] & { row: FleetRow };
 
 /** A model across the fleet. Files with the same name can differ, so it may have several licences, sizes and quantisations. */

@@ -15,7 +15,7 @@ const blank = z.literal("").transform(() => undefined);
 const lastShown = z.string().max(200).optional();
 export const inventoryQuery = z.object({
   q: blank.or(z.string().max(200)).optional(),
-  /** Key of the last row shown, for each of the three lists. */
+  /** Key of the last row on the previous page, for each of the three lists. */
   afterModel: lastShown,
   afterEngine: lastShown,
   afterClient: lastShown,

@@ -29,9 +29,7 @@ export const ModelsNotCounted = ({ holdings }: { holdings: Holdings["holdings"] 
   const models = left.reduce((sum, one) => sum + one, 0);
   return (
     <p class="more">
-      Up to {String(INVENTORY_MODELS_MAX)} models are counted on each host. {plural(left.length, "host")}{" "}
-      {left.length === 1 ? "has" : "have"} {plural(models, "more model", "more models")}, which the pages of
-      these hosts list.
+      {`Up to ${INVENTORY_MODELS_MAX} models are counted on each host. ${plural(left.length, "host")} ${left.length === 1 ? "has" : "have"} ${plural(models, "more model", "more models")}. The page of each host lists all of its models.`}
     </p>
   );
 };

@@ -41,7 +41,7 @@ export async function modelPage(
           <>
             <div class="card-head">
               <p class="count">
-                In memory on {plural(model.loaded, "host")}, only on disk on {plural(model.atRest, "host")}
+                {`In memory on ${plural(model.loaded, "host")}. Only on disk on ${plural(model.atRest, "host")}.`}
               </p>
               <DownloadLinks list="models" filter={{ name }} />
             </div>

@@ -27,7 +27,7 @@ export const ContainmentInProgress = ({
     )}
     {!complete && (
       <p class="more">
-        Showing only hosts among the {String(CONTAINED_READ_MAX)} newest containment changes.{" "}
+        {`Showing only hosts among the ${CONTAINED_READ_MAX} newest containment changes. `}
         <a href="/assets?state=isolated">All hosts with a requested isolation</a>
       </p>
     )}

@@ -40,7 +40,7 @@ export type Fleet = {
 export const allRows = ({ rows, expired }: Pick<Fleet, "rows" | "expired">): readonly FleetRow[] =>
   expired.length === 0 ? rows : [...rows, ...expired].sort((a, b) => (a.assetId < b.assetId ? -1 : 1));
 
-/** Models and clients of every host, and when they were read. */
+/** Models and clients of every host, and the time at which they were read. */
 export type Holdings = { holdings: readonly FleetHolding[]; complete: boolean; readAtMs: number };
 
 /** Counts of the fleet at the time `atMs`, and the earlier hourly counts, oldest first. */
@@ -52,16 +52,16 @@ export type FleetNumbers = {
 };
 
 export type Fleets = {
-  /** Every host of the tenant, for lists and filters. */
+  /** Returns every host of the tenant, for lists and filters. */
   of(tenantId: string, background: Background): Promise<Fleet>;
   /**
    * Counts of the fleet. Before the first read of a large fleet, these are the worker's last counts, with
    * their age.
    */
   numbersOf(tenantId: string, background: Background): Promise<FleetNumbers>;
-  /** Models with their details, and clients, of every host. */
+  /** Returns the models (with details) and the clients of every host. */
   holdingsOf(tenantId: string, background: Background): Promise<Holdings>;
-  /** Resolved incidents. */
+  /** Returns the resolved incidents of the tenant. */
   resolvedOf(tenantId: string, background: Background): Promise<Resolved>;
 };
 
@@ -143,7 +143,7 @@ type Filtered = Omit<FleetRow, "presence"> & {
   presence?: Omit<NonNullable<FleetRow["presence"]>, "assetId">;
 };
 
-/** The rows that match every part of the filter, and every word of its text. */
+/** Returns the rows that match every part of the filter and every word of its text. */
 export function matching<Row extends Filtered>(
   rows: readonly Row[],
   filter: FleetFilter,

@@ -36,9 +36,9 @@ export const FleetCoverage = ({ fleet, now }: { fleet: FleetNumbers; now: number
           <p>
             <Icon name="warning" />
             <a href="/assets?state=collectors">
-              {plural(counts.withFailedSources, "host")} with sources that could not be read
+              {`${plural(counts.withFailedSources, "host")} with sources that could not be read`}
             </a>
-            . AI that only these sources would detect is not in the counts.
+            . The counts do not include AI that only these sources would detect.
           </p>
         </div>
       ) : (

@@ -5,7 +5,7 @@ import type { Overview } from "./overview-data.ts";
 
 type Status = { tone: string; icon: IconName; sentence: string };
 
-/** The most important fact about the fleet as one sentence, with tiles that link to the lists behind it. */
+/** States the most important fact about the fleet in one sentence. Tiles below it link to lists with details. */
 export const OverallStatus = ({ overview }: { overview: Overview }) => {
   const { critical, warning, fleet, contained } = overview;
   const { tone, icon, sentence } = statusOf(overview);

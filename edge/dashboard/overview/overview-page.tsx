@@ -65,7 +65,7 @@ const newestPoint = ({ fleet: { counts, hours }, critical, warning, now }: Overv
   warning: Math.max(warning.items.length, (warning.cursor && hours.at(-1)?.warning) || 0),
 });
 
-/** Isolation requests that wait for a second person. */
+/** Says how many isolation requests wait for a second person. */
 const WaitingApprovals = ({ approvals: { waiting, complete } }: { approvals: Waiting }) => (
   <div id="waiting" data-live>
     {(waiting.length > 0 || !complete) && (

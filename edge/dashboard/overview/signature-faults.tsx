@@ -30,14 +30,16 @@ export const SignatureFaults = ({ security }: { security: SecurityItem | undefin
       <div>
         <p>
           {security.faultCount === 1
-            ? "A stored item does not match its signature"
-            : `${security.faultCount} stored items do not match their signatures`}
-          . Someone may have written to the table directly.
+            ? "A stored item does not match its signature. Someone may have written to the table directly."
+            : `${security.faultCount} stored items do not match their signatures. Someone may have written to the table directly.`}
         </p>
         <p>
           {named.join(", ")}
-          {more > 0 && ` and ${more} more`}. {security.faultCount === 1 ? "It is" : "They are"} ignored until
-          restored. Run <code>lz doctor</code> to find the cause.
+          {more > 0 && ` and ${more} more`}.{" "}
+          {security.faultCount === 1
+            ? "The control plane ignores this item until it is restored. "
+            : "The control plane ignores these items until they are restored. "}
+          Run <code>lz doctor</code> to find the cause.
         </p>
       </div>
     </div>

@@ -4,11 +4,14 @@ import type { Deps } from "../../deps.ts";
 /** Keeps work running after the response is sent (`waitUntil` on Workers; a no-op elsewhere). */
 export type Background = (work: Promise<unknown>) => void;
 
-/** A cached value younger than this is not read again. */
+/** Minimum age in ms of a cached value before it is read again. */
 const FRESH_MS = 1000;
-/** Slow reads are cached longer, so that reading takes at most this share of the time. */
+/** Maximum share of time spent on reading a value. Slow reads are therefore cached longer. */
 const READ_SHARE = 1 / 25;
-/** Reads slower than this run in the background while the stale value is served, up to {@link STALE_MS_MAX}. */
+/**
+ * Reads that take longer than this (in ms) run in the background while the stale value is served, up to
+ * {@link STALE_MS_MAX}.
+ */
 const SLOW_MS = 80;
 const STALE_MS_MAX = 60_000;
 const TENANTS_MAX = 16;

@@ -13,12 +13,11 @@ export const DryRunResult = ({ result }: { result: DryRun }) => (
     <p class="strip ok" role="status">
       <Icon name="info" />
       <span>
-        Nothing was saved. The rules of this policy were applied to {plural(result.states, "recorded state")}{" "}
-        of {plural(result.hosts, "host")}{" "}
+        {`Nothing was saved. The rules of this policy were applied to ${plural(result.states, "recorded state")} of ${plural(result.hosts, "host")} `}
         {result.hosts < result.hostsInAll &&
           `(out of ${result.hostsInAll.toLocaleString("en")}; hosts with AI are included first) `}
-        since <Moment at={result.since} />. A dry run does not include the baseline, the LLM review, or the
-        rules {result.notJudged.join(", ")}, because recorded states lack the data they need.
+        since <Moment at={result.since} />
+        {`. A dry run does not include the baseline, the LLM review, or the rules ${result.notJudged.join(", ")}, because recorded states lack the data they need.`}
       </span>
     </p>
     {result.rules.length === 0 ? (

@@ -86,14 +86,14 @@ const linesOf = (text: string | undefined): string[] =>
     .map((line) => line.trim())
     .filter((line) => line !== "");
 
-/** The line of a text area that contains the entry with this index. Blank lines are not entries. */
+/** Line in a text area that contains the entry with this index. Blank lines are not entries. */
 function lineOfEntry(text: string | undefined, index: number): number {
   const lines = (text ?? "").split(/\r?\n/);
   let entry = -1;
   return lines.findIndex((line) => line.trim() !== "" && ++entry === index) + 1;
 }
 
-/** The current policy with the fields of the form replaced. */
+/** Returns the current policy with the values of the form. */
 export function policyFromForm(fields: Record<string, string>, current: Policy): Read<Policy> {
   const lists = Object.fromEntries(POLICY_LISTS.map(({ name }) => [name, linesOf(fields[name])]));
   const gib = numberOf(fields.modelGib);
@@ -127,7 +127,7 @@ const POLICY_LABELS: Readonly<Record<string, string>> = {
 
 export const gibOf = ({ modelBytesMax }: Policy): string => String(Number((modelBytesMax / GIB).toFixed(2)));
 
-/** A complete policy from JSON. Omitted fields get their defaults, as in the API. */
+/** Parses a complete policy from JSON. Omitted fields get their default values, as in the API. */
 export function policyFromJson(text: string): Read<Policy> {
   const { lineOf, fault } = jsonLines(text);
   const where = "policy";

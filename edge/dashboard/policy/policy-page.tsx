@@ -14,12 +14,15 @@ import { EXPOSURES, gibOf, POLICY_GROUPS } from "./policy-form.ts";
 
 export const mayConfigure = (admin: Admin): boolean => may(admin, "manage-settings");
 
-/** Input of a form that is shown again, with its errors. */
+/** Input of a rejected form or a dry run, shown again with its errors. */
 export type Typed = { fields: Readonly<Record<string, string>>; wrong: readonly Wrong[] };
 
 type Forms = { hidden: Hidden; typed: Typed | undefined; engines: Ranked };
 
-/** The policy of the organisation. All roles can read it; administrators can change it, as a form or as JSON. */
+/**
+ * The page of the organisation's policy. All roles can read it. Administrators can change it in a form or as
+ * JSON.
+ */
 export async function policyPage(
   admin: Admin,
   deps: Deps,
@@ -49,8 +52,7 @@ export async function policyPage(
       <div class="page-head">
         <h1>Policy</h1>
         <p class="muted">
-          The rules for AI on your hosts, version {String(version)}. A change applies to every heartbeat from
-          then on and writes a custody record. Earlier findings do not change.
+          {`The rules for AI on your hosts, version ${version}. A change applies to every later heartbeat and writes a custody record. Earlier findings do not change.`}
         </p>
       </div>
       <NoticeStrip notice={answer.notice} />
@@ -193,7 +195,7 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
 
 const FOUND_MAX = 6;
 
-/** The first ids, and how many more there are. */
+/** Shows the first ids, and how many more there are. */
 const Ids = ({ ids, total }: { ids: readonly string[]; total: number }) => (
   <>
     {ids.slice(0, FOUND_MAX).map((id, at) => (

@@ -11,12 +11,12 @@ export const CoverageSection = ({ coverage, period }: { coverage: Evidence["cove
     <Section id="gaps" title="Gaps in coverage">
       <dl class="facts">
         <Fact name="Hosts on the active list">{number(coverage.hosts)}</Fact>
-        <Fact name="Reporting when this report was created">{number(coverage.reporting)}</Fact>
-        <Fact name="Silent">{number(silent.length)}</Fact>
-        <Fact name="Never seen">{number(neverSeen.length)}</Fact>
-        <Fact name="With failed sources">{number(sourcesFailing.length)}</Fact>
-        <Fact name="Expired, not in the counts above">{number(expired.length)}</Fact>
-        <Fact name="Heartbeats lost">{number(coverage.heartbeatsLost)}</Fact>
+        <Fact name="Hosts that reported when this report was created">{number(coverage.reporting)}</Fact>
+        <Fact name="Silent hosts">{number(silent.length)}</Fact>
+        <Fact name="Hosts that were never seen">{number(neverSeen.length)}</Fact>
+        <Fact name="Hosts with failed sources">{number(sourcesFailing.length)}</Fact>
+        <Fact name="Expired hosts (not in the counts above)">{number(expired.length)}</Fact>
+        <Fact name="Lost heartbeats">{number(coverage.heartbeatsLost)}</Fact>
       </dl>
       {!coverage.complete && (
         <p class="strip warning">

@@ -3,7 +3,7 @@ import { listTimeline } from "../../control/assets/asset-timeline.ts";
 import type { AssetView } from "../../control/assets/asset-view.ts";
 import type { Deps } from "../../deps.ts";
 
-/** First and last day (`YYYY-MM-DD`), both included, in UTC. */
+/** First and last day in UTC (`YYYY-MM-DD`). Both days are included. */
 export type Period = { from: string; to: string };
 
 /** Maximum number of timelines that one report reads. Each needs at least one query while the page waits. */
@@ -35,7 +35,7 @@ export type Found = {
   hostsWithAi: number;
   employeesWithAi: number;
   engines: Detected[];
-  /** Models that were in memory. */
+  /** Models that were in memory during the period. */
   models: Detected[];
   /**
    * Number of hosts whose timeline was not read. Only their newest state is included, if it began before the
@@ -102,7 +102,7 @@ export async function findInPeriod(
   return { ...tallies.found(), unread: unread.length, cut };
 }
 
-/** Reads the states of the period and the state in force when it began, newest first. */
+/** Reads the states of the period and the state that was in force when the period began, newest first. */
 async function statesIn(
   deps: Deps,
   tenantId: string,
@@ -123,7 +123,10 @@ async function statesIn(
   return { items, isWhole: from === undefined };
 }
 
-/** Converts states to sightings. A state lasts until the next one, the newest until the last heartbeat. */
+/**
+ * Converts states to sightings. A state lasts until the next state. The newest state lasts until the last
+ * heartbeat.
+ */
 function sightingsIn(
   states: readonly TelemetryChange[],
   { presence }: AssetView,

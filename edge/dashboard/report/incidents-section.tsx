@@ -21,8 +21,10 @@ export const IncidentsSection = ({
       </Fact>
       <Fact name="Acknowledged by a person">{number(incidents.acknowledged)}</Fact>
       <Fact name="Resolved by a person">{number(incidents.resolvedByPeople)}</Fact>
-      <Fact name="Closed automatically, condition gone">{number(incidents.resolvedByQuiet)}</Fact>
-      <Fact name="Opened by the last day and still open">{number(incidents.stillOpen)}</Fact>
+      <Fact name="Closed automatically after the condition was gone">
+        {number(incidents.resolvedByQuiet)}
+      </Fact>
+      <Fact name="Still open, and opened on or before the last day">{number(incidents.stillOpen)}</Fact>
     </dl>
     <p class="muted">
       There is one incident for each combination of host, rule and engine. An incident that was reopened

@@ -10,7 +10,10 @@ import {
 import type { Detected } from "./detections-in-period.ts";
 import type { Evidence } from "./report-data.ts";
 
-/** One list of the report with all of its rows; undefined if there are more rows than the report can hold. */
+/**
+ * One list of the report with all of its rows. `rows` returns undefined if there are more rows than the
+ * report can hold.
+ */
 type ReportList<Row> = { columns: Columns<Row>; rows(evidence: Evidence): readonly Row[] | undefined };
 
 const DETECTED_COLUMNS: Columns<Detected> = [
@@ -66,14 +69,17 @@ const LISTS = { engines, models, incidents, decisions, gaps };
 export type ReportListName = keyof typeof LISTS;
 export const reportListName = z.enum(Object.keys(LISTS) as ReportListName[]);
 
-/** A list of the report as CSV with all rows; undefined if there are more rows than the report can hold. */
+/**
+ * Formats a list of the report as CSV with all rows. Returns undefined if there are more rows than the report
+ * can hold.
+ */
 export function reportCsv(name: ReportListName, evidence: Evidence): string | undefined {
   const { columns, rows } = LISTS[name] as ReportList<unknown>;
   const records = rows(evidence)?.map((row) => recordOf(columns, row));
   return records && headerOf(columns) + records.join("");
 }
 
-/** Whether the list is incomplete because the report reads only a part of the data. The file name then says so. */
+/** True if the list is incomplete because the report reads only a part of the data. The file name then says so. */
 export function isPartial(name: ReportListName, { found, coverage }: Evidence): boolean {
   if (name === "engines" || name === "models") return found.unread + found.cut > 0 || !coverage.complete;
   return name !== "decisions" && !coverage.complete;

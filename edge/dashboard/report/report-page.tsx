@@ -19,12 +19,13 @@ export async function reportPage(admin: Admin, period: Period, deps: Deps) {
       <div class="page-head">
         <h1>Evidence report</h1>
         <p class="lead">
-          <bdi>{evidence.organisation}</bdi>, {period.from} to {period.to}, both days included, in UTC
+          <bdi>{evidence.organisation}</bdi>
+          {`, from ${period.from} to ${period.to}, both days included, in UTC`}
         </p>
         <p class="muted">
           Created <Moment at={evidence.madeAt} /> for <bdi>{admin.userId}</bdi> of organisation{" "}
-          <bdi class="mono">{admin.tenantId}</bdi>, from reports of agents and actions of users. It is
-          evidence for your own assessment. It does not say that any law or standard is met.
+          <bdi class="mono">{admin.tenantId}</bdi>. This report combines reports of agents and actions of
+          users. It is evidence for your own assessment. It does not say that any law or standard is met.
         </p>
       </div>
       <PeriodForm period={period} />

@@ -40,7 +40,7 @@ export const CsvLink = ({
 export const MoreRows = ({ total }: { total: number }) =>
   total > ROWS_MAX ? (
     <p class="more">
-      Showing {number(ROWS_MAX)} of {number(total)}. The downloads contain all of them.
+      {`Showing ${number(ROWS_MAX)} of ${number(total)} rows. The downloads contain all of them.`}
     </p>
   ) : null;
 

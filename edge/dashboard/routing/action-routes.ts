@@ -179,7 +179,10 @@ function respondToIncident(action: "acknowledge" | "resolve") {
   };
 }
 
-/** Shows the new token in the response itself. A redirect would put the token into an address or a store. */
+/**
+ * Creates an enrolment token and shows it in the response itself. A redirect would put the token into an
+ * address or a store.
+ */
 async function createToken(c: Context<Env>, { form }: { form: z.infer<typeof enrolmentForm> }, deps: Deps) {
   const origin = siteOrigin(c.req.raw, deps);
   const { uses, days, key } = form;

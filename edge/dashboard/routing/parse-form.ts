@@ -65,7 +65,7 @@ export async function readForm(
 ): Promise<Verdict<Record<string, string>>> {
   if (!FORM_TYPE.test(request.headers.get("content-type") ?? ""))
     return refuse("admin.invalid", "content type");
-  // Counts the bytes, because the declared length may be wrong.
+  // Counts the bytes of the body, because the declared length may be wrong.
   const body = request.body as ReadableStream<Uint8Array> | null;
   const bytes = body ? await inTime(readStream(body, bytesMax)) : accept(new Uint8Array());
   if (!bytes.ok) return bytes;

@@ -21,7 +21,7 @@ export type FormRoute<Form extends z.ZodType, Params extends z.ZodType> = {
   /** An invalid path parameter returns 404. */
   params?: Params;
   form: Form;
-  /** Responds to a form that its schema rejects. By default, with `admin.invalid`. */
+  /** Responds to a form that its schema rejects. Default: a refusal with the code `admin.invalid`. */
   invalid?: (
     c: Context<Env>,
     input: { fields: Fields; params: z.infer<Params>; error: z.ZodError },

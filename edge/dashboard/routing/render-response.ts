@@ -17,13 +17,16 @@ import { pageOfForm, returnPath, signInAddress } from "../session/return-path.ts
 import { PAGE_HEADERS } from "../session/security-headers.ts";
 import { refreshCookie, refreshState, sessionExpired } from "../session/session-refresh.ts";
 
-/** Header of polls by the browser script. They expect 200, 304 or an error status, never a redirect. */
+/** Header that the browser script sends with polls. A poll expects 200, 304 or an error status, never a redirect. */
 const LIVE_HEADER = "x-lz-live";
-/** Sent with a 401 if only the token has expired: a reload may get a new token from the identity provider. */
+/**
+ * Response header of a 401 if only the token has expired. A reload may then get a new token from the identity
+ * provider.
+ */
 const EXPIRED_HEADER = "x-lz-expired";
 const isLive = (c: Context<Env>): boolean => c.req.header(LIVE_HEADER) !== undefined;
 
-/** Rendered JSX: markup that is already escaped. */
+/** Rendered JSX. The markup is already escaped. */
 export type Markup = { toString(): string | Promise<string> };
 
 /**
@@ -44,7 +47,7 @@ export async function sendPage(c: Context<Env>, page: Markup, status: Contentful
   return c.body(markup, status);
 }
 
-/** The markup without the freshness line and without the text of `<time>` elements. */
+/** Removes the freshness line and the text of `<time>` elements from the markup. */
 const withoutTimes = (markup: string): string =>
   markup.replace(/<div class="freshness".*?<\/div>/s, "").replace(/(<time [^>]*>)[^<]*/g, "$1");
 
@@ -54,7 +57,7 @@ export function sendFailure(c: Context<Env>, refused: Refusal, deps: Deps) {
   return sendPage(c, failurePage({ refused, ...failureOf(c, deps) }), status);
 }
 
-/** The fields of the request that an error page shows. */
+/** Fields of the request that an error page shows. */
 export function failureOf(c: Context<Env>, deps: Deps) {
   const { pathname, search } = new URL(c.req.url);
   const path = returnPath(pathname + search);

@@ -27,7 +27,7 @@ export function settingsRoutes(app: Hono<Env>, deps: Deps, fleets: Fleets): void
   const right = mayConfigure;
   const limits = POLICY_FORM;
   post("/policy", { right, limits, form: versionedForm, handle: changePolicyByForm(fleets) });
-  // A dry run writes nothing, so it needs no version.
+  // A dry run writes nothing, so its form needs no version.
   post("/policy/try", { right, limits, form: z.looseObject({}), handle: runDryRun(fleets) });
   post("/settings", { right, form: versionedForm, handle: changeSettingsByForm });
   // Forms are posted to this address. If the user reloads the response, the browser is redirected to the page
@@ -35,7 +35,7 @@ export function settingsRoutes(app: Hono<Env>, deps: Deps, fleets: Fleets): void
   app.get("/policy/try", (c) => c.redirect("/policy", 302));
 }
 
-/** Shown after an optimistic-lock conflict. */
+/** Notice shown after an optimistic-lock conflict. */
 const OUTDATED: Notice = {
   tone: "warning",
   words:

@@ -29,7 +29,10 @@ const UNTIL_SECONDS = 24 * 3600;
 const cookieOf = (request: Request, name: string): string | undefined =>
   new RegExp(`(?:^|; )${name}=([^;]*)`).exec(request.headers.get("cookie") ?? "")?.[1];
 
-/** Set on sign-out. Clerk still has a session, so without this cookie the next page would sign the user in again. */
+/**
+ * Cookie that is set on sign-out. Clerk still has a session, so without this cookie the next page would sign
+ * the user in again.
+ */
 const SIGNED_OUT_COOKIE = "lz_signed_out";
 
 /** Whether the request returns from a handshake that this site started in this browser. */
@@ -107,8 +110,9 @@ const directives = z.object({ handshake: z.array(z.string().max(20_000)).max(40)
 type Taken = { session: string; devBrowser: string | undefined };
 
 /**
- * The session from a handshake that this site started. The handshake must be signed with the provider's key, and its
- * session must be valid. Other handshakes are ignored, because a link could sign the user in to another account.
+ * Returns the session from a handshake that this site started. The handshake must be signed with the
+ * provider's key, and its session must be valid. Other handshakes are ignored, because a link could sign the
+ * user in to another account.
  */
 async function sessionOf(request: Request, deps: Deps): Promise<Taken | undefined> {
   if (deps.admin.handshakeUrl === undefined || !isHandshakeReturn(request, deps)) return undefined;
@@ -126,12 +130,15 @@ async function sessionOf(request: Request, deps: Deps): Promise<Taken | undefine
   if (session === undefined) return undefined;
   const asked = new Request(request.url, { headers: { cookie: `${SESSION_COOKIE}=${session}` } });
   const admin = await authenticate(asked, deps);
-  // A session without an organisation is valid too: the page then asks the user to choose one.
+  // A session without an organisation is also valid: the page then asks the user to choose an organisation.
   if (!admin.ok && admin.code !== "admin.no-organisation") return undefined;
   return { session, devBrowser: isDevelopment(deps) ? find(DEV_BROWSER) : undefined };
 }
 
-/** Moves the session from a handshake into this site's cookies. Undefined if the request has no valid handshake. */
+/**
+ * Moves the session from a handshake into this site's cookies. Returns undefined if the request has no valid
+ * handshake.
+ */
 export async function takeHandshake(
   c: Context<Env>,
   deps: Deps,
@@ -154,7 +161,7 @@ export async function takeHandshake(
   return { untilSeconds };
 }
 
-/** The requested path without handshake parameters, so that they do not stay in the browser history. */
+/** Returns the requested path without handshake parameters, so that they do not stay in the browser history. */
 export function withoutHandshake(c: Context<Env>): string {
   const url = new URL(c.req.url);
   for (const name of [HANDSHAKE, STATE, DEV_BROWSER])

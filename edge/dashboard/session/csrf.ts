@@ -11,7 +11,7 @@ const ROUND_SECONDS = 3600;
 
 type Signing = Pick<Deps, "clock"> & { admin: Pick<Deps["admin"], "csrfKeys"> };
 
-/** The owner of a form. */
+/** The user, tenant and session to which a CSRF token is bound. */
 type Admin = Pick<Caller, "tenantId" | "userId" | "sessionId">;
 
 const signed = (admin: Admin, expiresAtSeconds: number) =>
@@ -70,6 +70,7 @@ export function isSameSite(
   const origin = request.headers.get("origin");
   if (origin === null) return site === "same-origin";
   if (publicOrigin !== undefined) return origin === publicOrigin;
-  // Behind a proxy that terminates TLS, the request URL has the scheme http, so authorised parties are accepted too.
+  // Behind a proxy that terminates TLS, the request URL has the scheme http. Authorised parties are therefore
+  // accepted too.
   return origin === new URL(request.url).origin || parties.includes(origin);
 }

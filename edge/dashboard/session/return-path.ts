@@ -18,7 +18,10 @@ export function returnPath(wanted: string | undefined): string {
   return url.pathname + url.search;
 }
 
-/** The page that contains a form, by the form's action: `/assets/A` for `/assets/A/isolate`, `/approvals` for approvals. */
+/**
+ * Returns the page that contains a form, for the form's action: `/assets/A` for `/assets/A/isolate`,
+ * `/approvals` for approvals.
+ */
 export function pageOfForm(path: string): string {
   const parts = path.replace(/\?.*$/, "").split("/").slice(1);
   if (parts.length < 2) return `/${parts[0] ?? ""}`;

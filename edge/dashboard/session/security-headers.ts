@@ -1,6 +1,6 @@
 /**
- * Policy of every page: no inline code, nothing from other origins, and HTML from strings only through the Trusted
- * Types policy `lz-live`. W3C CSP Level 3; W3C Trusted Types.
+ * Content security policy of every page. It allows no inline code and nothing from other origins. HTML from
+ * strings must pass the Trusted Types policy `lz-live`. W3C CSP Level 3; W3C Trusted Types.
  */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -23,7 +23,7 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-  // With `no-referrer`, browsers would send `Origin: null` with forms, and the origin check needs the origin.
+  // With `no-referrer`, browsers would send `Origin: null` with forms, but the origin check needs the origin.
   "referrer-policy": "same-origin",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",

@@ -10,7 +10,7 @@ import { isSecure } from "../../http/public-origin.ts";
 export const refreshCookie = (request: Request, deps: Pick<Deps, "publicOrigin">): string =>
   isSecure(request, deps) ? "__Host-lz_refreshing" : "lz_refreshing";
 
-/** State of the current round trip; undefined outside of one. */
+/** State of the current round trip to the identity provider. Absent outside of a round trip. */
 export const refreshState = (request: Request, deps: Pick<Deps, "publicOrigin">): string | undefined =>
   new RegExp(`(?:^|; )${refreshCookie(request, deps)}=([^;]*)`).exec(
     request.headers.get("cookie") ?? "",

@@ -82,7 +82,7 @@ const SETTING_FIELDS: Readonly<Record<string, string>> = {
   quietPeriodSeconds: "quietMinutes",
 };
 
-/** The current settings with the fields of the form replaced. */
+/** Returns the current settings with the values of the form. */
 export function settingsFromForm(fields: Record<string, string>, current: Settings): Read<Settings> {
   const read = settings.safeParse({
     ...current,
@@ -91,7 +91,7 @@ export function settingsFromForm(fields: Record<string, string>, current: Settin
     telemetryResolutionSeconds: numberOf(fields.telemetryResolutionSeconds),
     quietPeriodSeconds: Math.round(numberOf(fields.quietMinutes) * 60),
     retentionDays: numberOf(fields.retentionDays),
-    // A form that was opened before this setting existed does not change it.
+    // A form that was opened before this setting existed must not change it.
     assetExpiryDays:
       fields.assetExpiryDays === undefined ? current.assetExpiryDays : numberOf(fields.assetExpiryDays),
     clientDirectories: fields.clientDirectories === "yes",

@@ -13,7 +13,10 @@ import {
   REPORTING_FIELDS,
 } from "./settings-form.ts";
 
-/** Settings of the organisation: reporting, retention, isolation. All roles can read them; administrators can change them. */
+/**
+ * The page of the organisation's settings: reporting, retention, isolation. All roles can read them.
+ * Administrators can change them.
+ */
 export async function settingsPage(
   admin: Admin,
   deps: Deps,
@@ -35,8 +38,7 @@ export async function settingsPage(
       <div class="page-head">
         <h1>Settings</h1>
         <p class="muted">
-          How agents report and how hosts are isolated, version {String(version)}. Every change writes a
-          custody record.
+          {`How agents report and how hosts are isolated, version ${version}. Every change writes a custody record.`}
         </p>
       </div>
       <NoticeStrip notice={answer.notice} />
@@ -158,7 +160,7 @@ const SettingsForm = ({ settings, hidden, typed }: Fill & { hidden: Hidden }) =>
   </ChangeForm>
 );
 
-/** Marks a field as invalid if it has an error. */
+/** Attributes that mark a field as invalid if it has an error. */
 const invalid = (name: string, wrong: readonly Wrong[] | undefined) =>
   wrong?.some(({ where }) => where === name) ? { "aria-invalid": "true" as const } : {};
 

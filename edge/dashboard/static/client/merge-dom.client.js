@@ -44,7 +44,8 @@ function mergeChildren(from, to) {
       from.insertBefore(document.importNode(wanted, true), position);
       continue;
     }
-    // A node that moves loses its focus and scroll position, so remove the nodes before it instead where possible.
+    // A node that moves loses its focus and scroll position. Where possible, the nodes before it are removed
+    // instead.
     if (found !== position) {
       if (keyOf(wanted) !== null && isWantedLater(position, wanted)) from.insertBefore(found, position);
       else position = removeUntil(position, found);

@@ -2,12 +2,12 @@
 // Delays updates while the user presses a mouse button or a finger: a row that is inserted above would move the
 // pressed link away, and the click would be lost.
 
-/** Updates continue after this time even if the pointer is still down. */
+/** Maximum time in ms that a pressed pointer delays updates. */
 const PRESSED_MS_MAX = 5000;
 
 let released = Promise.resolve();
 
-/** Resolves when nothing is pressed. */
+/** Returns a promise that resolves when neither a mouse button nor a finger is pressed. */
 export const pointerReleased = () => released;
 
 export function watchPointer() {
@@ -17,7 +17,7 @@ export function watchPointer() {
       function up() {
         clearTimeout(limit);
         for (const type of ["pointerup", "pointercancel"]) document.removeEventListener(type, up, true);
-        // The click event follows in the same task, so resolve in the next one.
+        // The click event follows in the same task, so the promise resolves in the next task.
         setTimeout(resolve, 0);
       }
       for (const type of ["pointerup", "pointercancel"]) document.addEventListener(type, up, true);

@@ -11,7 +11,7 @@ const RETRY_MS = 5000;
 let timer;
 let isRenewing = false;
 
-/** Expiry of the token in ms; 0 when this site does not renew sessions. */
+/** Expiry of the token in ms. 0 if this site does not renew sessions. */
 const expiryMs = () => Number(/(?:^|; )lz_until=(\d+)/.exec(document.cookie)?.[1] ?? 0) * 1000;
 
 export function renewSession() {

@@ -3,7 +3,10 @@
 
 /** A host's clock may be this far ahead of the server's (`CLOCK_SKEW_SECONDS_MAX` of the wire format). */
 const CLOCK_SKEW_MS_MAX = 300_000;
-/** A `Date` header that differs from this computer's clock by more than this is a clock error, not network delay. */
+/**
+ * Minimum difference between a `Date` header and this computer's clock that counts as a clock error. A
+ * smaller difference is network delay.
+ */
 const CLOCK_ERROR_MS_MIN = 5000;
 
 const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
