@@ -16,14 +16,14 @@ const good = edgeEnvironment(
   },
 );
 
-test("readConfig() takes what the stack gives it, and two versions of a secret", () => {
+test("readConfig() accepts the settings of the local stack, and two versions of a secret", () => {
   expect(readConfig(good).LZ_EDGE_SECRETS).toHaveLength(1);
   const two = `v2:${"A".repeat(43)},${secrets.edgeSecrets}`;
   const read = readConfig({ ...good, LZ_EDGE_SECRETS: two }).LZ_EDGE_SECRETS ?? [];
   expect(read.map(({ version }) => version)).toEqual(["v2", "v1"]);
 });
 
-test("readConfig() takes three versions of a secret, and no version twice", () => {
+test("readConfig() accepts three versions of a secret, and no version twice", () => {
   const [a, b, c] = ["A", "Q", "g"].map((letter) => letter.repeat(43));
   for (const name of ["LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS"] as const) {
     expect(readConfig({ ...good, [name]: `v3:${c},v2:${b},v1:${a}` })[name]).toHaveLength(3);
@@ -33,7 +33,7 @@ test("readConfig() takes three versions of a secret, and no version twice", () =
   }
 });
 
-test("readConfig() names every problem at once and shows no value", () => {
+test("readConfig() names all problems together and shows no value", () => {
   const broken = { ...good, LZ_EDGE_SECRETS: "v1:too-short", LZ_CONTROL_JWKS: "{", AWS_REGION: undefined };
   const message = (() => {
     try {
@@ -46,21 +46,21 @@ test("readConfig() names every problem at once and shows no value", () => {
   expect(message).not.toContain("too-short");
 });
 
-test("readConfig() drops a private part among the public keys", () => {
+test("readConfig() removes private parts from the public keys", () => {
   const keys = { keys: [{ ...publicJwk(secrets.controlKey), d: "x" }] };
   const parsed = readConfig({ ...good, LZ_CONTROL_JWKS: JSON.stringify(keys) });
   expect(JSON.stringify(parsed.LZ_CONTROL_JWKS)).not.toContain('"d"');
 });
 
 test.each(["", " ", "1e2", "0x10", " 5", "5 ", "+5", "05", "1.5", "٥", "1e999"])(
-  "readConfig() refuses %p where it expects a whole number, instead of guessing one",
+  "readConfig() rejects %p as a whole number and does not guess",
   (value) => {
     for (const name of ["LZ_HELD_POLLS_MAX", "LZ_DEVICE_PER_MINUTE", "LZ_PACK_WAIT_MS"])
       expect(() => readConfig({ ...good, [name]: value })).toThrow(`${name}: `);
   },
 );
 
-test("readConfig() takes whole numbers, and seconds of a drain with a fraction", () => {
+test("readConfig() accepts whole numbers, and a drain time with a fraction of a second", () => {
   const read = readConfig({
     ...good,
     LZ_HELD_POLLS_MAX: "0",

@@ -22,7 +22,7 @@ async function limited() {
 }
 
 describe("the admin API's quota", () => {
-  test("the third request of a minute is answered and the fourth is 429 with when to come back", async () => {
+  test("the third request in a minute gets a response, and the fourth gets 429 with Retry-After", async () => {
     const { world, clock, statuses } = await limited();
     const token = await world.session();
     expect(await statuses(4, token)).toEqual([200, 200, 200, 429]);
@@ -33,14 +33,14 @@ describe("the admin API's quota", () => {
     expect(await statuses(2, token)).toEqual([200, 429]);
   });
 
-  test("is one admin's own: another admin, and the same name in another tenant, still have theirs", async () => {
+  test("applies to each admin separately: another admin, and the same user id in another tenant, have their own quota", async () => {
     const { world, statuses } = await limited();
     expect(await statuses(4, await world.session())).toEqual([200, 200, 200, 429]);
     expect(await statuses(1, await world.session({ sub: "user_other" }))).toEqual([200]);
     expect(await statuses(1, await world.session({ o: { id: "org_b", rol: "admin" } }))).toEqual([200]);
   });
 
-  test("guesses at API keys are counted by address before the table is asked", async () => {
+  test("attempts with invalid API keys are counted by address before the table is read", async () => {
     const { world, statuses } = await limited();
     const guess = `${API_KEY_PREFIX}org_a_01M807NRG7BVMVH9SM4YAEXFPG_${"A".repeat(43)}`;
     expect(await statuses(3, guess)).toEqual([401, 401, 401]);

@@ -52,14 +52,14 @@ describe("rights", () => {
       });
     }
 
-    test(`${operation.id} ${isLooking(operation) ? "shows" : "refuses"} an admin in another's name`, async () => {
+    test(`${operation.id} ${isLooking(operation) ? "shows" : "refuses"} an admin whose session is impersonated`, async () => {
       const token = await world.session({ act: { sub: "user_support" } });
       const answer = await world.ask(pathOf(operation), token, initOf(operation));
       if (isLooking(operation)) expect(answer.status).not.toBe(403);
       else expect(answer.status).toBe(403);
     });
 
-    test(`${operation.id} refuses whoever brings no credential, and says which it takes`, async () => {
+    test(`${operation.id} rejects a request without credentials, and names the accepted kind`, async () => {
       const answer = await world.app.request(`${EDGE_URL}${pathOf(operation)}`, initOf(operation));
       expect(answer.status).toBe(401);
       expect(answer.headers.get("www-authenticate")).toBe("Bearer");
@@ -67,7 +67,7 @@ describe("rights", () => {
     });
   }
 
-  test("there is no operation that changes something and needs no more than reading", () => {
+  test("no operation that changes data needs only a permission to read", () => {
     expect(
       OPERATIONS.filter(
         ({ method, needs }) => method !== "get" && (needs === "read" || needs === "read-events"),
@@ -76,12 +76,12 @@ describe("rights", () => {
   });
 });
 
-describe("changes", () => {
+describe("operations that change data", () => {
   const changes = OPERATIONS.filter(({ method }) => method !== "get");
-  test("there are changes to check", () => expect(changes.length).toBeGreaterThan(10));
+  test("there are operations to check", () => expect(changes.length).toBeGreaterThan(10));
 
   for (const operation of changes) {
-    test(`${operation.id} is refused without a good idempotency key, before anything is read`, async () => {
+    test(`${operation.id} is rejected without a valid idempotency key, before anything is read`, async () => {
       const token = await world.session();
       const before = world.asked.length;
       for (const key of ["", "short", "k".repeat(101), "with space in", "key\u00e9-0001"]) {
@@ -97,7 +97,7 @@ describe("changes", () => {
   }
 
   for (const operation of changes.filter(({ versioned }) => versioned)) {
-    test(`${operation.id} wants to know which version was read`, async () => {
+    test(`${operation.id} requires the version that the caller has read`, async () => {
       const token = await world.session();
       const init = initOf(operation);
       const { "if-match": _dropped, ...headers } = init.headers as Record<string, string>;
@@ -122,7 +122,7 @@ describe("changes", () => {
   });
 });
 
-describe("ids", () => {
+describe("ids in paths", () => {
   const wrong = [
     "%23",
     `${ULID}%23`,
@@ -139,7 +139,7 @@ describe("ids", () => {
     "%F0%9F%92%A9",
   ];
   for (const operation of OPERATIONS.filter(({ params }) => params)) {
-    test(`${operation.id} answers 404 to every id that cannot be, and reads nothing`, async () => {
+    test(`${operation.id} returns 404 for every malformed id, and reads nothing`, async () => {
       const token = await world.session();
       const before = world.asked.length;
       for (const id of wrong) {
@@ -155,7 +155,7 @@ describe("ids", () => {
 
 describe("resources that do not exist", () => {
   for (const operation of OPERATIONS.filter(({ method, params }) => method === "get" && params))
-    test(`${operation.id} answers 404 when the table has nothing under its id`, async () => {
+    test(`${operation.id} returns 404 if the table has no item with its id`, async () => {
       const answer = await world.ask(pathOf(operation, ULID), await world.session());
       expect(answer.status).toBe(404);
     });
@@ -164,7 +164,7 @@ describe("resources that do not exist", () => {
 describe("queries", () => {
   const lists = OPERATIONS.filter(({ query }) => query);
   for (const operation of lists) {
-    test(`${operation.id} refuses a parameter twice, an unknown one, and limits beyond the limits`, async () => {
+    test(`${operation.id} rejects a repeated parameter, an unknown parameter, and an invalid limit or cursor`, async () => {
       const token = await world.session();
       const queries = [
         "limit=1&limit=2",
@@ -200,7 +200,7 @@ describe("bodies", () => {
     ["a list", "[]", 400],
     ["a text", '"x"', 400],
     ["null", "null", 400],
-    ["half of it", '{"justification":', 400],
+    ["incomplete JSON", '{"justification":', 400],
     ["an unknown member", '{"justification":"because","x":1}', 400],
     ["a prototype", '{"justification":"because","__proto__":{"mode":"network"}}', 400],
     ["a constructor", '{"justification":"because","constructor":{"prototype":{}}}', 400],
@@ -209,22 +209,22 @@ describe("bodies", () => {
     ["a direction override", '{"justification":"be\\u202ecause"}', 400],
     ["a line break", '{"justification":"be\\ncause"}', 400],
     ["one character too many", `{"justification":"${"a".repeat(1001)}"}`, 400],
-    ["nothing but space", '{"justification":"     "}', 400],
+    ["only spaces", '{"justification":"     "}', 400],
     ["another mode", '{"justification":"because","mode":"NETWORK"}', 400],
-    ["depth without end", `{"justification":${"[".repeat(5000)}${"]".repeat(5000)}}`, 400],
+    ["5,000 nested arrays", `{"justification":${"[".repeat(5000)}${"]".repeat(5000)}}`, 400],
     ["ten megabytes", `{"justification":"${"a".repeat(10 * 1024 * 1024)}"}`, 413],
     ["a number of a megabyte", `{"justification":${"9".repeat(200_000)}}`, 400],
-    ["as long as allowed, of an asset that is not there", `{"justification":"${"a".repeat(1000)}"}`, 404],
+    ["a text of the maximum length, for an unknown asset", `{"justification":"${"a".repeat(1000)}"}`, 404],
   ];
   for (const [what, body, status] of bodies) {
-    test(`${what} is answered ${status}`, async () => {
+    test(`${what} gets status ${status}`, async () => {
       const init = { ...initOf(OPERATIONS.find(({ id }) => id === "isolateAsset")!), body };
       const answer = await world.ask(path, await world.session(), init);
       expect([answer.status, await faultOf("post", path, answer)]).toEqual([status, undefined]);
     });
   }
 
-  test("what was wrong is told by place, each once, and unknown names are not repeated", async () => {
+  test("errors name each invalid field once, and do not repeat unknown names", async () => {
     const init = initOf(OPERATIONS.find(({ id }) => id === "isolateAsset")!);
     const told = async (where: string, more: RequestInit) => {
       const answer = await world.ask(where, await world.session(), { ...init, ...more });
@@ -237,7 +237,7 @@ describe("bodies", () => {
     expect(((await list.json()) as { detail?: string }).detail).toBe("query: unknown parameter");
   });
 
-  test("another media type is answered 415", async () => {
+  test("another media type gets 415", async () => {
     const init = initOf(OPERATIONS.find(({ id }) => id === "isolateAsset")!, {
       "content-type": "text/plain",
     });
@@ -245,7 +245,7 @@ describe("bodies", () => {
   });
 });
 
-describe("headers of an answer", () => {
+describe("headers of a response", () => {
   /** Names of all response headers of the API. No header contains a value that the caller sent. */
   const KNOWN = new Set([
     "allow",
@@ -272,7 +272,7 @@ describe("headers of an answer", () => {
   ];
 
   for (const operation of OPERATIONS) {
-    test(`${operation.id} puts nothing of the request into them`, async () => {
+    test(`${operation.id} copies nothing from the request into response headers`, async () => {
       const token = await world.session();
       for (const payload of payloads) {
         const path = `${pathOf(operation, operation.params ? encodeURI(payload) : ULID)}?limit=${payload}&x=${payload}`;
@@ -291,7 +291,7 @@ describe("headers of an answer", () => {
   }
 });
 
-describe("specification", () => {
+describe("the OpenAPI specification", () => {
   const registered = world.app.routes
     .filter(({ path, method }) => path.startsWith("/v1/") && method !== "ALL")
     .map(({ path, method }) => `${method} ${path}`)
@@ -302,24 +302,24 @@ describe("specification", () => {
     ),
   );
 
-  test("every route is in it, and everything in it is a route", () => {
+  test("contains every route, and nothing that is not a route", () => {
     expect([...new Set(registered)].toSorted()).toEqual(specified.toSorted());
     expect(specified).toHaveLength(OPERATIONS.length);
   });
 
-  test("names of operations are unique", () => {
+  test("has no operation name twice", () => {
     const ids = OPERATIONS.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  test("each parameter of a path is in its path and in its schema", () => {
+  test("declares each path parameter in its path and in its schema", () => {
     for (const { path, params } of OPERATIONS) {
       const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
       expect(Object.keys(params?.shape ?? {}).toSorted()).toEqual(inPath.toSorted());
     }
   });
 
-  test("every resource names its methods to whoever tries another one", async () => {
+  test("matches the methods that each resource names in its 405 response", async () => {
     const token = await world.session();
     for (const path of new Set(OPERATIONS.map((each) => pathOf(each)))) {
       const methods = OPERATIONS.filter((each) => pathOf(each) === path).map(({ method }) =>
@@ -330,7 +330,7 @@ describe("specification", () => {
     }
   });
 
-  test("it is served to everybody, and the page beside it runs no script", async () => {
+  test("is served without credentials, and its page runs no script", async () => {
     const served = await world.app.request(`${EDGE_URL}/openapi.json`);
     expect(await served.json()).toMatchObject({ openapi: "3.1.0" });
     const page = await world.app.request(`${EDGE_URL}/reference`);

@@ -24,7 +24,7 @@ const me = async (token: string) => {
 };
 const nowSeconds = Math.floor(world.state.nowMs / 1000);
 
-describe("authenticate() lets in", () => {
+describe("authenticate() accepts", () => {
   const good: [string, Claims, object][] = [
     ["a version 2 session", {}, { tenantId: TENANT_ID, userId: "user_mara", role: "admin", via: "session" }],
     [
@@ -37,8 +37,8 @@ describe("authenticate() lets in", () => {
     ["a session that begins within the tolerance", { nbf: nowSeconds + 5 }, { role: "admin" }],
     ["a session with no status at all, as version 1 had none", { sts: undefined }, { role: "admin" }],
     ["a plain member, as a viewer", { o: { id: TENANT_ID, rol: "member" } }, { role: "viewer" }],
-    ["somebody in another's name, told as such", { act: { sub: "user_eve" } }, { impersonated: true }],
-    ["nobody acting for anybody", { act: null }, { impersonated: false }],
+    ["an impersonated session, reported as such", { act: { sub: "user_eve" } }, { impersonated: true }],
+    ["a session without impersonation", { act: null }, { impersonated: false }],
   ];
   for (const [what, claims, wanted] of good) {
     test(what, async () => {
@@ -55,7 +55,7 @@ describe("authenticate() refuses with 401", () => {
     ["no issuer", { iss: undefined }],
     ["a missing authorized party", { azp: undefined }],
     ["a foreign authorized party", { azp: "https://evil.test" }],
-    ["an authorized party that only begins right", { azp: `${EDGE_URL}.evil.test` }],
+    ["an authorized party that only begins with the right text", { azp: `${EDGE_URL}.evil.test` }],
     ["an authorized party in a list", { azp: [EDGE_URL] }],
     ["an expired session", { exp: nowSeconds - 6 }],
     ["no expiry", { exp: undefined }],
@@ -81,7 +81,7 @@ describe("authenticate() refuses with 401", () => {
     });
   }
 
-  test("a token without a signature, under every spelling of none", async () => {
+  test("a token without a signature, for every spelling of the algorithm `none`", async () => {
     const payload = (await world.session()).split(".")[1]!;
     for (const alg of ["none", "None", "NONE", "nOnE", ""]) {
       const header = base64url(utf8(JSON.stringify({ alg, kid: "issuer-1" })));
@@ -90,7 +90,7 @@ describe("authenticate() refuses with 401", () => {
     }
   });
 
-  test("HS256 with the issuer's public key as the secret, in each of its forms", async () => {
+  test("HS256 with the issuer's public key as the secret, in each of its formats", async () => {
     const jwk = publicJwk(world.secrets.issuerKey);
     const publicKey = (await importJWK({ ...jwk, alg: "RS256" }, "RS256", {
       extractable: true,
@@ -104,7 +104,7 @@ describe("authenticate() refuses with 401", () => {
     }
   });
 
-  test("an unknown key, a stranger's key under the known name, and another algorithm", async () => {
+  test("an unknown key, another key with a known key id, and another algorithm", async () => {
     const stranger = await generateKeyPair("RS256");
     const pss = await generateKeyPair("PS256");
     expect((await me(await world.session({}, { kid: "issuer-2" }))).status).toBe(401);
@@ -112,7 +112,7 @@ describe("authenticate() refuses with 401", () => {
     expect((await me(await world.session({}, { alg: "PS256", key: pss.privateKey }))).status).toBe(401);
   });
 
-  test("an altered payload, header or signature, whatever byte it is", async () => {
+  test("a modified payload, header or signature, in any byte", async () => {
     const [header, payload, signature] = (await world.session()).split(".") as [string, string, string];
     const swap = (text: string, at: number) =>
       text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
@@ -123,7 +123,7 @@ describe("authenticate() refuses with 401", () => {
     }
   });
 
-  test("no scheme but Bearer, whose case and number of spaces do not matter (RFC 9110 §11.1, RFC 6750 §2.1)", async () => {
+  test("no scheme except Bearer, in any case and with any number of spaces (RFC 9110 §11.1, RFC 6750 §2.1)", async () => {
     const token = await world.session();
     for (const scheme of ["Bearer ", "bearer ", "BEARER ", "bEaReR  "]) {
       const headers = { authorization: `${scheme}${token}` };
@@ -131,7 +131,7 @@ describe("authenticate() refuses with 401", () => {
     }
   });
 
-  test("what is no bearer credential at all", async () => {
+  test("credentials that are not bearer credentials", async () => {
     const token = await world.session();
     const headers = [
       token,
@@ -153,7 +153,7 @@ describe("authenticate() refuses with 401", () => {
     expect(cookie.status).toBe(401);
   });
 
-  test("an API key that is malformed, without asking the table, and one that is not there", async () => {
+  test("a malformed API key without a read of the table, and an API key that does not exist", async () => {
     const id = "01M807NRG7BVMVH9SM4YAEXFPG";
     const secret = "s".repeat(43);
     const before = world.asked.length;
@@ -175,11 +175,11 @@ describe("authenticate() refuses with 401", () => {
 describe("authenticate() refuses with 403", () => {
   const bad: [string, Claims][] = [
     ["no organisation", { o: undefined }],
-    ["a role nobody mapped", { o: { id: TENANT_ID, rol: "janitor" } }],
-    ["a role called like a member of every object", { o: { id: TENANT_ID, rol: "constructor" } }],
-    ["a role called like the prototype", { o: { id: TENANT_ID, rol: "__proto__" } }],
+    ["a role without a mapping", { o: { id: TENANT_ID, rol: "janitor" } }],
+    ["a role named like a member of every object", { o: { id: TENANT_ID, rol: "constructor" } }],
+    ["a role named like the prototype", { o: { id: TENANT_ID, rol: "__proto__" } }],
     ["an empty role", { o: { id: TENANT_ID, rol: "" } }],
-    ["a role in other letters", { o: { id: TENANT_ID, rol: "Admin" } }],
+    ["a role in other upper and lower case", { o: { id: TENANT_ID, rol: "Admin" } }],
   ];
   for (const [what, claims] of bad) {
     test(what, async () => {
@@ -199,7 +199,7 @@ const AWAY: (() => Promise<Response>)[] = [
   async () => new Response("down", { status: 503 }),
   async () => new Response("<html>"),
 ];
-test("authenticate() answers 503, not 401, while the provider's keys cannot be had", async () => {
+test("authenticate() returns 503, not 401, while the provider's keys are unavailable", async () => {
   for (const fetch of AWAY) {
     const away = await makeAdminApp();
     const { clock, log, instruments } = away.deps;
@@ -245,14 +245,14 @@ describe("decodePermissions()", () => {
     test(what, () => expect(decodePermissions(fea, per, fpm)).toEqual(wanted));
   }
 
-  test("reads the 61st permission, which no double holds beside the first", () => {
+  test("reads the 61st permission, which a double cannot represent together with the first", () => {
     const names = Array.from({ length: 61 }, (_, i) => `p${i}`).join(",");
     expect(decodePermissions("o:a", names, String(2n ** 60n + 1n))).toEqual(["org:a:p0", "org:a:p60"]);
   });
 });
 
 describe("roles", () => {
-  test("roleOf() takes the highest of what role and permissions stand for", () => {
+  test("roleOf() returns the highest role of all roles and permissions", () => {
     const map = { ...ROLE_MAP_DEFAULT, "org:hosts:isolate": "responder" } as const;
     expect(roleOf(["viewer", "org:hosts:isolate"], map)).toBe("responder");
     expect(roleOf(["admin", "org:hosts:isolate"], map)).toBe("admin");
@@ -262,7 +262,7 @@ describe("roles", () => {
     expect(roleOf(["toString", "hasOwnProperty"], map)).toBeUndefined();
   });
 
-  test("readClaims() takes permissions from the shape the organisation came from", () => {
+  test("readClaims() reads permissions from the same claims version as the organisation", () => {
     const base = { sub: "u", sid: "s", azp: "p" };
     const second = { ...base, o: { id: "org_a", rol: "member", per: "isolate", fpm: "1" }, fea: "o:hosts" };
     const both = { ...second, org_id: "org_a", org_permissions: ["org:hosts:everything"] };
@@ -276,7 +276,7 @@ describe("roles", () => {
     expect(names(first)).toEqual(["member", "org:hosts:read"]);
   });
 
-  test("a configured permission makes a member a responder, over the wire", async () => {
+  test("a configured permission makes a member a responder in a real request", async () => {
     const mapped = await makeAdminApp();
     mapped.deps.admin.roles = { member: "viewer", "org:hosts:isolate": "responder" };
     const claims = { o: { id: TENANT_ID, rol: "member", per: "read,isolate", fpm: "3" }, fea: "o:hosts" };
@@ -287,14 +287,14 @@ describe("roles", () => {
     expect(await refused.json()).toMatchObject({ role: "viewer" });
   });
 
-  test("each role may do all that the one before it may, and more", () => {
+  test("each role has all permissions of the previous role, and more", () => {
     const sizes = ROLES.map((role) => permissionsOf(role).length);
     expect(sizes).toEqual([...new Set(sizes)].toSorted((a, b) => a - b));
     expect(permissionsOf("viewer")).toEqual(["read", "read-events"]);
     expect(permissionsOf("admin").toSorted()).toEqual([...PERMISSIONS].toSorted());
   });
 
-  test("keyPermissions() never lets a machine approve or make keys, and scopes only narrow", () => {
+  test("keyPermissions() never lets an API key approve requests or manage keys, and scopes only remove permissions", () => {
     for (const role of ROLES) {
       for (const scopes of [undefined, [...PERMISSIONS]]) {
         const given = keyPermissions(role, scopes);
@@ -307,7 +307,7 @@ describe("roles", () => {
     expect(keyPermissions("viewer", ["contain"])).toEqual([]);
   });
 
-  test("readConfig() takes the mapping as JSON, and refuses a role that is none", () => {
+  test("readConfig() reads the role mapping as JSON, and rejects an unknown role", () => {
     const complain = (roles: string) => {
       try {
         readConfig({ LZ_ADMIN_ROLES: roles });
@@ -321,7 +321,7 @@ describe("roles", () => {
   });
 });
 
-test("a key server whose place a captive portal took is away: 503, and no session is believed", async () => {
+test("a captive portal in place of the key server counts as an outage: the response is 503 and no session is accepted", async () => {
   const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => portalPage() });
   try {
     const world = await makeAdminApp();

@@ -22,7 +22,7 @@ describe("readClaims()", () => {
     expect(readClaims({ ...V1, ...V2 })).toMatchObject({ ok: true });
   });
 
-  test("takes fields up to their limits and refuses longer ones", () => {
+  test("accepts fields up to their limits and rejects longer ones", () => {
     const long = (length: number) => "a".repeat(length);
     const fields: [number, (text: string) => object][] = [
       [200, (sub) => ({ ...V1, sub })],
@@ -44,7 +44,7 @@ describe("readClaims()", () => {
       expect(codeOf({ ...V1, ...missing })).toBe("admin.unauthenticated");
   });
 
-  test("refuses one that is pending or contradicts itself, and asks for an organisation where there is none", () => {
+  test("rejects a session that is pending or contradicts itself, and requires an organisation", () => {
     expect(codeOf({ ...V1, sts: "pending" })).toBe("admin.unauthenticated");
     expect(codeOf({ ...V1, sts: "active" })).toBeUndefined();
     expect(codeOf({ ...V2, org_id: "org_b" })).toBe("admin.unauthenticated");
@@ -55,7 +55,7 @@ describe("readClaims()", () => {
     expect(codeOf({ ...V1, org_id: undefined, o: null })).toBe("admin.no-organisation");
   });
 
-  test("tells impersonation, and a role only without its prefix", () => {
+  test("reports impersonation, and removes the prefix of a role", () => {
     const value = (more: object) => (readClaims({ ...V1, ...more }) as { value: object }).value;
     expect(value({ act: { sub: "x" } })).toMatchObject({ impersonated: true });
     expect(value({ act: null })).toMatchObject({ impersonated: false });
@@ -64,7 +64,7 @@ describe("readClaims()", () => {
   });
 });
 
-test("decodePermissions() takes trimmed lists and masks of 100 digits, and grants nothing by halves", () => {
+test("decodePermissions() accepts trimmed lists and masks of 100 digits, and grants no permission from partly invalid claims", () => {
   expect(decodePermissions(" o:a , uo:b ", " read , write ", " 1 , 2 ")).toEqual([
     "org:a:read",
     "org:b:write",

@@ -52,7 +52,7 @@ const UNKNOWN = "ERR_JWKS_NO_MATCHING_KEY";
 
 for (const shared of [true, false])
   describe(`createIssuerKeys(), ${shared ? "shared I/O" : "I/O of each request its own, as on workerd"}`, () => {
-    test("lets people in for 24 hours of an outage, and not longer", async () => {
+    test("accepts sessions for 24 hours of an outage, and not longer", async () => {
       const { issuer, keys, find } = harness(shared);
       expect([keys.state(), await find("k1"), keys.state()]).toEqual(["unasked", "found", "fresh"]);
       issuer.answer = DOWN;
@@ -68,7 +68,7 @@ for (const shared of [true, false])
       expect([await find("k1"), keys.state()]).toEqual(["found", "fresh"]);
     });
 
-    test("asks an issuer that is down once in 30 s, however many tokens come", async () => {
+    test("requests the keys of an issuer that is down once in 30 s, for any number of tokens", async () => {
       const { issuer, find } = harness(shared);
       await find("k1");
       issuer.answer = DOWN;
@@ -83,7 +83,7 @@ for (const shared of [true, false])
       expect(issuer.asked - before).toBe(2);
     });
 
-    test("asks for an unknown key once in 30 s, and finds a new one at once when it may ask", async () => {
+    test("requests an unknown key at most once in 30 s, and finds a new key with the first request", async () => {
       const { issuer, find } = harness(shared);
       await find("k1");
       const before = issuer.asked;
@@ -97,7 +97,7 @@ for (const shared of [true, false])
       expect([await find("k2"), await find("k1")]).toEqual(["found", "found"]);
     });
 
-    test("an unknown key is unknown during an outage too, and not a fault of ours", async () => {
+    test("an unknown key is also rejected as unknown during an outage, and is not a fault", async () => {
       const { issuer, find } = harness(shared);
       await find("k1");
       issuer.answer = DOWN;
@@ -107,7 +107,7 @@ for (const shared of [true, false])
       }
     });
 
-    test("refuses within five minutes a key that a healthy issuer has removed", async () => {
+    test("rejects a key within five minutes after a healthy issuer has removed it", async () => {
       const { issuer, find } = harness(shared);
       issuer.answer = serves(first, second);
       expect(await find("k1")).toBe("found");
@@ -116,7 +116,7 @@ for (const shared of [true, false])
       expect([await find("k1"), await find("k2")]).toEqual([UNKNOWN, "found"]);
     });
 
-    test("refuses a removed key with the first request after a quiet night", async () => {
+    test("rejects a removed key with the first request after a quiet night", async () => {
       const { issuer, find } = harness(shared);
       await find("k1");
       issuer.answer = serves(second);
@@ -142,7 +142,7 @@ for (const shared of [true, false])
       "an error": () => Promise.reject(new TypeError("connection refused")),
     };
     for (const [what, answer] of Object.entries(GARBAGE))
-      test(`takes an issuer that answers with ${what} for one that is down`, async () => {
+      test(`treats an issuer that responds with ${what} as down`, async () => {
         const { issuer, keys, find, outcomes } = harness(shared);
         await find("k1");
         issuer.answer = answer;
@@ -154,7 +154,7 @@ for (const shared of [true, false])
         ]);
       });
 
-    test("raises an alarm that gets louder, and says when it is over", async () => {
+    test("logs an alarm with a rising level, and logs the recovery", async () => {
       const { issuer, find, logged } = harness(shared);
       await find("k1");
       issuer.answer = DOWN;
@@ -175,7 +175,7 @@ for (const shared of [true, false])
       expect(logged[1]!.fields).toMatchObject({ keysAgeSeconds: 720, keptSeconds: 86_400 });
     });
 
-    test("asks again once a second while it has no keys at all", async () => {
+    test("tries again once a second while it has no keys at all", async () => {
       const { issuer, find } = harness(shared);
       issuer.answer = DOWN;
       for (let i = 0; i < 100; i++) {
@@ -185,13 +185,13 @@ for (const shared of [true, false])
       expect(issuer.asked).toBe(10);
     });
 
-    test("bounds every fetch in time", async () => {
+    test("limits the time of every fetch", async () => {
       const { issuer, find } = harness(shared);
       await find("k1");
       expect(issuer.signals[0]).toBeInstanceOf(AbortSignal);
     });
 
-    test("keeps the newer of two answers that arrive in the wrong order", async () => {
+    test("keeps the newer of two responses that arrive in the wrong order", async () => {
       const { issuer, find } = harness(false);
       await find("k1");
       const slow = Promise.withResolvers<Response>();
@@ -207,7 +207,7 @@ for (const shared of [true, false])
     });
   });
 
-test("where I/O is shared, a hundred requests make one fetch", async () => {
+test("if I/O is shared, a hundred requests make one fetch", async () => {
   const { issuer, find } = harness();
   expect(new Set(await Promise.all(Array.from({ length: 100 }, () => find("k1"))))).toEqual(
     new Set(["found"]),
@@ -215,7 +215,7 @@ test("where I/O is shared, a hundred requests make one fetch", async () => {
   expect(issuer.asked).toBe(1);
 });
 
-test("where I/O is not shared, no request waits for the fetch of another, and a burst is bounded", async () => {
+test("if I/O is not shared, no request waits for the fetch of another request, and a burst is limited", async () => {
   const { issuer, find } = harness(false);
   issuer.answer = HANGS;
   for (let i = 0; i < 200; i++) void find("k1");
@@ -226,7 +226,7 @@ test("where I/O is not shared, no request waits for the fetch of another, and a 
   expect(await find("k1")).toBe("found");
 });
 
-test("an issuer that hangs delays nobody whose keys are held", async () => {
+test("an issuer that hangs does not delay users whose keys are cached", async () => {
   const { issuer, find } = harness();
   await find("k1");
   issuer.answer = DOWN;
@@ -248,7 +248,7 @@ test("a readiness probe keeps the keys fresh before anyone signs in", async () =
   expect(await find("k1")).toBe("found");
 });
 
-test("readKeySet() leaves out what is not for RS256, and private parts", async () => {
+test("readKeySet() leaves out keys that are not for RS256, and private parts", async () => {
   const keys = readKeySet(JSON.stringify({ keys: [{ kty: "EC" }, { ...first, d: "AQAB" }, 7, second] }));
   expect(keys.jwks()?.keys.map(({ kid, d }) => [kid, d])).toEqual([
     ["k1", undefined],
@@ -257,7 +257,7 @@ test("readKeySet() leaves out what is not for RS256, and private parts", async (
 });
 
 describe("the app", () => {
-  test("tells at /readyz/admin how the keys stand, and stays ready with stale ones", async () => {
+  test("reports the state of the keys at /readyz/admin, and stays ready with stale keys", async () => {
     const world = await makeAdminApp();
     for (const state of ["fresh", "stale", "away"] as const) {
       world.deps.admin.keysState = () => state;

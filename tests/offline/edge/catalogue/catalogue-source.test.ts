@@ -16,7 +16,7 @@ async function keys() {
 }
 
 describe("verifyCatalogue()", () => {
-  test("gives version and text of what a pinned key signed, and of nothing else", async () => {
+  test("returns version and text of a document that a pinned key has signed, and rejects any other", async () => {
     const [own, stranger] = [await keys(), await keys()];
     const document = await signCatalogue(own.control, JSON_TEXT, NOW_MS / 1000);
     expect(await verifyCatalogue(document, own.jwks, NOW_MS)).toEqual({
@@ -36,7 +36,7 @@ describe("verifyCatalogue()", () => {
     expect(verifyCatalogue(document, stranger.jwks, NOW_MS)).rejects.toThrow();
   });
 
-  test("compareVersions() orders days and numbers within a day", () => {
+  test("compareVersions() orders days, and numbers within a day", () => {
     const sorted = ["2026.11.21", "2026.11.21.2", "2026.11.21.10", "2026.12.01", "2027.01.01"];
     expect(sorted.toReversed().sort(compareVersions)).toEqual(sorted);
     expect(compareVersions("2026.11.21", "2026.11.21")).toBe(0);
@@ -65,7 +65,7 @@ describe("GET /v1/catalog", () => {
     return { get, state, document, control, deps };
   }
 
-  test("serves the signed document to anybody, and 304 to whoever has it", async () => {
+  test("serves the signed document without credentials, and returns 304 to a client that has it", async () => {
     const { get, document } = await edgeWithPlace();
     const answer = await get();
     expect(answer.status).toBe(200);
@@ -80,7 +80,7 @@ describe("GET /v1/catalog", () => {
     expect(matchesTag(undefined, etag)).toBe(false);
   });
 
-  test("looks for a newer one every five minutes, and keeps the last good one over an outage or a forgery", async () => {
+  test("fetches every five minutes, and keeps the last valid catalogue during an outage or after a forgery", async () => {
     const { get, state, document, control } = await edgeWithPlace();
     expect(await (await get()).text()).toBe(document);
     await get();
@@ -103,7 +103,7 @@ describe("GET /v1/catalog", () => {
     expect(await (await get()).text()).toBe(newer);
   });
 
-  test("while none was ever loaded its place is asked rarely and ever more rarely, however many ask here", async () => {
+  test("until a catalogue is loaded, fetches less and less often, for any number of requests", async () => {
     const { get, state, document } = await edgeWithPlace();
     state.place = () => Promise.reject(new Error("no route"));
     const fetchedAt: number[] = [];
@@ -119,14 +119,14 @@ describe("GET /v1/catalog", () => {
     expect(state.fetched).toBe(5);
   });
 
-  test("where no I/O is shared, those who come during the first fetch come again", async () => {
+  test("if I/O is not shared, requests during the first fetch are asked to retry", async () => {
     const { get, state } = await edgeWithPlace(false);
     const answers = await Promise.all([get(), get()]);
     expect([answers.map(({ status }) => status), state.fetched]).toEqual([[200, 503], 1]);
     expect((await get()).status).toBe(200);
   });
 
-  test("an address beyond its quota causes no fetch", async () => {
+  test("an address that exceeds its quota causes no fetch", async () => {
     const { get, state, deps } = await edgeWithPlace();
     const { createRateLimit } = await import("../../../../edge/http/rate-limit.ts");
     deps.limits.catalogue = createRateLimit({ name: "catalogue", quota: 1, windowSeconds: 60 }, deps.clock);
@@ -134,7 +134,7 @@ describe("GET /v1/catalog", () => {
     expect([(await get()).status, state.fetched]).toEqual([429, 0]);
   });
 
-  test("answers 503 while there was never a good one, and 404 where none is configured", async () => {
+  test("returns 503 before a valid catalogue is loaded, and 404 if none is configured", async () => {
     const { get, state } = await edgeWithPlace();
     state.place = async () => new Response("not signed\n{}");
     expect((await get()).status).toBe(503);

@@ -77,7 +77,7 @@ const searches: [string, AssetFilter][] = [
   ["a state nobody is in", { state: "enforced" }],
 ];
 for (const [what, filter] of searches) {
-  test(`findAssets() looks for ${what} among 100,000 with few reads, and says that there is more to look at`, async () => {
+  test(`findAssets() searches for ${what} among 100,000 assets with few reads, and says that there are more to search`, async () => {
     const { reader, reads } = await makeReader();
     const page = await findAssets(reader, TENANT, filter, { limit: 50 });
     expect(page.items).toEqual([]);
@@ -87,7 +87,7 @@ for (const [what, filter] of searches) {
   });
 }
 
-test("findAssets() finds each that fits exactly once, whatever the size of the page", async () => {
+test("findAssets() finds each matching asset exactly once, with any page size", async () => {
   const { reader } = await makeReader();
   const wanted = Array.from({ length: FLEET }, (_, i) => hostOf(i)).filter((name) => name.includes("9999"));
   const found: string[] = [];
@@ -101,7 +101,7 @@ test("findAssets() finds each that fits exactly once, whatever the size of the p
   expect(found).toEqual(wanted);
 });
 
-test("findAssets() takes a cursor of the same search only", async () => {
+test("findAssets() accepts only a cursor of the same search", async () => {
   const { reader } = await makeReader();
   const { cursor: from } = await findAssets(reader, TENANT, { hostname: "host" }, { limit: 5 });
   const again = (filter: AssetFilter, tenant = TENANT) =>

@@ -33,14 +33,14 @@ function busyTable(readable: number) {
   };
 }
 
-test("batchGet() asks again for what was left unread, until all of it was read", async () => {
+test("batchGet() requests unprocessed keys again until all are read", async () => {
   const table = busyTable(2);
   const keys = [0, 1, 2, 3, 4].map((i) => assetKey(TENANT, idOf(i)));
   expect(await batchGet(table.reader, keys)).toEqual(keys.map(marshalItem));
   expect(table.batches()).toBe(3);
 });
 
-test("a table that leaves everything unread is a fault, and is not asked without end", async () => {
+test("batchGet() throws if the table never processes any key, after a limited number of requests", async () => {
   const table = busyTable(0);
   await expect(batchGet(table.reader, [assetKey(TENANT, idOf(0))])).rejects.toThrow(
     "DynamoDB left 1 items unread",

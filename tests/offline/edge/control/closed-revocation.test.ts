@@ -72,7 +72,7 @@ async function makeWorld() {
   };
 }
 
-test("a revoked host is refused before and after it left the index of open actions", async () => {
+test("a revoked host is rejected before and after it left the index of open actions", async () => {
   const world = await makeWorld();
   expect(await world.beat()).toEqual([202, undefined]);
   expect((await world.ask("POST", `${world.path}/revoke`, because)).status).toBe(200);
@@ -93,7 +93,7 @@ test("a revoked host is refused before and after it left the index of open actio
   await expect(world.session()).rejects.toThrow("asset.revoked");
 });
 
-test("a revoked host that left the index stays revoked for administrators, with a signature that holds", async () => {
+test("a revoked host that left the index still appears revoked to administrators, with a valid signature", async () => {
   const world = await makeWorld();
   await world.ask("POST", `${world.path}/revoke`, because);
   const revokedAt = (await world.ask("GET", world.path)).body.revokedAt as string;

@@ -17,13 +17,13 @@ const isEven = (found: number[]) => found.filter((each) => each % 2 === 0);
 const all = (found: number[]) => found;
 
 describe("fillPage()", () => {
-  test("reads once where everything is kept", async () => {
+  test("reads once if every item is kept", async () => {
     const { parts, read } = listOf(10);
     expect(await fillPage({ limit: 4 }, read, all)).toEqual({ items: [0, 1, 2, 3], leftOut: 0, cursor: "4" });
     expect(parts).toEqual([{ limit: 4 }]);
   });
 
-  test("reads on until the page is full, each time only as much as is left to fill", async () => {
+  test("reads on until the page is full, and each time only as many items as still fit", async () => {
     const { parts, read } = listOf(100);
     expect(await fillPage({ limit: 4, from: "10" }, read, isEven)).toEqual({
       items: [10, 12, 14, 16],
@@ -37,13 +37,13 @@ describe("fillPage()", () => {
     ]);
   });
 
-  test("ends with the list, without a cursor", async () => {
+  test("has no cursor at the end of the list", async () => {
     const { read } = listOf(5);
     expect(await fillPage({ limit: 4 }, read, isEven)).toEqual({ items: [0, 2, 4], leftOut: 2 });
     expect(await fillPage({ limit: 4 }, listOf(0).read, all)).toEqual({ items: [], leftOut: 0 });
   });
 
-  test("gives up after its reads, with what there is and a cursor", async () => {
+  test("stops after a maximum number of reads, and returns what it has with a cursor", async () => {
     const { parts, read } = listOf(1000);
     expect(await fillPage({ limit: 10 }, read, () => [])).toEqual({
       items: [],
@@ -53,7 +53,7 @@ describe("fillPage()", () => {
     expect(parts).toHaveLength(READS_MAX);
   });
 
-  test("by its cursors passes over nothing and shows nothing twice", async () => {
+  test("skips nothing and shows nothing twice if its cursors are followed", async () => {
     const { read } = listOf(257);
     const seen: number[] = [];
     let leftOut = 0;
@@ -71,13 +71,13 @@ describe("fillPage()", () => {
     expect(leftOut).toBe(257 - 20);
   });
 
-  test("keeps what became of an item, and waits for it", async () => {
+  test("keeps the result of an asynchronous mapping of each item", async () => {
     const { read } = listOf(3);
     const keep = async (found: number[]) => found.map((each) => `item ${each}`);
     expect((await fillPage({ limit: 3 }, read, keep)).items).toEqual(["item 0", "item 1", "item 2"]);
   });
 
-  test("fails where a read fails", async () => {
+  test("fails if a read fails", async () => {
     const failing = () => Promise.reject(new Error("the table is away"));
     await expect(fillPage({ limit: 3 }, failing, all)).rejects.toThrow("the table is away");
   });

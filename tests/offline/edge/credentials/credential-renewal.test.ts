@@ -64,7 +64,7 @@ test("a thousand requests at the start share one fetch", async () => {
   expect(state.fetched).toBe(1);
 });
 
-test("five minutes before the end credentials are renewed once, and no request waits for it", async () => {
+test("credentials are renewed once, five minutes before they expire, and no request waits for that", async () => {
   const { provider, state, begin, hold } = harness();
   await begin();
   state.nowMs += 55 * MINUTE_MS - 1;
@@ -79,7 +79,7 @@ test("five minutes before the end credentials are renewed once, and no request w
   expect(state.fetched).toBe(2);
 });
 
-test("jitter spreads the renewals of nodes over the last five minutes, never earlier", async () => {
+test("jitter spreads the renewals of nodes over the last five minutes, and none is earlier", async () => {
   for (const [random, minutes] of [
     [0, 55],
     [0.5, 55.5],
@@ -96,7 +96,7 @@ test("jitter spreads the renewals of nodes over the last five minutes, never ear
   }
 });
 
-test("credentials that live for six minutes are used for four, not for one", async () => {
+test("credentials that are valid for six minutes are used for four minutes, not for one", async () => {
   const { provider, state, begin } = harness();
   state.lifeMs = 6 * MINUTE_MS;
   await begin();
@@ -108,7 +108,7 @@ test("credentials that live for six minutes are used for four, not for one", asy
   expect(state.fetched).toBe(2);
 });
 
-test("the old credentials serve through an outage of the source until they expire, then requests fail, then all is well", async () => {
+test("during an outage of the source, the old credentials are used until they expire; then requests fail, until the source recovers", async () => {
   const { provider, state, begin, logged } = harness();
   const old = await begin();
   state.isDown = true;
@@ -131,7 +131,7 @@ test("the old credentials serve through an outage of the source until they expir
   expect(provider.problem()).toBeUndefined();
 });
 
-test("a source that is down is not asked by every request, and is asked again within 15 s", async () => {
+test("a source that is down is not requested with every request, and is requested again within 15 s", async () => {
   const { provider, state } = harness();
   state.isDown = true;
   for (let second = 0; second < 120; second++) {
@@ -142,7 +142,7 @@ test("a source that is down is not asked by every request, and is asked again wi
   expect(state.fetched).toBeLessThan(20);
 });
 
-test("credentials that AWS refuses before their end are fetched again once for all who were refused", async () => {
+test("credentials that AWS rejects before they expire are fetched again, once for all rejected requests", async () => {
   const { provider, state, begin } = harness();
   const old = await begin();
   const newer = await Promise.all(
@@ -154,7 +154,7 @@ test("credentials that AWS refuses before their end are fetched again once for a
   expect(provider.problem()).toBeUndefined();
 });
 
-test("a source with nothing newer than what AWS refuses is asked once in 5 s, and that is said", async () => {
+test("a source without newer credentials than the rejected ones is requested once in 5 s, and that is logged", async () => {
   const { provider, state, begin, logged } = harness();
   const old = await begin();
   state.isSame = true;
@@ -169,7 +169,7 @@ test("a source with nothing newer than what AWS refuses is asked once in 5 s, an
   expect(provider.problem()).toBeUndefined();
 });
 
-test("a source that still gives the same credentials near their end is asked every half minute, not by every request", async () => {
+test("a source that returns the same credentials near their expiry is requested every 30 s, not with every request", async () => {
   const { provider, state, begin } = harness();
   await begin();
   state.isSame = true;

@@ -48,7 +48,7 @@ const faultOf = (work: Promise<unknown>): Promise<string> =>
   );
 
 describe("container endpoint", () => {
-  test("gives credentials for the token of the settings, and for that of a file, which goes first", async () => {
+  test("returns credentials for the token of the settings or of a file; the file has priority", async () => {
     const issuer = createCredentialIssuer(HOUR_MS);
     let present = "first";
     const { url } = started(startContainerEndpoint(issuer, () => present));
@@ -76,7 +76,7 @@ describe("container endpoint", () => {
     ["a file that is not there", { AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: "/none" }],
     ["a file of two tokens", { AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: "/two" }],
     ["a token with a line break", { AWS_CONTAINER_AUTHORIZATION_TOKEN: "right\r\nx-evil: 1" }],
-  ])("%s gives no credentials, and neither log nor fault holds the token", async (_what, tokens) => {
+  ])("%s returns no credentials, and neither log nor error contains the token", async (_what, tokens) => {
     const { url } = started(startContainerEndpoint(createCredentialIssuer(HOUR_MS), () => "right"));
     const { get, logged, problem } = provider(
       { AWS_CONTAINER_CREDENTIALS_FULL_URI: url, ...tokens },
@@ -99,7 +99,7 @@ describe("container endpoint", () => {
     "ftp://127.0.0.1/",
     "file:///etc/passwd",
     "nothing",
-  ])("%s may not have the token: the edge does not start", (url) => {
+  ])("%s must not get the token: the edge does not start", (url) => {
     expect(() => provider({ AWS_CONTAINER_CREDENTIALS_FULL_URI: url })).toThrow("must use https");
   });
 
@@ -109,11 +109,11 @@ describe("container endpoint", () => {
     "http://[::1]/x",
     "http://169.254.170.23/v1/credentials",
     "http://[fd00:ec2::23]/v1/credentials",
-  ])("%s may have it", (url) => {
+  ])("%s can get the token", (url) => {
     expect(() => provider({ AWS_CONTAINER_CREDENTIALS_FULL_URI: url })).not.toThrow();
   });
 
-  test("a relative URI stays at the address of ECS", async () => {
+  test("a relative URI is requested at the address of ECS", async () => {
     const urls: string[] = [];
     const recorder = (async (url: string) => {
       urls.push(url);
@@ -127,7 +127,7 @@ describe("container endpoint", () => {
       expect(() => provider({ AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: path })).toThrow("must be a path");
   });
 
-  test("a redirect is not followed, so the token stays where it was sent", async () => {
+  test("a redirect is not followed, so that the token is sent to no other server", async () => {
     const asked: string[] = [];
     const thief = Bun.serve({
       hostname: "127.0.0.1",
@@ -170,7 +170,7 @@ describe("container endpoint", () => {
         Expiration: "2020-01-01T00:00:00Z",
       }),
     ],
-  ])("an answer with %s is no credentials", async (_what, body) => {
+  ])("a response with %s contains no credentials", async (_what, body) => {
     const answering = (async () => new Response(body)) as unknown as typeof fetch;
     const { get } = provider({ AWS_CONTAINER_CREDENTIALS_FULL_URI: "http://127.0.0.1/" }, {}, answering);
     expect(await faultOf(get())).toStartWith("CredentialFault: container-endpoint");
@@ -178,7 +178,7 @@ describe("container endpoint", () => {
 });
 
 describe("EC2 metadata", () => {
-  test("takes a session token first, then the credentials of the instance's role", async () => {
+  test("requests a session token first, then the credentials of the instance's role", async () => {
     const issuer = createCredentialIssuer(HOUR_MS);
     const metadata = started(startInstanceMetadata(issuer));
     const { get, logged } = provider({ AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url });
@@ -191,14 +191,14 @@ describe("EC2 metadata", () => {
     expect(secrets.filter((secret) => logged.join().includes(secret))).toEqual([]);
   });
 
-  test("an instance without a role is named as the reason, and nothing is asked without a token", async () => {
+  test("an instance without a role is named as the reason, and no request is sent without a token", async () => {
     const metadata = started(startInstanceMetadata(createCredentialIssuer(HOUR_MS)));
     metadata.role = "";
     const { get } = provider({ AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url });
     expect(await faultOf(get())).toContain("attach an instance profile");
   });
 
-  test("a metadata service that hands out no token is not asked in the old way", async () => {
+  test("a metadata service that issues no token is not requested with IMDSv1", async () => {
     const paths: string[] = [];
     const old = Bun.serve({
       hostname: "127.0.0.1",
@@ -215,7 +215,7 @@ describe("EC2 metadata", () => {
     await old.stop(true);
   });
 
-  test("a token that does not come names the hop limit, and the other sources", async () => {
+  test("a token that does not arrive leads to an error that names the hop limit and the other sources", async () => {
     const silent = (async () => {
       throw new DOMException("timed out", "TimeoutError");
     }) as unknown as typeof fetch;
@@ -226,7 +226,7 @@ describe("EC2 metadata", () => {
   });
 
   test.each(["true", "TRUE"])(
-    "AWS_EC2_METADATA_DISABLED=%s and no other source: the edge does not start",
+    "AWS_EC2_METADATA_DISABLED=%s without another source: the edge does not start",
     (off) => {
       expect(() => provider({ AWS_EC2_METADATA_DISABLED: off })).toThrow("no AWS credentials");
     },
@@ -248,7 +248,7 @@ describe("web identity", () => {
   test.each([
     ["JSON", true],
     ["XML", false],
-  ])("exchanges the token of the file at STS, which answers %s", async (_format, writesJson) => {
+  ])("exchanges the token in the file at STS, which responds with %s", async (_format, writesJson) => {
     const issuer = createCredentialIssuer(HOUR_MS);
     const { url } = started(startSts(issuer, token(), { writesJson }));
     const { get, logged } = provider(settings(url), files);
@@ -267,14 +267,17 @@ describe("web identity", () => {
       { AWS_ROLE_SESSION_NAME: "a b" },
       "400 ValidationError",
     ],
-  ])("%s gives no credentials, and the fault names STS's code alone", async (_what, present, more, said) => {
-    const { url } = started(startSts(createCredentialIssuer(HOUR_MS), present));
-    const { get, logged } = provider({ ...settings(url), ...more }, files);
-    expect(await faultOf(get())).toBe(`CredentialFault: web-identity: STS responded with ${said}`);
-    expect(logged.join()).not.toContain("header.payload");
-  });
+  ])(
+    "%s returns no credentials, and the error contains only the code of STS",
+    async (_what, present, more, said) => {
+      const { url } = started(startSts(createCredentialIssuer(HOUR_MS), present));
+      const { get, logged } = provider({ ...settings(url), ...more }, files);
+      expect(await faultOf(get())).toBe(`CredentialFault: web-identity: STS responded with ${said}`);
+      expect(logged.join()).not.toContain("header.payload");
+    },
+  );
 
-  test("a renewed token file is read again for each renewal", async () => {
+  test("reads the token file again for each renewal", async () => {
     const issuer = createCredentialIssuer(HOUR_MS);
     let present = { value: "old", expiresAtMs: Date.now() + HOUR_MS };
     const { url } = started(startSts(issuer, () => present));
@@ -286,13 +289,13 @@ describe("web identity", () => {
     expect((await replace(first, "ExpiredTokenException"))?.accessKeyId).toBe("ASIATEST000000000002");
   });
 
-  test("needs both settings, and an endpoint that may have the token", () => {
+  test("needs both settings, and an endpoint that is allowed to get the token", () => {
     expect(() => provider({ AWS_WEB_IDENTITY_TOKEN_FILE: "/oidc" })).toThrow("AWS_ROLE_ARN together");
     expect(() => provider(settings("http://sts.example.com"))).toThrow("AWS_ENDPOINT_URL_STS must use https");
   });
 });
 
-describe("the source", () => {
+describe("the credential source", () => {
   const keys = { AWS_ACCESS_KEY_ID: "AKIATEST", AWS_SECRET_ACCESS_KEY: "static-secret" };
   const web = { AWS_WEB_IDENTITY_TOKEN_FILE: "/oidc", AWS_ROLE_ARN: WEB_ROLE_ARN };
   const container = { AWS_CONTAINER_CREDENTIALS_FULL_URI: "http://127.0.0.1:1/" };
@@ -313,12 +316,12 @@ describe("the source", () => {
     expect(logged[0]).toContain(`"source":"${source}"`);
   });
 
-  test("half a pair of static keys stops the start, whatever else there is", () => {
+  test("one of two static keys prevents the start, even if there are other sources", () => {
     const half = { AWS_ACCESS_KEY_ID: "AKIATEST", ...container };
     expect(() => provider(half)).toThrow("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
   });
 
-  test("static keys are the same forever, bear a session token, and are said to be refused once", async () => {
+  test("static keys never change, can have a session token, and a rejection of them is logged once", async () => {
     const temporary = provider({ ...keys, AWS_SESSION_TOKEN: "session" });
     const present = await temporary.get();
     expect(present).toEqual({
@@ -334,7 +337,7 @@ describe("the source", () => {
     expect(temporary.logged.join()).not.toMatch(/static-secret|"session"/);
   });
 
-  test("a runtime with static keys alone does not start without them", () => {
+  test("a runtime that supports only static keys does not start without them", () => {
     const needs = { clock: Date.now, random: () => 0, log: () => {} };
     expect(() => staticCredentials({ AWS_REGION: "r", ...container }, needs)).toThrow("no AWS credentials");
   });

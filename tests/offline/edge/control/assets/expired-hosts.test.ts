@@ -61,14 +61,14 @@ const text = async (path: string, on = world) => (await on.get(path)).text();
 const names = (items: readonly { hostname: string }[]) => items.map(({ hostname }) => hostname);
 
 describe("the API's lists", () => {
-  test("hold the active list, and say how many they leave out", async () => {
+  test("contain the active hosts, and the number of hosts that they leave out", async () => {
     const page = await listAssets(world.deps, "org_a", { limit: 50, lifecycle: "active" });
     expect(names(page.items)).toEqual(["present", "contained"]);
     expect(page.expiredLeftOut).toBe(2);
     expect(page.items.map(({ lifecycle }) => lifecycle)).toEqual([{ state: "active" }, { state: "active" }]);
   });
 
-  test("find the expired ones, each with its reason, and all of them together", async () => {
+  test("find the expired hosts with their reasons, and all hosts together", async () => {
     const page = await listAssets(world.deps, "org_a", { limit: 50, lifecycle: "expired" });
     expect(page.items.map(({ hostname, lifecycle }) => [hostname, lifecycle])).toEqual([
       ["vdi-17", { state: "expired", reason: "silent", since: "2026-11-20T12:00:00.000Z" }],
@@ -78,7 +78,7 @@ describe("the API's lists", () => {
     expect((await listAssets(world.deps, "org_a", { limit: 50, lifecycle: "all" })).items).toHaveLength(4);
   });
 
-  test("page through them one by one without passing over any", async () => {
+  test("return every host once if they are read page by page", async () => {
     const found: string[] = [];
     let leftOut = 0;
     let from: string | undefined;
@@ -94,7 +94,7 @@ describe("the API's lists", () => {
     expect([found, leftOut]).toEqual([["present", "contained"], 2]);
   });
 
-  test("filter by pattern, system, silence and by never having reported", async () => {
+  test("can be filtered by pattern, system, time of silence, and hosts that have never reported", async () => {
     const find = async (filter: Parameters<typeof findAssets>[2]) =>
       names((await findAssets(world.deps, "org_a", filter, { limit: 50 })).items);
     expect(await find({ hostname: "VDI-*" })).toEqual(["vdi-17", "vdi-never"]);
@@ -107,7 +107,7 @@ describe("the API's lists", () => {
     expect(await find({ silentHours: 24, lifecycle: "active" })).toEqual(["contained"]);
   });
 
-  test("a setting of 0 hides nothing, and a longer one hides later", async () => {
+  test("with a setting of 0 hide no host, and with a longer setting hide hosts later", async () => {
     for (const [days, listed] of [
       [0, 4],
       [41, 3],
@@ -120,7 +120,7 @@ describe("the API's lists", () => {
     }
   });
 
-  test("open incidents of an expired host stay open: left out, counted, and back with its next heartbeat", async () => {
+  test("leave out and count open incidents of an expired host, which return with its next heartbeat", async () => {
     const listed = async (on: World, lifecycle: "active" | "expired") => {
       const page = await listIncidents(on.deps, "org_a", { risk: "CRITICAL", limit: 50, lifecycle });
       expect(page.items.every(({ status }) => status === "OPEN")).toBe(true);
@@ -152,7 +152,7 @@ describe("the dashboard", () => {
     expect(await text("/assets?q=vdi")).toContain("2 expired hosts");
   });
 
-  test("counts the active list only, on the overview, in the inventory and among incidents", async () => {
+  test("counts only active hosts, on the overview, in the inventory and in the incidents", async () => {
     const overview = await text("/");
     expect(overview).toContain("2 critical incidents are open");
     expect(overview).toMatch(/2 expired hosts/);
@@ -164,14 +164,14 @@ describe("the dashboard", () => {
     expect(await text("/inventory")).not.toContain("vdi-17");
   });
 
-  test("says on a host's page why it left the list and that it returns", async () => {
+  test("says on the page of a host why it is not on the active list, and that it returns with its next heartbeat", async () => {
     const markup = await text(`/assets/${HOSTS[1]!.assetId}`);
     expect(markup).toContain("has not reported for longer than the settings allow");
     expect(markup).toContain("It returns to the list with its next heartbeat.");
     expect(await text(`/assets/${HOSTS[2]!.assetId}`)).not.toContain("returns to the list");
   });
 
-  test("files of the active list are named after what they leave out; the whole list is named plainly", async () => {
+  test("names downloads of the active list after what they leave out, and those of the whole list without an addition", async () => {
     const named = async (path: string) => {
       const answer = await world.get(path);
       return [
@@ -193,7 +193,7 @@ describe("the dashboard", () => {
     expect((await named("/inventory.csv"))[0]).toBe("lifecyclezero-inventory-without-2-expired-hosts");
   });
 
-  test("a tenant whose hosts have all expired is not called empty, and nothing is called fine", async () => {
+  test("does not call a tenant empty or in order if all its hosts have expired", async () => {
     const quiet = await createWorld([HOSTS[1]!].flatMap(itemsOf), NOW_MS);
     expect(await text("/", quiet)).toContain("Unknown: every enrolled host has expired");
     expect(await text("/assets", quiet)).toContain("No hosts are on the active list");

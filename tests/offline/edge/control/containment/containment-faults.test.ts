@@ -100,9 +100,9 @@ const good = await makeWorld();
 expect((await good.isolate()).status).toBe(202);
 const CALLS = [...good.asked];
 
-describe("an isolation in which the table fails leaves the change with its record, or neither", () => {
+describe("if the table fails during an isolation, the change and its record are either both stored or both absent", () => {
   test.each(FAULTS)(
-    "%s, before and after each of its calls; asked again it is one isolation",
+    "%s, before and after each call: repeating the request leads to one isolation",
     async (_what, fault) => {
       const came = new Set<number>();
       for (const when of ["before", "after"] as const) {
@@ -119,12 +119,12 @@ describe("an isolation in which the table fails leaves the change with its recor
   );
 
   test.each([
-    ["a conflict", () => new DynamoFault("TransactionConflictException")],
+    ["a transaction conflict", () => new DynamoFault("TransactionConflictException")],
     [
-      "a cancelled one",
+      "a cancelled transaction",
       () => new DynamoFault("TransactionCanceledException", ["None", "TransactionConflict"]),
     ],
-  ])("%s of transactions is tried again, and never shown", async (_what, fault) => {
+  ])("%s is retried, and never shown", async (_what, fault) => {
     for (const when of ["before", "after"] as const) {
       const { table, isolate } = await makeWorld();
       const answer = await isolate({ call: CALLS.indexOf("TransactWriteItems"), when, fault });

@@ -107,8 +107,8 @@ async function makeWorld(settings: { fourEyes?: boolean; isolationsPerHourMax?: 
   };
 }
 
-describe("four eyes", () => {
-  test("an isolation waits for a second person, and then both are in the log", async () => {
+describe("the approval by a second person", () => {
+  test("holds an isolation until a second person approves it, and the custody log names both", async () => {
     const world = await makeWorld({ fourEyes: true });
     expect((await world.isolate(0, world.ann, { mode: "network" })).status).toBe(202);
     expect(await world.statusOf(0)).toBe("ACTIVE");
@@ -124,7 +124,7 @@ describe("four eyes", () => {
     expect((await world.post(`/approvals/${request!.approvalId}/approve`, world.ada)).status).toBe(409);
   });
 
-  test("nobody approves their own request, no API key any, and a request lasts an hour", async () => {
+  test("cannot be given by the requester or an API key, and a request expires after an hour", async () => {
     const world = await makeWorld({ fourEyes: true });
     await world.isolate(0, world.ann);
     const path = `/approvals/${(await world.approvals())[0]!.approvalId}/approve`;
@@ -150,7 +150,7 @@ describe("four eyes", () => {
     expect((await world.custody()).map(({ action }) => action)).toEqual(["request-isolation"]);
   });
 
-  test("who made an API key does not approve what it asked for, and both stand in the request and its record", async () => {
+  test("cannot be given by the creator of the API key that made the request, and the request and its record name both", async () => {
     const world = await makeWorld({ fourEyes: true });
     const terms = { name: "robot", role: "responder", days: 30 };
     const { key, apiKey } = (await (await world.post("/api-keys", world.ada, terms)).json()) as {
@@ -170,7 +170,7 @@ describe("four eyes", () => {
     expect(isolation).not.toHaveProperty("keyMadeBy");
   });
 
-  test("a key's request that does not say who made the key is approved by nobody", async () => {
+  test("is refused for a request of an API key that does not name the key's creator", async () => {
     const world = await makeWorld({ fourEyes: true });
     await world.isolate(0, world.ann);
     const [request] = await world.approvals();
@@ -181,7 +181,7 @@ describe("four eyes", () => {
     expect([refused.status, await world.statusOf(0)]).toEqual([409, "ACTIVE"]);
   });
 
-  test("a request from before an isolation and its release is approved by nobody: the second person would see another host", async () => {
+  test("is refused if the host was isolated and released after the request", async () => {
     const world = await makeWorld({ fourEyes: true });
     for (const mode of ["observe", "network"]) await world.isolate(0, world.ann, { mode });
     const [first, second] = await world.approvals();
@@ -200,7 +200,7 @@ describe("four eyes", () => {
     expect([(await approve(anew)).status, await world.statusOf(0)]).toEqual([202, "ISOLATED"]);
   });
 
-  test("a release never waits", async () => {
+  test("is not needed for a release", async () => {
     const world = await makeWorld({ fourEyes: true });
     await world.isolate(0, world.ada, { breakGlass: true });
     const answer = await world.post(`/assets/${ASSETS[0]}/release`, world.ann, {
@@ -210,7 +210,7 @@ describe("four eyes", () => {
     expect(await world.statusOf(0)).toBe("ACTIVE");
   });
 
-  test("the glass is broken by an administrator in person only, and the record says so", async () => {
+  test("can be skipped with break-glass by an administrator in a session only, and the record says so", async () => {
     const world = await makeWorld({ fourEyes: true, isolationsPerHourMax: 1 });
     expect((await world.isolate(0, world.ann, { breakGlass: true })).status).toBe(403);
     for (const host of [0, 1])
@@ -222,8 +222,8 @@ describe("four eyes", () => {
   });
 });
 
-describe("the cap on isolations", () => {
-  test("of three an hour lets three through, however many race, and more in the next hour", async () => {
+describe("the hourly limit of isolations", () => {
+  test("with a value of three, allows three of many parallel isolations, and three more in the next hour", async () => {
     const world = await makeWorld({ isolationsPerHourMax: 3 });
     const answers = await Promise.all(ASSETS.map((_, host) => world.isolate(host, world.ann)));
     expect(answers.map(({ status }) => status).sort()).toEqual([202, 202, 202, 429, 429, 429]);
@@ -234,7 +234,7 @@ describe("the cap on isolations", () => {
     expect(again.filter(({ status }) => status === 202)).toHaveLength(3);
   });
 
-  test("counts what a second person approved, not what was asked for", async () => {
+  test("counts approved isolations, not requested ones", async () => {
     const world = await makeWorld({ fourEyes: true, isolationsPerHourMax: 1 });
     for (const host of [0, 1]) expect((await world.isolate(host, world.ann)).status).toBe(202);
     const statuses: number[] = [];
@@ -243,14 +243,14 @@ describe("the cap on isolations", () => {
     expect(statuses).toEqual([202, 429]);
   });
 
-  test("of none lets every isolation through", async () => {
+  test("allows every isolation if it is not set", async () => {
     const world = await makeWorld({});
     const answers = await Promise.all(ASSETS.map((_, host) => world.isolate(host, world.ann)));
     expect(answers.every(({ status }) => status === 202)).toBe(true);
   });
 });
 
-describe("a host that obeyed more than its restored table knows", () => {
+describe("a host that applied more generations than its restored table contains", () => {
   const heard = async (world: Awaited<ReturnType<typeof makeWorld>>, heardGeneration: number) => {
     const key = assetKey(TENANT_ID, ASSETS[0]!);
     const stored = world.table.items.get(`${key.PK} | ${key.SK}`)!;
@@ -260,7 +260,7 @@ describe("a host that obeyed more than its restored table knows", () => {
   const generations = async (world: Awaited<ReturnType<typeof makeWorld>>) =>
     (await world.custody()).map(({ action, generation }) => `${action} ${generation}`);
 
-  test("gets wishes of a generation that it has not obeyed yet, and the count goes on from there", async () => {
+  test("gets directives with a generation that it has not applied, and later generations continue from there", async () => {
     const world = await makeWorld({});
     await heard(world, 7);
     const isolated = await world.isolate(0, world.ann, { mode: "network" });
@@ -274,7 +274,7 @@ describe("a host that obeyed more than its restored table knows", () => {
     expect(await generations(world)).toEqual(["isolate 8", "release 9"]);
   });
 
-  test("gets it from a second person too", async () => {
+  test("gets such a generation after an approval too", async () => {
     const world = await makeWorld({ fourEyes: true });
     await heard(world, 7);
     await world.isolate(0, world.ann, { mode: "network" });
@@ -285,7 +285,7 @@ describe("a host that obeyed more than its restored table knows", () => {
   });
 
   test.each([undefined, 5])(
-    "that is heard in the middle of a decision, having been heard at %p",
+    "gets a valid generation if a newer report arrives during the decision; earlier generation: %p",
     async (known) => {
       const world = await makeWorld({});
       if (known !== undefined) await heard(world, known);
@@ -296,7 +296,7 @@ describe("a host that obeyed more than its restored table knows", () => {
   );
 });
 
-describe("settings tightened between the decision and its transaction", () => {
+describe("settings that become stricter between a decision and its transaction", () => {
   type World = Awaited<ReturnType<typeof makeWorld>>;
   /**
    * Two ways to change the settings concurrently: with a custody record, or directly in the table. An
@@ -312,7 +312,7 @@ describe("settings tightened between the decision and its transaction", () => {
   ];
 
   test.each(ways)(
-    "four eyes %s: the isolation becomes a request, no host is isolated",
+    "if approval becomes required %s, the isolation becomes a request and no host is isolated",
     async (_way, change) => {
       const world = await makeWorld({});
       world.between.act = () => change(world, { fourEyes: true });
@@ -323,7 +323,7 @@ describe("settings tightened between the decision and its transaction", () => {
     },
   );
 
-  test.each(ways)("a cap lowered %s counts for the one that was on its way", async (_way, change) => {
+  test.each(ways)("an hourly limit lowered %s applies to the isolation in progress", async (_way, change) => {
     const world = await makeWorld({ isolationsPerHourMax: 5 });
     expect((await world.isolate(0, world.ann)).status).toBe(202);
     world.between.act = () => change(world, { isolationsPerHourMax: 1 });
@@ -331,7 +331,7 @@ describe("settings tightened between the decision and its transaction", () => {
     expect(await world.statusOf(1)).toBe("ACTIVE");
   });
 
-  test.each(ways)("a cap lowered %s counts for an approval on its way", async (_way, change) => {
+  test.each(ways)("an hourly limit lowered %s applies to the approval in progress", async (_way, change) => {
     const world = await makeWorld({ fourEyes: true });
     await world.isolate(0, world.ada, { breakGlass: true });
     for (const host of [1, 2]) await world.isolate(host, world.ann);
@@ -370,7 +370,7 @@ describe("settings tightened between the decision and its transaction", () => {
     },
   );
 
-  test("settings take no other way of stopping engines, and a change of it is in the custody log", async () => {
+  test("settings reject any other method of stopping engines, and a change of it is in the custody log", async () => {
     const world = await makeWorld({});
     await expect(world.changeSettings({ stopEnginesBy: "kill" })).rejects.toThrow("400");
     await world.changeSettings({ stopEnginesBy: "terminate" });
@@ -382,21 +382,24 @@ describe("settings tightened between the decision and its transaction", () => {
     ]);
   });
 
-  test.each(ways)("other words for the host %s: decided anew, carried out once", async (_way, change) => {
-    const world = await makeWorld({});
-    world.between.act = () => change(world, { isolationNotice: "Call 555-0100." });
-    expect((await world.isolate(0, world.ann)).status).toBe(202);
-    const stored = [...world.table.items.values()].find(({ assetId }) => assetId?.S === ASSETS[0])!;
-    const [, claims] = stored.wish!.M!.directive!.S!.split(".");
-    expect(JSON.parse(Buffer.from(claims!, "base64url").toString())).toMatchObject({
-      generation: 1,
-      notice: "Call 555-0100.",
-    });
-    expect((await world.custody()).filter(({ action }) => action === "isolate")).toHaveLength(1);
-  });
+  test.each(ways)(
+    "a message for the host changed %s: the change is decided again and executed once",
+    async (_way, change) => {
+      const world = await makeWorld({});
+      world.between.act = () => change(world, { isolationNotice: "Call 555-0100." });
+      expect((await world.isolate(0, world.ann)).status).toBe(202);
+      const stored = [...world.table.items.values()].find(({ assetId }) => assetId?.S === ASSETS[0])!;
+      const [, claims] = stored.wish!.M!.directive!.S!.split(".");
+      expect(JSON.parse(Buffer.from(claims!, "base64url").toString())).toMatchObject({
+        generation: 1,
+        notice: "Call 555-0100.",
+      });
+      expect((await world.custody()).filter(({ action }) => action === "isolate")).toHaveLength(1);
+    },
+  );
 });
 
-describe("an asset whose identity several machines use", () => {
+describe("an asset whose identity is used by several machines", () => {
   const ago = (world: { state: { nowMs: number } }, seconds: number) =>
     new Date(world.state.nowMs - seconds * 1000).toISOString();
   const run = (name: string) => name.padEnd(22, "_");
@@ -434,7 +437,7 @@ describe("an asset whose identity several machines use", () => {
     return { ...world, codeOf };
   }
 
-  test("is isolated and released only when every machine is meant", async () => {
+  test("is isolated and released only if the administrator confirms that all machines are meant", async () => {
     const { isolate, post, ann, codeOf, statusOf, custody } = await shared({});
     const refused = await isolate(0, ann);
     expect(await codeOf(refused.clone())).toEqual([409, "admin.copies"]);
@@ -450,12 +453,12 @@ describe("an asset whose identity several machines use", () => {
     expect((await custody()).map(({ action }) => action)).toEqual(["isolate", "release"]);
   });
 
-  test("one return is no second machine: nothing stands in the way", async () => {
+  test("can be isolated without confirmation after a single return, because that is no second machine", async () => {
     const { isolate, ann } = await shared({}, false);
     expect((await isolate(0, ann)).status).toBe(202);
   });
 
-  test("a second person approves what was asked for, and nothing more", async () => {
+  test("is isolated after an approval if the request confirmed that all machines are meant", async () => {
     const { isolate, post, approvals, ann, ben, codeOf, statusOf } = await shared({ fourEyes: true });
     expect(await codeOf(await isolate(0, ann))).toEqual([409, "admin.copies"]);
     expect((await isolate(0, ann, { everyCopy: true })).status).toBe(202);
@@ -464,7 +467,7 @@ describe("an asset whose identity several machines use", () => {
     expect(await statusOf(0)).toBe("ISOLATED");
   });
 
-  test("which was noticed only after the request: the second person is refused", async () => {
+  test("is not isolated by an approval if the other machine was detected after the request", async () => {
     const world = await shared({ fourEyes: true }, false);
     const { isolate, post, approvals, ann, ben, codeOf } = world;
     expect((await isolate(0, ann)).status).toBe(202);

@@ -109,7 +109,7 @@ async function makeWorld() {
 type World = Awaited<ReturnType<typeof makeWorld>>;
 
 describe("a release code", () => {
-  test("is made for a contained host only, for this asset and generation, with its record", async () => {
+  test("is created only for a contained host, for this asset and generation, with a record", async () => {
     const world = await makeWorld();
     expect((await world.post("release-code", "too-early")).status).toBe(409);
     await world.post("isolate", "isolation", { mode: "network" });
@@ -126,7 +126,7 @@ describe("a release code", () => {
     expect(JSON.stringify(records)).not.toContain(made.code);
   });
 
-  test("frees what was revoked while it was isolated, where a release reaches nobody", async () => {
+  test("releases a host that was revoked while it was isolated, which a release cannot reach", async () => {
     const world = await makeWorld();
     await world.post("isolate", "isolation", { mode: "network" });
     await world.post("revoke", "revocation");
@@ -147,7 +147,7 @@ describe("a release code", () => {
     ]);
   });
 
-  test("is told once: a repeat of the request gets its id, not the code", async () => {
+  test("is shown once: repeating the request returns its id and not the code", async () => {
     const world = await makeWorld();
     await world.post("isolate", "isolation", { mode: "network" });
     const first = (await (await world.post("release-code", "the-code")).json()) as { codeId: string };
@@ -157,13 +157,13 @@ describe("a release code", () => {
     expect(await world.custody()).toHaveLength(2);
   });
 
-  test.each([0, 73])("of %d hours is refused", async (hours) => {
+  test.each([0, 73])("with a validity of %d hours is rejected", async (hours) => {
     const world = await makeWorld();
     await world.post("isolate", "isolation", { mode: "network" });
     expect((await world.post("release-code", "the-code", { hours })).status).toBe(400);
   });
 
-  test("that was used is shown at once and recorded once, and the isolation is closed by a release", async () => {
+  test("that was used is shown immediately and recorded once, and a release closes the isolation", async () => {
     const world = await makeWorld();
     await world.post("isolate", "isolation", { mode: "network" });
     await world.hostIsBack();
@@ -190,7 +190,7 @@ describe("a release code", () => {
   test.each([
     ["before the host is back", async () => {}],
     ["when the worker knew of it and no node did", async (world: World) => world.mark()],
-  ])("that was used is recorded once although an admin released, %s", async (_when, before) => {
+  ])("that was used is recorded once even if an admin released the host, %s", async (_when, before) => {
     const world = await makeWorld();
     await world.post("isolate", "isolation", { mode: "network" });
     await before(world);
@@ -209,7 +209,7 @@ describe("a release code", () => {
     expect(world.isOpen()).toBe(true);
   });
 
-  test("whose use was kept before devices signed their reports is recorded without one, which no verifier could check", async () => {
+  test("whose use was stored before devices signed reports is recorded without a report, because no verifier could check it", async () => {
     const world = await makeWorld();
     await world.post("isolate", "isolation", { mode: "network" });
     await world.mark();
@@ -223,7 +223,7 @@ describe("a release code", () => {
     expect(used).not.toHaveProperty("report");
   });
 
-  test("whose use is recorded after the release is proven leaves no open action behind", async () => {
+  test("whose use is recorded after the release is proven leaves no open action", async () => {
     const world = await makeWorld();
     await world.post("isolate", "isolation", { mode: "network" });
     await world.post("release", "closing-it");

@@ -95,8 +95,8 @@ async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, 
 const itemOf = (write: unknown) =>
   unmarshalItem((write as { Put: { Item: ReturnType<typeof marshalItem> } }).Put.Item);
 
-describe("without four eyes and without a cap", () => {
-  test("an isolation goes as long as the settings stay as they were read", async () => {
+describe("without approval and without an hourly limit", () => {
+  test("an isolation is committed only if the settings are the same as when they were read", async () => {
     expect(await guard({ fourEyes: false, isolationsPerHourMax: 0 })).toEqual({
       ok: true,
       value: { is: "go", writes: [STILL] },
@@ -105,7 +105,7 @@ describe("without four eyes and without a cap", () => {
 });
 
 describe("break-glass", () => {
-  test("passes cap and second person, for an administrator in person", async () => {
+  test("skips the limit and the approval for an administrator in a session", async () => {
     expect(await guard({ fourEyes: true, isolationsPerHourMax: 1 }, { breakGlass: true }, 1)).toEqual({
       ok: true,
       value: { is: "go", writes: [], target: "break-glass" },
@@ -115,8 +115,8 @@ describe("break-glass", () => {
   test.each([
     ["an API key of an administrator", { via: "api-key" }],
     ["a responder", { role: "responder", permissions: permissionsOf("responder") }],
-    ["somebody who impersonates an administrator", { impersonated: true }],
-  ] as const)("is refused to %s", async (_who, more) => {
+    ["a person who impersonates an administrator", { impersonated: true }],
+  ] as const)("is refused for %s", async (_who, more) => {
     const admin = { ...ADMIN, ...more } as Admin;
     expect(await guard({}, { breakGlass: true, admin })).toMatchObject({
       ok: false,
@@ -126,7 +126,7 @@ describe("break-glass", () => {
   });
 });
 
-describe("the cap", () => {
+describe("the hourly limit", () => {
   const EXPIRES_AT = Math.floor(NOW_MS / 1000) + 86_400;
   const count = (count: number) => ({
     ...isolationCountKey(TENANT_ID, "2026-11-21T23"),
@@ -136,7 +136,7 @@ describe("the cap", () => {
     expiresAt: EXPIRES_AT,
   });
 
-  test("counts the first of an hour on the condition that there is none", async () => {
+  test("counts the first isolation of an hour on the condition that there is no count", async () => {
     const decision = await guard({ isolationsPerHourMax: 1 });
     const Put = {
       TableName: "t",
@@ -146,7 +146,7 @@ describe("the cap", () => {
     expect(decision).toEqual({ ok: true, value: { is: "go", writes: [STILL, { Put }] } });
   });
 
-  test("counts one more on the condition that nobody counted since, and that the limit holds", async () => {
+  test("counts one more on the condition that the count is unchanged and below the limit", async () => {
     const decision = await guard({ isolationsPerHourMax: 3 }, {}, 2);
     const Put = {
       TableName: "t",
@@ -158,7 +158,7 @@ describe("the cap", () => {
     expect(decision).toEqual({ ok: true, value: { is: "go", writes: [STILL, { Put }] } });
   });
 
-  test.each([3, 4])("refuses once %d of 3 are counted", async (used) => {
+  test.each([3, 4])("rejects an isolation once %d of 3 are counted", async (used) => {
     expect(await guard({ isolationsPerHourMax: 3 }, {}, used)).toMatchObject({
       ok: false,
       code: "admin.capped",
@@ -166,15 +166,15 @@ describe("the cap", () => {
     });
   });
 
-  test("holds for what a second person approved", async () => {
+  test("applies to approved isolations", async () => {
     const settings = { fourEyes: true, isolationsPerHourMax: 1 };
     expect(await guard(settings, { isApproved: true }, 1)).toMatchObject({ code: "admin.capped" });
     expect(await guard(settings, { isApproved: true })).toMatchObject({ value: { is: "go" } });
   });
 });
 
-describe("four eyes", () => {
-  test("make a request of it that says who asks for what, of which host, until when", async () => {
+describe("the approval by a second person", () => {
+  test("creates a request that names the requester, the reason, the host and the expiry time", async () => {
     const decision = await guard({ fourEyes: true });
     if (!decision.ok || decision.value.is !== "ask") throw new Error("expected a request");
     const { approvalId, writes, change } = decision.value;
@@ -206,7 +206,7 @@ describe("four eyes", () => {
     expect<unknown>(change).toEqual({ before: ASSET, records: [record] });
   });
 
-  test("say who made the key that asks, and how engines would be stopped", async () => {
+  test("creates a request that names the creator of the API key, and the method of stopping engines", async () => {
     const admin = { ...ADMIN, via: "api-key", userId: "key_1", keyMadeBy: "user_ben" } as const;
     for (const stopEnginesBy of ["suspend", "terminate"] as const) {
       const decision = await guard({ fourEyes: true, stopEnginesBy }, { admin, mode: "stop-engines" });
@@ -233,12 +233,12 @@ describe("changedStopMode()", () => {
     ["stop-engines", undefined, "terminate", undefined],
     ["network", "suspend", "terminate", undefined],
     ["observe", "terminate", "suspend", undefined],
-  ] as const)("in mode %s, decided %p, settings %s: %p", (mode, stopEnginesBy, now, says) => {
+  ] as const)("in mode %s, decided with %p, settings %s: %p", (mode, stopEnginesBy, now, says) => {
     const said = changedStopMode({ mode, stopEnginesBy }, now);
     expect(said).toBe(says && `the settings have changed: ${says}. Check and request the isolation again`);
   });
 
-  test("refuses what was decided by other settings", async () => {
+  test("rejects a decision that was made with other settings", async () => {
     for (const isApproved of [true, false]) {
       const asked = { mode: "stop-engines", stopEnginesBy: "suspend", isApproved } as const;
       expect(await guard({ stopEnginesBy: "terminate", fourEyes: true }, asked)).toMatchObject({

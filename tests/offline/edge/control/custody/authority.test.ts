@@ -112,13 +112,13 @@ async function makeKey(world: World) {
 }
 
 describe("an API key", () => {
-  test("made by an admin works", async () => {
+  test("created by an admin works", async () => {
     const world = await makeWorld();
     const { me } = await makeKey(world);
     expect((await me()).status).toBe(200);
     expect(world.refusals()).toEqual([]);
   });
-  test("that was only written to the table is refused, and the refusal is a security event", async () => {
+  test("that was only written to the table is rejected, and the rejection is a security event", async () => {
     const world = await makeWorld();
     const { keyId, item } = await makeKey(world);
     const secret = "A".repeat(43);
@@ -140,13 +140,13 @@ describe("an API key", () => {
       { level: "error", tenantId: TENANT_ID, item: `APIKEY#${id}`, reason: "unsigned" },
     ]);
   });
-  test("whose role was raised in the table is refused", async () => {
+  test("whose role was raised in the table is rejected", async () => {
     const world = await makeWorld();
     const { item, me } = await makeKey(world);
     await world.edit(item, { role: "admin" });
     expect((await me()).status).toBe(401);
   });
-  test("that was revoked stays refused when its item is put back", async () => {
+  test("that was revoked stays rejected if its item is restored", async () => {
     const world = await makeWorld();
     const { keyId, item, me } = await makeKey(world);
     const before = world.get(item);
@@ -155,7 +155,7 @@ describe("an API key", () => {
     expect((await me()).status).toBe(401);
     expect(world.refusals().at(-1)).toMatchObject({ reason: "mismatch" });
   });
-  test("that was revoked is found when its item and its record are put back", async () => {
+  test("that was revoked is detected if its item and its authority record are restored", async () => {
     const world = await makeWorld();
     const { keyId, item } = await makeKey(world);
     const record = authorityKey(TENANT_ID, `APIKEY#${keyId}`);
@@ -174,26 +174,26 @@ describe("a tenant's settings", () => {
     const { version: _version, ...settings } = read.body as Record<string, unknown>;
     return world.ask("PUT", "/settings", { ...settings, fourEyes: true }, { "if-match": etag });
   };
-  test("that an admin changed count", async () => {
+  test("that an admin has changed are valid", async () => {
     const world = await makeWorld();
     expect((await change(world)).status).toBe(200);
     expect((await world.ask("GET", "/settings")).body).toMatchObject({ fourEyes: true });
   });
-  test("that were edited in the table are refused with 503, not read as the defaults", async () => {
+  test("that were edited in the table lead to 503, and are not replaced by the defaults", async () => {
     const world = await makeWorld();
     await change(world);
     await world.edit(tenantKey(TENANT_ID), { fourEyes: false });
     expect((await world.ask("GET", "/settings")).status).toBe(503);
     expect(world.refusals().at(-1)).toMatchObject({ item: "METADATA", reason: "mismatch" });
   });
-  test("that were never configured cannot be planted", async () => {
+  test("that no admin has configured cannot be forged", async () => {
     const world = await makeWorld();
     await world.overwrite(
       marshalItem({ ...tenantKey(TENANT_ID), type: "Tenant", tenantId: TENANT_ID, name: "x", policy: {} }),
     );
     expect((await world.ask("GET", "/policy")).status).toBe(503);
   });
-  test("that were edited gain no signature from an admin's next change", async () => {
+  test("that were edited do not get a signature with an admin's next change", async () => {
     const world = await makeWorld();
     await change(world);
     await world.edit(tenantKey(TENANT_ID), { isolationsPerHourMax: 9 });
@@ -204,14 +204,14 @@ describe("a tenant's settings", () => {
 });
 
 describe("a device", () => {
-  test("enrols with the record of the enrol key and opens a session", async () => {
+  test("enrols with a record of the enrol key and opens a session", async () => {
     const world = await makeWorld();
     const { device, asset } = await world.enrolled();
     expect(world.get(deviceRecordKey(TENANT_ID, asset.assetId))).toBeDefined();
     await openSession(world.send, EDGE_URL, device, asset);
     expect((await world.audit()).faults).toEqual([]);
   });
-  test("whose key was replaced in the table opens no session, neither with the old key nor with the new one", async () => {
+  test("whose key was replaced in the table opens no session, either with the old key or with the new one", async () => {
     const world = await makeWorld();
     const { device, asset } = await world.enrolled();
     const thief = await makeDevice();
@@ -219,7 +219,7 @@ describe("a device", () => {
     for (const with_ of [device, thief])
       await expect(openSession(world.send, EDGE_URL, with_, asset)).rejects.toThrow();
   });
-  test("that was revoked opens no session when its item is put back", async () => {
+  test("that was revoked opens no session if its item is restored", async () => {
     const world = await makeWorld();
     const { device, asset } = await world.enrolled();
     const key = assetKey(TENANT_ID, asset.assetId);
@@ -228,7 +228,7 @@ describe("a device", () => {
     await world.overwrite(before);
     await expect(openSession(world.send, EDGE_URL, device, asset)).rejects.toThrow();
   });
-  test("gets another key from an admin node only", async () => {
+  test("gets another key only from an admin node", async () => {
     const world = await makeWorld();
     const { asset } = await world.enrolled();
     const made = await world.ask("POST", `/assets/${asset.assetId}/rotate-key`, { ...because, hours: 1 });
@@ -249,14 +249,14 @@ describe("a device", () => {
 describe("containment", () => {
   const isolate = (world: World, assetId: string) =>
     world.ask("POST", `/assets/${assetId}/isolate`, { ...because, mode: "network" });
-  test("that an admin ordered is signed, and an incident's record on the asset does not need another signature", async () => {
+  test("that an admin requested is signed, and an incident's entry on the asset needs no new signature", async () => {
     const world = await makeWorld();
     const { asset } = await world.enrolled();
     expect((await isolate(world, asset.assetId)).status).toBe(202);
     expect([...(await world.deps.pendingActions.of(TENANT_ID)).keys()]).toEqual([asset.assetId]);
     expect(await world.audit()).toMatchObject({ faults: [] });
   });
-  test("that was written to the table reaches no agent", async () => {
+  test("that was only written to the table reaches no agent", async () => {
     const world = await makeWorld();
     const { asset } = await world.enrolled();
     const revokedAt = "2026-11-23T00:00:00.000Z";
@@ -269,7 +269,7 @@ describe("containment", () => {
     expect((await world.deps.pendingActions.of(TENANT_ID)).size).toBe(0);
     expect(world.refusals().at(-1)).toMatchObject({ item: `ASSET#${asset.assetId}`, reason: "notNew" });
   });
-  test("that was undone in the table is refused by the next change, and found by the audit", async () => {
+  test("that was reverted in the table is rejected by the next change, and detected by the audit", async () => {
     const world = await makeWorld();
     const { asset } = await world.enrolled();
     const key = assetKey(TENANT_ID, asset.assetId);

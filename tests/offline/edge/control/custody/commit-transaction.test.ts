@@ -136,7 +136,7 @@ async function seed(empty: MemoryDynamo): Promise<void> {
 }
 beforeEach(() => seed(createMemoryDynamo()));
 
-describe("two nodes that share nothing but the table", () => {
+describe("two nodes that share only the table", () => {
   test.each([
     ["the tenant's very first changes", 0],
     ["changes of a tenant that has a log", 2],
@@ -164,7 +164,7 @@ describe("two nodes that share nothing but the table", () => {
     expect(times).toEqual([...new Set(times)].sort());
   });
 
-  test("50 changes at once, of assets and of the tenant, are 50 records of one chain", async () => {
+  test("write 50 records of one chain for 50 simultaneous changes of assets and of the tenant", async () => {
     let turn = 0;
     await seed(createMemoryDynamo(() => Bun.sleep(turn++ % 3 === 0 ? 1 : 0)));
     // Each node makes one change at a time. The two nodes run in parallel.
@@ -180,7 +180,7 @@ describe("two nodes that share nothing but the table", () => {
     expect(nodes.some(({ state }) => state.tokens.length > 25)).toBe(true);
   });
 
-  test("an asset that another node changed is decided on again", async () => {
+  test("decide again if the other node has changed the asset", async () => {
     const [slow, fast] = [makeNode(), makeNode()];
     let decided = 0;
     slow.state.before = async () => {
@@ -195,8 +195,8 @@ describe("two nodes that share nothing but the table", () => {
   });
 });
 
-describe("a request that is repeated", () => {
-  test("gets the first answer without its secret, is not decided again and writes nothing", async () => {
+describe("a repeated request", () => {
+  test("gets the first response without its secret, is not decided again and writes nothing", async () => {
     const [first, second] = [makeNode(), makeNode()];
     const asker = askerOf();
     expect<unknown>(await change(first, ofTenant, asker)).toEqual(done("done", "s3cret"));
@@ -213,9 +213,9 @@ describe("a request that is repeated", () => {
   });
 
   test.each([
-    ["of the same person for another thing", {}, ["other"]],
-    ["of another person for the same thing", { userId: "user_tom" }, ["change"]],
-  ])("under the same key, but %s, is a conflict and writes nothing", async (_what, more, asked) => {
+    ["from the same person for another change", {}, ["other"]],
+    ["from another person for the same change", { userId: "user_tom" }, ["change"]],
+  ])("with the same key, but %s, is a conflict and writes nothing", async (_what, more, asked) => {
     const node = makeNode();
     await change(node, ofTenant, askerOf("key-conflict"));
     expect(await change(node, ofTenant, askerOf("key-conflict", more), asked)).toMatchObject({
@@ -225,7 +225,7 @@ describe("a request that is repeated", () => {
     expect(records()).toHaveLength(1);
   });
 
-  test("while the first is under way is one change, whichever is first in the table", async () => {
+  test("during the first one is one change, in any order of their transactions", async () => {
     const [slow, fast] = [makeNode(), makeNode()];
     const asker = askerOf();
     let other: unknown;
@@ -240,7 +240,7 @@ describe("a request that is repeated", () => {
     expect([other, records().length]).toEqual([done("done", "s3cret"), 1]);
   });
 
-  test("and would be refused because the first was carried out in between, gets the first answer", async () => {
+  test("gets the first response, even if it would be rejected because the first one was committed", async () => {
     const [slow, fast] = [makeNode(), makeNode()];
     const asker = askerOf();
     const decide = async () => {
@@ -254,7 +254,7 @@ describe("a request that is repeated", () => {
     expect(await change(slow, async () => refuse("admin.not-found"))).toMatchObject({ ok: false });
   });
 
-  test("in another tenant under the same key is another change", async () => {
+  test("in another tenant with the same key is a separate change", async () => {
     const node = makeNode();
     await put(tenantKey("org_b"), tenantDefaults("org_b"));
     await change(node, ofTenant, askerOf("key-shared"));
@@ -265,7 +265,7 @@ describe("a request that is repeated", () => {
 });
 
 describe("the record of a request", () => {
-  test("names token, result and hash, holds no secret, and expires after a day", async () => {
+  test("contains token, result and hash, contains no secret, and expires after a day", async () => {
     const node = makeNode();
     const asker = askerOf();
     await change(node, ofTenant, asker);
@@ -283,19 +283,19 @@ describe("the record of a request", () => {
   });
 });
 
-describe("a transaction whose answer is lost", () => {
+describe("a transaction whose response is lost", () => {
   const reset = async () => {
     throw new TypeError("connection reset");
   };
 
-  test("and that was carried out is told with its secret", async () => {
+  test("returns its secret if it was committed", async () => {
     const node = makeNode();
     node.state.after = reset;
     expect<unknown>(await change(node, ofTenant)).toEqual(done("done", "s3cret"));
     expect([records().length, node.state.forgotten, node.state.tokens.length]).toEqual([1, 1, 1]);
   });
 
-  test("and that was not carried out is a fault, and a repeat carries it out once", async () => {
+  test("fails if it was not committed, and a retry commits it once", async () => {
     const node = makeNode();
     node.state.before = reset;
     const asker = askerOf();
@@ -306,7 +306,7 @@ describe("a transaction whose answer is lost", () => {
     expect(records()).toHaveLength(1);
   });
 
-  test("and instead of which the same request on another node was carried out is a fault: its secret is not the one", async () => {
+  test("fails if another node committed the same request instead, because the secret is a different one", async () => {
     const [node, other] = [makeNode(), makeNode()];
     const asker = askerOf();
     node.state.before = async () => {
@@ -317,7 +317,7 @@ describe("a transaction whose answer is lost", () => {
     expect(records()).toHaveLength(1);
   });
 
-  test("and whose outcome cannot be read either is the first fault", async () => {
+  test("fails with the first error if its outcome cannot be read either", async () => {
     const node = makeNode();
     const { dynamo } = node.deps;
     let isAway = false;
@@ -340,7 +340,7 @@ describe("a transaction whose answer is lost", () => {
       "TransactionCanceledException",
       ["ProvisionedThroughputExceeded", "ThrottlingError", "ThrottlingException"],
     ],
-  ])("%s %j is decided again, with a pause that grows up to a bound", async (code, reasons) => {
+  ])("%s %j is decided again, after a pause that grows up to a limit", async (code, reasons) => {
     const node = makeNode();
     let left = 6;
     node.state.before = async () => {
@@ -361,7 +361,7 @@ describe("a transaction whose answer is lost", () => {
     ["TransactionCanceledException", ["ConditionalCheckFailed", "ValidationError"]],
     ["TransactionCanceledException", ["ItemCollectionSizeLimitExceeded"]],
     ["ValidationException", []],
-  ])("%s %j is a fault at once", async (code, reasons) => {
+  ])("%s %j fails immediately", async (code, reasons) => {
     const node = makeNode();
     node.state.before = async () => {
       throw new DynamoFault(code, reasons);
@@ -370,7 +370,7 @@ describe("a transaction whose answer is lost", () => {
     expect(node.state.tokens).toHaveLength(1);
   });
 
-  test("a change that conflicts with others 64 times in a row is a fault", async () => {
+  test("a change with 64 consecutive conflicts fails", async () => {
     const node = makeNode();
     node.state.before = async () => {
       throw new DynamoFault("TransactionConflictException");
@@ -380,10 +380,10 @@ describe("a transaction whose answer is lost", () => {
   });
 });
 
-describe("a change that was carried out", () => {
+describe("a committed change", () => {
   const opens: PendingAction = { generation: 1, directive: "jws", expiresAtMs: 9e12, revoked: false };
 
-  test("makes this node forget its open actions and learn the new one", async () => {
+  test("makes this node discard its cached open actions and learn the new one", async () => {
     const node = makeNode();
     await change(node, ofAsset(ASSETS[0], { opens }));
     expect([node.state.forgotten, node.state.learnt]).toEqual([1, [[ASSETS[0], opens]]]);
@@ -391,7 +391,7 @@ describe("a change that was carried out", () => {
     expect([node.state.forgotten, node.state.learnt.length]).toEqual([2, 1]);
   });
 
-  test("nudges a worker when an event waits, and not otherwise", async () => {
+  test("wakes a worker only if an event waits", async () => {
     const node = makeNode();
     await change(node, ofTenant);
     expect(node.state.nudged).toBe(0);
@@ -402,7 +402,7 @@ describe("a change that was carried out", () => {
     expect(node.state.nudged).toBe(1);
   });
 
-  test("is logged with what it was and on which asset, in the words of its records", async () => {
+  test("is logged with its action and asset, using the text of its records", async () => {
     const node = makeNode();
     const records = [{ action: "isolate" as const, generation: 3, target: "inc_1" }];
     await change(node, ofAsset(ASSETS[0], { records }), askerOf("key-log"));
@@ -418,7 +418,7 @@ describe("a change that was carried out", () => {
     ]);
   });
 
-  test("counts and links its records: of the asset, of the tenant's own, and of the whole tenant", async () => {
+  test("numbers and links its records: of the asset, of the tenant, and of all records together", async () => {
     const node = makeNode();
     const two = [{ action: "acknowledge" as const }, { action: "resolve" as const }];
     await change(node, ofAsset(ASSETS[0], { records: two }));
@@ -442,7 +442,7 @@ describe("a change that was carried out", () => {
     expect(log[0]).not.toHaveProperty("keyMadeBy");
   });
 
-  test("by an API key names who made the key", async () => {
+  test("made by an API key names the creator of the key", async () => {
     await change(
       makeNode(),
       ofTenant,
@@ -451,7 +451,7 @@ describe("a change that was carried out", () => {
     expect(records()[0]).toMatchObject({ operatorId: "key_1", keyMadeBy: "user_tom" });
   });
 
-  test("has a checkpoint by the control key, over tenant, hash, count and time of the newest record", async () => {
+  test("has a checkpoint signed by the control key, over tenant, hash, count and time of the newest record", async () => {
     const node = makeNode();
     await change(node, ofAsset(ASSETS[0]));
     const { checkpoint, hash, at } = head()!;
@@ -462,7 +462,7 @@ describe("a change that was carried out", () => {
     expect(protectedHeader).toEqual({ alg: "EdDSA", typ: "lz-checkpoint+jwt", kid: "control-1" });
   });
 
-  test("sets what it names, and takes the asset out of the index of open actions only when it is closed", async () => {
+  test("sets the members that it names, and removes the asset from the index of open actions only if it is closed", async () => {
     const node = makeNode();
     const item = () => ofType("Asset").find(({ assetId }) => assetId?.S === ASSETS[0])!;
     await change(node, ofAsset(ASSETS[0], { set: { status: "ISOLATED" } }));
@@ -472,9 +472,9 @@ describe("a change that was carried out", () => {
   });
 
   test.each([
-    ["a value it asks for is another", { equal: { status: "ISOLATED" } }],
-    ["an attribute it asks not to be there is", { absent: ["hostname"] }],
-  ])("is not, when %s", async (_what, asked) => {
+    ["a value that it requires is different", { equal: { status: "ISOLATED" } }],
+    ["an attribute that must be absent is present", { absent: ["hostname"] }],
+  ])("is not committed if %s", async (_what, asked) => {
     const node = makeNode();
     await expect(change(node, ofAsset(ASSETS[0], asked))).rejects.toThrow(
       "64 optimistic-lock conflicts in a row",
@@ -484,7 +484,7 @@ describe("a change that was carried out", () => {
       expect((await change(makeNode(), ofAsset(ASSETS[0], good))).ok).toBe(true);
   });
 
-  test("is not, when its asset is gone", async () => {
+  test("is not committed if its asset no longer exists", async () => {
     const before = await readAsset(ASSETS[0]);
     const gone = { ...before, assetId: "01M807NRG7BVMVH9SM4YAEXFPZ" };
     const plan = async () =>
@@ -502,7 +502,7 @@ test("a node without the control key changes nothing", async () => {
   expect(records()).toEqual([]);
 });
 
-test("a change of 100 items is written, of 101 it is a fault", async () => {
+test("a change of 100 items is written, and one of 101 items fails", async () => {
   const extra = (count: number) => async (): Promise<Decision<Plan<string>>> => {
     const writes = Array.from({ length: count }, (_, at) => ({
       Put: { TableName: "t", Item: marshalItem({ PK: "extra", SK: `${count} ${at}` }) },
@@ -515,7 +515,7 @@ test("a change of 100 items is written, of 101 it is a fault", async () => {
   await expect(change(makeNode(), extra(97))).rejects.toThrow("a change of 101 items is too large");
 });
 
-test("changes of one tenant run one after another on a node that has a keyed mutex", async () => {
+test("changes of one tenant run one after another on a node with a keyed mutex", async () => {
   const keys: string[] = [];
   const node = makeNode({
     mutex: (key, work) => {
@@ -527,7 +527,7 @@ test("changes of one tenant run one after another on a node that has a keyed mut
   expect(keys).toEqual([TENANT_ID]);
 });
 
-test("a change is decided at a time later than every record before, and not before the node's own", async () => {
+test("a change has a time later than every earlier record, and not earlier than the node's clock", async () => {
   const [early, late] = [makeNode(), makeNode()];
   late.state.nowMs += 60_000;
   await change(late, ofTenant);

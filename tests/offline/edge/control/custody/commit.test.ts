@@ -108,7 +108,7 @@ const SECRETS: [string, string, (world: World) => Promise<[path: string, body: o
 ];
 
 describe.each(SECRETS)("%s", (_what, member, start) => {
-  test.each(LOST)("is told although the transaction that made it had $is", async ({ fault }) => {
+  test.each(LOST)("is returned although the transaction that created it had $is", async ({ fault }) => {
     const world = await makeWorld();
     const [path, body] = await start(world);
     const before = world.records();
@@ -123,7 +123,7 @@ describe.each(SECRETS)("%s", (_what, member, start) => {
 });
 
 describe("commit()", () => {
-  test("tells the secret of the round that was carried out, not of one after it", async () => {
+  test("returns the secret of the attempt that was committed, not of a later attempt", async () => {
     const world = await makeWorld();
     await world.post(`/assets/${ASSET_ID}/isolate`, "isolated-before", { ...because, mode: "network" });
     world.state.lost = () => new DynamoFault("TransactionConflictException");
@@ -133,7 +133,7 @@ describe("commit()", () => {
     expect(JSON.parse(Buffer.from(payload!, "base64url").toString()).jti).toBe(body.codeId);
   });
 
-  test("asks under another token in each round, and with the same in none", async () => {
+  test("uses a different token in each attempt", async () => {
     const world = await makeWorld();
     world.state.lost = () => new DynamoFault("TransactionConflictException");
     world.state.late = true;

@@ -24,7 +24,7 @@ for (const [length, status, written] of [
   [64, 202, true],
   [65, 503, false],
 ] as const)
-  test(`a record whose address has ${length} characters is ${written ? "written" : "a fault, and nothing is written"}`, async () => {
+  test(`a record whose address has ${length} characters is ${written ? "written" : "an error, and nothing is written"}`, async () => {
     const table = createMemoryDynamo();
     await table.dynamo("PutItem", {
       TableName: "t",

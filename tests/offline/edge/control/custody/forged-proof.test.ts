@@ -168,7 +168,7 @@ describe("a stored proof", () => {
     expect(await world.faults()).toEqual([{ item: `ASSET#${assetId}`, code: "proof" }]);
   });
 
-  test("that is forged is not proven on the pages, in the CSV and in the report", async () => {
+  test("that is forged is not shown as proven on the pages, in the CSV and in the report", async () => {
     const world = await makeWorld();
     await world.edit({ proof: { ...world.report(), signedBy: world.device.x } });
     const page = (await world.ask("GET", `/assets/${world.assetId}`)).text;
@@ -182,7 +182,7 @@ describe("a stored proof", () => {
     expect(evidence.coverage.hosts).toBe(1);
   });
 
-  test("by a key that was put into the table proves nothing", async () => {
+  test("signed with a key that was put into the table proves nothing", async () => {
     const world = await makeWorld();
     const { thief, self, report } = world;
     const proof = { ...(await thief.sign(self, report())), signedBy: thief.x };
@@ -194,7 +194,7 @@ describe("a stored proof", () => {
     }
   });
 
-  test("by a key that an admin had replaced proves nothing, and is no fault", async () => {
+  test("signed with a key that an admin had replaced proves nothing, and is not a fault", async () => {
     const world = await makeWorld();
     const { assetId, justification, send, host } = world;
     await world.edit({ proof: await world.prove() });
@@ -208,7 +208,7 @@ describe("a stored proof", () => {
     expect([world.logged(), await world.faults()]).toEqual([[], []]);
   });
 
-  test("of a release that is forged does not stop an admin from freeing the host with a code", async () => {
+  test("of a release that is forged does not prevent an admin from releasing the host with a code", async () => {
     const world = await makeWorld();
     const { assetId, justification } = world;
     await world.json("POST", `/assets/${assetId}/release`, { justification });
@@ -218,7 +218,7 @@ describe("a stored proof", () => {
     expect(answer.status).toBe(201);
   });
 
-  test("of a release that is forged does not take a silent host off the active list, nor out of the fleet count", async () => {
+  test("of a release that is forged does not take a silent host off the active list or out of the fleet count", async () => {
     const world = await makeWorld();
     const { assetId, justification, deps } = world;
     await world.json("POST", `/assets/${assetId}/release`, { justification });
@@ -234,7 +234,7 @@ describe("a stored proof", () => {
     expect(await count()).toEqual([0, 1]);
   });
 
-  test("is verified once, however often it is listed", async () => {
+  test("is verified once, although it is listed often", async () => {
     const world = await makeWorld();
     await world.edit({ proof: await world.prove() });
     const verify = crypto.subtle.verify.bind(crypto.subtle);
@@ -275,7 +275,7 @@ describe("an event of the SIEM export", () => {
     return (await readOcsf(world.deps, TENANT_ID, { limit: 10 })).items[0];
   };
 
-  test("says that an isolation is proven with the device's signed report", async () => {
+  test("contains the device's signed report if an isolation is proven", async () => {
     const world = await makeWorld();
     const event = await record(world, "isolation.proven", await world.prove());
     expect(event).toMatchObject({ type_uid: 700_101, status_id: 1, status: "Success" });
@@ -289,7 +289,7 @@ describe("an event of the SIEM export", () => {
       "with a signed report of something else",
       async ({ prove }: World) => prove({ action: "release", mode: "network" }),
     ],
-  ])("%s says that it is not proven", async (_, reportOf) => {
+  ])("%s, says that the isolation is not proven", async (_, reportOf) => {
     const world = await makeWorld();
     const event = await record(world, "isolation.proven", await reportOf(world));
     expect(event).toMatchObject({

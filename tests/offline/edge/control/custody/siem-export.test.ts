@@ -45,7 +45,7 @@ async function read(query = "", token?: string): Promise<Page & { status: number
 const uids = ({ items }: Page) => items.map(({ metadata }) => metadata.uid);
 
 describe("exportOcsfEvents", () => {
-  test("reads in the order of recording, each event once, however the pages fall", async () => {
+  test("reads in the order of recording, each event once, with any page size", async () => {
     const start = world.state.nowMs - 60_000;
     for (let i = 0; i < 9; i++) await put(`evt_${i}`, start + Math.floor(i / 3) * 1000);
     const all = Array.from({ length: 9 }, (_, i) => `evt_${i}`);
@@ -61,7 +61,7 @@ describe("exportOcsfEvents", () => {
     }
   });
 
-  test("stays ten seconds behind: what is recorded in that time, in any order, is not passed over", async () => {
+  test("stays ten seconds behind, so that it misses nothing that is recorded in that time in any order", async () => {
     const now = world.state.nowMs;
     await put("evt_old", now - BEHIND_MS - 1);
     await put("evt_young", now - BEHIND_MS + 1);
@@ -74,7 +74,7 @@ describe("exportOcsfEvents", () => {
     expect(uids(second)).toEqual(["evt_late", "evt_young"]);
   });
 
-  test("gives a cursor also where there is nothing, and goes on from there", async () => {
+  test("returns a cursor even if there are no events, and continues from it", async () => {
     const empty = await read();
     expect(empty).toMatchObject({ items: [], isCaughtUp: true });
     await put("evt_first", world.state.nowMs);
@@ -82,13 +82,13 @@ describe("exportOcsfEvents", () => {
     expect(uids(await read(`?cursor=${empty.cursor}`))).toEqual(["evt_first"]);
   });
 
-  test("begins at a time when asked to", async () => {
+  test("starts at a time if the caller gives one", async () => {
     const start = world.state.nowMs - 60_000;
     for (let i = 0; i < 3; i++) await put(`evt_${i}`, start + i * 1000);
     expect(uids(await read(`?since=${timestamp(start + 1000)}`))).toEqual(["evt_1", "evt_2"]);
   });
 
-  test("leaves out tests of webhooks and goes on behind them", async () => {
+  test("leaves out tests of webhooks and continues after them", async () => {
     const start = world.state.nowMs - 60_000;
     await put("evt_test", start, { kind: "webhook.test", data: { webhook: "a" } });
     await put("evt_real", start + 1);
@@ -97,7 +97,7 @@ describe("exportOcsfEvents", () => {
     expect(uids(await read(`?limit=1&cursor=${first.cursor}`))).toEqual(["evt_real"]);
   });
 
-  test("refuses an altered cursor, one of another list, and another tenant's", async () => {
+  test("rejects a modified cursor, one of another list, and one of another tenant", async () => {
     await put("evt_0", world.state.nowMs - 60_000);
     const { cursor } = await read();
     const eve = await world.session({ o: { id: "org_eve", rol: "admin" } });
@@ -108,7 +108,7 @@ describe("exportOcsfEvents", () => {
     expect(uids(await read("", eve))).toEqual([]);
   });
 
-  test("is open to an API key of the scope read-events, which opens nothing else", async () => {
+  test("is open to an API key with the scope read-events, which can do nothing else", async () => {
     const token = await world.session();
     const made = await world.ask("/v1/api-keys", token, {
       method: "POST",
@@ -150,13 +150,13 @@ const hooked = {
   webhooks: [{ id: "siem", url: "https://hooks.example.com/", secret: `whsec_${"A".repeat(32)}` }],
 };
 
-describe("what admins do is told", () => {
+describe("events for changes by admins", () => {
   beforeEach(async () => {
     const Item = marshalItem({ ...assetKey(TENANT_ID, ASSET_ID), ...asset });
     await table.dynamo("PutItem", { TableName: "t", Item });
   });
 
-  test("isolate and release: one event each, in the transaction, also when the request is repeated", async () => {
+  test("an isolation and a release make one event each in their transaction, even if the request is repeated", async () => {
     const why = { justification: "because of the test" };
     for (const verb of ["isolate", "release"]) {
       const key = crypto.randomUUID();
@@ -178,7 +178,7 @@ describe("what admins do is told", () => {
     ]);
   });
 
-  test("a refused change tells nothing", async () => {
+  test("a rejected change makes no event", async () => {
     expect(
       (await post(`/v1/assets/${ASSET_ID}/release`, { justification: "it is not isolated" })).status,
     ).toBe(409);
@@ -186,7 +186,7 @@ describe("what admins do is told", () => {
     expect(events()).toEqual([]);
   });
 
-  test("a person's resolution is told as the quiet period's is, with the reason", async () => {
+  test("a resolution by a person makes an event with the reason, like one by the quiet period", async () => {
     const name = { assetId: ASSET_ID, rule: "exposed-engine", engine: "ollama" };
     const item = {
       ...incidentKey(TENANT_ID, name, TENANT.shards),
@@ -218,7 +218,7 @@ describe("what admins do is told", () => {
     ]);
   });
 
-  test("waits in the outbox, and a worker is told, only where a webhook wants it", async () => {
+  test("an event is put into the outbox and a worker is notified only if a webhook subscribes to it", async () => {
     const why = { justification: "because of the test" };
     await post(`/v1/assets/${ASSET_ID}/isolate`, why);
     expect([events()[0]!.nextAttemptAt, world.state.nudged]).toEqual([undefined, []]);

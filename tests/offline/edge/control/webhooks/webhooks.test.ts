@@ -56,7 +56,7 @@ const events = () =>
     .map((item) => decodeItem(eventItem, item));
 
 describe("webhooks", () => {
-  test("createWebhook tells its secret in the first answer and nowhere else, and records who made it", async () => {
+  test("createWebhook returns the secret in the first response only, and records who created the webhook", async () => {
     const key = crypto.randomUUID();
     const first = await ask("POST", "/v1/webhooks", { url: URL_A, events: ["incident.opened"] }, key);
     expect(first.status).toBe(201);
@@ -85,7 +85,7 @@ describe("webhooks", () => {
     "https://169.254.169.254/",
     "https://u:p@a.example/",
   ]) {
-    test(`createWebhook and changeWebhook refuse ${url} and write nothing`, async () => {
+    test(`createWebhook and changeWebhook reject ${url} and write nothing`, async () => {
       const { id } = await create();
       const before = [...table.items.keys()];
       expect((await ask("POST", "/v1/webhooks", { url })).body).toMatchObject({
@@ -96,14 +96,14 @@ describe("webhooks", () => {
     });
   }
 
-  test("createWebhook takes private http targets where configuration allows it, as in development", async () => {
+  test("createWebhook accepts private http addresses if the configuration allows them, as in development", async () => {
     world.deps.allowPrivateWebhooks = true;
     const made = await ask("POST", "/v1/webhooks", { url: "http://127.0.0.1:9000/hook" });
     world.deps.allowPrivateWebhooks = false;
     expect(made.status).toBe(201);
   });
 
-  test("ten there may be, and no eleventh, also when they come at once", async () => {
+  test("a tenant can have ten webhooks and no more, even with parallel requests", async () => {
     const statuses = await Promise.all(
       Array.from({ length: 11 }, async () => (await ask("POST", "/v1/webhooks", { url: URL_A })).status),
     );
@@ -111,7 +111,7 @@ describe("webhooks", () => {
     expect(new Set(stored().webhooks.map(({ secret }) => secret)).size).toBe(10);
   });
 
-  test("changeWebhook replaces where it goes and keeps its secret; settings changed meanwhile stay", async () => {
+  test("changeWebhook replaces the address and keeps the secret, and settings changed at the same time are kept", async () => {
     const { id, secret } = await create();
     const settings = (await ask("GET", "/v1/settings")).body;
     const put = await world.ask("/v1/settings", token, {
@@ -131,7 +131,7 @@ describe("webhooks", () => {
     expect((await ask("PUT", "/v1/webhooks/no-such", { url })).status).toBe(404);
   });
 
-  test("rotateWebhookSecret tells the new secret once, and keeps the old one for a day", async () => {
+  test("rotateWebhookSecret returns the new secret once, and keeps the old one for a day", async () => {
     const { id, secret } = await create();
     const key = crypto.randomUUID();
     const why = { justification: "an employee left" };
@@ -146,7 +146,7 @@ describe("webhooks", () => {
     expect(JSON.stringify(records())).not.toContain(secret.slice(6));
   });
 
-  test("deleteWebhook takes it away with its secrets, once, on record", async () => {
+  test("deleteWebhook deletes the webhook and its secrets once, with a record", async () => {
     const { id } = await create();
     expect((await ask("DELETE", `/v1/webhooks/${id}`)).status).toBe(200);
     expect(stored().webhooks).toEqual([]);
@@ -165,7 +165,7 @@ describe("testWebhook", () => {
     await table.dynamo("PutItem", eventPut(done, "t"));
   };
 
-  test("tells the worker, waits for it, and tells status, latency and error as they were", async () => {
+  test("notifies the worker, waits for the delivery, and returns its status, latency and error", async () => {
     const { id } = await create();
     const at = timestamp(world.state.nowMs);
     const failed = { attempts: 1, status: 500, latencyMs: 42, lastError: "answered 500", deadAt: at };
@@ -180,7 +180,7 @@ describe("testWebhook", () => {
     expect((await ask("POST", `/v1/webhooks/${other.id}/test`)).status).toBe(200);
   });
 
-  test("says that it waits when no worker comes, and a repeat looks again and sends nothing more", async () => {
+  test("says that the delivery waits if no worker takes it, and a repeated request checks again and sends nothing more", async () => {
     const { id } = await create();
     const key = crypto.randomUUID();
     const first = await ask("POST", `/v1/webhooks/${id}/test`, undefined, key);
@@ -192,12 +192,12 @@ describe("testWebhook", () => {
     expect(events()).toHaveLength(1);
   });
 
-  test("of a webhook that is not there is 404 and writes no event", async () => {
+  test("of an unknown webhook returns 404 and writes no event", async () => {
     expect((await ask("POST", "/v1/webhooks/no-such/test")).status).toBe(404);
     expect(events()).toEqual([]);
   });
 
-  test("a queue that is away does not fail the change: the event waits in the outbox all the same", async () => {
+  test("a queue that is down does not fail the change, because the event waits in the outbox", async () => {
     nudge = () => Promise.reject(new Error("away"));
     const { id } = await create();
     const answer = await ask("POST", `/v1/webhooks/${id}/test`);
@@ -207,7 +207,7 @@ describe("testWebhook", () => {
 });
 
 describe("listDeliveries", () => {
-  test("tells what came of each event for this webhook, narrowed by state, page by page", async () => {
+  test("returns the result of each event for this webhook, filtered by state, page by page", async () => {
     const { id } = await create();
     const tenant = makeTenant({ tenantId: TENANT_ID, webhooks: stored().webhooks });
     const at = timestamp(world.state.nowMs);
@@ -272,7 +272,7 @@ describe("resendDelivery", () => {
   const again = (id: string, { eventId, recordedAt }: EventItem, key?: string) =>
     ask("POST", `/v1/webhooks/${id}/deliveries/${eventId}/resend`, { recordedAt }, key);
 
-  test("puts what was given up back into the outbox, on record, and tells a worker; a repeat does no more", async () => {
+  test("puts a dead delivery back into the outbox with a record, and notifies a worker; a repeated request changes nothing", async () => {
     const { id } = await create();
     const event = await tellOf(id, 1, DEAD);
     await keepHealth(id, { failures: 10, dead: 2, lastFailedAt: DEAD_AT, lastError: "answered 503" });
@@ -293,7 +293,7 @@ describe("resendDelivery", () => {
     expect(await healthOf(id)).toMatchObject({ state: "failing", failures: 10, dead: 1 });
   });
 
-  test("of two admins at once one sends it and the other is told that it waits: one record", async () => {
+  test("if two admins resend at the same time, one succeeds with one record, and the other learns that the delivery waits", async () => {
     const { id } = await create();
     const event = await tellOf(id, 1, DEAD);
     const answers = await Promise.all([again(id, event), again(id, event)]);
@@ -318,10 +318,10 @@ describe("resendDelivery", () => {
       "it has not failed: it is waiting to be sent",
     ],
     ["that is a test", DEAD, { kind: "webhook.test" }, "a test is sent only once: send a new test"],
-    ["of a kind it is not told of any more", DEAD, { kind: "isolation.failed" }, OTHER],
+    ["of a kind that the webhook no longer subscribes to", DEAD, { kind: "isolation.failed" }, OTHER],
   ];
   for (const [what, forward, more, detail] of refusals) {
-    test(`of one ${what} is 409, tells the present state and writes nothing`, async () => {
+    test(`of one ${what} returns 409 with the current state and writes nothing`, async () => {
       const { id } = await create({ events: ["incident.opened"] });
       const event = await tellOf(id, 1, forward, more);
       const before = structuredClone([...table.items]);
@@ -333,7 +333,7 @@ describe("resendDelivery", () => {
     });
   }
 
-  test("knows none of another webhook, of another time, of another id, or of a webhook that is gone", async () => {
+  test("returns 404 for another webhook, another time, another id, or a deleted webhook", async () => {
     const [{ id }, other] = [await create(), await create()];
     const event = await tellOf(id, 1, DEAD);
     expect((await again(other.id, event)).status).toBe(404);
@@ -346,7 +346,7 @@ describe("resendDelivery", () => {
     expect(inOutbox()).toEqual([]);
   });
 
-  test("leaves the count of what was given up since the last success alone when it was given up before that", async () => {
+  test("does not change the count of dead deliveries since the last success if the delivery died before that", async () => {
     const { id } = await create();
     const event = await tellOf(id, 1, DEAD);
     const lastDeliveredAt = timestamp(Date.parse(DEAD_AT) + 1);
@@ -355,7 +355,7 @@ describe("resendDelivery", () => {
     expect(await healthOf(id)).toMatchObject({ dead: 1 });
   });
 
-  test("does not take an event away from the worker that may have it, and does not wait for another's pause", async () => {
+  test("keeps an attempt that is due soon, because a worker possibly has the event, and brings a later attempt forward", async () => {
     const { id } = await create();
     const due = async (seconds: number) => {
       const nextAttemptAt = timestamp(world.state.nowMs + seconds * 1000);
@@ -373,7 +373,7 @@ describe("resendDeadDeliveries", () => {
   const again = (id: string, body: object = {}) => ask("POST", `/v1/webhooks/${id}/resend-dead`, body);
   const waiting = () => inOutbox().map(({ eventId }) => eventId as string);
 
-  test("sends again what was given up and is still wanted, the oldest first, in bounded batches", async () => {
+  test("resends dead deliveries that are still subscribed, oldest first, in limited batches", async () => {
     const { id } = await create({ events: ["incident.opened"] });
     await tellOf(id, 0, { attempts: 1, deliveredAt: DEAD_AT });
     for (let number = 1; number <= RESENT_MAX + 1; number++) await tellOf(id, number, DEAD);
@@ -398,13 +398,13 @@ describe("resendDeadDeliveries", () => {
     expect(events.flat()).toEqual(waiting());
   });
 
-  test("says that there are no more when it took the last", async () => {
+  test("says that there are no more after the last one", async () => {
     const { id } = await create();
     for (let number = 1; number <= RESENT_MAX; number++) await tellOf(id, number, DEAD);
     expect<unknown>((await again(id)).body).toEqual({ queued: RESENT_MAX });
   });
 
-  test("of two admins at once one sends them and the other none: one record", async () => {
+  test("if two admins resend at the same time, one resends all of them with one record, and the other none", async () => {
     const { id } = await create();
     for (const number of [1, 2, 3]) await tellOf(id, number, DEAD);
     const answers = await Promise.all([again(id), again(id)]);
@@ -413,7 +413,7 @@ describe("resendDeadDeliveries", () => {
     expect(inOutbox().map(({ resends }) => resends)).toEqual([1, 1, 1]);
   });
 
-  test("looks through a bounded part of the table, and goes on where it was", async () => {
+  test("reads a limited part of the table, and continues from there", async () => {
     const { id } = await create();
     const delivered = { attempts: 1, deliveredAt: DEAD_AT };
     for (let number = 0; number < 4000; number++) await tellOf(id, number, delivered);
@@ -423,7 +423,7 @@ describe("resendDeadDeliveries", () => {
     expect<unknown>((await again(id, { cursor })).body).toEqual({ queued: 1 });
   });
 
-  test("takes a cursor of its own webhook only, and no webhook that is gone", async () => {
+  test("accepts only a cursor of its own webhook, and no deleted webhook", async () => {
     const [{ id }, other] = [await create(), await create()];
     for (let number = 0; number <= RESENT_MAX; number++) await tellOf(id, number, DEAD);
     const { cursor } = (await again(id)).body;
