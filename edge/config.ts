@@ -21,7 +21,10 @@ const versionedSecrets = z.string().transform((text, context) => {
     ({ version, bytes }) => /^[a-z0-9]{1,16}$/.test(version) && bytes && bytes.length >= 32,
   );
   if (!good) {
-    context.addIssue({ code: "custom", message: "expected version:base64url-of-32-bytes, comma separated" });
+    context.addIssue({
+      code: "custom",
+      message: "expected version:base64url of 32 bytes or more, separated by commas",
+    });
     return z.NEVER;
   }
   // Versions must be unique. Otherwise a session signed with the first of two secrets would be verified with
@@ -62,23 +65,23 @@ export const edgeSettings = z.object({
     .enum(NODE_ROLES)
     .default("all")
     .describe(
-      "What this node serves. `ingest`: heartbeats, sessions, long polls and the catalogue. `enrol`: new devices. `admin`: API, dashboard and enrolments. `all`: everything.",
+      "Routes that this node serves. `ingest`: heartbeats, sessions, long polls and the catalogue. `enrol`: enrolments of new devices. `admin`: API, dashboard and all enrolments. `all`: all routes.",
     ),
   LZ_EXTRA_SECRETS: z
     .enum(["refuse", "allow"])
     .default("refuse")
     .describe(
-      "`refuse`: do not start while the environment holds secrets of another role. `allow`: start and ignore them.",
+      "Behaviour if the environment contains secrets of another role. `refuse`: the node does not start. `allow`: the node starts and ignores these secrets.",
     ),
   LZ_EDGE_SECRETS: versionedSecrets
     .optional()
     .describe(
-      "Secret. `version:base64url` of 32 bytes or more, comma separated. The first derives session keys, all verify. An admin node uses it for form tokens and cursors only: give it a value of its own.",
+      "Secret. One or more `version:base64url` of 32 bytes or more, separated by commas. New session keys are derived from the first secret, and all secrets verify. An admin node uses them only for form tokens and cursors, so give it different secrets.",
     ),
   LZ_QUEUE_KEYS: versionedSecrets
     .optional()
     .describe(
-      "Secret. `kid:base64url` of 32 bytes or more, comma separated. The first signs queue messages.",
+      "Secret. One or more `kid:base64url` of 32 bytes or more, separated by commas. The first key signs queue messages.",
     ),
   LZ_CONTROL_JWKS: json
     .pipe(z.object({ keys: z.array(z.object(okpPublic)).min(1).max(8) }))
@@ -95,18 +98,20 @@ export const edgeSettings = z.object({
     .pipe(z.object({ ...okpPublic, d: z.string() }))
     .optional()
     .describe(
-      "Secret. Private control key (JWK): signs directives and grants. A node without it cannot isolate or release a host.",
+      "Secret. Private control key (JWK). It signs directives and grants. A node without it cannot isolate or release a host.",
     ),
   LZ_ENROL_KEY: json
     .pipe(z.object({ ...okpPublic, d: z.string() }))
     .optional()
     .describe(
-      "Secret. Private enrol key (JWK): signs the records of new devices and nothing else. Without it, a node that holds the control key signs them with that.",
+      "Secret. Private enrol key (JWK). It only signs the records of new devices. A node without it signs them with the control key, if it has that key.",
     ),
   LZ_ENROL_JWKS: json
     .pipe(z.object({ keys: z.array(z.object(okpPublic)).max(8) }))
     .default({ keys: [] })
-    .describe("Public enrol keys as a JWKS. Every node that reads devices verifies with them."),
+    .describe(
+      "Public enrol keys as a JWKS. Every node that reads devices verifies their records with these keys.",
+    ),
   LZ_AUTHORITY: z
     .enum(["enforce", "observe"])
     .default("enforce")
@@ -133,76 +138,84 @@ export const edgeSettings = z.object({
     .describe(
       "Origin at which people and agents reach this site, `https://lz.example.com`. Cookies, the origin check of forms, redirects and enrolment commands use it. No request header changes it.",
     ),
-  LZ_ADMIN_ISSUER: z.url().optional().describe("Issuer of admin sessions (`iss`): your Clerk application."),
+  LZ_ADMIN_ISSUER: z
+    .url()
+    .optional()
+    .describe("Issuer of admin sessions (`iss`), which is the URL of your Clerk application."),
   LZ_ADMIN_JWKS_URL: z.url().optional().describe("URL of the issuer's public keys."),
   LZ_ADMIN_PARTIES: list
     .optional()
-    .describe("Origins for which the issuer may issue a session (`azp`), comma separated."),
+    .describe("Origins for which sessions are accepted (`azp`), separated by commas."),
   LZ_ADMIN_AZP: z
     .enum(["required", "optional"])
     .default("required")
     .describe(
-      "`optional` accepts sessions without `azp`. A session with `azp` must name one of the parties in both cases.",
+      "Whether a session needs the claim `azp`. `optional` also accepts sessions without it. If a session has the claim, it must name one of the origins in `LZ_ADMIN_PARTIES`.",
     ),
   LZ_ADMIN_ROLES: json
     .pipe(z.record(z.string().min(1).max(200), z.enum(ROLES)))
     .default({ ...ROLE_MAP_DEFAULT })
     .describe(
-      "JSON object from the issuer's role (`admin`) or permission (`org:hosts:isolate`) to a LifecycleZero role. The highest match counts.",
+      "JSON object that maps the issuer's roles (`admin`) or permissions (`org:hosts:isolate`) to LifecycleZero roles. If several match, the highest role applies.",
     ),
-  LZ_SIGN_IN_URL: z
-    .url()
-    .optional()
-    .describe("Address at which a person signs in. The edge appends `redirect_url`."),
+  LZ_SIGN_IN_URL: z.url().optional().describe("URL of the sign-in page. The edge appends `redirect_url`."),
   LZ_HANDSHAKE_URL: z
     .url()
     .optional()
     .describe(
-      "Handshake of Clerk's Frontend API, `https://clerk.example.com/v1/client/handshake`. It renews sessions. Without it, people return to the sign-in address.",
+      "Handshake of Clerk's Frontend API, `https://clerk.example.com/v1/client/handshake`. It renews sessions. Without it, people are sent to the sign-in page.",
     ),
   LZ_CLIENT_IP_HEADER: z
     .string()
     .regex(/^[a-z0-9-]{1,64}$/)
     .optional()
     .describe(
-      "Header in which your proxy names the client, `x-forwarded-for` or `cf-connecting-ip`. The edge reads the last address. Leave it unset without a proxy, because any client could forge it.",
+      "Header in which your proxy sends the address of the client, for example `x-forwarded-for` or `cf-connecting-ip`. The edge reads the last address. If you have no proxy, leave it unset, because clients can forge the header.",
     ),
   LZ_DEVICE_PER_MINUTE: perWindow
     .default(240)
     .describe(
-      "Heartbeats of one device in a minute. One every 5 s uses a twentieth, so a full spool still drains.",
+      "Maximum number of heartbeats per minute of one device. A heartbeat every 5 s uses a twentieth of the default, so that a full spool can be sent.",
     ),
-  LZ_TENANT_PER_SECOND: perWindow.default(50_000).describe("Heartbeats of one tenant in a second."),
+  LZ_TENANT_PER_SECOND: perWindow
+    .default(50_000)
+    .describe("Maximum number of heartbeats per second of one tenant."),
   LZ_REFUSED_PER_MINUTE: perWindow
     .default(1200)
-    .describe("Rejected enrolments and sessions of one address (IPv6: one /64) in a minute."),
+    .describe(
+      "Maximum number of rejected enrolments and sessions per minute from one address (IPv6: one /64).",
+    ),
   LZ_SESSIONS_PER_MINUTE: perWindow
     .default(20)
-    .describe("Sessions of one asset in a minute. An agent opens one an hour and one at each start."),
-  LZ_ENROLMENTS_PER_MINUTE: perWindow.default(1200).describe("Enrolments with one token in a minute."),
+    .describe(
+      "Maximum number of sessions per minute of one asset. An agent opens one session per hour and one at each start.",
+    ),
+  LZ_ENROLMENTS_PER_MINUTE: perWindow
+    .default(1200)
+    .describe("Maximum number of enrolments per minute with one token."),
   LZ_CATALOGUE_PER_MINUTE: perWindow
     .default(6000)
     .describe(
-      "Catalogue downloads of one address (IPv6: one /64) in a minute. Requests for an unchanged catalogue do not count.",
+      "Maximum number of catalogue downloads per minute from one address (IPv6: one /64). Requests for an unchanged catalogue do not count.",
     ),
   LZ_ADMIN_PER_MINUTE: perWindow
     .default(1200)
-    .describe("Requests of one admin or API key to the admin API in a minute."),
+    .describe("Maximum number of requests per minute to the admin API of one administrator or API key."),
   LZ_PACK_WAIT_MS: integerText(0, 1000)
     .default(5)
     .describe(
-      "How long the first heartbeat of a queue message waits for others, in milliseconds. A larger value costs latency and saves queue requests.",
+      "Milliseconds that the first heartbeat of a queue message waits for others. A larger value increases the latency and reduces the number of queue requests.",
     ),
   LZ_WEBHOOK_PRIVATE: z
     .enum(["true", "false"])
     .default("false")
     .describe(
-      "`true` lets admins save webhooks with http and with private or loopback addresses. For development only. The worker has the same setting.",
+      "`true` allows webhooks with http and with private or loopback addresses. For development only. Set it in the worker too.",
     ),
   LZ_HELD_POLLS_MAX: integerText(0, 1_000_000)
     .default(10_000)
     .describe(
-      "Long polls that this node keeps open for directives, 15 KiB each. With 0 a directive arrives with the next heartbeat.",
+      "Maximum number of long polls for directives that this node keeps open. Each needs 15 KiB of memory. 0: there are no long polls, and agents receive directives with heartbeats.",
     ),
   LZ_DRAIN_SECONDS: z
     .string()
@@ -211,7 +224,7 @@ export const edgeSettings = z.object({
     .pipe(z.number().max(300))
     .default(5)
     .describe(
-      "Graceful shutdown: seconds after SIGTERM in which the node reports not ready and still serves requests.",
+      "Graceful shutdown: number of seconds after SIGTERM during which the node reports that it is not ready and still serves requests.",
     ),
   LZ_TABLE: z.string().min(3).default(TABLE_NAME).describe("Name of the DynamoDB table."),
   SQS_QUEUE_URL: z.url().optional().describe("URL of the queue, an output of the CloudFormation stack."),

@@ -1,12 +1,12 @@
 /** Errors that a caller can cause, by stable code. Internal errors are thrown instead. */
 export const REFUSALS = {
-  "wire.malformed": { status: 400, log: "info", title: "The request is not well-formed" },
+  "wire.malformed": { status: 400, log: "info", title: "The request is malformed" },
   "wire.media-type": { status: 415, log: "info", title: "The content type must be application/json" },
-  "wire.too-large": { status: 413, log: "info", title: "The body is larger than allowed" },
+  "wire.too-large": { status: 413, log: "info", title: "The body is too large" },
   "wire.unsigned": { status: 401, log: "info", title: "The request is not signed as required" },
   "wire.stale": { status: 401, log: "info", title: "The signature is outside the accepted time window" },
-  "wire.bad-signature": { status: 401, log: "warn", title: "The signature does not verify" },
-  "wire.headers-too-large": { status: 431, log: "info", title: "The headers are longer than allowed" },
+  "wire.bad-signature": { status: 401, log: "warn", title: "The signature is not valid" },
+  "wire.headers-too-large": { status: 431, log: "info", title: "The headers are too long" },
   "wire.too-slow": { status: 408, log: "info", title: "The body did not arrive in time" },
   "wire.too-many": { status: 429, log: "info", title: "Too many requests" },
   "wire.session-expired": { status: 401, log: "info", title: "The session has expired" },
@@ -33,7 +33,7 @@ export const REFUSALS = {
   "admin.outdated": {
     status: 412,
     log: "info",
-    title: "This was changed after you read it. Reload it and try again",
+    title: "The resource has changed since you read it. Reload it and try again",
   },
   "admin.unconditional": {
     status: 428,
@@ -44,9 +44,9 @@ export const REFUSALS = {
   "admin.too-long": {
     status: 413,
     log: "info",
-    title: "The content is too long for one file of this format",
+    title: "The content is too long for a file in this format",
   },
-  "admin.copies": { status: 409, log: "info", title: "Two machines use the identity of this asset" },
+  "admin.copies": { status: 409, log: "info", title: "Several machines use the identity of this asset" },
   "admin.capped": { status: 429, log: "warn", title: "The limit of isolations per hour is reached" },
   "admin.read-only": {
     status: 403,

@@ -120,7 +120,7 @@ const NOTHING = z.strictObject({});
 const onceEach = (deps: Deps): MiddlewareHandler<Env> =>
   createMiddleware<Env>(async function onceEach(c, next) {
     const isRepeated = Object.values(c.req.queries()).some((values) => values.length > 1);
-    if (isRepeated) return refusal(c, refuse("admin.invalid", "query: repeated parameter"), deps);
+    if (isRepeated) return refusal(c, refuse("admin.invalid", "query: a parameter is repeated"), deps);
     await next();
   });
 

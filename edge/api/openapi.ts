@@ -18,7 +18,7 @@ const etag = z
 
 const idempotencyKey = IDEMPOTENCY_KEY.meta({
   description:
-    "Identifies the change. A repeat of the same request with the same key within 24 hours returns the first result and changes nothing. Another request with the same key is refused.",
+    "Identifies the change. If you repeat the same request with the same key within 24 hours, you get the first result and nothing changes. A different request with the same key is refused.",
 });
 const ifMatch = IF_MATCH.meta({ description: "ETag of the version that you read." });
 
@@ -110,10 +110,10 @@ function responsesOf(operation: Operation): ZodOpenApiResponsesObject {
       content: problem,
     };
   }
-  responses["431"] = { description: "The runtime refused a request line or header that is too long" };
+  responses["431"] = { description: "The request line or a header is too long" };
   const retryAfter = z.string().regex(/^\d+$/).meta({ description: "Seconds until you should retry." });
   responses[`${UNAVAILABLE}`] = {
-    description: "edge.unavailable: Try again shortly",
+    description: "edge.unavailable: The service is temporarily unavailable. Try again shortly",
     headers: z.object({ "retry-after": retryAfter }),
     content: problem,
   };

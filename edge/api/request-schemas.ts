@@ -13,11 +13,11 @@ export const SILENT_HOURS_MAX = 3650 * 24;
 
 const PAGE_ITEMS_MAX = 200;
 export const page = z.strictObject({
-  limit: integerText(1, PAGE_ITEMS_MAX)
-    .default(50)
-    .meta({ description: "Maximum number of items. A page can be shorter and still not be the last." }),
+  limit: integerText(1, PAGE_ITEMS_MAX).default(50).meta({
+    description: "Maximum number of items. A page that has fewer items is not necessarily the last page.",
+  }),
   cursor: cursor.optional().meta({
-    description: "Cursor of the previous page. Valid only for the same list with the same filters.",
+    description: "Cursor from the previous page. It is only valid for the same list with the same filters.",
   }),
 });
 

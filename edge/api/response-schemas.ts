@@ -66,7 +66,7 @@ export const assetView = named(
     .extend({
       enrolledAgainAs: assetId.optional().meta({
         description:
-          "Newer asset as which the same machine enrolled again, according to its hardware fingerprint. Only when you read a single asset. Absent if this asset reported since then, and while it is isolated.",
+          "Id of the newer asset with which the same machine enrolled again, according to its hardware fingerprint. Only present when you read a single asset. Absent if this asset has reported since then, and while it is isolated.",
       }),
       lifecycle: z
         .object({
@@ -178,5 +178,5 @@ export const pageOf = <Schema extends z.ZodType>(item: Schema) =>
     cursor: z
       .string()
       .optional()
-      .meta({ description: "Send it to read the next page. Absent on the last page." }),
+      .meta({ description: "Send this cursor to read the next page. Absent on the last page." }),
   });

@@ -40,7 +40,11 @@ export async function authenticate(request: Request, deps: Deps): Promise<Verdic
   if (!session.ok) return session;
   const { names, authorizedParty: _checkedAbove, ...who } = session.value;
   const role = roleOf(names, deps.admin.roles);
-  if (!role) return refuse("admin.forbidden", "LZ_ADMIN_ROLES gives your organisation role no access");
+  if (!role)
+    return refuse(
+      "admin.forbidden",
+      "your organisation role has no access: ask an administrator to add it to LZ_ADMIN_ROLES",
+    );
   return accept({ ...who, role, via: "session", permissions: permissionsOf(role) });
 }
 

@@ -51,7 +51,7 @@ export function createCatalogueSource(deps: {
     async newest() {
       if (deps.clock() < lookAtMs) {
         const found = last ?? loading;
-        if (!found) throw new Error("the catalogue could not be loaded, the next try is in up to a minute");
+        if (!found) throw new Error("the catalogue could not be loaded: the next attempt is within a minute");
         return found;
       }
       lookAtMs = deps.clock() + (last ? REFRESH_MS : retryMs);

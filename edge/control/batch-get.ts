@@ -21,7 +21,8 @@ export async function batchGet(
   const found: AttributeMap[] = [];
   let unread: AttributeMap[] = keys.map(marshalItem);
   for (let round = 0; unread.length > 0; round++) {
-    if (round === ROUNDS_MAX) throw new UpstreamFault(`DynamoDB left ${unread.length} items unread`);
+    if (round === ROUNDS_MAX)
+      throw new UpstreamFault(`DynamoDB did not return ${unread.length} items: the table is busy`);
     const answer = await dynamo("BatchGetItem", { RequestItems: { [table]: { Keys: unread } } });
     found.push(...(answer.Responses?.[table] ?? []));
     unread = (answer.UnprocessedKeys?.[table]?.Keys ?? []) as AttributeMap[];

@@ -27,6 +27,6 @@ function chooseSource(settings: Settings, host: Host): CredentialSource {
     return containerEndpoint(settings, host);
   if (settings.AWS_EC2_METADATA_DISABLED?.toLowerCase() !== "true") return instanceMetadata(settings, host);
   throw new Error(
-    "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source from docs/edge.md",
+    "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or configure another source from docs/edge.md",
   );
 }

@@ -40,7 +40,8 @@ export function instanceMetadata(settings: CredentialSettings, host: Host): Cred
       const { message, cause } = error as CredentialFault;
       throw new CredentialFault(`${message}: ${hint}; ${OTHER_SOURCES}`, { cause });
     });
-    if (status === 403) throw new CredentialFault(`${SOURCE}: the instance's metadata service is disabled`);
+    if (status === 403)
+      throw new CredentialFault(`${SOURCE}: the metadata service of the instance is disabled: enable it`);
     if (status !== 200 || !/^[\x21-\x7e]{1,1024}$/.test(text))
       throw new CredentialFault(`${SOURCE}: status ${status} for the token request; ${OTHER_SOURCES}`);
     return text;

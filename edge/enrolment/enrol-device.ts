@@ -97,5 +97,5 @@ async function claimNow(claims: Claims, body: EnrolmentRequest, deps: Deps): Pro
       if (!(error instanceof DynamoFault) || error.code !== "TransactionCanceledException") throw error;
     }
   }
-  throw new Error(`an enrolment had ${CONFLICT_ROUNDS_MAX} optimistic-lock conflicts in a row`);
+  throw new Error(`an enrolment had ${CONFLICT_ROUNDS_MAX} consecutive optimistic-lock conflicts`);
 }

@@ -117,7 +117,7 @@ class QueueBatcher {
   add(tenantId: string, entry: Entry<Uint8Array<ArrayBuffer>>): Promise<void> {
     const waiting = this.#waitingOf.get(tenantId) ?? 0;
     if (waiting >= TENANT_SHARE * (WAITING_MAX - this.#waiting))
-      return Promise.reject(new UpstreamFault("too many heartbeats wait for the queue"));
+      return Promise.reject(new UpstreamFault("too many heartbeats are waiting for the queue"));
     const line = encodeEntry(entry);
     const bytes = lineBytes(line);
     let pack = this.#open.get(tenantId);
@@ -193,7 +193,7 @@ class QueueBatcher {
     else this.#due.delete(pack.tenantId);
     this.#close(pack);
     this.#settle(pack);
-    pack.sent.reject(new UpstreamFault("no sender to the queue was free in time"));
+    pack.sent.reject(new UpstreamFault("timeout while waiting for a free sender to the queue"));
   }
 
   #close(pack: Pack): void {

@@ -8,10 +8,10 @@ export const EDGE_PROBLEMS = {
   },
   "edge.no-polls": {
     status: 404,
-    title: "This node has no long polls. Agents receive directives with heartbeats",
+    title: "Long polls are disabled on this node. Agents receive directives with heartbeats",
   },
-  "edge.no-catalogue": { status: 404, title: "This control plane serves no catalogue" },
-  "edge.unavailable": { status: 503, title: "Try again shortly" },
+  "edge.no-catalogue": { status: 404, title: "No catalogue is configured on this control plane" },
+  "edge.unavailable": { status: 503, title: "The service is temporarily unavailable. Try again shortly" },
 } as const satisfies Record<`edge.${string}`, { status: 404 | 503; title: string }>;
 
 export type EdgeProblemCode = keyof typeof EDGE_PROBLEMS;

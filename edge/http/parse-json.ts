@@ -15,10 +15,10 @@ export function parseJson(body: Uint8Array<ArrayBuffer>): Verdict<unknown> {
 export function parseJsonText(body: Uint8Array<ArrayBuffer>): Verdict<{ text: string; json: unknown }> {
   try {
     const text = fromUtf8(body);
-    if (isDeep(body)) return refuse("wire.malformed", `nested deeper than ${DEPTH_MAX}`);
+    if (isDeep(body)) return refuse("wire.malformed", `the JSON is nested deeper than ${DEPTH_MAX} levels`);
     return accept({ text, json: JSON.parse(text) });
   } catch {
-    return refuse("wire.malformed", "not JSON in UTF-8");
+    return refuse("wire.malformed", "the body is not JSON in UTF-8");
   }
 }
 

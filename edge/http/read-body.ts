@@ -42,14 +42,16 @@ async function readBytes(request: Request, bytesMax: number): Promise<Verdict<Ui
   if (!JSON_TYPE.test(request.headers.get("content-type") ?? "")) return refuse("wire.media-type");
   const declared = request.headers.get("content-length");
   if (declared !== null) {
-    if (!(Number(declared) <= bytesMax)) return refuse("wire.too-large", `at most ${bytesMax} bytes`);
+    if (!(Number(declared) <= bytesMax)) return refuse("wire.too-large", `the maximum is ${bytesMax} bytes`);
     let bytes: Uint8Array<ArrayBuffer>;
     try {
       bytes = new Uint8Array(await request.arrayBuffer());
     } catch {
       return BROKEN_OFF;
     }
-    return bytes.length <= bytesMax ? accept(bytes) : refuse("wire.too-large", `at most ${bytesMax} bytes`);
+    return bytes.length <= bytesMax
+      ? accept(bytes)
+      : refuse("wire.too-large", `the maximum is ${bytesMax} bytes`);
   }
   if (!request.body) return accept(new Uint8Array());
   return await readStream(request.body, bytesMax);
@@ -71,7 +73,7 @@ export async function readStream(
       length += part.value.length;
       if (length > bytesMax) {
         await reader.cancel();
-        return refuse("wire.too-large", `at most ${bytesMax} bytes`);
+        return refuse("wire.too-large", `the maximum is ${bytesMax} bytes`);
       }
       chunks.push(part.value);
     }

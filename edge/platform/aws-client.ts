@@ -96,7 +96,9 @@ export function createAwsCall(
       const value = parseJsonObject(await response.text());
       if (status === 200) {
         if (value && isOwnAnswer(service, response.headers)) return { ok: true, value };
-        return { fault: new Error(`status 200 from something other than ${service}: check the endpoint`) };
+        return {
+          fault: new Error(`the response with status 200 is not from ${service}: check the endpoint`),
+        };
       }
       const refusal = status >= 400 && status < 500 ? refusalOf(value) : undefined;
       if (refusal && !isPassing(refusal)) return { ok: false, status, refusal };

@@ -16,7 +16,7 @@ const all = operation({
   method: "get",
   path: "/approvals",
   tag,
-  summary: "List requests to isolate that need a second person, newest first",
+  summary: "List requests to isolate that a second person must approve, newest first",
   needs: "read",
   query: page,
   success: 200,
@@ -34,7 +34,7 @@ const approve = operation({
   tag,
   summary: "Approve another person's request to isolate",
   description:
-    "Isolates the asset. You cannot approve your own request or one of an API key that you created. API keys cannot approve. A request expires after an hour.",
+    "Isolates the asset. You cannot approve your own request, or a request of an API key that you created. API keys cannot approve. A request expires after an hour.",
   needs: "approve",
   params: z.strictObject({ approvalId: keyId }),
   success: 202,

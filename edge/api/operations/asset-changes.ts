@@ -19,7 +19,7 @@ const revoke = operation({
   path: "/assets/{assetId}/revoke",
   summary: "Revoke an asset permanently",
   description:
-    "Every edge node refuses its heartbeats within two seconds and opens no more sessions. You cannot undo this: a host that returns must enrol as a new asset.",
+    "Within two seconds, every edge node refuses the heartbeats of the asset and opens no new sessions for it. You cannot undo this. A host that returns must enrol as a new asset.",
   needs: "manage-assets",
   body: justified,
   success: 200,
@@ -34,7 +34,7 @@ const expire = operation({
   method: "post",
   path: "/assets/{assetId}/expire",
   summary: "Take an asset off the active list until its next heartbeat",
-  description: "Deletes nothing. Open incidents stay open. A contained asset is refused.",
+  description: "No data is deleted, and open incidents stay open. A contained asset is refused.",
   needs: "manage-assets",
   body: justified,
   success: 200,
@@ -50,7 +50,7 @@ const merge = operation({
   path: "/assets/{assetId}/merge",
   summary: "Merge an asset into the one that replaced it",
   description:
-    "For a host that was re-imaged or replaced and enrolled again. Revokes this asset permanently, closes its open incidents, and links both assets by `supersededBy` and `supersedes`. Refused for a contained asset, for one that reported within 10 minutes (unless `evenIfActive`), and if the other asset is revoked or merged.",
+    "For a host that was re-imaged or replaced and enrolled again. Revokes this asset permanently, closes its open incidents, and links both assets by `supersededBy` and `supersedes`. Refused if the asset is contained, if it reported within the last 10 minutes (unless you set `evenIfActive`), and if the other asset is revoked or merged.",
   needs: "manage-assets",
   body: z.strictObject({
     into: assetId.meta({ description: "The asset that replaces this one." }),
@@ -82,7 +82,7 @@ const manyBody = z.strictObject({
   }),
 });
 const MANY_DESCRIPTION =
-  "One transaction, with a custody record for each asset. Assets that cannot be changed are listed in `skipped` with the reason. A repeat of the request lists assets that were already changed there and changes nothing.";
+  "All assets are changed in one transaction, with a custody record for each. `skipped` lists the assets that cannot be changed, with the reason. If you repeat the request, nothing changes and `skipped` lists the assets that were already changed.";
 
 const expireMany = operation({
   ...many,
@@ -105,7 +105,7 @@ const revokeMany = operation({
   description: MANY_DESCRIPTION,
   body: manyBody.extend({
     evenIfContained: z.boolean().default(false).meta({
-      description: "Also revoke contained assets. Afterwards only a release code frees them.",
+      description: "Also revoke contained assets. Afterwards they can only be released with a release code.",
     }),
   }),
   async run({ body, asker }, deps) {
@@ -119,7 +119,7 @@ const rotateKey = operation({
   method: "post",
   path: "/assets/{assetId}/rotate-key",
   tag: "Assets",
-  summary: "Let a device enrol with a new key as the same asset",
+  summary: "Create a token that replaces the device key of an asset",
   description:
     "Creates a single-use enrolment token for this asset. The old device key stays valid until the device uses the token. If the key was stolen, revoke the asset instead.",
   needs: "manage-assets",

@@ -22,14 +22,14 @@ const isolateAsset = operation({
   path: "/assets/{assetId}/isolate",
   summary: "Isolate an asset",
   description:
-    "Signs a directive that the agent receives with its next heartbeat or long poll. The response shows the request; `containment.state` shows what the host has proven.",
+    "Signs a directive that the agent receives with its next heartbeat or long poll. `containment.state` in the response shows what the host has proven so far.",
   needs: "contain",
   body: z.strictObject({
     mode: mode.default("observe"),
     justification,
     breakGlass: z.boolean().default(false).meta({
       description:
-        "Skips the second person and the hourly limit. Only for signed-in administrators. The custody record says so.",
+        "Skip the approval of a second person and the hourly limit. Only available to signed-in administrators. The custody record contains this fact.",
     }),
     everyCopy,
   }),
@@ -63,7 +63,7 @@ const listIsolations = operation({
   path: "/isolations",
   tag: "Isolations",
   summary: "List open isolations and releases with their proof, newest first",
-  description: "Contains an asset from the request to isolate it until its release is proven.",
+  description: "An asset is in this list from the request to isolate it until its release is proven.",
   needs: "read",
   query: page,
   success: 200,
@@ -83,7 +83,7 @@ const createReleaseCode = operation({
   tag: "Assets",
   summary: "Create a one-time code that releases a host without a connection",
   description:
-    "Enter it at the host with `lz-agent release --code`. Valid for this asset, its current generation and the given hours. Only the first response contains the code, because it is not stored.",
+    "Enter the code at the host with `lz-agent release --code`. It is valid for this asset, its current generation and the given number of hours. Only the first response contains the code, because it is not stored.",
   needs: "contain",
   params: assetParams,
   body: z.strictObject({ hours: z.int().min(1).max(RELEASE_CODE_HOURS_MAX).default(24), justification }),

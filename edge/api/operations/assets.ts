@@ -38,20 +38,23 @@ const listAssets = operation({
       .enum(CONTAINMENT_STATES)
       .optional()
       .meta({ description: "Requested status combined with what the host has proven." }),
-    engine: slug.optional().meta({ description: "Catalogue id of an engine in the last report." }),
+    engine: slug.optional().meta({ description: "Catalogue id of an engine in the newest report." }),
     employee: employeeId.optional(),
     hostname: text(253).optional().meta({
       description:
-        "Part of the host name, case-insensitive. With `*` as wildcard it must match the whole name.",
+        "Part of the host name. The comparison ignores case. With a `*` as wildcard, the filter must match the whole name.",
     }),
-    os: text(120).optional().meta({ description: "Part of the operating system, case-insensitive." }),
+    os: text(120)
+      .optional()
+      .meta({ description: "Part of the operating system's name. The comparison ignores case." }),
     silentHours: integerText(1, SILENT_HOURS_MAX).optional().meta({
       description:
-        "No heartbeat for at least this many hours. A host that never reported counts from enrolment.",
+        "Minimum number of hours without a heartbeat. For a host that never reported, they count from its enrolment.",
     }),
     neverReported: z.enum(["true", "false"]).optional(),
     lifecycle: z.enum(LIFECYCLES).default("active").meta({
-      description: "`active`: the active list. `expired`: assets that left it. `all`: both.",
+      description:
+        "`active`: assets on the active list. `expired`: assets that left the active list. `all`: both.",
     }),
   }),
   success: 200,
@@ -122,7 +125,7 @@ const listAssetIncidents = operation({
   method: "get",
   path: "/assets/{assetId}/incidents",
   tag,
-  summary: "List the incidents of an asset, resolved ones too",
+  summary: "List the incidents of an asset, including resolved ones",
   needs: "read",
   params: assetParams,
   query: page,

@@ -73,7 +73,7 @@ const revokeToken = operation({
   method: "post",
   path: "/enrolment-tokens/{tokenId}/revoke",
   summary: "Revoke an enrolment token",
-  description: "No further device can enrol with it. Devices that already enrolled stay enrolled.",
+  description: "No more devices can enrol with the token. Devices that already enrolled stay enrolled.",
   params: tokenParams,
   body: justified,
   success: 200,
@@ -118,7 +118,7 @@ const createKey = operation({
   path: "/api-keys",
   summary: "Create an API key for a program",
   description:
-    "Only the first response contains the key. An API key with any role cannot approve requests or manage API keys.",
+    "Only the first response contains the key. API keys cannot approve requests or manage API keys, regardless of their role.",
   body: z.strictObject({
     name: words(120),
     role: z.enum(ROLES),
@@ -148,7 +148,7 @@ const revokeKey = operation({
   method: "post",
   path: "/api-keys/{keyId}/revoke",
   summary: "Revoke an API key",
-  description: "The next request with it is refused.",
+  description: "The key is refused from the next request on.",
   params: keyParams,
   body: justified,
   success: 200,

@@ -12,18 +12,21 @@ const exportEvents = operation({
   tag: "Events",
   summary: "Read events for a SIEM, starting at a cursor",
   description:
-    "Events: incidents opened, escalated, resolved and reopened; isolations requested, proven, failed and released. In order of recording, up to ten seconds ago, so that no event appears behind a cursor. Every page has a cursor: store it and read on with it. `metadata.uid` is the permanent id of an event.",
+    "Contains events about incidents (opened, escalated, resolved, reopened) and isolations (requested, proven, failed, released). Events are in the order in which they were recorded. Events of the last ten seconds are left out, so that no event appears before your cursor. Every page has a cursor. Store it and send it with the next request. `metadata.uid` is the permanent id of an event.",
   needs: "read-events",
   query: z.strictObject({
     ...page.shape,
     since: isoTimestamp.optional().meta({
-      description: "Start time without a cursor, by time of recording. Default: the oldest stored event.",
+      description:
+        "Earliest time of recording, if you send no cursor. Default: the time of the oldest stored event.",
     }),
   }),
   success: 200,
   answer: z.object({
     items: z.array(ocsfView),
-    cursor: z.string().meta({ description: "Send it with the next request, also after an empty page." }),
+    cursor: z
+      .string()
+      .meta({ description: "Send this cursor with the next request, even if the page is empty." }),
     isCaughtUp: z
       .boolean()
       .meta({ description: "True if there are no more events at the moment. Wait before the next request." }),

@@ -33,7 +33,7 @@ const listIncidents = operation({
     asset: assetId.optional(),
     lifecycle: z.enum(LIFECYCLES).optional().meta({
       description:
-        "Incidents of which hosts: `active` (default), `expired` or `all` (default with `asset`). Open incidents of an expired host stay open and return to the list together with the host.",
+        "Lifecycle of the hosts whose incidents are listed: `active` (default), `expired` or `all` (default with `asset`). Open incidents of an expired host stay open, and return to the list together with the host.",
     }),
   }),
   success: 200,
@@ -106,7 +106,7 @@ const acknowledgeMany = operation({
   refusals: ["admin.conflict", "admin.not-found"],
   summary: "Acknowledge several incidents",
   description:
-    "One transaction, with a custody record for each incident. Incidents that cannot be acknowledged are listed in `skipped` with the reason.",
+    "All incidents are acknowledged in one transaction, with a custody record for each. `skipped` lists the incidents that cannot be acknowledged, with the reason.",
   body: z.strictObject({
     incidentIds: z.array(incidentName).min(1).max(BULK_INCIDENTS_MAX),
     justification: justification.optional(),
@@ -124,7 +124,7 @@ const resolve = operation({
   method: "post",
   path: "/incidents/{incidentId}/resolve",
   summary: "Resolve an incident with a reason",
-  description: "The incident is reopened if a later state of the asset meets the same condition.",
+  description: "The incident is reopened if its condition occurs again in a later state of the asset.",
   params: incidentParams,
   body: z.strictObject({ reason: words(1000) }),
   answer: incidentView,

@@ -42,7 +42,9 @@ const terms = z.strictObject({
     description:
       "https URL of a public host. Redirects are not followed. Private addresses are refused here and before each delivery.",
   }),
-  events: webhook.shape.events.meta({ description: "Events that the webhook receives. Empty: all events." }),
+  events: webhook.shape.events.meta({
+    description: "Events that the webhook receives. If the list is empty, it receives all events.",
+  }),
 });
 
 const list = operation({
@@ -108,7 +110,7 @@ const remove = operation({
   method: "delete",
   path: "/webhooks/{webhookId}",
   summary: "Delete a webhook",
-  description: "Deliveries that wait for it are dropped.",
+  description: "Pending deliveries to the webhook are dropped.",
   success: 200,
   answer: z.object({ webhookId: z.string() }),
   async run({ params, asker }, deps) {
@@ -122,8 +124,8 @@ const rotate = operation({
   id: "rotateWebhookSecret",
   method: "post",
   path: "/webhooks/{webhookId}/rotate-secret",
-  summary: "Give a webhook a new secret",
-  description: `Only the first response contains the new secret. For ${ROTATION_HOURS} hours deliveries have two signatures: one with the new and one with the previous secret.`,
+  summary: "Replace the secret of a webhook",
+  description: `Only the first response contains the new secret. For ${ROTATION_HOURS} hours, deliveries have two signatures: one with the new secret and one with the previous secret.`,
   body: justified,
   success: 200,
   answer: madeWebhookView,
@@ -137,9 +139,9 @@ const test = operation({
   id: "testWebhook",
   method: "post",
   path: "/webhooks/{webhookId}/test",
-  summary: "Send a test to a webhook and return the result",
+  summary: "Send a test event to a webhook and return the result",
   description:
-    "The worker signs and sends the test once, like every event. The result is `delivered` or `dead`. `waiting` means that there was no result within eight seconds: repeat the same request to check again. A repeat sends nothing.",
+    "The worker signs the test like every event, and makes one attempt to send it. The result is `delivered` or `dead`. `waiting` means that there was no result within eight seconds. Repeat the same request to check again, which does not send a second test.",
   success: 200,
   answer: deliveryView,
   async run({ params: { webhookId }, asker }, deps) {
@@ -172,7 +174,7 @@ const resend = operation({
   params: deliveryParams,
   summary: "Resend a failed delivery",
   description:
-    "Sends it immediately, with the same event id and a full set of attempts. Refused with 409, with the delivery in `current`: a delivery that is waiting or was delivered, a test, and an event that the webhook no longer receives.",
+    "Sends the event immediately with the same event id, and starts to count the attempts again. The request is refused with 409 for a delivery that is waiting or was delivered, for a test, and for an event that the webhook no longer receives. The response then contains the delivery in `current`.",
   body: z.strictObject({
     recordedAt: isoTimestamp.meta({ description: "`recordedAt` of the delivery in the list." }),
   }),
@@ -190,9 +192,9 @@ const resendDead = operation({
   method: "post",
   path: "/webhooks/{webhookId}/resend-dead",
   summary: "Resend all failed deliveries of a webhook",
-  description: `Oldest first, at most ${RESENT_MAX} per request, each like \`resendDelivery\`. Tests and events that the webhook no longer receives are left out. Each request reads a limited number of events: if the response has a \`cursor\` there may be more, even if it queued none.`,
+  description: `Resends at most ${RESENT_MAX} deliveries per request like \`resendDelivery\`, starting with the oldest. Tests and events that the webhook no longer receives are left out. Each request reads a limited number of events. If the response has a \`cursor\`, there may be more failed deliveries, even if this request resent none.`,
   body: z.strictObject({
-    cursor: cursor.optional().meta({ description: "Cursor of the previous response." }),
+    cursor: cursor.optional().meta({ description: "Cursor from the previous response." }),
   }),
   success: 202,
   answer: resentView,

@@ -32,10 +32,11 @@ export async function approveIsolation(
     const stored = await deps.authority.read(key);
     if (!stored) return refuse("admin.not-found");
     const request = decodeItem(approvalItem, stored);
-    if (admin.via !== "session") return refuse("admin.forbidden", "API keys cannot approve isolations");
+    if (admin.via !== "session")
+      return refuse("admin.forbidden", "API keys cannot approve requests to isolate: sign in");
     const { requestedBy, keyMadeBy } = request;
     if (requestedBy === admin.userId)
-      return refuse("admin.forbidden", "you cannot approve your own request: another person must");
+      return refuse("admin.forbidden", "you cannot approve your own request: another person must approve it");
     if (keyMadeBy === admin.userId)
       return refuse("admin.forbidden", "you cannot approve a request of an API key that you created");
     // Requests from an older version do not name the creator of the API key. The approver could be that

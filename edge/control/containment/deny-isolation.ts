@@ -27,7 +27,8 @@ export async function denyIsolation(
     const stored = await deps.authority.read(key);
     if (!stored) return refuse("admin.not-found");
     const request = decodeItem(approvalItem, stored);
-    if (admin.via !== "session") return refuse("admin.forbidden", "API keys cannot deny isolations");
+    if (admin.via !== "session")
+      return refuse("admin.forbidden", "API keys cannot deny requests to isolate: sign in");
     if (request.approvedAt !== undefined) return refuse("admin.conflict", "the request was already approved");
     if (request.deniedAt !== undefined) return refuse("admin.conflict", "the request was already denied");
     if (!(nowMs < Date.parse(request.validUntil))) return refuse("admin.conflict", "the request has expired");

@@ -59,7 +59,7 @@ export async function guardIsolation(
     if (!isInPerson)
       return refuse(
         "admin.forbidden",
-        "breakGlass is for signed-in administrators only, not for API keys or other roles",
+        "breakGlass is only available to signed-in administrators, not to API keys or other roles",
       );
     return accept({ is: "go", writes: [], target: "break-glass" });
   }

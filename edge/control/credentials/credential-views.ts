@@ -15,7 +15,10 @@ export const enrolmentTokenView = named(
     uses: z.int(),
     used: z.int(),
     ...recorded,
-    assetId: assetId.optional().meta({ description: "The token replaces the device key of this asset." }),
+    assetId: assetId.optional().meta({
+      description:
+        "Asset whose device key is replaced with this token. Absent if the token enrols new assets.",
+    }),
     status: z.enum(["valid", "used-up", "expired", "revoked"]),
     revokedAt: isoTimestamp.optional(),
   }),
@@ -42,7 +45,8 @@ export const madeKeyView = named(
   "NewApiKey",
   z.object({
     key: z.string().optional().meta({
-      description: "The API key. Only the first response contains it; a repeat of the request does not.",
+      description:
+        "The API key. Only the first response contains it. The response to a repeated request does not.",
     }),
     apiKey: apiKeyView,
   }),

@@ -103,7 +103,7 @@ async function commitNow<Result>(
     }
     return carriedOut(asker, mine, deps);
   }
-  throw new Error(`a change had ${CONFLICT_ROUNDS_MAX} optimistic-lock conflicts in a row`);
+  throw new Error(`a change had ${CONFLICT_ROUNDS_MAX} consecutive optimistic-lock conflicts`);
 }
 
 /** One attempt to commit a plan, with the number of conflicts before it. */

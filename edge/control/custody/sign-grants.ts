@@ -54,7 +54,7 @@ export async function signGrants(
   const before = await Promise.all(grants.map(({ key }) => claimsBefore(key, tenantId, found, deps)));
   const items = grants.map(({ key, after }) => {
     const item = after(found(key));
-    if (!needsAuthority(item)) throw new Error(`the item ${key.SK} is not of a kind that is signed`);
+    if (!needsAuthority(item)) throw new Error(`the item ${key.SK} has a type that is never signed`);
     return { ...item, ...marshalItem(key) };
   });
   const after: AuthorityClaims[] = await Promise.all(items.map((item) => claimsOf(tenantId, item, version)));

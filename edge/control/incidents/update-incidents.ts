@@ -113,7 +113,7 @@ export async function closeIncidents(
       ids.map(async (id) => ({ id, found: await readIncidentItem(deps, tenantId, id) })),
     );
     const open = stored.flatMap(({ id, found }) => (found?.item.status === "OPEN" ? [{ id, ...found }] : []));
-    if (open.length === 0) return refuse("admin.conflict", "none of the incidents is open");
+    if (open.length === 0) return refuse("admin.conflict", "all of these incidents are already resolved");
     const set = { status: "RESOLVED", resolvedAt: timestamp(nowMs), resolvedBy: userId, resolution: reason };
     return accept({
       assets: await assetChanges(tenantId, open, draftsOf(open, "resolve", reason), deps),

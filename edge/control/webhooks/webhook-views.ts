@@ -10,21 +10,25 @@ export const webhookView = named(
   z.object({
     webhookId: z.string(),
     url: z.string(),
-    events: z
-      .array(z.enum(WEBHOOK_EVENTS))
-      .meta({ description: "Events that the webhook receives. Empty: all events." }),
+    events: z.array(z.enum(WEBHOOK_EVENTS)).meta({
+      description: "Events that the webhook receives. If the list is empty, it receives all events.",
+    }),
     createdAt: isoTimestamp.optional(),
     createdBy: z.string().optional(),
     previousSecretUntil: isoTimestamp.optional().meta({
-      description: "After a rotation: deliveries are also signed with the previous secret until then.",
+      description:
+        "Time until which deliveries are also signed with the previous secret. Only present after a rotation.",
     }),
     health: z.object({
       state: z
         .enum(["untried", "fine", "failing"])
         .meta({ description: "`failing`: the last attempt failed. `untried`: there was no attempt yet." }),
-      failures: z.int().meta({ description: "Failed attempts since the last successful delivery." }),
+      failures: z
+        .int()
+        .meta({ description: "Number of failed attempts since the last successful delivery." }),
       dead: z.int().meta({
-        description: "Deliveries that failed for good since the last successful one, without resent ones.",
+        description:
+          "Number of deliveries that failed permanently since the last successful delivery. Resent deliveries are not counted.",
       }),
       ...lastAttempts,
       lastError: z.string().optional(),
@@ -39,7 +43,7 @@ export const madeWebhookView = named(
   z.object({
     secret: z.string().optional().meta({
       description:
-        "Signing secret, `whsec_…`. Only the first response contains it; a repeat of the request does not.",
+        "Signing secret, `whsec_…`. Only the first response contains it. The response to a repeated request does not.",
     }),
     webhook: webhookView,
   }),
@@ -56,7 +60,7 @@ export const deliveryView = named(
     hostname: z.string().optional(),
     state: z.enum(["waiting", "delivered", "dead"]).meta({
       description:
-        "`waiting`: not tried yet, or retried at `nextAttemptAt`. `dead`: failed after the last attempt. Resend it to try again.",
+        "`waiting`: there was no attempt yet, or the next attempt is at `nextAttemptAt`. `dead`: the last attempt failed. You can resend the delivery.",
     }),
     attempts: z.int(),
     status: z
@@ -77,10 +81,10 @@ export const resentView = named(
   "Resent",
   z.object({
     queued: z.int().meta({ description: "Number of deliveries that this request resends." }),
-    cursor: z
-      .string()
-      .optional()
-      .meta({ description: "There may be more failed deliveries. Send it with the next request." }),
+    cursor: z.string().optional().meta({
+      description:
+        "Only present if there may be more failed deliveries. Send this cursor with the next request.",
+    }),
   }),
 );
 

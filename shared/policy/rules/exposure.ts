@@ -62,7 +62,7 @@ export const EXPOSURE: readonly EngineRule[] = [
       "Configure an API key. Without one, every program and web page on this host can use the engine.",
     applies: (engine, { policy }) =>
       policy.requireAuthentication && engine.auth === "open" && exposedAddresses(engine).length === 0
-        ? `${engine.name} (${processOf(engine)}) accepts requests of any local program without a credential.`
+        ? `${engine.name} (${processOf(engine)}) accepts requests from any local program without a credential.`
         : undefined,
   },
   {
@@ -78,7 +78,7 @@ export const EXPOSURE: readonly EngineRule[] = [
       const hosts = [...new Set(remotes(engine))];
       return policy.exposure === "loopback" && hosts.length > 0
         ? {
-            explanation: `${engine.name} (${processOf(engine)}) is in use from ${listed(hosts)}.`,
+            explanation: `${engine.name} (${processOf(engine)}) is used from ${listed(hosts)}.`,
             points: grown(60, 4, hosts.length),
           }
         : undefined;

@@ -20,13 +20,14 @@ export const HEALTH: readonly HostRule[] = [
     title: "The agent cannot read a required source",
     atlas: "AML.T0015",
     points: 50,
-    remediation: "Read the collector's message on the host page. Usually the agent lacks a permission.",
+    remediation:
+      "Read the collector's message on the page of the host. The usual cause is a missing permission of the agent.",
     applies: ({ heartbeat, policy }) =>
       whenAny(
         heartbeat.collectors
           .filter(({ name, status }) => status === "failed" && policy.requiredCollectors.includes(name))
           .map(({ name, detail }) => (detail === undefined ? name : `${name} (${detail})`)),
-        (names) => `The agent cannot read ${names}, so engines there are not detected.`,
+        (names) => `The agent cannot read ${names}, so it cannot detect engines there.`,
       ),
   },
   {
@@ -93,7 +94,7 @@ export const HEALTH: readonly HostRule[] = [
     remediation: "Check the network connection between the host and the control plane.",
     applies: ({ heartbeat, policy }) =>
       heartbeat.spool.waiting > policy.spoolWaitingMax
-        ? `${heartbeat.spool.waiting} heartbeats are waiting on the host to be sent.`
+        ? `${heartbeat.spool.waiting} heartbeats have not been sent yet and are waiting on the host.`
         : undefined,
   },
   {
@@ -106,7 +107,7 @@ export const HEALTH: readonly HostRule[] = [
       "Disconnect the host from the network by other means. Then read the reason that the agent reports.",
     applies: ({ heartbeat: { containment } }) =>
       containment.outcome === "failed"
-        ? `The agent could not ${containment.action} in mode ${containment.mode}: ${containment.reason ?? "no reason given"}.`
+        ? `The agent could not ${containment.action} the host in mode ${containment.mode}: ${containment.reason ?? "no reason given"}.`
         : undefined,
   },
   {
@@ -115,7 +116,8 @@ export const HEALTH: readonly HostRule[] = [
     title: "Containment is reported as applied, but does not block",
     atlas: "AML.T0112",
     points: 90,
-    remediation: "Disconnect the host from the network by other means: it still reaches a forbidden address.",
+    remediation:
+      "Disconnect the host from the network by other means: it can still reach a forbidden address.",
     applies: ({ heartbeat: { containment } }) =>
       containment.action === "isolate" &&
       containment.outcome === "applied" &&

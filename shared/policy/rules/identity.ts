@@ -24,7 +24,7 @@ export const IDENTITY: readonly HostRule[] = [
     atlas: "AML.T0074",
     points: 85,
     remediation:
-      "Find the copied disk or image. On each copy, run lz-agent enroll with a new token. If the machines share a mainboard id, revoke this asset and enrol all of them. Repeatedly restoring a snapshot of one machine has the same effect.",
+      "Find the copied disk or image. On each copy, run lz-agent enroll with a new token. If the machines share a mainboard id, revoke this asset and enrol all of them. Repeatedly restoring a snapshot of one machine also causes this finding.",
     applies: ({ identity }) => identity && whoShares(identity),
   },
   {

@@ -51,7 +51,7 @@ export const ORIGIN: readonly EngineRule[] = [
     atlas: "AML.T0016.002",
     points: 45,
     remediation:
-      "Find out what the process is. A notebook or training job with much data in memory can look the same.",
+      "Find out what the process is. A notebook or training job with a lot of data in memory shows the same signs.",
     applies: (engine) =>
       likelyHolds(engine)
         ? `${engine.executable ?? "A process"} (pid ${engine.pid}) has an inference library loaded and uses as much memory as a model needs.`
@@ -80,7 +80,7 @@ export const ORIGIN: readonly EngineRule[] = [
       "Find out which product it is. Then approve it, remove it, or request its addition to the catalogue.",
     applies: (engine) =>
       engine.id === "openai-compatible"
-        ? `${engine.executable ?? "A process"} (${processOf(engine)}) responds like an AI engine, but is not a known product.`
+        ? `${engine.executable ?? "A process"} (${processOf(engine)}) responds like an AI engine, but it is not a known product.`
         : undefined,
   },
   {
@@ -168,7 +168,8 @@ export const ORIGIN: readonly EngineRule[] = [
     title: "Name that contains instructions for a language model",
     atlas: "AML.T0051",
     points: 60,
-    remediation: "The name is meant for a language model. Find out who wrote it, and what else they changed.",
+    remediation:
+      "The name is meant to manipulate a language model. Find out who chose it, and what else they changed.",
     applies: (engine) => {
       const models = engine.models.flatMap(({ name, publisher, licence }) => [
         name,

@@ -114,7 +114,8 @@ export const USE: readonly EngineRule[] = [
     title: "AI engine in use outside working hours",
     atlas: "AML.T0040",
     points: 35,
-    remediation: "Ask the user. If the host was unattended at that time, investigate which program did.",
+    remediation:
+      "Ask the user. If the host was unattended at that time, find out which program used the engine.",
     applies: (engine, { policy, at: time }) =>
       policy.workingHours !== undefined &&
       engine.clients.length > 0 &&
@@ -141,7 +142,7 @@ export const USE: readonly EngineRule[] = [
     title: "Gateway to external models",
     atlas: "AML.T0096",
     points: 45,
-    remediation: "Find out which providers it forwards requests to: the data may leave the company.",
+    remediation: "Find out which providers it forwards requests to: data may leave your organisation.",
     applies: (engine, { policy }) =>
       engine.kind === "gateway" && !policy.approvedEngines.includes(engine.id)
         ? `${engine.name} (${processOf(engine)}) forwards requests to other models and is not approved.`

@@ -208,9 +208,13 @@ describe("validate()", () => {
   });
 
   test.each([
-    ["bytes that are not UTF-8", Uint8Array.of(0x22, 0xff, 0x22), "not JSON in UTF-8"],
-    ["text that is not JSON", "{", "not JSON in UTF-8"],
-    ["JSON that is nested too deep", "[".repeat(17) + "]".repeat(17), "nested deeper than 16"],
+    ["bytes that are not UTF-8", Uint8Array.of(0x22, 0xff, 0x22), "the body is not JSON in UTF-8"],
+    ["text that is not JSON", "{", "the body is not JSON in UTF-8"],
+    [
+      "JSON that is nested too deep",
+      "[".repeat(17) + "]".repeat(17),
+      "the JSON is nested deeper than 16 levels",
+    ],
     ["JSON that is no heartbeat", "{}", "v"],
     ["JSON that is no object", "1", "body"],
   ])("refuses %s and says where it is wrong", async (_what, body, detail) => {

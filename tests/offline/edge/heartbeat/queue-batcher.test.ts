@@ -97,7 +97,7 @@ describe("createQueueBatcher()", () => {
     for (let i = 0; i < 20_000; i++) enqueue(`org_${i % 100}`, entry("1")).catch(() => {});
     for (const then of timers) then();
     expect(calls).toBe(32);
-    await expect(enqueue("org_0", entry("1"))).rejects.toThrow("too many heartbeats wait");
+    await expect(enqueue("org_0", entry("1"))).rejects.toThrow("too many heartbeats are waiting");
   });
 
   test("one tenant that sends without end leaves room for every other while the queue is slow, and its turn", async () => {

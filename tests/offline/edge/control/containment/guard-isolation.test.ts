@@ -121,7 +121,7 @@ describe("break-glass", () => {
     expect(await guard({}, { breakGlass: true, admin })).toMatchObject({
       ok: false,
       code: "admin.forbidden",
-      detail: "breakGlass is for signed-in administrators only, not for API keys or other roles",
+      detail: "breakGlass is only available to signed-in administrators, not to API keys or other roles",
     });
   });
 });

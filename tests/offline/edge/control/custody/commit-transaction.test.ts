@@ -375,7 +375,7 @@ describe("a transaction whose response is lost", () => {
     node.state.before = async () => {
       throw new DynamoFault("TransactionConflictException");
     };
-    await expect(change(node, ofTenant)).rejects.toThrow("64 optimistic-lock conflicts in a row");
+    await expect(change(node, ofTenant)).rejects.toThrow("64 consecutive optimistic-lock conflicts");
     expect([node.state.tokens.length, node.state.pauses.length]).toEqual([64, 63]);
   });
 });
@@ -477,7 +477,7 @@ describe("a committed change", () => {
   ])("is not committed if %s", async (_what, asked) => {
     const node = makeNode();
     await expect(change(node, ofAsset(ASSETS[0], asked))).rejects.toThrow(
-      "64 optimistic-lock conflicts in a row",
+      "64 consecutive optimistic-lock conflicts",
     );
     expect(records()).toEqual([]);
     for (const good of [{ equal: { status: "ACTIVE" } }, { absent: ["wish"] }])
@@ -489,7 +489,7 @@ describe("a committed change", () => {
     const gone = { ...before, assetId: "01M807NRG7BVMVH9SM4YAEXFPZ" };
     const plan = async () =>
       accept({ assets: [{ before: gone, records: [{ action: "revoke" as const }] }], result: "x" });
-    await expect(change(makeNode(), plan)).rejects.toThrow("64 optimistic-lock conflicts in a row");
+    await expect(change(makeNode(), plan)).rejects.toThrow("64 consecutive optimistic-lock conflicts");
   });
 });
 
