@@ -50,7 +50,7 @@ test("a process is evaluated again once the content of its executable is known",
   expect([products, asked.length]).toEqual([["mlx-lm binary"], 2]);
 });
 
-test("a program that is not an interpreter only names the file", () => {
+test("a program that is not an interpreter and only names the file is not recognised", () => {
   expect(claimedBy(MLX, ["none"]).products).toEqual([]);
   expect(claimedBy(MLX, [undefined, undefined]).products).toEqual([]);
 });

@@ -78,7 +78,7 @@ describeUnless(
     }
 
     test(
-      "does not stop the agent: it names what it could not read, sees the rest, and reads it when it answers again",
+      "does not stop the agent, which names what it could not read, reads everything else, and continues once the file system responds",
       async () => {
         await mount.dialogue.say("silent");
         const silent = await scanUntil((result) =>

@@ -22,7 +22,7 @@ const processOf = (pid: number, executable: string): ProcessFacts => ({
   startedAtMs: Date.UTC(2026, 10, 30) + pid,
 });
 
-test("an engine of several processes that started on their own has one target per process", async () => {
+test("an engine with several processes that started independently has one target for each", async () => {
   const processes = [processOf(300, `${CORE}/gcs/gcs_server`), processOf(301, `${CORE}/raylet/raylet`)];
   const host: Host = {
     observe: async () => ({

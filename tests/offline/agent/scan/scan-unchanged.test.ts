@@ -102,7 +102,7 @@ function scanning() {
 }
 
 describe("createScanner().scan() of models on disk", () => {
-  test("reads no disks in the first scan of a daemon, and reads them in a single scan", async () => {
+  test("reads no disk in the first scan of a daemon, and reads the disk in a single scan", async () => {
     const { readers } = scanning();
     const scanner = createScanner(readers);
     expect((await scanner.scan()).stores).toBeUndefined();
@@ -164,7 +164,7 @@ describe("createScanner().scan() on an unchanged host", () => {
       { bind: ["0.0.0.0"] },
     ],
   ];
-  test.each(changes)("sees %s in the next scan", async (_, make, seen) => {
+  test.each(changes)("reports %s in the next scan", async (_, make, seen) => {
     const host = scanning();
     const first = await host.scan();
     make(host);

@@ -74,7 +74,7 @@ const weights = join(directory, "model.bin");
 writeFileSync(weights, ggufFile({ "general.architecture": "llama" }, { "token_embd.weight": [64, 64] }));
 
 describeUnless(missing("Linux", "python3"), "a scan of unix sockets", () => {
-  test("identifies servers at a path and at an abstract name, without a port or an address", async () => {
+  test("identifies servers at a path and at an abstract name, which have no port and no address", async () => {
     const byPath = await serve({ path: join(directory, "a.sock"), answers: OLLAMA, maps: weights });
     const abstract = `lz-${process.pid}.sock`;
     const byName = await serve({ abstract, answers: OLLAMA, maps: weights });

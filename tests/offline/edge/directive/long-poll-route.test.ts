@@ -79,7 +79,7 @@ const isOpen = async (answer: Promise<Response>): Promise<boolean> =>
   Promise.race([answer.then(() => false), Bun.sleep(20).then(() => true)]);
 
 describe("POST /v1/directive", () => {
-  test("is answered at once with a directive that is due, and 204 after the hold when none came", async () => {
+  test("returns a pending directive immediately, and 204 after the maximum time if there is none", async () => {
     const world = await makeWorld();
     const held = world.poll();
     await world.held();
@@ -94,7 +94,7 @@ describe("POST /v1/directive", () => {
     expect(full.headers.get("cache-control")).toBe("no-store");
   });
 
-  test("is answered in the moment an admin of this node isolates, for this asset and no other", async () => {
+  test("returns the directive as soon as an admin isolates the asset on this node, to this asset only", async () => {
     const world = await makeWorld();
     const [mine, others] = [world.poll(), world.poll(undefined, await world.openSession(OTHER_ASSET))];
     const stranger = world.poll(undefined, await world.openSession(ASSET_ID, "org_b"));
@@ -106,7 +106,7 @@ describe("POST /v1/directive", () => {
     expect([(await others).status, (await stranger).status]).toEqual([204, 204]);
   });
 
-  test("is answered within one refresh when another node isolated, without any heartbeat", async () => {
+  test("returns the directive within one refresh if another node isolated the asset, without any heartbeat", async () => {
     const world = await makeWorld();
     const held = world.poll();
     await world.held();
@@ -116,7 +116,7 @@ describe("POST /v1/directive", () => {
     expect(await (await held).json()).toEqual({ directive: "from.the.table" });
   });
 
-  test("holds on through actions that are not news: obeyed already, or expired", async () => {
+  test("stays open for actions that the host has already applied or that have expired", async () => {
     const world = await makeWorld();
     const held = world.poll({ v: 1, generation: 3 });
     await world.held();
@@ -127,7 +127,7 @@ describe("POST /v1/directive", () => {
     expect((await held).status).toBe(200);
   });
 
-  test("tells a revoked asset so, also one that is held", async () => {
+  test("reports the revocation to a revoked asset, even during an open poll", async () => {
     const world = await makeWorld();
     const held = world.poll();
     await world.held();
@@ -139,7 +139,7 @@ describe("POST /v1/directive", () => {
       ]);
   });
 
-  test("one asset holds one: the older one is let go; an asset beyond the bound is sent away", async () => {
+  test("a newer poll of an asset ends the older one, and a poll beyond the limit is told to retry later", async () => {
     const world = await makeWorld({ heldMax: 1 });
     const older = world.poll();
     await world.held();
@@ -154,7 +154,7 @@ describe("POST /v1/directive", () => {
     expect((await world.poll()).headers.get("retry-after")).toBe("60");
   });
 
-  test("a client that goes away leaves nothing behind", async () => {
+  test("a client that disconnects leaves no open poll", async () => {
     const world = await makeWorld({ heldMax: 1 });
     const client = new AbortController();
     const gone = world.poll(undefined, undefined, client.signal);
@@ -170,7 +170,7 @@ describe("POST /v1/directive", () => {
     expect((await next).headers.get("retry-after")).toBeNull();
   });
 
-  test("is refused without the session of the asset, with a stale or foreign signature, and when malformed", async () => {
+  test("is rejected without a session of the asset, with a stale or unknown signature, and if it is malformed", async () => {
     const world = await makeWorld();
     const code = async (answer: Promise<Response>) =>
       ((await (await answer).json()) as { code: string }).code;
@@ -202,7 +202,7 @@ describe("POST /v1/directive", () => {
     expect(await code(world.poll())).toBe("wire.session-expired");
   });
 
-  test("does not exist where a request cannot be held", async () => {
+  test("does not exist on a runtime without long polls", async () => {
     const world = await makeEdgeApp();
     const signer = await world.openSession();
     const created = Math.floor(world.state.nowMs / 1000);

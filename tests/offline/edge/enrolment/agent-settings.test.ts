@@ -61,14 +61,14 @@ async function makeWorld() {
   return { ...app, ...needs, change, enrol, send, record, overwrite, audit };
 }
 
-test("a tenant that no admin has configured gives agents the defaults, unsigned", async () => {
+test("agents of a tenant that no admin has configured get the defaults, unsigned", async () => {
   const world = await makeWorld();
   const { answer } = await world.enrol();
   expect(answer.settings).toEqual({ heartbeatIntervalMs: 5000, clientDirectories: false });
   expect(answer).not.toHaveProperty("signedSettings");
 });
 
-test("a change of settings signs what agents are given, and each answer passes it on", async () => {
+test("a change of settings signs the settings for agents, and each response contains them", async () => {
   const world = await makeWorld();
   await world.change({ heartbeatIntervalMs: 7000, clientDirectories: true });
   const { device, answer } = await world.enrol();
@@ -86,7 +86,7 @@ test("a change of settings signs what agents are given, and each answer passes i
   expect(await world.audit()).toEqual([]);
 });
 
-test("signed settings that were removed, or put back to older ones, are a fault that signing the table cures", async () => {
+test("signed settings that were removed or replaced by older ones are a fault, until the table is signed again", async () => {
   const world = await makeWorld();
   await world.change({ clientDirectories: true });
   const old = world.record();
@@ -110,7 +110,7 @@ test("signed settings that were removed, or put back to older ones, are a fault 
   }
 });
 
-test("after a rotation the table's settings are signed again, by the new key", async () => {
+test("after a rotation, the settings in the table are signed again with the new key", async () => {
   const world = await makeWorld();
   await world.change({ clientDirectories: true });
   const next = await makeSigningKey("control-2");
@@ -124,7 +124,7 @@ test("after a rotation the table's settings are signed again, by the new key", a
   await expect(verifyAgentSettings(signed, world.deps.controlJwks, TENANT_ID)).rejects.toThrow();
 });
 
-test("with a clock that was set back, a change and a signing of the table still give a higher version", async () => {
+test("if the clock was set back, a change and a signing of the table still increase the version", async () => {
   const world = await makeWorld();
   const versionNow = async () => {
     const signed = world.record().agentSettings!.S!;

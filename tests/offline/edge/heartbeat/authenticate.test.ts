@@ -33,8 +33,8 @@ const FORGED = {
   ed25519: { signature: `lz=:${base64(new Uint8Array(64))}:` },
 };
 
-describe("of a forged request not a byte of the body is read", () => {
-  test("of a heartbeat", async () => {
+describe("the body of a forged request is never read", () => {
+  test("for a heartbeat", async () => {
     const { app, state, openSession } = await makeEdgeApp();
     const body = JSON.stringify(makeHeartbeat(1, state.nowMs, "host"));
     const signer = await openSession();
@@ -48,7 +48,7 @@ describe("of a forged request not a byte of the body is read", () => {
     }
   });
 
-  test("of a session and of an enrolment, whose key is the one that is asked for", async () => {
+  test("for a session and for an enrolment", async () => {
     const device = await makeDevice();
     const asset = {
       type: "Asset",
@@ -87,7 +87,7 @@ describe("of a forged request not a byte of the body is read", () => {
 });
 
 describe("traceparent", () => {
-  test("switches tracing on for an authentic heartbeat, and for no other", async () => {
+  test("enables tracing only for an authentic heartbeat", async () => {
     const started: (string | null)[] = [];
     const { app, state, openSession, deps } = await makeEdgeApp();
     deps.instruments = {
@@ -107,7 +107,7 @@ describe("traceparent", () => {
 });
 
 describe("createSessionKeys()", () => {
-  test("forgets the key that was used longest ago, not the one that was kept first", async () => {
+  test("forgets the least recently used key, not the oldest one", async () => {
     let derived = 0;
     const macKey = () => {
       derived++;

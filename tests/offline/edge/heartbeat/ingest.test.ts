@@ -52,7 +52,7 @@ function withHeaders(request: Request, changed: Record<string, string | undefine
 }
 
 describe("authenticate()", () => {
-  test("tells the session, the body and the time of receipt of what the session signed", async () => {
+  test("returns the session, the body and the time of receipt of a signed heartbeat", async () => {
     const { check, signed, signer, state } = await makeWorld();
     const answer = await check(await signed('{"a":1}'));
     expect(answer).toMatchObject({
@@ -66,7 +66,7 @@ describe("authenticate()", () => {
     });
   });
 
-  test("signs the path without its query, as it was sent", async () => {
+  test("verifies the path without its query", async () => {
     const { check, signed } = await makeWorld();
     const request = await signed();
     const moved = (to: string) =>
@@ -91,7 +91,7 @@ describe("authenticate()", () => {
     expect(await check(withHeaders(await signed(), changed))).toMatchObject({ ok: false, code });
   });
 
-  test("refuses a signature that is older or newer than the clocks may differ", async () => {
+  test("rejects a signature that is older or newer than the allowed clock difference", async () => {
     const { check, signed, state } = await makeWorld();
     const request = await signed();
     const skewMs = LIMITS.CLOCK_SKEW_SECONDS_MAX * 1000;
@@ -109,7 +109,7 @@ describe("authenticate()", () => {
     }
   });
 
-  test("refuses a keyid of no secret, and a session from the second in which it expires", async () => {
+  test("rejects a key id of an unknown secret, and a session from the second in which it expires", async () => {
     const { check, signed, deps, state } = await makeWorld();
     const other = await makeEdgeApp();
     expect(await check(await signed("{}", await other.openSession()))).toMatchObject({
@@ -133,7 +133,7 @@ describe("authenticate()", () => {
     }
   });
 
-  test("refuses a body that is not the one its signed digest names, and one beyond the limit", async () => {
+  test("rejects a body that does not match its signed digest, and a body beyond the size limit", async () => {
     const { check, signed } = await makeWorld();
     const request = await signed("{}");
     expect(await check(withHeaders(request, {}, "[]"))).toMatchObject({ code: "wire.bad-signature" });
@@ -141,7 +141,7 @@ describe("authenticate()", () => {
     expect(await check(await signed(" ".repeat(BYTES_MAX + 1)))).toMatchObject({ code: "wire.too-large" });
   });
 
-  test("keeps the key of a request that verified, and of no other", async () => {
+  test("keeps the key of a verified request only", async () => {
     const { check, signed, deps, signer } = await makeOwnWorld();
     const kept: string[] = [];
     const { keep } = deps.sessionKeys;
@@ -177,7 +177,7 @@ describe("validate()", () => {
   }
   const generation = (generation: number) => ({ containment: { ...NO_CONTAINMENT, generation } });
 
-  test("names tenant and asset by the session, and tells the generation of the report, seen before or not", async () => {
+  test("takes tenant and asset from the session, and returns the generation in the report for new and repeated states", async () => {
     const { authentic, deps, state } = await makeAuthentic(await makeOwnWorld());
     let remembered = 0;
     const { remember } = deps.validatedStates;
@@ -217,13 +217,13 @@ describe("validate()", () => {
     ],
     ["JSON that is no heartbeat", "{}", "v"],
     ["JSON that is no object", "1", "body"],
-  ])("refuses %s and says where it is wrong", async (_what, body, detail) => {
+  ])("rejects %s and says where the error is", async (_what, body, detail) => {
     const { authentic, deps } = await makeAuthentic(await makeWorld());
     expect(validate(await authentic(body), deps)).toEqual({ ok: false, code: "wire.malformed", detail });
   });
 
   test.each(["\n", "\r", "\ufffe", "\uffff"])(
-    "refuses %j, which the queue cannot carry",
+    "rejects %j, which the queue cannot transport",
     async (character) => {
       const { authentic, deps, state } = await makeAuthentic(await makeWorld());
       const isBreak = character === "\n" || character === "\r";
@@ -254,11 +254,11 @@ describe("checkIsolation()", () => {
     ["an action that is proven", {}, 3, {}],
     ["an action that has expired", { expiresAtMs: NOW_MS }, 2, {}],
     ["an action without a directive", { directive: undefined }, 2, {}],
-  ])("answers %s", (_what, action, proven, more) => {
+  ])("for %s returns the expected response", (_what, action, proven, more) => {
     expect(told(action, proven)).toEqual({ ok: true, value: { receivedAt, ...more } });
   });
 
-  test("refuses a revoked asset, with or without a directive", () => {
+  test("rejects a revoked asset, with or without a directive", () => {
     for (const directive of ["d", undefined])
       expect(told({ revoked: true, directive })).toMatchObject({ ok: false, code: "asset.revoked" });
   });

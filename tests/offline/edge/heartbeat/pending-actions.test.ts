@@ -78,7 +78,7 @@ describe("createPendingActions()", () => {
     await Bun.sleep(0);
     return actions.of("org_a");
   };
-  test("leaves out an action whose asset is not what was signed, and takes it again once it is", async () => {
+  test("leaves out an action whose asset fails the signature check, and adds it again once the check succeeds", async () => {
     const world = harness(true);
     const { state } = world;
     state.refused = true;
@@ -89,7 +89,7 @@ describe("createPendingActions()", () => {
     state.now += 2001;
     expect((await settled(world)).has(ASSET)).toBe(true);
   });
-  test("checks an asset again that was out of the set meanwhile", async () => {
+  test("checks an asset again after it was absent from the set", async () => {
     const world = harness(true);
     const { state } = world;
     await settled(world);
@@ -101,7 +101,7 @@ describe("createPendingActions()", () => {
     expect((await settled(world)).has(ASSET)).toBe(true);
     expect(state.checked).toBe(2);
   });
-  test("checks an asset once, and again when its revocation is new", async () => {
+  test("checks an asset once, and again after it was revoked", async () => {
     const world = harness(true);
     const { state } = world;
     for (let i = 0; i < 5; i++) {
@@ -113,7 +113,7 @@ describe("createPendingActions()", () => {
     expect((await settled(world)).get(ASSET)?.revoked).toBe(true);
     expect(state.checked).toBe(2);
   });
-  test("asks the table once in two seconds, however many heartbeats come", async () => {
+  test("reads the table once in two seconds, for any number of heartbeats", async () => {
     const { state, actions } = harness(true);
     const sets = await Promise.all(Array.from({ length: 100 }, () => actions.of("org_a")));
     expect(sets.every((set) => set.get(ASSET)?.directive === "jws")).toBe(true);
@@ -125,7 +125,7 @@ describe("createPendingActions()", () => {
     expect(state.queries).toBe(2);
   });
 
-  test.each([true, false])("goes on reading when the clock is set back, shared I/O %p", async (shared) => {
+  test.each([true, false])("continues to read after the clock is set back, shared I/O %p", async (shared) => {
     const { state, actions, timers } = harness(shared);
     state.items = [];
     await actions.of("org_a");
@@ -143,7 +143,7 @@ describe("createPendingActions()", () => {
     expect([state.queries, told > 0]).toEqual([queries + 1, true]);
   });
 
-  test("serves the stale set while it reads the next, which then serves", async () => {
+  test("serves the stale set while it reads the next one", async () => {
     const { state, actions } = harness(true);
     await actions.of("org_a");
     state.items = [];
@@ -153,7 +153,7 @@ describe("createPendingActions()", () => {
     expect((await actions.of("org_a")).size).toBe(0);
   });
 
-  test("goes on serving the last set while the table is away, and says so", async () => {
+  test("continues to serve the last set while the table is unavailable, and logs that", async () => {
     const { state, actions, logged } = harness(true);
     await actions.of("org_a");
     state.fails = true;
@@ -165,13 +165,13 @@ describe("createPendingActions()", () => {
     expect(logged).toEqual(["open-actions.stale", "open-actions.stale", "open-actions.stale"]);
   });
 
-  test("a table that is away from the start stops no heartbeat", async () => {
+  test("a table that is unavailable from the start blocks no heartbeat", async () => {
     const { state, actions } = harness(true);
     state.fails = true;
     expect((await actions.of("org_a")).size).toBe(0);
   });
 
-  test("forget() makes the next heartbeat see a change made here", async () => {
+  test("forget() makes the next heartbeat see a change made on this node", async () => {
     const { state, actions } = harness(true);
     state.items = [];
     await actions.of("org_a");
@@ -180,7 +180,7 @@ describe("createPendingActions()", () => {
     expect((await actions.of("org_a")).size).toBe(1);
   });
 
-  test("without shared I/O one request reads after its answer, and none waits for it", async () => {
+  test("without shared I/O, one request reads after its response, and no request waits for it", async () => {
     const { state, actions } = harness(false);
     const after: Promise<unknown>[] = [];
     const ask = () => actions.of("org_a", (work) => void after.push(work));
@@ -194,7 +194,7 @@ describe("createPendingActions()", () => {
     expect((await ask()).size).toBe(0);
   });
 
-  test("without shared I/O a table that hangs gets one query in two seconds and stops no heartbeat", async () => {
+  test("without shared I/O, a table that hangs gets one query in two seconds and blocks no heartbeat", async () => {
     const { state, actions } = harness(false);
     const ask = () => actions.of("org_a", () => {});
     await ask();
@@ -207,7 +207,7 @@ describe("createPendingActions()", () => {
     expect(state.queries).toBe(6);
   });
 
-  test("without shared I/O those who come during the first read see its end, with timers of their own", async () => {
+  test("without shared I/O, requests during the first read get its result with their own timers", async () => {
     const { state, actions, timers } = harness(false);
     const sets = Promise.all([actions.of("org_a"), actions.of("org_a"), actions.of("org_a")]);
     await Bun.sleep(0);
@@ -216,7 +216,7 @@ describe("createPendingActions()", () => {
     expect(state.queries).toBe(1);
   });
 
-  test("without shared I/O a table that hangs from the start holds a heartbeat for two seconds and no longer", async () => {
+  test("without shared I/O, a table that hangs from the start delays a heartbeat by at most two seconds", async () => {
     const { state, actions, timers } = harness(false);
     state.hangs = true;
     const sets = Promise.all([actions.of("org_a"), actions.of("org_a")]);
@@ -227,7 +227,7 @@ describe("createPendingActions()", () => {
     expect(state.queries).toBe(1);
   });
 
-  test("the age of the set is that of what was last read, and there is none before", async () => {
+  test("the age of the set is the time since the last read, and undefined before the first read", async () => {
     const { state, actions, ages } = harness(true);
     const ask = async () => {
       await actions.of("org_a");
@@ -245,7 +245,7 @@ describe("createPendingActions()", () => {
     expect(ages).toEqual([2000, 2000, 4000, 6000, 2000]);
   });
 
-  test("learn() puts a change made here into the set at once, until the index shows it or has had its time", async () => {
+  test("learn() adds a change made on this node immediately, until the index contains it or a time limit passes", async () => {
     const { state, actions } = harness(true);
     state.items = [];
     await actions.of("org_a");
@@ -267,7 +267,7 @@ describe("createPendingActions()", () => {
     expect((await actions.of("org_a")).get(ASSET)?.directive).toBe("newest");
   });
 
-  test("learn() does not keep alive for long what the table does not know", async () => {
+  test("learn() keeps an action that the table does not contain only for a limited time", async () => {
     const { state, actions } = harness(true);
     state.items = [];
     actions.learn("org_a", ASSET, { generation: 2, directive: "new", expiresAtMs: 9e12, revoked: false });
@@ -282,7 +282,7 @@ describe("createPendingActions()", () => {
     }
   });
 
-  test("forget() during a read makes that read start again: it may have begun before the change", async () => {
+  test("forget() during a read starts that read again, because it possibly began before the change", async () => {
     const { state, actions } = harness(true);
     state.items = [];
     const reading = actions.of("org_a");
@@ -292,7 +292,7 @@ describe("createPendingActions()", () => {
     expect(state.queries).toBe(2);
   });
 
-  test("watch() reads every two seconds for as long as anybody watches, and not a moment longer", async () => {
+  test("watch() reads every two seconds as long as there is a watcher, and then stops", async () => {
     const { state, actions, timers } = harness(true);
     state.items = [];
     await actions.of("org_a");
@@ -314,7 +314,7 @@ describe("createPendingActions()", () => {
 
   const learnt = { generation: 2, directive: "new", expiresAtMs: 9e12, revoked: false };
 
-  test("however many watch a tenant, one timer reads for all, and each hears of a change made here at once", async () => {
+  test("one timer reads for all watchers of a tenant, and each is notified immediately of a change on this node", async () => {
     const { state, actions, timers } = harness(true);
     state.items = [];
     await actions.of("org_a");
@@ -326,20 +326,17 @@ describe("createPendingActions()", () => {
     expect(told).toEqual(["one", "two"]);
   });
 
-  test.each([true, false])(
-    "forget() makes the very next question read again, shared I/O %p",
-    async (shared) => {
-      const { state, actions } = harness(shared);
-      await actions.of("org_a");
-      expect(state.queries).toBe(1);
-      actions.forget("org_a");
-      state.items = [];
-      expect((await actions.of("org_a")).size).toBe(0);
-      expect(state.queries).toBe(2);
-    },
-  );
+  test.each([true, false])("forget() makes the very next call read again, shared I/O %p", async (shared) => {
+    const { state, actions } = harness(shared);
+    await actions.of("org_a");
+    expect(state.queries).toBe(1);
+    actions.forget("org_a");
+    state.items = [];
+    expect((await actions.of("org_a")).size).toBe(0);
+    expect(state.queries).toBe(2);
+  });
 
-  test("what was learnt here stands in for the index for less than ten seconds", async () => {
+  test("an action learnt on this node replaces the index for less than ten seconds", async () => {
     const { state, actions } = harness(true);
     state.items = [];
     actions.learn("org_a", ASSET, learnt);
@@ -353,7 +350,7 @@ describe("createPendingActions()", () => {
     }
   });
 
-  test("of 10,000 tenants the one asked for longest ago gives way, unless somebody watches it", async () => {
+  test("of 10,000 tenants, the least recently used one is removed, unless it has a watcher", async () => {
     const { state, actions } = harness(true);
     state.items = [];
     const stop = actions.watch("org_0", ASSET, () => {});
@@ -373,7 +370,7 @@ describe("createPendingActions()", () => {
     expect(state.queries).toBe(10_004);
   });
 
-  test("a tick reads nothing that was read within the second before it", async () => {
+  test("a timer reads nothing that was read within the last second", async () => {
     const { state, actions, timers } = harness(true);
     await actions.of("org_a");
     actions.watch("org_a", ASSET, () => {});
@@ -389,7 +386,7 @@ describe("createPendingActions()", () => {
     }
   });
 
-  test("forget() reads at once when somebody watches, and else waits for the next question", async () => {
+  test("forget() reads immediately if there is a watcher, and otherwise with the next call", async () => {
     const { state, actions } = harness(true);
     await actions.of("org_a");
     actions.forget("org_a");
@@ -402,7 +399,7 @@ describe("createPendingActions()", () => {
     expect([state.queries, told]).toEqual([2, [1]]);
   });
 
-  test("the log says how old the set is that goes on serving, and of none that was never read", async () => {
+  test("the log contains the age of the stale set, and no age if nothing was ever read", async () => {
     const { state, actions, lines } = harness(true);
     state.fails = true;
     await actions.of("org_a");

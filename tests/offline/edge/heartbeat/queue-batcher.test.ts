@@ -32,7 +32,7 @@ function harness(accepts: (lines: readonly Line[]) => boolean = () => true) {
 }
 
 describe("createQueueBatcher()", () => {
-  test("heartbeats of a tenant that come together are one message, and each caller hears of it", async () => {
+  test("sends simultaneous heartbeats of a tenant as one message, and notifies each caller", async () => {
     const { enqueue, sent, tick } = harness();
     const waiting = [
       enqueue("org_a", entry("1")),
@@ -48,7 +48,7 @@ describe("createQueueBatcher()", () => {
     ]);
   });
 
-  test("no caller hears of success before the message was accepted", async () => {
+  test("notifies no caller of success before the message is accepted", async () => {
     const { enqueue, tick } = harness();
     let told = false;
     const waiting = enqueue("org_a", entry("1")).then(() => {
@@ -61,7 +61,7 @@ describe("createQueueBatcher()", () => {
     expect(told).toBe(true);
   });
 
-  test("a failed send fails exactly the heartbeats that were in it", async () => {
+  test("a failed send fails exactly the heartbeats of its message", async () => {
     const { enqueue, tick } = harness((lines) => !lines.some((line) => fromUtf8(line.body) === "bad"));
     const first = [enqueue("org_a", entry("bad")), enqueue("org_a", entry("beside"))];
     const other = enqueue("org_b", entry("fine"));
@@ -73,7 +73,7 @@ describe("createQueueBatcher()", () => {
     await expect(later).resolves.toBeUndefined();
   });
 
-  test("a full pack goes at once and the next one is opened", async () => {
+  test("sends a full batch immediately and opens the next one", async () => {
     const { enqueue, sent, tick } = harness();
     const half = "x".repeat(PACK_BYTES_MAX / 2);
     const waiting = [enqueue("org_a", entry(half)), enqueue("org_a", entry(half))];
@@ -83,7 +83,7 @@ describe("createQueueBatcher()", () => {
     expect(sent.map(({ lines }) => lines.length)).toEqual([1, 1]);
   });
 
-  test("a queue that hangs gets a bounded number of messages, and beyond the bound callers are refused at once", async () => {
+  test("sends a limited number of messages to a queue that hangs, and then rejects callers immediately", async () => {
     let calls = 0;
     const timers: (() => void)[] = [];
     const enqueue = createQueueBatcher(
@@ -100,7 +100,7 @@ describe("createQueueBatcher()", () => {
     await expect(enqueue("org_0", entry("1"))).rejects.toThrow("too many heartbeats are waiting");
   });
 
-  test("one tenant that sends without end leaves room for every other while the queue is slow, and its turn", async () => {
+  test("a tenant that sends without pause cannot block the other tenants while the queue is slow", async () => {
     const sends: { tenantId: string; done: () => void }[] = [];
     const timers: (() => void)[] = [];
     const enqueue = createQueueBatcher(
@@ -127,7 +127,7 @@ describe("createQueueBatcher()", () => {
     expect(await Promise.all(others)).toHaveLength(20);
   });
 
-  test("who got no sender in time is told so, and only they; what comes later is sent when a sender is free", async () => {
+  test("rejects only callers that got no sender in time, and sends later heartbeats once a sender is free", async () => {
     const timers: { ms: number; then: () => void }[] = [];
     const sends: PromiseWithResolvers<void>[] = [];
     const enqueue = createQueueBatcher(
@@ -176,7 +176,7 @@ describe("createQueueBatcher()", () => {
     await Promise.all(all);
   });
 
-  test("several packs of one tenant wait in order, one that is given up leaves the others, and each is sent once", async () => {
+  test("several batches of one tenant wait in order; each is sent once, even if one times out", async () => {
     const timers: { ms: number; then: () => void }[] = [];
     const sends: { lines: readonly Line[]; done: () => void }[] = [];
     const enqueue = createQueueBatcher(
@@ -216,7 +216,7 @@ describe("createQueueBatcher()", () => {
     expect(new Set(await Promise.all(share))).toEqual(new Set(["sent"]));
   });
 
-  test("a heartbeat larger than a pack goes alone", async () => {
+  test("sends a heartbeat that is larger than a batch alone", async () => {
     const { enqueue, sent, tick } = harness();
     const large = enqueue("org_a", entry("x".repeat(PACK_BYTES_MAX)));
     const small = enqueue("org_a", entry("1"));
@@ -237,7 +237,7 @@ describe("sendEach()", () => {
     expect(sent).toEqual([1, 1]);
   });
 
-  test("beyond its bound callers are refused at once, and taken again when a send has ended, well or not", async () => {
+  test("rejects callers immediately above its limit, and accepts them again after a send has ended, even with an error", async () => {
     const sends: PromiseWithResolvers<void>[] = [];
     const send = () => {
       sends.push(Promise.withResolvers());
@@ -261,7 +261,7 @@ describe("sendEach()", () => {
     await Promise.all([third, fourth]);
   });
 
-  test("a send that never ends, as of a request that was broken off, counts for ten seconds and no longer", async () => {
+  test("counts a send that never ends, for example of an aborted request, for at most ten seconds", async () => {
     let nowMs = 0;
     const enqueue = sendEach(
       () => new Promise(() => {}),

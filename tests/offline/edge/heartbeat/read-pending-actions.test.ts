@@ -65,7 +65,7 @@ test.each([
   [3, 2],
   [7, 4],
 ])(
-  "an index of %d actions, two a page, is read whole in %d queries, each from the end of the one before",
+  "an index of %d actions, two per page, is read completely in %d queries, each from the end of the previous one",
   async (length, pages) => {
     const { actions, queries, logged } = pagedIndex(many(length), 2);
     const set = await actions.of("org_a");
@@ -104,7 +104,7 @@ test("an index that returns the same start key twice ends the read with a logged
   expect(circling.logged).toHaveLength(1);
 });
 
-test("each member of an action is the asset's own: wish, revocation, an unrecorded release", async () => {
+test("each action contains the request, the revocation and the unrecorded release of its asset", async () => {
   const { wish: _, ...revoked } = asset(1, { revokedAt: AT, status: "ACTIVE" });
   const { actions } = pagedIndex([asset(0), revoked as AssetItem], 2);
   expect([...(await actions.of("org_a"))]).toEqual([

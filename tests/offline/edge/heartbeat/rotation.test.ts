@@ -15,7 +15,7 @@ const newSecret = async (version: string) => ({
 });
 
 describe("rotation of the edge secret", () => {
-  test("under load no heartbeat is refused, while nodes have the old, both, and the new secret", async () => {
+  test("rejects no heartbeat under load while nodes have the old secret, both secrets, or the new secret", async () => {
     const [old, fresh] = [await newSecret("v1"), await newSecret("v2")];
     const steps = [[old], [old, fresh], [fresh, old]] as const;
     const { state } = await makeEdgeApp();
@@ -49,7 +49,7 @@ describe("rotation of the edge secret", () => {
     }
   });
 
-  test("once the old secret is gone its sessions are refused, so that the agents open new ones", async () => {
+  test("rejects sessions of the old secret once it is dropped, so that agents open new ones", async () => {
     const [old, fresh] = [await newSecret("v1"), await newSecret("v2")];
     const { app, state } = await makeEdgeApp({ sessionKeys: createSessionKeys([fresh]) });
     const expiresAtSeconds = state.nowMs / 1000 + 3600;
@@ -79,7 +79,7 @@ describe("rotation of the control key", () => {
     };
   };
 
-  test("an agent that pinned the old key takes the new one from a set the old one signed, and obeys it", async () => {
+  test("an agent with the old key pinned accepts the new key from a set signed by the old one, and applies its directives", async () => {
     const [old, fresh] = [await control("control-1"), await control("control-2")];
     const set = await signKeySet(old, { keys: [fresh.public, old.public] }, NOW_MS / 1000);
     const taken = await verifyKeySet(set, { keys: [old.public] }, NOW_MS);
@@ -96,7 +96,7 @@ describe("rotation of the control key", () => {
     expect(await verifyDirective(directive, { keys: taken.keys }, self, NOW_MS)).toMatchObject(claims);
   });
 
-  test("a set nobody pinned signed changes nothing, nor does a directive in place of a set", async () => {
+  test("a set that no pinned key has signed changes nothing, and neither does a directive in place of a set", async () => {
     const [old, stranger] = [await control("control-1"), await control("control-1")];
     const set = await signKeySet(stranger, { keys: [stranger.public] }, NOW_MS / 1000);
     await expect(verifyKeySet(set, { keys: [old.public] }, NOW_MS)).rejects.toThrow();

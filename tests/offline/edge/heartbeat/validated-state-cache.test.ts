@@ -27,7 +27,7 @@ function remembering(first: string) {
 }
 
 describe("createValidatedStates()", () => {
-  test("recognises a heartbeat that differs in number, time and spool alone, in its own session alone", () => {
+  test("recognises a heartbeat that differs only in sequence, time and spool, and only in its own session", () => {
     const recognise = remembering(text(1));
     expect(recognise(text(2))).toBe(7);
     expect(recognise(text(999_999_999_999, { sentAt: SINCE, spool: { waiting: 3, dropped: 9 } }))).toBe(7);
@@ -52,7 +52,7 @@ describe("createValidatedStates()", () => {
     test(`does not recognise ${what}`, () => expect(remembering(text(1))(other)).toBeUndefined());
   }
 
-  test("remembers nothing that JSON.parse would read otherwise than it stands there", () => {
+  test("remembers no text that JSON.parse would read differently", () => {
     const twice = text(1).replace('"host":{', '"sequence":5,"host":{');
     expect(remembering(twice)(twice)).toBeUndefined();
     const escaped = text(1).replace('"hostname":"host"', '"hostname":"\\u0068ost"');
@@ -60,7 +60,7 @@ describe("createValidatedStates()", () => {
   });
 });
 
-test("an unchanged heartbeat is accepted like the first, and one that only looks unchanged is validated", async () => {
+test("an unchanged heartbeat is accepted like the first one, and one that only looks unchanged is validated", async () => {
   const { app, state, openSession } = await makeEdgeApp();
   const signer = await openSession();
   const send = async (body: string) =>
@@ -80,7 +80,7 @@ for (const [name, hashing] of [
   ["Bun's", bunHashing],
   ["Deno's", denoHashing],
 ] as const) {
-  test(`${name} hashes are WebCrypto's, and refuse a changed bit and another length`, async () => {
+  test(`${name} hashes equal those of WebCrypto, and a changed bit or another length is rejected`, async () => {
     const bytes = crypto.getRandomValues(new Uint8Array(5000));
     expect(await hashing.contentDigest(bytes)).toBe(await webHashing.contentDigest(bytes));
     const secret = crypto.getRandomValues(new Uint8Array(32));

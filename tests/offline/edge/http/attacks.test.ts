@@ -7,7 +7,7 @@ import { ASSET_ID, EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.
 const ROUNDS = 100_000;
 
 describe("100,000 forged requests", () => {
-  test("none is accepted, none is a fault, and none leaves a secret in the log", async () => {
+  test("none is accepted, none causes a fault, and none writes a secret to the log", async () => {
     const { state, good, round, secrets } = await makeForgeries(20261121);
     expect(await good()).toEqual([202, 200, 201, 200]);
     const answers = new Map<string, Map<number, number>>();
@@ -25,7 +25,7 @@ describe("100,000 forged requests", () => {
     }
   }, 240_000);
 
-  test("a heartbeat that is sent again is the same heartbeat: accepted, and nothing but a copy", async () => {
+  test("a repeated heartbeat is accepted as an exact copy of the same heartbeat", async () => {
     const { app, state, openSession } = await makeEdgeApp();
     const signer = await openSession();
     const body = JSON.stringify(makeHeartbeat(1, state.nowMs, "host"));
@@ -38,7 +38,7 @@ describe("100,000 forged requests", () => {
 });
 
 describe("quotas", () => {
-  test("a device beyond its quota is told when to come again, and others are not held back", async () => {
+  test("a device that exceeds its quota is told when to retry, and others are not affected", async () => {
     const { createRateLimit } = await import("../../../../edge/http/rate-limit.ts");
     const { app, state, openSession, deps } = await makeEdgeApp();
     deps.limits.device = createRateLimit({ name: "device", quota: 2, windowSeconds: 60 }, deps.clock);
@@ -57,7 +57,7 @@ describe("quotas", () => {
     expect((await beat(ASSET_ID)).status).toBe(202);
   });
 
-  test("a device that sends what is malformed has no more of it looked at than its quota", async () => {
+  test("malformed heartbeats of a device are parsed only within its quota", async () => {
     const { createRateLimit } = await import("../../../../edge/http/rate-limit.ts");
     for (const name of ["device", "tenant"] as const) {
       const { app, state, openSession, deps } = await makeEdgeApp();
@@ -72,7 +72,7 @@ describe("quotas", () => {
     }
   });
 
-  test("a forged heartbeat takes nothing from the quota of the device it names", async () => {
+  test("a forged heartbeat does not use the quota of the device that it names", async () => {
     const { app, state, openSession, deps } = await makeEdgeApp();
     const signer = await openSession();
     const request = await signedRequest(EDGE_URL, "/v1/heartbeats", "{}", signer, state.nowMs / 1000);

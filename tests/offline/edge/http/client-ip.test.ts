@@ -3,14 +3,14 @@ import { clientIp, networkOf } from "../../../../edge/http/client-ip.ts";
 
 const asked = (headers: Record<string, string>) => new Request("http://edge.test/", { headers });
 
-test("clientIp() believes no header that configuration does not name", () => {
+test("clientIp() uses only a header that the configuration names", () => {
   const ofConnection = clientIp(() => "192.0.2.1", undefined);
   expect(ofConnection(asked({ "cf-connecting-ip": "203.0.113.9", "x-forwarded-for": "203.0.113.9" }))).toBe(
     "192.0.2.1",
   );
 });
 
-test("clientIp() takes the last address of the named header, and the connection's when that is none", () => {
+test("clientIp() returns the last address of the named header, or the connection's address if that is invalid", () => {
   const sourceIp = clientIp(() => "192.0.2.1", "x-forwarded-for");
   for (const [header, address] of [
     ["203.0.113.9", "203.0.113.9"],
@@ -27,7 +27,7 @@ test("clientIp() takes the last address of the named header, and the connection'
     expect(sourceIp(asked({ "x-forwarded-for": header }))).toBe(address);
 });
 
-test("clientIp() gives an address or `unknown`, whatever a runtime says", () => {
+test("clientIp() returns an address or `unknown`, for any input from the runtime", () => {
   for (const [said, address] of [
     ["fe80::1%eth0", "fe80::1"],
     ["::ffff:192.0.2.1", "::ffff:192.0.2.1"],
@@ -38,7 +38,7 @@ test("clientIp() gives an address or `unknown`, whatever a runtime says", () => 
     expect(clientIp(() => said, undefined)(asked({}))).toBe(address);
 });
 
-test("networkOf() counts a network of IPv6 as one client, and an IPv4 address as itself", () => {
+test("networkOf() treats an IPv6 network as one client, and each IPv4 address as one client", () => {
   for (const [address, network] of [
     ["192.0.2.1", "192.0.2.1"],
     ["::ffff:192.0.2.1", "192.0.2.1"],

@@ -59,7 +59,7 @@ describe("shutDown()", () => {
   });
 });
 
-describe("a node that drains", () => {
+describe("a node that is draining", () => {
   test("is not ready, is alive, accepts heartbeats, and closes each connection after its response", async () => {
     const shutdown = createShutdown(async () => {}, 5);
     const { deps, openSession, state } = await makeEdgeApp({ shutdown });

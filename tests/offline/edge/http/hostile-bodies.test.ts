@@ -59,7 +59,7 @@ async function makeWorld() {
   return { table, state, edge, routes, requestOf };
 }
 
-describe("bodies that their sender has signed", () => {
+describe("hostile bodies with a valid signature", () => {
   /** Valid JSON bodies in which one member grows to the maximum body size. */
   const HOSTILE: Record<string, (json: object, bytes: number) => string> = {
     "a number of as many digits": (json, bytes) => withMember(json, "9".repeat(bytes)),
@@ -76,7 +76,7 @@ describe("bodies that their sender has signed", () => {
   const withMember = (json: object, value: string) => `${JSON.stringify(json).slice(0, -1)},"x":${value}}`;
 
   for (const [what, make] of Object.entries(HOSTILE))
-    test(`${what}: refused by heartbeats, sessions and enrolments, within the limit as beyond it`, async () => {
+    test(`${what}: rejected by heartbeats, sessions and enrolments, both within and beyond the size limit`, async () => {
       const { edge, routes, state, table } = await makeWorld();
       const before = table.items.size;
       for (const { path, signer, json, bytesMax } of routes)
@@ -92,8 +92,8 @@ describe("bodies that their sender has signed", () => {
     });
 });
 
-describe("requests sent again", () => {
-  test("an enrolment is answered with the same asset, takes no second use, and nothing after its window", async () => {
+describe("replayed requests", () => {
+  test("an enrolment returns the same asset, uses the token once, and is rejected after its time window", async () => {
     const { edge, state, requestOf, table } = await makeWorld();
     const request = await requestOf("/v1/enroll");
     const first = await edge(request.clone());
@@ -109,7 +109,7 @@ describe("requests sent again", () => {
     expect((await edge(request)).status).toBe(401);
   });
 
-  test("a session is opened for the same asset within its window, and not after it", async () => {
+  test("a session is opened for the same asset within its time window, and rejected afterwards", async () => {
     const { edge, state, requestOf } = await makeWorld();
     const request = await requestOf("/v1/session");
     for (const [laterMs, status] of [
@@ -124,7 +124,7 @@ describe("requests sent again", () => {
     }
   });
 
-  test("a session recorded for one path opens nothing at another", async () => {
+  test("a session request that was recorded for one path is rejected at another", async () => {
     const { edge, requestOf } = await makeWorld();
     const request = await requestOf("/v1/session");
     for (const path of ["/v1/enroll", "/v1/heartbeats", "/v1/directive"]) {

@@ -42,7 +42,7 @@ const withHandshake = async <T>(run: () => Promise<T>): Promise<T> => {
 };
 
 describe("behind a proxy that ends TLS", () => {
-  test("every cookie is Secure: sent away, back with a session, signed out, expired", () =>
+  test("every cookie is Secure: at the redirect to sign-in, at the return, after sign-out, and on expiry", () =>
     withHandshake(async () => {
       const session = await world.session();
       const away = await ask("/assets", { headers: { cookie: "__client_uat=1700000000" } });
@@ -59,7 +59,7 @@ describe("behind a proxy that ends TLS", () => {
       for (const cookie of cookies) expect(cookie).toEndWith("; Path=/; SameSite=Lax; Secure");
     }));
 
-  test("a state that a sibling domain has planted signs nobody in", () =>
+  test("a state cookie set by a sibling domain signs no user in", () =>
     withHandshake(async () => {
       const attackers = await world.session({ tenantId: "org_evil" });
       const handshake = await world.sign({ handshake: [`__session=${attackers}; Path=/`] });
@@ -82,7 +82,7 @@ describe("behind a proxy that ends TLS", () => {
     );
   });
 
-  test("people come back to the public origin, whatever Host and forwarding headers say", () =>
+  test("users return to the public origin, for any Host and forwarding headers", () =>
     withHandshake(async () => {
       const signIn = await (await ask("/sign-in?return=%2Fassets")).text();
       const to = new URL(/class="button primary" href="([^"]*)"/.exec(signIn)![1]!.replaceAll("&amp;", "&"));
@@ -101,7 +101,7 @@ describe("behind a proxy that ends TLS", () => {
     }
   });
 
-  test("the specification names the public origin as its server, and none without one", async () => {
+  test("the specification names the public origin as its server, and no server without one", async () => {
     const servers = async (app: World["app"]) =>
       ((await (await app.request(`${INSIDE}/openapi.json`)).json()) as { servers?: unknown }).servers;
     expect(await servers(world.app)).toEqual([{ url: PUBLIC }]);
@@ -122,7 +122,7 @@ describe("behind a proxy that ends TLS", () => {
     ["https://lz.example.com.evil.example", undefined, false],
     ["https://LZ.example.com", undefined, false],
     ["http://edge.test", undefined, false], // an authorised party of the identity provider, but a different site
-  ])("a form from origin %p, Sec-Fetch-Site %p: taken is %p", async (origin, site, isTaken) => {
+  ])("a form from origin %p with Sec-Fetch-Site %p: accepted is %p", async (origin, site, isTaken) => {
     const admin = { tenantId: "org_a", userId: "user_mara", sessionId: "sess_1" };
     const csrf = await csrfToken(admin, world.deps);
     const answer = await asMara("/enrol", {
@@ -146,7 +146,7 @@ describe("behind a proxy that ends TLS", () => {
   });
 });
 
-test("without a public origin the request's own URL says whether cookies are Secure, and no header does", async () => {
+test("without a public origin, only the URL of the request decides whether cookies are Secure, and no header", async () => {
   const plain = await createWorld([], NOW_MS);
   for (const [origin, isSecure] of [
     ["https://edge.test", true],
@@ -178,7 +178,7 @@ describe("LZ_PUBLIC_ORIGIN", () => {
     "http://127.0.0.1:8787",
     "http://localhost:8787",
     "http://[::1]:8787",
-  ])("takes %p", (value) => expect(complain(value)).not.toContain("LZ_PUBLIC_ORIGIN"));
+  ])("accepts %p", (value) => expect(complain(value)).not.toContain("LZ_PUBLIC_ORIGIN"));
   test.each([
     "",
     "lz.example.com",
@@ -199,5 +199,5 @@ describe("LZ_PUBLIC_ORIGIN", () => {
     "https://*.example.com",
     "null",
     "https://a.example,https://b.example",
-  ])("refuses %p", (value) => expect(complain(value)).toContain("LZ_PUBLIC_ORIGIN"));
+  ])("rejects %p", (value) => expect(complain(value)).toContain("LZ_PUBLIC_ORIGIN"));
 });

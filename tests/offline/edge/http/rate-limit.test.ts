@@ -5,7 +5,7 @@ import { createRateLimit, rateLimitHeader, rateLimitPolicyHeader } from "../../.
 const QUOTA = { name: "device", quota: 10, windowSeconds: 5 };
 
 describe("createRateLimit()", () => {
-  test("gives the quota at once and not one more, to each key for itself", () => {
+  test("allows exactly the quota at once, for each key separately", () => {
     const limit = createRateLimit(QUOTA, () => 1000);
     const taken = Array.from({ length: 11 }, () => limit.take("a"));
     expect(taken.map(({ allowed }) => allowed)).toEqual([...Array(10).fill(true), false]);
@@ -14,7 +14,7 @@ describe("createRateLimit()", () => {
     expect(limit.take("b").allowed).toBe(true);
   });
 
-  test("refills evenly: one more after each step, none a millisecond before", () => {
+  test("refills evenly: one more after each step, and none a millisecond earlier", () => {
     let now = 1000;
     const limit = createRateLimit(QUOTA, () => now);
     for (let i = 0; i < 10; i++) limit.take("a");
@@ -27,7 +27,7 @@ describe("createRateLimit()", () => {
     expect(limit.take("a").remaining).toBe(9);
   });
 
-  test("refuses nobody for as long as the clock was set back, and gives no more than the quota then", () => {
+  test("rejects no key longer because the clock was set back, and still allows no more than the quota", () => {
     let now = 10_000_000;
     const limit = createRateLimit(QUOTA, () => now);
     for (let i = 0; i < 10; i++) limit.take("a");
@@ -41,7 +41,7 @@ describe("createRateLimit()", () => {
     expect(limit.take("a").allowed).toBe(true);
   });
 
-  test("over any run no key gets more than the quota and what the time gave", () => {
+  test("in any sequence, no key gets more than the quota and the refill of the elapsed time", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 3000 }), { maxLength: 200 }), (pauses) => {
         let now = 0;
@@ -57,7 +57,7 @@ describe("createRateLimit()", () => {
   });
 });
 
-test("the headers say what is left and what the rule is", () => {
+test("the headers contain the remaining quota and the rule", () => {
   const limit = createRateLimit(QUOTA, () => 0);
   expect(rateLimitHeader(limit, limit.take("a"))).toBe('"device";r=9;t=1');
   expect(rateLimitPolicyHeader(limit)).toBe('"device";q=10;w=5');

@@ -49,7 +49,7 @@ async function makeWorld() {
 }
 
 describe("limits", () => {
-  test("an asset opens only so many sessions, others are not held back, and forgeries take nothing from it", async () => {
+  test("the sessions of an asset are limited, other assets are not affected, and forged requests do not count", async () => {
     const { session, deps, state } = await makeWorld();
     deps.limits.session = limitOf("session", 2, deps.clock);
     for (let i = 0; i < 3; i++) expect((await session(ASSET_ID, OTHER_ID)).status).toBe(401);
@@ -61,7 +61,7 @@ describe("limits", () => {
     expect((await session(ASSET_ID)).status).toBe(200);
   });
 
-  test("any number of hosts behind one address open their sessions; what is refused is counted", async () => {
+  test("any number of hosts with the same address can open sessions, and only rejected requests are counted", async () => {
     const { session, deps } = await makeWorld();
     deps.limits.address = limitOf("address", 2, deps.clock);
     for (let i = 0; i < 10; i++) expect((await session(ASSET_ID)).status).toBe(200);
@@ -71,7 +71,7 @@ describe("limits", () => {
     expect((await session(ASSET_ID)).status).toBe(429);
   });
 
-  test("hosts of one IPv6 network share what may be refused", async () => {
+  test("hosts of one IPv6 network share the quota of rejected requests", async () => {
     const { session, deps } = await makeWorld();
     deps.limits.address = limitOf("address", 2, deps.clock);
     let host = 0;
@@ -81,7 +81,7 @@ describe("limits", () => {
     expect((await session(ASSET_ID, OTHER_ID)).status).toBe(401);
   });
 
-  test("a token enrols only so many in a minute, and another token is not held back", async () => {
+  test("a token can enrol only a limited number of hosts per minute, and other tokens are not affected", async () => {
     const { app, state, deps, secrets } = await makeWorld();
     deps.limits.enrolment = limitOf("enrolment", 2, deps.clock);
     const control = { kid: "control-1", key: (await importJWK(secrets.controlKey, "EdDSA")) as CryptoKey };
@@ -101,7 +101,7 @@ describe("limits", () => {
     expect(await enrol(other)).toBe(201);
   });
 
-  test("a tenant beyond its quota is told when to come again, and others are not held back", async () => {
+  test("a tenant that exceeds its quota is told when to retry, and others are not affected", async () => {
     const { app, state, deps, openSession } = await makeWorld();
     deps.limits.tenant = limitOf("tenant", 2, deps.clock);
     const beat = async (assetId: string, tenantId: string) => {

@@ -18,7 +18,7 @@ const chunks = (...parts: string[]) =>
     },
   });
 
-test("readBody() counts what streams and stops at the limit, not after it", async () => {
+test("readBody() counts streamed bytes and stops at the limit", async () => {
   expect(await readBody(post(chunks("12", "34")), 4)).toMatchObject({ ok: true });
   expect(await readBody(post(chunks("12", "345")), 4)).toMatchObject({ ok: false, code: "wire.too-large" });
   let pulled = 0;
@@ -32,7 +32,7 @@ test("readBody() counts what streams and stops at the limit, not after it", asyn
   expect(pulled).toBeLessThan(10);
 });
 
-test("readBody() refuses a body that breaks off, and throws for none", async () => {
+test("readBody() rejects an incomplete body, and never throws", async () => {
   const broken = () => {
     let pulled = 0;
     return new ReadableStream({
@@ -50,14 +50,14 @@ test("readBody() refuses a body that breaks off, and throws for none", async () 
   }
 });
 
-test("readBody() believes no declared length that is not a number within the limit", async () => {
+test("readBody() rejects a declared length that is not a number within the limit", async () => {
   for (const declared of ["5", "-1e9x", "NaN", "Infinity", "1e99"]) {
     const refused = await readBody(post("12345", { "content-length": declared }), 4);
     expect(refused).toMatchObject({ ok: false, code: "wire.too-large" });
   }
 });
 
-test("readBody() takes JSON and no other type", async () => {
+test("readBody() accepts only JSON", async () => {
   for (const type of [
     "application/json",
     "application/json; charset=utf-8",

@@ -25,7 +25,7 @@ const HERE = { queue: "here", table: "here" } as const;
 const AWAY = { queue: "away", table: "away" } as const;
 
 describe("createReadiness()", () => {
-  test("asks once in two seconds, however many ask it", async () => {
+  test("probes once in two seconds, for any number of callers", async () => {
     const { state, readiness } = harness(true);
     const verdicts = await Promise.all(Array.from({ length: 100 }, readiness));
     expect(verdicts.every((verdict) => Bun.deepEquals(verdict, HERE))).toBe(true);
@@ -38,7 +38,7 @@ describe("createReadiness()", () => {
     expect(state.probes).toBe(2);
   });
 
-  test("asks again when the clock is set back", async () => {
+  test("probes again after the clock is set back", async () => {
     const { state, readiness } = harness(true);
     expect(await readiness()).toEqual(HERE);
     state.queue = () => Promise.reject(new Error("away"));
@@ -48,7 +48,7 @@ describe("createReadiness()", () => {
     expect(state.probes).toBe(2);
   });
 
-  test("says away of what hangs, and does not wait for it", async () => {
+  test("reports a dependency that hangs as away, and does not wait for it", async () => {
     const { state, readiness, timers } = harness(true);
     state.table = () => new Promise(() => {});
     const verdict = readiness();
@@ -57,7 +57,7 @@ describe("createReadiness()", () => {
     expect(await verdict).toEqual({ queue: "here", table: "away" });
   });
 
-  test("where no I/O is shared, who asks during a probe hears the verdict before it", async () => {
+  test("without shared I/O, a request during a probe gets the previous result", async () => {
     const { state, readiness } = harness(false);
     expect(await Promise.all([readiness(), readiness()])).toEqual([HERE, AWAY]);
     state.now += 2000;
@@ -67,7 +67,7 @@ describe("createReadiness()", () => {
   });
 });
 
-test("ingest is ready while the queue answers, admins' routes while the table does", async () => {
+test("ingest is ready while the queue responds, and the admin routes while the table responds", async () => {
   for (const [queue, table, ingest, admin] of [
     ["here", "here", 200, 200],
     ["here", "away", 200, 503],
@@ -87,7 +87,7 @@ test("ingest is ready while the queue answers, admins' routes while the table do
   }
 });
 
-test("what is wrong with the AWS credentials stands in the answer, and nothing does while all is well", async () => {
+test("the response contains a fault of the AWS credentials, and nothing about them if there is none", async () => {
   for (const problem of ["not-renewed", "away", "refused", undefined] as const) {
     const { app } = await makeEdgeApp({ credentialProblem: () => problem });
     for (const path of ["/readyz", "/readyz/admin"]) {

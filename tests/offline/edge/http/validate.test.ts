@@ -38,12 +38,12 @@ const post = (path: string, body: string, type = "application/json") =>
   appOf().request(path, { method: "POST", headers: { "content-type": type }, body });
 
 describe("validate()", () => {
-  test("gives the handler what the schema made of a JSON body that was read within its limits", async () => {
+  test("passes the handler the result of the schema for a JSON body that was read within its limits", async () => {
     const answer = await post("/json", '{"name":"ada"}');
     expect([answer.status, await answer.json()]).toEqual([200, { name: "ada" }]);
   });
 
-  test("answers with our refusal and never publishes zod's own error", async () => {
+  test("returns the edge's own error and never one of zod", async () => {
     for (const body of ['{"name":"longer"}', '{"name":"ada","more":1}', "{}"]) {
       const answer = await post("/json", body);
       expect([answer.status, await answer.text()]).toEqual([400, "ours"]);
@@ -55,13 +55,13 @@ describe("validate()", () => {
     ["not JSON", '{"name":', "application/json", "wire.malformed"],
     ["nested too deep", "[".repeat(20) + "]".repeat(20), "application/json", "wire.malformed"],
     ["of another media type", '{"name":"ada"}', "text/plain", "wire.media-type"],
-  ])("a body that is %s keeps its published code", async (_what, body, type, code) => {
+  ])("a body that is %s gets its published error code", async (_what, body, type, code) => {
     const answer = await post("/json", body, type);
     expect(answer.headers.get("content-type")).toBe("application/problem+json");
     expect((await answer.json()).code).toBe(code);
   });
 
-  test("validates the fields of a form that was read before", async () => {
+  test("validates the fields of a form that was already read", async () => {
     const type = "application/x-www-form-urlencoded";
     const answer = await post("/form", '{"name":"ada"}', type);
     expect([answer.status, await answer.json()]).toEqual([200, { name: "ada" }]);
@@ -69,7 +69,7 @@ describe("validate()", () => {
   });
 });
 
-test("no route of the edge parses its own params, query or form", () => {
+test("no route of the edge parses its own parameters, query or form", () => {
   const sources = [...new Bun.Glob("edge/**/*.{ts,tsx}").scanSync(ROOT)];
   expect(sources.length).toBeGreaterThan(80);
   const parsing = /afeParse\((?:c\.req\.(?:param|query|queries|parseBody)\b|fields\))/;

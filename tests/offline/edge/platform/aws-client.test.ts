@@ -52,7 +52,7 @@ beforeEach(() => {
 });
 
 describe("createDynamo()", () => {
-  test("a transaction that is tried again bears the same token, so that it is carried out once", async () => {
+  test("a retried transaction has the same token, so that it is executed once", async () => {
     answers = [refused("InternalServerError", 500), refused("TransactionInProgressException"), fine];
     await transact();
     await transact();
@@ -80,7 +80,7 @@ describe("createDynamo()", () => {
       "a transaction cancelled for throttling",
       refused("TransactionCanceledException", 400, ["ThrottlingError", "None"]),
     ],
-  ])("%s is asked again, and is a fault when it stays so", async (_what, throttled) => {
+  ])("%s is retried, and is an error if it persists", async (_what, throttled) => {
     answers = [throttled, throttled, fine];
     await transact();
     expect(asked).toHaveLength(3);
@@ -98,7 +98,7 @@ describe("createDynamo()", () => {
       ["ConditionalCheckFailed", "ThrottlingError"],
     ],
     ["a malformed request", refused("ValidationException"), []],
-  ])("%s is the caller's to look at, at once", async (_what, refusal, reasons) => {
+  ])("%s is returned to the caller immediately", async (_what, refusal, reasons) => {
     answers = [refusal];
     const fault = await faultOf(transact());
     expect(fault).toBeInstanceOf(DynamoFault);
@@ -107,7 +107,7 @@ describe("createDynamo()", () => {
   });
 
   test.each(IMPOSTORS)(
-    "$is is not an answer of DynamoDB: it is asked again and never counts as written",
+    "$is is not a response of DynamoDB: it is retried and never counts as written",
     async ({ answer }) => {
       answers = [answer, fine];
       expect<unknown>(await dynamo("GetItem", { TableName: "t", Key: {} })).toEqual({ Item: {} });
@@ -118,7 +118,7 @@ describe("createDynamo()", () => {
     },
   );
 
-  test("the media type may have parameters and any case, and must not merely begin like DynamoDB's", async () => {
+  test("the media type can have parameters and any case, but must not only begin like DynamoDB's", async () => {
     const typed = (type: string) => () => new Response("{}", { headers: { "content-type": type } });
     for (const good of ["application/x-amz-json-1.0; charset=utf-8", "Application/X-Amz-JSON-1.0"]) {
       answers = [typed(good)];
@@ -128,7 +128,7 @@ describe("createDynamo()", () => {
     expect(await faultOf(transact())).toBeInstanceOf(UpstreamFault);
   });
 
-  test("a redirect is not followed: the request was signed for this address", async () => {
+  test("a redirect is not followed, because the request was signed for this address", async () => {
     answers = [
       () => new Response(null, { status: 307, headers: { location: `http://127.0.0.1:${server.port}/` } }),
     ];
@@ -136,14 +136,14 @@ describe("createDynamo()", () => {
     expect(asked).toHaveLength(3);
   });
 
-  test("a refusal that is HTML has its status for a code", async () => {
+  test("the error code of an HTML error response is its status", async () => {
     answers = [() => new Response("<html>blocked</html>", { status: 403 })];
     const fault = await faultOf(transact());
     expect([fault instanceof DynamoFault, (fault as DynamoFault).code]).toEqual([true, "403"]);
   });
 });
 
-test("reachTable() takes the description of the configured table, and of no other", async () => {
+test("reachTable() accepts only a description of the configured table", async () => {
   answers = [() => dynamoJson({ Table: { TableName: "mine" } })];
   await reachTable(dynamo, "mine");
   expect(await faultOf(reachTable(dynamo, "other"))).toBeInstanceOf(UpstreamFault);
@@ -159,7 +159,7 @@ describe("createAwsCall() and credentials", () => {
     createAwsCall({ credentials, region: "us-east-1", pause: async () => {} }, "dynamodb", url);
 
   test.each(["ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId"])(
-    "%s is answered by one repeat with newer credentials",
+    "%s leads to one retry with newer credentials",
     async (code) => {
       answers = [refused(code), fine];
       const replaced: unknown[] = [];
@@ -174,7 +174,7 @@ describe("createAwsCall() and credentials", () => {
     },
   );
 
-  test("newer credentials that are refused too are not replaced again, and no others are the answer", async () => {
+  test("newer credentials that are rejected too are not replaced again", async () => {
     for (const given of [newer, undefined]) {
       asked.length = 0;
       answers = [refused("ExpiredTokenException")];
@@ -190,7 +190,7 @@ describe("createAwsCall() and credentials", () => {
     }
   });
 
-  test("another refusal replaces no credentials", async () => {
+  test("any other rejection replaces no credentials", async () => {
     answers = [refused("AccessDeniedException")];
     const replace = async () => {
       throw new Error("must not be asked");
@@ -199,7 +199,7 @@ describe("createAwsCall() and credentials", () => {
     expect(await call("DynamoDB_20120810.GetItem", "{}")).toMatchObject({ ok: false });
   });
 
-  test("without credentials nothing is sent: the fault is an outage that names the source", async () => {
+  test("without credentials nothing is sent, and the error is an outage that names the source", async () => {
     const fault = new CredentialFault("ec2-instance-metadata: the instance has no role");
     const none = () => Promise.reject(fault);
     const call = callWith({ get: none, replace: none, problem: () => "away" });

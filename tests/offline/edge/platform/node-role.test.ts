@@ -64,11 +64,11 @@ const MISSING = {
 const ROLES = ["ingest", "enrol", "admin"] as const;
 
 describe.each(ROLES)("LZ_ROLE=%s", (role) => {
-  test("starts with the settings of its role and no others", () => {
+  test("starts with exactly the settings of its role", () => {
     expect(readConfig(environments[role]).LZ_ROLE).toBe(role);
   });
 
-  test("names every secret that it must not hold, together with every other problem, and shows no value", () => {
+  test("names every secret that it must not have, together with all other problems, and shows no value", () => {
     const said = complaintOf(() =>
       readConfig({ ...environments[role], ...SECRETS, AWS_REGION: undefined, LZ_TABLE: "" }),
     );
@@ -82,12 +82,12 @@ describe.each(ROLES)("LZ_ROLE=%s", (role) => {
     expect(said).not.toContain(String(secrets.controlKey.d));
   });
 
-  test("an empty variable is no secret", () => {
+  test("an empty variable does not count as a secret", () => {
     const empty = Object.fromEntries(SURPLUS[role].map((name) => [name, ""]));
     expect(readConfig({ ...environments[role], ...empty }).LZ_ROLE).toBe(role);
   });
 
-  test("with LZ_EXTRA_SECRETS=allow it starts and loads none of them", () => {
+  test("with LZ_EXTRA_SECRETS=allow, it starts and loads none of them", () => {
     const read = readConfig({ ...environments[role], ...SECRETS, LZ_EXTRA_SECRETS: "allow" });
     expect(SURPLUS[role].filter((name) => read[name as keyof typeof read] !== undefined)).toEqual([]);
     expect(complaintOf(() => readConfig({ ...environments[role], LZ_EXTRA_SECRETS: "yes" }))).toContain(
@@ -95,7 +95,7 @@ describe.each(ROLES)("LZ_ROLE=%s", (role) => {
     );
   });
 
-  test("names every setting that its role needs and that is missing", () => {
+  test("names every missing setting that its role needs", () => {
     const common = { ...AWS, LZ_CONTROL_JWKS: controlJwks(secrets), LZ_ROLE: role };
     const said = complaintOf(() => readConfig(common));
     const missing = [...said.matchAll(/^ {2}(\w+): missing; a node with LZ_ROLE=(\w+) needs it$/gm)];
@@ -104,7 +104,7 @@ describe.each(ROLES)("LZ_ROLE=%s", (role) => {
   });
 });
 
-test("without LZ_ROLE a node does all, as before, and may hold every secret", () => {
+test("without LZ_ROLE, a node has all roles and can have every secret", () => {
   const unset = { ...environments.admin, ...SECRETS, LZ_ROLE: undefined };
   const read = readConfig(unset);
   expect([read.LZ_ROLE, read.LZ_ENROL_KEY?.kid, read.LZ_CONTROL_KEY?.kid]).toEqual([
@@ -115,14 +115,14 @@ test("without LZ_ROLE a node does all, as before, and may hold every secret", ()
   expect(complaintOf(() => readConfig({ ...unset, LZ_ROLE: "everything" }))).toContain("LZ_ROLE: ");
 });
 
-test("an enrol key whose public half no node knows stops the start", async () => {
+test("an enrol key whose public key is missing prevents the start", async () => {
   const others = await makeRoleKeys();
   const said = complaintOf(() => readConfig({ ...environments.enrol, LZ_ENROL_JWKS: others.enrolJwks }));
   expect(said).toContain("LZ_ENROL_JWKS: add the public half of LZ_ENROL_KEY");
 });
 
 describe("the worker", () => {
-  test("names the secrets of the edge that it must not hold, and starts without them", () => {
+  test("names the secrets of the edge that it must not have, and starts without them", () => {
     expect(readWorkerConfig(worker).LZ_EXTRA_SECRETS).toBe("refuse");
     const said = complaintOf(() => readWorkerConfig({ ...worker, ...SECRETS, AWS_REGION: undefined }));
     expect([...said.matchAll(/^ {2}(\w+): a worker must not hold it/gm)].map(([, name]) => name)).toEqual([
@@ -134,7 +134,7 @@ describe("the worker", () => {
     expect(said).toContain("AWS_REGION: ");
     for (const value of Object.values(SECRETS)) expect(said).not.toContain(value);
   });
-  test("starts with them when LZ_EXTRA_SECRETS=allow", () => {
+  test("starts with them if LZ_EXTRA_SECRETS=allow is set", () => {
     const read = readWorkerConfig({ ...worker, LZ_CONTROL_KEY: "{}", LZ_EXTRA_SECRETS: "allow" });
     expect(read.LZ_EXTRA_SECRETS).toBe("allow");
   });
@@ -196,7 +196,7 @@ describe("readiness", () => {
     expect([answer.status, ((await answer.json()) as { queue?: string }).queue]).toEqual([status, queue]);
   });
 
-  test("a node without a queue of its own asks the table only", async () => {
+  test("a node that needs no queue probes only the table", async () => {
     const asked: string[] = [];
     const readiness = createReadiness({
       reachTable: async () => asked.push("table"),

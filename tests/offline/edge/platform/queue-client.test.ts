@@ -97,7 +97,7 @@ beforeEach(() => {
 });
 
 describe("send()", () => {
-  test("a message counts as sent when the answer names it and the MD5 of its body", async () => {
+  test("a message counts as sent if the response contains it and the MD5 of its body", async () => {
     const { send, outcomes, logged, areMessageGroupsRefused } = await makeClient();
     await send("org_a", LINES);
     expect(sent).toMatchObject([{ QueueUrl: QUEUE_URL, MessageGroupId: "org_a" }]);
@@ -111,7 +111,7 @@ describe("send()", () => {
     expect(outcomes).toEqual([false]);
   });
 
-  test("a refusal is a fault that names the exception and none of the message", async () => {
+  test("a rejection is an error that contains the exception and nothing of the message", async () => {
     const { send, outcomes } = await makeClient();
     answerTo = () =>
       Response.json({ __type: "com.amazonaws.sqs#QueueDoesNotExist", message: "secret" }, { status: 400 });
@@ -121,7 +121,7 @@ describe("send()", () => {
   });
 });
 
-test("a heartbeat is answered 202 only when SQS proved that it holds the message, else 503", async () => {
+test("a heartbeat gets 202 only if SQS proves that it has the message, and 503 otherwise", async () => {
   const { send } = await makeClient();
   const enqueue = createQueueBatcher(send, (ms, then) => void (ms === 0 && queueMicrotask(then)), 0);
   const { app, openSession, state } = await makeEdgeApp({ enqueue });
@@ -144,7 +144,7 @@ describe("message groups", () => {
   test.each([
     ["ElasticMQ 1.6", ELASTICMQ_1_6],
     ["SQS before fair queues", SQS_BEFORE_FAIR_QUEUES],
-  ])("%s refuses them: the message goes without, and so do all after it", async (_name, refusal) => {
+  ])("%s rejects them: this message and all later ones are sent without a group", async (_name, refusal) => {
     const { send, outcomes, logged, areMessageGroupsRefused } = await makeClient();
     answerTo = refusingGroups(refusal);
     await send("org_a", LINES);
@@ -155,7 +155,7 @@ describe("message groups", () => {
     expect(logged).toEqual(["queue.message-groups-refused"]);
   });
 
-  test("messages that were refused at the same time are all sent, and the log says it once", async () => {
+  test("messages that were rejected at the same time are all sent, and the log mentions it once", async () => {
     const { send, outcomes, logged } = await makeClient();
     const gate = Promise.withResolvers<void>();
     answerTo = async (message) => {
@@ -169,7 +169,7 @@ describe("message groups", () => {
     expect(logged).toHaveLength(1);
   });
 
-  test("one that is refused after another was accepted without a group is not lost", async () => {
+  test("a message that is rejected after another one was accepted without a group is not lost", async () => {
     const { send } = await makeClient();
     const slow = Promise.withResolvers<void>();
     answerTo = async (message) => {
@@ -183,7 +183,7 @@ describe("message groups", () => {
     expect(sent.filter(({ MessageGroupId }) => MessageGroupId === undefined)).toHaveLength(2);
   });
 
-  test("a refusal for another reason is not about groups, and costs no second request", async () => {
+  test("a rejection for another reason has no effect on groups, and causes no second request", async () => {
     const { send, areMessageGroupsRefused } = await makeClient();
     answerTo = () =>
       Response.json(
@@ -197,7 +197,7 @@ describe("message groups", () => {
   test.each([
     ["is refused too, as a FIFO queue does", () => Response.json(ELASTICMQ_1_6, { status: 400 })],
     ["is not proven to be accepted", () => Response.json({})],
-  ])("nothing is concluded when the message without a group %s", async (_what, answer) => {
+  ])("nothing is concluded if the message without a group %s", async (_what, answer) => {
     const { send, logged, outcomes, areMessageGroupsRefused } = await makeClient();
     answerTo = (message) =>
       message.MessageGroupId === undefined ? answer() : refusingGroups(ELASTICMQ_1_6)(message);
@@ -212,7 +212,7 @@ describe("message groups", () => {
     ]);
   });
 
-  test("/readyz says that they are refused, for lz doctor, and nothing while they are not", async () => {
+  test("/readyz reports their rejection for lz doctor, and nothing otherwise", async () => {
     for (const refused of [true, false]) {
       const { app } = await makeEdgeApp({ areMessageGroupsRefused: () => refused });
       for (const path of ["/readyz", "/readyz/admin"]) {
@@ -228,7 +228,7 @@ describe("message groups", () => {
 describe("reach()", () => {
   const arn = (value: unknown) => () => Response.json({ Attributes: { QueueArn: value } });
 
-  test("asks for the configured queue's ARN and takes it", async () => {
+  test("requests the ARN of the configured queue and accepts it", async () => {
     const { reach } = await makeClient();
     answerTo = arn("arn:aws:sqs:us-east-1:000000000000:heartbeats");
     await reach();
@@ -249,7 +249,7 @@ describe("reach()", () => {
   });
 });
 
-test("MD5 is that of RFC 1321 for Bun, Deno and the empty text", async () => {
+test("MD5 equals that of RFC 1321 on Bun, on Deno and for the empty text", async () => {
   const { denoHashing } = await import("../../../../edge/runtime/deno-hashing.ts");
   for (const { md5 } of [bunHashing, denoHashing]) {
     expect(await md5(utf8(""))).toBe("d41d8cd98f00b204e9800998ecf8427e");

@@ -102,12 +102,12 @@ describe("parseDrmClient()", () => {
     expect(parseDrmClient(text)).toEqual(client);
   });
 
-  test("ignores unknown units and counters of cycles", () => {
+  test("ignores unknown units and cycle counters", () => {
     const odd = "drm-driver: xe\ndrm-client-id: 1\ndrm-resident-vram0: 7 parsec\ndrm-total-cycles-rcs: 9\n";
     expect(parseDrmClient(odd)).toEqual({ id: "xe 1", bytes: 0, computes: false, draws: false });
   });
 
-  test.each([EVENTFD, "", "drm-driver: xe\n", "drm-client-id: 3\n"])("gives nothing for %p", (text) => {
+  test.each([EVENTFD, "", "drm-driver: xe\n", "drm-client-id: 3\n"])("returns nothing for %p", (text) => {
     expect(parseDrmClient(text)).toBeUndefined();
   });
 });
@@ -208,7 +208,7 @@ describe("createLinuxGpu()", () => {
     expect(gpu.get(11)).not.toHaveProperty("computes");
   });
 
-  test("reads candidates only, and each at most once a minute", () => {
+  test("reads only candidates, and each at most once a minute", () => {
     const { table, state } = host({ 10: [[NODE, OLLAMA]], 11: [[NODE, OLLAMA]] }, CARD);
     expect([...table.read(() => new Set([11])).gpu.keys()]).toEqual([11]);
     state.touched = [];
@@ -219,7 +219,7 @@ describe("createLinuxGpu()", () => {
     expect([...table.read(() => new Set([10, 11])).gpu.keys()].toSorted()).toEqual([10, 11]);
   });
 
-  test("adds the memory that AMD's compute driver reports for all cards, without reading the process", () => {
+  test("adds the memory that AMD's compute driver reports for all cards, even for processes that are not candidates", () => {
     // Formatted as in drivers/gpu/drm/amd/amdkfd/kfd_process.c of Linux: bytes in decimal.
     const kfd = {
       "class/kfd/kfd/proc/77/vram_51639": `${3 * GIB}\n`,
@@ -232,7 +232,7 @@ describe("createLinuxGpu()", () => {
     expect(table.read(() => new Set()).gpu).toEqual(new Map([[77, { bytes: 4 * GIB, computes: true }]]));
   });
 
-  test("costs one directory listing a minute on a host without a GPU, and reports that", () => {
+  test("needs one directory listing a minute on a host without a GPU, and reports that there is none", () => {
     const { table, state, directory } = host({ 10: [] });
     const { gpu, collector } = table.read(() => new Set([10]));
     expect(gpu.size).toBe(0);
@@ -244,12 +244,12 @@ describe("createLinuxGpu()", () => {
     expect(state.touched).toEqual([join(directory, "sys/class/drm")]);
   });
 
-  test("ignores a card without a render node, such as that of a console", () => {
+  test("ignores a card without a render node, such as a console's card", () => {
     const { table } = host({ 10: [[NODE, OLLAMA]] }, { "class/drm/card0/dev": "226:0\n" });
     expect(table.read(() => new Set([10]))).toMatchObject({ collector: { status: "unsupported" } });
   });
 
-  test("reports how many processes are not readable", () => {
+  test("reports the number of unreadable processes", () => {
     const { table, directory } = host({ 10: [[NODE, OLLAMA]] }, CARD);
     chmodSync(join(directory, "proc/10/fd"), 0o000);
     const denied = process.getuid?.() !== 0;
@@ -259,7 +259,7 @@ describe("createLinuxGpu()", () => {
     chmodSync(join(directory, "proc/10/fd"), 0o700);
   });
 
-  test("keeps its time budget, and reads the remaining processes first next time", () => {
+  test("keeps its time limit, and reads the remaining processes first in the next scan", () => {
     const { table, state } = host(
       Object.fromEntries([1, 2, 3].map((pid) => [pid, [[NODE, OLLAMA]] as [string, string][]])),
       CARD,

@@ -189,7 +189,7 @@ describeUnless(lacking, "fingerprint() of a gRPC server", () => {
       "an error of the same number with other words",
       { "/tensorflow.serving.ModelService/GetModelStatus": { status: 3, message: "Model spec is missing" } },
     ],
-  ] as [string, Answers][])("names nothing for %s, and does not ask again", async (_, answers) => {
+  ] as [string, Answers][])("names nothing for %s, and does not probe it again", async (_, answers) => {
     const found = await ask(await serve(answers));
     expect(found.judgement.winner).toBeUndefined();
     expect(found).toMatchObject({ settled: true, models: [] });
@@ -198,7 +198,7 @@ describeUnless(lacking, "fingerprint() of a gRPC server", () => {
   });
 });
 
-describe("fingerprint() of a server that speaks HTTP/2 alone", () => {
+describe("fingerprint() of a server that supports only HTTP/2", () => {
   test("probes it with GET", async () => {
     const { createServer } = await import("node:http2");
     const server = createServer((request, response) => {

@@ -40,7 +40,7 @@ describe("createHeaderDecoder()", () => {
     ]);
   });
 
-  test("reads back what encodeHeaders() writes, whatever the length", () => {
+  test("decodes what encodeHeaders() writes, for any length", () => {
     const value = fc.string({ unit: "grapheme-ascii", maxLength: 400 });
     fc.assert(
       fc.property(fc.array(fc.tuple(value, value), { maxLength: 20 }), (fields) => {

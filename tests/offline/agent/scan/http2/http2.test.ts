@@ -57,13 +57,13 @@ describe("isHttp2Preface()", () => {
   });
 });
 
-describe("a probe of HTTP/2", () => {
+describe("an HTTP/2 probe", () => {
   test("reports http2 if a server responds to HTTP/1.1 with a SETTINGS frame", async () => {
     const port = await raw(SETTINGS);
     expect(await probe({ address: "127.0.0.1", port, tls: false }, "/")).toEqual({ failed: "http2" });
   });
 
-  test("reads status, headers and body of a server that speaks only HTTP/2", async () => {
+  test("reads status, headers and body of a server that supports only HTTP/2", async () => {
     const server = createServer((request, response) => {
       response.writeHead(request.url === "/v1/models" ? 200 : 404, { "content-type": "application/json" });
       response.end(JSON.stringify({ method: request.method, ü: "x".repeat(40_000) }));
@@ -84,7 +84,7 @@ describe("a probe of HTTP/2", () => {
     expect(await probe(at(await listen(server), true), "/")).toMatchObject({ status: 200, body: "ok" });
   });
 
-  test("returns a partial response at a timeout, and reports silent without any", async () => {
+  test("returns a partial response at a timeout, and reports `silent` if there is no response", async () => {
     const answer = Buffer.concat([SETTINGS, frame(1, 4, 1, STATUS_200), frame(0, 0, 1, Buffer.from("half"))]);
     expect(await probe(at(await raw(answer)), "/")).toMatchObject({ status: 200, body: "half" });
     expect(await probe(at(await raw(SETTINGS)), "/")).toEqual({ failed: "silent" });

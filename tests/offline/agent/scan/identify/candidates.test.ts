@@ -218,7 +218,7 @@ describe("findCandidates()", () => {
     ["/tmp/nginx", "nginx", true],
     ["/opt/helper", "helper", true],
     ["/opt/nginx-helper", "nginx-helper", true],
-  ])("%s that answers as Ollama: whether it is Ollama under another name", (executable, name, renamed) => {
+  ])("%s that responds like Ollama: whether it is Ollama under another name", (executable, name, renamed) => {
     const [one] = find([{ pid: 10, name, executable }], [{ pid: 10, port: 8080, product: "ollama" }]);
     expect(toEngine(one!, NOTHING_MORE).engine.renamed).toBe(renamed);
   });
@@ -239,11 +239,11 @@ describe("findCandidates()", () => {
       ["/usr/bin/perl", "ollama"],
       ["/usr/bin/ruby3.1", "chroma"],
       ["/usr/bin/php8.2", "ollama"],
-    ])("%s that answers as %s, by its name where its content cannot be read", (executable, product) => {
+    ])("%s that responds like %s, even if its content cannot be read", (executable, product) => {
       expect(renamedOf({ executable, argv: [executable, "/srv/app/server"] }, product)).not.toBe(true);
     });
 
-    test("for a product that does not run on it, even if the interpreter is renamed", () => {
+    test("for a product that does not run on the interpreter, even if the interpreter is renamed", () => {
       const process = { name: "sysupdated", executable: "/opt/sysupdated" };
       expect(renamedOf(process, "ollama", "node")).toBeUndefined();
       expect(renamedOf(process, "ollama", "none")).toBe(true);
@@ -293,7 +293,7 @@ describe("findCandidates()", () => {
     });
   });
 
-  test("a compiled program of any name may serve the Model Context Protocol", () => {
+  test("a compiled program of any name can serve the Model Context Protocol", () => {
     const given = { pid: 10, name: "mcp-notes", executable: "/usr/local/bin/mcp-notes" };
     const [one] = find([given], [{ pid: 10, port: 8000, product: "mcp-http" }]);
     expect(toEngine(one!, { ...NOTHING_MORE, language: "none" }).engine.renamed).toBeUndefined();
@@ -338,7 +338,7 @@ describe("findCandidates()", () => {
       expect(summary(found)).toEqual(["jupyter-ai@10", "mcp-http@10"]);
     });
 
-    test("but one of another process is an engine of its own", () => {
+    test("an MCP endpoint of another process is a separate engine", () => {
       const found = find(
         [jupyter, { pid: 11, name: "node", executable: "/usr/bin/node" }],
         [
@@ -426,7 +426,7 @@ describe("findCandidates()", () => {
     ]);
   });
 
-  test("adds facts from the cache to loaded models only", () => {
+  test("adds facts from the cache only to loaded models", () => {
     const [one] = find([{ pid: 10, ...ollama }], [{ pid: 10, port: 11_434, product: "ollama" }]);
     one!.heard[0]!.fingerprint.models.push(
       { name: "Qwen/Qwen3", loaded: true, sizeBytes: 7 },
@@ -487,16 +487,19 @@ describe("findCandidates()", () => {
   test.each([
     ["unknown-weights", { name: "node" }],
     ["ollama", ollama],
-  ])("tells where %s listens that was not asked or gave no answer, with its address", (id, process) => {
-    const quiet = { key: "q", address: "0.0.0.0", port: 48_123, pid: 40 };
-    const listens = (given: Given) =>
-      find([given], [], {}, [quiet, { ...quiet, key: "r", pid: 41, port: 1 }]).map(
-        (one) => toEngine(one, NOTHING_MORE).engine,
-      );
-    expect(listens({ pid: 40, ...process, weights: [GGUF] })).toMatchObject([
-      { id, ports: [48_123], bind: ["0.0.0.0"], auth: "unknown" },
-    ]);
-  });
+  ])(
+    "reports the listener of %s with its address, even if it was not probed or did not respond",
+    (id, process) => {
+      const quiet = { key: "q", address: "0.0.0.0", port: 48_123, pid: 40 };
+      const listens = (given: Given) =>
+        find([given], [], {}, [quiet, { ...quiet, key: "r", pid: 41, port: 1 }]).map(
+          (one) => toEngine(one, NOTHING_MORE).engine,
+        );
+      expect(listens({ pid: 40, ...process, weights: [GGUF] })).toMatchObject([
+        { id, ports: [48_123], bind: ["0.0.0.0"], auth: "unknown" },
+      ]);
+    },
+  );
 
   test("excludes ports of a proxy that were not probed", () => {
     const quiet = { key: "q", address: "0.0.0.0", port: 48_123, pid: 10 };
@@ -532,7 +535,7 @@ describe("findCandidates()", () => {
       expect(told({}, ["10 /m/a.dat"])).toEqual([HOLDS, 80, true]);
     });
 
-    test("is an engine immediately with a second sign", () => {
+    test("is an engine immediately if there is another sign", () => {
       expect(told({ gpu: true })).toEqual([HOLDS, 100, true]);
       expect(told({ libraries: ["/x/libggml-base.so.0"] })).toEqual([HOLDS, 90, true]);
       expect(told({}, [], "lists models")).toEqual([HOLDS, 100, true]);
@@ -579,7 +582,7 @@ describe("findCandidates()", () => {
     expect(find([{ pid: 71, name: "game", gpu: true }], [])).toEqual([]);
   });
 
-  describe("a process on the GPU with nothing open and nothing listening", () => {
+  describe("a process that uses the GPU and has no open model file and no listener", () => {
     const python = { name: "python3", executable: "/usr/bin/python3.12" };
     const torch = ["/opt/venv/lib/python3.12/site-packages/torch/lib/libtorch_cuda.so"];
 

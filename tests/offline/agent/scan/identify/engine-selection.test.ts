@@ -58,7 +58,7 @@ describe("selectEngines()", () => {
   test.each([
     ["answers", HTTP],
     ["files in memory", WEIGHTS],
-  ])("shares the list among users, and of one user among products: %s", (_what, evidence) => {
+  ])("divides the list among users, and the part of one user among products: %s", (_what, evidence) => {
     const { engines } = selectEngines(
       [
         ...some(500, "ollama", "eve", evidence),
@@ -90,7 +90,7 @@ describe("selectEngines()", () => {
   });
 });
 
-test("a truncated heartbeat keeps the most certain engines and counts all", () => {
+test("a heartbeat that is cut keeps the most certain engines and counts all", () => {
   const large = { ...WEIGHTS, detail: "x".repeat(6000) };
   const { engines } = selectEngines([
     ...some(63, "ollama", "eve", { ...large, signal: "http" }),

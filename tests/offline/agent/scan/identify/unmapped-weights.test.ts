@@ -76,7 +76,7 @@ const confidence = (given: Given): number => {
 };
 const model = (mib: number): ModelOnDisk => ({ name: "model.pt", sizeBytes: mib * MIB });
 
-describe("a runtime that holds and has read as much as a model", () => {
+describe("a runtime that holds and has read the amount of a model", () => {
   test("is reported with confidence 50 as likely weights", () => {
     const [one, ...others] = find({ libraries: [GGML] });
     expect(others).toEqual([]);
@@ -162,7 +162,7 @@ describe("a framework, which also trains and computes", () => {
     for (const format of others) expect([format, withModel(format)]).toEqual([format, without]);
   });
 
-  test("the evidence names the largest model that fits", () => {
+  test("the evidence names the largest model that fits the amount", () => {
     const nearby = [model(200), { name: "large.safetensors", sizeBytes: 280 * MIB }, model(240)];
     expect(find({ libraries: [TORCH], nearby })[0]!.evidence[0]!.detail).toBe(
       "holds 400 MiB of anonymous memory and has read 300 MiB; large.safetensors (280 MiB) in a directory it uses has a matching size",

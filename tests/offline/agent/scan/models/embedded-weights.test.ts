@@ -69,7 +69,7 @@ describe("recogniseEmbedded()", () => {
   };
   const at = (start: number, bytes: Buffer) => Buffer.concat([Buffer.alloc(start, "x"), bytes]);
 
-  test.each([0, 512, 1000, 60_000])("finds a GGUF %i bytes behind the start of the mapping", (skew) => {
+  test.each([0, 512, 1000, 60_000])("finds a GGUF file %i bytes after the start of the mapping", (skew) => {
     expect(found(at(PAGE + skew, model), PAGE).weights).toMatchObject({
       format: "gguf",
       header: { architecture: "llama", name: "Tiny" },
@@ -77,12 +77,15 @@ describe("recogniseEmbedded()", () => {
     });
   });
 
-  test.each([0, 512, 3584])("finds safetensors %i bytes behind it, as tar places them", (skew) => {
-    expect(found(at(PAGE + skew, safetensors), PAGE).weights).toEqual({
-      format: "safetensors",
-      sizeBytes: safetensors.length,
-    });
-  });
+  test.each([0, 512, 3584])(
+    "finds safetensors %i bytes after the start of the mapping, as placed by tar",
+    (skew) => {
+      expect(found(at(PAGE + skew, safetensors), PAGE).weights).toEqual({
+        format: "safetensors",
+        sizeBytes: safetensors.length,
+      });
+    },
+  );
 
   test.each([
     ["the magic bytes as a constant of a program", Buffer.from("no GGUF\0file\0GGUF\x03\0\0\0")],

@@ -115,7 +115,7 @@ describe("formatOf()", () => {
   });
 
   test.each(["", "SQLite format 3\0", "\x7fELF\x02\x01\x01", "PK\x03\x04", '{"dtype":1}'])(
-    "passes over %p",
+    "does not recognise %p",
     (start) => {
       expect(formatOf(bytes(start, new Array(64).fill(0)), 1e9)).toBeUndefined();
       expect(recogniseWeights(reader(bytes(start)), 1e9)).toBeUndefined();

@@ -129,7 +129,7 @@ describeUnless(lacking, "createNamespaces().within()", () => {
     expect(namespaces.isAllowed()).toBe(true);
   });
 
-  test("runs the action in the namespace and returns afterwards, also if it throws", () => {
+  test("runs the action in the namespace and returns afterwards, even if the action throws", () => {
     const before = home();
     expect(namespaces.within(other, home)).toBe(other.name);
     expect(home()).toBe(before);
@@ -153,7 +153,7 @@ describeUnless(lacking, "createNamespaces().within()", () => {
   });
 });
 
-describeUnless(lacking, "a scan of a host of its own", () => {
+describeUnless(lacking, "a scan of a host in its own namespace", () => {
   /*
    * Test setup: the agent and the engine have their own process table and network, so they do not see
    * processes of other hosts.

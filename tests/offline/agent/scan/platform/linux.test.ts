@@ -64,7 +64,7 @@ describe("parseStat()", () => {
     expect(stat).toMatchObject({ name: "a) R 1 (b", parentPid: 13_789, startTicks: 285_937 });
   });
 
-  test.each(["", "12", "12 (x", "12 (x) S 1"])("gives nothing for %p", (text) => {
+  test.each(["", "12", "12 (x", "12 (x) S 1"])("returns nothing for %p", (text) => {
     expect(parseStat(text)).toBeUndefined();
   });
 });
@@ -204,7 +204,7 @@ describe("createMounts()", () => {
   };
   const mounts = createMounts({ files: { ...realFiles(), text }, procRoot: "/proc", memoryDevice: "00:01" });
 
-  test("reads the device, the place and the options of a mount", () => {
+  test("reads the device, the mount point and the options of a mount", () => {
     expect(parseMounts(OWN).at(-1)).toEqual({
       id: 34,
       device: "00:31",
@@ -478,7 +478,7 @@ describe("linuxHost() on a captured tree", () => {
     });
   });
 
-  test("counts unreadable network namespaces, and a list of listeners that was cut", async () => {
+  test("counts unreadable network namespaces, and reports an incomplete list of listeners", async () => {
     rmSync(join(proc, "600", "ns", "net"));
     symlinkSync("net:[7]", join(proc, "600", "ns", "net"));
     const detailOf = async () => {

@@ -116,7 +116,7 @@ test("parseReport() skips counter instances without a pid and amounts that are n
   expect(parseReport(JSON.stringify({ p: [], g })).gpuBytes).toEqual(new Map());
 });
 
-test("the scripts print ASCII and read no translated names", () => {
+test("the scripts print only ASCII and read no translated names", () => {
   for (const script of [PROCESSES_SCRIPT, modulesScript([1, 2])]) {
     expect(script).toContain(String.raw`'[^\x00-\x7f]', { param($m) '\u{0:x4}' -f [int][char]$m.Value }`);
     expect(script).not.toContain('"');

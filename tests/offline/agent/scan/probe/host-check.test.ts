@@ -40,7 +40,7 @@ test("a server at another address is never probed as localhost", async () => {
   expect(new Set(hosts)).toEqual(new Set(["10.0.0.7:8931"]));
 });
 
-test("a server that refuses for another reason keeps its address in the Host header", async () => {
+test("a server that rejects the probe for another reason is probed with its address in the Host header", async () => {
   const hosts: string[] = [];
   await probeAt("127.0.0.1", async (target) => {
     hosts.push(hostOf(target));

@@ -11,7 +11,7 @@ const bytes = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));
 const parse = (text: string, ended = false, bodyBytesMax = 1024) =>
   parseAnswer(bytes(text), ended, bodyBytesMax);
 
-test("requestText() names the port in Host, and neither this agent nor a coding", () => {
+test("requestText() includes the port in Host, and contains neither the agent's name nor an Accept-Encoding header", () => {
   const text = requestText("[::1]:11434", "/api/tags");
   expect(text).toStartWith("GET /api/tags HTTP/1.1\r\nHost: [::1]:11434\r\n");
   expect(text).not.toMatch(/lz|lifecycle|agent\/|accept-encoding/i);
@@ -19,7 +19,7 @@ test("requestText() names the port in Host, and neither this agent nor a coding"
 
 testUnless(
   missing("curl"),
-  "what arrives at a server from a probe is what curl sends, its version aside",
+  "a server receives the same from a probe as from curl, except for the version",
   async () => {
     const heard: string[] = [];
     const server = createServer((socket) => {
@@ -64,12 +64,12 @@ describe("parseAnswer()", () => {
     ["half a chunk", `${head}Transfer-Encoding: chunked\r\n\r\n5\r\nhel`],
     ["no last chunk", `${head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`],
     ["the start of the protocol's name", "HTT"],
-  ])("waits for more after %s", (_, text) => {
+  ])("waits for more data after %s", (_, text) => {
     expect(parse(text).state).toBe("incomplete");
   });
 
   test.each(["100 Continue\r\n\r\n", "103 Early Hints\r\nLink: </a.css>\r\n\r\n"])(
-    "reads past an interim answer, and waits for the one behind it: %j",
+    "skips an interim response, and waits for the final one: %j",
     (interim) => {
       const text = `HTTP/1.1 ${interim}HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno`;
       expect(parse(text)).toMatchObject({ answer: { status: 404, body: "no" } });
@@ -80,7 +80,7 @@ describe("parseAnswer()", () => {
     },
   );
 
-  test("accepts a line feed alone as the end of a line", () => {
+  test("accepts a line feed alone as a line end", () => {
     expect(parse("HTTP/1.0 200 OK\nServer: llama.cpp\n\nhello\r\n\r\nyou", true)).toEqual({
       state: "complete",
       answer: { status: 200, headers: { server: "llama.cpp" }, body: "hello\r\n\r\nyou" },
@@ -94,7 +94,7 @@ describe("parseAnswer()", () => {
 
   // With these inputs, earlier versions of the parser looped or read past the end of the body.
   test.each(["-6\r\n", "-1\r\nhello", "0x5\r\nhello", " 5\r\nhello", "5e\u0000\r\nhello", "\r\nhello"])(
-    "ends a body where %j stands instead of a chunk's size",
+    "ends a body at an invalid chunk size: %j",
     (chunk) => {
       const answer = { body: "before" };
       expect(parse(`${head}Transfer-Encoding: chunked\r\n\r\n6\r\nbefore\r\n${chunk}`)).toMatchObject({
@@ -116,7 +116,7 @@ describe("parseAnswer()", () => {
     ["deflate", deflateSync],
     ["br", brotliCompressSync],
   ] as const)(
-    "reads a body in %s, which nobody asked for: whole, cut, and no more of it than the limit",
+    "reads a body in %s that the probe did not request, complete or incomplete, up to the limit",
     (coding, compress) => {
       const sent = (text: string, share = 1): string => {
         const body = compress(text);
@@ -141,14 +141,14 @@ describe("parseAnswer()", () => {
     expect(body.length).toBeLessThanOrEqual(65_536);
   });
 
-  test("leaves a body unchanged if its coding is unknown or wrong", () => {
+  test("leaves a body unchanged if its encoding is unknown or invalid", () => {
     for (const coding of ["gzip", "zstd", "identity", "gzip, br"]) {
       const text = `${head}Content-Encoding: ${coding}\r\n\r\nplain`;
       expect(parse(text, true)).toMatchObject({ answer: { body: "plain" } });
     }
   });
 
-  test("cuts a body of any framing at the limit", () => {
+  test("cuts a body at the limit, with any framing", () => {
     const long = "x".repeat(5000);
     for (const framing of ["", "Content-Length: 5000\r\n"]) {
       expect(parse(`${head}${framing}\r\n${long}`, true, 100)).toMatchObject({
@@ -208,7 +208,7 @@ describe("createProbe()", () => {
 
   const target = (port: number) => ({ address: "127.0.0.1", port, tls: false });
 
-  test("times out on a server that accepts and never responds", async () => {
+  test("times out if a server accepts the connection and never responds", async () => {
     const port = await listen(() => {});
     const startedAt = performance.now();
     expect(await createProbe(100)(target(port), "/")).toEqual({ failed: "silent" });

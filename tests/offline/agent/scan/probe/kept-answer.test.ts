@@ -39,7 +39,7 @@ function watched(limit?: number) {
 }
 
 describe("createKeeper()", () => {
-  test("keeps no body, and only the JSON and headers that are read later", () => {
+  test("keeps no complete body, only the JSON and the headers that are read later", () => {
     const keeper = createKeeper(catalogue, watched().shared);
     const kept = keeper.keep(
       "/docs",
@@ -50,7 +50,7 @@ describe("createKeeper()", () => {
     expect(keeper.keep("/v1/models", answer(models)).json).toEqual(models);
   });
 
-  test("keeps at most the budget of one listener, and of all together", () => {
+  test("keeps at most the limit of each listener, and the limit of all listeners together", () => {
     const { shared, seen } = watched();
     const keepers = Array.from({ length: 32 }, () => createKeeper(catalogue, shared));
     for (const keeper of keepers) {
@@ -77,7 +77,7 @@ describe("createKeeper()", () => {
   });
 });
 
-test("fingerprint() gives back what it kept, also of a server that fails in the middle", async () => {
+test("fingerprint() releases the memory that it kept, even if a server fails in the middle", async () => {
   const { shared, seen } = watched();
   let asked = 0;
   const probe = async () => {
@@ -92,7 +92,7 @@ test("fingerprint() gives back what it kept, also of a server that fails in the 
   expect([seen.most > 0, seen.now]).toEqual([true, 0]);
 });
 
-test("withoutDensity() cuts JSON with more values than are read, and no other text", () => {
+test("withoutDensity() cuts JSON with more values than are read later, and no other text", () => {
   const dense = JSON.stringify(DENSE);
   const { body, tokens } = withoutDensity(dense);
   expect(body.length).toBeLessThan(dense.length);
@@ -101,7 +101,7 @@ test("withoutDensity() cuts JSON with more values than are read, and no other te
   expect(withoutDensity(page)).toEqual({ body: page, tokens: 0 });
 });
 
-test("pruned() keeps what comes first, and cuts long texts and what lies deep", () => {
+test("pruned() keeps the first members, and cuts long texts and deep nesting", () => {
   const models = Array.from({ length: 400 }, (_, at) => ({ id: `model-${at}`, object: "model" }));
   expect(pruned({ data: models }, 512 * 1024).value).toEqual({ data: models });
   const { value, bytes } = pruned({ data: models }, 20_000);

@@ -12,7 +12,7 @@ describe("pathPrefix()", () => {
     [["uvicorn", "app:app", "--root-path", "models"], "/models"],
     [["python", "-m", "sglang.launch_server", "--fastapi-root-path", "/s"], "/s"],
     [["jupyter", "--ServerApp.base_url=/user/ada/"], "/user/ada"],
-  ])("reads %j", (argv, prefix) => {
+  ])("reads the prefix in %j", (argv, prefix) => {
     expect(pathPrefix(argv)).toBe(prefix);
   });
 
@@ -27,7 +27,7 @@ describe("pathPrefix()", () => {
     [["llama-server", "--api-prefix", `/${"a".repeat(65)}`]],
     [["llama-server", "--api-prefix", "/a".repeat(9)]],
     [["make", "--prefix", "/usr/local"]],
-  ])("reads nothing in %j", (argv) => {
+  ])("reads no prefix in %j", (argv) => {
     expect(pathPrefix(argv)).toBeUndefined();
   });
 });
@@ -67,13 +67,13 @@ describe("ListenerProber of a server behind a path prefix", () => {
     expect(found.shape).toBe("GET /v1/models lists 1 models in the OpenAI format");
   });
 
-  test("probes without the prefix if nothing responds below it, because a proxy may strip it", async () => {
+  test("probes without the prefix if nothing responds below it, because a proxy can remove the prefix", async () => {
     const found = await heardOf(serverAt("", []), true);
     expect(found).toMatchObject({ auth: "open", models: [{ name: "m" }] });
     expect(found.target.prefix).toBeUndefined();
   });
 
-  test("does not use the prefix of a process that is no suspect", async () => {
+  test("does not use the prefix of a process that is not a suspect", async () => {
     const asked: string[] = [];
     const found = await heardOf(serverAt("/lm", asked), false);
     expect(found.shape).toBeUndefined();

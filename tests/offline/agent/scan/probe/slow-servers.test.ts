@@ -54,7 +54,7 @@ describe("ListenerProber with slow servers", () => {
     [600, 30],
     [1000, 30],
     [3000, 120],
-  ])("names a server that needs %p ms for an answer within %p s", async (latencyMs, seconds) => {
+  ])("names a server that needs %p ms for a response within %p s", async (latencyMs, seconds) => {
     expect(LATE.length).toBeGreaterThan(5);
     for (const { entry, fixture } of LATE) {
       const bodies = Object.entries(fixture.answers!).map(([path, { body }]) => [path, body ?? {}]);
@@ -88,7 +88,7 @@ describe("ListenerProber with slow servers", () => {
   });
 });
 
-test("fingerprint() keeps what is known of a product and learns its version when that is answered at last", async () => {
+test("fingerprint() keeps what is known of a product and adds its version once that response arrives", async () => {
   let isHanging = true;
   const answers: Record<string, ProbeResult> = {
     "/": { status: 200, headers: {}, body: "Ollama is running" },
@@ -109,7 +109,7 @@ test("fingerprint() keeps what is known of a product and learns its version when
   expect([second.version, second.rest]).toEqual(["0.12.6", undefined]);
 });
 
-test("a path without a response is given up after four attempts", async () => {
+test("does not request a path again after four attempts without a response", async () => {
   const asked: string[] = [];
   const probe: Probe = async (_, path) => {
     asked.push(path);
@@ -123,7 +123,7 @@ test("a path without a response is given up after four attempts", async () => {
   expect(asked.filter((path) => path === "/v1/models")).toHaveLength(FINGERPRINT_LIMITS.ATTEMPTS_MAX);
 });
 
-test("a waiting probe session frees the shared budget, and requests again what did not fit", () => {
+test("a waiting probe session frees the shared memory, and repeats requests whose responses did not fit", () => {
   const shared = createByteBudget(100_000, () => undefined);
   const keeper = createKeeper(catalogue, shared);
   const body = JSON.stringify({ data: Array.from({ length: 100 }, (_, at) => ({ id: `m${at}` })) });

@@ -115,7 +115,7 @@ describe("createProcessTable()", () => {
     expect(read.filter((one) => one === "stat 10").length).toBeGreaterThanOrEqual(3);
   });
 
-  test("reads a hastened process in the next scan, and no other because of it", () => {
+  test("reads a process in the next scan if that is requested, and no other process", () => {
     for (const pid of [10, 11]) put(pid);
     const { read, table: processes } = table();
     for (let scan = 0; scan < 12; scan += 1) processes.read();
@@ -366,7 +366,7 @@ describe("createMappedTable()", () => {
     expect((await table.read(found, changed)).collectors[0]).toEqual({ name: "weights", status: "ok" });
   });
 
-  test("reads new and large processes first, and reports how many wait", async () => {
+  test("reads new and large processes first, and reports the number of waiting ones", async () => {
     put(9);
     const { files, read } = noting();
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
@@ -516,7 +516,7 @@ describe("createMappedTable()", () => {
     expect([...(await mapped(files).read(found, changed)).weights.keys()].sort()).toEqual([11, 12]);
   });
 
-  test("reads every process in time, even if the changes of others are larger", async () => {
+  test("reads every process within the time limit, even if the changes of others are larger", async () => {
     const crowd = Array.from({ length: 30 }, (_, at) => at + 100);
     for (const pid of [10, ...crowd]) put(pid);
     const { files, read } = noting();

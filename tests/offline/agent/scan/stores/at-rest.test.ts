@@ -91,7 +91,7 @@ test("atRest.read() reads the disk once in ten minutes", () => {
   expect(listed).toBe(first * 2);
 });
 
-test("atRest.report() counts the models, and is partial if some were not read", () => {
+test("atRest.report() counts the models, and is partial if some could not be read", () => {
   const source = atRest();
   const detail = () => source.report().detail;
   expect(source.report()).toEqual({ name: "at-rest", status: "ok", detail: "0 models on disk so far" });
@@ -102,7 +102,7 @@ test("atRest.report() counts the models, and is partial if some were not read", 
   expect(detail()).toBe("4 models on disk");
 });
 
-test("atRest.report() counts directories and files that may not be read", () => {
+test("atRest.report() counts unreadable directories and files", () => {
   const files = realFiles();
   const deny = (path: string): never => {
     throw Object.assign(new Error(path), { code: "EACCES" });
@@ -170,7 +170,7 @@ describe("atRest.stores()", () => {
     expect(source.cached()).toBe(source.cached());
   });
 
-  test("excludes directories of running products, including the shared cache", () => {
+  test("leaves out directories of running products, including the shared cache", () => {
     const source = atRest();
     expect(Object.keys(namesOf(source.stores(running("ollama"), 1000))).sort()).toEqual([
       "huggingface",

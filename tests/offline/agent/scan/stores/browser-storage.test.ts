@@ -143,7 +143,7 @@ describe("an ordinary profile", () => {
     });
   });
 
-  test("that is hostile does not disturb the agent", () => {
+  test("that is hostile does not stop the agent", () => {
     const entry = cacheEntry("https://a/", weights);
     new DataView(entry.buffer).setUint32(12, 0xffff_ffff, true);
     put(`${CACHE}/long_0`, entry);

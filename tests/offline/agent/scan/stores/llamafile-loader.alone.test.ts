@@ -68,7 +68,7 @@ async function run(loader: string, file: string): Promise<number> {
 
 testUnless(
   missing("Linux", "python3"),
-  "a llamafile under its loader is llamafile, with its weights and not under a false name",
+  "a llamafile started by its loader is reported as llamafile, with its weights, and not under a false name",
   async () => {
     const pid = await run(join(directory, ".ape-1.10"), join(directory, "tiny.llamafile"));
     const { engines } = await newScanner().scan();
@@ -85,7 +85,7 @@ testUnless(
 
 testUnless(
   missing("Linux"),
-  "the loader is recognised by its content, a program that merely carries the text by its size",
+  "the loader is recognised by its content, and a program that only contains the same text is excluded by its size",
   async () => {
     const text = "  actually portable executable loader version 1.10\n";
     const { languageOf } = createInterpreters({ files: realFiles() });

@@ -114,7 +114,7 @@ describe("atRest.read() of a Hugging Face cache", () => {
     ["# Tiny\nlicense: mit\n", undefined],
     ["---\nlicense:\n- mit\n---\n", undefined],
     ["---\nlicense: mit\n", undefined],
-  ])("tells the licence on the card %j: %p", (card, licence) => {
+  ])("reads the licence on the card %j as %p", (card, licence) => {
     using hub = hubWith({ "snapshots/a/README.md": card, "snapshots/a/model.safetensors": "x" });
     expect(hub.read()[0]?.licence).toBe(licence);
   });

@@ -132,14 +132,14 @@ describe("model directories that settings name", () => {
     expect(asked.filter((of) => of === "process")).toHaveLength(1);
   });
 
-  test("the environment of a process in a container is not read: its paths are not those of the host", async () => {
+  test("the environment of a process in a container is not read, because its paths are not those of the host", async () => {
     put("proc/7/environ", `OLLAMA_MODELS=${root}/data\0`);
     const { namesOf, asked } = await scanner({}, [process(7, { container: "docker:1" })]);
     await namesOf();
     expect(asked).not.toContain("process");
   });
 
-  test("an environment that may not be read is counted", async () => {
+  test("an environment without read permission is counted", async () => {
     const { namesOf, atRest } = await scanner({}, [process(8)]);
     put("proc/8/environ/x", "");
     await namesOf();

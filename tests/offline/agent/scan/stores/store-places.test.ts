@@ -32,7 +32,7 @@ test.each([
   ["NixOS", "/var/lib/ollama/models"],
   ["flatpak (Alpaca)", "/home/ada/.var/app/com.jeffser.Alpaca/data/.ollama/models"],
   ["a home in a domain", "/home/EXAMPLE.COM/bob/.ollama/models"],
-])("Ollama's models are found where %s keeps them", (name, directory) => {
+])("Ollama's models are found in the directory of %s", (name, directory) => {
   const root = join(base, name);
   const put = putIn(root);
   put(`${directory}/manifests/registry.ollama.ai/library/tiny/1b`, manifest);

@@ -26,7 +26,7 @@ testUnless(
   },
 );
 
-testUnless(missing("Linux"), "realFiles() never waits for a FIFO that has replaced a file", () => {
+testUnless(missing("Linux"), "realFiles() does not wait for a FIFO that has replaced a file", () => {
   const fifo = join(home, "config.json");
   expect(Bun.spawnSync(["mkfifo", fifo]).exitCode).toBe(0);
   // Run in a separate process, because a blocked read cannot be interrupted.

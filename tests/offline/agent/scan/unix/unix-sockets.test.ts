@@ -65,7 +65,7 @@ const ask = (where: { path?: string; abstract?: string }, pids: number[], more: 
     () => performance.now(),
   );
 
-test("parseUnixTable() takes stream sockets that listen and have a name", () => {
+test("parseUnixTable() returns stream sockets that listen and have a name", () => {
   const table = [
     "Num       RefCount Protocol Flags    Type St Inode Path",
     "0000000065f2a269: 00000002 00000000 00010000 0001 01 152626 /run/a b.sock",
@@ -149,7 +149,7 @@ describeUnless(missing("Linux", "python3"), "askSocket()", () => {
         return join(directory, "fifo.sock");
       },
     ],
-  ])("says refused for %s", (_, make) => {
+  ])("reports `refused` for %s", (_, make) => {
     expect(ask({ path: make() }, [1])).toEqual({ failed: "refused" });
   });
 });
@@ -158,7 +158,7 @@ describeUnless(
   missing("Linux", "/usr/bin/python3", "root", "setpriv"),
   "askSocket() with the rights of the service",
   () => {
-    test("reaches a socket that only its user may write to, with that user's rights", async () => {
+    test("connects with the user's rights to a socket that only this user can write to", async () => {
       const NOBODY = 65_534;
       const open = mkdtempSync(join(tmpdir(), "unix-nobody-"));
       try {
@@ -204,7 +204,7 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     return newSockets().read([one], new Map([[one.pid, one]]));
   };
 
-  test("finds the socket of a suspect by its inode, with the processes that may have opened it", async () => {
+  test("finds the socket of a suspect by its inode, with the processes that possibly opened it", async () => {
     const path = newPath();
     const { pid } = await serve({ path });
     const parent = processOf(process.pid);
@@ -237,7 +237,7 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     ["redis.sock", ""],
     // ZeroMQ socket of vLLM. Its name is in no command line.
     ["7f9c1c7e-7a55-4d4e-9d0c-6a3f5e0e6a11", ""],
-  ])("never asks %s", async (name, word) => {
+  ])("never connects to the socket %s", async (name, word) => {
     expect((await named(name, word === "" ? [] : ["python3", word])).listeners).toEqual([]);
   });
 
@@ -247,11 +247,11 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     ["inference-runner-0.sock", []],
     ["docker-model-runner.sock", []],
     ["serve", ["uvicorn", "app:app", "--uds", "/run/x/serve"]],
-  ] as [string, string[]][])("asks %s", async (name, argv) => {
+  ] as [string, string[]][])("connects to the socket %s", async (name, argv) => {
     expect((await named(name, argv)).listeners).toHaveLength(1);
   });
 
-  test("counts processes that it may not read, but not processes that ended", () => {
+  test("counts processes that it cannot read, but not processes that have ended", () => {
     const denied = Object.assign(new Error("denied"), { code: "EACCES" });
     const files: Files = {
       ...realFiles(),

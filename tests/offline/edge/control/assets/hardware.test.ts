@@ -59,7 +59,7 @@ async function makeWorld() {
 }
 
 describe("an enrolment with a fingerprint of the mainboard", () => {
-  test("names the assets that enrolled from it before, newest first, and changes none of them", async () => {
+  test("names the assets that enrolled from the same mainboard before, newest first, and changes none of them", async () => {
     const { enrol, assetOf, get } = await makeWorld();
     const first = await enrol({ hardware: board("a") });
     const before = structuredClone(get(assetKey(TENANT_ID, first.assetId)));
@@ -72,7 +72,7 @@ describe("an enrolment with a fingerprint of the mainboard", () => {
     expect(get(assetKey(TENANT_ID, first.assetId))).toEqual(before!);
   });
 
-  test("is signed by the enrol key with the rest of the new device", async () => {
+  test("is signed by the enrol key together with the rest of the new device", async () => {
     const { enrol, get, deps, enrolKey } = await makeWorld();
     await enrol({ hardware: board("a") });
     const { assetId } = await enrol({ hardware: board("a") });
@@ -86,7 +86,7 @@ describe("an enrolment with a fingerprint of the mainboard", () => {
     expect(check(without)).rejects.toThrow("the item differs from what was signed");
   });
 
-  test("remembers eight assets of a board at most", async () => {
+  test("remembers at most eight assets of a mainboard", async () => {
     const { enrol, get, assetOf } = await makeWorld();
     const made: string[] = [];
     for (let i = 0; i < 10; i++) made.push((await enrol({ hardware: board("a") })).assetId);
@@ -99,8 +99,8 @@ describe("an enrolment with a fingerprint of the mainboard", () => {
   test.each([
     ["another board", board("b")],
     ["the same operating system", machine("a")],
-    ["none", undefined],
-  ])("%s links nothing", async (_, hardware) => {
+    ["no fingerprint", undefined],
+  ])("with %s links no assets", async (_, hardware) => {
     const { enrol, assetOf } = await makeWorld();
     await enrol({ hardware: board("a") });
     await enrol({ hardware: machine("a") });
@@ -109,7 +109,7 @@ describe("an enrolment with a fingerprint of the mainboard", () => {
     expect(assetOf(assetId).hardware).toEqual(hardware);
   });
 
-  test("of six enrolments from one board at once: each links those before it, and none is lost", async () => {
+  test("each of six simultaneous enrolments from one mainboard links those before it, and none is lost", async () => {
     const { enrol, get, assetOf } = await makeWorld();
     const made = await Promise.all(Array.from({ length: 6 }, () => enrol({ hardware: board("a") })));
     const { assets, enrolments } = decodeItem(hardwareItem, get(hardwareKey(TENANT_ID, board("a").id))!);
@@ -121,7 +121,7 @@ describe("an enrolment with a fingerprint of the mainboard", () => {
 });
 
 describe("a session", () => {
-  test("of another board than the one that enrolled is refused, and the workers hear of it", async () => {
+  test("from another mainboard than the enrolled one is rejected, and the workers are notified", async () => {
     const { enrol, session, state } = await makeWorld();
     const host = await enrol({ hardware: board("a") });
     expect((await session(host, { hardware: board("a") })).status).toBe(200);
@@ -149,12 +149,12 @@ describe("a session", () => {
     expect(state.queued).toEqual([]);
   });
 
-  test("of an asset without a fingerprint is opened for any board", async () => {
+  test("of an asset without a fingerprint is opened for any mainboard", async () => {
     const { enrol, session } = await makeWorld();
     expect((await session(await enrol(), { hardware: board("b") })).status).toBe(200);
   });
 
-  test("of copies uses up no session of the machine that enrolled", async () => {
+  test("for copies is rejected without using the session quota of the enrolled machine", async () => {
     const { enrol, session, deps } = await makeWorld();
     const taken: string[] = [];
     const { session: limit } = deps.limits;
@@ -203,7 +203,7 @@ describe("enrolledAgainAs()", () => {
       marshalItem(SK.startsWith("HARDWARE#") ? index : { ...stored }),
     );
 
-  test("proposes the newer asset of the same board for one that is silent since", async () => {
+  test("suggests the newer asset of the same mainboard for an asset that has been silent since then", async () => {
     expect(await proposed(asset(old))).toBe(newer);
   });
 
@@ -218,7 +218,7 @@ describe("enrolledAgainAs()", () => {
     ["one that an index links to another board", asset(old), { stored: { ...again, hardware: board("b") } }],
     ["one whose newer asset was revoked", asset(old), { stored: { ...again, revokedAt: again.enrolledAt } }],
     ["the newest itself", again, {}],
-  ])("proposes nothing for %s", async (_, one, more) => {
+  ])("suggests nothing for %s", async (_, one, more) => {
     expect(await proposed(one, more)).toBeUndefined();
   });
 });

@@ -146,7 +146,7 @@ describe("expire", () => {
     expect(await world.listed()).toEqual(["host-0", "host-1"]);
   });
 
-  test("refuses a contained host, which stays listed", async () => {
+  test("rejects a contained host, which stays on the active list", async () => {
     const world = await makeWorld((nowMs) => [{ containment: isolated(nowMs) }]);
     const done = await world.ask("POST", `/assets/${world.ids[0]}/expire`, because);
     expect([done.status, done.body.detail]).toEqual([
@@ -158,7 +158,7 @@ describe("expire", () => {
 });
 
 describe("a release that no device signed", () => {
-  test("lets a host neither expire nor be merged, although the table says that it is proven", async () => {
+  test("prevents expiry and a merge of the host, although the table says that the release is proven", async () => {
     const forged = (nowMs: number): NonNullable<Host["containment"]> => {
       const { wish } = isolated(nowMs);
       const at = new Date(nowMs - 3000).toISOString();
@@ -180,7 +180,7 @@ describe("a release that no device signed", () => {
 });
 
 describe("revoke and expire in bulk", () => {
-  test("change what can be changed in one transaction, and name the others with the reason", async () => {
+  test("change all permitted assets in one transaction, and name the others with the reason", async () => {
     const world = await makeWorld((nowMs) => [
       {},
       { containment: isolated(nowMs) },
@@ -208,7 +208,7 @@ describe("revoke and expire in bulk", () => {
     expect(await world.isWhole()).toEqual([["revoke", old]]);
   });
 
-  test("said again change nothing, record nothing and say so", async () => {
+  test("repeated change nothing, record nothing and say so", async () => {
     const world = await makeWorld(() => [{}, {}]);
     const body = { assetIds: world.ids, ...because };
     for (const path of ["/assets/expire", "/assets/revoke"]) {
@@ -222,7 +222,7 @@ describe("revoke and expire in bulk", () => {
     expect(await world.isWhole()).toHaveLength(4);
   });
 
-  test("under one idempotency key are done once", async () => {
+  test("with the same idempotency key are executed once", async () => {
     const world = await makeWorld(() => [{}]);
     const body = { assetIds: world.ids, ...because };
     const first = await world.ask("POST", "/assets/revoke", body, "bulk-key-1");
@@ -232,7 +232,7 @@ describe("revoke and expire in bulk", () => {
     expect(await world.isWhole()).toHaveLength(1);
   });
 
-  test("take as many as they say in one transaction, and one more is refused", async () => {
+  test("accept up to the documented maximum in one transaction, and reject one asset more", async () => {
     const world = await makeWorld(() => Array.from({ length: BULK_ASSETS_MAX + 1 }, () => ({})));
     const many = world.ids.slice(0, BULK_ASSETS_MAX);
     const tooMany = await world.ask("POST", "/assets/revoke", { assetIds: world.ids, ...because });
@@ -242,7 +242,7 @@ describe("revoke and expire in bulk", () => {
     expect(await world.isWhole()).toHaveLength(BULK_ASSETS_MAX);
   });
 
-  test("a contained host is revoked in bulk only when that is said", async () => {
+  test("revoke a contained host only if the request says so", async () => {
     const world = await makeWorld((nowMs) => [{ containment: isolated(nowMs) }]);
     const body = { assetIds: world.ids, ...because };
     const asked = async (more: object) =>
@@ -251,7 +251,7 @@ describe("revoke and expire in bulk", () => {
     expect((await asked({ evenIfContained: true })).changed as unknown).toEqual(world.ids);
   });
 
-  test("an edited asset is named and left alone, and does not keep the others back", async () => {
+  test("skip and name an asset that was edited in the table, and change the others", async () => {
     const world = await makeWorld(() => [{}, {}]);
     const [edited, whole] = world.ids;
     const key = [...world.table.items.keys()].find(
@@ -265,7 +265,7 @@ describe("revoke and expire in bulk", () => {
     });
   });
 
-  test("need a reason and an administrator", async () => {
+  test("require a reason and an administrator", async () => {
     const world = await makeWorld(() => [{}]);
     for (const path of ["/assets/revoke", "/assets/expire"]) {
       expect((await world.ask("POST", path, { assetIds: world.ids })).status).toBe(400);
@@ -293,7 +293,7 @@ describe("merge", () => {
   const merge = (world: World, from: number, to: number, more: object = {}) =>
     world.ask("POST", `/assets/${world.ids[from]}/merge`, { into: world.ids[to], ...because, ...more });
 
-  test("links both, revokes the old device, closes its incidents with the link, and leaves a record on each", async () => {
+  test("links both assets, revokes the old device, closes its incidents with the link, and records the change on each", async () => {
     const world = await makeWorld((nowMs) => [
       {
         states: [{ atMs: nowMs - 41 * DAY_MS, engines: [] }],
@@ -327,7 +327,7 @@ describe("merge", () => {
     expect(await world.isWhole()).toHaveLength(2 + 34);
   });
 
-  test("the old device gets no session any more", async () => {
+  test("rejects new sessions of the old device", async () => {
     const world = await makeWorld();
     const enrolled = async (hostname: string) => {
       const made = await world.ask("POST", "/enrolment-tokens", { uses: 1, hours: 1 });
@@ -349,7 +349,7 @@ describe("merge", () => {
     await world.isWhole();
   });
 
-  test("is refused with the reason, and writes nothing", async () => {
+  test("is rejected with the reason, and writes nothing", async () => {
     const world = await makeWorld((nowMs) => [
       {},
       {},
@@ -388,7 +388,7 @@ describe("merge", () => {
     await world.isWhole();
   });
 
-  test("that was interrupted before all incidents were closed is finished by the same request", async () => {
+  test("that was interrupted before all incidents were closed is completed by the same request", async () => {
     const world = await makeWorld((nowMs) => [
       {
         states: [{ atMs: nowMs - 41 * DAY_MS, engines: [] }],
