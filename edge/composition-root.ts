@@ -39,7 +39,7 @@ export type Runtime = {
   hashing?: Hashing;
   /** Lets a connection be idle for longer than the runtime's own timeout. */
   keepOpen?: Deps["keepOpen"];
-  /** False on workerd, where a request may not await I/O that another request started. */
+  /** False on workerd, where a request cannot await I/O that another request started. */
   sharesIo: boolean;
 };
 

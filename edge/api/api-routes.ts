@@ -148,7 +148,7 @@ function readConditions(
   return accept({ idempotencyKey: key.data, version: Number(match.data.slice(1, -1)) });
 }
 
-/** Authenticates the caller and sets `admin`. The API accepts bearer credentials only; cookies are for pages. */
+/** Authenticates the caller and sets `admin`. The API accepts bearer credentials only, because cookies are for pages. */
 function requireAdmin(deps: Deps) {
   return createMiddleware<Env>(async function requireAdmin(c, next) {
     const { admin: limit } = deps.limits;

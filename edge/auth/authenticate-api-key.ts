@@ -34,7 +34,7 @@ export async function secretHash(secret: string): Promise<string> {
 }
 
 /**
- * Authenticates an API key. The text of the key only determines which record is read; the tenant comes from
+ * Authenticates an API key. The text of the key only determines which record is read. The tenant comes from
  * the stored record. Unknown, revoked, expired and wrong keys are all refused with `admin.unauthenticated`.
  */
 export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<Admin>> {

@@ -48,7 +48,7 @@ export type IssuerKeysDeps = {
   clock: Clock;
   log: Log;
   instruments: Pick<Instruments, "issuerKeysAsked">;
-  /** False on workerd, where a request may not await I/O that another request started. */
+  /** False on workerd, where a request cannot await I/O that another request started. */
   shared: boolean;
 };
 

@@ -37,7 +37,7 @@ export function createCatalogueSource(deps: {
   controlJwks: JSONWebKeySet;
   clock: Clock;
   log: Log;
-  /** False on workerd, where a request may not await a fetch that another request started. */
+  /** False on workerd, where a request cannot await a fetch that another request started. */
   shared: boolean;
 }): CatalogueSource {
   const { url } = deps;

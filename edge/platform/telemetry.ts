@@ -38,21 +38,25 @@ export type IngestSpan = {
 };
 
 export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
-  const requests = meter.createCounter("lz.edge.requests", { description: "responses, by route and status" });
+  const requests = meter.createCounter("lz.edge.requests", {
+    description: "number of responses by route and status",
+  });
   const duration = meter.createHistogram("lz.edge.request.duration", { unit: "ms" });
-  const refusals = meter.createCounter("lz.edge.refusals", { description: "requests refused, by code" });
+  const refusals = meter.createCounter("lz.edge.refusals", {
+    description: "number of refused requests by code",
+  });
   const packs = meter.createCounter("lz.edge.packs", {
-    description: "messages sent to the queue, by outcome",
+    description: "number of messages sent to the queue by outcome",
   });
   const packSize = meter.createHistogram("lz.edge.pack.heartbeats", {
-    description: "heartbeats in a message",
+    description: "number of heartbeats per message",
   });
   const actionSetAge = meter.createHistogram("lz.edge.open_actions.age", {
     unit: "ms",
     description: "age of a tenant's pending actions at the end of a refresh",
   });
   const issuerKeys = meter.createCounter("lz.edge.issuer_keys.fetches", {
-    description: "fetches of the identity provider's keys, by outcome",
+    description: "number of fetches of the identity provider's keys by outcome",
   });
   const issuerKeysAge = meter.createHistogram("lz.edge.issuer_keys.age", {
     unit: "ms",

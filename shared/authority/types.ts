@@ -11,7 +11,7 @@ export const AUTHORITY_FAULTS = {
   unsigned: "the item has no authority record",
   removed: "the item is missing, but its authority record exists",
   signature: "the signature of its authority record is not valid",
-  mismatch: "the item differs from what was signed",
+  mismatch: "the item differs from the signed item",
   misplaced: "its authority record belongs to another item",
   notNew: "an enrol key signed something other than a new device",
   deviceKey: "an enrol key signed the asset with another device key",
@@ -21,7 +21,7 @@ export const AUTHORITY_FAULTS = {
   agentSettings: "the agent settings in its authority record are not signed, or differ from the item",
   proof: "the proof of the host has no valid signature of its device key",
   custody: "the custody log was truncated, extended or rewritten: its end does not match the signature",
-  uses: "more devices enrolled with the token than it counts",
+  uses: "more devices enrolled with the token than its use count shows",
   rolledBack: "the tenant's authority records are older than at the last audit",
 } as const;
 export type AuthorityFaultCode = keyof typeof AUTHORITY_FAULTS;

@@ -2,12 +2,12 @@ import type { AssetItem, ProvenReport } from "../table/items/asset/asset.ts";
 import type { ContainmentReport } from "../wire/heartbeat.ts";
 
 /**
- * Rules of containment, used by every stage. docs/containment.md draws them.
- * tests/offline/shared/containment/containment-model.test.ts explores them under loss, delay and repetition.
+ * Rules of containment. Every stage uses them. docs/containment.md shows them as a diagram.
+ * tests/offline/shared/containment/containment-model.test.ts tests them with lost, delayed and repeated messages.
  *
  *   active → pending → acknowledged | enforced | failed | expired → releasing → active | release-failed
  *
- * - `pending`, `releasing`: requested, not proven. `offline` means that the asset has not reported lately.
+ * - `pending`, `releasing`: requested, but not proven yet. `offline` means that the asset has not reported recently.
  * - `acknowledged`: the agent proved that it applied mode `observe`, which changes nothing on the host.
  * - `enforced`: the agent proved a blocking mode, and both probes succeeded.
  * - `released-offline`: isolation is still requested, but a one-time release code was used at the host.

@@ -10,9 +10,9 @@ import { TRACEPARENT } from "../observability/traceparent.ts";
  *   {"asset":"01…","receivedAt":"…"} {…heartbeat as the agent sent it…}
  *   {"asset":"01…","receivedAt":"…"} {…}
  *
- * The heartbeat is carried byte for byte, never serialised again. A JSON string cannot contain a raw line
+ * The heartbeat is copied byte for byte and never serialised again. A JSON string cannot contain a raw line
  * break, and the edge refuses line breaks between tokens, so a line is always one heartbeat. A pack without
- * heartbeats means that the tenant's outbox has a new event: the worker reads the outbox immediately.
+ * heartbeats means that the tenant's outbox has a new event. The worker then reads the outbox immediately.
  */
 
 /**

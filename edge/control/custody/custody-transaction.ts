@@ -24,14 +24,16 @@ const AUTHORITY_ROUNDS = 3;
 const TOKEN_BYTES = 18;
 
 /**
- * Commits a change in one transaction: the writes that `decide` plans, their custody records, the tenant's custody head
- * and the idempotency record. All or nothing. After an optimistic-lock conflict `decide` runs again on fresh reads; the
- * caller never sees the conflict.
+ * Commits a change in one transaction: the writes that `decide` plans, their custody records, the tenant's
+ * custody head and the idempotency record. Either all of these are written or none. After an optimistic-lock
+ * conflict, `decide` runs again with fresh reads, so the caller does not see the conflict.
  *
- * @param asked parameters of the request, to tell a repeat from another request under the same idempotency key
- * @param decide reads consistently what it needs and plans the writes. Its argument is the time in milliseconds, later
- *   than that of every earlier custody record
- * @returns the result of the plan, the refusal of `decide`, or `admin.read-only` on a node without the control key
+ * @param asked parameters of the request. They distinguish a repeated request from a different request with
+ *   the same idempotency key.
+ * @param decide reads what it needs with strongly consistent reads, and plans the writes. Its argument is the
+ *   time in milliseconds, which is later than that of every earlier custody record.
+ * @returns the result of the plan, the refusal of `decide`, or `admin.read-only` on a node without the control
+ *   key
  */
 export function commit<Result>(
   asker: Asker,

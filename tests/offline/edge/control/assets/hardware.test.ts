@@ -83,7 +83,7 @@ describe("an enrolment with a fingerprint of the mainboard", () => {
       checkAuthority(verifier, TENANT_ID, item.SK!.S!, { item: stored, record: undefined, device });
     await check(item);
     const { enrolledBefore: _, ...without } = item;
-    expect(check(without)).rejects.toThrow("the item differs from what was signed");
+    expect(check(without)).rejects.toThrow("the item differs from the signed item");
   });
 
   test("remembers at most eight assets of a mainboard", async () => {
