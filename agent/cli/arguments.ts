@@ -4,10 +4,10 @@ import { AGENT_VERSION } from "../platform/agent-version.ts";
 import { COMMANDS, type CommandName } from "./commands.ts";
 
 const SETTINGS_NOTES = [
-  "Settings can be flags, variables, or members of a JSON file with the names of the flags. A flag overrides its " +
-    "variable, a variable overrides the file. Variables: LZ_STATE_DIR, LZ_LOG, LZ_LOG_FILE, LZ_VERBOSE, LZ_INTERVAL, " +
+  "Settings can be flags, environment variables, or members of a JSON file with the names of the flags. A flag overrides its " +
+    "variable, and a variable overrides the file. Variables: LZ_STATE_DIR, LZ_LOG, LZ_LOG_FILE, LZ_VERBOSE, LZ_INTERVAL, " +
     "LZ_URL, LZ_EMPLOYEE, LZ_ALLOW_HTTP, LZ_PROXY, LZ_NO_PROXY, LZ_CA_FILE.",
-  "The file is named by --config or LZ_CONFIG. Default on Linux: /etc/lifecyclezero/agent.json, without root " +
+  "--config or LZ_CONFIG sets the path of the file. Default on Linux: /etc/lifecyclezero/agent.json, or without root " +
     "~/.config/lifecyclezero/agent.json. Default on macOS: /Library/Application Support/LifecycleZero/agent.json. " +
     "Default on Windows: %ProgramData%\\LifecycleZero\\agent.json.",
 ];

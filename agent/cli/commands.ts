@@ -9,21 +9,24 @@ import {
 
 const STATE = {
   config: text("FILE", "configuration file (default: see lz-agent --help)"),
-  state: text("DIR", "directory of keys and waiting heartbeats (default: the directory of the platform)"),
+  state: text("DIR", "directory for keys and waiting heartbeats (default: the directory of the platform)"),
 } as const satisfies Options;
 
 const NETWORK = {
   proxy: text(
     "URL",
-    "http://proxy.example.com:3128, or none for no proxy (default: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY)",
+    "address of a proxy, such as http://proxy.example.com:3128, or none for no proxy (default: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY)",
   ),
   "no-proxy": text("HOSTS", "hosts to reach without the proxy, separated by commas (default: NO_PROXY)"),
-  "ca-file": text("FILE", "PEM certificates of your own CA, trusted in addition to those of the system"),
+  "ca-file": text(
+    "FILE",
+    "file with PEM certificates of your own CA, trusted in addition to those of the system",
+  ),
 } as const satisfies Options;
 
 const LOG = {
-  log: choice("FORMAT", ["text", "json"], "format of the log (default text; json for a service)"),
-  "log-file": text("FILE", "log to this file instead of stderr; a full file becomes FILE.1"),
+  log: choice("FORMAT", ["text", "json"], "format of the log (default: text, or json for a service)"),
+  "log-file": text("FILE", "log to this file instead of stderr; a full file is renamed to FILE.1"),
   verbose: flag("also log details for developers"),
 } as const satisfies Options;
 
@@ -47,7 +50,7 @@ export const COMMANDS = {
       ),
       employee: text("ID", "employee who uses this host (default: the user who runs this command)"),
       ...ALLOW_HTTP,
-      force: flag("enrol again although this host is enrolled"),
+      force: flag("enrol again even if this host is already enrolled"),
       ...NETWORK,
       ...STATE,
       ...LOG,
@@ -59,9 +62,9 @@ export const COMMANDS = {
       interval: text("MS", "milliseconds between heartbeats, 100 to 3600000 (default: the tenant's setting)"),
       "token-file": text(
         "FILE",
-        "enrolment token; if the disk was copied, this machine enrols itself with it (or set LZ_ENROLL_TOKEN)",
+        "file with an enrolment token, with which this machine enrols itself if its disk was copied (or set LZ_ENROLL_TOKEN)",
       ),
-      service: flag("for the service manager of the system: reports to it, and logs JSON lines"),
+      service: flag("used by the service manager of the system: report to it, and log JSON lines"),
       ...NETWORK,
       ...STATE,
       ...LOG,
@@ -80,24 +83,26 @@ export const COMMANDS = {
     },
   },
   scan: {
-    summary: "find the AI engines on this host once; needs no server and no enrolment",
+    summary: "scan this host once for AI engines; needs no control plane and no enrolment",
     options: {
-      complete: flag("take up to 120 s, for hosts where 10 s are too short"),
-      "allow-partial": flag("exit with 0 even if the scan is partial"),
-      ...json("print one JSON object: status is complete or partial, missing lists what is missing"),
+      complete: flag("scan for up to 120 s, for hosts where 10 s are too short"),
+      "allow-partial": flag("use exit code 0 even if the scan is partial"),
+      ...json(
+        "print one JSON object: status is complete or partial, and missing lists what the scan did not see",
+      ),
       ...STATE,
     },
     notes: [
-      "Takes up to 10 s. Exit code: 0 if the scan saw everything, 4 if it is partial for lack of time or permission. " +
+      "Takes up to 10 s. Exit code: 0 if the scan saw everything, 4 if it is partial because of missing time or permission. " +
         "The output names what is missing.",
     ],
   },
   explain: {
-    summary: "show every field that this host sends, its present value and why it is sent",
+    summary: "show every field that this host sends, its current value and why it is sent",
     options: { ...json("print one JSON array"), ...STATE },
   },
   doctor: {
-    summary: "check what the agent needs to report, and say how to fix each failure",
+    summary: "check everything that the agent needs to report, and say how to fix each failure",
     options: {
       url: text("URL", "check whether this host could enrol at this control plane"),
       ...ALLOW_HTTP,
@@ -116,12 +121,12 @@ export const COMMANDS = {
       {
         name: "ACTION",
         of: ["install", "uninstall"],
-        help: "install also upgrades; both keep keys, identity and waiting heartbeats",
+        help: "install also upgrades; install and uninstall keep keys, identity and waiting heartbeats",
       },
     ],
     options: {
       print: flag("only show what would be written and run"),
-      force: flag("uninstall although this host is isolated; it stays isolated"),
+      force: flag("uninstall even if this host is isolated; it then stays isolated"),
       ...NETWORK,
       ...STATE,
     },

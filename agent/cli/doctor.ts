@@ -58,7 +58,7 @@ function failedSetting(reason: string): Check {
   const at = reason.indexOf(": ");
   const [detail, cure] =
     at < 0 || reason.includes("; ")
-      ? [reason, "correct each setting named here"]
+      ? [reason, "correct each setting listed here"]
       : [reason.slice(0, at), reason.slice(at + 2)];
   return failed("configuration", detail, cure);
 }
@@ -72,7 +72,7 @@ function configuration(machine: Machine, settings: Settings, url: string | undef
     return {
       check: failed(
         "configuration",
-        `${file}; the URL of the control plane is not known, so the network was not checked`,
+        `${file}; the URL of the control plane is unknown, so the network was not checked`,
         "give --url URL, or set url in the configuration file",
       ),
     };

@@ -59,7 +59,7 @@ async function runDaemon(
   prepareDirectory(directory, machine.platform);
   const birthOf = (pid: number): string | undefined => processBirth(pid, machine.platform);
   const lock = await acquireLock(directory, { pid: machine.pid, birthOf, sleep });
-  if (!lock.ok) return refuse(`already running on ${directory} as process ${lock.holder.pid}`);
+  if (!lock.ok) return refuse(`another daemon already uses ${directory} (process ${lock.holder.pid})`);
   try {
     const own = await ownIdentity({ machine, network, log, directory, identity: stored }, texts);
     if (!own.ok) return refuse(own.reason);

@@ -33,7 +33,7 @@ export const service: Verb = async (machine, { flags, operands, settings }) => {
   if (!kinds)
     return fail(
       machine,
-      `service: ${machine.platform} is not supported; start lz-agent run by your own means`,
+      `service: ${machine.platform} is not supported; start lz-agent run with your own service manager`,
     );
   const isInstall = operands[0] === "install";
   // The daemon itself finds a file at the default path, even if the file is created later.
@@ -101,10 +101,10 @@ type Contained = NonNullable<ReturnType<typeof containedIn>>;
 
 /** Explains that the host stays isolated after `uninstall`, and how long rules and suspended processes remain. */
 function remainingContainment(contained: Contained, platform: NodeJS.Platform): string {
-  const until = platform === "win32" ? "also after a restart" : "until this host restarts";
+  const until = platform === "win32" ? "even after a restart" : "until this host restarts";
   return (
     `${whyContained(contained)}. Rules and suspended processes remain, ${until}. ` +
-    "Nothing repairs them now. To release this host, install the service again"
+    "Without the agent, modified rules are not restored. To release this host, install the service again"
   );
 }
 

@@ -21,12 +21,12 @@ export function noticeText({
 }: Pick<Directive, "action" | "mode" | "notice" | "stopEnginesBy">): string | undefined {
   const isTerminated = stopEnginesBy === "terminate";
   if (action === "release") {
-    const left = isTerminated ? " You have to start terminated programs again." : "";
+    const left = isTerminated ? " You can now start the terminated programs again." : "";
     return `${TITLE}: the isolation of this computer has ended.${left}`;
   }
   if (mode === "observe") return undefined;
   const stopped = isTerminated
-    ? "Its AI engines were terminated and do not restart by themselves."
+    ? "Its AI engines were terminated and are not restarted automatically."
     : "Its AI engines were stopped.";
   const what = mode === "network" ? "Its network is restricted." : stopped;
   const words = notice ?? "Your security team has isolated this computer. Please contact them.";

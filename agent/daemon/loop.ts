@@ -179,7 +179,7 @@ async function scanOrLast(state: LoopState, signal: AbortSignal, settings: ScanS
     const failed = {
       name: "scan",
       status: "failed",
-      detail: "the engines are those of the last good scan",
+      detail: "the engines are those of the last successful scan",
     } as const;
     return { ...last, collectors: withCollector(last.collectors, failed), durationMs: 0 };
   }

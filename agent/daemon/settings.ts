@@ -29,18 +29,18 @@ export const agentSettings = z.strictObject({
   state: path
     .optional()
     .describe(
-      "State directory: keys, spool and proofs. Default: see the paths of your platform. Absolute in the file.",
+      "State directory for keys, spool and containment state. Default: see the paths of your platform. Must be an absolute path in the configuration file.",
     ),
   log: z
     .enum(["text", "json"])
     .optional()
-    .describe("Format of log lines. Default: `text`, as a service `json`."),
+    .describe("Format of log lines. Default: `text`, or `json` for a service."),
   "log-file": path
     .optional()
     .describe(
-      "Log file, mode 0600, renamed to `FILE.1` at 10 MiB. Default: stderr, as a service the log of the platform.",
+      "Log file, created with mode 0600 and renamed to `FILE.1` at 10 MiB. Default: stderr, or the log of the platform for a service.",
     ),
-  verbose: z.boolean().optional().describe("Also log lines for developers. Default: `false`."),
+  verbose: z.boolean().optional().describe("Log details for developers too. Default: `false`."),
   interval: z
     .int()
     .min(INTERVAL_MS_MIN)
@@ -50,11 +50,11 @@ export const agentSettings = z.strictObject({
   url: z.string().refine(isOrigin).optional().describe("Origin of the control plane, for `enroll`."),
   employee: employeeId
     .optional()
-    .describe("Employee who works at this host, for `enroll`. Default: the user that enrols."),
+    .describe("Employee who uses this host, for `enroll`. Default: the user who runs the command."),
   "allow-http": z
     .boolean()
     .optional()
-    .describe("Allow `enroll` without TLS beyond loopback addresses. Default: `false`."),
+    .describe("Allow `enroll` to use a control plane on another host without TLS. Default: `false`."),
   proxy: z
     .string()
     .max(PROXY_CHARACTERS_MAX)
@@ -65,7 +65,7 @@ export const agentSettings = z.strictObject({
     .string()
     .max(NO_PROXY_CHARACTERS_MAX)
     .optional()
-    .describe("Hosts that the agent reaches without the proxy, comma separated. Default: `NO_PROXY`."),
+    .describe("Hosts that the agent reaches without the proxy, separated by commas. Default: `NO_PROXY`."),
   "ca-file": path.optional().describe("PEM file with the certificates of your own CA."),
 });
 type Given = z.infer<typeof agentSettings>;
@@ -84,10 +84,10 @@ const MUST_BE: Readonly<Record<SettingName, string>> = {
   verbose: "must be true or false",
   interval: `must be a whole number of milliseconds, ${INTERVAL_MS_MIN} to ${INTERVAL_MS_MAX}`,
   url: "must be an origin: http or https, host and port only",
-  employee: "must be letters, digits and . _ @ + - (128 at most)",
+  employee: "must be 1 to 128 letters, digits and . _ @ + -, beginning with a letter or digit",
   "allow-http": "must be true or false",
-  proxy: `must be ${NO_PROXY} or the address of a proxy (${PROXY_CHARACTERS_MAX} characters at most)`,
-  "no-proxy": "must be a list of hosts with commas between them",
+  proxy: `must be ${NO_PROXY} or the address of a proxy, at most ${PROXY_CHARACTERS_MAX} characters`,
+  "no-proxy": "must be a list of hosts, separated by commas",
   "ca-file": "must be the path of a PEM file",
 };
 
@@ -204,7 +204,7 @@ function readConfig(host: Host, flag: unknown): FromFile {
   }
   const object = parseObject(text);
   // Do not show the parser's message, because it can quote a secret from the file.
-  if (!object) return wrong(`${path} must hold one JSON object`);
+  if (!object) return wrong(`${path} must contain one JSON object`);
   const parsed = withoutAliases(object);
   const isAbsolute = host.platform === "win32" ? win32.isAbsolute : posix.isAbsolute;
   const relative = (["state", "log-file", "ca-file"] as const).filter((name) => {
@@ -215,7 +215,7 @@ function readConfig(host: Host, flag: unknown): FromFile {
     ...problemsOf(parsed, (name) => `${name} in ${path}`),
     ...relative.map((name) => `${name} in ${path} must be an absolute path`),
     ...(host.platform !== "win32" && (mode & OTHERS_READ) !== 0 && holdsPassword(parsed)
-      ? [`${path} holds the credentials of a proxy and can be read by others: run chmod 600 on it`]
+      ? [`${path} contains the credentials of a proxy and can be read by others: run chmod 600 on it`]
       : []),
   ];
   return { path, isUsed: true, given: parsed, problems };
@@ -261,7 +261,9 @@ function problemsOf(given: Record<string, unknown>, nameOf: (name: SettingName) 
     ),
     ...unknown.slice(0, UNKNOWN_SHOWN_MAX).map((name) => {
       const said = nameOf(tidy(name, 40) as SettingName);
-      return SECRET.test(name) ? `${said} is refused: do not put secrets in this file` : `${said} is unknown`;
+      return SECRET.test(name)
+        ? `${said} is not allowed: do not put secrets in this file`
+        : `${said} is unknown`;
     }),
     ...(unknown.length > UNKNOWN_SHOWN_MAX ? [`and ${unknown.length - UNKNOWN_SHOWN_MAX} more unknown`] : []),
   ];

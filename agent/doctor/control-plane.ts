@@ -43,7 +43,7 @@ export async function checkControlPlane(
   });
   if (seen.kind === "unreachable") {
     const cure =
-      "fix the failures above first; without any, check the logs of the proxy and of the control plane";
+      "fix the failures above first; if there are no others, check the logs of the proxy and of the control plane";
     return { check: failed(name, `${edgeUrl} does not respond: ${seen.reason}`, cure), dateMs: undefined };
   }
   const dateMs = Number.isFinite(seen.date) ? seen.date : undefined;
@@ -52,7 +52,7 @@ export async function checkControlPlane(
   const cure =
     seen.status === 407
       ? "set proxy with a user and a password"
-      : "check the control plane's address; sign in to the network if it has a captive portal; let the proxy pass /healthz and /v1/ unchanged";
+      : "check the control plane's address; sign in to the network if it has a captive portal; configure the proxy to forward /healthz and /v1/ unchanged";
   return { check: failed(name, detail, cure), dateMs };
 }
 
@@ -64,7 +64,7 @@ const CLOCK_CURES: Partial<Record<NodeJS.Platform, string>> = {
 
 export function checkClock(dateMs: number | undefined, nowMs: number, platform: NodeJS.Platform): Check {
   const name = "clock";
-  if (dateMs === undefined) return skipped(name, "the control plane's time is not known");
+  if (dateMs === undefined) return skipped(name, "the control plane's time is unknown");
   const skewMs = nowMs - dateMs;
   const seconds = Math.round(Math.abs(skewMs) / 1000);
   const side = skewMs < 0 ? "behind" : "ahead of";
@@ -120,7 +120,7 @@ function checkSettings(verdict: SettingsVerdict): Check {
   if (verdict.is !== "refused") return passed(name, "signed by the control plane");
   return failed(
     name,
-    `the tenant's settings are refused: ${verdict.reason}`,
+    `the tenant's settings were rejected: ${verdict.reason}`,
     "ask your administrator to run lz doctor, which checks the signatures, and lz table sign, which signs again after a key rotation",
   );
 }
@@ -160,7 +160,7 @@ async function openSession(
 function refusedSession(answer: Answer, again: string): Check {
   const name = "session";
   if (answer.kind === "unreachable")
-    return failed(name, answer.reason, "fix the failures above first; without any, try again");
+    return failed(name, answer.reason, "fix the failures above first; if there are no others, try again");
   const { status, problem } = answer;
   if (problem?.code === "asset.revoked")
     return failed(name, `${problem.title} (${problem.code})`, `if this host should report again, ${again}`);

@@ -103,5 +103,5 @@ export function checkService(
     );
   if (connection === "revoked")
     return failed(name, detail, "run lz-agent enroll --force with a new enrolment token");
-  return failed(name, detail, "fix the failures above; without any, restart the service");
+  return failed(name, detail, "fix the failures above; if there are no others, restart the service");
 }

@@ -33,9 +33,9 @@ export async function checkTls(socket: Socket, asked: TlsAsked): Promise<TlsSeen
   } catch (cause) {
     const reason = tidy(messageOf(cause, codeOf(cause)), 160);
     const cure =
-      "check that the address uses https and the right port; a proxy or firewall in between may also interrupt TLS";
+      "check that the address uses https and the right port; a proxy or firewall on the path can also interrupt TLS";
     return {
-      check: failed("tls", `${targetText(target)} does not complete a TLS handshake (${reason})`, cure),
+      check: failed("tls", `${targetText(target)} did not complete a TLS handshake (${reason})`, cure),
       dateMs: undefined,
     };
   }
@@ -97,22 +97,22 @@ function refused(code: string, certificate: PeerCertificate, { target, caFile, n
     case "ERR_TLS_CERT_ALTNAME_INVALID":
     case "HOSTNAME_MISMATCH":
       return fail(
-        `the certificate is not for ${target.name}; its names are ${tidy(certificate.subjectaltname ?? "no name", 160)}`,
-        "use a name of the certificate as the control plane's address, or issue one for this name",
+        `the certificate is not valid for ${target.name}; its names are ${tidy(certificate.subjectaltname ?? "no name", 160)}`,
+        "use a name of the certificate in the control plane's address, or issue a certificate for this name",
       );
     case "CERT_HAS_EXPIRED":
       return fail(
-        `the certificate expired on ${certificate.valid_to}; this host's clock reads ${new Date(nowMs).toUTCString()}`,
+        `the certificate expired on ${certificate.valid_to}; this host's clock shows ${new Date(nowMs).toUTCString()}`,
         "renew the certificate of the control plane or of the proxy that inspects TLS; if this host's clock is wrong, correct it",
       );
     case "CERT_NOT_YET_VALID":
       return fail(
-        `the certificate is not valid before ${certificate.valid_from}; this host's clock reads ${new Date(nowMs).toUTCString()}`,
-        "set this host's clock",
+        `the certificate is not valid before ${certificate.valid_from}; this host's clock shows ${new Date(nowMs).toUTCString()}`,
+        "correct this host's clock",
       );
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
       return fail(
-        "the certificate is self-signed: no CA has issued it",
+        "the certificate is self-signed, not issued by a CA",
         "use a certificate from a CA for the control plane; or, if you trust this one, copy it to this host as PEM and set ca-file to it",
       );
     default:

@@ -67,7 +67,7 @@ export async function openDeviceKey(directory: string, platform: NodeJS.Platform
   try {
     return { x: stored.x, privateKey: await importPrivate(stored) };
   } catch (cause) {
-    throw new StateFault(`${path} holds no usable key: ${KEY_REMEDY}`, { cause });
+    throw new StateFault(`${path} contains no usable key: ${KEY_REMEDY}`, { cause });
   }
 }
 

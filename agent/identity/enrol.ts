@@ -38,7 +38,7 @@ export async function enrol(
   const parsed = enrolmentRequest.safeParse({ ...request, deviceKey: device.x });
   if (!parsed.success) {
     const path = parsed.error.issues[0]?.path.join(".");
-    return { ok: false, reason: `${path} has a form that the control plane does not accept` };
+    return { ok: false, reason: `${path} has a format that the control plane does not accept` };
   }
   const body = JSON.stringify(parsed.data);
   let reason = "no response";

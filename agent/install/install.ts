@@ -119,7 +119,7 @@ async function comesUp(
     }
     await sleep(POLL_MS);
   }
-  return `the new daemon made no heartbeat within ${withinMs / 1000} s`;
+  return `the new daemon composed no heartbeat within ${withinMs / 1000} s`;
 }
 
 export type Replaced = {

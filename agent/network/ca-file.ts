@@ -33,14 +33,15 @@ export function readCaFile(path: string, platform: NodeJS.Platform): ReadCa {
     );
   }
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text))
-    return refuse("holds a private key: remove the key, this file is for CA certificates only");
+    return refuse("contains a private key: remove the key, because this file is only for CA certificates");
   const certificates = text.match(CERTIFICATE) ?? [];
   if (certificates.length === 0)
     return refuse(
-      "holds no PEM certificate: if it is DER, convert it with `openssl x509 -inform der -in FILE -out FILE.pem`",
+      "contains no PEM certificate: if it is DER, convert it with `openssl x509 -inform der -in FILE -out FILE.pem`",
     );
   const broken = certificates.findIndex((pem) => !isCertificate(pem));
-  if (broken >= 0) return refuse(`holds a damaged certificate (number ${broken + 1}): copy the file again`);
+  if (broken >= 0)
+    return refuse(`contains a damaged certificate (number ${broken + 1}): copy the file again`);
   return { ok: true, certificates };
 }
 

@@ -131,7 +131,7 @@ export async function withTimeout<T>(
     controller.abort();
   };
   const stop = (): void => abort("stopping");
-  const timer = setTimeout(() => abort(`no answer within ${timeoutMs / 1000} s`), timeoutMs);
+  const timer = setTimeout(() => abort(`no response within ${timeoutMs / 1000} s`), timeoutMs);
   signal.addEventListener("abort", stop, { once: true });
   try {
     if (signal.aborted) return { kind: "unreachable", reason: "stopping" };

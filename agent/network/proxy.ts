@@ -23,7 +23,7 @@ export type ReadProxy = { ok: true; proxy: ProxyAccess } | { ok: false; reason: 
 /** Parses the address of a proxy. A reason never quotes the address, which can contain a password. */
 export function readProxy(text: string): ReadProxy {
   if (isPac(text)) {
-    const reason = `is a PAC file, which the agent does not evaluate: set proxy to the proxy itself, such as ${EXAMPLE}, and no-proxy to the hosts to reach without it`;
+    const reason = `is a PAC file, which the agent does not evaluate: set proxy to the address of the proxy itself, such as ${EXAMPLE}, and no-proxy to the hosts to reach without it`;
     return { ok: false, reason };
   }
   const refuse = {

@@ -92,7 +92,7 @@ export function cutToFit(beat: Heartbeat): Heartbeat {
       collectors: withCollector(beat.collectors, {
         name: "heartbeat",
         status: "partial",
-        detail: `cut to fit: ${Math.min(limit.engines, beat.engines.length)} of ${beat.engines.length} engines, up to ${limit.models} models and ${limit.clients} clients each`,
+        detail: `shortened to fit: ${Math.min(limit.engines, beat.engines.length)} of ${beat.engines.length} engines, up to ${limit.models} models and ${limit.clients} clients each`,
       }),
     };
     if (bytesOf(cut) <= LIMITS.BODY_BYTES_MAX) break;

@@ -11,66 +11,70 @@ export type Explained = { message: string; path: string; type: string; values: u
  */
 export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<string, string>>>> = {
   enrolment: {
-    token: "proves that an administrator invited this host; sent once and not stored",
-    deviceKey: "public half of this host's key: verifies what this host signs later",
+    token: "proves that an administrator invited this host; sent once and not saved on this host",
+    deviceKey: "public half of this host's key, with which later signatures of this host are verified",
     employeeId: "employee responsible for this host, as given at enrolment",
-    "host.hostname": "the name under which your administrators know this host",
-    "host.os": "shows which agent and which containment modes fit",
-    "host.arch": "shows which agent fits",
-    "host.agentVersion": "shows hosts that need a newer agent",
+    "host.hostname": "host name, by which your administrators recognise this host",
+    "host.os": "operating system, which decides which agent and which containment modes this host can use",
+    "host.arch": "processor architecture, which decides which agent this host can use",
+    "host.agentVersion": "version of the agent, which shows whether this host needs a newer one",
     "hardware.id":
-      "hash of the mainboard's identifiers for your organisation only: shows that this machine was enrolled before",
+      "hash of the mainboard's identifiers, different in each organisation, which shows whether this machine was enrolled before",
     "hardware.strength": "source of the hash: the mainboard or the operating system",
   },
   session: {
-    agentVersion: "shows hosts that need a newer agent",
-    "hardware.id": "the same hash as at enrolment; a different one means that this disk was copied",
+    agentVersion: "version of the agent, which shows whether this host needs a newer one",
+    "hardware.id": "the same hash as at enrolment; a different hash means that this disk was copied",
     "hardware.strength": "source of the hash: the mainboard or the operating system",
     copiedTo: "host name; sent only by a machine that found the identity of another machine on its disk",
   },
   heartbeat: {
     v: "version of the message format, so that older and newer agents can be used together",
-    sequence: "number of the heartbeat: shows lost and repeated heartbeats",
+    sequence: "number of the heartbeat, which shows lost and repeated heartbeats",
     sentAt: "time of the scan; a heartbeat can arrive hours later",
-    stateSince: "time of the last change: unchanged heartbeats need not be stored",
-    "agent.version": "shows hosts that need a newer agent",
-    "agent.catalogue": "version of the list of engines that the agent looked for",
-    "agent.intervalMs": "time between heartbeats: shows when a host is silent for too long",
-    "agent.run": "random id of this run of the daemon: shows that two machines use one identity",
-    "host.hostname": "the name under which your administrators know this host",
-    "host.os": "shows which agent and which containment modes fit",
-    "host.arch": "shows which agent fits",
+    stateSince: "time of the last change, so that unchanged heartbeats need not be stored",
+    "agent.version": "version of the agent, which shows whether this host needs a newer one",
+    "agent.catalogue": "version of the catalogue of products that the agent looked for",
+    "agent.intervalMs": "time between heartbeats, which shows when a host has been silent for too long",
+    "agent.run":
+      "random id of this run of the daemon, which shows whether two machines use the same identity",
+    "host.hostname": "host name, by which your administrators recognise this host",
+    "host.os": "operating system, which decides which agent and which containment modes this host can use",
+    "host.arch": "processor architecture, which decides which agent this host can use",
     "engines[].id": "id of the AI engine in the public catalogue",
-    "engines[].name": "name for people",
-    "engines[].kind": "purpose: inference, interface, gateway and so on",
-    "engines[].confidence": "how certain the agent is, 0 to 100",
-    "engines[].version": "known vulnerabilities depend on the version",
+    "engines[].name": "display name",
+    "engines[].kind": "purpose, such as inference, interface or gateway",
+    "engines[].confidence": "how certain the agent is that this engine exists, 0 to 100",
+    "engines[].version": "version of the engine, because known vulnerabilities depend on it",
     "engines[].pid": "process id, for containment and for you to check",
-    "engines[].processStartedAt": "distinguishes this process from a later one with the same id",
+    "engines[].processStartedAt":
+      "start time, which distinguishes this process from a later one with the same id",
     "engines[].executable": "path of the program; home directories are shortened to ~",
-    "engines[].executableSha256": "hash of the program: identifies a known program under any name",
-    "engines[].package": "package of the operating system that installed the program: shows known software",
-    "engines[].signer": "who signed the program (macOS, Windows): shows programs of unknown makers",
-    "engines[].renamed": "whether the program has another name than its maker gave it",
+    "engines[].executableSha256": "hash of the program, which identifies a known program under any name",
+    "engines[].package":
+      "package of the operating system that installed the program, which shows known software",
+    "engines[].signer": "signer of the program (macOS, Windows), which shows programs of unknown makers",
+    "engines[].renamed": "whether the program runs under a different name than its maker gave it",
     "engines[].user": "account that the program runs under",
     "engines[].parents[]": "names of the programs that started it, such as a terminal or an IDE",
     "engines[].container": "container that the program runs in",
-    "engines[].ports[]": "ports that it listens on",
-    "engines[].bind[]": "addresses that it listens on: shows whether other hosts can reach it",
-    "engines[].auth": "whether it requires a credential",
-    "engines[].models[].name": "name of a model it serves: your organisation approves models by name",
+    "engines[].ports[]": "ports that the engine listens on",
+    "engines[].bind[]": "addresses that the engine listens on, which show whether other hosts can reach it",
+    "engines[].auth": "whether the engine requires a credential",
+    "engines[].models[].name":
+      "name of a model that it serves, because your organisation approves models by name",
     "engines[].models[].loaded": "whether the model is in memory now or only on disk",
     "engines[].models[].format": "format of the weights file, from its first bytes",
-    "engines[].models[].sizeBytes": "size in bytes: rules can depend on the size of a model",
+    "engines[].models[].sizeBytes": "size in bytes, because rules can depend on the size of a model",
     "engines[].models[].architecture": "family of the model, from the header of its file",
     "engines[].models[].parameters": "size of the model, from the header of its file",
     "engines[].models[].quantisation": "variant of the model, from the header of its file",
-    "engines[].models[].licence": "licence: some licences forbid use at work",
-    "engines[].models[].publisher": "publisher: your organisation may approve models by publisher",
-    "engines[].models[].digest": "hash of the model: identifies it under any name",
+    "engines[].models[].licence": "licence, because some licences forbid use at work",
+    "engines[].models[].publisher": "publisher, because your organisation can approve models by publisher",
+    "engines[].models[].digest": "hash of the model, which identifies it under any name",
     "engines[].evidence[].signal": "kind of evidence for the engine",
     "engines[].evidence[].detail": "the evidence itself, so that you can check the finding",
-    "engines[].evidence[].weight": "how much this evidence adds to the confidence",
+    "engines[].evidence[].weight": "number that this evidence adds to the confidence",
     "engines[].clients[].name": "program that uses the engine, such as an IDE, a browser or a script",
     "engines[].clients[].pid": "process id, for you to check",
     "engines[].clients[].executable": "path of the program; home directories are shortened to ~",
@@ -79,45 +83,46 @@ export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<str
     "engines[].clients[].remote": "address of another host that uses the engine",
     "engines[].clients[].connections": "number of connections; their content is never read",
     "stores[].id": "id, in the public catalogue, of the application that stores these models",
-    "stores[].name": "name for people",
-    "stores[].models[].name": "name of a model on this disk: your organisation bans models by name",
+    "stores[].name": "display name",
+    "stores[].models[].name": "name of a model on this disk, because your organisation bans models by name",
     "stores[].models[].format": "format of the weights file, from its first bytes",
-    "stores[].models[].sizeBytes": "size in bytes: rules can depend on the size of a model",
+    "stores[].models[].sizeBytes": "size in bytes, because rules can depend on the size of a model",
     "stores[].models[].architecture": "family of the model, from the header of its file",
     "stores[].models[].parameters": "size of the model, from the header of its file",
     "stores[].models[].quantisation": "variant of the model, from the header of its file",
-    "stores[].models[].licence": "licence: some licences forbid use at work",
-    "stores[].models[].publisher": "publisher: your organisation may approve models by publisher",
-    "stores[].models[].digest": "hash of the model: identifies it under any name",
-    "collectors[].name": "a source that the agent reads",
+    "stores[].models[].licence": "licence, because some licences forbid use at work",
+    "stores[].models[].publisher": "publisher, because your organisation can approve models by publisher",
+    "stores[].models[].digest": "hash of the model, which identifies it under any name",
+    "collectors[].name": "name of a source that the agent reads",
     "collectors[].status":
-      "whether the source could be read: no finding in an unreadable source proves nothing",
-    "collectors[].detail": "why the source could not be read, or only in part",
+      "whether the source could be read, because the agent finds nothing in a source that it cannot read",
+    "collectors[].detail": "why the source could not be read, or could be read only in part",
     "containment.generation": "number of the newest directive of your administrators that was carried out",
-    "containment.action": "whether to isolate or to release",
+    "containment.action": "action of the directive: isolate or release",
     "containment.mode": "mode of the isolation: observe, stop-engines or network",
     "containment.stopEnginesBy": "whether engines are suspended or terminated",
     "containment.outcome": "whether the directive could be carried out",
-    "containment.at": "time of this outcome",
-    "containment.reason": "why it failed, or what was done",
+    "containment.at": "time of the outcome",
+    "containment.reason": "reason of a failure, or detail of what was done",
     "containment.probes.controlPlaneReachable": "proof that the control plane is still reachable",
     "containment.probes.forbiddenBlocked": "proof that forbidden connections are blocked",
     "containment.signature":
       "signature with this host's key, so that no intermediary can claim an isolation or a release",
     "spool.waiting": "number of older heartbeats that wait to be sent",
-    "spool.dropped": "number of heartbeats lost, for example because the control plane was away for too long",
+    "spool.dropped":
+      "number of heartbeats lost, for example because the control plane was unreachable for too long",
   },
   directive: {
     v: "version of the message format, so that older and newer agents can be used together",
     generation:
-      "newest order of your administrators that was obeyed: the edge responds only with a newer one",
+      "number of the newest directive that was carried out; the edge responds only with a newer one",
   },
 };
 
 /** Headers of every request, in addition to the message. */
 export const HEADERS_SENT =
   "Every request also carries the tenant and asset id (in the signature's keyid), the time, a digest and a " +
-  "signature of the body, and the agent's version as User-Agent. There are no cookies, and otherwise only headers that HTTP needs.";
+  "signature of the body, and the agent's version as User-Agent. The agent sends no cookies, and no other headers except those that HTTP needs.";
 
 /** Returns the paths and types of all fields of a message, from its schema. */
 export function fieldsOf(schema: z.ZodType, prefix = ""): { path: string; type: string }[] {
@@ -190,7 +195,7 @@ const VALUES_SHOWN_MAX = 4;
 const VALUE_CHARACTERS_MAX = 70;
 
 const CUT =
-  `For each field, at most ${VALUES_SHOWN_MAX} different values are shown, cut to ${VALUE_CHARACTERS_MAX} characters. ` +
+  `For each field, at most ${VALUES_SHOWN_MAX} different values are shown, each shortened to ${VALUE_CHARACTERS_MAX} characters. ` +
   "Use --json for all values.";
 
 /** Formats the explanation as text for people: one block per field, in the order in which the fields are sent. */

@@ -19,7 +19,7 @@ export const STOP_GRACE_MS = 2000;
 const TRIES_MAX = 3;
 const SESSION_REJECTED = {
   is: "away",
-  reason: "the control plane does not accept the session",
+  reason: "the control plane rejects the session",
   retryAfterMs: 0,
 } as const;
 

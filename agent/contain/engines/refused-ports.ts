@@ -31,7 +31,7 @@ export class RefusedPorts {
     const altered = await firewall.altered();
     if (ports === this.#inForce && altered === undefined) return {};
     const isTampered = this.#inForce !== undefined && altered !== undefined;
-    const repaired = isTampered && { repaired: `the rules for engine ports were altered (${altered})` };
+    const repaired = isTampered && { repaired: `the rules for engine ports were modified (${altered})` };
     this.#inForce = undefined;
     const fault = await firewall.refusePorts(wanted);
     if (fault)

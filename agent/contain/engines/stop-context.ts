@@ -121,7 +121,7 @@ export const portFault = (what: string, all: readonly number[]): string | undefi
 /** Names the uncertain engines that keep running. The isolation is not in force while a possible engine runs. */
 export function unsureFault(deps: StopDeps): string | undefined {
   const ports = (deps.unsure?.() ?? []).filter(isStoppable).flatMap((engine) => engine.ports);
-  const what = "were identified only by a container's address or by memory use, and were left running";
+  const what = "were identified only by a container's address or by memory use, and keep running";
   const fault = portFault(what, ports);
   return fault && `engines at ${fault}`;
 }
@@ -137,7 +137,7 @@ export function judgeGone(
     replaced === undefined ? undefined : `${replaced} replaces its process before the agent can stop it`;
   const unclear = portFault("", unclearPorts)?.trim();
   const fault =
-    unclear && `engines have ended, and processes that no scan has identified listen on their ${unclear}`;
+    unclear && `engines have ended, and processes that no scan has identified now listen on their ${unclear}`;
   return { fault: fault ?? repaired, repaired };
 }
 

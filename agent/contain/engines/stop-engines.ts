@@ -8,7 +8,7 @@ import { suspendEngines } from "./suspend-engines.ts";
 import { terminateEngines } from "./terminate-engines.ts";
 
 const LOST =
-  "the list of stopped processes was lost: look for suspended processes (state T) and resume them with kill -CONT";
+  "the list of stopped processes was lost: find suspended processes (state T) and resume them with kill -CONT";
 
 /**
  * Mode `stop-engines`: suspends or terminates the engines with all their descendants, and refuses connections to their

@@ -64,9 +64,7 @@ export async function suspendEngines(
   const shared = sharedPorts(deps, wanted, engines, family);
   const rules = await ports.refuse(wanted.filter((port) => !shared.has(port)));
   const fault =
-    unsuspended ??
-    rules.fault ??
-    processFault("are init or run this agent, and were left running", untouched);
+    unsuspended ?? rules.fault ?? processFault("are init or run this agent, and keep running", untouched);
   state.hasReached ||= await deps.reach(signal);
   const suspending = { engines, known, family, record, located: locateEngines(deps, [], []) };
   const isStillNow = () => suspendNewborn(context, suspending);

@@ -61,7 +61,7 @@ export async function terminateEngines(
   state.hasReached ||= await deps.reach(signal);
   const fault =
     processFault("could not be terminated", left) ??
-    processFault("could not be identified for certain or run this agent, and were left running", untouched) ??
+    processFault("could not be identified for certain or run this agent, and keep running", untouched) ??
     rules.fault ??
     gone.fault ??
     sharedFault(shared) ??

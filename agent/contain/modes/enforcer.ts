@@ -19,7 +19,7 @@ export type Proof = {
   probes?: NonNullable<ContainmentReport["probes"]>;
   /**
    * For {@link Enforcer.reassert}: what was modified since the last check and is now restored, such as `the
-   * isolation rules were altered`. Absent if the isolation was in force. A proof covers the interval since
+   * isolation rules were modified`. Absent if the isolation was in force. A proof covers the interval since
    * the last one, so repeated repairs make it fail (reassert-isolation.ts).
    */
   repaired?: string;

@@ -60,7 +60,10 @@ async function apply(context: NetworkContext, signal: AbortSignal): Promise<Proo
     const stuck = await rollBack(deps, signal);
     context.sent = undefined;
     const end = stuck === undefined ? "the rules were rolled back" : "the rules could not be rolled back";
-    return { outcome: "failed", reason: `${target.what} was unreachable right after applying; ${end}` };
+    return {
+      outcome: "failed",
+      reason: `${target.what} was unreachable right after the rules were applied; ${end}`,
+    };
   }
   context.lastProbes = { controlPlaneReachable: true, forbiddenBlocked: await isForbiddenBlocked(context) };
   return { outcome: "applied", probes: context.lastProbes };
@@ -75,7 +78,7 @@ async function reassert(context: NetworkContext, { isQuick }: Order, signal: Abo
   if (addresses.all().length > 0) {
     const altered = await deps.firewall.altered();
     if (altered !== undefined && altered !== NOTHING_SENT)
-      repaired = `the isolation rules were altered (${altered})`;
+      repaired = `the isolation rules were modified (${altered})`;
     if (altered !== undefined) fault = await putRules(context, await wantedRules(context));
   }
   if (!isQuick) await followAddresses(context);
@@ -156,9 +159,9 @@ async function whyNot({ deps, target, addresses }: NetworkContext): Promise<stri
   const all = addresses.all();
   if (all.length === 0) return `${what}'s name ${name} has no address`;
   if (deps.proxy && all.every(isLoopback))
-    return `the proxy ${name}:${port} runs on this host, and its own connections would be cut; set the agent's proxy to one on another host; nothing was changed`;
+    return `the proxy ${name}:${port} runs on this host, and mode network would block its connections; set the agent's proxy to one on another host; nothing was changed`;
   const tunnels = await Promise.all(all.map((address) => deps.tunnelTo?.({ address, port })));
   if (tunnels.every((device) => device !== undefined))
-    return `${what} is reached through the VPN device ${tunnels[0]}, which mode network would cut off; give the host a route to it outside the VPN, or use stop-engines; nothing was changed`;
+    return `${what} is reached through the VPN device ${tunnels[0]}, which mode network would block; give the host a route outside the VPN, or use mode stop-engines; nothing was changed`;
   return undefined;
 }

@@ -73,7 +73,7 @@ async function putVerified(nft: Nft, rules: string, fallback?: string): Promise<
     nft.keep(rules);
     return undefined;
   }
-  return `the rules were altered each time right after they were installed: ${difference}`;
+  return `the rules were modified each time, right after they were installed: ${difference}`;
 }
 
 async function altered(nft: Nft): Promise<string | undefined> {

@@ -95,7 +95,7 @@ async function putVerified(pf: Pf, rules: string): Promise<string | undefined> {
     for (const cut of CUT_STATES) await pfctl(pf, cut);
     return undefined;
   }
-  return `the rules were altered each time right after they were installed: ${difference}`;
+  return `the rules were modified each time, right after they were installed: ${difference}`;
 }
 
 async function altered(pf: Pf): Promise<string | undefined> {

@@ -142,7 +142,7 @@ async function altered(windows: WindowsState): Promise<string | undefined> {
   const count = sent.rules.length;
   const lost = sent.rules.filter((rule) => !rules.includes(rule)).length;
   if (lost > 0)
-    return `${count - lost} of ${count} rules are in force: a policy overrides the others, or they were altered`;
+    return `${count - lost} of ${count} rules are in force: a policy overrides the others, or they were modified`;
   if (rules.length > count) return `${rules.length - count} rules were added to the group "${GROUP}"`;
   return undefined;
 }

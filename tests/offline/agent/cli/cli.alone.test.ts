@@ -623,7 +623,7 @@ describe("lz-agent", () => {
     await until("heartbeats arrive", () => edge.taken.length >= 3);
     const second = await call(["run", "--state", state]);
     expect(second.code).toBe(1);
-    expect(second.stderr).toBe(`lz-agent: already running on ${state} as process ${first.pid}\n`);
+    expect(second.stderr).toBe(`lz-agent: another daemon already uses ${state} (process ${first.pid})\n`);
     const told = await call(["status", "--json", "--state", state]);
     expect(told.code).toBe(0);
     const status = JSON.parse(told.stdout);

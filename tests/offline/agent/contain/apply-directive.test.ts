@@ -485,7 +485,7 @@ describe("createDirectiveHandler()", () => {
   });
 
   describe("a proof covers the interval since the previous one:", () => {
-    const ALTERED: Proof = { ...APPLIED, repaired: "the isolation rules were altered" };
+    const ALTERED: Proof = { ...APPLIED, repaired: "the isolation rules were modified" };
     let [nowMs, elapsedMs] = [0, 0];
     const start = () =>
       open(
@@ -527,7 +527,7 @@ describe("createDirectiveHandler()", () => {
     test("reports one repair with its time and stays in force, and later checks report nothing new", async () => {
       const handler = await isolated();
       const report = await look(handler, ALTERED);
-      const reason = `the isolation rules were altered at ${new Date(nowMs).toISOString()}; the agent restored the isolation`;
+      const reason = `the isolation rules were modified at ${new Date(nowMs).toISOString()}; the agent restored the isolation`;
       expect(report).toMatchObject({ generation: 1, outcome: "applied", reason, probes: APPLIED.probes });
       expect(containmentReport.safeParse(report).success).toBe(true);
       for (let round = 0; round < 3; round++) expect(await look(handler, APPLIED)).toBe(report);
@@ -543,7 +543,7 @@ describe("createDirectiveHandler()", () => {
       const failed = await look(handler, ALTERED, 119_999);
       expect(failed).toMatchObject({ outcome: "failed", probes: APPLIED.probes });
       expect(failed.reason).toBe(
-        "the isolation rules were altered; restored at least 2 times; failed until 2 minutes pass without an alteration",
+        "the isolation rules were modified; restored at least 2 times; counts as failed until 2 minutes pass without a modification",
       );
       expect(await look(handler, APPLIED, 119_999)).toBe(failed);
       const good = await look(handler, APPLIED, 1);

@@ -20,9 +20,9 @@ describe("notices to the users of the host", () => {
     );
     expect(noticeText({ ...order, mode: "stop-engines" })).toContain("AI engines were stopped");
     const terminate = { mode: "stop-engines", stopEnginesBy: "terminate" } as const;
-    expect(noticeText({ ...order, ...terminate })).toContain("do not restart by themselves");
+    expect(noticeText({ ...order, ...terminate })).toContain("are not restarted automatically");
     expect(noticeText({ ...order, ...terminate, action: "release" })).toContain(
-      "start terminated programs again",
+      "start the terminated programs again",
     );
     expect(noticeText({ ...order, mode: "stop-engines", action: "release" })).not.toContain("again");
     expect(noticeText(order)).toContain("contact them");

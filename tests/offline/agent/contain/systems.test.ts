@@ -344,7 +344,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     const { pf, firewall } = fakePf();
     pf.slippedIn = "pass quick all\n";
     expect(await firewall().restrict(RULES)).toStartWith(
-      "the rules were altered each time right after they were installed: ",
+      "the rules were modified each time, right after they were installed: ",
     );
     pf.slippedIn = "";
     expect(await firewall().restrict(RULES)).toBeUndefined();
@@ -750,7 +750,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
   test("windowsFirewall() reports a policy that overrides the rules, and a profile that is off or no longer blocks", async () => {
     const count = windowsNetworkRules(RULES).length;
     expect(await fakeWindows({ overrules: 3 }).firewall().restrict(RULES)).toBe(
-      `3 of ${count} rules are in force: a policy overrides the others, or they were altered`,
+      `3 of ${count} rules are in force: a policy overrides the others, or they were modified`,
     );
     const { windows, firewall } = fakeWindows();
     const ours = firewall();

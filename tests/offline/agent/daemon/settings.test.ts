@@ -166,7 +166,7 @@ describe("resolveSettings()", () => {
     for (const said of [
       `log in ${file} must be text or json`,
       `interval in ${file} must be a whole number of milliseconds, 100 to 3600000`,
-      `employee in ${file} must be letters`,
+      `employee in ${file} must be 1 to 128 letters`,
       `state in ${file} must be the path of a directory`,
       `colour in ${file} is unknown`,
       "LZ_LOG must be text or json",
@@ -179,15 +179,15 @@ describe("resolveSettings()", () => {
 
   test.each([
     ["an unknown key", { interva1: 1000 }, /interva1 in .* is unknown/],
-    ["a secret", { token: "s3cr3t-value" }, /token in .* is refused: do not put secrets in this file/],
+    ["a secret", { token: "s3cr3t-value" }, /token in .* is not allowed: do not put secrets in this file/],
     ["an interval that is text", { interval: "1000" }, /interval in .* must be a whole number/],
     ["an interval above the limit", { interval: 3_600_001 }, /interval in/],
     ["a relative path", { state: "state" }, /state in .* must be an absolute path/],
     ["a url with a path", { url: "https://lz.example.com/x" }, /url in .* must be an origin/],
-    ["a list", [], /must hold one JSON object/],
-    ["null", null, /must hold one JSON object/],
-    ["something else", "log: json # s3cr3t-value", /must hold one JSON object/],
-    ["nothing", "", /must hold one JSON object/],
+    ["a list", [], /must contain one JSON object/],
+    ["null", null, /must contain one JSON object/],
+    ["something else", "log: json # s3cr3t-value", /must contain one JSON object/],
+    ["nothing", "", /must contain one JSON object/],
     ["a prototype", '{"__proto__": {"log": "json"}}', /__proto__ in .* is unknown/],
     ["too much", " ".repeat(65_537), /is larger than 65536 bytes/],
     ["a line of its own", { "a\nb": 1 }, /is unknown/],
@@ -211,7 +211,9 @@ describe("resolveSettings()", () => {
     const reason = reasonOf({ proxy: "socks5://ada:s3cr3t@h:1" }, { LZ_PROXY: "pac+http://ada:s3cr3t@h/x" });
     expect(reason).toContain(`proxy in ${file} is a PAC file`);
     expect(reason).toContain("LZ_PROXY is a PAC file");
-    expect(reason).toContain("set proxy to the proxy itself, such as http://proxy.example.com:3128");
+    expect(reason).toContain(
+      "set proxy to the address of the proxy itself, such as http://proxy.example.com:3128",
+    );
     expect(reason).toContain("--proxy must be the address of an http or https proxy");
     expect(reason).not.toContain("s3cr3t");
     expect(reason).not.toContain("ada");
@@ -222,7 +224,7 @@ describe("resolveSettings()", () => {
     expect(settingsOf().network.proxy).toBe("http://ada:s3cr3t@proxy.example:3128");
     chmodSync(file, 0o644);
     expect(reasonOf()).toBe(
-      `${file} holds the credentials of a proxy and can be read by others: run chmod 600 on it`,
+      `${file} contains the credentials of a proxy and can be read by others: run chmod 600 on it`,
     );
     write({ proxy: "http://proxy.example:3128" });
     expect(settingsOf().network.proxy).toBe("http://proxy.example:3128");

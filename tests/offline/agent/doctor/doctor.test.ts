@@ -116,7 +116,7 @@ describe("doctor on the host", () => {
   test("reports invalid settings as a failure with the fix", async () => {
     const pac = await examine(["--state", state, "--proxy", `http://ada:${PASSWORD}@wpad.example/proxy.pac`]);
     expect(pac.configuration).toMatchObject(
-      failure("--proxy is a PAC file", "set proxy to the proxy itself"),
+      failure("--proxy is a PAC file", "set proxy to the address of the proxy itself"),
     );
     const file = join(state, "none.pem");
     const ca = await examine(["--state", state, "--url", edge.url, "--ca-file", file]);
@@ -401,7 +401,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
     );
     expect(await tls("wrong host")).toMatchObject(
       failure(
-        "the certificate is not for localhost; its names are DNS:other.example",
+        "the certificate is not valid for localhost; its names are DNS:other.example",
         "use a name of the certificate",
       ),
     );
@@ -409,14 +409,14 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
       failure("the certificate expired on", "renew the certificate"),
     );
     expect(await tls("early")).toMatchObject(
-      failure("the certificate is not valid before", "set this host's clock"),
+      failure("the certificate is not valid before", "correct this host's clock"),
     );
     expect(await tls("self-signed")).toMatchObject(
       failure("the certificate is self-signed", "set ca-file to it"),
     );
     const plain = await through(edge.port);
     expect(plain.tls).toMatchObject(
-      failure("does not complete a TLS handshake", "uses https and the right port"),
+      failure("did not complete a TLS handshake", "uses https and the right port"),
     );
   });
 

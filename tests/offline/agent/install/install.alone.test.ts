@@ -149,7 +149,7 @@ describeUnless(missing("Linux"), "installService()", () => {
       const outcome = await install(binary(name, content), 3000);
       expect(outcome).toEqual({
         ok: false,
-        reason: expect.stringMatching(/made no heartbeat within \d+ s; the previous version/),
+        reason: expect.stringMatching(/composed no heartbeat within \d+ s; the previous version/),
       });
       await until("the second version runs again", () => ![undefined, before].includes(daemon()));
       expect(readFileSync(to, "utf8")).toBe(working(2));
@@ -171,7 +171,7 @@ describeUnless(missing("Linux"), "installService()", () => {
     const outcome = await install(binary("broken", "#!/bin/sh\nexit 3\n"), 1000);
     expect(outcome).toEqual({
       ok: false,
-      reason: "the new daemon made no heartbeat within 1 s; everything was removed again",
+      reason: "the new daemon composed no heartbeat within 1 s; everything was removed again",
     });
     expect(readdirSync(join(directory, "bin"))).toEqual([]);
     expect(existsSync(join(directory, "unit"))).toBe(false);

@@ -239,13 +239,13 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     expect(await refusal()).toContain(`ca-file ${file} is empty: ${remedy}`);
     writeFileSync(file, "\u0030\u0082 DER");
     expect(await refusal()).toContain(
-      "holds no PEM certificate: if it is DER, convert it with `openssl x509",
+      "contains no PEM certificate: if it is DER, convert it with `openssl x509",
     );
     writeFileSync(file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    expect(await refusal()).toContain("holds a damaged certificate (number 1): copy the file again");
+    expect(await refusal()).toContain("contains a damaged certificate (number 1): copy the file again");
     writeFileSync(file, readFileSync(join(directory, "ca", "ca.key")));
     expect(await refusal()).toContain(
-      "holds a private key: remove the key, this file is for CA certificates only",
+      "contains a private key: remove the key, because this file is only for CA certificates",
     );
     writeFileSync(file, readFileSync(ca.path));
     chmodSync(file, 0o666);

@@ -47,7 +47,7 @@ test.each([
   const read = readProxy(text);
   if (read.ok) throw new Error("accepted");
   expect(read.reason).toBe(
-    "is a PAC file, which the agent does not evaluate: set proxy to the proxy itself, such as http://proxy.example.com:3128, and no-proxy to the hosts to reach without it",
+    "is a PAC file, which the agent does not evaluate: set proxy to the address of the proxy itself, such as http://proxy.example.com:3128, and no-proxy to the hosts to reach without it",
   );
 });
 

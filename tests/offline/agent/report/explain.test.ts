@@ -101,7 +101,7 @@ test("explanationText() says that it shortens values, and how to see them comple
   expect(text).toContain(`now: "${"a".repeat(69)}…, "b", "c", "d" and 1 more\n`);
   expect(text).toContain(`now: "${"a".repeat(68)}"\n`);
   expect(text).toContain(
-    "For each field, at most 4 different values are shown, cut to 70 characters. Use --json for all values.",
+    "For each field, at most 4 different values are shown, each shortened to 70 characters. Use --json for all values.",
   );
 });
 

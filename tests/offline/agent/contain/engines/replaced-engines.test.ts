@@ -157,7 +157,7 @@ describe("stopEnginesEnforcer() with an engine whose process is gone", () => {
     const it = host(() => [listener(300, {}, "postgres")]);
     expect(await it.apply()).toMatchObject({
       outcome: "failed",
-      reason: `engines have ended, and processes that no scan has identified listen on their ports ${PORT}`,
+      reason: `engines have ended, and processes that no scan has identified now listen on their ports ${PORT}`,
       probes: { forbiddenBlocked: false },
     });
     expect([it.isStopped(), it.hastened()]).toEqual([false, 1]);

@@ -139,7 +139,7 @@ describe("stopEnginesEnforcer()", () => {
     const fault = {
       outcome: "failed",
       reason:
-        "engines at ports 8000 were identified only by a container's address or by memory use, and were left running",
+        "engines at ports 8000 were identified only by a container's address or by memory use, and keep running",
     };
     expect(await enforcer.apply(ORDER, signal)).toMatchObject(fault);
     expect([stoppedPids(), refused]).toEqual([[200, 201], [11_434]]);
@@ -281,7 +281,7 @@ describe("stopEnginesEnforcer()", () => {
       const proof = await open().apply(ORDER, signal);
       expect([proof.outcome, proof.reason, stoppedPids()]).toEqual([
         "failed",
-        `processes ${pid} are init or run this agent, and were left running`,
+        `processes ${pid} are init or run this agent, and keep running`,
         [200, 201],
       ]);
       expect((await open().release(ORDER, signal)).outcome).toBe("applied");
@@ -374,7 +374,7 @@ describe("stopEnginesEnforcer()", () => {
     engines.push({ ...engine(300, 9999), kind: "gateway" });
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
     refused = [];
-    const repaired = "the rules for engine ports were altered (the ports were altered)";
+    const repaired = "the rules for engine ports were modified (the ports were altered)";
     expect(await enforcer.reassert(ORDER, signal)).toEqual({ ...PROVEN, repaired });
     expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
     expect([stoppedPids(), refused as readonly number[]]).toEqual([[200, 201], [11_434]]);

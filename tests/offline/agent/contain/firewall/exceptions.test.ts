@@ -272,7 +272,7 @@ describeUnless(lacking, "exceptions of an isolation, tested in network namespace
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(true);
     expect(await startAgent("http://10.90.0.9:8788")("apply:network")).toEqual({
       outcome: "failed",
-      reason: `the control plane is reached through the VPN device ${ID}t, which mode network would cut off; give the host a route to it outside the VPN, or use stop-engines; nothing was changed`,
+      reason: `the control plane is reached through the VPN device ${ID}t, which mode network would block; give the host a route outside the VPN, or use mode stop-engines; nothing was changed`,
     });
     expect(await mustRun(`ip netns exec ${HOST} nft list ruleset`)).toBe("");
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(true);

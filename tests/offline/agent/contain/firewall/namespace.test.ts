@@ -246,7 +246,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     ];
     for (const [tamper, said] of tampers) {
       await mustRun(`ip netns exec ${HOST} nft -f -`, `${tamper}\n`);
-      const repaired = `the isolation rules were altered (${said})`;
+      const repaired = `the isolation rules were modified (${said})`;
       const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
       expect(await agent.prove("reassert:network")).toEqual({ outcome: "applied", probes, repaired });
       expect(await rulesOf()).toBe(whole);
@@ -339,7 +339,8 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     const proof = await agent.prove("apply:network");
     expect(proof).toEqual({
       outcome: "failed",
-      reason: "the control plane was unreachable right after applying; the rules were rolled back",
+      reason:
+        "the control plane was unreachable right after the rules were applied; the rules were rolled back",
     });
     expect(await rulesOf()).toBe("");
     expect(await reaches(HOST, PEER, 9000)).toBe(true);

@@ -104,7 +104,7 @@ describe("networkEnforcer()", () => {
   test("rolls back by removing the table, and reports if the removal fails too", async () => {
     const nft = fakeNft();
     expect((await make(nft.run, { reach: async () => false }).apply(ORDER, signal)).reason).toBe(
-      "the control plane was unreachable right after applying; the rules were rolled back",
+      "the control plane was unreachable right after the rules were applied; the rules were rolled back",
     );
     expect(nft.inputs.at(-1)).toBe(removeTable);
     expect(nft.tables.size).toBe(0);
@@ -180,7 +180,7 @@ describe("networkEnforcer()", () => {
     const before = resolved;
     await nft.run(["nft", "-f", "-"], "delete table inet lifecyclezero\n");
     const proof = await enforcer.reassert({ ...ORDER, isQuick: true }, signal);
-    expect(proof).toMatchObject({ outcome: "applied", repaired: expect.stringContaining("altered") });
+    expect(proof).toMatchObject({ outcome: "applied", repaired: expect.stringContaining("modified") });
     expect(resolved).toBe(before);
     await enforcer.reassert(ORDER, signal);
     expect(resolved).toBe(before + 1);
@@ -360,7 +360,7 @@ describe("networkEnforcer(), edge cases", () => {
     isBroken = true;
     expect(await enforcer.reassert(ORDER, signal)).toMatchObject({
       reason: "the rules could not be restored: nft refused the rules: Error: busy",
-      repaired: "the isolation rules were altered (table inet lifecyclezero was removed)",
+      repaired: "the isolation rules were modified (table inet lifecyclezero was removed)",
       probes: { forbiddenBlocked: false },
     });
   });
@@ -483,7 +483,7 @@ describe("changed rules", () => {
     change(nft);
     expect(await enforcer.reassert(ORDER, signal)).toMatchObject({
       outcome: "applied",
-      repaired: `the isolation rules were altered (${said})`,
+      repaired: `the isolation rules were modified (${said})`,
     });
     expect(nft.rulesOf(OURS, "output")).toEqual(whole);
     expect([...nft.tables.keys()].toSorted()).toEqual(["bridge lifecyclezero", OURS]);
@@ -502,7 +502,7 @@ describe("changed rules", () => {
     const { outcome, reason } = await make(racing).apply(ORDER, signal);
     expect([outcome, reason]).toEqual([
       "failed",
-      "the rules were altered each time right after they were installed: rules added: 1",
+      "the rules were modified each time, right after they were installed: rules added: 1",
     ]);
     expect(nft.tables.size).toBe(0);
     expect(nft.inputs.filter(isRules)).toHaveLength(3);
@@ -703,7 +703,7 @@ describe("mode network and a connection that it would cut off", () => {
     const refused = await apply({ tunnelTo });
     expect([refused.outcome, refused.inputs]).toEqual(["failed", 0]);
     expect(refused.reason).toBe(
-      "the control plane is reached through the VPN device wg0, which mode network would cut off; give the host a route to it outside the VPN, or use stop-engines; nothing was changed",
+      "the control plane is reached through the VPN device wg0, which mode network would block; give the host a route outside the VPN, or use mode stop-engines; nothing was changed",
     );
     const beside = await apply({
       resolve: async () => ["198.51.100.7", "198.51.100.8"],
@@ -739,7 +739,7 @@ describe("mode network and a connection that it would cut off", () => {
       reach: async () => false,
     });
     expect(unreachable.reason).toBe(
-      "the proxy was unreachable right after applying; the rules were rolled back",
+      "the proxy was unreachable right after the rules were applied; the rules were rolled back",
     );
     const nameless = await apply({
       proxy: { name: "proxy.example.com", port: 3128 },
