@@ -30,7 +30,7 @@ const DURATION_MS_MIN = 1000;
 export type WatchdogDeps = {
   /** CPU time of this process in milliseconds. */
   cpuMs: () => number;
-  /** Milliseconds by a monotonic clock. */
+  /** Current time in milliseconds, by a monotonic clock. */
   elapsed: () => number;
   loadPerCore: () => number;
   /** The tenant's interval. */

@@ -81,7 +81,7 @@ export function createSession(deps: SessionDeps): Session {
   };
 }
 
-/** Body of a session request. */
+/** Builds the body of a session request. */
 export const sessionBody = (hardware: Hardware | undefined): SessionRequest => ({
   agentVersion: AGENT_VERSION,
   ...(hardware && { hardware }),

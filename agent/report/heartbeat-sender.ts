@@ -58,7 +58,7 @@ export const createSender = (deps: SendDeps): Sender => new HeartbeatSender(deps
 
 class HeartbeatSender implements Sender {
   readonly #deps: SendDeps;
-  /** A heartbeat that was never in the spool. */
+  /** A heartbeat that is sent directly and was never in the spool. */
   #direct: Waiting | undefined;
   #connection: Connection = { state: "starting" };
   /** Number of failed attempts since the last success, for the backoff. */

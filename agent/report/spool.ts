@@ -87,7 +87,7 @@ class DiskSpool implements Spool {
   readonly #log: Log;
   readonly #write: (path: string, content: string) => void;
   readonly #limits: SpoolLimits;
-  /** In ascending order of their sequence numbers. */
+  /** The entries in ascending order of sequence number. */
   readonly #entries: Entry[];
   #dropped: number;
   #bytes: number;

@@ -35,7 +35,7 @@ export type NetworkDeps = {
   save: (addresses: readonly string[]) => void;
   reach: ReachControlPlane;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Milliseconds by a monotonic clock. */
+  /** Current time in milliseconds, by a monotonic clock. */
   elapsed: () => number;
   log: Log;
 };

@@ -77,7 +77,7 @@ function socketsOf(pid: number): Set<string> {
       if (inode !== undefined) inodes.add(inode);
     }
   } catch {
-    // The process has ended.
+    // Ignore the error, because the process has ended.
   }
   return inodes;
 }

@@ -14,7 +14,7 @@ export const COUNTER = "forbidden";
 
 /** 576 bytes: the longest DHCP message that a host must accept (RFC 2131 §2). A starting client sends a few. */
 const DHCP_OUT = "meta length <= 576 limit rate 10/minute burst 10 packets";
-/** Enough for offers from several servers on several links. */
+/** This rate is enough for offers from several servers on several links. */
 const DHCP_IN = "limit rate 60/minute burst 30 packets";
 /** A solicitation has 72 bytes, or 96 with the longest link-layer address (RFC 4391) and a nonce (RFC 7527). */
 const ND_OUT = "meta length <= 96 limit rate 60/minute burst 60 packets";
