@@ -42,6 +42,8 @@ test("an event in the outbox is delivered once, and a failing delivery is retrie
     hostname: "127.0.0.1",
     port: 0,
     async fetch(request) {
+      // An agent on this host may probe this port.
+      if (!request.headers.has("webhook-id")) return new Response("", { status: 404 });
       bodies.push(await request.text());
       return new Response("", { status });
     },

@@ -181,7 +181,9 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     sequence: openSequence(directory, spool.lastSequence + 1, { clock, log }),
     spool,
     sender: {
-      ...sender,
+      isKeepingUp: () => sender.isKeepingUp(),
+      isRevoked: () => sender.isRevoked(),
+      run: (signal) => sender.run(signal),
       offer: (heartbeat) => {
         offered++;
         sender.offer(heartbeat);
