@@ -71,7 +71,9 @@ describe("containment", () => {
     const ordered = records.toSorted((a, b) => a.tenantNumber - b.tenantNumber);
     const edited = ordered.with(3, { ...ordered[3]!, justification: "nothing to see" });
     expect((await verifyCustody(edited, head))?.fault).toContain("edited");
-    expect((await verifyCustody(ordered.toSpliced(2, 1), head))?.fault).toContain("a record is missing or was moved");
+    expect((await verifyCustody(ordered.toSpliced(2, 1), head))?.fault).toContain(
+      "a record is missing or was moved",
+    );
     expect((await verifyCustody(ordered.slice(0, -1), head))?.record).toBe("head");
     expect(await verifyCustody(ordered.toReversed(), head)).toBeUndefined();
   });
