@@ -89,7 +89,7 @@ describe("lz release-code → lz-agent release", () => {
       new Response(child.stdout).text(),
       new Response(child.stderr).text(),
     ]);
-    expect([await child.exited, err.includes("once, at the host")]).toEqual([0, true]);
+    expect([await child.exited, err.includes("This one-time code is valid until")]).toEqual([0, true]);
     return out.trim();
   }
   const custody = async () =>
