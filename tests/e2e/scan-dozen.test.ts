@@ -25,6 +25,9 @@ function namespace(): readonly string[] {
   return [];
 }
 
+/** The object that `lz-agent scan --json` prints. */
+type PrintedScan = ScanResult & { status: "complete" | "partial"; missing: string[] };
+
 type Seen = {
   scans: { code: number; stdout: string; stderr: string }[];
   engines: Started[];
@@ -36,7 +39,7 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
   const isInOwnNamespaces = around.length > 0;
   let binary: string;
   let seen: Seen;
-  let results: ScanResult[];
+  let results: PrintedScan[];
 
   beforeAll(async () => {
     binary = buildAgent();
@@ -46,7 +49,7 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
       stderr: "inherit",
     });
     seen = JSON.parse(await new Response(host.stdout).text()) as Seen;
-    results = seen.scans.map(({ stdout }) => JSON.parse(stdout) as ScanResult);
+    results = seen.scans.map(({ stdout }) => JSON.parse(stdout) as PrintedScan);
   }, 180_000);
 
   test("exits with 0 without a word on stderr, or with 4 and the reason if the scan was partial, and prints one object that matches the schema", () => {
