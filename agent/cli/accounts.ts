@@ -4,7 +4,7 @@ import type { Machine } from "./machine.ts";
 
 const FIRST_USER_ID = 1000;
 
-/** Home directories in a passwd(5) file: those of root and of people, without the homes of service accounts. */
+/** Home directories in a passwd(5) file. Includes root and people, and leaves out service accounts. */
 export function homesInPasswd(passwd: string): string[] {
   const homes = passwd
     .split("\n")
@@ -15,17 +15,17 @@ export function homesInPasswd(passwd: string): string[] {
   return [...new Set(homes)];
 }
 
-/** Directories next to the home directories that belong to no user. */
+/** Names next to the home directories that are not the home directory of a user. */
 const NOT_HOMES = /^(?:\.|desktop\.ini$|(?:Shared|Public|All Users|Default|Default User|lost\+found)$)/i;
 
-/** Maximum number of home directories of one domain. */
+/** Maximum number of home directories in one domain directory. */
 const DOMAIN_HOMES_MAX = 2000;
 
 /**
- * Home directories of all people on this host. The scan looks for models in them, and shortens them to `~` in
- * reports. Users of a directory service have no line in /etc/passwd, but their home directory is next to the
- * other ones. `list` and `text` throw the errors of the system. `listHome` lists a directory that may be the
- * home of a user. It may return its result only at a later call.
+ * Home directories of all people on this host. The scan looks for models in these directories, and reports
+ * shorten their paths to `~`. Users of a directory service have no entry in /etc/passwd, but their home
+ * directories are next to the others. Errors of `list` and `text` are ignored. `listHome` lists a directory
+ * that can be a user's home directory. It can return an empty list at first and the names at a later call.
  */
 export function homesOfPeople(
   { platform, env, home }: Pick<Machine, "platform" | "env" | "home">,
@@ -51,8 +51,8 @@ export function homesOfPeople(
 }
 
 /**
- * Names that a home directory contains after the first session, created from /etc/skel or by programs. A
- * directory with one of them is a home.
+ * Files and directories that /etc/skel or programs create in a home directory during the first session. A
+ * directory that contains one of these names is a home directory.
  */
 const HOME_FILES = new Set([
   ".profile",
@@ -65,15 +65,15 @@ const HOME_FILES = new Set([
   ".local",
 ]);
 /**
- * Maximum number of subdirectories to check for {@link HOME_FILES}. If none of them has such a file, the
- * directory is not the directory of a domain.
+ * Maximum number of subdirectories to check for {@link HOME_FILES}. If none of them contains such a file, the
+ * parent is not a domain directory.
  */
 const DOMAIN_CHECKS_MAX = 16;
 
 /**
  * Home directories at `/home/DOMAIN/USER`, the path that winbind (`template homedir` in smb.conf(5)) and SSSD
- * (`fallback_homedir` in sssd.conf(5)) use. The directory of a domain has no {@link HOME_FILES} itself, but
- * its subdirectories do.
+ * (`fallback_homedir` in sssd.conf(5)) use. A domain directory has no {@link HOME_FILES} itself, but its
+ * subdirectories have them.
  */
 function homesInDomain(directory: string, list: (path: string) => readonly string[]): string[] {
   const isHome = (path: string): boolean => list(path).some((name) => HOME_FILES.has(name));
@@ -84,8 +84,8 @@ function homesInDomain(directory: string, list: (path: string) => readonly strin
 }
 
 /**
- * The parent directory of all home directories. On Windows, it can be on a different drive than the system.
- * `PUBLIC` is a directory in it.
+ * Parent directory of all home directories. On Windows, it can be on another drive than the system. The
+ * `PUBLIC` directory is in this parent directory.
  */
 const ROOTS: Partial<Record<NodeJS.Platform, (env: Machine["env"]) => string>> = {
   win32: ({ PUBLIC, SystemDrive }) => win32.dirname(PUBLIC ?? `${SystemDrive ?? "C:"}\\Users\\Public`),
@@ -100,7 +100,7 @@ function orEmpty(read: () => string[]): string[] {
   }
 }
 
-/** Login name of a user id in a passwd(5) file. */
+/** Login name of the user with this id in a passwd(5) file. */
 export const loginInPasswd = (passwd: string, uid: number): string | undefined =>
   passwd
     .split("\n")

@@ -25,7 +25,7 @@ export const parseArguments = (argv: readonly string[]): ParsedProgram<CommandNa
     argv,
   );
 
-/** Flags and texts by name, in the form that {@link resolveSettings} reads. */
+/** Flags and texts by name, in the format that {@link resolveSettings} accepts. */
 export const settingFlags = ({ flags, texts }: Pick<ParsedValues, "flags" | "texts">) => ({
   ...texts,
   ...Object.fromEntries([...flags].map((name) => [name, true])),

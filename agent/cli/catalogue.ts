@@ -9,9 +9,9 @@ import type { Machine } from "./machine.ts";
 export const BUILT_IN: Catalogue = { version, entries };
 
 /**
- * The catalogue for a single scan (`scan`, `explain`). It is the catalogue that the daemon stored last, if it
- * passes the same checks, otherwise the built-in one. The collector names the catalogue, and says why a
- * stored one is not used.
+ * The catalogue for a single scan (`scan`, `explain`). Returns the catalogue that the daemon stored last, if
+ * it passes the same checks, and otherwise the built-in one. A collector in the result names the catalogue in
+ * use. If the stored catalogue was rejected, the collector also says why.
  */
 export async function catalogueOf(
   machine: Pick<Machine, "clock">,

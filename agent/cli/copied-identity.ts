@@ -20,13 +20,13 @@ import { enrolHost, type HostEnrolled } from "./enrol-host.ts";
 import { factsOf } from "./facts.ts";
 import type { Machine } from "./machine.ts";
 
-/** A state directory with the identity of another machine: the disk or the directory was copied. */
+/** A state directory that contains the identity of another machine, because the disk or the directory was copied. */
 export type Copied = {
   machine: Machine;
   network: Network;
   log: Log;
   directory: string;
-  /** The identity of the other machine. */
+  /** The other machine's identity. */
   identity: Identity;
   /** The fingerprint of this machine. */
   hardware: Hardware;
@@ -40,8 +40,8 @@ export const COPIED_REMEDY =
   "If this is an image for other machines, remove the state directory";
 
 /**
- * Reports to the control plane that a copy of this identity exists. The report is a session request that the
- * control plane rejects. The result is ignored.
+ * Reports to the control plane that a copy of this identity exists. The report is a session request, which
+ * the control plane rejects. This function ignores the response.
  */
 export async function reportCopy(copied: Copied, device: DeviceKey): Promise<void> {
   const { machine, network, log, identity, hardware } = copied;
@@ -58,7 +58,7 @@ export async function reportCopy(copied: Copied, device: DeviceKey): Promise<voi
   if (isMalformed(answer)) log("warn", "copy.not-reported");
 }
 
-/** Enrols this machine as a new asset with a new device key, and deletes the files of the other machine. */
+/** Enrols this machine as a new asset with a new device key, and deletes the other machine's files. */
 export async function enrolCopy(
   { machine, network, log, directory, identity, hardware }: Copied,
   as: { edgeUrl: string; token: string; employeeId: string },

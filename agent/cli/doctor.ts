@@ -11,7 +11,7 @@ import type { Asked, ExitCode, Machine, Verb } from "./machine.ts";
 
 type Flags = Pick<Asked, "flags">;
 
-/** Checks everything that the agent needs, from its settings to its daemon, and says how to fix each failure. */
+/** Checks everything that the agent needs, from settings to daemon, and says how to fix each failure. */
 export const doctor: Verb = async (machine, { flags, texts, settings }) => {
   const { state } = settings;
   const checks: Check[] = [];
@@ -48,12 +48,15 @@ export const doctor: Verb = async (machine, { flags, texts, settings }) => {
   return report(machine, { flags }, checks);
 };
 
-/** Reports invalid settings as a failed check. Every other command ends with an error before it starts. */
+/**
+ * Reports invalid settings as a failed check, so that the doctor can explain them. All other commands end
+ * with an error instead.
+ */
 export function reportBadSettings(machine: Machine, args: Flags, reason: string): ExitCode {
   return report(machine, args, [failedSetting(reason)]);
 }
 
-/** The reason of one invalid setting contains the fix after a colon. */
+/** A failed check for invalid settings. If only one setting is invalid, its reason contains the fix after a colon. */
 function failedSetting(reason: string): Check {
   const at = reason.indexOf(": ");
   const [detail, cure] =
@@ -90,7 +93,7 @@ function configuration(machine: Machine, settings: Settings, url: string | undef
   return { check: passed("configuration", parts.join(", ")), network, edgeUrl: parsed.origin };
 }
 
-/** Checks host name, connection, TLS, control plane and clock, in the order in which a request needs them. */
+/** Checks name resolution, connection, TLS, control plane and clock, in the order in which a request uses them. */
 async function checkNetwork(
   machine: Machine,
   { network: { caFile } }: Settings,
@@ -109,7 +112,7 @@ async function checkNetwork(
   checks.push(await checkName(target, proxy));
   const { check, socket } = await checkConnection(target, proxy);
   let last = check;
-  // A request without TLS needs no tunnel. For a proxy that is reached over TLS, only the proxy's own
+  // A plain HTTP request needs no tunnel. For a proxy that is reached over TLS, only the proxy's own
   // certificate is checked.
   const isTunnelled = proxy?.scheme === "http" && isTls;
   if (socket && isTunnelled) last = await checkTunnel(socket, proxy, target);

@@ -60,8 +60,8 @@ export const enroll: Verb = async (machine, asked) => {
       `already enrolled at ${before.edgeUrl} as ${before.assetId} (use --force to enrol again)`,
     );
   }
-  // The control plane has no isolation for a new asset, so it could not release an isolation that remains
-  // from the old asset.
+  // Reject the enrolment while the old asset's isolation is in force. The control plane could not release
+  // this isolation, because a new asset has none.
   const contained = before && containedIn(directory);
   if (contained) return fail(machine, `enroll: ${whyContained(contained)}: release it first`);
 

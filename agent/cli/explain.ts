@@ -12,7 +12,7 @@ import type { Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
 import { scanWhole, WHOLE } from "./whole-scan.ts";
 
-/** Composes the heartbeat that would be sent now, and prints each of its fields. Sends nothing. */
+/** Composes the heartbeat that the agent would send now, and prints each field with its value. Sends nothing. */
 export const explain: Verb = async (machine, { flags, settings }) => {
   const directory = settings.state;
   const identity = loadIdentity(directory);

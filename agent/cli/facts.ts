@@ -7,7 +7,7 @@ import type { Machine } from "./machine.ts";
 
 export type Facts = Pick<Heartbeat, "host"> & { version: string };
 
-/** Host name, operating system, architecture and version of the agent. */
+/** Host name, operating system, architecture and agent version. */
 export function factsOf(machine: Pick<Machine, "platform">): Facts {
   return {
     version: AGENT_VERSION,
@@ -22,11 +22,11 @@ export function factsOf(machine: Pick<Machine, "platform">): Facts {
 function osName(platform: NodeJS.Platform): string {
   if (platform === "linux") {
     try {
-      // os-release(5)
+      // Source: os-release(5).
       const pretty = /^PRETTY_NAME="?([^"\n]+)"?$/m.exec(readFileSync("/etc/os-release", "utf8"));
       if (pretty) return `${pretty[1]} (Linux ${release()})`;
     } catch {
-      // Ignore the error, because some distributions do not have this file.
+      // Ignore the error, because some distributions do not have os-release.
     }
   }
   const names: Partial<Record<NodeJS.Platform, string>> = { darwin: "macOS, Darwin", win32: "Windows" };

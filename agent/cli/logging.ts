@@ -4,13 +4,13 @@ import { createLog, type Log } from "../platform/log.ts";
 import { openLogFile } from "../platform/log-file.ts";
 import type { Machine } from "./machine.ts";
 
-/** Folder of the agent's logs on macOS, where Console.app shows them. */
+/** Folder for the agent's logs on macOS, where Console.app shows them. */
 const DARWIN_LOGS = "/Library/Logs/LifecycleZero";
 
 /**
- * Opens the log as configured by the settings. The default for a service is JSON lines. On Windows and macOS,
- * the default is also a file, because Windows does not keep the stderr of a service, and macOS never
- * truncates it.
+ * Opens the log as configured by the settings. A service writes JSON lines by default. On Windows and macOS,
+ * a service also writes to a file by default, because Windows discards the stderr of a service, and macOS
+ * never truncates the file that stderr is written to.
  */
 export function logOf(
   machine: Pick<Machine, "complain" | "clock" | "platform">,

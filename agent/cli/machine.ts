@@ -5,7 +5,7 @@ import type { Settings } from "../daemon/settings.ts";
 import type { Environment } from "../network/proxy.ts";
 import type { Host } from "../platform/agent-version.ts";
 
-/** Everything that the commands use from their process. The entry file builds it, and tests pass their own. */
+/** Everything that the commands use from their process. The entry file creates it, and tests pass test doubles. */
 export type Machine = Host & {
   pid: number;
   /** Path of this binary, or the path of Bun when the agent runs from source. */
@@ -16,7 +16,7 @@ export type Machine = Host & {
   elapsed: () => number;
   /** CPU time that this process has used, in milliseconds. */
   cpuMs: () => number;
-  /** Load average of the last minute per core. 0 on systems without a load average. */
+  /** Load average per core over the last minute. 0 on systems without a load average. */
   loadPerCore: () => number;
   random: () => number;
   /** Random id of this process. */
@@ -24,9 +24,9 @@ export type Machine = Host & {
   /** Fingerprint of this machine for a tenant. Undefined if the machine has no usable identifier. */
   hardware: (tenantId: string) => Promise<Hardware | undefined>;
   fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Proxy variables. They are removed from the environment, so that `fetch` does not read them. */
+  /** Proxy variables that were removed from the environment, so that `fetch` does not read them. */
   proxyVariables: Environment;
-  /** Reads standard input to its end, or up to this number of characters. */
+  /** Reads standard input to its end, or up to `charactersMax` characters. */
   input: (charactersMax: number) => Promise<string>;
   /** Writes a line to stdout. */
   print: (line: string) => void;
@@ -43,7 +43,7 @@ export type Asked = ParsedValues & { settings: Settings };
 
 /**
  * Exit code: 0 for success, 1 for failure, 2 for wrong arguments, 3 if the daemon is not running (as in the
- * Linux Standard Base), 4 for an incomplete scan.
+ * Linux Standard Base), and 4 for an incomplete scan.
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4;
 export type Verb = (machine: Machine, asked: Asked) => Promise<ExitCode>;

@@ -5,15 +5,12 @@ import { fail, type Verb } from "./machine.ts";
 
 const POLL_MS = 250;
 /**
- * Timeout in milliseconds. The daemon checks for a code every few seconds, and releasing the host may take a
- * few more.
+ * Timeout in milliseconds for the daemon's result. The daemon checks for a code every few seconds, and
+ * releasing the host can take a few more seconds.
  */
 const WAIT_MS = 30_000;
 
-/**
- * Passes a one-time release code to the daemon and prints the result. The daemon enforces and releases
- * isolations.
- */
+/** Passes a one-time release code to the daemon and prints the result. Only the daemon can release the host. */
 export const release: Verb = async (machine, { texts, settings }) => {
   const directory = settings.state;
   if (!loadIdentity(directory))

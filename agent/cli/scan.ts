@@ -7,7 +7,7 @@ import { COMPLETE_MS_MAX, scanWhole, WHOLE, type WholeScan } from "./whole-scan.
 /** Exit code of an incomplete scan. */
 const PARTIAL = 4;
 
-/** Scans this host once, with the catalogue of the daemon if there is one. Needs no enrolment and sends nothing. */
+/** Scans this host once, with the daemon's catalogue if there is one. Needs no enrolment and sends nothing. */
 export const scan: Verb = async (machine, { flags, settings }) => {
   const { catalogue, collector } = await catalogueOf(machine, settings.state);
   const scanner = scannerOf(machine, catalogue.entries, WHOLE);
@@ -44,8 +44,8 @@ export const scan: Verb = async (machine, { flags, settings }) => {
 };
 
 /**
- * Whether a scan is complete. `missing` lists what it could not read because of missing time, permission or
- * responses.
+ * Whether a scan is complete. `missing` lists what the scan could not read because of missing time, missing
+ * permission or missing responses.
  */
 export function completenessOf({ collectors, waiting }: Pick<WholeScan, "collectors" | "waiting">): {
   status: "complete" | "partial";

@@ -5,7 +5,7 @@ import { createScanner, type Scanner, type ScannerOptions } from "../scan/scan.t
 import { homesOfPeople } from "./accounts.ts";
 import type { Machine } from "./machine.ts";
 
-/** Creates a scanner of this host that looks for the products of the catalogue `entries`. */
+/** Creates a scanner of this host that looks for the products in the catalogue `entries`. */
 export function scannerOf(
   machine: Machine,
   entries: readonly CatalogEntry[],

@@ -17,7 +17,7 @@ import { configFile } from "../platform/agent-version.ts";
 import { type RunCommand, runCommand } from "../platform/run-command.ts";
 import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 
-/** Kinds of services of a platform, in the order in which they are tried. */
+/** Service kinds of each platform, in the order in which they are tried. */
 const KINDS: Partial<Record<NodeJS.Platform, readonly [ServiceKind, ...ServiceKind[]]>> = {
   linux: [systemd],
   darwin: [launchd],
@@ -36,7 +36,8 @@ export const service: Verb = async (machine, { flags, operands, settings }) => {
       `service: ${machine.platform} is not supported; start lz-agent run with your own service manager`,
     );
   const isInstall = operands[0] === "install";
-  // The daemon itself finds a file at the default path, even if the file is created later.
+  // The configuration file is at a custom path. The daemon reads a file at the default path even if the file
+  // is created later.
   const isElsewhere = settings.config.isUsed && settings.config.path !== configFile(machine);
   const network: ServiceNetwork = isInstall ? networkOf(machine, settings) : { ok: true };
   if (!network.ok) return fail(machine, `service: ${network.reason}`);
@@ -69,9 +70,9 @@ export const service: Verb = async (machine, { flags, operands, settings }) => {
 type ServiceNetwork = { ok: true; options?: Pick<ServiceOptions, "network"> } | { ok: false; reason: string };
 
 /**
- * Proxy and CA file from flags and environment variables of this call. The service definition passes them to
- * the daemon, which starts without these flags and variables. The daemon itself reads the configuration file.
- * The values are checked now, because a daemon that cannot connect is noticed only by a missing heartbeat.
+ * Proxy and CA file from the flags and environment variables of this call. The service definition passes them
+ * to the daemon, which does not inherit them. The daemon itself reads the configuration file. The values are
+ * checked now, because a daemon that cannot connect is noticed only when its heartbeats are missing.
  */
 function networkOf(machine: Machine, settings: Settings): ServiceNetwork {
   const { network, ofThisCall } = settings;

@@ -7,17 +7,20 @@ const SCANS_MAX = 8;
 const WHOLE_MS_MAX = 10_000;
 /** Timeout in milliseconds with `--complete`. */
 export const COMPLETE_MS_MAX = 120_000;
-/** Time limits in milliseconds of the work in one scan. Hashing an executable of 1 GB takes most of `hashMs`. */
+/**
+ * Time limits in milliseconds for the expensive work in one scan. Hashing an executable of 1 GB takes most of
+ * `hashMs`.
+ */
 export const WHOLE: ScannerOptions = { hashMs: 3000, storesMs: 3000 };
-/** Pause in milliseconds before the next scan probes servers that did not respond in time. */
+/** Pause in milliseconds before the next scan probes servers again that did not respond in time. */
 const PAUSE_MS = 100;
 
 /**
  * Scans until two consecutive scans have the same result and no work is left for a later scan. The daemon
- * spreads work over several scans: package owners, signers, hashes, slow servers, and work that a busy host
- * had no time for. If no work is left but results still differ, this function ends after {@link SCANS_MAX}
- * scans. `durationMs` of the result covers all scans. `waiting` names the work that was left out at
- * `limitMs`.
+ * spreads such work over several scans: package owners, signers, hashes, slow servers, and work that a busy
+ * host had no time for. If no work is left but results still differ, this function ends after {@link
+ * SCANS_MAX} scans. `durationMs` in the result covers all scans. `waiting` names the work that was unfinished
+ * after `limitMs`.
  */
 export async function scanWhole(
   scanner: { scan: (signal: AbortSignal, settings?: ScanSettings) => Promise<WholeScan> },
@@ -40,8 +43,8 @@ export async function scanWhole(
 }
 
 /**
- * Findings to compare. Collectors with status `ok` are left out, because their details are counts that change
- * with every process.
+ * Findings to compare. Collectors with status `ok` are left out, because their details contain counts that
+ * change with every process.
  */
 const findingsOf = ({ engines, stores, collectors }: ScanReport): string =>
   JSON.stringify([engines, stores, collectors.filter(({ status }) => status !== "ok")]);

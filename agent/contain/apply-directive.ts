@@ -15,8 +15,8 @@ import { ContainmentStore, orderOf } from "./state/containment-store.ts";
 import { createRepairHistory } from "./state/repairs.ts";
 
 /**
- * Minimum step between wall clock and monotonic clock, in milliseconds, that shows that the machine slept or
- * was restored from a snapshot.
+ * Minimum change of the difference between wall clock and monotonic clock, in milliseconds, that shows that
+ * the machine slept or was restored from a snapshot.
  */
 const SUSPENDED_MS_MIN = 2000;
 
@@ -30,7 +30,7 @@ export type DirectiveDeps = {
   enforcers: Readonly<Record<Mode, Enforcer>>;
   /** Current time of the control plane, as estimated by the agent. */
   clock: Clock;
-  /** The moment from which this agent could apply directives. */
+  /** The moment from which this agent was able to apply directives. */
   since: Moment;
   /** Milliseconds since this process started, by a monotonic clock. */
   elapsed: () => number;
@@ -47,11 +47,11 @@ export type DirectiveHandler = {
   report: () => ContainmentReport;
   /** Applies a directive if it is genuine, for this asset, not expired and newer than the last applied one. */
   handle: (jws: string, signal: AbortSignal) => Promise<void>;
-  /** Call after a start. Completes an order that a crash interrupted, and enforces a lasting isolation again. */
+  /** Call after a start. Carries out an order that a crash interrupted, and enforces a lasting isolation again. */
   resume: (signal: AbortSignal) => Promise<void>;
   /**
-   * While isolated: checks the isolation and restores modified parts. `isQuick`: this is one of several
-   * checks per second.
+   * While isolated: checks the isolation and restores modified parts. `isQuick`: this check is one of several
+   * per second.
    */
   reassert: (signal: AbortSignal, options?: { isQuick: boolean }) => Promise<void>;
 };
@@ -99,9 +99,9 @@ export function createDirectiveHandler(deps: DirectiveDeps): DirectiveHandler {
 }
 
 /**
- * Verifies directives. Every response of the control plane contains the directive until its proof arrives, so
- * a genuine directive is returned only once. A rejected directive is verified again each time, because the
- * clock may be corrected and keys may rotate. The rejection is logged only once.
+ * Verifies directives. Every response of the control plane contains the directive until the control plane has
+ * its proof, so a genuine directive is returned only once. A rejected directive is verified again each time,
+ * because the clock may be corrected and keys may rotate. The rejection is logged only once.
  */
 function createVerifier({
   self,
@@ -146,8 +146,8 @@ const isForAnotherMachine = ({ hardware: own }: DirectiveDeps, { hardware }: Dir
 
 /**
  * Detects periods in which this process did not run, because the machine slept or was restored from a
- * snapshot. A proof from before such a period says nothing about the current state. It may also be older than
- * the proof that the control plane has.
+ * snapshot. A proof from before such a period says nothing about the current isolation. It can also be older
+ * than the proof that the control plane has.
  */
 function createSuspensionDetector({ clock, elapsed }: Pick<DirectiveDeps, "clock" | "elapsed">) {
   /** Wall clock minus monotonic clock in milliseconds. The difference is constant while the process runs. */

@@ -5,7 +5,7 @@ import type { Identity } from "../identity/device-identity.ts";
 import { finishOrder, type OrderDeps, release } from "./carry-out-order.ts";
 import { takeCode, writeCodeResult } from "./release-code-file.ts";
 
-/** Maximum number of used codes in the state, newest first. */
+/** Maximum number of used codes in the containment state, newest first. */
 const USED_CODES_MAX = 64;
 
 export type ReleaseCodeDeps = OrderDeps & {
@@ -14,7 +14,7 @@ export type ReleaseCodeDeps = OrderDeps & {
   clock: Clock;
 };
 
-/** Applies a code that `lz-agent release` has submitted, and writes the result for it. No-op without a code. */
+/** Applies a code that `lz-agent release` has submitted, and writes the result. No-op without a code. */
 export async function applyReleaseCode(deps: ReleaseCodeDeps, signal: AbortSignal): Promise<void> {
   const code = takeCode(deps.directory);
   if (code === undefined) return;
@@ -44,8 +44,8 @@ async function releaseBy(
   if (generation < state.report.generation) return "the code is older than the isolation";
   if (state.report.action !== "isolate" && !store.isRecovered()) return "this host is not isolated";
   const { report, traces } = state;
-  // A recovered isolation has no generation, so it gets the generation that was newest when the code was
-  // created.
+  // A recovered isolation has no generation, so the agent uses the generation that was newest when the code
+  // was created.
   const order = {
     generation: Math.max(report.generation, store.isRecovered() ? generation : 0),
     action: "release",

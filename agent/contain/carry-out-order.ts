@@ -32,7 +32,8 @@ export async function carryOutOrder(
   const proof = await carriedOut.catch((cause: unknown): Proof | undefined =>
     signal.aborted ? undefined : { outcome: "failed", reason: messageOf(cause) },
   );
-  // The daemon was stopped halfway. The order stays marked as under way, and the next start carries it out.
+  // The daemon was stopped before the order was complete. The order stays marked as under way, and the next
+  // start carries it out again.
   if (!proof) return;
   finishOrder(deps, order, proof);
   const isApplied = proof.outcome === "applied";

@@ -11,7 +11,7 @@ const MESSAGE_SECONDS = 3600;
 
 /**
  * The notice to the users of this host about an applied order. Undefined if nothing changes for them. For a
- * release, `stopEnginesBy` is the value of the isolation that ends.
+ * release, `stopEnginesBy` says how the isolation that ends had stopped the engines.
  */
 export function noticeText({
   action,
@@ -33,7 +33,7 @@ export function noticeText({
   return tidy(`${TITLE}: ${words} ${what}`, NOTICE_CHARACTERS_MAX + 90);
 }
 
-/** A command that shows a notice. The text is an argument or standard input of a program, and no shell parses it. */
+/** A command that shows a notice. The text is passed as an argument or as standard input, so no shell parses it. */
 export type NoticeCommand = { command: readonly string[]; stdin?: string };
 
 /**
@@ -111,8 +111,8 @@ function busUids(): number[] {
 }
 
 /**
- * The user who is logged in at the screen and owns the console. If no user is logged in,
- * the owner is root and the list is empty.
+ * The user who is logged in at the screen, who owns the console device. If no user is logged in, root owns
+ * the console and the list is empty.
  */
 async function consoleUids(run: RunCommand): Promise<number[]> {
   const { stdout } = await run(["/usr/bin/stat", "-f", "%u", "/dev/console"]);

@@ -12,9 +12,12 @@ export type ReassertDeps = OrderDeps & {
 };
 
 export type ReassertOptions = {
-  /** Send a report even if nothing has changed, because the last proof may not cover the time since then. */
+  /**
+   * If true, sends a report even if nothing has changed, because the last proof may not cover the time since
+   * then.
+   */
   isRenewed: boolean;
-  /** This is one of several checks per second, so names are not resolved again. */
+  /** True if this check is one of several per second, so names are not resolved again. */
   isQuick?: boolean;
 };
 
@@ -27,7 +30,7 @@ export async function reassertIsolation(
   const { store } = deps;
   const { report } = store.state;
   const order = currentOrder(store, isQuick);
-  // A failed check proves nothing, and an earlier proof may no longer hold.
+  // If the check itself fails, do not rely on the earlier proof, because it may no longer hold.
   const checked = await deps.enforcers[order.mode]
     .reassert(order, signal)
     .catch((cause: unknown): Proof => ({ outcome: "failed", reason: messageOf(cause) }));
@@ -37,8 +40,8 @@ export async function reassertIsolation(
   const { traces } = store.state;
   if (checked.outcome === "applied" && traces && !traces.wasInForce)
     store.update({ traces: { ...traces, wasInForce: true } });
-  // The reason of a failure names processes and errors, which can differ between checks. So only a repair
-  // leads to another report.
+  // The reason of a failure names processes and errors, which can differ between checks. So a new reason
+  // leads to a new report only if it describes a repair.
   const isReported =
     proof.reason === undefined ||
     proof.reason === report.reason ||
@@ -64,7 +67,7 @@ function currentOrder(store: ContainmentStore, isQuick: boolean): Order {
   };
 }
 
-/** The proof for the whole interval since the last check. Repeated repairs make it fail. */
+/** The proof for the whole interval since the last check. Repeated repairs make this proof fail. */
 function overInterval(deps: ReassertDeps, { repaired, ...checked }: Proof): Proof {
   const { store, repairs } = deps;
   if (repaired !== undefined) {

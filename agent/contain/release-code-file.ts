@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import { readState, writeAtomically, writeState } from "../platform/state-files.ts";
 
-/** `lz-agent release` writes the code file and the daemon writes the result file. Only root can write to either. */
+/**
+ * `lz-agent release` writes the code file, and the daemon writes the result file. Only root can write these
+ * files.
+ */
 const CODE_FILE = "release-code";
 const RESULT_FILE = "release-code.answer.json";
 const CODE_CHARACTERS_MAX = 4096;

@@ -58,20 +58,20 @@ export type DaemonStart = {
   network: Network;
 };
 
-/** State that several parts of the daemon read and write. */
+/** State that several components of the daemon read and write. */
 type Shared = {
-  /** Engines of the last scan, for containment. */
+  /** Engines in the last scan, for containment. */
   targets: Targets;
   hasForeignDirective: boolean;
-  /** Containment in the last heartbeat, with its signature, for `lz-agent explain`. */
+  /** The signed containment report of the last heartbeat, for `lz-agent explain`. */
   reported: ContainmentReport | undefined;
-  /** Set last, because containment and the loop need each other. */
+  /** Set last, because containment and the loop depend on each other. */
   loop: Loop | undefined;
 };
 
 type Link = Awaited<ReturnType<typeof connect>>;
 
-/** Connects the parts of the daemon. The returned daemon runs until its signal is aborted. */
+/** Connects the components of the daemon. The returned daemon runs until its signal is aborted. */
 export async function assembleDaemon(start: DaemonStart): Promise<Pick<Loop, "run">> {
   const { machine, log, directory, device, identity } = start;
   const shared: Shared = {
@@ -112,7 +112,10 @@ export async function assembleDaemon(start: DaemonStart): Promise<Pick<Loop, "ru
   };
 }
 
-/** Sets up everything that the control plane can change: identity, signed requests, session and catalogue. */
+/**
+ * Sets up everything that the control plane can change: identity, sessions, catalogue and the client for
+ * signed requests.
+ */
 async function connect({ machine, log, directory, device, identity, ...start }: DaemonStart) {
   const { clock, elapsed, stopping } = machine;
   const { edgeUrl } = identity;
@@ -147,7 +150,10 @@ async function connect({ machine, log, directory, device, identity, ...start }: 
   return { self, control, post, session, catalogues };
 }
 
-/** Sets up containment, which carries out directives. After a repair, it checks the isolation more often. */
+/**
+ * Sets up containment, which carries out directives. After it has repaired an isolation, it checks the
+ * isolation more often.
+ */
 async function createContainment(
   { machine, log, directory, identity, hardware, network }: DaemonStart,
   { self, control }: Link,
@@ -204,13 +210,14 @@ function createStatus(
       proxy: network.proxy ? proxyText(network.proxy) : NO_PROXY,
       dropped: spool.dropped(),
       settingsRefused: self.settingsRejected,
-      // If the report has not changed since the last heartbeat, show it with its signature.
+      // If the report has not changed since the last heartbeat, use the report from that heartbeat, which
+      // includes its signature.
       containment: shared.reported?.at === containment.at ? shared.reported : containment,
     };
   });
 }
 
-/** Sets up the sender of heartbeats. Directives arrive with heartbeat responses and by long poll. */
+/** Sets up the heartbeat sender. Directives arrive in heartbeat responses and through long polls. */
 function createReporting(
   { machine, log }: DaemonStart,
   { post, session }: Link,
@@ -246,7 +253,7 @@ function createReporting(
   return { sender, polling };
 }
 
-/** Sets up scans with the current catalogue. Their interval grows while this process uses too much CPU time. */
+/** Sets up scans with the current catalogue. The scan interval grows while this process uses too much CPU time. */
 function createScanning(
   { machine, settings: { intervalMs } }: DaemonStart,
   { self, catalogues }: Link,
@@ -260,7 +267,7 @@ function createScanning(
     intervalMs: () => self.settings.heartbeatIntervalMs,
   });
   const scanner = scannerWith(machine, catalogues);
-  // An interval from the command line was chosen for this host, so it is not lengthened.
+  // The watchdog does not lengthen an interval that was set on the command line.
   const isGoverned = intervalMs === undefined;
   return {
     scan: async (signal, wanted) => {

@@ -9,12 +9,15 @@ type CurrentIdentityDeps = {
   identity: Identity;
   /** State directory. */
   directory: string;
-  /** Interval of `--interval` in milliseconds. It overrides the tenant's interval. */
+  /** Interval from `--interval` in milliseconds. It overrides the tenant's interval. */
   intervalMs: number | undefined;
   log: Log;
 };
 
-/** The identity of this host while the daemon runs. Saves new settings and control keys that sessions bring. */
+/**
+ * The identity of this host while the daemon runs. Saves new settings and control keys that arrive in session
+ * responses.
+ */
 export class CurrentIdentity {
   readonly #deps: CurrentIdentityDeps;
   #identity: Identity;
@@ -29,7 +32,7 @@ export class CurrentIdentity {
     return this.#identity;
   }
 
-  /** The settings of the tenant, with the interval of the command line if one was given. */
+  /** The tenant's settings. An interval from the command line overrides the tenant's interval. */
   get settings(): AgentSettings {
     const { intervalMs } = this.#deps;
     const { settings } = this.#identity;
@@ -76,7 +79,7 @@ export class CurrentIdentity {
     this.#save("control keys");
   }
 
-  /** Saves the identity. If the file cannot be written, the next session brings the same values again. */
+  /** Saves the identity. If the file cannot be written, the next session response contains the same values again. */
   #save(what: string): void {
     const { directory, log } = this.#deps;
     try {

@@ -18,7 +18,8 @@ type Stored = Omit<Copied, "hardware">;
 
 /**
  * Returns the identity and device key of this machine. If the stored identity belongs to another machine (a
- * copied disk), it is used only to report the copy. With an enrolment token, this machine then enrols itself.
+ * copied disk), the copy is reported to the control plane. If there is an enrolment token, this machine then
+ * enrols itself.
  */
 export async function ownIdentity(stored: Stored, texts: Asked["texts"]): Promise<OwnIdentity> {
   const { machine, directory, identity } = stored;
@@ -30,8 +31,8 @@ export async function ownIdentity(stored: Stored, texts: Asked["texts"]): Promis
 }
 
 /**
- * Returns the identity with the fingerprint of this machine, and saves a new fingerprint. A fingerprint of
- * the mainboard is kept. If it cannot be saved, the next start tries again.
+ * Returns the identity with this machine's fingerprint, and saves a new fingerprint. A fingerprint of the
+ * mainboard is not replaced. If the new fingerprint cannot be saved, the next start tries again.
  */
 function withFingerprint({ log, directory, identity }: Stored, hardware: Hardware | undefined): Identity {
   const isBoard = identity.hardware !== undefined && identity.hardware.strength !== "machine";

@@ -5,14 +5,14 @@ import { AGENT_VERSION } from "../../platform/agent-version.ts";
 import type { Connection } from "../../report/heartbeat-sender.ts";
 import type { Machine } from "../machine.ts";
 
-/** Interval in milliseconds between two writes while nothing changes, so that not every heartbeat causes a write. */
+/** Interval in milliseconds between two writes while nothing changes. It prevents a write for every heartbeat. */
 const WRITE_EVERY_MS = 30_000;
 
 type FromParts = Pick<DaemonStatus, "config" | "proxy" | "dropped" | "settingsRefused" | "containment">;
 
 /**
- * Writes status.json for `lz-agent status`. Writes when the connection or the number of engines changes, and
- * otherwise every 30 s.
+ * Writes status.json for `lz-agent status`. Writes immediately when the connection or the number of engines
+ * changes, and otherwise every 30 s.
  */
 export class StatusWriter {
   readonly #machine: Pick<Machine, "elapsed" | "clock" | "pid">;
@@ -26,7 +26,7 @@ export class StatusWriter {
   /**
    * Creates the writer.
    *
-   * @param read returns the members of the status that other parts of the daemon know
+   * @param read returns the status fields that other components of the daemon provide
    */
   constructor(machine: Pick<Machine, "elapsed" | "clock" | "pid">, directory: string, read: () => FromParts) {
     this.#machine = machine;
@@ -34,7 +34,7 @@ export class StatusWriter {
     this.#read = read;
   }
 
-  /** Call when the control plane accepted a heartbeat. The next write contains its time. */
+  /** Call when the control plane accepted a heartbeat. The next write contains the time of acceptance. */
   noteAccepted(receivedAt: string): void {
     this.#lastTakenAt = receivedAt;
   }

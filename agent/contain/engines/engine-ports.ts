@@ -6,7 +6,7 @@ import { pidsOf, portFault, type StopDeps } from "./stop-context.ts";
 
 type Listeners = Pick<StopDeps, "listening" | "listeners">;
 
-/** Ports of a process: the ports of its engine in the scan, and the ports on which it listens. */
+/** Ports of a process: the ports that the scan found for its engine, and the ports on which the process listens. */
 export function portsOf({ listening }: Listeners, pid: number, engines: readonly Engine[]): number[] {
   const scanned = engines.filter((engine) => engine.pid === pid).flatMap(({ ports }) => ports);
   return [...new Set([...scanned, ...(listening?.([pid]) ?? []).map(({ port }) => port)])];

@@ -6,11 +6,11 @@ export type HostProcess = {
   parent: number;
   /** True if all threads are stopped. */
   isStopped: boolean;
-  /** Used CPU time in milliseconds. It does not grow while the process is stopped. */
+  /** Used CPU time in milliseconds. The value does not grow while the process is stopped. */
   cpuMs?: number;
-  /** Start in epoch milliseconds, accurate to about a second. A scan identifies the process by it. */
+  /** Start time in epoch milliseconds, accurate to about a second. It is compared with the start time in a scan. */
   startedAtMs?: number;
-  /** Pid of the leader of its process group. Absent if the process itself is the leader. */
+  /** Pid of the process group's leader. Absent if the process itself is the leader. */
   group?: number;
   /** True if the process that started this one has ended, so that its parent is now a different process. */
   isAdopted?: boolean;
@@ -23,7 +23,7 @@ export const isSame =
   (other: Named): boolean =>
     one.pid === other.pid && one.birth === other.birth;
 
-/** Pids that are never stopped, even if a scan names them: init, this daemon and its ancestors. */
+/** Pids that are never stopped, even if a scan names them as engines: init, this daemon and its ancestors. */
 export function sparedOf(
   processes: readonly Pick<HostProcess, "pid" | "parent">[],
   selfPid: number,
@@ -62,8 +62,8 @@ type Scanned = { pid?: number | undefined; processStartedAt?: string | undefined
 export const START_SLACK_MS = 1500;
 
 /**
- * Compares pid and start time to decide whether this is the process that the scan saw. `unknown`: one of the
- * two start times is missing.
+ * Compares pid and start time to decide whether this is the process that the scan saw. Returns `unknown` if
+ * one of the two start times is missing.
  */
 export function isScanned(engine: Scanned, process: HostProcess): boolean | "unknown" {
   if (engine.pid !== process.pid) return false;

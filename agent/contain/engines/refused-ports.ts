@@ -9,7 +9,7 @@ export type RefusedPortsDeps = {
 /** The engine ports on which the firewall refuses connections. */
 export class RefusedPorts {
   readonly #deps: RefusedPortsDeps;
-  /** Sorted ports, comma-separated. Undefined if the rules in force are unknown. */
+  /** Sorted ports, comma-separated. Undefined if it is unknown which rules are in force. */
   #inForce: string | undefined;
 
   constructor(deps: RefusedPortsDeps) {
@@ -24,7 +24,10 @@ export class RefusedPorts {
     this.#inForce = undefined;
   }
 
-  /** Sends the rules if the ports have changed, or if the rules in force differ from the rules sent last. */
+  /**
+   * Sends the rules if the ports have changed, or if the rules in force differ from the rules that were sent
+   * last.
+   */
   async refuse(wanted: readonly number[]): Promise<{ fault?: string; repaired?: string }> {
     const { firewall } = this.#deps;
     const ports = [...new Set(wanted)].sort((a, b) => a - b).join(",");
@@ -44,8 +47,8 @@ export class RefusedPorts {
   }
 
   /**
-   * Ports that accept a connection. Some firewalls do not refuse connections from this host to itself, so
-   * that an attempt proves nothing. There, the rules in force are the proof.
+   * Ports that accept a connection. Some firewalls do not refuse connections from this host to itself, so a
+   * connection attempt proves nothing. On such hosts, the rules in force are the proof.
    */
   async openAmong(endpoints: readonly Endpoint[]): Promise<number[]> {
     const { refusesItself, connect } = this.#deps;

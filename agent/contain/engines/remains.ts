@@ -5,13 +5,12 @@ import { StateFault } from "../../platform/state-files.ts";
 import { KEPT_RULES_FILE } from "../state/persisted-rules.ts";
 import { stoppedFile } from "./stopped-file.ts";
 
-/** Port of name servers. Rules with this port do not contain addresses of the control plane. */
+/** The DNS port. Rules with this port contain addresses of name servers and not of the control plane. */
 const NAMES_PORT = "53";
 
 /**
- * For an agent whose containment.json is lost: derives the blocking mode from other files in the state
- * directory, which are the rules for the next boot and the list of stopped processes. Undefined if these
- * files show no isolation.
+ * Used if containment.json is lost. Derives the blocking mode from the rules for the next boot and the list
+ * of stopped processes. Undefined if these files show no isolation.
  */
 export function modeOfRemains(directory: string): Exclude<Mode, "observe"> | undefined {
   const rules = readOrEmpty(join(directory, KEPT_RULES_FILE));
@@ -22,7 +21,7 @@ export function modeOfRemains(directory: string): Exclude<Mode, "observe"> | und
   return hasStopped(directory) ? "stop-engines" : undefined;
 }
 
-/** For an agent whose list of addresses is lost: addresses of the control plane in the rules for the next boot. */
+/** Used if the list of control plane addresses is lost. Returns these addresses from the rules for the next boot. */
 export function controlAddressesIn(directory: string): string[] {
   const rules = readOrEmpty(join(directory, KEPT_RULES_FILE));
   const accepted = rules.matchAll(/^\s*meta skuid 0 ip6? daddr ([\da-f.:]+) tcp dport (\d+) accept$/gm);

@@ -4,23 +4,20 @@ import { type HostProcess, isScanned, START_SLACK_MS } from "./process-tree.ts";
 
 /** A listening socket, as reported by the kernel, and the processes that hold it. */
 export type Listener = Endpoint & { holders: readonly Holder[] };
-/** `users`: name and numeric id of the process's user. */
+/** `users`: name and numeric id of the user that runs the process. */
 type Holder = { pid: number; users: readonly string[] };
 
-/** Maximum number of engines whose last process is remembered. The newest are kept. */
+/** Maximum number of engines for which the last known process is remembered. The newest are kept. */
 const REMEMBERED_MAX = 256;
 
 export type Located = {
-  /** Processes of the engines: those in the scan, and those that took over an engine's socket. */
+  /** Processes of the engines: those found in the scan, and those that took over an engine's socket. */
   roots: HostProcess[];
   /** Ports of processes that took over an engine's socket. */
   inheritedPorts: number[];
-  /** Engines whose process has ended and whose ports have no listener. They ended, or they use no port. */
+  /** Engines whose process has ended and whose ports have no listener. They have ended, or they never used a port. */
   ended: Engine[];
-  /**
-   * Ports of engines whose process has ended. Another process listens on them, and it may belong to a
-   * different program.
-   */
+  /** Ports of engines whose process has ended. Another process, possibly of a different program, listens on them. */
   unclearPorts: number[];
 };
 
@@ -32,8 +29,8 @@ export type Located = {
  * A port alone proves nothing: any user can listen on a port, end, and let another user's program take the
  * port. A process that holds the socket counts only if it listens on the same address and port, runs as the
  * engine's user, and started no earlier than the engine. So a user can only make the agent stop processes
- * that this user could stop anyway. Addresses in containers are not unique on the host, so their sockets are
- * ignored.
+ * that this user could stop anyway. Addresses in containers are not unique on the host, so sockets in
+ * containers are ignored.
  */
 export function locate(
   engines: readonly Engine[],
@@ -80,7 +77,7 @@ export function createReplacementWatch() {
   const lastSeen = new Map<string, string>();
   let replaced = new Set<string>();
   return {
-    /** Returns names of engines that ended, were then scanned with another process, and ended again. */
+    /** Returns names of engines that ended, were found with another process in a later scan, and ended again. */
     note: (ended: readonly Engine[]): string[] => {
       const now = new Set<string>();
       for (const { id, executable = "", user = "", name, pid, processStartedAt } of ended) {
@@ -89,7 +86,7 @@ export function createReplacementWatch() {
         const process = `${pid} ${processStartedAt}`;
         const before = lastSeen.get(key);
         const isOther = before !== undefined && before !== process;
-        // Several checks use the same scan, so an engine counts as replaced until the next scan.
+        // Several checks use the same scan, so an engine stays marked as replaced until the next scan.
         if (isOther || replaced.has(name)) now.add(name);
         lastSeen.delete(key);
         lastSeen.set(key, process);

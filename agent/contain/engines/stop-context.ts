@@ -25,11 +25,11 @@ export const STARTED = "engines were started during the isolation";
 
 export type StopDeps = TerminateDeps & {
   firewall: Firewall;
-  /** Engines of the last scan. */
+  /** Engines in the last scan. */
   engines: () => readonly Engine[];
   /**
-   * Engines identified only by an address or by memory use. Another user can cause these signs, so such
-   * engines keep running.
+   * Engines that were identified only by an address or by memory use. Another user can cause such evidence,
+   * so the agent does not stop these engines.
    */
   unsure?: () => readonly Engine[];
   /** Resumes a suspended process. Throws the same errors as `suspend`. */
@@ -53,7 +53,7 @@ export type StopDeps = TerminateDeps & {
   /** The stopped processes. The list survives a restart of the daemon, because a release must resume them. */
   load: () => Stopped[];
   save: (all: readonly Stopped[]) => void;
-  /** True if the list of stopped processes could not be read. A release may then leave processes suspended. */
+  /** True if the list of stopped processes could not be read. A release can then leave processes suspended. */
   isLost?: () => boolean;
 };
 
@@ -88,7 +88,7 @@ export type StopContext = {
 
 const isStoppable = ({ kind }: Engine): boolean => STOPPED_KINDS.has(kind);
 
-/** Engines of the last scan that this mode stops. */
+/** Engines in the last scan that mode `stop-engines` stops. */
 export const targetsOf = ({ engines }: StopDeps): readonly Engine[] => engines().filter(isStoppable);
 
 export const locateEngines = (
@@ -97,7 +97,7 @@ export const locateEngines = (
   processes: readonly HostProcess[],
 ): Located => locate(engines, processes, deps.listeners ?? (() => []));
 
-/** The given processes with all descendants, and processes left in a process group that one of them led. */
+/** The given processes with all descendants, and processes that remain in a process group that one of them led. */
 export function familyWithOrphans(
   { selfPid }: StopDeps,
   roots: readonly number[],
@@ -118,7 +118,7 @@ export const processFault = (what: string, all: readonly Named[]): string | unde
 export const portFault = (what: string, all: readonly number[]): string | undefined =>
   all.length > 0 ? `ports ${all.slice(0, NAMED_MAX).join(", ")} ${what}` : undefined;
 
-/** Names the uncertain engines that keep running. The isolation is not in force while a possible engine runs. */
+/** Names the uncertain engines that keep running. While such an engine runs, the isolation is not in force. */
 export function unsureFault(deps: StopDeps): string | undefined {
   const ports = (deps.unsure?.() ?? []).filter(isStoppable).flatMap((engine) => engine.ports);
   const what = "were identified only by a container's address or by memory use, and keep running";
@@ -126,7 +126,10 @@ export function unsureFault(deps: StopDeps): string | undefined {
   return fault && `engines at ${fault}`;
 }
 
-/** Returns faults and repairs for scanned processes that ended without the agent's action. Requests an early scan. */
+/**
+ * Returns faults and repairs for scanned processes that ended although the agent did not stop them. Requests
+ * an early scan.
+ */
 export function judgeGone(
   { deps, replacements }: StopContext,
   { ended, unclearPorts }: Pick<Located, "ended" | "unclearPorts">,
@@ -168,7 +171,10 @@ export function conclude(
   };
 }
 
-/** Delays in milliseconds between checks of a signal's effect. A busy host schedules a process late. */
+/**
+ * Delays in milliseconds between checks of a signal's effect. A busy host can take some time to schedule the
+ * process.
+ */
 const SETTLING_MS = [0, 20, 50, 100, 200, 400, 800] as const;
 
 /** Waits up to 1.6 seconds until the condition is true. A stop of the daemon does not end the wait early. */
@@ -180,7 +186,7 @@ export async function settles({ sleep }: StopDeps, isSo: () => Promise<boolean>)
   return false;
 }
 
-/** Returns false if the function threw, because the process has ended or is protected. */
+/** Returns false if the function threw, because then the process has ended or is protected. */
 export function tried(act: () => void): boolean {
   try {
     act();

@@ -63,7 +63,7 @@ async function release(context: StopContext, order: Order, signal: AbortSignal):
   };
 }
 
-/** Sorts processes in the order of the record, which lists parents before their children. */
+/** Sorts processes in the order of the saved list, in which parents come before their children. */
 function byOrderOf(all: readonly Stopped[]): (a: Named, b: Named) => number {
   const place = (one: Named): number => all.findIndex(isSame(one));
   return (a, b) => place(a) - place(b);

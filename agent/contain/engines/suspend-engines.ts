@@ -21,12 +21,12 @@ import {
 import type { Stopped } from "./stopped-file.ts";
 
 /**
- * Maximum CPU time in milliseconds that a process uses while it is suspended: two ticks. Kernels count CPU
- * time in ticks of 10 ms, and such a process uses at most one more tick.
+ * Maximum CPU time in milliseconds that the kernel may count for a suspended process: two ticks of 10 ms. One
+ * tick can still be counted after the suspension.
  */
 const CPU_MS_MAX = 20;
 
-/** The processes of one check. `family` and `record` grow when new child processes are found. */
+/** The processes in one check. `family` and `record` grow when new child processes are found. */
 type Suspending = {
   engines: readonly Engine[];
   known: readonly Stopped[];
@@ -86,7 +86,7 @@ export async function suspendEngines(
 }
 
 /**
- * Suspends processes that were born between the listing of the family and the suspension of their parents.
+ * Suspends processes that were created between the listing of the family and the suspension of their parents.
  * Returns true when all of them are suspended.
  */
 async function suspendNewborn({ deps, state }: StopContext, suspending: Suspending): Promise<boolean> {
@@ -117,7 +117,7 @@ async function suspend(deps: StopDeps, running: readonly HostProcess[]): Promise
 }
 
 /**
- * Processes that a release must resume: those that the agent suspends. A process that another program
+ * Processes that a release must resume: the processes that the agent suspends. A process that another program
  * suspended is left out.
  */
 function recordOf(
@@ -135,7 +135,7 @@ function recordOf(
   });
 }
 
-/** True if a process was resumed and suspended again between two checks. Its CPU time shows this. */
+/** True if a process was resumed and suspended again between two checks. The CPU time of the process shows this. */
 function hasRun({ state }: StopContext, process: HostProcess): boolean {
   const before = state.suspended.find(isSame(process))?.cpuMs;
   return before !== undefined && (process.cpuMs ?? 0) - before > CPU_MS_MAX;

@@ -18,16 +18,22 @@ import {
 import type { Stopped } from "./stopped-file.ts";
 import { terminate } from "./terminate.ts";
 
-/** Milliseconds between SIGTERM and SIGKILL: for the first termination, and for an engine that was started again. */
+/**
+ * Grace time in milliseconds between SIGTERM and SIGKILL. `first` is for the first termination, `again` for
+ * an engine that was started again.
+ */
 const GRACE_MS = { first: 5000, again: 1000 } as const;
 /** Maximum number of ended processes whose ports stay refused. The newest are kept. */
 const ENDED_KEPT_MAX = 64;
-/** Number of checks after a termination that request an early scan. Regular scans find engines that start later. */
+/**
+ * Number of checks after a termination that request an early scan. Regular scans find engines that are
+ * started later.
+ */
 const EARLY_SCANS = 15;
 
 /**
- * Terminates the engines of the last scan and the processes that were stopped before, even if another program
- * suspended them. Two kinds of processes are reported and keep running: a process that may only have the pid
+ * Terminates the engines in the last scan and the processes that were stopped before, even if another program
+ * suspended them. Two kinds of processes keep running and are reported: a process that may only have the pid
  * of an engine, and a process that runs this daemon.
  */
 export async function terminateEngines(
@@ -96,8 +102,8 @@ function rootsOf(
 
 /**
  * Finds engines that ended with a different process than the terminated one. A termination cannot be undone,
- * so the agent terminates only processes that a scan has identified. A process that took over a socket is
- * left until the next scan.
+ * so the agent terminates only processes that a scan has identified. A process that took over a socket keeps
+ * running until the next scan.
  */
 async function findReplacements(
   context: StopContext,

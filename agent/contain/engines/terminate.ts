@@ -7,7 +7,7 @@ export type TerminateDeps = {
   /** Throws if the process has ended or is protected. */
   suspend: (process: Named) => void;
   /**
-   * Asks the process to end (SIGTERM). Absent on systems without such a request. Throws the same errors as
+   * Asks the process to end (SIGTERM). Absent on systems without such a signal. Throws the same errors as
    * {@link suspend}.
    */
   ask?: ((process: Named) => void) | undefined;
@@ -25,12 +25,12 @@ const ENDING_MS = [0, 50, 100, 200, 400, 800, 1600] as const;
 
 /**
  * Terminates the processes and all their descendants. Sends SIGTERM first, and SIGKILL after the grace time.
- * Includes children that are born during the termination, and processes left in a group that an engine led.
- * Returns all of these processes, and the ones that still run.
+ * Includes children that are created during the termination, and processes that remain in a group that an
+ * engine led. Returns all of these processes, and the ones that still run.
  *
- * Suspended processes get no SIGTERM, because they would have to be resumed to handle it and would compute
- * again. Before SIGKILL, all processes are suspended, parents first, so that no process starts another one
- * while they are listed.
+ * Suspended processes get no SIGTERM, because they would have to be resumed to handle it and would then
+ * compute again. Before SIGKILL, all processes are suspended, parents first, so that no process starts
+ * another one while they are listed.
  */
 export async function terminate(
   roots: readonly Named[],
@@ -60,7 +60,7 @@ export async function terminate(
     for (let waitedMs = 0; waitedMs < graceMs && !signal.aborted; waitedMs += POLL_MS) {
       const running = (await living()).filter(({ isStopped }) => !isStopped);
       if (running.length === 0) break;
-      // Includes processes that were born or left behind during the termination.
+      // Includes processes that were created or orphaned during the termination.
       const fresh = running.filter((process) => !asked.some(isSame(process)));
       for (const process of fresh) attempt(() => ask(process));
       asked.push(...fresh);
@@ -79,9 +79,9 @@ export async function terminate(
 }
 
 /**
- * Processes left in a group that one of `seen` led. The leader's pid is not reused while the group exists
- * (setpgid(2)). The processes of a shell pipeline share the group of its first process and have the same
- * parent, so they do not count as left behind. In a container, all processes can be in one session. So
+ * Processes that remain in a group that one of `seen` led. The leader's pid is not reused while the group
+ * exists (setpgid(2)). The processes of a shell pipeline share the group of its first process and have the
+ * same parent, so they do not count as left behind. In a container, all processes can be in one session. So
  * `isAdopted` alone is not enough, and parents are compared.
  */
 export function leftBehind(seen: readonly HostProcess[], processes: readonly HostProcess[]): HostProcess[] {
@@ -96,7 +96,7 @@ export function leftBehind(seen: readonly HostProcess[], processes: readonly Hos
   });
 }
 
-/** Ignores errors. The process has ended, or it is protected and is then returned as still running. */
+/** Ignores errors. Then the process has ended, or it is protected and is later returned as still running. */
 function attempt(act: () => void): void {
   try {
     act();

@@ -5,9 +5,9 @@ export type Order = {
   mode: Mode;
   /** For a release: whether the isolation may have changed the host. */
   wasInForce: boolean;
-  /** Only for mode `stop-engines`. Absent: engines are suspended. */
+  /** Only for mode `stop-engines`. If absent, engines are suspended. */
   stopEnginesBy?: StopEnginesBy | undefined;
-  /** For a check: the last complete check was only seconds ago, so names are not resolved again. */
+  /** For a check: the last complete check was only seconds ago, so this check does not resolve names again. */
   isQuick?: boolean;
 };
 
@@ -18,9 +18,9 @@ export type Proof = {
   reason?: string;
   probes?: NonNullable<ContainmentReport["probes"]>;
   /**
-   * For {@link Enforcer.reassert}: what was modified since the last check and is now restored, such as `the
-   * isolation rules were modified`. Absent if the isolation was in force. A proof covers the interval since
-   * the last one, so repeated repairs make it fail (reassert-isolation.ts).
+   * For {@link Enforcer.reassert}: the modification that this check found and restored, such as `the
+   * isolation rules were modified`. Absent if nothing was modified. A proof covers the interval since the
+   * last proof, so repeated repairs make it fail (reassert-isolation.ts).
    */
   repaired?: string;
 };
@@ -29,7 +29,10 @@ export type Proof = {
 export type Enforcer = {
   apply: (order: Order, signal: AbortSignal) => Promise<Proof>;
   release: (order: Order, signal: AbortSignal) => Promise<Proof>;
-  /** Checks the isolation and restores modified parts. Called every few seconds while isolated, and after a start. */
+  /**
+   * Checks the isolation and restores modified parts. Called every few seconds while the host is isolated,
+   * and after a start.
+   */
   reassert: (order: Order, signal: AbortSignal) => Promise<Proof>;
 };
 

@@ -1,9 +1,9 @@
 /**
- * Maximum number of addresses kept for a control plane that rotates them. A DNS response of a content
- * delivery network has fewer.
+ * Maximum number of addresses kept for a control plane with rotating addresses. A DNS response of a content
+ * delivery network contains fewer.
  */
 export const ADDRESSES_MAX = 128;
-/** Time in milliseconds for which an address stays allowed after it was last resolved or connected. */
+/** Time in milliseconds for which an address stays allowed after it was last resolved or last had a connection. */
 export const KEPT_MS = 3_600_000;
 
 type Sighting = {
@@ -14,7 +14,10 @@ type Sighting = {
 };
 
 export type ControlAddresses = {
-  /** All known addresses. Addresses that the agent was connected to come first, then the most recently seen. */
+  /**
+   * All known addresses. Addresses that the agent had a connection to come first, then the most recently seen
+   * ones.
+   */
   all: () => string[];
   /**
    * Records a sighting. Returns true if an address was added or removed. An empty sighting means an outage
@@ -26,8 +29,9 @@ export type ControlAddresses = {
 type Entry = { isProven: boolean; seenAtMs: number };
 
 /**
- * Follows the changing addresses of a control plane. Removes addresses not seen for {@link KEPT_MS}, and those beyond
- * {@link ADDRESSES_MAX}, beginning with addresses that the agent never had a connection to.
+ * Follows the changing addresses of a control plane. Removes addresses that were not seen for {@link
+ * KEPT_MS}. If more than {@link ADDRESSES_MAX} remain, first removes addresses that the agent never had a
+ * connection to.
  *
  * @param saved addresses of an earlier run, which count as seen now
  * @param elapsed milliseconds by a monotonic clock

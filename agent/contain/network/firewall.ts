@@ -1,10 +1,10 @@
 export type Endpoint = { address: string; port: number };
 
-/** The network links of this host. The firewall allows only the traffic that maintains them. */
+/** The network links of this host. The firewall allows only the traffic that maintains these links. */
 export type Links = {
   /** Prefixes of this host's links, such as `192.0.2.0/24`. */
   prefixes: readonly string[];
-  /** DHCP servers of this host's leases. If empty, leases are renewed by broadcast only (RFC 2131 §4.4.5). */
+  /** DHCP servers from this host's leases. If empty, leases are renewed by broadcast only (RFC 2131 §4.4.5). */
   dhcpServers: readonly string[];
 };
 
@@ -16,7 +16,10 @@ export type NetworkRules = {
    * cannot be released.
    */
   resolvers: readonly string[];
-  /** Numeric ids of users that can query any name server while no name server is known (Linux only). Absent: root. */
+  /**
+   * Numeric ids of users that can query any name server while no name server is known (Linux only). If
+   * absent, only root can.
+   */
   resolverUsers?: readonly number[];
   links: Links;
 };
@@ -35,16 +38,16 @@ export type Firewall = {
   refusePorts: (ports: readonly number[]) => Promise<string | undefined>;
   /**
    * Says how the rules in force differ from the rules sent last, as a sentence without a full stop. Undefined
-   * if they are equal. The comparison uses the rules that were sent and not an earlier listing, so that a
-   * rule added right after the installation is found. Returns {@link NOTHING_SENT} before any rules were
-   * sent.
+   * if they are equal. The comparison uses the rules that were sent and not an earlier listing, so that it
+   * also finds a rule that was added right after the installation. Returns {@link NOTHING_SENT} before any
+   * rules were sent.
    */
   altered: () => Promise<string | undefined>;
-  /** Removes all rules of the agent. @param wasInForce false: a missing firewall program is not a fault */
+  /** Removes all rules of the agent. If `wasInForce` is false, a missing firewall program is not a fault. */
   remove: (wasInForce: boolean) => Promise<string | undefined>;
   /**
-   * Tries to connect. Returns true only if the agent's rules refused all attempts. A missing route proves
-   * nothing.
+   * Tries to connect. Returns true only if the agent's rules refused all attempts. A failure because of a
+   * missing route does not count.
    */
   refuses: (endpoints: readonly Endpoint[]) => Promise<boolean>;
 };

@@ -6,8 +6,8 @@ import type { Endpoint } from "./firewall.ts";
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
 /**
- * Minimum prefix length of a link in bits. A shorter one is a misconfiguration that would allow traffic to
- * half the internet.
+ * Minimum prefix length of a link in bits. A shorter prefix is a misconfiguration that would allow traffic to
+ * a large share of the internet.
  */
 const BITS_MIN = { v4: 8, v6: 64 } as const;
 const CONNECT_TIMEOUT_MS = 1000;

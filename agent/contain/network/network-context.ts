@@ -6,9 +6,9 @@ import type { Endpoint, Firewall, Links, NetworkRules } from "./firewall.ts";
 
 /** Timeout in milliseconds for resolving a name with rotating addresses before the network is restricted. */
 const SAMPLING_MS_MAX = 5000;
-/** Number of consecutive responses without a new address after which sampling ends. */
+/** Number of consecutive responses without a new address after which sampling stops. */
 const STALE_SAMPLES_MAX = 3;
-/** Maximum number of name servers. Systems use fewer (resolv.conf(5): three). */
+/** Maximum number of name servers. Systems use fewer, for example three with resolv.conf(5). */
 const RESOLVERS_MAX = 8;
 
 export type NetworkDeps = {
@@ -20,16 +20,19 @@ export type NetworkDeps = {
   resolve: (name: string) => Promise<string[]>;
   /** Name servers of this host. A stub on loopback is replaced by the servers that it forwards to. */
   resolvers: () => Promise<string[]>;
-  /** Numeric ids of users that can query any name server while no name server is known. Absent: root. */
+  /** Numeric ids of users that can query any name server while no name server is known. If absent, only root can. */
   resolverUsers?: (() => Promise<number[]>) | undefined;
   links: () => Promise<Links>;
   /** Remote addresses of this process's open TCP connections to a port. Absent on systems that cannot list them. */
   connected?: ((port: number) => Promise<string[]>) | undefined;
-  /** Name of the tunnel device (VPN) that routes packets to this endpoint. Undefined if no tunnel does. */
+  /**
+   * Name of the tunnel device (VPN) that routes packets to this endpoint. Undefined if they pass through no
+   * tunnel.
+   */
   tunnelTo?: ((endpoint: Endpoint) => Promise<string | undefined>) | undefined;
   /**
-   * Saved addresses of the control plane. They are needed because the rules are set at boot, before names can
-   * be resolved.
+   * Saved addresses of the control plane. They are needed because the rules are installed at boot, before
+   * names can be resolved.
    */
   load: () => string[];
   save: (addresses: readonly string[]) => void;
@@ -49,8 +52,8 @@ export type NetworkContext = {
   target: Target;
   addresses: ControlAddresses;
   /**
-   * The name servers found last. They are kept while no name server is found, so that a partly written file
-   * does not open the network.
+   * The name servers found last. The list is kept while no name server is found, because without a known name
+   * server the rules would allow all of them. A partly written configuration file can cause this.
    */
   resolvers: string[];
   /** The rules sent last, as JSON. Undefined if they are not in force. */
@@ -91,14 +94,14 @@ export async function followAddresses({ deps, target, addresses }: NetworkContex
 }
 
 /**
- * Resolves a name with rotating addresses until responses contain nothing new. Called before the network is
- * restricted.
+ * Resolves a name with rotating addresses until responses contain no new address. Called before the network
+ * is restricted.
  */
 export async function sampleAddresses(context: NetworkContext, signal: AbortSignal): Promise<void> {
   const { deps, target, addresses } = context;
   await followAddresses(context);
   if (isPlainAddress(target.name)) return;
-  // The open connection of this request shows which of the addresses works.
+  // The open connection of this request shows which address works.
   await deps.reach(signal);
   let stale = 0;
   const startedAtMs = deps.elapsed();

@@ -14,8 +14,8 @@ import {
 } from "./network-context.ts";
 
 /**
- * Maximum number of attempts to reach the control plane. Right after the rules are in force, a name server or
- * a TLS handshake may need a moment.
+ * Maximum number of attempts to reach the control plane. Right after the rules are installed, a name lookup
+ * or a TLS handshake can fail at first.
  */
 const REACH_TRIES_MAX = 3;
 /**
@@ -110,8 +110,8 @@ async function release(context: NetworkContext, order: Order, signal: AbortSigna
 }
 
 /**
- * Tries to reach the control plane. `isFollowing`: updates the rules for addresses that appear during the
- * attempts.
+ * Tries to reach the control plane. `isFollowing`: true to update the rules for addresses that appear during
+ * the attempts.
  */
 async function isReached(
   context: NetworkContext,
@@ -130,7 +130,7 @@ async function isReached(
   return false;
 }
 
-/** Removes the rules, with retries. An unreachable control plane cannot order a release. */
+/** Removes the rules, with retries. If they remained, the host could receive no release from the control plane. */
 async function rollBack({ firewall, sleep }: NetworkDeps, signal: AbortSignal): Promise<string | undefined> {
   let stuck = await firewall.remove(true);
   for (let tries = 1; stuck !== undefined && tries < ROLL_BACK_TRIES_MAX; tries++) {

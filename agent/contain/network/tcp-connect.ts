@@ -3,7 +3,10 @@ import type { Endpoint } from "./firewall.ts";
 
 const TIMEOUT_MS = 1500;
 
-/** `forbidden`: the host's own firewall refused the connection. Windows reports this as `EACCES` (WSAEACCES). */
+/**
+ * Result of a connection attempt. `forbidden`: the host's own firewall refused the connection, which Windows
+ * reports as `EACCES` (WSAEACCES).
+ */
 export type Attempt = "connected" | "forbidden" | "failed";
 
 /** Opens a TCP connection and closes it. Sends no data. */

@@ -36,7 +36,7 @@ export function darwinEnforcers(options: HostOptions): Enforcers {
     processes: () => psProcesses(runCommand),
     suspend: ({ pid }) => void process.kill(pid, "SIGSTOP"),
     wake: ({ pid }) => void process.kill(pid, "SIGCONT"),
-    // The process list is only moments old. macOS assigns pids in sequence, so a pid is reused only after
+    // The process list was read a moment ago. macOS assigns pids in sequence, so a pid is reused only after
     // tens of thousands of new processes.
     ask: ({ pid }) => void process.kill(pid, "SIGTERM"),
     end: ({ pid }) => void process.kill(pid, "SIGKILL"),
@@ -55,7 +55,7 @@ export function scutilResolvers(text: string): string[] {
   return [...new Set(named)].filter((address) => isPlainAddress(address) && !isLoopback(address));
 }
 
-/** DHCP server of each interface. ipconfig(8) prints one address, or nothing. */
+/** DHCP server of each interface. For an interface, ipconfig(8) prints one address or nothing. */
 export async function ipconfigServers(run: RunCommand, interfaces: readonly string[]): Promise<string[]> {
   const asked = interfaces.map(async (name) => {
     const { stdout } = await run(["/usr/sbin/ipconfig", "getoption", name, "server_identifier"]);
@@ -67,9 +67,9 @@ export async function ipconfigServers(run: RunCommand, interfaces: readonly stri
 const ROW = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S.*\S)\s*$/;
 
 /**
- * Lists processes with ps(1). State `T` is a stopped process and `Z` a zombie. The start time in whole
- * seconds distinguishes a process from a later one with the same pid. A start time printed in another
- * language is compared as text. launchd adopts processes whose parent has ended.
+ * Lists processes with ps(1). Process state `T` means stopped and `Z` means zombie. The start time in whole
+ * seconds distinguishes a process from a later one with the same pid. A start time in another language is
+ * only compared as text. launchd adopts processes whose parent has ended.
  */
 export async function psProcesses(run: RunCommand): Promise<HostProcess[]> {
   const { code, stdout } = await run(["/bin/ps", "-axww", "-o", "pid=,ppid=,pgid=,stat=,lstart="]);

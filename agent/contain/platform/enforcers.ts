@@ -5,8 +5,8 @@ import type { HostOptions } from "./host-enforcers.ts";
 import { unsupportedEnforcer } from "./unsupported.ts";
 
 /**
- * The enforcers of this system. A mode that the system or the rights of the user do not allow always fails
- * with a reason.
+ * The enforcers for this system. If the system or the user's permissions do not allow a mode, its enforcer
+ * always fails with a reason.
  */
 export async function enforcersFor(
   { platform, isRoot }: { platform: NodeJS.Platform; isRoot: boolean },

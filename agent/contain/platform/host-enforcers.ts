@@ -18,8 +18,8 @@ import { savedIn } from "../state/twin-file.ts";
 import { comparingMarks, type KeptMarks, type RuleMarks } from "./rule-marks.ts";
 
 /**
- * Timeout in milliseconds for a name lookup. The system's resolver takes half a minute to fail, and longer
- * with several name servers.
+ * Timeout in milliseconds for a name lookup. The system's resolver takes half a minute to fail, and longer if
+ * there are several name servers.
  */
 const RESOLVE_MS_MAX = 5000;
 const ADDRESSES_FILE = "control-addresses.json";
@@ -51,7 +51,7 @@ export type System = Pick<
     firewall: Firewall;
     /** Name servers of this host. Empty if unknown. */
     resolvers: () => Promise<string[]>;
-    /** DHCP servers of this host's leases, as far as known. */
+    /** Known DHCP servers from this host's leases. */
     dhcpServers: () => Promise<string[]>;
     /** Reads the marks of the installed rules. Absent if the system does not mark rules. */
     marks?: RuleMarks;
@@ -60,7 +60,7 @@ export type System = Pick<
     /** Restores system files that were removed or modified during an isolation. */
     restoreFiles?: () => void;
     /**
-     * Number of daemon rounds between two checks of the rules. More than 1 where a check is expensive.
+     * Number of daemon rounds between two checks of the rules. Above 1 on systems where a check is expensive.
      * Default: 1.
      */
     checkEveryRounds?: number;
@@ -151,8 +151,8 @@ async function inTime<T>(answer: Promise<T>): Promise<T> {
 }
 
 /**
- * Checks once in `rounds` rounds and repeats the last proof in between. After a start or an order, the next
- * round checks.
+ * Checks once every `rounds` rounds and repeats the last proof in between. The first round after a start or
+ * an order always checks.
  */
 export function checkingEvery(rounds: number, enforcer: Enforcer): Enforcer {
   let last: { proof: Proof; round: number } | undefined;
@@ -168,7 +168,7 @@ export function checkingEvery(rounds: number, enforcer: Enforcer): Enforcer {
     reassert: async (order, signal) => {
       if (last && ++last.round < rounds) return last.proof;
       const proof = await enforcer.reassert(order, signal);
-      // A repair is reported once. Repeated proofs do not contain it.
+      // A repair is reported only once, so repeated proofs do not contain it.
       const { repaired: _, ...repeated } = proof;
       last = { proof: repeated, round: 0 };
       return proof;
@@ -177,8 +177,8 @@ export function checkingEvery(rounds: number, enforcer: Enforcer): Enforcer {
 }
 
 /**
- * The list of stopped processes, in memory and in its files. A release works even if the files are lost in
- * the meantime.
+ * The list of stopped processes, in memory and in its files. A release works even if the files are lost while
+ * the agent runs.
  */
 function stoppedProcesses(directory: string, log: Log) {
   const file = stoppedFile(directory);
@@ -212,9 +212,9 @@ function stoppedProcesses(directory: string, log: Log) {
 const addressList = z.array(z.string());
 
 /**
- * Known addresses of the control plane, in memory and in their file. If the file is lost, the addresses in
- * the rules for the next boot are used. A lost file does not prevent an isolation, because the name is also
- * resolved.
+ * Known addresses of the control plane, in memory and in a file. If the file is lost, the addresses in the
+ * rules for the next boot are used. A lost file does not prevent an isolation, because the agent also
+ * resolves the name.
  */
 function seenAddresses(directory: string, log: Log) {
   const read = (): string[] | undefined => {

@@ -53,7 +53,7 @@ const DNS_PORT_HEX = "0035";
 
 /**
  * Numeric ids of users that can query name servers while only a stub on loopback is known. These are the user
- * of the program on port 53, and root, which runs the agent.
+ * of the program on the DNS port, and root, which runs the agent.
  */
 export function resolverUsers(read: (path: string) => string = readOrEmpty): number[] {
   const inodes = new Set(
@@ -82,8 +82,9 @@ export function resolverUsers(read: (path: string) => string = readOrEmpty): num
 const TUNNEL_TYPES = new Set(["768", "769", "776", "778", "823", "65534"]);
 
 /**
- * The tunnel device for packets to this endpoint. Undefined for other devices. Mode `network` would block the
- * tunnel's own packets. A modem also has no link layer, but it is a physical device and not a tunnel.
+ * The tunnel device that sends packets to this endpoint. Undefined for other devices. Mode `network` would
+ * block the tunnel's own packets. A modem also has no link layer, but it is a physical device and does not
+ * count as a tunnel.
  */
 export async function tunnelDeviceTo(endpoint: Endpoint): Promise<string | undefined> {
   const device = await deviceTo(endpoint);

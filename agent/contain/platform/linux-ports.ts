@@ -8,7 +8,7 @@ import type { Endpoint } from "../network/firewall.ts";
 const LISTEN = "0A";
 const DESCRIPTORS_MAX = 65_536;
 
-/** TCP endpoints on which these processes listen, as reported by the kernel. Does not depend on a scan. */
+/** TCP endpoints on which these processes listen, as reported by the kernel. The result does not depend on a scan. */
 export function listeningOf(pids: readonly number[]): Endpoint[] {
   const found = new Map<string, Endpoint>();
   for (const pid of pids) {
@@ -63,7 +63,7 @@ export function parseListening(table: string, isSix: boolean): (Endpoint & { ino
   });
 }
 
-/** Name and numeric id of the real user, in the same notation as in a scan. */
+/** Name and numeric id of the process's real user, in the same notation as in a scan. */
 function usersOf(pid: number, names: ReadonlyMap<number, { name: string }>): string[] {
   const uid = parseUid(readOrEmpty(`/proc/${pid}/status`));
   return uid === undefined ? [] : [names.get(uid)?.name, String(uid)].filter((user) => user !== undefined);

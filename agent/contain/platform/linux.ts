@@ -49,8 +49,8 @@ const UPSTREAM_FILES = [
 ];
 
 /**
- * Name servers of resolv.conf(5) outside this host. Empty if only a stub is known and its upstream servers
- * are unknown.
+ * Name servers outside this host that resolv.conf(5) lists. A stub on loopback is replaced by its upstream
+ * servers. Empty if these are unknown.
  */
 export function resolversOf(read: (path: string) => string): string[] {
   const named = nameservers(read("/etc/resolv.conf"));
@@ -100,8 +100,9 @@ export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
 }
 
 /**
- * Whether all threads are stopped. The state of a process in /proc is only the state of its first thread. A
- * tracer can stop that thread while others run (ptrace(2)), and it can have ended while others are stopped.
+ * Whether all threads are stopped. /proc shows only the state of a process's first thread. A tracer can stop
+ * the first thread while others run (ptrace(2)), and the first thread can have ended while others are
+ * stopped.
  */
 function isStopped(pid: number, leader: string, threads: number): boolean {
   if (!/^[TtZXx]$/.test(leader)) return false;

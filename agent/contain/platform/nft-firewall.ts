@@ -24,11 +24,14 @@ const NOT_INSTALLED = "nft is not installed on this host";
 export type NftDeps = {
   run: RunCommand;
   connects: (endpoint: Endpoint) => Promise<boolean>;
-  /** Saves the rules for the next boot, when they are applied before the network is up. Undefined deletes them. */
+  /**
+   * Saves the rules that are installed at the next boot, before the network is up. Undefined deletes the
+   * saved rules.
+   */
   keep: (rules: string | undefined) => void;
 };
 
-/** `sent`: the rules sent last, as reported by the kernel in that transaction. */
+/** `sent`: the rules sent last, as the kernel reported them in that transaction. */
 type Nft = NftDeps & { sent: Listing | undefined };
 
 /** Firewall for Linux: separate nftables tables of the agent, replaced in one transaction. */
@@ -51,7 +54,7 @@ export function nftFirewall(deps: NftDeps): Firewall {
   };
 }
 
-/** Sends the rules and remembers them as reported by the kernel. */
+/** Sends the rules, and remembers them in the notation in which the kernel reports them. */
 async function put(nft: Nft, rules: string): Promise<string | undefined> {
   const { code, stdout, stderr } = await nft.run(["nft", "--stateless", "--echo", "-f", "-"], rules);
   if (code === COMMAND_NOT_FOUND) return NOT_INSTALLED;
@@ -111,7 +114,7 @@ async function refusedPackets({ run }: Nft): Promise<number> {
 }
 
 /**
- * The first line of an error output, or a default text if it is empty: a program that a timeout killed prints
- * nothing.
+ * The first line of an error output. Returns a default text for an empty output, for example of a program
+ * that was killed after a timeout.
  */
 export const firstLine = (text: string): string => text.trim().split("\n")[0]!.trim() || "no reason given";

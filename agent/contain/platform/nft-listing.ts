@@ -9,9 +9,9 @@ const ADDED = /^add (table|chain|counter|set|map|flowtable|rule|element) (\S+ \S
 const HANDLE = /(?:^| )(?:# )?handle \d+(?= |$)/g;
 
 /**
- * Parses the output of `nft --echo`: the commands of one transaction, as accepted by the kernel. Leaves out
- * commands of other programs. The result has the notation of {@link parseListing}, so that the two can be
- * compared.
+ * Parses the output of `nft --echo`, which lists the commands of one transaction that the kernel accepted.
+ * Leaves out commands of other programs. The result has the notation of {@link parseListing}, so that both
+ * results can be compared.
  */
 export function parseEcho(text: string): Listing {
   const blocks = new Map<string, string[]>();

@@ -4,15 +4,21 @@ import type { Endpoint, Links, NetworkRules } from "../network/firewall.ts";
 /** The agent changes only this table and {@link BRIDGE_TABLE}. Deleting both removes all its rules. */
 export const TABLE = "inet lifecyclezero";
 export const BRIDGE_TABLE = "bridge lifecyclezero";
-/** Counter of packets that the agent's rules refused. If a probe increases it, these rules stopped the probe. */
+/**
+ * Counter of packets that the agent's rules refused. If a connection attempt increases the counter, these
+ * rules refused the attempt.
+ */
 export const COUNTER = "forbidden";
 
 /*
- * Exceptions that keep a network link up. Each is limited to link addresses and to a rate, so that it cannot
- * carry a useful amount of data. Rates and bursts are in packets.
+ * Exceptions that keep a network link up. Each exception is limited to link addresses and to a rate, so that
+ * it cannot carry a useful amount of data. Rates and bursts are in packets.
  */
 
-/** 576 bytes: the longest DHCP message that a host must accept (RFC 2131 §2). A starting client sends a few. */
+/**
+ * 576 bytes is the longest DHCP message that a host must accept (RFC 2131 §2). A starting client sends only a
+ * few messages.
+ */
 const DHCP_OUT = "meta length <= 576 limit rate 10/minute burst 10 packets";
 /** This rate is enough for offers from several servers on several links. */
 const DHCP_IN = "limit rate 60/minute burst 30 packets";
@@ -22,7 +28,7 @@ const ND_IN = "limit rate 20/second burst 100 packets";
 /** A multicast report has 20 bytes for each group of this host (RFC 3810 §5.2). */
 const MLD = "meta length <= 576 limit rate 10/minute burst 20 packets";
 const ICMP_ERRORS_IN = "limit rate 10/second burst 20 packets";
-/** Rate of name lookups while no name server is known. It is enough for all names that a host resolves. */
+/** Rate limit for name lookups while no name server is known. It is enough for all names that a host resolves. */
 const NAMES_OUT = "limit rate 20/second burst 100 packets";
 
 const BROADCAST = "255.255.255.255";
@@ -150,8 +156,8 @@ function inputRules({ control, resolvers, links }: NetworkRules): string[] {
     ),
     `ip6 saddr ${LINK_LOCAL6} ip6 daddr ${LINK_LOCAL6} udp sport 547 udp dport 546 jump dhcp_in`,
     ...["nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-advert"].map(
-      // Hop limit 255 proves that the packet was sent on this link, because a router would have lowered it
-      // (RFC 4861 §11.2).
+      // A hop limit of 255 proves that the packet was sent on this link, because a router would have lowered
+      // it (RFC 4861 §11.2).
       (type) => `icmpv6 type ${type} ip6 hoplimit 255 ${ND_IN} accept`,
     ),
     `icmpv6 type mld-listener-query ip6 hoplimit 1 ip6 saddr ${LINK_LOCAL6} ${MLD} accept`,
@@ -232,8 +238,8 @@ export const removeTable = `table ${TABLE}\ndelete table ${TABLE}\n`;
 const replaceTable = (body: string): string => `${removeTable}table ${TABLE} {\n${body}}\n`;
 
 /**
- * Number of packets of {@link COUNTER} in the output of `nft -j list counter …`. Undefined if the output
- * cannot be parsed.
+ * Packet count of {@link COUNTER} in the output of `nft -j list counter …`. Undefined if the output cannot be
+ * parsed.
  */
 export function packetsIn(json: string): number | undefined {
   try {

@@ -15,7 +15,10 @@ import {
 export type PfDeps = {
   run: RunCommand;
   connects: (endpoint: Endpoint) => Promise<boolean>;
-  /** The token from `pfctl -E`. It is saved across a restart of the agent, because a release must return it to pf. */
+  /**
+   * The token from `pfctl -E`. The token is saved for a restart of the agent, because a release must return
+   * it to pf.
+   */
   loadToken: () => string | undefined;
   saveToken: (token: string | undefined) => void;
 };
@@ -27,8 +30,8 @@ export type PfDeps = {
 const PUT_TRIES_MAX = 3;
 
 /**
- * Arguments that delete states from any address to any address, for both address families. pfctl(8): by
- * source, then by source and destination.
+ * Arguments that delete all states, one list for each address family. With two `-k` options, pfctl(8) matches
+ * the source with the first one and the destination with the second one.
  */
 const CUT_STATES = [
   ["-k", "0.0.0.0/0", "-k", "0.0.0.0/0"],
@@ -57,7 +60,7 @@ export function pfFirewall(deps: PfDeps): Firewall {
 const pfctl = ({ run }: Pf, args: readonly string[], stdin?: string) => run(["/sbin/pfctl", ...args], stdin);
 
 /**
- * Enables pf. On macOS, pf is disabled by default and after each boot. After a boot, an earlier token is no
+ * Enables pf. On macOS, pf is disabled by default and after each boot. After a boot, a saved token is no
  * longer valid.
  */
 async function enable(pf: Pf): Promise<string | undefined> {
@@ -91,7 +94,7 @@ async function putVerified(pf: Pf, rules: string): Promise<string | undefined> {
     if (fault) return fault;
     difference = await altered(pf);
     if (difference !== undefined) continue;
-    // Cut existing states, because pf passes packets of a flow with a state without evaluating the rules.
+    // Delete existing states, because pf passes packets of a flow with a state without evaluating the rules.
     for (const cut of CUT_STATES) await pfctl(pf, cut);
     return undefined;
   }
@@ -116,7 +119,7 @@ async function remove(pf: Pf, wasInForce: boolean): Promise<string | undefined> 
   if (code !== 0 && wasInForce) return faultOf(stderr);
   pf.sent = undefined;
   const token = pf.loadToken();
-  // After a boot, pf does not know an earlier token, and `-X` has no effect.
+  // After a boot, pf does not know a saved token, and `-X` has no effect.
   if (token !== undefined) await pfctl(pf, ["-X", token]);
   pf.saveToken(undefined);
   return undefined;

@@ -2,14 +2,14 @@ import { isV6, plain, plainPort, plainPrefix } from "../network/addresses.ts";
 import type { Links, NetworkRules } from "../network/firewall.ts";
 
 /**
- * An anchor below `com.apple/*`. The default ruleset of macOS (/etc/pf.conf) evaluates these anchors, so that
- * file does not have to be changed. pf evaluates the anchors of a wildcard in the order of their names, so
- * this one is first.
+ * An anchor below `com.apple/*`. The default ruleset of macOS (/etc/pf.conf) evaluates these anchors, so
+ * /etc/pf.conf does not have to be changed. pf evaluates the anchors of a wildcard in alphabetical order, so
+ * this anchor is first.
  */
 export const ANCHOR = "com.apple/000.lifecyclezero";
 /** The rule that evaluates {@link ANCHOR}, in the main ruleset (`pfctl -s rules`). */
 const MAIN_ANCHOR = /^anchor "com\.apple\/\*" all$/m;
-/** A rule of the main ruleset that passes packets without evaluating later rules. */
+/** A main ruleset rule that passes packets without evaluating later rules. */
 const PASSED_BEFORE = /^pass\b.*\bquick\b/;
 
 /** The reason why the main ruleset (`pfctl -s rules`) overrides the agent's anchor. Undefined if it does not. */
@@ -31,7 +31,7 @@ export const rulesIn = (printed: string): string[] =>
     .map((line) => line.trim().replace(/\s+/g, " "))
     .filter((line) => /^(pass|block)\b/.test(line));
 
-/** Label of the refusing rules. pf counts packets by label (`pfctl -s labels`). */
+/** Label of the rules that refuse packets. pf counts packets by label (`pfctl -s labels`). */
 const LABEL = "lz-forbidden";
 
 /**
@@ -40,12 +40,12 @@ const LABEL = "lz-forbidden";
  * traffic is refused in both directions, including forwarded traffic of virtual machines. Every rule is
  * `quick`, so that no later rule applies.
  *
- * pf cannot match the hop limit, and it cannot limit a rate without state. So the exceptions are limited only
- * by address.
+ * pf cannot match the hop limit, and it cannot limit a rate without state. So the link maintenance rules are
+ * limited only by address.
  *
- * Loopback rules keep no state, because all states are cut when the rules are installed and local connections
- * must survive. A rule with state accepts only new connections, so an open connection to the control plane is
- * reset and opened again.
+ * Loopback rules keep no state, because all states are deleted when the rules are installed and local
+ * connections must survive. A rule with state accepts only new connections, so an open connection to the
+ * control plane is reset and opened again.
  */
 export function pfNetworkRules({ control, resolvers, links }: NetworkRules): string {
   const rules = [
@@ -67,8 +67,8 @@ export function pfNetworkRules({ control, resolvers, links }: NetworkRules): str
 const family = (address: string): "inet" | "inet6" => (isV6(address) ? "inet6" : "inet");
 
 /**
- * Allows requests to the broadcast address, to the lease's server and to all DHCPv6 servers (RFC 8415 §7.1),
- * and responses from the link.
+ * Allows requests to the broadcast address, to the servers of this host's leases and to all DHCPv6 servers
+ * (RFC 8415 §7.1). Also allows responses from addresses on this host's links.
  */
 function dhcpRules({ prefixes, dhcpServers }: Links): string[] {
   const servers = [...new Set(dhcpServers.map(plain))].filter((address) => !isV6(address));

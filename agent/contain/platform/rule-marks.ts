@@ -7,13 +7,13 @@ import type { Enforcer, Proof } from "../modes/enforcer.ts";
 import { savedIn } from "../state/twin-file.ts";
 import { BRIDGE_TABLE, TABLE } from "./nftables.ts";
 
-/** Reads the marks that the system assigned to the installed rules. Undefined without rules. */
+/** Reads the marks that the system assigned to the installed rules. Undefined if no rules are installed. */
 export type RuleMarks = () => Promise<string | undefined>;
 
 /**
  * Reads the handles of the agent's tables, chains and rules. The kernel assigns a new handle to each new
- * object. So rules that were deleted and restored between two checks have different handles, even if their
- * text is equal (nft(8)).
+ * object (nft(8)). So rules that were deleted and restored between two checks have different handles, even if
+ * their text is equal.
  */
 export const nftMarks =
   (run: RunCommand): RuleMarks =>

@@ -62,7 +62,7 @@ type Sent = { rules: readonly string[]; blocksRest: boolean };
 export type WindowsDeps = {
   run: RunCommand;
   attempt: typeof attempt;
-  /** The profiles as they were before the agent's first change. They are saved until they are restored. */
+  /** The profile settings before the agent's first change. They stay saved until they are restored. */
   loadProfiles: () => readonly Profile[] | undefined;
   saveProfiles: (before: readonly Profile[] | undefined) => void;
 };
@@ -92,8 +92,8 @@ export function windowsFirewall(deps: WindowsDeps): Firewall {
     refusePorts: (ports) => put(windows, windowsPortRules(ports), false),
     altered: () => altered(windows),
     remove: (wasInForce) => remove(windows, wasInForce),
-    // Windows has no counter per rule. But a connection that the host's own firewall refuses fails with a
-    // specific error code.
+    // Windows has no counter for each rule. But a connection that the host's own firewall refuses fails with
+    // a specific error code.
     refuses: async (endpoints) => {
       const outcomes = await Promise.all(endpoints.map(windows.attempt));
       return outcomes.every((outcome) => outcome === "forbidden");
@@ -102,8 +102,8 @@ export function windowsFirewall(deps: WindowsDeps): Firewall {
 }
 
 /**
- * Saves the profiles before the first change. Until a release they are not saved again, because they now
- * contain the agent's values.
+ * Saves the profiles before the agent's first change. They are not saved again until a release, because the
+ * profiles then contain the agent's values.
  */
 async function saveProfiles(windows: WindowsState): Promise<string | undefined> {
   if (windows.loadProfiles() !== undefined) return undefined;

@@ -6,9 +6,9 @@ import { POWERSHELL } from "./windows-firewall.ts";
 const row = z.object({ p: z.int(), q: z.int(), b: z.string().nullable(), s: z.boolean() });
 
 /**
- * Lists all processes as JSON: pid `p`, parent `q`, start in ticks `b`, and whether all threads are suspended
- * `s`. Win32 thread state 5 is `Wait`, and wait reason 5 is `Suspended`. These numbers do not depend on the
- * language of Windows.
+ * Lists all processes as JSON, with pid `p`, parent `q`, start in ticks `b`, and `s`, which is true if all
+ * threads are suspended. Win32 thread state 5 is `Wait`, and wait reason 5 is `Suspended`. These numbers do
+ * not depend on the language of Windows.
  */
 export const PROCESSES_SCRIPT = `$ErrorActionPreference='Stop'
 $t=@{}
@@ -23,8 +23,8 @@ const FILETIME_TICKS = 504_911_232_000_000_000n;
 const TICKS_PER_MS = 10_000n;
 
 /**
- * Parses the list. Windows keeps the pid of a parent that has ended. If the process with that pid started
- * after the child, it is not the parent.
+ * Parses the list of processes. Windows keeps a process's parent pid after the parent has ended. If the
+ * process with that pid started after the child, it is not the parent.
  */
 export function parseProcesses(text: string): HostProcess[] {
   const value: unknown = JSON.parse(text);
@@ -67,8 +67,8 @@ export type Suspension = {
 /**
  * Suspends, resumes and terminates processes. NtSuspendProcess and NtResumeProcess count their calls: a
  * process that was suspended twice must be resumed twice. So callers suspend only running processes.
- * TerminateProcess needs a handle, which stays bound to one process even if its pid is reused. So the start
- * time is compared first. All functions throw if the process has ended or is protected.
+ * TerminateProcess needs a handle, which refers to one process even if its pid is reused. So the start time
+ * is compared after the handle is opened. All functions throw if the process has ended or is protected.
  */
 export async function openSuspension(): Promise<Suspension> {
   const { dlopen, FFIType } = await import("bun:ffi");

@@ -36,7 +36,7 @@ const NAME = "lifecyclezero";
 export type WindowsRule = {
   direction: "Inbound" | "Outbound";
   action: "Block" | "Allow";
-  /** A protocol number. `TCP` or `UDP` if the rule names ports. */
+  /** Protocol number, or `TCP` or `UDP` if the rule names ports. */
   protocol: string;
   remoteAddress?: readonly string[];
   remotePort?: readonly string[];
@@ -150,14 +150,14 @@ function icmpRules(prefixes: readonly string[]): WindowsRule[] {
 }
 
 /**
- * Ports that stay open at the given addresses, or at all addresses if `addresses` is absent. The entries of a
+ * Ports that stay open to the given addresses, or to all addresses if `addresses` is absent. The entries of a
  * list together cover every address.
  */
 type Open = { addresses?: readonly string[]; ports: readonly number[] };
 
 /**
- * Open TCP ports. While no name server is known, the port of name servers is open at all addresses, because
- * the control plane's name must be resolved.
+ * Open TCP ports. While no name server is known, the DNS port is open to all addresses, because the control
+ * plane's name must be resolved.
  */
 function openTcp(servers: readonly string[], ports: readonly number[], names: readonly string[]): Open[] {
   if (names.length === 0) {
@@ -195,7 +195,7 @@ function blockAround(protocol: "TCP" | "UDP", { addresses, ports }: Open): Windo
   ];
 }
 
-/** All addresses except the given addresses and prefixes, as ranges of both families. */
+/** All addresses except the given addresses and prefixes, as IPv4 and IPv6 ranges. */
 const allBut = (addresses: readonly string[]): string[] => [
   ...V4.flatMap(([from, to]) =>
     rangesWithout(
@@ -235,7 +235,7 @@ export const windowsPortRules = (ports: readonly number[]): WindowsRule[] =>
         localPort: [...new Set(ports.map(plainPort))].sort((a, b) => a - b).map(String),
       }));
 
-/** A profile as it was before the agent's first change. A release restores it exactly. */
+/** A firewall profile before the agent's first change. A release restores exactly these values. */
 export type Profile = {
   name: "Domain" | "Private" | "Public";
   enabled: "True" | "False" | "NotConfigured";
@@ -254,8 +254,8 @@ const OURS = `Get-NetFirewallRule -PolicyStore PersistentStore -Group ${quoted(G
 
 /**
  * A script that replaces the agent's rules. It adds the new rules before it removes the old ones, so that
- * there is no moment without rules. `version` is part of the rule names. The script turns on all profiles.
- * With `blocksRest`, the profiles also block traffic that no rule names.
+ * there is no moment without rules. `version` is included in the rule names. The script turns on all
+ * profiles. With `blocksRest`, the profiles also block traffic that no rule matches.
  */
 export function putScript(rules: readonly WindowsRule[], version: string, blocksRest: boolean): string {
   const commands = rules.map((rule, index) => {
@@ -296,7 +296,7 @@ export const removeScript = (profiles: readonly Profile[]): string =>
     `if (@(${OURS}).Count -gt 0) { throw 'rules are left' }`,
   ]);
 
-/** A script that prints one line of JSON: the profiles as set by the administrator. */
+/** A script that prints the profile settings as one line of JSON, as set by the administrator. */
 export const PROFILES_SCRIPT = script([
   STRICT,
   "ConvertTo-Json -Compress @(Get-NetFirewallProfile -PolicyStore PersistentStore | ForEach-Object { " +
@@ -342,13 +342,13 @@ export type StandingRule = {
   interface: readonly string[];
 };
 
-/** Name of the rule with this index in {@link putScript}. */
+/** Name of the rule at this index in {@link putScript}. */
 export const ruleName = (version: string, index: number): string =>
   `${NAME}-${version}-${String(index).padStart(2, "0")}`;
 
 const ANY = ["Any"];
 
-/** A sent rule in the notation of {@link standingText}, for comparison with a rule in force. */
+/** Formats a sent rule like {@link standingText}, for comparison with a rule in force. */
 export const sentText = (rule: WindowsRule, name: string): string =>
   standingText({
     name,
@@ -394,7 +394,7 @@ function rangesText(addresses: readonly string[]): string[] {
       try {
         return `${boundsOf(from).from}-${boundsOf(to).to}`;
       } catch {
-        // The text is a keyword such as `Any` or `LocalSubnet`.
+        // Any other text is a keyword such as `Any` or `LocalSubnet`.
         return text;
       }
     })

@@ -41,7 +41,10 @@ export async function windowsEnforcers(options: HostOptions): Promise<Enforcers>
   });
 }
 
-/** Used if the Windows functions are missing. Every suspension then fails, and the report names the processes. */
+/**
+ * Used if the Windows functions cannot be loaded. Every suspension then fails, and the containment report
+ * names the processes.
+ */
 function cannotSuspend(): Suspension {
   const fail = (): never => {
     throw new Error("processes cannot be suspended on this system");

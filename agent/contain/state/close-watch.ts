@@ -1,8 +1,11 @@
-/** Milliseconds after a repair in which the isolation is checked more often, because it may be modified again. */
+/**
+ * Time in milliseconds after a repair in which the isolation is checked more often, because it may be
+ * modified again.
+ */
 const CLOSE_MS = 30_000;
-/** Minimum pause between two of these checks, in milliseconds. */
+/** Minimum pause in milliseconds between two of these frequent checks. */
 const CLOSE_EVERY_MS = 250;
-/** Minimum ratio of a pause to the duration of the check before it. Limits the CPU time of the checks. */
+/** Minimum ratio of a pause to the duration of the previous check. It limits the CPU time of the checks. */
 const PAUSE_PER_CHECK = 4;
 
 export type CloseWatchDeps = {
@@ -15,7 +18,7 @@ export type CloseWatchDeps = {
 };
 
 export type CloseWatch = {
-  /** Call after a repair. Starts the full period of frequent checks again. */
+  /** Call after a repair. Starts the period of frequent checks, or starts it again. */
   begin: () => void;
 };
 

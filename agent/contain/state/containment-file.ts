@@ -4,20 +4,20 @@ import { type TwinFile, twinFile } from "./twin-file.ts";
 
 const stored = z.strictObject({
   report: containmentReport,
-  /** True if the order has begun and has no result yet. The next start carries it out again. */
+  /** True if the order was started and has no result yet. The next start carries out the order again. */
   underway: z.boolean(),
-  /** The mode that may have changed this host. Null after a successful release. */
+  /** The mode that may have changed this host. Null if no change remains after a successful release. */
   traces: z
     .strictObject({ mode, wasInForce: z.boolean(), stopEnginesBy: stopEnginesBy.optional() })
     .nullable(),
   /** Ids of release codes that released this host, newest first. */
   usedCodes: z.array(z.string()).max(64).default([]),
-  /** Recent repairs, which count against the isolation. Absent without recent repairs. */
+  /** Recent repairs, which can make a proof fail. Absent without recent repairs. */
   repairs: z.strictObject({ count: z.int().min(1), what: z.string() }).optional(),
 });
 export type Stored = z.infer<typeof stored>;
 
-/** The last order that this host carried out, and the changes that it may have made. */
+/** The last order that this host carried out, and the mode that may have changed the host. */
 export const containmentFile = (directory: string): TwinFile<Stored> =>
   twinFile({
     directory,
@@ -37,7 +37,7 @@ export function readContained(directory: string): Contained | undefined {
 }
 
 /**
- * Deletes the state, because the generations of a new asset start at 0. Call only for a host that is not
- * isolated ({@link readContained}), because the files also record what a release must undo.
+ * Deletes the containment state, because the generations of a new asset start at 0. Call only for a host that
+ * is not isolated ({@link readContained}), because the files also record what a release must undo.
  */
 export const forgetContainment = (directory: string): void => containmentFile(directory).remove();

@@ -10,8 +10,8 @@ export const whyContained = (contained: Contained | "unknown"): string =>
     : `this host is isolated (mode ${contained.mode}, generation ${contained.generation})`;
 
 /**
- * The blocking mode that may still be in force on the host with this state directory. Undefined if there is
- * none. `unknown`: the files cannot be read.
+ * The blocking mode that may still be in force on the host with this state directory. Undefined if no mode is
+ * in force. `unknown` if the files cannot be read.
  */
 export function containedIn(directory: string): Contained | "unknown" | undefined {
   try {

@@ -11,7 +11,7 @@ import type { Proof } from "../modes/enforcer.ts";
 import { containmentFile, type Stored } from "./containment-file.ts";
 import { type Saved, savedIn } from "./twin-file.ts";
 
-/** The part of a directive that the agent carries out. */
+/** The members of a directive that the agent carries out. */
 export type ContainmentOrder = Pick<Directive, "generation" | "action" | "mode" | "notice" | "stopEnginesBy">;
 
 const REASON_CHARACTERS_MAX = 240;
@@ -20,7 +20,7 @@ export type StoreDeps = {
   directory: string;
   /** Current time of the control plane, as estimated by the agent. */
   clock: Clock;
-  /** The moment from which this agent could apply directives. */
+  /** The moment from which this agent was able to apply directives. */
   since: Moment;
   log: Log;
 };
@@ -61,7 +61,7 @@ export class ContainmentStore {
     if (this.#state.report.generation > 0 || this.#state.traces) this.#saved.restore(this.#state);
   }
 
-  /** Records the start of an order, so that the next start of the agent carries it out after a crash. */
+  /** Records the start of an order, so that the next start of the agent carries out the order after a crash. */
   begin(order: ContainmentOrder): void {
     const { generation, action, mode } = order;
     const at = this.#nextStamp();
@@ -91,9 +91,9 @@ export class ContainmentStore {
   }
 
   /**
-   * True if the state was lost and other files show an isolation. The agent keeps this isolation in force,
-   * but has no directive to report on. The control plane sends its newest directive to a host that reports
-   * generation 0.
+   * True if the containment state was lost and other files show an isolation. The agent keeps this isolation
+   * in force, but has no directive to report on. The control plane sends its newest directive to a host that
+   * reports generation 0.
    */
   isRecovered(): boolean {
     return this.#state.report.generation === 0 && this.#state.traces !== null;
@@ -101,8 +101,8 @@ export class ContainmentStore {
 
   /**
    * Whether the agent keeps the isolation in force. It keeps a failed isolation if its rules were once in
-   * force, because the next check may succeed. It also keeps a failed `stop-engines` isolation, because a
-   * part of it may have succeeded. It does not keep a `network` isolation that was rolled back, because a
+   * force, because the next check may succeed. It also keeps a failed `stop-engines` isolation, because some
+   * of its actions may have succeeded. It does not keep a `network` isolation that was rolled back, because a
    * second failure would not be rolled back.
    */
   isLasting(): boolean {
@@ -121,7 +121,7 @@ export class ContainmentStore {
   }
 }
 
-/** An object with `stopEnginesBy` if the report has this member, otherwise an empty object. */
+/** The member `stopEnginesBy` of the report as an object. An empty object if the report does not have this member. */
 export const methodOf = (order: Pick<ContainmentReport, "stopEnginesBy"> | null) =>
   order?.stopEnginesBy === undefined ? {} : { stopEnginesBy: order.stopEnginesBy };
 
@@ -134,8 +134,9 @@ export const orderOf = (report: ContainmentReport): ContainmentOrder => ({
 });
 
 /**
- * Reads the saved state. The daemon starts even if the state is lost, and keeps an isolation in force if
- * other files show one. The control plane repeats its directive while heartbeats report an older generation.
+ * Reads the saved containment state. The daemon starts even if this state is lost, and keeps an isolation in
+ * force if other files show one. The control plane repeats its directive while heartbeats report an older
+ * generation.
  */
 function load(deps: StoreDeps): Stored {
   let fault: string | undefined;

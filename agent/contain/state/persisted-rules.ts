@@ -10,7 +10,7 @@ export const KEPT_RULES_FILE = "containment.nft";
 export type KeptRules = {
   /** Saves the rules for the next boot. Undefined deletes them. */
   keep: (rules: string | undefined) => void;
-  /** Writes the last rules again if the file was removed or modified, or could not be written. */
+  /** Writes the last rules again if the file was removed or modified, or if it could not be written before. */
   restore: () => void;
 };
 

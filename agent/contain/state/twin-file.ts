@@ -5,12 +5,12 @@ import type { Log } from "../../platform/log.ts";
 import { codeOf, readState, removeIfThere, StateFault, writeAtomically } from "../../platform/state-files.ts";
 
 /**
- * A value in two files of the state directory, `NAME.json` and `NAME.copy.json`. One readable file is enough,
- * so that losing one file does no harm.
+ * A value in two files of the state directory, `NAME.json` and `NAME.copy.json`. The value survives the loss
+ * of one file.
  */
 export type TwinFile<T> = {
   /**
-   * The newer readable value. Undefined if there are no files. Throws {@link StateFault} if files exist and
+   * The newer readable value. Undefined if neither file exists. Throws {@link StateFault} if files exist and
    * none is valid.
    */
   read: () => T | undefined;
@@ -77,15 +77,16 @@ export type Saved<T> = {
   /** Saves the value. Logs a failure instead of throwing, because the value stays in memory. */
   save: (value: T) => void;
   /**
-   * Writes the value again if the files do not contain it, because they were removed, modified or could not
-   * be written.
+   * Writes the value again if the files do not contain it. They may have been removed or modified, or an
+   * earlier write may have failed.
    */
   restore: (value: T) => void;
 };
 
 /**
- * Saves a value that is also in memory, and restores its files. Logs a repeated error once. @param what name
- * of the value in log messages
+ * Saves a value that is also in memory, and restores its files. Logs a repeated error once.
+ *
+ * @param what name of the value in log messages
  */
 export function savedIn<T>(file: Pick<TwinFile<T>, "write" | "holds">, what: string, log: Log): Saved<T> {
   let lastFault: string | undefined;
