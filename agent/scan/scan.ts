@@ -28,8 +28,9 @@ export type ScanReport = {
 };
 
 /**
- * A scan report with data that stays in this process. `targets`: the targets for containment, not limited by
- * the size of a heartbeat. `waiting`: work that exceeded the time budget and is continued by a later scan.
+ * A scan report with additional data that stays in this process. `targets`: the targets for containment, not
+ * limited by the size of a heartbeat. `waiting`: work that exceeded the time budget and continues in a later
+ * scan.
  */
 export type ScanResult = ScanReport & {
   targets: Targets;
@@ -40,9 +41,9 @@ export type ScanResult = ScanReport & {
 export type ScanSettings = { clientDirectories: boolean };
 
 /**
- * Budgets per scan in milliseconds. `hashMs` is for hashing executables, and `storesMs` for models on disk of
- * products that do not run. By default both are small. The first scan of a daemon has to report engines
- * quickly, so it hashes little and reads no disks. The second scan continues this work.
+ * Budgets per scan in milliseconds. `hashMs` is for hashing executables. `storesMs` is for models on disk of
+ * products that do not run. By default both budgets are small. The first scan of a daemon has to report
+ * engines quickly, so it hashes little and reads no stores. The second scan continues this work.
  */
 export type ScannerOptions = { hashMs?: number; storesMs?: number };
 
@@ -50,9 +51,9 @@ const STORES_MS = 5;
 
 export type Scanner = {
   /**
-   * Scans this host once. Never throws for an unreadable source, because the collectors report it. An aborted
-   * signal ends probing early, and the result is then `partial`. Call it again only after the previous call
-   * has resolved.
+   * Scans this host once. Never throws if data is unreadable, because the collectors report it. If the signal
+   * is aborted, probing ends early and the result is `partial`. Call `scan` again only after the previous
+   * call has resolved.
    */
   scan(signal?: AbortSignal, settings?: ScanSettings): Promise<ScanResult>;
 };
@@ -143,7 +144,7 @@ class HostScanner {
   }
 
   /**
-   * Observes the host. Probing starts as soon as listeners are known, while memory of processes is still
+   * Observes the host. Probing starts as soon as listeners are known, while the memory of processes is still
    * being read.
    */
   async #observeAndProbe(signal: AbortSignal | undefined) {
@@ -196,7 +197,7 @@ class HostScanner {
   }
 }
 
-/** All inputs of the search for candidates. If other processes start or end, the search is not repeated. */
+/** All inputs of the search for candidates. The search is not repeated if other processes start or end. */
 function inputsOf({ snapshot, heard, claims, lasting, modelsOnDisk }: Facts): unknown[] {
   const inputs: unknown[] = [
     snapshot.listeners,
@@ -210,7 +211,7 @@ function inputsOf({ snapshot, heard, claims, lasting, modelsOnDisk }: Facts): un
     lasting,
     modelsOnDisk,
   ];
-  // If the owner of a socket is not readable, all processes are searched for it.
+  // If the owner of a socket is not readable, the search for its owner covers all processes.
   if (heard.some(({ listener }) => listener.pid === undefined)) inputs.push(snapshot.processes);
   const pids = new Set([
     ...claims.keys(),

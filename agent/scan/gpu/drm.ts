@@ -2,19 +2,19 @@ import { attempt, type Files, optional } from "../system/files.ts";
 import type { GpuUse } from "../system/host.ts";
 
 /*
- * Reads GPU memory of a process from the `/proc/PID/fdinfo` of its open DRM files. amdgpu, i915, xe, nouveau and other
- * drivers support this (https://docs.kernel.org/gpu/drm-usage-stats.html).
+ * Reads the GPU memory of a process from the `/proc/PID/fdinfo` of its open DRM files. amdgpu, i915, xe,
+ * nouveau and other drivers support this format (https://docs.kernel.org/gpu/drm-usage-stats.html).
  */
 
-/** One client of one graphics card. Several descriptors can belong to the same client. */
+/** One DRM client of one graphics card. Several descriptors can belong to the same client. */
 export type DrmClient = {
   /** Identifier of card and client, unique on the host. */
   id: string;
-  /** Resident GPU memory in bytes. For a card without its own memory, resident memory of the host. */
+  /** Resident GPU memory in bytes. If the card has no memory of its own, resident memory of the host. */
   bytes: number;
-  /** The client has used a compute engine of the card. */
+  /** True if the client has used a compute engine of the card. */
   computes: boolean;
-  /** The client has used a render engine of the card. */
+  /** True if the client has used a render engine of the card. */
   draws: boolean;
 };
 
@@ -41,15 +41,16 @@ export function parseDrmClient(fdinfo: string): DrmClient | undefined {
 }
 
 /**
- * Adds the resident memory of all regions. amdgpu calls it `memory`. Drivers that do not report it report
- * allocated memory, `total`.
+ * Adds up the resident memory of all regions. amdgpu uses the key `memory` for it. If a driver does not
+ * report resident memory, the allocated memory (`total`) is used.
  */
 function residentBytes(fields: ReadonlyMap<string, string>): number {
   const regions = new Map<string, number>();
   for (const kind of ["total", "memory", "resident"]) {
     for (const [key, value] of fields) {
       const region = key.startsWith(`drm-${kind}-`) ? key.slice(`drm-${kind}-`.length) : "cycles-";
-      // `drm-total-cycles-*` is a time, and region `cpu` of amdgpu is memory that was evicted from the card.
+      // `drm-total-cycles-*` is a time and not an amount of memory. The `cpu` region of amdgpu is memory that
+      // was evicted from the card.
       if (!region.startsWith("cycles-") && region !== "cpu") regions.set(region, sizeOf(value));
     }
   }
@@ -64,17 +65,17 @@ function sizeOf(value: string): number {
 
 const DESCRIPTORS_MAX = 4096;
 const FDINFO_BYTES_MAX = 8192;
-/** Minimum GPU memory of a process that computes on the card, for it to indicate a model. */
+/** Minimum GPU memory that indicates a model, for a process that computes on the card. */
 export const COMPUTING_BYTES_MIN = 256 * 1024 ** 2;
 /**
- * Minimum GPU memory of a process that only draws, for it to indicate a model. Every program with a window
- * draws with the card.
+ * Minimum GPU memory that indicates a model, for a process that only draws. Every program with a window draws
+ * with the card.
  */
 const DRAWING_BYTES_MIN = 2 * 1024 ** 3;
 
 /**
- * GPU memory of a process if it indicates a model, else 0 bytes. Undefined if the process's open files are
- * not readable.
+ * GPU memory of a process if the amount indicates a model, else 0 bytes. Undefined if the process's open
+ * files are not readable.
  */
 export function readDrmUse(deps: { files: Files; procRoot: string }, pid: number): GpuUse | undefined {
   const { files } = deps;

@@ -5,13 +5,16 @@ import type { Run } from "../system/run-tool.ts";
 import { readDrmUse } from "./drm.ts";
 import { readKfdUse } from "./kfd.ts";
 
-/** Interval between two reads. One run of nvidia-smi takes more time than a whole scan. */
+/** Interval between two reads of the GPU memory. One run of nvidia-smi takes more time than a whole scan. */
 const REFRESH_MS = 60_000;
 const QUERY = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"];
 
 /** GPU memory by pid. */
 export type GpuMemory = { gpu: ReadonlyMap<number, GpuUse>; collector: Collector };
-/** `candidates` returns the pids of the processes to read, for drivers that report memory only per process. */
+/**
+ * `candidates` returns the pids of the processes to read. It is used with drivers that report memory only per
+ * process.
+ */
 export type GpuTable = { read(candidates: () => ReadonlySet<number>): GpuMemory };
 
 const NO_GPU: GpuMemory = {
@@ -20,8 +23,8 @@ const NO_GPU: GpuMemory = {
 };
 
 /**
- * Reads GPU memory per process with nvidia-smi. `read` never waits: it returns the result of the last
- * finished run. Undefined if NVIDIA's driver is not present.
+ * Reads GPU memory per process with nvidia-smi. `read` never waits and returns the result of the last finished
+ * run. `read` returns undefined if NVIDIA's driver is not present.
  */
 export function createNvidia(deps: { run: Run; elapsed: () => number; isPresent: () => boolean }): {
   read(): GpuMemory | undefined;
@@ -33,7 +36,7 @@ export function createNvidia(deps: { run: Run; elapsed: () => number; isPresent:
   return {
     read: () => {
       if (!deps.isPresent()) return undefined;
-      // If the driver hangs, nvidia-smi cannot be killed. Therefore at most one instance runs.
+      // If the driver hangs, nvidia-smi cannot be killed. Therefore at most one instance of nvidia-smi runs.
       if (deps.elapsed() >= nextAtMs && !isRunning) {
         nextAtMs = deps.elapsed() + REFRESH_MS;
         void refresh();
@@ -72,7 +75,7 @@ const READ_MS_MAX = 20;
 
 /**
  * GPU memory per process on Linux, from nvidia-smi, AMD's compute driver (KFD) and the fdinfo of other
- * drivers. It is read once a minute. Without a GPU, a read is one failed directory listing.
+ * drivers. GPU memory is read once a minute. On a host without a GPU, a read is one failed directory listing.
  */
 export function createLinuxGpu(deps: {
   files: Files;
@@ -118,7 +121,7 @@ export function createLinuxGpu(deps: {
     }
     const gpu = new Map<number, GpuUse>();
     for (const [pid, use] of drm) if (use && use.bytes > 0) gpu.set(pid, use);
-    // Newer kernels report the same memory in both sources.
+    // Newer kernels report the same memory in KFD and in fdinfo.
     for (const [pid, bytes] of readKfdUse(deps))
       gpu.set(pid, { bytes: Math.max(bytes, gpu.get(pid)?.bytes ?? 0), computes: true });
     return { gpu, collector: report([...drm.values()].filter((use) => use === undefined).length, left) };
@@ -136,7 +139,7 @@ function report(denied: number, left: number): Collector {
 
 const RANK = { ok: 0, unsupported: 1, partial: 2, failed: 3 } as const;
 
-/** Merges the reports on cards of several vendors. Adds the memory, and keeps the worst collector status. */
+/** Merges the reports about cards of several vendors. Adds up the memory, and keeps the worst collector status. */
 function merge(known: readonly GpuMemory[]): GpuMemory {
   const gpu = new Map<number, GpuUse>();
   for (const one of known)

@@ -3,7 +3,7 @@ import { type Files, optional } from "../system/files.ts";
 const PROCESSES_MAX = 1024;
 
 /**
- * GPU memory in bytes by pid on AMD cards with ROCm. The source is `/sys/class/kfd/kfd/proc/PID/vram_GPU`,
+ * GPU memory in bytes by pid, on AMD cards with ROCm. It is read from `/sys/class/kfd/kfd/proc/PID/vram_GPU`,
  * one file per card (Linux 5.10 and later, drivers/gpu/drm/amd/amdkfd/kfd_process.c).
  */
 export function readKfdUse(deps: { files: Files; sysRoot: string }): Map<number, number> {

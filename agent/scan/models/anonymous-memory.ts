@@ -10,11 +10,14 @@ import { RUNTIME_BYTES_MIN } from "./unmapped-weights.ts";
 const STATUS_BYTES_MAX = 8192;
 /** Minimum interval between two reads of the same process. */
 const REFRESH_MS = 15_000;
-/** Maximum number of processes read per scan. Those with the oldest read come first. */
+/** Maximum number of processes read per scan. Processes whose last read is oldest come first. */
 export const READS_PER_SCAN_MAX = 8;
-/** Relative change above which new amounts are reported. The heartbeat should not change with every byte. */
+/**
+ * Relative change above which new amounts are reported. Without this threshold, every byte would change the
+ * heartbeat.
+ */
 const CHANGE_SHARE = 0.25;
-/** Relative change between two reads below which a process has finished loading. */
+/** Relative change between two reads below which a process counts as having finished loading. */
 const STEADY_SHARE = 0.01;
 /** Minimum interval between two listings of the directories of the same process. */
 const NEARBY_MS = 600_000;
@@ -35,7 +38,7 @@ export function parseReadBytes(io: string): number | undefined {
   return bytes === undefined ? undefined : Number(bytes);
 }
 
-/** Findings in the memory maps of a process, except its weights. */
+/** Findings in the memory maps of a process, other than its weights. */
 export type MapTraces = { mapsGpu: boolean; earlier: readonly WeightFile[] };
 
 type Amounts = Pick<AnonymousMemory, "heldBytes" | "readBytes">;
@@ -46,11 +49,11 @@ type Watched = {
   readAtMs: number;
   listedAtMs?: number;
   isListing: boolean;
-  /** Number of directories of the process that are remote or not readable. */
+  /** Number of the process's directories that are remote or not readable. */
   unread: number;
-  /** Amounts of the last read. */
+  /** Amounts as of the last read. */
   amounts: Amounts;
-  /** The memory that is reported. */
+  /** The memory amounts that are reported. */
   memory: AnonymousMemory;
   /** True if the reported amounts were read after loading had finished. */
   isSteady: boolean;
@@ -76,8 +79,8 @@ export type AnonymousMemoryTable = {
 type Dependencies = { files: Files; mounts: Mounts; reader: Reader; elapsed: () => number };
 
 /**
- * Anonymous memory and read bytes of the processes that have loaded a library which the catalogue names.
- * Other processes are not read. Each read takes two files of procfs.
+ * Anonymous memory and read bytes of the processes that have loaded a library named in the catalogue. Other
+ * processes are not read. Each read opens two procfs files.
  */
 export function createAnonymousMemoryTable(deps: Dependencies): AnonymousMemoryTable {
   const table = new LinuxMemoryTable(deps);
@@ -89,7 +92,7 @@ class LinuxMemoryTable {
   readonly #watched = new Map<number, Watched>();
   #anonymous: ReadonlyMap<number, AnonymousMemory> = new Map();
   #isChanged = false;
-  /** False if the kernel does not count these amounts. */
+  /** False if the kernel does not count anonymous memory or read bytes. */
   #isCounted = true;
 
   constructor(deps: Dependencies) {
@@ -121,8 +124,8 @@ class LinuxMemoryTable {
   }
 
   /**
-   * Processes that are due: large enough to hold a model, and either not read recently or with changed maps.
-   * Those with the oldest read come first.
+   * Processes that are due for a read. They are large enough to hold a model, and they were not read recently
+   * or their maps have changed. Processes whose last read is oldest come first.
    */
   #due(processes: Processes, libraries: Libraries, traces: Traces): LinuxProcess[] {
     const nowMs = this.#deps.elapsed();
@@ -166,8 +169,8 @@ class LinuxMemoryTable {
     const io = attempt(() => files.line(`${directory}/io`));
     const held = "value" in status ? parseHeldBytes(status.value) : undefined;
     const read = "value" in io ? parseReadBytes(io.value) : undefined;
-    // After the process has ended, both files are missing. If only one of them is missing, the kernel does
-    // not count.
+    // After the process has ended, both files are missing. If only `io` is missing, the kernel does not count
+    // read bytes.
     if ("value" in status && (held === undefined || ("miss" in io && io.miss === "gone")))
       this.#isCounted = false;
     return { heldBytes: held ?? 0, readBytes: read ?? 0 };
@@ -177,7 +180,7 @@ class LinuxMemoryTable {
     one.isListing = true;
     one.listedAtMs = this.#deps.elapsed();
     const { found, unread } = await findNearbyWeights(this.#deps, process);
-    // Another read may have replaced the entry during the listing.
+    // Another read may have replaced the entry while the directories were being listed.
     const now = this.#watched.get(process.pid);
     if (now?.key !== one.key) return;
     now.isListing = false;
@@ -189,7 +192,7 @@ class LinuxMemoryTable {
   }
 }
 
-/** Returns the collector `anonymous-memory` if something could not be read, else an empty array. */
+/** Returns the collector `anonymous-memory` if some data could not be read, else an empty array. */
 function reportOf(isCounted: boolean, unreadDirectories: number): Collector[] {
   const problems = [
     ...(isCounted
@@ -210,8 +213,8 @@ const isClose = (a: Amounts, b: Amounts, share: number): boolean =>
   Math.abs(a.readBytes - b.readBytes) <= share * a.readBytes;
 
 /**
- * Keeps the reported amounts until they differ by {@link CHANGE_SHARE}. Replaces them once more when the
- * process has finished loading.
+ * Keeps the reported amounts until the new amounts differ by {@link CHANGE_SHARE}. Replaces the reported
+ * amounts once more when the process has finished loading.
  */
 function reportedOf(before: Watched | undefined, now: Amounts): { amounts: Amounts; isSteady: boolean } {
   if (!before || !isClose(before.memory, now, CHANGE_SHARE)) return { amounts: now, isSteady: false };

@@ -1,11 +1,11 @@
 import type { GgufHeader } from "../system/host.ts";
 
 /*
- * Reads the header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): magic, version, counts,
- * metadata pairs and tensor infos. The content of tensors is never read.
+ * Reads the header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): magic,
+ * version, counts, metadata pairs and tensor infos. Tensor data is never read.
  */
 
-/** Returns up to `length` bytes at `offset` of the file. */
+/** Returns at most `length` bytes of the file, starting at `offset`. */
 export type ReadAt = (offset: number, length: number) => Uint8Array;
 
 export const GGUF_LIMITS = {
@@ -103,7 +103,7 @@ export function readGguf(readAt: ReadAt): GgufHeader | undefined {
   return toHeader(version, found, parameters);
 }
 
-/** The header ends early or exceeds a limit. */
+/** Thrown if the header ends early or exceeds a limit. */
 class CutShort extends Error {}
 
 type Cursor = ReturnType<typeof createCursor>;
@@ -131,8 +131,8 @@ function createCursor(readAt: ReadAt, start: number, little: boolean, narrow: bo
     return window.getUint32(at, little);
   };
   /**
-   * Reads a length or count of 64 bits, or of 32 bits in version 1. It is read as two halves, because a
-   * vocabulary would otherwise need 100,000 BigInts.
+   * Reads a length or count of 64 bits, or of 32 bits in version 1. A 64-bit number is read as two halves,
+   * because a vocabulary would otherwise need 100,000 BigInts.
    */
   const count = () => {
     if (narrow) return u32();
@@ -161,8 +161,8 @@ function createCursor(readAt: ReadAt, start: number, little: boolean, narrow: bo
 }
 
 /**
- * Reads one metadata pair. Converters write the vocabulary, of about 100,000 words, after the description of
- * the model. The result is therefore `enough` at the vocabulary if the description is complete.
+ * Reads one metadata pair. Converters write the vocabulary (about 100,000 words) after the description of the
+ * model. Reading therefore stops with `enough` at the vocabulary if the description is complete.
  */
 function readPair(cursor: Cursor, found: Partial<Record<string, string | number>>): "enough" | "more" {
   const key = cursor.string();

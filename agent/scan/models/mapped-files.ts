@@ -25,16 +25,16 @@ import {
 
 const MAPS_BYTES_MAX = 8 * 1024 * 1024;
 const KNOWN_PATHS_MAX = 8192;
-/** Minimum number of processes read per scan, even if the reads exceed the budget. */
+/** Minimum number of processes read per scan, even if these reads exceed the budget. */
 const READS_MIN = 8;
-/** Number of a process's files that are checked between two checks of the budget. */
+/** Number of files of a process that are checked between two checks of the budget. */
 const FILES_PER_CHECK = 16;
-/** Minimum resident memory of an engine that reads its weights instead of mapping them. */
+/** Minimum resident memory in bytes of an engine that reads its weights instead of mapping them. */
 const READER_BYTES_MIN = 256 * 1024 * 1024;
 const DESCRIPTORS_MAX = 4096;
 /** Maximum number of weight files from earlier scans that are kept per process. */
 const EARLIER_MAX = 8;
-/** Devices that CUDA and ROCm map: NVIDIA devices, AMD's compute driver (kfd) and render nodes. */
+/** Device files that CUDA and ROCm map: NVIDIA devices, AMD's compute driver (kfd) and render nodes. */
 const GPU_DEVICE = /^\/dev\/(?:nvidia(?:\d|ctl|-uvm)|kfd|dri\/renderD\d)/;
 
 type Mapped = FoundInMaps & {
@@ -45,11 +45,11 @@ type Mapped = FoundInMaps & {
 
 export type MappedTable = {
   /**
-   * Reads the maps of new and changed processes. `changed`: processes that are new or have a different size.
+   * Reads the maps of new and changed processes. `changed`: processes that are new or whose size has changed.
    * Returns the same maps as before while the findings are unchanged.
    */
   read(processes: ReadonlyMap<number, LinuxProcess>, changed: readonly LinuxProcess[]): Promise<Mapped>;
-  /** Device number of a process's executable. Undefined if it is unknown. */
+  /** Device number of the file system that contains a process's executable. Undefined if it is unknown. */
   executableDevice(pid: number): string | undefined;
 };
 
@@ -59,11 +59,11 @@ type Dependencies = {
   /** Pid of the agent, which a scan never reports. */
   selfPid: number;
   elapsed: () => number;
-  /** Processor time of this process in milliseconds. */
+  /** Processor time used by this process, in milliseconds. */
   cpuMs: () => number;
   mounts: Mounts;
   reader: Reader;
-  /** True for the path of a library that a catalogue entry names. */
+  /** True for the path of a library named in the catalogue. */
   isWanted: (path: string) => boolean;
   /** True while procfs hides processes of other users. */
   isHiding?: () => boolean;
@@ -71,7 +71,7 @@ type Dependencies = {
 
 /**
  * Finds weights and libraries in the memory maps of all processes. A process is read when it is new and when
- * the size of its address space has changed, because mapping a model changes that size. The budget is
+ * the size of its address space has changed, because mapping a model changes that size. The budget is in
  * processor time. On a busy host the reads therefore take longer, but no process is skipped.
  */
 export function createMappedTable(deps: Dependencies): MappedTable {
@@ -88,7 +88,7 @@ class LinuxMappedTable {
   readonly #known = new Map<number, MappedProcess>();
   readonly #queue = new MapsQueue(this.#known);
   readonly #isWantedPath = new Map<string, boolean>();
-  /** Undefined if the findings have changed since the last use. */
+  /** Undefined if the maps have changed since the findings were last collected. */
   #found: FoundInMaps | undefined;
   #lastProcesses: ReadonlyMap<number, LinuxProcess> | undefined;
 
@@ -130,7 +130,7 @@ class LinuxMappedTable {
     this.#known.delete(pid);
   }
 
-  /** Reads the maps of a process. All files that it maps are unresolved at first. */
+  /** Reads the maps of a process. At first, all files that the process maps are unresolved. */
   #readMaps(process: LinuxProcess): MappedProcess {
     const { pid, key, virtualBytes, directory } = process;
     const before = this.#known.get(pid);
@@ -157,15 +157,14 @@ class LinuxMappedTable {
   }
 
   #addMappings(entry: MappedProcess, maps: string, process: LinuxProcess): void {
-    // Every line ends with a newline. Without a final newline, the text was cut at the limit and the rest is
-    // unread.
+    // Every line ends with a newline. If the final newline is missing, the text was truncated at the limit.
     if (maps !== "" && !maps.endsWith("\n")) entry.unread += 1;
     for (const mapping of parseMaps(maps)) {
       if (mapping.executable && this.#isWanted(mapping.path)) entry.libraries.push(mapping.path);
       if (mapping.executable && isPathOf(process.executable, mapping.path))
         entry.executableDevice = mapping.identity.slice(0, mapping.identity.indexOf(" "));
       if (GPU_DEVICE.test(mapping.path)) entry.mapsGpu = true;
-      // Any mapped file can hold weights, because names are not evidence. Executable mappings count too,
+      // Any mapped file can hold weights, because a name is not evidence. Executable mappings are included,
       // because READ_IMPLIES_EXEC makes data executable (personality(2)).
       entry.unresolved.push({ mapping });
     }
@@ -246,7 +245,7 @@ class LinuxMappedTable {
   }
 }
 
-/** True if a mapped path is the path of the executable, which may have been deleted. */
+/** True if a mapped path is the path of the executable, whose file may have been deleted. */
 const isPathOf = (executable: string | undefined, path: string): boolean =>
   executable !== undefined && (path === executable || path === `${executable} (deleted)`);
 

@@ -4,7 +4,7 @@ import type { MapTraces } from "./anonymous-memory.ts";
 import type { Shown, Verdict } from "./weight-finder.ts";
 
 /**
- * A file that a process maps or has open and that is not recognised yet. `verdict` is the result of the last
+ * A file that a process maps or has open and that is not yet recognised. `verdict` is the result of the last
  * attempt.
  */
 export type Unresolved = ({ mapping: Mapping } | { descriptor: string }) & { verdict?: Verdict };
@@ -21,7 +21,7 @@ export type MappedProcess = {
   /** Number of files that were not read because of a limit or missing permissions. */
   unread: number;
   unresolved: Unresolved[];
-  /** Device number of the executable, taken from the maps. */
+  /** Device number of the file system that contains the executable, taken from the maps. */
   executableDevice: string | undefined;
   mapsGpu: boolean;
   /** Weights that an earlier scan found in the memory maps of the process. */
@@ -32,15 +32,18 @@ export type MappedProcess = {
 export type FoundInMaps = {
   weights: ReadonlyMap<number, readonly WeightFile[]>;
   libraries: ReadonlyMap<number, readonly string[]>;
-  /** Traces of processes with inference libraries: a mapped GPU device, and weights of earlier scans. */
+  /**
+   * Other findings for processes with inference libraries: a mapped GPU device, and weights found in earlier
+   * scans.
+   */
   traces: ReadonlyMap<number, MapTraces>;
 };
 
-/** True if the process has findings for {@link FoundInMaps}. */
+/** True if the process has anything to add to {@link FoundInMaps}. */
 export const hasFindings = (entry: MappedProcess | undefined): boolean =>
   entry !== undefined && entry.weights.length + entry.libraries.length > 0;
 
-/** Collects the findings of all processes. Copies the lists of weights, because they can grow later. */
+/** Collects the findings of all processes. Copies each list of weights, because the original list can grow later. */
 export function collectFindings(known: ReadonlyMap<number, MappedProcess>): FoundInMaps {
   const weights = new Map<number, WeightFile[]>();
   const libraries = new Map<number, string[]>();
@@ -55,7 +58,7 @@ export function collectFindings(known: ReadonlyMap<number, MappedProcess>): Foun
   return { weights, libraries, traces };
 }
 
-/** Describes the files that are not resolved, grouped by reason. */
+/** Describes the unresolved files, grouped by reason. */
 export function describeUnresolved(
   known: ReadonlyMap<number, MappedProcess>,
 ): Record<"unreadable" | "unanswered" | "waiting", string[]> {

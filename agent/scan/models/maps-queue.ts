@@ -1,8 +1,8 @@
 import type { LinuxProcess } from "../system/linux-process.ts";
 
-/** Budget of processor time in milliseconds in the first scan, for reading the maps of new and changed processes. */
+/** Budget for reading the maps of new and changed processes in the first scan, in milliseconds of processor time. */
 const FIRST_MS_MAX = 400;
-/** Budget of processor time in milliseconds in later scans. */
+/** Budget for reading maps in later scans, in milliseconds of processor time. */
 const CHANGED_MS_MAX = 4;
 /**
  * Larger budget in milliseconds for later scans while some processes were never read. One of them may be an
@@ -10,12 +10,12 @@ const CHANGED_MS_MAX = 4;
  */
 const NEW_MS_MAX = 20;
 /**
- * Additional budget in milliseconds per scan that the oldest process has waited, up to a maximum. It ensures
- * that every process is read.
+ * Additional budget in milliseconds for each scan that the oldest process has waited, up to a maximum. It
+ * ensures that every process is read at some time.
  */
 const OVERDUE_MS = 4;
 const OVERDUE_MS_MAX = 40;
-/** Number of scans after which a waiting process comes before all others. */
+/** Number of scans after which a waiting process is read before all others. */
 const OVERDUE_SCANS = 2;
 
 type Waiting = { process: LinuxProcess; since: number };
@@ -29,7 +29,7 @@ export class MapsQueue {
   readonly #lastRead: ReadonlyMap<number, LastRead>;
   #scans = 0;
 
-  /** @param lastRead the last read of each process, by pid. The queue does not modify it. */
+  /** @param lastRead facts from the last read of each process, by pid. The queue does not modify this map. */
   constructor(lastRead: ReadonlyMap<number, LastRead>) {
     this.#lastRead = lastRead;
   }
@@ -60,8 +60,8 @@ export class MapsQueue {
   }
 
   /**
-   * Returns overdue processes by waiting time, then new ones by size, largest first, then the others by size
-   * of their change, largest first.
+   * Returns the processes in the order in which they are read. Overdue processes come first, by waiting time.
+   * New processes follow, largest first. All others are last, by the size of their change.
    */
   inOrder(): LinuxProcess[] {
     return [...this.#waiting.values()]

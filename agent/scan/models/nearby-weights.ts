@@ -12,9 +12,9 @@ const ARGUMENTS_MAX = 64;
 type Dependencies = { files: Files; mounts: Mounts; reader: Reader };
 
 /**
- * Lists weight files in the working directory of a process and in directories named in its command line. The
- * reader process lists them, because other users control these directories. `unread`: number of directories
- * that are remote or not readable.
+ * Lists weight files in the working directory of a process and in the directories named in its command line.
+ * The reader process lists these directories, because other users control them. `unread`: number of
+ * directories that are remote or not readable.
  */
 export async function findNearbyWeights(
   deps: Dependencies,
@@ -33,8 +33,8 @@ export async function findNearbyWeights(
 }
 
 /**
- * Returns the paths of the local directories through the process's entry in procfs, and the number of remote
- * directories.
+ * Returns paths of the local directories, which lead through the process's procfs entry, and the number of
+ * remote directories.
  */
 function directoriesOf(
   { files, mounts }: Dependencies,

@@ -5,8 +5,9 @@ import type { Part } from "./weights.ts";
 import { recogniseEmbedded, recogniseWeights } from "./weights.ts";
 
 /**
- * Recognises weights in the first readable path. With `inode`, a path to another inode is skipped: the file
- * was replaced, or another file system is mounted over the path. `null`: the file contains no weights.
+ * Recognises weights in the file at the first readable path. If `inode` is given, a path that leads to
+ * another inode is skipped. Such a path leads to a replacement of the file, or another file system is mounted
+ * over it. `null`: the file contains no weights.
  */
 export function weightsIn(
   files: Files,

@@ -8,12 +8,15 @@ import { baseName } from "../system/base-name.ts";
 import type { WeightFile } from "../system/host.ts";
 
 /**
- * Model list of every OpenAI-compatible server. It does not say whether a model is loaded, so every model in
- * it counts as loaded.
+ * Model list of every OpenAI-compatible server. The list does not say whether a model is loaded, so every
+ * model in it counts as loaded.
  */
 export const OPENAI_MODELS: ModelList = { path: MODELS_PATH, each: "data[]", name: "id", loaded: true };
 
-/** Models that an engine lists, at most {@link LIMITS.MODELS_MAX}. Entries of several lists are joined by name. */
+/**
+ * Models that an engine lists, at most {@link LIMITS.MODELS_MAX}. Models with the same name in several lists
+ * are merged.
+ */
 export function listedModels(lists: readonly ModelList[], answers: Answers): Model[] {
   const models = new Map<string, Model>();
   for (const list of lists) {
@@ -59,8 +62,8 @@ function isLoaded(rule: { at: string; matches: string }, item: unknown): boolean
 }
 
 /**
- * Removes the directory from a model name, because llama.cpp uses the path and the path is private. Keeps
- * `owner/model`.
+ * Removes the directory from a model name. llama.cpp uses the file path as the name, and the path is private.
+ * Keeps `owner/model`.
  */
 function withoutDirectory(name: string): string {
   const isPath = /^(?:[/~.]|[A-Za-z]:\\)/.test(name);
@@ -68,8 +71,8 @@ function withoutDirectory(name: string): string {
 }
 
 /**
- * Describes a loaded weight file as a model. Its name is that of its repository, else of its header, else of
- * its file.
+ * Describes a loaded weight file as a model. The model is named after its repository, else after the name in
+ * its header, else after its file.
  */
 export function weightsModel(file: WeightFile): Model {
   const header = file.header;
@@ -110,7 +113,7 @@ export function joinWeights(listed: readonly Model[], files: readonly WeightFile
   return models;
 }
 
-/** Key of the model to which a weight file belongs. All safetensors files of a repository are one model. */
+/** Key of the model to which a weight file belongs. All safetensors files of one repository form one model. */
 const wholeOf = ({ format, path }: WeightFile): string =>
   (format === "safetensors" ? repositoryOf(path)?.name : undefined) ?? path;
 
@@ -121,7 +124,7 @@ function joined(parts: readonly WeightFile[]): Model {
   return { ...whole, sizeBytes: parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
 }
 
-/** Merges models that have the same name from several sources, unless their quantisations differ. */
+/** Merges models that have the same name in several lists, unless their quantisations differ. */
 export function mergeByName(models: readonly Model[]): Model[] {
   const merged = new Map<string, Model[]>();
   for (const model of models) {
@@ -135,7 +138,7 @@ export function mergeByName(models: readonly Model[]): Model[] {
   return [...merged.values()].flat();
 }
 
-/** True if the two models have the same quantisation or the quantisation of one is unknown. */
+/** True if both models have the same quantisation, or if the quantisation of at least one is unknown. */
 export const isAlikeQuantised = (a: Model, b: Model): boolean =>
   a.quantisation === undefined ||
   b.quantisation === undefined ||
@@ -145,8 +148,8 @@ const sameDigest = (a: string | undefined, b: string | undefined): boolean =>
   a !== undefined && b !== undefined && a.replace(/^sha256[:-]/, "") === b.replace(/^sha256[:-]/, "");
 
 /**
- * Digest in the path of a content-addressed store. Paths contain `blobs/sha256-<digest>` (Ollama),
- * `blobs/sha256/` (OCI) or `blobs/`.
+ * Digest in the path of a file in a content-addressed store. Such paths contain `blobs/sha256-<digest>`
+ * (Ollama), `blobs/sha256/` (OCI) or `blobs/`.
  */
 function blobDigest(path: string): string | undefined {
   const sha256 = /(?:sha256[-\\/]|[\\/]blobs[\\/])([0-9a-f]{64})(?![0-9a-f])/.exec(path)?.[1];

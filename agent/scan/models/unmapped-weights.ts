@@ -6,36 +6,36 @@ import { formatsOfLibrary, kindOfLibrary, type LibraryKind } from "./inference-l
 
 /*
  * Detects weights that were read into anonymous memory, without a mapping or an open file. Examples are
- * llama.cpp with `--no-mmap`, `torch.load` and ONNX Runtime. The conclusion combines several weak signs.
- * docs/detection.md shows how often it is right and wrong.
+ * llama.cpp with `--no-mmap`, `torch.load` and ONNX Runtime. The conclusion combines several weak pieces of
+ * evidence. docs/detection.md shows how often the conclusion is right and wrong.
  */
 
 const MIB = 1024 * 1024;
-/** Minimum anonymous memory and minimum read bytes of a process with a runtime that may hold a model. */
+/** Minimum anonymous memory, and minimum number of read bytes, of a process with a runtime that may hold a model. */
 export const RUNTIME_BYTES_MIN = 64 * MIB;
 /**
- * Minimum of both amounts for a process with a framework. An import of torch 1.13.1 alone takes 116 MiB, or
- * 140 MiB in a Jupyter kernel.
+ * Minimum anonymous memory, and minimum number of read bytes, of a process with a framework. Importing torch
+ * 1.13.1 alone takes 116 MiB, or 140 MiB in a Jupyter kernel.
  */
 export const FRAMEWORK_BYTES_MIN = 192 * MIB;
 /**
- * Maximum memory relative to the model. Gradients and the two moments of Adam take three times the memory of
- * the weights.
+ * Maximum ratio of the process's memory to the size of the model. Gradients and the two moments of Adam take
+ * three times the memory of the weights.
  */
 const HELD_PER_MODEL_MAX = 4;
 /**
- * Minimum memory relative to the model file. A program does not keep the whole file in memory; for example,
- * it discards the tokenizer.
+ * Minimum ratio of the process's memory to the size of the model file. A program does not keep the whole file
+ * in memory. For example, it discards the tokenizer.
  */
 const HELD_SHARE_MIN = 0.9;
 
 const slashed = (path: string): string => path.replaceAll("\\", "/");
 
 /**
- * Evidence that a process holds weights in anonymous memory. For a runtime, enough memory and read bytes are
- * sufficient. A framework also trains models and processes data, so another sign is required. Such a sign is
- * a loader library, a GPU, a model on disk with a matching size, or weights that the process had mapped or
- * open earlier.
+ * Evidence that a process holds weights in anonymous memory. For a runtime, enough memory and enough read
+ * bytes are sufficient. A framework also trains models and processes data, so additional evidence is
+ * required. That is a loader library, a GPU, a model on disk with a matching size, or weights that the
+ * process had mapped or open earlier.
  */
 function unmappedWeights(
   pid: number,
@@ -91,13 +91,13 @@ function conclude(
   return speaksForItself ? { name: "weightsPossible", detail: amounts } : undefined;
 }
 
-/** The largest model whose format is read by the libraries and whose size matches the memory and the read bytes. */
+/** The largest model whose format the libraries can read and whose size matches the memory and the read bytes. */
 function largestFitting(
   models: readonly ModelOnDisk[],
   { heldBytes, readBytes }: AnonymousMemory,
   { formats, bytesMin }: Pick<Signs, "formats" | "bytesMin">,
 ): ModelOnDisk | undefined {
-  // Any library may be able to read a model on disk of unknown format.
+  // A model on disk with an unknown format may be readable by any library.
   const isRead = (format: ModelFormat): boolean => format === "unknown" || formats.has(format);
   const fitting = models.filter(
     ({ sizeBytes, format = "unknown" }) =>

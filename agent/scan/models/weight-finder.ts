@@ -7,9 +7,9 @@ import type { Mapping } from "../system/process-maps.ts";
 import { weightsIn } from "./read-weights.ts";
 
 /**
- * Result of a check of a file. `nothing`: no weights, or the file is no longer mapped. `waiting`: a request
- * to the reader is in progress. `unreadable`: neither the mapping nor the path is readable. `unanswered`: the
- * file system, of kind `type`, does not respond.
+ * Result of checking a file. `nothing`: the file contains no weights, or it is no longer mapped. `waiting`: a
+ * request to the reader is in progress. `unreadable`: neither the mapping nor the path is readable.
+ * `unanswered`: the file system, of kind `type`, does not respond.
  */
 export type Verdict =
   | { is: "weights"; file: WeightFile }
@@ -17,13 +17,13 @@ export type Verdict =
   | { is: "unanswered"; type: string };
 
 /**
- * A process in procfs. `directory` is `/proc/PID`, or the directory of a live thread if the first thread has
- * ended.
+ * A process as shown in procfs. `directory` is `/proc/PID`, or the directory of a live thread if the first
+ * thread has ended.
  */
 export type Shown = { pid: number; directory: string };
 
 export type WeightFinder = {
-  /** Checks a mapped file. If the reader checks it, a later call returns the result. */
+  /** Checks a mapped file. If the reader process checks the file, a later call returns the result. */
   mapped(process: Shown, mapping: Mapping): Verdict;
   /** Checks an open file. Returns `nothing` if the file is too small or not a regular file. */
   open(process: Shown, descriptor: string, path: string): Verdict;
@@ -32,7 +32,10 @@ export type WeightFinder = {
 const KNOWN_FILES_MAX = 8192;
 const MAPPED_BYTES_MIN = 24;
 export const OPEN_BYTES_MIN = 64 * 1024 * 1024;
-/** Pause before an unreadable file is tried again. Permissions can change, and the file can be replaced. */
+/**
+ * Pause before an unreadable file is tried again. By then its permissions may have changed, or the file may
+ * have been replaced.
+ */
 const UNREADABLE_MS = 60_000;
 
 const NOTHING: Verdict = { is: "nothing" };
@@ -78,7 +81,7 @@ function checkMapped(
   const request = {
     op: "weights",
     paths: pathsOf(mounts, process, mapping, system),
-    // On overlay and btrfs, stat(2) shows different inode numbers from the maps.
+    // On overlay and btrfs, stat(2) returns other inode numbers than the memory maps.
     ...(system.type !== "overlay" && system.type !== "btrfs" && { inode }),
     sizeBytesMin: MAPPED_BYTES_MIN,
     parts: mapping.parts,
@@ -113,7 +116,7 @@ function checkOpen(
 }
 
 /**
- * Caches verdicts by path and then by identity. Most paths have one identity, so most lookups need no
+ * Caches verdicts by path and then by file identity. Most paths have one identity, so most lookups need no
  * combined key.
  */
 class VerdictCache {
@@ -157,8 +160,9 @@ class VerdictCache {
 
 /**
  * Paths of a mapped file. The first path, in `map_files`, leads to the file even if another file system is
- * mounted over its path, but it needs CAP_CHECKPOINT_RESTORE (proc_pid_map_files(5)). The second path is
- * inside the root directory of the process. It is used only if it does not cross a remote file system.
+ * mounted over the file's path. It needs CAP_CHECKPOINT_RESTORE (proc_pid_map_files(5)). The second path is
+ * inside the root directory of the process. The second path is used only if it does not cross a remote file
+ * system.
  */
 function pathsOf(mounts: Mounts, { pid, directory }: Shown, mapping: Mapping, system: FileSystem): string[] {
   const byMapping = `${directory}/map_files/${mapping.range}`;
@@ -167,7 +171,7 @@ function pathsOf(mounts: Mounts, { pid, directory }: Shown, mapping: Mapping, sy
   return [byMapping, `${directory}/root${mapping.path}`];
 }
 
-/** Cache key of a mapped file: its identity and its mapped parts. A new part has to be checked too. */
+/** Cache key of a mapped file: its identity and its mapped parts. A newly mapped part has to be checked too. */
 const keyOf = ({ identity, parts }: Mapping): string =>
   parts ? `${identity} ${parts.map(({ offset, length }) => `${offset}+${length}`).join()}` : identity;
 

@@ -3,17 +3,23 @@ import { attempt, type Files, latin1Of } from "../system/files.ts";
 import type { WeightFile, WeightFormat } from "../system/host.ts";
 import { isGguf, type ReadAt, readGguf } from "./gguf.ts";
 
-/** Minimum size of an ONNX model. Smaller models are, for example, spell checkers and background blur. */
+/**
+ * Minimum size in bytes of a reported ONNX model. Smaller models are, for example, spell checkers and
+ * background blur.
+ */
 export const ONNX_BYTES_MIN = 16 * 1024 * 1024;
 
-/** Minimum size of a PyTorch model. `torch.save` also writes small files with settings and metrics. */
+/**
+ * Minimum size in bytes of a reported PyTorch model. `torch.save` also writes small files with settings and
+ * metrics.
+ */
 export const TORCH_BYTES_MIN = 16 * 1024 * 1024;
 
 const HEAD_BYTES = 512;
 
 /**
- * Recognises a model file by its content. Undefined if the file contains no weights. With `wants.header`,
- * parses a GGUF header.
+ * Recognises a model file by its content. Undefined if the file contains no weights. If `wants.header` is
+ * set, also parses a GGUF header.
  */
 export function recogniseWeights(
   readAt: ReadAt,
@@ -46,8 +52,8 @@ function weightsInside(
 export type Part = { offset: number; length: number };
 
 /**
- * Number of bytes searched at the start of a part. llamafile maps at multiples of 64 KiB, other programs at
- * multiples of a page.
+ * Number of bytes searched at the start of a mapped part. A llamafile maps at multiples of 64 KiB, other
+ * programs map at multiples of a page.
  */
 const WINDOW_BYTES = 64 * 1024;
 /** Maximum number of headers parsed per file. A hostile file may contain the magic bytes many times. */
@@ -138,8 +144,8 @@ const WEIGHTS_BYTES_MIN = 64;
 
 /**
  * Returns a function that recognises weights in a file and caches the result by device, inode, size and
- * modification time. Its result is undefined if the file contains no weights. `unreadable`: the file exists
- * and may contain weights.
+ * modification time. The result is undefined if the file contains no weights. `unreadable`: the file exists
+ * and may contain weights, but it cannot be read.
  */
 export function createWeightReader(
   files: Files,

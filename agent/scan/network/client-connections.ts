@@ -6,8 +6,8 @@ export type Peers = { peers: ReadonlyMap<string, readonly Peer[]>; collector: Co
 
 /**
  * Finds the peers that are connected to each listener. `ownersOf` receives the inodes of client sockets and
- * returns a lookup of their processes. The search for owners is expensive, so `ownersOf` gets only sockets
- * that are connected to these listeners.
+ * returns a lookup of their processes. The search for owners is expensive, so `ownersOf` gets only the inodes
+ * of sockets that are connected to these listeners.
  */
 export function joinPeers(
   listeners: readonly Listener[],
@@ -37,8 +37,8 @@ export function joinPeers(
 
 /**
  * `local`: client sockets on this host. `remote`: server sockets whose client is on another host. With
- * TCP_DEFER_ACCEPT a connection has no server socket until the client sends data. A client socket is
- * therefore also matched by its remote address.
+ * TCP_DEFER_ACCEPT, a connection has no server socket until the client sends data. A client socket on this
+ * host is therefore also matched by its remote address.
  */
 function connectionsOf(
   listener: Listener,

@@ -4,8 +4,8 @@ import { readTable, TABLES } from "./own-sockets.ts";
 import type { TcpRow } from "./sockets.ts";
 
 /**
- * Maximum number of namespaces read per scan. Scans take turns through all of them. The two tables of one
- * namespace take about 2 ms.
+ * Maximum number of namespaces read per scan. Consecutive scans rotate through all namespaces. Reading the
+ * two tables of one namespace takes about 2 ms.
  */
 const NAMESPACES_PER_SCAN = 4;
 
@@ -17,11 +17,11 @@ type Processes = ReadonlyMap<number, LinuxProcess>;
  */
 export class ForeignNamespaces {
   readonly #deps: { files: Files; procRoot: string; selfPid: number };
-  /** By namespace: pid of the process through which the namespace is read. */
+  /** By namespace name: the pid of the process through which the namespace is read. */
   #witnesses: ReadonlyMap<string, number> = new Map();
   readonly #tables = new Map<string, TcpRow[]>();
   readonly #unreadable = new Set<string>();
-  /** Namespaces in the order of their next read. */
+  /** Names of the namespaces, in the order in which they are read next. */
   #queue: string[] = [];
   #processes: Processes = new Map();
 
@@ -29,7 +29,7 @@ export class ForeignNamespaces {
     this.#deps = deps;
   }
 
-  /** Reads the next namespaces of the queue. The first call reads all namespaces. */
+  /** Reads the next namespaces in the queue. The first call reads all namespaces. */
   read(processes: Processes): void {
     if (processes !== this.#processes) {
       this.#processes = processes;
@@ -48,7 +48,7 @@ export class ForeignNamespaces {
     }
   }
 
-  /** Sockets of all namespaces as of their last read. Each row contains the name of its namespace. */
+  /** Sockets of all namespaces as of their last read. Each row contains its namespace name. */
   rows(): TcpRow[] {
     return [...this.#tables.values()].flat();
   }
@@ -61,7 +61,7 @@ export class ForeignNamespaces {
     return this.#unreadable.size;
   }
 
-  /** Namespaces that were never read and are still in the queue. */
+  /** Number of namespaces that were never read and are still in the queue. */
   waitingCount(): number {
     const unread = [...this.#witnesses.keys()].filter((name) => !this.#tables.has(name));
     return unread.length - this.#unreadable.size;

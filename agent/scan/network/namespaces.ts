@@ -4,7 +4,7 @@ import type { NetworkSpace } from "../system/host.ts";
 
 /** Opens sockets in other network namespaces of this host. Linux only. */
 export type Namespaces = {
-  /** False without CAP_SYS_ADMIN or if a sandbox forbids setns(2). Checked once and cached. */
+  /** False if the agent lacks CAP_SYS_ADMIN or a sandbox forbids setns(2). Checked once and cached. */
   isAllowed(): boolean;
   /**
    * Runs `act` while this thread is in the namespace. A socket stays in the namespace in which it was created, so `act` only
@@ -17,7 +17,7 @@ export type Namespaces = {
 /** linux/sched.h */
 const CLONE_NEWNET = 0x4000_0000;
 
-/** For systems without network namespaces, and for tests that must not enter a namespace. */
+/** Stub for systems without network namespaces, and for tests that must not enter a namespace. */
 export const noNamespaces: Namespaces = {
   isAllowed: () => false,
   within: () => {

@@ -12,16 +12,16 @@ const CONNECTIONS_SCANS = 2;
 
 /** Sockets of the agent's own network namespace. Returns the same array as before while the sockets are unchanged. */
 export type OwnSockets = {
-  /** Listening sockets. Must be the first call of each scan. Undefined if no source is readable. */
+  /** Listening sockets. Must be the first call of each scan. Undefined if no socket table is readable. */
   listening(): readonly TcpRow[] | undefined;
-  /** Established connections, from this scan or the previous one. With `isFresh`, always from this scan. */
+  /** Established connections, from this scan or the previous one. If `isFresh` is true, always from this scan. */
   established(isFresh: boolean): readonly TcpRow[];
 };
 
 /**
- * Reads sockets with `diag` in every scan. Without `diag`, reads the tables of procfs, which costs more
- * because the kernel formats all sockets as text. After the first scan, each scan then reads only one of the
- * IPv4 and IPv6 tables in turn.
+ * Reads sockets with `diag` in every scan. If `diag` is missing, reads the tables of procfs. That costs more,
+ * because the kernel formats all sockets as text. From the second scan on, each scan therefore reads only one
+ * of the IPv4 and IPv6 tables, in turn.
  */
 export function createOwnSockets(deps: {
   files: Files;
@@ -73,7 +73,7 @@ export function readTable(files: Files, path: string): TcpRow[] | undefined {
   return optional(() => parseTcpTable(files.text(path, TABLE_BYTES_MAX, "latin1")));
 }
 
-/** Returns the older list if the newer one has the same rows in the same order. */
+/** Returns the older list if both lists have the same rows in the same order. */
 function sameOr(
   before: readonly TcpRow[] | undefined,
   after: readonly TcpRow[] | undefined,

@@ -5,7 +5,10 @@ import type { Forward, Listener, ProcessFacts } from "../system/host.ts";
 import type { Mounts } from "../system/mounts.ts";
 
 export type PortForwarders = {
-  /** Forwarding targets by the pid of the forwarder. Returns the same map as before while they are unchanged. */
+  /**
+   * Forwarding targets by the pid of the forwarder. Returns the same map as before while the targets are
+   * unchanged.
+   */
   read(
     listeners: readonly Listener[],
     processes: ReadonlyMap<number, ProcessFacts>,
@@ -17,8 +20,8 @@ const NAMESPACES = ["user", "pid", "net"] as const;
 const STATUS_BYTES_MAX = 4096;
 const WRITABLE_BY_OTHERS = 0o022;
 /**
- * The real, effective, saved and file-system user are all root. A setuid program keeps the real user id of
- * the user who started it.
+ * The real, effective, saved and file-system user ids are all root. A setuid program keeps the real user id
+ * of the user who started it.
  */
 const ALL_ROOT = /^Uid:\t0\t0\t0\t0$/m;
 
@@ -60,7 +63,7 @@ export function createPortForwarders(deps: {
 
   function isTrusted({ pid, executable }: ProcessFacts): boolean {
     const root = `${procRoot}/${pid}`;
-    // Check facts from the kernel first, because a user's file system can block for ever.
+    // Check facts from the kernel first, because reading a user's file system can block for ever.
     const status = optional(() => files.text(`${root}/status`, STATUS_BYTES_MAX, "latin1")) ?? "";
     if (!ALL_ROOT.test(status) || !NAMESPACES.every((name) => isOwnNamespace(root, name))) return false;
     if (mounts.ofPath(executable!).class !== "local") return false;
@@ -82,12 +85,12 @@ export function createPortForwarders(deps: {
   }
 }
 
-/** Root owns the file, and only root can write it. */
+/** True if root owns the file and only root can write to it. */
 const isOwnedByRoot = ({ ownerUid, mode }: { ownerUid: number; mode: number }): boolean =>
   ownerUid === 0 && (mode & WRITABLE_BY_OTHERS) === 0;
 
 /**
- * Target in the command line `docker-proxy … -container-ip A -container-port P` (moby,
+ * Target named in the command line `docker-proxy … -container-ip A -container-port P` (moby,
  * cmd/docker-proxy/main_linux.go).
  */
 export function dockerTarget(argv: readonly string[]): Forward | undefined {

@@ -42,8 +42,8 @@ export function createReach(deps: { files: Files; procRoot: string; sysRoot: str
   };
 
   /**
-   * Adds the interface to a link-local address. The socket table does not contain the interface, so exactly
-   * one must match.
+   * Adds the interface name to a link-local address. The socket table does not contain the interface, so
+   * exactly one interface must match.
    */
   function zoned(address: string): string | undefined {
     if (!zones.has(address)) {

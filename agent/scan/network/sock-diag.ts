@@ -4,12 +4,15 @@ import { formatAddress, TCP_ROWS_MAX, type TcpRow } from "./sockets.ts";
 /*
  * Reads TCP sockets of the agent's own network namespace with netlink (sock_diag(7)). Reading `/proc/net/tcp`
  * is slower: the kernel formats every socket as text, and a busy host has tens of thousands of sockets in
- * TIME_WAIT. With sock_diag, the kernel returns only sockets in one state and does not walk all others to
- * find listening sockets.
+ * TIME_WAIT. With sock_diag, the kernel returns only the sockets in one TCP state. To find listening sockets,
+ * it does not walk all other sockets.
  */
 
 export type SocketDiag = {
-  /** Sockets in this state. Undefined if the kernel's response is incomplete; the caller must then read procfs. */
+  /**
+   * Sockets in this TCP state. Undefined if the kernel's response is incomplete; the caller must then read
+   * procfs.
+   */
   read(state: TcpRow["state"]): TcpRow[] | undefined;
 };
 
@@ -33,12 +36,12 @@ const MESSAGE_BYTES = 72;
 const MSG_DONTWAIT = 0x40;
 const IPPROTO_TCP = 6;
 const FAMILIES = { 2: 4, 10: 16 } as const;
-/** TCP states of include/net/tcp_states.h. A request contains a mask with one bit per state. */
+/** TCP states from include/net/tcp_states.h. A request contains a mask with one bit per state. */
 const STATES = { established: 1, listen: 10 } as const;
 /** The kernel returns at most this many bytes of a dump per read. */
 const BUFFER_BYTES = 32 * 1024;
 
-/** Netlink request for the sockets of one address family (2: IPv4, 10: IPv6) in one state. */
+/** Netlink request for the sockets of one address family (2: IPv4, 10: IPv6) in one TCP state. */
 export function diagRequest(family: 2 | 10, state: TcpRow["state"], sequence: number): Uint8Array {
   const request = new DataView(new ArrayBuffer(REQUEST_BYTES));
   request.setUint32(0, REQUEST_BYTES, true);
@@ -52,9 +55,9 @@ export function diagRequest(family: 2 | 10, state: TcpRow["state"], sequence: nu
 }
 
 /**
- * Netlink request for the sockets of both address families in one state. This is the older form of the
- * request, which always returns both families (inet_diag_dump_compat in net/ipv4/inet_diag.c). The kernel
- * walks its hash table of connections once instead of once per family. A walk takes about 1 ms.
+ * Netlink request for the sockets of both address families in one TCP state. This is the older request
+ * format, whose response always contains both families (inet_diag_dump_compat in net/ipv4/inet_diag.c). The
+ * kernel walks its hash table of connections once instead of once per family. A walk takes about 1 ms.
  */
 export function combinedDiagRequest(state: TcpRow["state"], sequence: number): Uint8Array {
   const request = new DataView(new ArrayBuffer(COMBINED_REQUEST_BYTES));
@@ -70,8 +73,8 @@ export function combinedDiagRequest(state: TcpRow["state"], sequence: number): U
 export type DiagPart = { rows: TcpRow[]; is: "more" | "done" | "refused" | "failed" };
 
 /**
- * Parses all messages of one read. The result is `failed` if a message does not belong to request `sequence`
- * or does not have type `requestType`.
+ * Parses all messages returned by one read. The result is `failed` if a message does not belong to request
+ * `sequence` or does not have type `requestType`.
  */
 export function parseDiag(
   bytes: Uint8Array,
@@ -85,7 +88,7 @@ export function parseDiag(
     const length = at + NLMSG_HEADER_BYTES <= bytes.length ? view.getUint32(at, true) : 0;
     if (length < NLMSG_HEADER_BYTES || at + length > bytes.length) return { rows, is: "failed" };
     const type = view.getUint16(at + 4, true);
-    // The list of an interrupted dump can be incomplete.
+    // The response to an interrupted dump can be incomplete.
     const isCut = (view.getUint16(at + 6, true) & NLM_F_DUMP_INTR) !== 0;
     if (isCut || view.getUint32(at + 8, true) !== sequence) return { rows, is: "failed" };
     if (type === NLMSG_DONE) return { rows, is: "done" };
@@ -142,7 +145,10 @@ export function openSocketDiag(): SocketDiag | undefined {
   }
 }
 
-/** Reads sockets through `netlink`. `receive` returns the number of bytes, or a negative number without data. */
+/**
+ * Reads sockets through `netlink`. `receive` returns the number of bytes, or a negative number if there is no
+ * data.
+ */
 export function createSocketDiag(netlink: {
   send: (bytes: Uint8Array) => boolean;
   receive: (into: Uint8Array) => number;
@@ -164,7 +170,7 @@ export function createSocketDiag(netlink: {
     },
   };
 
-  /** Reads the sockets of one address family. Without `family`, reads both. */
+  /** Reads the sockets of one address family, or of both if `family` is absent. */
   function dump(state: TcpRow["state"], rowsMax: number, family?: 2 | 10): TcpRow[] | "refused" | undefined {
     // Discard unread data of an earlier dump.
     while (netlink.receive(buffer) > 0);

@@ -10,13 +10,16 @@ const ANCESTORS_MAX = 8;
 const DESCENDANTS_MAX = 64;
 /** Number of processes that are searched between two checks of the time budget. */
 const PROCESSES_PER_CHECK = 4;
-/** Tolerance for comparisons of start times. They are precise to a clock tick, and the boot time to a second. */
+/**
+ * Tolerance in milliseconds for comparing start times. Start times have the precision of a clock tick, and
+ * the boot time has the precision of a second.
+ */
 const BIRTH_SLACK_MS = 2000;
 
 type Owner = { pid: number; key: string };
 
 /**
- * A socket without a known owner. `next`: number of the scan that searches again. `step`: number of scans
+ * A socket without a known owner. `next`: number of the scan that repeats the search. `step`: number of scans
  * between two searches. `bornMs`: all processes that started before this time were searched.
  */
 type Miss = { next: number; step: number; bornMs: number };
@@ -28,17 +31,17 @@ type Aged = { process: LinuxProcess; bornMs: number };
 
 /**
  * Order of a search. The first search starts with the largest processes, because servers are large. Later
- * searches start with the youngest, because a new socket usually belongs to a new process.
+ * searches start with the youngest processes, because a new socket usually belongs to a new process.
  */
 type Order = "largest first" | "youngest first";
 
 /**
- * Finds the process that owns each socket, by the socket's inode. File descriptors are read only for sockets
- * without a known owner. A failed search is repeated at growing intervals. A repeated search covers only
- * younger processes, until the interval reaches its maximum.
+ * Finds the process that owns each socket, by the socket's inode. File descriptors are read only to find
+ * sockets without a known owner. A failed search is repeated at growing intervals. Until the interval reaches
+ * its maximum, a repeated search covers only processes that started since the last search.
  */
 export class SocketOwners {
-  /** True when the last search exceeded its budget. */
+  /** True if the last search exceeded its budget. */
   isCut = false;
   readonly #deps: { files: Files; procRoot: string; cpuMs: () => number };
   readonly #owners = new Map<string, Owner>();
@@ -79,7 +82,7 @@ export class SocketOwners {
     return isForgotten;
   }
 
-  /** Inodes of the sockets whose owner is unknown and that are due for a search. */
+  /** Inodes of the sockets that have no known owner and are due for a search. */
   due(listening: readonly TcpRow[]): Set<string> {
     const wanted = new Set<string>();
     for (const { inode } of listening) {
@@ -154,14 +157,14 @@ export class SocketOwners {
 
   /**
    * The owner is the topmost process that holds the socket, because forked workers inherit the socket of
-   * their server. An exception is a process that has another user and another program: its responses must not
-   * be attributed to the server.
+   * their server. A process with another user and another program is an exception: its responses must not be
+   * attributed to the server.
    */
   #firstHolder(inode: string, process: LinuxProcess): Owner {
     let holder = process;
     for (let hops = 0; hops < ANCESTORS_MAX; hops += 1) {
       const parent = this.#processes.get(holder.parentPid);
-      // With socket activation, init also has the socket open.
+      // With socket activation, init also holds the socket.
       if (!parent || parent.pid === 1 || !this.#socketsOf(parent.pid).includes(inode)) break;
       if (this.#isStranger(parent, holder)) break;
       holder = parent;

@@ -11,10 +11,13 @@ import type { SocketDiag } from "./sock-diag.ts";
 import { SocketOwners } from "./socket-owners.ts";
 import { TCP_ROWS_MAX, type TcpRow } from "./sockets.ts";
 
-/** Budgets in milliseconds of processor time for finding socket owners: in the first scan, and in later scans. */
+/**
+ * Budgets for finding socket owners, in milliseconds of processor time: one for the first scan, one for later
+ * scans.
+ */
 const OWNERS_FIRST_MS_MAX = 1000;
 const OWNERS_MS_MAX = 150;
-/** Budget in milliseconds of processor time for finding the owners of client connections in later scans. */
+/** Budget for finding the owners of client connections in later scans, in milliseconds of processor time. */
 const PEERS_MS_MAX = 5;
 
 export type SocketTable = {
@@ -35,7 +38,7 @@ type Dependencies = {
   procRoot: string;
   sysRoot: string;
   selfPid: number;
-  /** Processor time of this process in milliseconds. Wall-clock time would run out on a busy host. */
+  /** Processor time used by this process, in milliseconds. A wall-clock budget would run out on a busy host. */
   cpuMs: () => number;
   namespaces: Pick<Namespaces, "isAllowed">;
   diag: SocketDiag | undefined;
@@ -176,7 +179,7 @@ class LinuxSocketTable {
 const isSameList = <T>(before: readonly T[], after: readonly T[]): boolean =>
   before.length === after.length && before.every((one, at) => one === after[at]);
 
-/** Returns the older list if the newer list has the same listeners with the same facts in the same order. */
+/** Returns the older list if both lists have the same listeners with the same facts in the same order. */
 function sameOr(before: readonly Listener[], after: readonly Listener[]): readonly Listener[] {
   const isSame = (one: Listener, at: number): boolean => {
     const { key, pid, uid, reachableAt, inside } = before[at]!;

@@ -1,6 +1,6 @@
 /**
- * A TCP socket. Addresses are text; IPv4-mapped addresses are formatted as IPv4. On macOS and Windows, which
- * have no inodes, `inode` is the pid.
+ * A TCP socket. Addresses are text. IPv4-mapped addresses are formatted as IPv4. macOS and Windows have no
+ * inodes, so there `inode` contains the pid.
  */
 export type TcpRow = {
   localAddress: string;
@@ -15,13 +15,13 @@ export type TcpRow = {
 };
 
 /**
- * Maximum number of rows read from a table. Protects the host's performance from a proxy or an attack with
- * many sockets.
+ * Maximum number of rows read from a socket table. Protects the host's performance if a proxy or an attack
+ * opens many sockets.
  */
 export const TCP_ROWS_MAX = 20_000;
 
 /**
- * Parses listening and established sockets of `/proc/net/tcp` or `tcp6`. Skips sockets in other states
+ * Parses listening and established sockets from `/proc/net/tcp` or `tcp6`. Skips sockets in other states
  * (tcp_states.h).
  */
 export function parseTcpTable(text: string): TcpRow[] {
@@ -56,7 +56,7 @@ function parseRow(line: string): TcpRow | undefined {
 }
 
 /**
- * Parses an address of `/proc/net/tcp`. It consists of 32-bit words in host byte order, which is
+ * Parses an address from `/proc/net/tcp`. The address consists of 32-bit words in host byte order, which is
  * little-endian on all supported platforms.
  */
 export function parseAddress(hex: string): string {
@@ -82,8 +82,8 @@ function isMapped(bytes: ArrayLike<number>): boolean {
 }
 
 /**
- * Formats sixteen bytes according to RFC 5952: lower case, with `::` for the longest run of two or more zero
- * groups.
+ * Formats sixteen bytes according to RFC 5952: lower case, with `::` for the longest run of two or more
+ * groups that are zero.
  */
 export function formatIpv6(bytes: ArrayLike<number>): string {
   const groups: number[] = [];
@@ -99,7 +99,10 @@ export function formatIpv6(bytes: ArrayLike<number>): string {
   return `${hex.slice(0, best.at).join(":")}::${hex.slice(best.at + best.length).join(":")}`;
 }
 
-/** Local IPv4 addresses of a network namespace: the leaves marked `host LOCAL` in `/proc/PID/net/fib_trie`. */
+/**
+ * Local IPv4 addresses of a network namespace. These are the leaves marked `host LOCAL` in
+ * `/proc/PID/net/fib_trie`.
+ */
 export function parseLocalAddresses(fibTrie: string): string[] {
   const found = new Set<string>();
   let last = "";
@@ -112,8 +115,8 @@ export function parseLocalAddresses(fibTrie: string): string[] {
 }
 
 /**
- * Names of interfaces by link-local address. Columns of `/proc/net/if_inet6`: address, index, prefix, scope
- * (0x20: link-local), flags, name.
+ * Interface names by link-local address, from `/proc/net/if_inet6`. Its columns are address, index, prefix,
+ * scope (0x20: link-local), flags and name.
  */
 export function parseLinkLocal(table: string): Map<string, string[]> {
   const found = new Map<string, string[]>();

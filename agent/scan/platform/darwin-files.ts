@@ -10,7 +10,7 @@ import { type OpenFile, parseLsof } from "./lsof.ts";
 const FILES_PIDS_MAX = 64;
 /** Growth of a process in bytes after which its files are listed again, because it may have loaded a model. */
 const GROWTH_BYTES_MIN = 32 * 1024 * 1024;
-/** Directories of the system. They are on a signed and sealed volume. */
+/** System directories. They are on a signed and sealed volume. */
 const SYSTEM = /^\/(?:System|usr\/lib|usr\/libexec|usr\/share|private\/var\/db|dev)\//;
 
 /** Open and mapped files of one process. */
@@ -20,7 +20,7 @@ type Held = {
   weights: WeightFile[];
   unreadable: number;
   libraries: string[];
-  /** Working directory at the time of the listing. */
+  /** Working directory at the time when the files were listed. */
   directory?: string;
 };
 
@@ -42,8 +42,8 @@ export class DarwinFiles {
   }
 
   /**
-   * Records the resident size of a process. The files of a process are listed again if it is new or has grown
-   * by {@link GROWTH_BYTES_MIN}.
+   * Records the resident size of a process. Its files are listed again if the process is new or has grown by
+   * {@link GROWTH_BYTES_MIN}.
    */
   noteSize(pid: number, key: string, residentBytes: number): void {
     const before = this.#held.get(pid);

@@ -34,8 +34,8 @@ type Dependencies = {
 };
 
 /**
- * A macOS host, read with ps(1) and lsof(8). Without root, these tools hide data of other users; the
- * collectors report this.
+ * A macOS host, read with ps(1) and lsof(8). Without root, these tools hide data of other users. The
+ * collectors report that data as missing.
  */
 export function darwinHost(deps: Dependencies): Host {
   const observer = new DarwinObserver(deps);
@@ -127,7 +127,7 @@ class DarwinObserver {
   }
 }
 
-/** On these machines CPU and GPU share memory, and only Apple's own tools can read the GPU's part per process. */
+/** On these machines CPU and GPU share memory, and only Apple's own tools can read the GPU memory of a process. */
 const GPU: Collector = {
   name: "gpu",
   status: "unsupported",
@@ -135,7 +135,7 @@ const GPU: Collector = {
 };
 
 /**
- * Follows the link with which Homebrew adds a program to the PATH, for example
+ * Follows the symbolic link with which Homebrew adds a program to the PATH, for example
  * `../Cellar/ollama/0.12.6/bin/ollama`.
  */
 function resolved(files: Files, executable: string): string {

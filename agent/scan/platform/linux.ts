@@ -21,7 +21,7 @@ import type { Run } from "../system/run-tool.ts";
 import { UnixSocketTable } from "../unix/unix-listeners.ts";
 
 const PASSWD_BYTES_MAX = 1024 * 1024;
-/** Interval between two checks that the path of a running executable leads to the same file. */
+/** Interval between two checks that the path of a running executable still leads to the running file. */
 const FILE_CHECK_MS = 60_000;
 
 type Dependencies = {
@@ -112,7 +112,7 @@ async function observe(sources: Sources, sighted?: (sighting: Sighting) => void)
   };
 }
 
-/** Facts about the executables of processes. Files on remote file systems are not read. */
+/** Facts about the executables of processes. Executables on remote file systems are not read. */
 function createExecutableFacts(deps: Dependencies, mapped: MappedTable) {
   const { files, procRoot, mounts } = deps;
   const packages = createPackages(deps);
@@ -131,7 +131,7 @@ function createExecutableFacts(deps: Dependencies, mapped: MappedTable) {
     const running = optional(() => files.facts(`${procRoot}/${pid}/exe`));
     return running !== undefined && running.identity === optional(() => files.facts(executable))?.identity;
   };
-  /** Caches a positive check, because a check takes three system calls per engine. */
+  /** Caches a successful check, because a check takes three system calls per engine. */
   const isCheckedFileAtPath = (process: ProcessFacts, executable: string): boolean => {
     const last = checks.get(process);
     if (last?.isSame && deps.elapsed() < last.nextAtMs) return true;

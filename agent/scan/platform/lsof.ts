@@ -1,9 +1,9 @@
 import type { TcpRow } from "../network/sockets.ts";
 
 /*
- * Parses the output of lsof(8), section "OUTPUT FOR OTHER PROGRAMS". Each line is one field, named by its
- * first character. `p` starts a process and `f` a file of that process. `t` is the type of the file, `n` its
- * name and `T` TCP information.
+ * Parses the output of lsof(8), section "OUTPUT FOR OTHER PROGRAMS". Each line is one field. Its first
+ * character names the field. `p` starts a process and `f` starts a file of that process. `t` is the file
+ * type, `n` the file name and `T` TCP information.
  */
 
 /**
@@ -44,8 +44,9 @@ export function parseLsof(text: string): OpenFile[] {
 const SIGNS: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", "\\": "\\" };
 
 /**
- * Decodes the escapes of lsof: `\\`, `\t` and similar ones, and `\xc3\xa9` for bytes outside its locale. `^A`
- * stands for a control character but is not decoded, because a name may contain these two characters.
+ * Decodes the escapes of lsof: `\\`, `\t` and similar ones, and `\xc3\xa9` for bytes outside its locale. lsof
+ * also writes a control character as `^A`. That form is not decoded, because a file name can contain these
+ * two characters.
  */
 function unescaped(name: string): string {
   if (!name.includes("\\")) return name;

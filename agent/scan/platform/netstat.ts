@@ -2,9 +2,9 @@ import type { TcpRow } from "../network/sockets.ts";
 
 /**
  * Parses `netstat -ano -p TCP` and `-p TCPv6` of Windows. `inode` contains the pid. Windows translates the
- * names of states, so other fields decide. A listener has remote port 0. A closed connection has pid 0
- * (TIME_WAIT), a state of two words (written with `_` in every language), or a state that starts with CLOS or
- * SCHLIESS.
+ * names of TCP states, so the parser uses other fields. A listener has remote port 0. A closed connection has
+ * pid 0 (TIME_WAIT), a state of two words (written with `_` in every language), or a state that starts with
+ * CLOS or SCHLIESS.
  */
 export function parseNetstat(text: string): TcpRow[] {
   const rows: TcpRow[] = [];

@@ -2,8 +2,8 @@ import type { TcpRow } from "../network/sockets.ts";
 import type { Listener, ProcessFacts } from "../system/host.ts";
 
 /**
- * Listeners of a socket table in which `inode` contains the pid (lsof, netstat). Several descriptors of one
- * socket become one listener.
+ * Listeners in a socket table whose `inode` contains the pid (lsof, netstat). Several descriptors of one
+ * socket are merged into one listener.
  */
 export function listenersOf(
   rows: readonly TcpRow[],

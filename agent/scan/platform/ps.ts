@@ -5,7 +5,7 @@ export type PsRow = {
   uid: number;
   user: string;
   residentBytes: number;
-  /** Epoch milliseconds. The source, `lstart`, is in local time and has a precision of one second. */
+  /** Start time in epoch milliseconds. `lstart` is in local time and has a precision of one second. */
   startedAtMs?: number;
   /** Full path of the executable. The path may contain spaces. */
   executable: string;
@@ -34,8 +34,8 @@ export function parsePs(text: string): PsRow[] {
 }
 
 /**
- * Command lines by pid, from `ps -axww -o pid=,args=`. They are split at spaces, because ps does not mark
- * where an argument ends.
+ * Command lines by pid, from `ps -axww -o pid=,args=`. They are split at spaces, because ps does not mark the
+ * end of an argument.
  */
 export function parsePsArguments(text: string): Map<number, string[]> {
   const commands = new Map<number, string[]>();

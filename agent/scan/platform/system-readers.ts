@@ -31,19 +31,20 @@ export type SystemOptions = {
   /** Pid of the agent, which a scan neither probes nor reports. */
   selfPid: number;
   /**
-   * Returns the home directories of all users. The agent searches them for models, and shortens their paths
-   * to `~` in reports. `list` lists a system directory. `listHome` lists a directory that a user may control:
-   * it returns the last response of the reader process, and an empty list before the first response.
+   * Returns the home directories of all users. The agent searches these directories for models, and shortens
+   * their paths to `~` in reports. `list` lists a system directory. `listHome` lists a directory that a user
+   * may control. It returns the last response of the reader process, or an empty list before the first
+   * response.
    */
   homes: (list: (path: string) => string[], listHome: (path: string) => string[]) => readonly string[];
   clock: Clock;
   /** Monotonic clock in milliseconds (`performance.now`). */
   elapsed: () => number;
-  /** Processor time of this process in milliseconds. Default: `process.cpuUsage`. */
+  /** Processor time used by this process, in milliseconds. Default: `process.cpuUsage`. */
   cpuMs?: () => number;
 };
 
-/** Everything outside the process that a scanner reads. */
+/** Everything outside this process that a scanner reads. */
 export type SystemReaders = {
   host: Host;
   files: Files;
@@ -75,7 +76,10 @@ const HOSTS: Record<string, (shared: Shared) => Host> = {
   win32: windowsHost,
 };
 
-/** The readers of this platform. A source that the platform does not have reports `unsupported` and does not fail. */
+/**
+ * The readers for this platform. A collector that the platform does not support reports `unsupported` and
+ * does not fail.
+ */
 export function systemReaders(options: SystemOptions): SystemReaders {
   const files = realFiles();
   const { catalogue = builtIn } = options;
@@ -143,7 +147,7 @@ function createHomes(
   return () => {
     if (elapsed() < nextAtMs) return known;
     nextAtMs = elapsed() + REFRESH_MS;
-    // A home may be below another home of the list, for example /home/example.com/ada.
+    // One home directory may be below another, for example /home/example.com/ada below /home/example.com.
     const now = [...new Set(deps.homes(list, listLater))].sort((a, b) => b.length - a.length);
     if (!isDeepStrictEqual(now, known)) known = now;
     return known;
@@ -151,8 +155,8 @@ function createHomes(
 }
 
 /**
- * Ends the process if it cannot return to the agent's network namespace. Its supervisor (systemd) starts it
- * again.
+ * Ends this process if it cannot return to the agent's network namespace. The supervisor (systemd) starts the
+ * agent again.
  */
 function exitStranded(): never {
   process.stderr.write("lz-agent: cannot return from another network namespace; exiting\n");

@@ -1,6 +1,6 @@
 import type { Host } from "../system/host.ts";
 
-/** A platform without collectors: every scan reports them as `unsupported`. */
+/** Host of a platform without collectors. Every scan reports all collectors as `unsupported`. */
 export function unsupportedHost({ platform }: { platform: string }): Host {
   const names = ["processes", "listeners", "weights", "libraries", "gpu"];
   return {

@@ -23,16 +23,16 @@ import { listenersOf } from "./pid-listeners.ts";
 const LIMITS = { timeoutMs: 15_000, bytesMax: 16 * 1024 * 1024 };
 const POWERSHELL = ["powershell.exe", "-NoProfile", "-NonInteractive", "-Command"];
 /**
- * Interval between two reads of processes and modules. A start of PowerShell takes almost one second of
+ * Interval between two reads of processes and modules. Starting PowerShell takes almost one second of
  * processor time.
  */
 const PROCESSES_MS = 60_000;
-/** Shorter interval that applies while a listener belongs to an unknown process. */
+/** Shorter interval, used while a listener belongs to an unknown process. */
 const UNKNOWN_OWNER_MS = 10_000;
 const MODULES_PIDS_MAX = 64;
 /**
- * Minimum GPU memory that indicates a model. Every program with a window uses some, and games and browsers
- * use a lot.
+ * Minimum GPU memory that indicates a model. Every program with a window uses some GPU memory, and games and
+ * browsers use a lot.
  */
 export const GPU_BYTES_MIN = 2 * 1024 ** 3;
 
@@ -166,7 +166,7 @@ const WEIGHTS: Collector = {
   detail: "Windows does not show which data files a process maps",
 };
 
-/** The working directory of a process is stored in its own memory, which the agent does not read. */
+/** The working directory of a process is stored in the memory of that process, which the agent does not read. */
 const withoutDirectories = ({ peers, collector }: Peers): Peers => ({
   peers,
   collector: { detail: "Windows does not show the working directory of a client", ...collector },
@@ -187,9 +187,9 @@ function reportOf(found: readonly CimProcess[]): Collector {
 }
 
 /**
- * Merges the GPU memory that Windows counts with that of NVIDIA's driver, which is used for cards that
- * Windows does not schedule (TCC). For all other cards the driver lists every program with a window and
- * reports no amount.
+ * Merges the GPU memory counted by Windows with that reported by NVIDIA's driver. The driver's amounts are
+ * used for cards that Windows does not schedule (TCC). For all other cards, the driver lists every program
+ * with a window and reports no amount.
  */
 function gpuMemory(counted: ReadonlyMap<number, number> | undefined, nvidia?: GpuMemory): GpuMemory {
   const gpu = new Map<number, GpuUse>();

@@ -3,7 +3,7 @@ import type { Run } from "../system/run-tool.ts";
 import { NOT_SIGNED, notValid } from "./signers.ts";
 
 /*
- * Verifies signatures of Windows programs with Get-AuthenticodeSignature (WinVerifyTrust). This file reads
+ * Verifies signatures of Windows programs with Get-AuthenticodeSignature (WinVerifyTrust). The parser reads
  * `Status`, because Windows translates `StatusMessage`.
  */
 
@@ -11,7 +11,7 @@ const LIMITS = { timeoutMs: 20_000, bytesMax: 64 * 1024 };
 
 /**
  * PowerShell script that prints the signature of a file. The script contains the path as Base64, because
- * PowerShell accepts five different quotation marks and a file name may contain any of them.
+ * PowerShell accepts five different quotation marks and a file name can contain any of them.
  */
 export const signatureScript = (path: string): string =>
   `$f=[Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('${Buffer.from(path).toString("base64")}')); ` +
@@ -28,8 +28,8 @@ export async function authenticodeSigner(
 }
 
 /**
- * Organisation in the certificate, or the reason why the signer is unknown. Undefined if the text contains no
- * signature status.
+ * Organisation named in the certificate, or the reason why the signer is unknown. Undefined if the text
+ * contains no signature status.
  */
 export function parseSignature(text: string): string | undefined {
   const row = JSON.parse(text) as { s?: unknown; c?: unknown } | null;
@@ -41,7 +41,10 @@ export function parseSignature(text: string): string | undefined {
   return name === undefined ? undefined : notValid(name);
 }
 
-/** Parses a distinguished name as formatted by .NET: `CN="Foo, Inc.", O=Foo`. Quotes inside quotes are doubled. */
+/**
+ * Parses a distinguished name as formatted by .NET: `CN="Foo, Inc.", O=Foo`. A quotation mark inside a quoted
+ * value is doubled.
+ */
 export function parseSubject(subject: string): Map<string, string> {
   const parts = new Map<string, string>();
   for (const [, name, value] of subject.matchAll(/([A-Za-z0-9.]+)=("(?:[^"]|"")*"|[^,]*)(?:, |$)/gy)) {

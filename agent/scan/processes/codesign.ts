@@ -8,7 +8,10 @@ import { NOT_SIGNED, notValid } from "./signers.ts";
 
 const CODESIGN = "/usr/bin/codesign";
 const SHOW = { timeoutMs: 5000, bytesMax: 64 * 1024, codes: [0, 1], from: "stderr" } as const;
-/** Verifies only the code pages of the program. The resources of its bundle can be gigabytes in size. */
+/**
+ * Verifies only the code pages of the program. The resources of its bundle can be gigabytes in size, so they
+ * are ignored.
+ */
 const VERIFY = ["--verify", "--ignore-resources", "-R=anchor apple generic"];
 const VERIFY_LIMITS = { timeoutMs: 20_000, bytesMax: 64 * 1024 };
 
@@ -26,7 +29,7 @@ export async function codesignSigner(run: Run, path: string): Promise<string | u
   return isValid ? signature.words : notValid(signature.words);
 }
 
-/** `words`: the text to report. `authority`: the leaf certificate. Absent if the signature has no certificate. */
+/** `words`: the text to report. `authority`: the leaf certificate, absent if the signature has no certificate. */
 export type Signature = { words: string; authority?: string };
 
 /** Parses the output of `codesign -d --verbose=2`. Undefined if the output contains no signature status. */

@@ -9,13 +9,14 @@ const LAUNCHERS =
   /(?:^|\/)(?:uvicorn|gunicorn|hypercorn|granian|torchrun|accelerate|deepspeed|run|exec|tool|x)$/;
 
 /**
- * Length of the part of a command line (arguments joined by a space) that names the running program. This
- * part contains the executable and, for an interpreter, the script or module. Later arguments name files to
+ * Number of characters of a command line (arguments joined by a space) that name the running program. They
+ * consist of the executable and, for an interpreter, the script or module. Later arguments name files to
  * edit, search or copy.
  */
 export function programPart(argv: readonly string[], executable: string, isInterpreter: boolean): number {
   const whole = argv.join(" ");
-  // On macOS the arguments are split at spaces, although the path of the executable can contain spaces.
+  // On macOS, the arguments are split at spaces, although the path of the executable can itself contain
+  // spaces.
   const program = Math.max(argv[0]?.length ?? 0, whole.startsWith(executable) ? executable.length : 0);
   if (!isInterpreter && !argv.includes(AS_NODE)) return program;
   let at = 1;

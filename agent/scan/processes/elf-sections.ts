@@ -14,7 +14,7 @@ const NAMES_BYTES_MAX = 65_536;
 export function readSections(files: Files, path: string): Section[] | undefined {
   const header = view(files.bytes(path, 0, HEADER_BYTES));
   if (header.byteLength < HEADER_BYTES || header.getUint32(0) !== 0x7f454c46) return undefined;
-  // 64 bits, little-endian. This is true of all processors that the agent is built for.
+  // 64-bit and little-endian, as on all processors that the agent is built for.
   if (header.getUint16(4) !== 0x0201) return undefined;
   const tableAt = Number(header.getBigUint64(0x28, true));
   const entryBytes = header.getUint16(0x3a, true);

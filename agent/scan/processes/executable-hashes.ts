@@ -3,13 +3,13 @@ import { type Files, optional } from "../system/files.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 /**
- * Budget of processor time for hashing in one scan, in milliseconds. Large executables are hashed over
- * several scans.
+ * Budget of processor time for hashing in one scan, in milliseconds. Hashing a large executable continues
+ * over several scans.
  */
 const BUDGET_MS = 3;
 /**
- * Budget of the second scan in milliseconds, which hashes most executables. The first scan hashes less,
- * because it has to report the engines quickly.
+ * Budget of the second scan in milliseconds. The second scan hashes most executables. The first scan hashes
+ * less, because it has to report the engines quickly.
  */
 const SECOND_MS = 15;
 const BYTES_MAX = 1024 * 1024 * 1024;
@@ -25,14 +25,15 @@ export type Executables = {
   sha256(path: string): string | undefined;
   /**
    * SHA-256 of a file on a file system that may not respond. The reader process reads the file. `key`
-   * identifies the file.
+   * is the cache key of the file.
    */
   sha256Remote(path: string, key: string): string | undefined;
 };
 
 /**
  * Hashes executables in small steps and caches the results by inode, size and modification time. `hashMs`
- * replaces the budget of every scan. Use it for a single scan, because no later scan completes the hashes.
+ * replaces the time budget of every scan. Set it if only one scan runs, because no later scan completes the
+ * hashes.
  */
 export function createExecutables(
   deps: { files: Files; reader: Reader; elapsed: () => number; cpuMs: () => number },
@@ -63,7 +64,7 @@ export function createExecutables(
         offset: 0,
         hasher: new Bun.CryptoHasher("sha256"),
       };
-      // The path may be different from the last call, because several processes have the same executable at
+      // The path may differ from that of the last call, because several processes have the same executable at
       // `/proc/PID/exe`.
       work.path = path;
       const digest = optional(() => proceed(work));
@@ -79,7 +80,7 @@ export function createExecutables(
     sha256Remote: (path, key) => remote.sha256(path, key),
   };
 
-  /** Hashes until the budget is used up. Returns the digest when the file is complete. */
+  /** Hashes until the budget is used up. Returns the digest if the file has been read completely. */
   function proceed(work: Work): string | undefined {
     while (work.offset < work.sizeBytes) {
       if (deps.cpuMs() > endAtMs) return undefined;

@@ -4,15 +4,15 @@ import { readSections, type Section } from "./elf-sections.ts";
 
 export type Interpreters = {
   /**
-   * Language that an executable interprets, recognised by the content of the file and independent of its
-   * name. `none`: not an interpreter. Undefined if the file is not readable.
+   * Language that an executable interprets. It is recognised by the content of the file, independent of the
+   * file name. `none`: not an interpreter. Undefined if the file is not readable.
    */
   languageOf(path: string): Language | "none" | undefined;
 };
 
 /** Symbols that only the launcher of a language has. A program that embeds the language has other symbols. */
 const LAUNCHERS: readonly [language: Language, symbols: readonly string[]][] = [
-  // The whole of Modules/main.c in CPython is a call of one of these functions.
+  // The `main` function of CPython (Modules/main.c) only calls one of these functions.
   ["python", ["Py_BytesMain", "Py_Main"]],
   // Symbols of Node-API, which Node, Bun and Deno export to native modules.
   ["node", ["napi_create_function", "node_module_register"]],
@@ -20,22 +20,25 @@ const LAUNCHERS: readonly [language: Language, symbols: readonly string[]][] = [
   ["ruby", ["ruby_run_node"]],
   ["other", ["perl_run", "php_execute_script"]],
 ];
-/** A library of Electron. An Electron application has the symbols of Node but is not an interpreter. */
+/**
+ * Library that belongs to Electron. An Electron application exports the same symbols as Node but is not an
+ * interpreter.
+ */
 const ELECTRON = "libffmpeg.so";
 
 const CHUNK_BYTES = 256 * 1024;
-/** Overlap of consecutive chunks, so that a symbol across their border is found. */
+/** Overlap of consecutive chunks, so that a symbol that crosses the border between two chunks is found. */
 const OVERLAP_BYTES = 64;
 const NAMES_BYTES_MAX = 8 * 1024 * 1024;
 const KNOWN_MAX = 512;
 /** Section type of the dynamic linking table (elf(5)). */
 const SHT_DYNAMIC = 6;
-/** Section in which Bun stores a compiled program. Bun itself has 8 bytes in this section (Bun 1.4.5). */
+/** Section in which Bun stores a compiled program. In Bun's own executable, this section has 8 bytes (Bun 1.4.5). */
 const BUN_SECTION = ".bun";
 const BUN_EMPTY_BYTES = 8;
 /** Last line of programs compiled with older versions of Bun, which append the program to the file. */
 const BUN_TRAILER = "---- Bun! ----";
-/** Usage text of the loader of llamafiles, a program of a few kilobytes (ape/loader.c in jart/cosmopolitan). */
+/** Usage text of the llamafile loader, a program of a few kilobytes (ape/loader.c in jart/cosmopolitan). */
 const LOADER_TEXT = "actually portable executable loader";
 const LOADER_BYTES_MAX = 128 * 1024;
 
@@ -60,7 +63,7 @@ export function createInterpreters({ files }: { files: Files }): Interpreters {
   };
 }
 
-/** An executable to read. All reads share `buffer`, so that they allocate no memory. */
+/** An executable to read. All reads share `buffer`, so that a read allocates no memory. */
 type Source = { files: Files; buffer: Uint8Array; path: string };
 
 function readLanguage(source: Source, sizeBytes: number): Language | "none" | undefined {

@@ -1,7 +1,10 @@
 import { yieldToEventLoop } from "../system/cpu-budget.ts";
 import type { Run } from "../system/run-tool.ts";
 
-/** Interval between two searches for the same file, because a package may have been installed or upgraded. */
+/**
+ * Interval between two searches for the same file. The search is repeated because a package may have been
+ * installed or upgraded.
+ */
 const REFRESH_MS = 3_600_000;
 const TIMEOUT_MS = 5000;
 const OUTPUT_BYTES_MAX = 64 * 1024;
@@ -9,7 +12,7 @@ const KNOWN_MAX = 256;
 /** Directories in which packages install programs. */
 const PACKAGED = /^\/(?:usr(?!\/local\/)|opt|bin|sbin|lib|lib64)\//;
 
-/** True for a path in one of these directories. Only root can write there, so reading the path is safe. */
+/** True for a path in one of the package directories. Only root can write there, so reading the path is safe. */
 export const isPackagePath = (path: string): boolean => PACKAGED.test(path);
 
 export type Packages = {
@@ -71,7 +74,7 @@ export function createPackages(deps: { run: Run; elapsed: () => number }): Packa
 
 /**
  * Parses the output of `dpkg-query --search`: lines `package: /path` or `package:arch: /path`. Skips lines
- * about diversions and matches of other paths.
+ * about diversions and lines about other paths.
  */
 export function parseDpkgSearch(output: string, paths: readonly string[]): string | undefined {
   for (const line of output.split("\n")) {

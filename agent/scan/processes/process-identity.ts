@@ -18,13 +18,13 @@ const CONTAINERS: [pattern: RegExp, runtime: string][] = [
   [/(?:cri-containerd[-:]|\/nerdctl-)([0-9a-f]{64})/, "containerd"],
   [/crio-([0-9a-f]{64})/, "crio"],
   [/\/kubepods[^:]*\/([0-9a-f]{64})/, "kubernetes"],
-  // `lxc.monitor.…` is not matched: it is the monitor process outside the container.
+  // `lxc.monitor.…` is not matched, because it is the monitor process outside the container.
   [/\/(?:lxc\/|lxc\.payload[./])([A-Za-z0-9_.-]+)/, "lxc"],
 ];
 
 /**
  * Parses `/proc/PID/cgroup` (version 1 or 2) and returns the container, for example `docker:3f4e5a6b7c8d`.
- * Undefined if the process is not in a container.
+ * Undefined if the process runs outside containers.
  */
 export function parseContainer(cgroup: string): string | undefined {
   for (const [pattern, runtime] of CONTAINERS) {
@@ -42,15 +42,15 @@ export function parseUid(status: string): number | undefined {
 
 const COMMAND_LINE_BYTES_MAX = 8192;
 const STATUS_BYTES_MAX = 4096;
-/** USER_HZ. Its value is 100 on every architecture that the agent is built for. */
+/** USER_HZ. Its value is 100 on all architectures that the agent is built for. */
 const TICKS_PER_SECOND = 100;
-/** Page size in bytes on every architecture that the agent is built for. */
+/** Page size in bytes on all architectures that the agent is built for. */
 export const PAGE_BYTES = 4096;
 
 /**
- * Reads executable, command line and network namespace of a process. User, container and start time are
- * getters, because reading them takes time and they are needed for few processes. `boot` changes when the
- * wall clock is set.
+ * Reads the executable, command line and network namespace of a process. User, container and start time are
+ * getters, because reading them takes time and only a few processes need them. `boot` changes when the wall
+ * clock is set.
  */
 export function readIdentity(
   deps: { files: Files; directory: string; users: ReadonlyMap<number, { name: string }> },

@@ -4,16 +4,22 @@ import { HIDING_DETAIL } from "../system/hidepid.ts";
 import { type LinuxProcess, parseStat, type Stat } from "../system/linux-process.ts";
 import { PAGE_BYTES, readIdentity } from "./process-identity.ts";
 
-/** A new process is read again after this time. Between fork and exec it still has the identity of its parent. */
+/**
+ * Time in milliseconds after which a new process is read again. Between fork and exec, it still has the
+ * identity of its parent.
+ */
 const YOUNG_MS = 3000;
 /** A longer interval between two scans means that the clock was set or that the machine slept. */
 const CLOCK_STEP_MS_MIN = 60_000;
-/** Minimum change of the boot time that counts as a change. Smaller differences are rounding errors of the kernel. */
+/**
+ * Minimum difference between two boot times that counts as a change. Smaller differences are rounding errors
+ * of the kernel.
+ */
 const BOOT_MS_MIN = 2000;
 const STAT_BYTES_MAX = 256 * 1024;
 /** Number of scans after which the pids of kernel threads are checked again. */
 const KERNEL_SCANS = 6;
-/** Number of scans between two reads of a process. */
+/** Number of scans between two reads of the same process. */
 const READ_SCANS = 2;
 /**
  * Number of unchanged reads of `stat` after which a process is quiet. A quiet process is read in every fourth
@@ -59,18 +65,18 @@ export function createProcessTable(deps: Dependencies): ProcessTable {
 class LinuxProcessTable {
   readonly #deps: Dependencies;
   /**
-   * Boot time in epoch milliseconds. The kernel counts the start of a process from the boot, and derives the
-   * boot time from the wall clock. Setting the clock therefore changes all start times. The facts of all
+   * Boot time in epoch milliseconds. The kernel counts the start time of a process from the boot, and derives
+   * the boot time from the wall clock. Setting the clock therefore changes all start times. The facts of all
    * processes share this object.
    */
   readonly #boot: { ms: number | undefined };
   #lastReadMs: number;
   #known: Processes = new Map();
-  /** Pids of kernel threads. A large host has hundreds of them. */
+  /** Pids of kernel threads, which a scan skips. A large host has hundreds of them. */
   #kernel = new Set<number>();
-  /** By pid: time at which a young process is read again. */
+  /** By pid: time at which a young process is due for another read. */
   readonly #young = new Map<number, number>();
-  /** By pid: the last `stat` line and the number of reads since it changed. */
+  /** By pid: the last `stat` line and the number of reads that returned this line unchanged. */
   readonly #lines = new Map<number, { line: string; quiet: number }>();
   #hastened = new Set<number>();
   #changed: LinuxProcess[] = [];
@@ -160,7 +166,7 @@ class LinuxProcessTable {
     let stat: Stat | undefined;
     try {
       const line = this.#deps.files.line(`${this.#deps.procRoot}/${pid}/stat`);
-      // Most processes sleep. Without a page fault or a clock tick the line is unchanged and needs no
+      // Most processes sleep. Without a page fault or a clock tick, the line is unchanged and needs no
       // parsing.
       const before = this.#known.get(pid);
       const last = this.#lines.get(pid);
@@ -185,8 +191,9 @@ class LinuxProcessTable {
   }
 
   /**
-   * Reads a process whose first thread has ended (pthread_exit(3)). It has the state of a zombie, but its
-   * other threads still run. procfs shows its memory only in the directory of a live thread.
+   * Reads a process whose first thread has ended (pthread_exit(3)). The process is in the zombie state, but
+   * its other threads still run. procfs shows the memory of the process only in the directory of a live
+   * thread.
    */
   #readZombie(leader: Stat, nowMs: number): LinuxProcess | undefined {
     const { files, procRoot } = this.#deps;

@@ -10,14 +10,14 @@ export type Signers = {
 };
 
 /**
- * Finds signers of programs with a tool of the platform. Calls never wait. A call starts a check if none is
+ * Finds the signers of programs with a platform tool. Calls never wait. A call starts a check if none is
  * running, and a later scan gets the result. Results, including failures, are cached while size and
- * modification time stay the same.
+ * modification time of the file stay the same.
  */
 export function createSigners(deps: {
   files: Files;
   elapsed: () => number;
-  /** Runs the tool and returns the text to report. Rejects if the tool fails or exceeds its timeout. */
+  /** Runs the platform tool and returns the text to report. Rejects if the tool fails or exceeds its timeout. */
   look: (path: string) => Promise<string | undefined>;
 }): Signers {
   const known = new Map<string, string | undefined>();
@@ -43,6 +43,6 @@ export function createSigners(deps: {
   }
 }
 
-/** Texts that replace the name of a signer. They are the same on every platform. */
+/** Texts that are reported instead of a signer. They are the same on every platform. */
 export const NOT_SIGNED = "not signed";
 export const notValid = (name: string): string => `not valid: ${name}`;

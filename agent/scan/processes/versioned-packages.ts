@@ -1,6 +1,6 @@
 /*
- * Package managers that install each version in its own directory. The path of the executable contains name and version,
- * so no tool has to run.
+ * Package managers that install each version in its own directory. The path of the executable contains
+ * package name and version, so no tool has to run.
  */
 
 const PLACES: readonly [pattern: RegExp, manager: string][] = [
@@ -13,7 +13,10 @@ const PLACES: readonly [pattern: RegExp, manager: string][] = [
   [/^[A-Z]:\\Program Files\\WindowsApps\\([A-Za-z0-9.-]+)_([0-9.]+)_[^\\_]*_[^\\_]*_[a-z0-9]{13}\\/i, "MSIX"],
 ];
 
-/** Returns a text such as `ollama 0.12.6 (Homebrew)`. Undefined if the path is in none of these directories. */
+/**
+ * Package name and version, for example `ollama 0.12.6 (Homebrew)`. Undefined if the path is in none of these
+ * directories.
+ */
 export function placedPackage(executable: string): string | undefined {
   for (const [pattern, manager] of PLACES) {
     const [, name, version] = pattern.exec(executable) ?? [];

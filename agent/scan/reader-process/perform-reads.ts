@@ -17,8 +17,8 @@ const WEIGHT_FILES_MAX = 16;
 
 /**
  * Returns a function that performs read requests on `files` synchronously. The function never throws. `sign`
- * sends a liveness signal. `elapsed` is a clock in milliseconds, used for requests to unix sockets, which may
- * take seconds.
+ * sends a liveness signal. `elapsed` returns milliseconds of a monotonic clock. It is used for requests to
+ * unix sockets, which may take seconds.
  */
 export function createReads(
   files: Files,

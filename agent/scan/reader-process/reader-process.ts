@@ -4,13 +4,13 @@ import { type ReadRequest, SIGN } from "../reader/read-request.ts";
 import { type Files, realFiles } from "../system/files.ts";
 import { createReads } from "./perform-reads.ts";
 
-/** Minimum interval between two liveness signals. They are written before file operations. */
+/** Minimum interval between two liveness signals. A signal is sent before a file operation. */
 const SIGN_EVERY_MS = 200;
 
 /**
  * Main loop of the reader, a child process that reads files for the agent. A file system that does not
  * respond blocks only this process. Requests are JSON lines on standard input. Responses are JSON lines on
- * standard output in the same order. Returns when standard input ends.
+ * standard output, in the order of the requests. Returns when standard input is closed.
  */
 export async function serveReads(elapsed: () => number): Promise<void> {
   let signedAtMs = elapsed();
@@ -22,7 +22,7 @@ export async function serveReads(elapsed: () => number): Promise<void> {
     if (elapsed() - signedAtMs >= SIGN_EVERY_MS) write(SIGN);
   };
   const perform = createReads(signing(realFiles(), sign), sign, elapsed);
-  // Most of the reader's memory is code that is only needed at its start.
+  // Most of the reader's memory is code that is needed only when the reader starts.
   const memory = createMemory({ platform: process.platform, elapsed });
   write(SIGN);
   let rest = "";

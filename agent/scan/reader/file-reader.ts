@@ -8,7 +8,10 @@ import { type ReadAnswers, type ReadOutcome, type ReadRequest, SIGN } from "./re
  * retried later.
  */
 export const ANSWER_MS_MAX = 2000;
-/** Timeout of a whole request. A file system that is slow on every operation must not delay the other requests. */
+/**
+ * Timeout of a whole request. One file system on which every operation is slow must not delay requests to
+ * other file systems.
+ */
 const REQUEST_MS_MAX = {
   directory: 60_000,
   settings: 30_000,
@@ -26,8 +29,8 @@ const START_MS_MAX = 15_000;
 /** An idle reader process ends after this time, to free its memory. */
 const IDLE_MS = 3000;
 /**
- * Maximum number of reader processes that hang in the kernel. SIGKILL does not end a process that waits for a
- * file system.
+ * Maximum number of reader processes that hang in the kernel. SIGKILL does not end a process while it waits
+ * for a file system.
  */
 const STUCK_MAX = 3;
 /** Pause before the first retry on a file system that did not respond. The pause doubles with each further timeout. */
@@ -40,14 +43,14 @@ const QUEUE_MAX = 4096;
 export type Reader = {
   /**
    * Reads files in the child process. `place` names the file system or directory of the request. After a
-   * timeout, further requests to the same place fail immediately for a while with `unanswered`.
+   * timeout, further requests to the same place fail immediately with `unanswered` until the pause is over.
    */
   ask<R extends ReadRequest>(request: R, place: string): Promise<ReadOutcome<ReadAnswers[R["op"]]>>;
   /** False while requests to this place are rejected. */
   isAnswering(place: string): boolean;
 };
 
-/** A reader that has no child process. It is for tests and for files on file systems that always respond. */
+/** A reader without a child process. It is for tests, and for files on file systems that always respond. */
 export const inProcessReader = (
   perform: (request: ReadRequest) => ReadOutcome<ReadAnswers[keyof ReadAnswers]>,
 ): Reader => ({
@@ -56,7 +59,7 @@ export const inProcessReader = (
 });
 
 /**
- * The command that starts the reader. Uses the compiled binary itself, or the source file when the agent runs
+ * The command that starts the reader. It is the compiled binary itself, or the source file if the agent runs
  * from source.
  */
 export function readerCommand(): string[] {
@@ -89,7 +92,7 @@ export function createReader(deps: Dependencies): Reader {
   };
 }
 
-/** Backoff per place. Stores when a file system that did not respond can be read again. */
+/** Backoff per place. Stores the time at which a file system that did not respond can be read again. */
 class SilentPlaces {
   readonly #silent = new Map<string, { untilMs: number; retryMs: number }>();
   readonly #elapsed: () => number;
@@ -203,10 +206,10 @@ class ChildProcessReader {
         for (const line of lines) if (to === this.#child) this.#receive(line);
       }
     } catch {
-      // Ignore the error, because the process was killed.
+      // Ignore the error, because the process has been killed.
     }
     if (to !== this.#child) return;
-    // The agent did not end this process. It ran out of memory, or another process killed it.
+    // The agent did not end the reader process. It ran out of memory, or another process killed it.
     this.#child = undefined;
     if (this.#current) this.#settle({ miss: "failed" });
   }
@@ -246,7 +249,7 @@ class ChildProcessReader {
     this.#giveUp(this.#child, this.#current);
   }
 
-  /** True when the process waits for a processor and not for a file system. */
+  /** True if the process waits for a processor and not for a file system. */
   #isRunnable(pid: number): boolean {
     const { files, procRoot } = this.#deps;
     return optional(() => parseStat(files.line(`${procRoot}/${pid}/stat`)))?.state === "R";

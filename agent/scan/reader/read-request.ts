@@ -10,7 +10,7 @@ import type { SocketAnswer, SocketRequest } from "./read-socket.ts";
 export type ReadRequest =
   /**
    * Recognises model weights in a file of at least `sizeBytesMin` bytes, or in one of its `parts`. `paths`
-   * are names of the same file and are tried in order.
+   * are alternative paths of the same file and are tried in order.
    */
   | {
       op: "weights";
@@ -44,8 +44,8 @@ export type ReadAnswers = {
 };
 
 /**
- * Response of the reader. `unanswered`: the file system did not respond in time, or the reader rejects
- * requests to it for a while after an earlier timeout.
+ * Response of the reader. `unanswered`: the file system did not respond in time. After a timeout, the reader
+ * also rejects further requests to that file system for a while with `unanswered`.
  */
 export type ReadOutcome<T> = { value: T } | { miss: Miss | "unanswered" };
 

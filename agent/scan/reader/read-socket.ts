@@ -5,9 +5,9 @@ import { createNamespaces, type Namespaces } from "../network/namespaces.ts";
 import { parseAnswer } from "../probe/http-client.ts";
 
 /*
- * Sends one HTTP request to a unix socket. It runs in the reader process, because resolving a path that other
- * users control may block for ever. All calls are synchronous. The listening process is checked before any
- * byte is sent.
+ * Sends one HTTP request to a unix socket. This code runs in the reader process, because resolving a path
+ * that other users control may block for ever. All calls are synchronous. The listening process is verified
+ * before any byte is sent.
  */
 
 /** A request to a unix socket. Exactly one of `path` and `abstract` is set. */
@@ -22,8 +22,8 @@ export type SocketRequest = {
   /** User id that the listening process must have. */
   uid: number;
   /**
-   * Milliseconds to wait before the request. A server that sends data during this time does not speak HTTP
-   * and receives nothing.
+   * Milliseconds to wait before the request is sent. A server that sends data during this time does not speak
+   * HTTP, so it receives no request.
    */
   quietMs: number;
   /** Bytes of the HTTP request, encoded as latin1. */
@@ -33,8 +33,9 @@ export type SocketRequest = {
 };
 
 /**
- * `refused`: the connection failed. `stranger`: an unexpected process listens. `talks`: the server sent bytes
- * before the request. `silent`: no byte arrived in time. `not-http`: the response is not HTTP.
+ * `refused`: the connection failed. `stranger`: an unexpected process listens on the socket. `talks`: the
+ * server sent bytes before the request. `silent`: no byte arrived before the timeout. `not-http`: the
+ * response is not HTTP.
  */
 export type SocketAnswer =
   | { answer: Answer }
@@ -62,8 +63,8 @@ let namespaces: Namespaces | undefined;
 
 /**
  * Connects to the socket, verifies the listening process and sends the request. Calls `sign` between
- * operations, so that the agent knows that this process is not stuck. `elapsed` is a monotonic clock in
- * milliseconds.
+ * operations, so that the agent knows that the reader process does not hang. `elapsed` is a monotonic clock
+ * in milliseconds.
  */
 export function askSocket(request: SocketRequest, sign: () => void, elapsed: () => number): SocketAnswer {
   libc ??= loadLibc();
@@ -121,7 +122,7 @@ function sockaddr(path: Uint8Array): Uint8Array {
 
 /**
  * Creates the socket in the required network namespace, because the kernel resolves an abstract name in the
- * socket's namespace.
+ * namespace of the connecting socket.
  */
 function openIn({ socket }: Libc, { inside }: SocketRequest): number {
   const make = () => socket(AF_UNIX, SOCK_STREAM_CLOEXEC, 0);
@@ -137,7 +138,7 @@ function openIn({ socket }: Libc, { inside }: SocketRequest): number {
 
 /**
  * Connects with the permissions of the user who owns the socket. connect(2) needs write permission, and the
- * service has only read permission on files of other users (CAP_DAC_READ_SEARCH). The agent therefore sends
+ * service has only read permission for files of other users (CAP_DAC_READ_SEARCH). The agent therefore sends
  * nothing that this user could not send.
  */
 function connectAs(

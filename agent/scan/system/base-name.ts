@@ -1,2 +1,2 @@
-/** Last part of a path with slashes or backslashes. */
+/** Last component of a path that uses slashes or backslashes. */
 export const baseName = (path: string): string => path.split(/[/\\]/).at(-1) || path;

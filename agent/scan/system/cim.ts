@@ -1,7 +1,7 @@
 /*
- * Reads processes of Windows with PowerShell. CIM classes and properties have the same names in every display
+ * Reads Windows processes with PowerShell. CIM classes and properties have the same names in every display
  * language. Names of performance counters are translated, so GPU memory is read from its CIM class.
- * `ConvertTo-Json` of Windows PowerShell 5.1 writes a list of one item as that item alone.
+ * `ConvertTo-Json` of Windows PowerShell 5.1 writes a list of one element as that element alone.
  */
 
 export type CimProcess = {
@@ -11,20 +11,20 @@ export type CimProcess = {
   executable?: string;
   commandLine?: string;
   startedAtMs?: number;
-  /** `DOMAIN\account`. Absent without administrator rights. */
+  /** `DOMAIN\account`. Absent if the agent has no administrator rights. */
   user?: string;
 };
 
 /**
  * PowerShell script that prints the value of an expression as ASCII JSON. PowerShell 5.1 writes to a pipe in
- * the console's code page, which would corrupt paths with other characters.
+ * the console's code page, which would corrupt paths that contain other characters.
  */
 export const asciiJson = (expression: string): string =>
   `[regex]::Replace((${expression} | ConvertTo-Json -Compress -Depth 5), '[^\\x00-\\x7f]', ` +
   "{ param($m) '\\u{0:x4}' -f [int][char]$m.Value })";
 
 /**
- * PowerShell script that prints three sources. These are all processes
+ * PowerShell script that prints three kinds of data. These are all processes
  * (https://learn.microsoft.com/windows/win32/cimwin32prov/win32-process), their accounts from Get-Process
  * (needs administrator rights), and the counter set "GPU Process Memory" (Windows 10 1709 and later; absent
  * without a GPU).
@@ -50,7 +50,7 @@ export const modulesScript = (pids: readonly number[]): string =>
 
 export type CimReport = {
   processes: CimProcess[];
-  /** Dedicated GPU memory in bytes by pid. Absent if Windows does not count it. */
+  /** Dedicated GPU memory in bytes by pid. Absent if Windows does not count GPU memory. */
   gpuBytes?: Map<number, number>;
 };
 
@@ -78,7 +78,7 @@ function toProcess(row: Record<string, unknown>): CimProcess | undefined {
 }
 
 /**
- * Adds up the counter instances of each process. One instance per card has a name such as
+ * Adds up the counter instances of each process. There is one instance per card, with a name such as
  * `pid_9524_luid_0x00000000_0x000095CA_phys_0`.
  */
 function gpuBytesOf(rows: readonly Record<string, unknown>[]): Map<number, number> {
@@ -110,14 +110,17 @@ function rowsOf(value: unknown): Record<string, unknown>[] {
   return rows.filter((row): row is Record<string, unknown> => typeof row === "object" && row !== null);
 }
 
-/** PowerShell 5.1 writes some lists as `{"value":[…],"Count":2}`, and a list of one item as that item alone. */
+/** PowerShell 5.1 writes some lists as `{"value":[…],"Count":2}`, and a list of one element as that element alone. */
 function listOf(value: unknown): unknown[] {
   if (Array.isArray(value)) return value;
   const inner = typeof value === "object" && value !== null && "value" in value ? value.value : undefined;
   return Array.isArray(inner) ? inner : [value];
 }
 
-/** Splits a Windows command line. Quotes group words, and a backslash escapes only a quote (CommandLineToArgvW). */
+/**
+ * Splits a Windows command line. Quotation marks group words, and a backslash escapes only a quotation mark
+ * (CommandLineToArgvW).
+ */
 export function splitCommandLine(line: string): string[] {
   const words: string[] = [];
   for (const match of line.matchAll(/(?:[^\s"]|"(?:\\"|[^"])*"?)+/g)) {

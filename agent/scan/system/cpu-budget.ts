@@ -1,14 +1,17 @@
-/** Maximum time in milliseconds without a yield to the event loop. During a yield, probe responses are received. */
+/** Maximum time in milliseconds without a yield to the event loop. Probe responses are received during a yield. */
 const SLICE_MS_MAX = 1;
 
 export type Budget = {
-  /** Call between two pieces of work. Yields to the event loop about once a millisecond. The first call returns false. */
+  /**
+   * Call this function between two pieces of work. It yields to the event loop about once a millisecond. The
+   * first call returns false.
+   */
   isUsedUp(): Promise<boolean>;
 };
 
 /**
- * A budget of processor time in milliseconds. On a busy host the process waits for a processor, so a
- * wall-clock budget could be used up before any work was done.
+ * A budget of processor time in milliseconds. On a busy host, this process waits for a processor. A
+ * wall-clock budget could therefore be used up before any work was done.
  */
 export function createBudget(deps: { elapsed: () => number; cpuMs: () => number }, limitMs: number): Budget {
   let spentMs = 0;
@@ -35,5 +38,5 @@ export function createBudget(deps: { elapsed: () => number; cpuMs: () => number 
   };
 }
 
-/** Resolves after the pending work of the event loop. */
+/** Resolves after the event loop has processed its pending work. */
 export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

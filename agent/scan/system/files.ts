@@ -9,7 +9,7 @@ import {
   statSync,
 } from "node:fs";
 
-/** Facts about a file after following links. Times are in epoch milliseconds. */
+/** Facts about a file. Symbolic links are followed. Times are in epoch milliseconds. */
 export type FileFacts = {
   isFile: boolean;
   isDirectory: boolean;
@@ -23,9 +23,9 @@ export type FileFacts = {
 };
 
 /**
- * Bounded reads of files. Collectors have no other access to the file system. The reads are synchronous,
- * because procfs reads from memory and one `await` costs more than one such read. Every function throws the
- * system's error.
+ * Bounded file reads. Collectors have no other access to the file system. The reads are synchronous, because
+ * reading procfs does not wait for a disk and one `await` costs more than one such read. Every function
+ * throws the system's error.
  */
 export type Files = {
   list(path: string): string[];
@@ -56,7 +56,10 @@ const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 const CHUNK_BYTES = 64 * 1024;
 const LINE_BYTES_MAX = 4096;
 
-/** The file system of this machine. All functions share one buffer, because none of them is re-entrant. */
+/**
+ * The file system of this machine. All functions share one buffer. This is safe, because none of them is
+ * re-entrant.
+ */
 export function realFiles(): Files {
   let buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   const readOnce = (path: string, bytesMax: number, encoding: "utf8" | "latin1"): string => {
@@ -84,7 +87,7 @@ export function realFiles(): Files {
         }
       } finally {
         closeSync(descriptor);
-        // The memory maps of one process may have grown the buffer to megabytes, so free it.
+        // Reading the memory maps of one process may have enlarged the buffer to megabytes, so free it.
         if (buffer.length > CHUNK_BYTES * 16) buffer = Buffer.allocUnsafe(CHUNK_BYTES);
       }
     },
@@ -120,8 +123,8 @@ export function realFiles(): Files {
 const O_PATH = process.platform === "linux" ? 0o10000000 : undefined;
 
 /**
- * Opens a regular file. Opening a device can have effects, such as starting a watchdog. Therefore the file
- * type is checked on a descriptor first, and that same file is then opened.
+ * Opens a regular file. Opening a device can have side effects, such as starting a watchdog. Therefore the
+ * file type is checked on a descriptor first, and the file behind that descriptor is then opened.
  */
 function openRegular(path: string): number {
   const held = openSync(path, O_PATH ?? READ_AT_ONCE);
@@ -147,7 +150,10 @@ export type Miss = "gone" | "denied" | "failed";
 const GONE = new Set(["ENOENT", "ESRCH", "ENOTDIR"]);
 const DENIED = new Set(["EACCES", "EPERM"]);
 
-/** Runs a read and returns its value or the reason of the failure. Collectors use it so that they never throw. */
+/**
+ * Runs a read and returns its value or the reason for the failure. Collectors use this function so that they
+ * never throw.
+ */
 export function attempt<T>(read: () => T): { value: T } | { miss: Miss } {
   try {
     return { value: read() };
@@ -160,8 +166,8 @@ export function attempt<T>(read: () => T): { value: T } | { miss: Miss } {
 }
 
 /**
- * Runs a read and returns its value, or undefined on any error. It is for optional facts whose absence is not
- * reported.
+ * Runs a read and returns its value, or undefined on any error. Use it for optional facts whose absence is
+ * not reported.
  */
 export function optional<T>(read: () => T): T | undefined {
   const result = attempt(read);

@@ -9,9 +9,9 @@ const CAP_SYS_PTRACE = 19n;
 export const HIDING_DETAIL = "processes of other users are hidden from the agent (hidepid): run it as root";
 
 /**
- * True if procfs hides processes of other users from the agent. The cause is mount option `hidepid=invisible`
- * or `hidepid=ptraceable` (proc(5)). `invisible` exempts members of the group in option `gid`. Both values
- * exempt processes with CAP_SYS_PTRACE.
+ * True if procfs hides processes of other users from the agent. The cause is the mount option
+ * `hidepid=invisible` or `hidepid=ptraceable` (proc(5)). With `invisible`, members of the group in option
+ * `gid` still see all processes. With either value, processes with CAP_SYS_PTRACE still see all processes.
  */
 export function hidesProcesses({
   files,

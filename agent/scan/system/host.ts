@@ -5,16 +5,16 @@ import type { CatalogEntry } from "../../catalogue/entry.ts";
 export type ProcessFacts = {
   pid: number;
   parentPid: number;
-  /** Pid, start time and name. The key changes when the process executes another program. */
+  /** Pid, start time and name. The key changes if the process executes another program. */
   key: string;
   /** The kernel's short name (Linux `comm`, at most 15 bytes) or the name of the executable image. */
   name: string;
-  /** Epoch milliseconds. */
+  /** Start time in epoch milliseconds. */
   startedAtMs?: number | undefined;
   /** Absolute path with the separators of the platform. */
   executable?: string;
   argv: readonly string[];
-  /** Numeric user id. Absent on systems that have none. */
+  /** Numeric user id. Absent on systems that have no numeric user ids. */
   uid?: number | undefined;
   user?: string | undefined;
   container?: string | undefined;
@@ -25,7 +25,7 @@ export type Listener = {
   key: string;
   address: string;
   port: number;
-  /** Pid of the owner. Absent if the owner cannot be read. */
+  /** Pid of the socket's owner. Absent if the owner cannot be read. */
   pid?: number;
   /** Numeric user id of the socket's owner. Absent if the system does not report it. */
   uid?: number;
@@ -36,7 +36,7 @@ export type Listener = {
   reachableAt?: string;
   /** Name of the socket's network namespace. Absent for the agent's own namespace. */
   network?: string;
-  /** Network namespace in which a connection to the socket must start. */
+  /** Network namespace from which the agent must connect to the socket. */
   inside?: NetworkSpace;
 };
 
@@ -68,13 +68,16 @@ export const isTcp = (listener: AnyListener): listener is Listener => "port" in 
 
 export type WeightFormat = "gguf" | "safetensors" | "onnx" | "ggml" | "torch";
 
-/** A model weight file that a process has mapped or open. The agent recognises it by its content, not by its name. */
+/**
+ * A model weight file that a process has mapped or open. The agent recognises weights by the content of the
+ * file, not by its name.
+ */
 export type WeightFile = {
   path: string;
   format: WeightFormat;
   sizeBytes: number;
   how: "mapped" | "open";
-  /** Set if the weights are a part of the file, which is an archive or a program. */
+  /** Set if the file is an archive or a program that contains the weights. */
   inside?: true;
   header?: GgufHeader;
 };
@@ -84,7 +87,7 @@ export type ModelOnDisk = { name: string; sizeBytes: number; format?: ModelForma
 /** `unknown`: a format that has no name in the wire schema. */
 export type ModelFormat = WeightFormat | "mlx" | "unknown";
 
-/** Memory of a process with an inference library, and signs that it holds model weights. */
+/** Memory of a process with an inference library, and evidence that it holds model weights. */
 export type AnonymousMemory = {
   /** Anonymous memory in bytes, resident or swapped out. */
   heldBytes: number;
@@ -94,7 +97,7 @@ export type AnonymousMemory = {
   mapsGpu: boolean;
   /** Weights that the process had mapped or open in an earlier scan but not in this one. */
   earlier: readonly WeightFile[];
-  /** Weights in the working directory of the process and in directories named in its command line. */
+  /** Weights in the working directory of the process and in the directories named in its command line. */
   nearby: readonly ModelOnDisk[];
 };
 
@@ -114,7 +117,7 @@ export type Snapshot = {
   gpu: ReadonlyMap<number, GpuUse>;
   /** Memory of processes with an inference library. Absent if the system does not report it. */
   anonymous?: ReadonlyMap<number, AnonymousMemory>;
-  /** Descriptions of the work that exceeded the time budget. The next observation continues with it. */
+  /** Descriptions of the work that exceeded the time budget. The next observation continues this work. */
   waiting?: readonly string[];
   /** Targets of port forwarders by pid. No local user can forge these targets. */
   forwards?: ReadonlyMap<number, Forward>;
@@ -128,8 +131,8 @@ export type Sighting = Pick<Snapshot, "processes"> & { listeners: readonly AnyLi
 export type Peer = { pid: number; connections: number } | { remote: string; connections: number };
 
 /**
- * Observes a host with one operating system. It caches reads between calls and never throws for an unreadable
- * source.
+ * Observes the host that the agent runs on. There is one implementation per operating system. It caches reads
+ * between calls and never throws if data is unreadable.
  */
 export type Host = {
   /**
@@ -147,13 +150,13 @@ export type Host = {
   workingDirectory(pid: number): string | undefined;
   /** Name and version of the package that contains the executable of a process. */
   packageOf?(process: ProcessFacts): string | undefined;
-  /** Signer of the executable of a process. */
+  /** Signer of the executable that a process runs. */
   signerOf?(process: ProcessFacts): string | undefined;
-  /** Language that the executable of a process interprets, recognised by content. */
+  /** Language that the executable of a process interprets, recognised by the content of the file. */
   languageOf?(process: ProcessFacts): Language | "none" | undefined;
   /**
-   * Path of the executable of a process. On Linux, the path leads to the running file even after the file was
-   * replaced.
+   * Path of the executable that a process runs. On Linux, the path leads to the running file even after the
+   * file at its original path was replaced.
    */
   executableFile(process: ProcessFacts): string | undefined;
   /** True if the executable is on a local file system. If this function is absent, all executables are local. */
@@ -172,8 +175,8 @@ export type GgufHeader = {
 };
 
 /**
- * A network namespace. `pid`: one process in it. `name`: the target of `/proc/PID/ns/net`, for example
- * `net:[4026532177]`.
+ * A network namespace. `pid`: a process in the namespace. `name`: the target of `/proc/PID/ns/net`, for
+ * example `net:[4026532177]`.
  */
 export type NetworkSpace = { pid: number; name: string };
 

@@ -2,7 +2,7 @@ import type { ProcessFacts } from "./host.ts";
 
 const PF_KTHREAD = 0x00200000;
 
-/** Number of fields after the name, up to and including the resident pages. */
+/** Number of fields that follow the name in `/proc/PID/stat`, up to and including the resident pages. */
 const STAT_FIELDS = 22;
 
 /** Fields of `/proc/PID/stat` that a scan uses (proc_pid_stat(5)). */
@@ -19,7 +19,10 @@ export type Stat = {
   residentPages: number;
 };
 
-/** Parses a line of `/proc/PID/stat`. The name is in parentheses and can itself contain spaces and parentheses. */
+/**
+ * Parses a line of `/proc/PID/stat`. The process name is in parentheses and can itself contain spaces and
+ * parentheses.
+ */
 export function parseStat(text: string): Stat | undefined {
   const open = text.indexOf("(");
   const close = text.lastIndexOf(")");

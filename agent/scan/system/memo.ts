@@ -1,4 +1,4 @@
-/** Caches the last result. Calls `make` only if an input is different from the last call (compared with `===`). */
+/** Caches the last result. Calls `make` only if an input differs from that of the last call (compared with `===`). */
 export function createMemo<T>(): (inputs: readonly unknown[], make: () => T) => T {
   let last: { inputs: readonly unknown[]; result: T } | undefined;
   return (inputs, make) => {

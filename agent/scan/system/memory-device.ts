@@ -3,9 +3,9 @@ import { closeSync, fstatSync } from "node:fs";
 import { optional } from "./files.ts";
 
 /**
- * Device number of anonymous shared memory, formatted as in `/proc/PID/maps`, for example `00:01`. Files of
- * memfd_create(2) and shmget(2) are on a file system that the kernel mounts internally, so no mount table
- * lists it.
+ * Device number of anonymous shared memory, formatted as in `/proc/PID/maps`, for example `00:01`. Files
+ * created with memfd_create(2) and shmget(2) are on a file system that the kernel mounts internally, so no
+ * mount table lists it.
  */
 export function memoryDevice(platform: string): string | undefined {
   if (platform !== "linux") return undefined;

@@ -7,7 +7,7 @@ import { type Files, optional } from "./files.ts";
  */
 type FileSystemClass = "local" | "kernel" | "remote";
 
-/** `type` is the kernel's name of the file system, or `unknown` if no mount table lists it. */
+/** `type` is the kernel's name for the file system, or `unknown` if no mount table lists it. */
 export type FileSystem = { class: FileSystemClass; type: string };
 
 export type Mount = {
@@ -16,13 +16,13 @@ export type Mount = {
   device: string;
   mountPoint: string;
   type: string;
-  /** Options of the file system (super options). They are the last field of the line. */
+  /** File system options (super options), from the last field of the line. */
   options: string;
 };
 
 /**
- * File systems that the kernel reads from a block device or from memory. Unlisted types count as remote, so
- * that an unknown type of network file system cannot block the agent.
+ * File systems that the kernel reads from a block device or from memory. Types that are not listed count as
+ * remote, so that an unknown network file system cannot block the agent.
  */
 const LOCAL =
   /^(?:ext[234]|xfs|btrfs|bcachefs|f2fs|jfs|reiserfs|zfs|tmpfs|ramfs|rootfs|devtmpfs|hugetlbfs|vfat|msdos|exfat|ntfs3|squashfs|erofs|cramfs|iso9660|udf|nilfs2|hfsplus)$/;
@@ -63,20 +63,26 @@ const MEMORY: FileSystem = { class: "local", type: "tmpfs" };
 export type Mounts = {
   /** Discards the cached mount tables. Call once per scan, because mounts change. */
   begin(): void;
-  /** File system of a file that a process maps. `device` is the device number. */
+  /** File system that contains a file mapped by a process. `device` is the device number. */
   ofDevice(pid: number, device: string): FileSystem;
-  /** File system of a file that a process has open. `mountId` is `mnt_id` of its fdinfo (proc_pid_fdinfo(5)). */
+  /**
+   * File system that contains a file opened by a process. `mountId` is `mnt_id` in the file's fdinfo
+   * (proc_pid_fdinfo(5)).
+   */
   ofMount(pid: number, mountId: number): FileSystem;
-  /** File system of a path in the mount namespace of process `pid`. Without `pid`, in the agent's namespace. */
+  /**
+   * File system that contains a path, in the mount namespace of process `pid`, or in the agent's namespace if
+   * `pid` is absent.
+   */
   ofPath(path: string, pid?: number): FileSystem;
-  /** Returns the topmost mount at this mount point in the agent's own namespace. */
+  /** The topmost mount at this mount point in the agent's own namespace. */
   at(mountPoint: string): Mount | undefined;
 };
 
 /**
- * Classifies file systems with the kernel's mount tables. Reading a table sends no request to the file
- * systems in it. A device that no table lists counts as remote, because its mount may be detached or in
- * another mount namespace.
+ * Classifies file systems using the kernel's mount tables. Reading a mount table sends no request to the file
+ * systems listed in it. A device that no table lists counts as remote, because its mount may be detached or
+ * in another mount namespace.
  *
  * @param memoryDevice device number of anonymous shared memory (memfd_create(2), shmget(2)), which has no
  * mount point
@@ -88,8 +94,8 @@ export function createMounts(deps: {
 }): Mounts {
   let own: readonly Mount[] | undefined;
   /**
-   * Last content of the agent's own table. It rarely changes, and a host with containers can have hundreds of
-   * mounts.
+   * Last content of the agent's own mount table. The table rarely changes, and a host with containers can
+   * have hundreds of mounts.
    */
   let last: { text: string; table: readonly Mount[] } | undefined;
   const others = new Map<number, readonly Mount[]>();
@@ -145,7 +151,10 @@ export function createMounts(deps: {
   };
 }
 
-/** Returns the mount that contains a path. The last mount on a directory hides the earlier ones. */
+/**
+ * Returns the mount that contains a path. If several mounts are at the same directory, the last one hides the
+ * earlier ones.
+ */
 function longestPrefix(mounts: readonly Mount[], path: string): Mount | undefined {
   let best: Mount | undefined;
   for (const mount of mounts) {

@@ -2,29 +2,32 @@ import type { Part } from "../models/weights.ts";
 
 /** A file that a process maps, from proc_pid_maps(5). */
 export type Mapping = {
-  /** `device inode` as printed by the kernel, which identifies the file independently of its name. */
+  /** `device inode` as printed by the kernel. Identifies the file independently of its name. */
   identity: string;
   path: string;
-  /** Address range of the first mapping, which is the name of its entry in `/proc/PID/map_files`. */
+  /** Address range of the first mapping. It is also the name of the mapping's entry in `/proc/PID/map_files`. */
   range: string;
   executable: boolean;
-  /** Large mappings that start inside the file. If the file is an archive, such a mapping may hold a model. */
+  /**
+   * Large mappings that do not start at the beginning of the file. If the file is an archive, such a mapping
+   * may hold a model.
+   */
   parts?: Part[];
 };
 
-/** Minimum size of a mapping that may hold a model. */
+/** Minimum size in bytes of a mapping that may hold a model. */
 const PART_BYTES_MIN = 1024 * 1024;
 /** Maximum number of parts kept per file, largest first. Journals and databases are mapped in many parts. */
 export const PARTS_MAX = 32;
 
-/** Offsets of the execute permission and of the file offset, counted from the first space of a line. */
+/** Positions of the execute permission and of the file offset, counted from the first space in a line. */
 const EXECUTE_AT = 3;
 const OFFSET_AT = 6;
 
 /**
  * Parses proc_pid_maps(5) into one entry per mapped file. `executable` is true if any mapping of the file is
- * executable. Segments of a file are adjacent, so most lines repeat the previous path and the parser
- * allocates no string for them.
+ * executable. The mappings of a file are adjacent, so most lines repeat the previous path. The parser
+ * allocates no string for these lines.
  */
 export function parseMaps(text: string): Mapping[] {
   const files = new Map<string, Mapping>();
@@ -49,7 +52,7 @@ export function parseMaps(text: string): Mapping[] {
   return [...files.values()];
 }
 
-/** Cache of parsed line ends such as `08:01 12345  /usr/lib/libc.so.6`. Most processes map the same libraries. */
+/** Cache of parsed line ends, such as `08:01 12345  /usr/lib/libc.so.6`. Most processes map the same libraries. */
 const parsedEnds = new Map<string, { identity: string; path: string }>();
 const PARSED_ENDS_MAX = 4096;
 
@@ -98,8 +101,8 @@ function parseEnd(end: string): { identity: string; path: string } | undefined {
 }
 
 /**
- * Cheap check without parsing numbers. False if the mapping starts at the beginning of the file. Also false
- * if its addresses differ only in their last five digits, as those of a small mapping do.
+ * Cheap check that parses no numbers. False if the mapping starts at the beginning of the file. Also false if
+ * the start and end addresses differ only in their last five digits, because such a mapping is small.
  */
 function mayBePart(text: string, line: number, space: number): boolean {
   if (text.startsWith(NO_OFFSET, space + OFFSET_AT)) return false;
@@ -111,8 +114,8 @@ function mayBePart(text: string, line: number, space: number): boolean {
 }
 
 /**
- * Adds a part if it is large enough. `range` is `start-end` and `offset` may be followed by other text. All
- * numbers are hexadecimal.
+ * Adds the mapping as a part of the file if it is large enough. `range` is `start-end`. `offset` may be
+ * followed by other text. All numbers are hexadecimal.
  */
 function addPart(file: Mapping, range: string, offset: string): void {
   const start = Number.parseInt(offset, 16);

@@ -1,6 +1,6 @@
 /**
- * Runs a tool of the platform without a shell. Resolves to its standard output, or to its standard error with
- * `from: "stderr"`. Rejects on a timeout and on an exit code that is not in `codes` (default: 0).
+ * Runs a platform tool without a shell. Resolves to its standard output, or to its standard error if `from`
+ * is `"stderr"`. Rejects on a timeout and on an exit code that is not in `codes` (default: 0).
  */
 export type Run = (
   command: readonly string[],

@@ -13,7 +13,7 @@ type Logged = { level: string; event: string; fields: string[] };
 const isNode = (value: unknown): value is Node =>
   typeof value === "object" && value !== null && "type" in value && typeof value.type === "string";
 
-/** Texts of a string literal, or of both branches of a conditional expression. */
+/** Texts in a string literal, or in both branches of a conditional expression. */
 function literals(node: unknown): string[] {
   if (!isNode(node)) return [];
   if (node.type === "StringLiteral") return [String(node.value)];
@@ -55,7 +55,7 @@ function logged(node: unknown): Logged[] {
   return [...inner, ...own];
 }
 
-/** Source files of the agent that log. */
+/** The agent's source files that write to the log. */
 function sources(): string[] {
   const names = readdirSync(join(ROOT, "agent"), { recursive: true, encoding: "utf8" });
   return names

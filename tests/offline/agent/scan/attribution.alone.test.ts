@@ -20,8 +20,8 @@ import { describeUnless, missing } from "../../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /*
- * Desktop applications that start their own engine. The tests use real processes in the directories of the
- * installers. The scan reports the application, because that is the program the user knows.
+ * Tests for desktop applications that start their own engine. The tests run real processes in the directories
+ * that the installers use. The scan reports the application, because that is the program the user knows.
  */
 
 const directory = mkdtempSync(join(tmpdir(), "collect-attribution-"));
@@ -31,7 +31,7 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Installs Bun at the path of a program, as a hard link if the file system allows it. */
+/** Installs Bun at the path of an application's program, as a hard link if the file system allows it. */
 function install(path: string): string {
   const at = join(directory, path);
   mkdirSync(dirname(at), { recursive: true });
@@ -65,7 +65,7 @@ const statOf = (name: string) => {
   try {
     return parseStat(readFileSync(`/proc/${name}/stat`, "latin1"));
   } catch {
-    // The process has ended since it was listed.
+    // The process has ended since it was listed in procfs.
     return undefined;
   }
 };
@@ -111,7 +111,7 @@ describeUnless(missing("Linux"), "a scan of applications that start an engine", 
   beforeAll(async () => {
     for (const [, app, engine, does] of APPLICATIONS)
       families.push(await start(install(app), install(engine), does));
-    // `stranger`: Jan's engine, started by another program than Jan. `shell`: another engine, started by a
+    // `stranger`: Jan's engine, started by a program other than Jan. `shell`: another engine, started by a
     // program named jan.
     stranger = await start(
       install("opt/editor/editor"),

@@ -6,8 +6,8 @@ import type { Language, ProcessFacts, Snapshot } from "../../../../agent/scan/sy
 const PID = 7;
 
 /**
- * Returns the products that a process claims by its command line, once for each of these contents of its
- * executable.
+ * Returns the products that a process claims by its command line. There is one result for each given content
+ * of its executable.
  */
 function claimedBy(argv: string[], contents: (Language | "none" | undefined)[]) {
   const process: ProcessFacts = {

@@ -15,7 +15,7 @@ describeUnless(missing("Linux"), "lz-agent scan --json", () => {
   beforeAll(async () => {
     dozen = await startDozen();
     const main = new URL("../../../../agent/main.ts", import.meta.url).pathname;
-    // On a busy machine, a server may not respond in time. The scan is then repeated.
+    // On a busy machine, a server may not respond in time. The test then repeats the scan.
     do {
       const command = [process.execPath, main, "scan", "--json"];
       const scan = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });

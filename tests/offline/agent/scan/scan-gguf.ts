@@ -1,4 +1,7 @@
-/** A number with a fraction is written as a float. Any other number is written as an unsigned integer. */
+/**
+ * A metadata value. A number with a fraction is written as a float. Any other number is written as an
+ * unsigned integer.
+ */
 type Value =
   | boolean
   | string
@@ -7,8 +10,8 @@ type Value =
   | Int32Array<ArrayBuffer>
   | Float32Array<ArrayBuffer>;
 /**
- * `number[]`: a shape without data, for tests that read only headers. The object form contains weights, for
- * tests that load the model.
+ * `number[]`: a shape without data, for tests that read only headers. The object form also contains the
+ * weights, for tests that load the model.
  */
 type Tensor = number[] | { shape: number[]; weights: Float32Array<ArrayBuffer> };
 
@@ -82,7 +85,7 @@ export function ggufFile(
   return file;
 }
 
-/** Metadata of a small model that exists. */
+/** Metadata of a small model that really exists. */
 export const HOLIDAY_PHOTOS = {
   "general.architecture": "llama",
   "general.name": "TinyLlama 1.1B Chat",

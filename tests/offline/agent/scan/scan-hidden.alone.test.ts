@@ -23,7 +23,10 @@ function weightsAt(...names: string[]): string {
   return path;
 }
 
-/** Returns a Python command that maps the file at `path`. The code in `then` can use the mapping as `memory`. */
+/**
+ * Returns the command of a Python process that maps the file at `path`. The code in `then` can use the
+ * mapping as `memory`.
+ */
 const holding = (path: string, then: string, protection = "mmap.PROT_READ"): string[] => [
   "python3",
   "-c",
@@ -36,7 +39,7 @@ const holding = (path: string, then: string, protection = "mmap.PROT_READ"): str
   ].join("\n"),
 ];
 const STAY = 'print("up", flush=True); time.sleep(120)';
-/** Ends only the first thread of the process with exit(2), on x86-64 and arm64. */
+/** System call exit(2), which ends only the first thread of the process, on x86-64 and arm64. */
 const EXIT_THREAD = `
 server = socket.create_server(("127.0.0.1", 0))
 print(server.getsockname()[1], flush=True)

@@ -1,7 +1,8 @@
 /*
  * Serves the responses given as its first argument, so that a scan can probe real sockets of a real process:
  * `{ "kind": "http" | "https" | "mute" | "banner", "answers": { path: { status, headers, body } } }[]`.
- * Prints the ports as one JSON line. Ends when its standard input closes, so it never outlives its test.
+ * Prints the ports as one JSON line. The server ends when its standard input is closed, so it never outlives
+ * its test.
  */
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -11,12 +12,12 @@ type Served = { status?: number; headers?: Record<string, string>; body?: unknow
 type Spec = {
   kind: "http" | "https" | "mute" | "banner";
   address?: string;
-  /** Default: a free port. */
+  /** Port of the server. Default: a free port. */
   port?: number;
   answers?: Record<string, Served>;
 };
 
-/** When this file is compiled into a binary, it cannot use paths of the repository. */
+/** A binary compiled from this file cannot use paths relative to the repository, so it needs TLS_DIRECTORY. */
 const TLS_DIRECTORY = process.env.TLS_DIRECTORY ?? join(import.meta.dir, "../../../fixtures/tls");
 const tls = (name: string) => readFileSync(join(TLS_DIRECTORY, name), "utf8");
 
@@ -27,7 +28,7 @@ function serveHttp(spec: Spec): number {
     ...(spec.kind === "https" && { tls: { key: tls("self-signed-key.pem"), cert: tls("self-signed.pem") } }),
     fetch: (request) => {
       const url = new URL(request.url);
-      // A server that checks its Host header expects the port in it.
+      // Like a server that checks the Host header, this server requires its port in that header.
       if (!request.headers.get("host")?.endsWith(`:${url.port}`))
         return new Response("bad host", { status: 421 });
       const answer = spec.answers?.[url.pathname] ?? spec.answers?.["*"];
@@ -59,6 +60,6 @@ for (const spec of specs) {
 }
 console.log(JSON.stringify(ports));
 for await (const _ of process.stdin) {
-  // The test sends no data. Only the end of the input matters.
+  // The test sends no data. Only the end of standard input matters.
 }
 process.exit(0);

@@ -15,7 +15,7 @@ import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 const home = mkdtempSync(join(tmpdir(), "scan-silent-"));
 const SCAN_MS_MAX = 3000;
-/** The agent abandons a reader after two seconds. A busy machine needs longer to start one. */
+/** The agent abandons a reader process after two seconds. A busy machine needs longer to start a reader. */
 const PATIENCE_MS = 30_000;
 
 const isIn = ({ engines }: ScanResult, pid: number): boolean => engines.some((one) => one.pid === pid);
@@ -64,7 +64,7 @@ describeUnless(
       rmSync(home, { recursive: true, force: true });
     });
 
-    /** Scans until the condition is true. Each scan must end soon, although the file system does not respond. */
+    /** Scans until the condition is true. Each scan must end quickly, although the file system does not respond. */
     async function scanUntil(isSo: (result: ScanResult) => boolean): Promise<ScanResult> {
       for (const untilMs = performance.now() + PATIENCE_MS; ; ) {
         const startedAtMs = performance.now();
@@ -72,7 +72,7 @@ describeUnless(
         expect(performance.now() - startedAtMs).toBeLessThan(SCAN_MS_MAX);
         if (isSo(result)) return result;
         if (performance.now() > untilMs) throw new Error(`never so: ${JSON.stringify(weightsOf(result))}`);
-        // Wait until the reader is abandoned or has responded.
+        // Wait until the agent has abandoned the reader or has received its response.
         await Bun.sleep(200);
       }
     }
@@ -87,8 +87,8 @@ describeUnless(
         expect(weightsOf(silent)).toMatchObject({ status: "partial" });
         expect(isIn(silent, ordinary.pid)).toBe(true);
         expect(isIn(silent, mount.pid)).toBe(false);
-        // If a reader ends immediately after SIGKILL, it was not waiting in the kernel. Requests to its file
-        // system are then rejected for longer.
+        // If a reader process ends immediately after SIGKILL, it was not waiting in the kernel. Requests to
+        // its file system are then rejected for a longer time.
         await Bun.sleep(500);
         await mount.dialogue.say("answer");
         const again = await scanUntil((result) => isIn(result, mount.pid));

@@ -21,7 +21,7 @@ test("createMemo() computes the result again if an input or the number of inputs
   ]);
 });
 
-/* A fake host in memory. Like the Linux host, it returns the same objects as before while nothing changes. */
+/* A fake host in memory. Like the Linux host, it returns the same objects as before while no fact changes. */
 
 const OLLAMA = catalogue.find(({ id }) => id === "ollama")!;
 const ANSWERS = OLLAMA.fixtures.positive.find(({ answers }) => answers)!;
@@ -214,7 +214,7 @@ describe("createScanner().scan() on an unchanged host", () => {
   test("probes a socket again after its process has executed another program", async () => {
     const host = scanning();
     const [before] = await host.scan();
-    // In this case createSocketTable() returns a new array of listeners, so the test does the same.
+    // In this case, createSocketTable() returns a new array of listeners, so the fake host does the same.
     host.replace(processOf(PID, { key: `${PID}:1:y`, name: "y", executable: "/opt/other" }));
     host.change({ listeners: [{ ...LISTENER }] });
     const [after] = await host.scan();

@@ -154,7 +154,7 @@ describeUnless(llama, "a scan of llama.cpp's own server", () => {
     expect(found!.evidence.map(({ detail }) => detail)).toContain(
       `GET /props on http port ${found!.ports[0]} behind its path prefix: llama.cpp's server properties`,
     );
-    // The path prefix is part of the command line, which never leaves the host.
+    // The path prefix is part of the command line. The command line never leaves the host.
     expect(JSON.stringify(found)).not.toContain("/of/ada");
   }, 60_000);
 });
@@ -172,12 +172,12 @@ describeUnless(uvicorn, "a scan of uvicorn", () => {
       "--uds",
       join(directory, "served"),
     ];
-    // uvicorn prints its first line to standard error. The script prints a line to standard output instead.
+    // uvicorn prints its first line to standard error. The script therefore prints a line to standard output.
     const script = "import sys, uvicorn; print('ready', flush=True); sys.exit(uvicorn.main())";
     const command = [python, "-c", script, ...app, "--root-path", "/v", "--log-level", "critical"];
     const { pid } = await start(command, { MODEL: weights });
     let found = of(await scanned(), pid)[0];
-    // The script prints its line before the server listens, so the scan is repeated.
+    // The script prints its line before the server listens, so the test repeats the scan.
     for (let scans = 0; scans < 10 && found?.id !== "vllm"; scans += 1) found = of(await scanned(), pid)[0];
     expect(found).toMatchObject({ id: "vllm", ports: [], bind: [], auth: "open", models: [{ name: "m" }] });
     expect(found!.evidence[0]!.detail).toContain("on unix socket served");

@@ -11,7 +11,10 @@ import { randomLlama } from "../../../support/programs/random-llama.ts";
 import { ROOT } from "../../../support/stack.ts";
 import { ggufFile } from "./scan-gguf.ts";
 
-/* Test setup: real processes that hold a model in anonymous memory, and real processes that only look similar. */
+/*
+ * Test setup: real processes that hold a model in anonymous memory, and real processes that only look similar
+ * to them.
+ */
 
 const PYTHON = "/usr/bin/python3";
 const MODEL_BYTES = 80 * 1024 * 1024;
@@ -96,7 +99,7 @@ describeUnless(missing("Linux", PYTHON), "weights that were read into anonymous 
   test("are not inferred without the library, or for memory that was not read from files", async () => {
     const found = await Promise.all(["no-library", "data"].map((how) => load(how, elsewhere)));
     const one = scanner();
-    // Scan until no work is left, so that all conclusions have been drawn.
+    // Scan until all work is done, so that the result is final.
     for (const { pid } of found) expect(await one.until(pid, () => true)).toEqual([]);
   });
 

@@ -11,7 +11,7 @@ import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /*
  * Test setup: real processes with real sockets and mappings. Other processes of this machine may also be
- * engines, so each test checks only the pids that it started.
+ * engines, so each test checks only the processes that it started.
  */
 
 const children: { kill(): void; stdin?: unknown }[] = [];
@@ -37,7 +37,8 @@ const newScanner = () =>
 async function start(command: string[]): Promise<{ pid: number; line: string }> {
   const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit", cwd: directory });
   children.push(child);
-  // The test does not release the stream reader, because a closed pipe would end some of the processes.
+  // The test does not release the reader of the output stream, because a closed pipe would end some of the
+  // processes.
   const { value, done } = await child.stdout.getReader().read();
   if (done) throw new Error(`${command[0]} ended before it was ready`);
   return { pid: child.pid, line: new TextDecoder().decode(value).trim() };

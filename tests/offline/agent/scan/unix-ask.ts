@@ -1,5 +1,5 @@
 /*
- * Sends a request to a unix socket in the same way as the reader process, with the permissions of this
+ * Sends a request to a unix socket in the same way as the reader process. Uses the permissions of the current
  * process. Prints the response. Usage: `unix-ask.ts PATH PID UID`.
  */
 import { requestText } from "../../../../agent/scan/probe/http-client.ts";

@@ -26,7 +26,7 @@ drm-engine-gfx:	107322799 ns
 `;
 // The sizes are those of ollama's llama-server with a 24 GB model on a Radeon 890M:
 // github.com/Syllo/nvtop/pull/492. The other lines are formatted as in
-// drivers/gpu/drm/amd/amdgpu/amdgpu_fdinfo.c of Linux.
+// drivers/gpu/drm/amd/amdgpu/amdgpu_fdinfo.c (Linux).
 const OLLAMA = `drm-driver:	amdgpu
 drm-pdev:	0000:c5:00.0
 drm-client-id:	42
@@ -61,7 +61,8 @@ drm-cycles-ccs: 0
 drm-total-cycles-ccs:   7655183225
 drm-engine-capacity-ccs:        4
 `;
-// Formatted as in docs.kernel.org/gpu/drm-usage-stats.html. i915 calls the memory of its cards local0.
+// Formatted as in docs.kernel.org/gpu/drm-usage-stats.html. In i915, the memory region of a card is named
+// local0.
 const I915 = `drm-driver: i915
 drm-client-id: 9
 drm-pdev: 0000:03:00.0
@@ -134,7 +135,7 @@ describe("createLinuxGpu()", () => {
   afterAll(() => rmSync(root, { recursive: true, force: true }));
   let trees = 0;
 
-  /** A host whose processes have these files open. Each file is given by its path and its fdinfo. */
+  /** A fake host whose processes have these files open. Each file is given by its path and its fdinfo. */
   function host(open: Record<number, [path: string, fdinfo: string][]>, sys: Record<string, string> = {}) {
     trees += 1;
     const directory = join(root, String(trees));
@@ -220,7 +221,7 @@ describe("createLinuxGpu()", () => {
   });
 
   test("adds the memory that AMD's compute driver reports for all cards, even for processes that are not candidates", () => {
-    // Formatted as in drivers/gpu/drm/amd/amdkfd/kfd_process.c of Linux: bytes in decimal.
+    // Bytes in decimal, formatted as in drivers/gpu/drm/amd/amdkfd/kfd_process.c (Linux).
     const kfd = {
       "class/kfd/kfd/proc/77/vram_51639": `${3 * GIB}\n`,
       "class/kfd/kfd/proc/77/vram_8123": `${GIB}\n`,

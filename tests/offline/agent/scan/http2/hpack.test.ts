@@ -12,7 +12,7 @@ describe("createHeaderDecoder()", () => {
   // RFC 7541 Appendix C.6: three responses on one connection, with Huffman codes and evictions.
   test("reads the examples of RFC 7541 with Huffman codes", () => {
     const decode = createHeaderDecoder();
-    // The examples use a table of 256 bytes, which the first block sets.
+    // The examples use a dynamic table of 256 bytes. The first block sets this size.
     const first =
       "3fe101 4882 6402 5885 aec3 771a 4b61 96d0 7abe 9410 54d4 44a8 2005 9504 0b81 66e0 82a6 2d1b ff6e 919d 29ad 1718 63c7 8f0b 97c8 e9ae 82ae 43d3";
     const date = ["date", "Mon, 21 Oct 2013 20:13:21 GMT"];

@@ -20,7 +20,7 @@ function listen(server: Http2Server | Http2SecureServer | Server): Promise<numbe
   });
 }
 
-/** Starts a server that responds to the first data with these bytes. */
+/** Starts a server that responds to the first data it receives with these bytes. */
 const raw = (bytes: Uint8Array) =>
   listen(
     createTcpServer((socket) => {
@@ -105,7 +105,7 @@ describe("an HTTP/2 probe", () => {
     const block = Buffer.concat([STATUS_200, Buffer.from([0, 1, 0x61, 1, 0x62])]);
     const bytes = Buffer.concat([
       SETTINGS,
-      // `:status 103`, encoded as a literal whose name is table entry 8.
+      // `:status 103`, encoded as a literal whose name is entry 8 of the static table.
       frame(1, 4, 1, Buffer.from([0x08, 3, 0x31, 0x30, 0x33])),
       frame(
         1,

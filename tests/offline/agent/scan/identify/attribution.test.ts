@@ -19,7 +19,7 @@ import { ggufFile } from "../scan-gguf.ts";
 
 /*
  * Tests for each row of the attribution table in docs/detection.md. They check whether another local user can
- * forge the attribute. If the kernel decides, they use real processes of two users.
+ * forge the attribute. If the kernel enforces the rule, the tests use real processes of two users.
  */
 
 const NOBODY = 65_534;
@@ -65,7 +65,7 @@ const idsOf = ({ engines }: ScanResult, pid: number | undefined): string[] =>
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
 const claimsOf = createClaimsOf(catalogue);
 
-/** Runs the detection on a host with these processes. Each of the listeners responds like Ollama. */
+/** Runs the detection on a host with these processes. Each listener responds like Ollama. */
 function find(processes: ProcessFacts[], listeners: Listener[], more: Partial<Snapshot> = {}) {
   const trait = { path: "/", weight: "identity", says: "it names itself" } as const;
   const heard = listeners.map((listener): Heard => {
@@ -108,7 +108,10 @@ const socket = (pid: number | undefined, more: Partial<Listener> = {}): Listener
 const told = (candidates: ReturnType<typeof find>): string[] =>
   candidates.map((one) => `${one.id}@${one.root.pid}${isCertain(one) ? "" : " unsure"}`).sort();
 
-/** A fake `/proc/80` with the executable of a docker-proxy. The options change what dockerd would have set. */
+/**
+ * A fake `/proc/80` with the executable of a docker-proxy. The options override values that dockerd would
+ * have set.
+ */
 function forwarderOf(other: {
   files?: Record<string, Partial<FileFacts>>;
   uids?: string;
@@ -147,7 +150,7 @@ function forwarderOf(other: {
 const BRIDGED = { network: "net:[2]", reachableAt: "172.17.0.2", port: 80 };
 const DOCKER: Forward = { address: "172.17.0.2", port: 80 };
 
-/** Starts a server on a unix socket, as user `as` if it is given. */
+/** Starts a server on a unix socket. If `as` is given, the server runs as this user. */
 async function startUnix(spec: object, as?: number): Promise<number> {
   const user = as === undefined ? [] : ["setpriv", `--reuid=${as}`, `--regid=${as}`, "--clear-groups"];
   const command = [...user, PYTHON, "-c", UNIX_SERVER, JSON.stringify(spec)];
@@ -158,7 +161,7 @@ async function startUnix(spec: object, as?: number): Promise<number> {
   return spawned.pid;
 }
 
-/** Tests by the first column of the table. */
+/** The tests, keyed by the first column of the table. */
 const ROWS: Record<string, () => void | Promise<void>> = {
   "answers at a socket": async () => {
     const victim = await start([PYTHON, "-c", SERVER, "{}"]);
@@ -177,8 +180,8 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     const server = await start([PYTHON, "-c", SERVER, "--as", String(NOBODY), ...heir]);
     const worker = await start([PYTHON, "-c", SERVER, "--as", "0", ...heir]);
     const result = await scan();
-    // A process of another user that holds the socket and runs the same program is a worker, like the workers
-    // of nginx.
+    // If a process of another user holds the same socket and runs the same program, it is a worker of the
+    // server, as with nginx.
     expect([idsOf(result, server.pid), idsOf(result, server.child)]).toEqual([["ollama"], []]);
     expect([idsOf(result, worker.pid), idsOf(result, worker.child)]).toEqual([["ollama"], []]);
     const other = ["/bin/sh", "-c", 'exec 5<&"$LISTEN_ON"; echo; cat >/dev/null', OLLAMA];
@@ -261,8 +264,8 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     const result = await scan();
     for (const { pid, user } of result.engines.filter((one) => one.pid === liar.pid))
       expect([pid, user]).toEqual([liar.pid, "nobody"]);
-    // If a shell is between them, the shell is the parent. The name of a child is not evidence about its
-    // parent.
+    // If a shell is between application and engine, the shell is the parent. The name of a child is not
+    // evidence about its parent.
     expect(
       told(
         find(

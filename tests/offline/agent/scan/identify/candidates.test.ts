@@ -40,7 +40,7 @@ type Given = Partial<ProcessFacts> & {
   libraries?: string[];
 };
 
-/** Runs the detection on a host with these processes, whose products respond on the given ports. */
+/** Runs the detection on a host with these processes. The given products respond on the given ports. */
 function find(
   given: Given[],
   answering: {
@@ -52,7 +52,7 @@ function find(
     network?: string;
     reachableAt?: string;
     tls?: boolean;
-    /** `hints`: products with weak traits. `runnersUp`: products that match less well. */
+    /** `hints`: products of which only weak traits were found. `runnersUp`: products that match less well. */
     hints?: string[];
     runnersUp?: string[];
   }[],
@@ -396,7 +396,8 @@ describe("findCandidates()", () => {
       { port: 9000, uid: 998 },
     ]);
     expect(others).toEqual([]);
-    // Pid 0 is the kernel. Pid 1 is init, which may be an ancestor. For kill(2), -1 means every process.
+    // Pid 0 belongs to the kernel. Pid 1 is init, which may be an ancestor. In kill(2), -1 stands for every
+    // process.
     expect(UNREADABLE_PID).toBe(0);
     expect(one).toMatchObject({ id: "ollama", root: { pid: UNREADABLE_PID, user: "ollama" } });
     expect(one!.heard).toHaveLength(2);
@@ -527,7 +528,7 @@ describe("findCandidates()", () => {
       expect(told({})).toEqual(READS);
       expect(told({ weights: [OPEN] })).toEqual(READS);
       expect(told({ weights: [GGUF, { ...GGUF, path: "/m/b.dat" }, OPEN] })).toEqual(READS);
-      // The long mapping of another file, or of the same file in another process, does not count.
+      // A mapping that existed for long does not count if it belongs to another file or to another process.
       expect(told({}, ["10 /m/b.dat", "11 /m/a.dat"])).toEqual(READS);
     });
 
@@ -820,7 +821,7 @@ describe("findCandidates()", () => {
           find([parent, child], port ? [...answers, { pid: 100, port: 1, product: port }] : answers),
         ).sort();
       expect(under({ pid: 100, ...ollama }, "ollama")).toEqual(["ollama@100"]);
-      // A name alone is not sufficient for a parent, and a proxy does not hold models.
+      // For a parent, a matching name alone is not sufficient evidence. A proxy does not hold models.
       expect(under({ pid: 100, name: "ollama" })).toEqual(["llama-cpp@101"]);
       expect(under({ pid: 100, name: "litellm" }, "litellm")).toEqual(["litellm@100", "llama-cpp@101"]);
       const other = { pid: 101, parentPid: 100, name: "vllm", weights: [GGUF] };
@@ -945,7 +946,7 @@ describe("names", () => {
   test("isRenamed() goes by the names of the product", () => {
     expect(isRenamed(byId.get("ollama")!, "/usr/local/bin/ollama")).toBe(false);
     expect(isRenamed(byId.get("ollama")!, "/opt/helper")).toBe(true);
-    // A program that Nix has wrapped is not renamed.
+    // A program that Nix has wrapped does not count as renamed.
     expect(isRenamed(byId.get("ollama")!, "/nix/store/x-ollama-0.12.6/bin/.ollama-wrapped")).toBe(false);
     expect(isRenamed(byId.get("ollama")!, "/nix/store/x-helper-1/bin/.helper-wrapped")).toBe(true);
     expect(isRenamed(byId.get("llamafile")!, "/home/a/llava.llamafile")).toBe(false);

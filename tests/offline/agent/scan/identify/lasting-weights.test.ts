@@ -35,7 +35,7 @@ test("the period restarts for another file or another process", () => {
     expect([...at(round * 60_000, { 7: [file(`/m/${Math.floor(round / 2)}`)] })]).toEqual([]);
   expect([...at(600_000, { 7: [file("/m/x")] }, "first")]).toEqual([]);
   expect([...at(600_000 + LASTING_MS, { 7: [file("/m/x")] }, "second")]).toEqual([]);
-  // This scan does not see the mapping, so the period restarts.
+  // The mapping is absent in this scan, so the period restarts.
   at(800_000, {});
   expect([...at(600_000 + 3 * LASTING_MS, { 7: [file("/m/x")] }, "second")]).toEqual([]);
 });

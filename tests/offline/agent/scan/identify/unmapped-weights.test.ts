@@ -69,7 +69,7 @@ function find(given: Given) {
   });
 }
 
-/** Confidence of the reported process, or 0 if it is not reported. */
+/** Confidence of the reported process, or 0 if no process is reported. */
 const confidence = (given: Given): number => {
   const [one] = find(given);
   return one ? confidenceOf(one.evidence) : 0;
@@ -174,7 +174,7 @@ describe("what is concluded from amounts of memory", () => {
   test("is never a target of containment, because another user can cause it", () => {
     const [one] = find({ libraries: [GGML], earlierMib: 300, mapsGpu: true });
     expect([isCertain(one!), isReader(one!)]).toEqual([false, false]);
-    // The name of a product as additional evidence does not make the result certain.
+    // A product name as additional evidence does not make the result certain.
     const named = { name: "koboldcpp", executable: "/opt/x/koboldcpp" };
     const [product] = find({ libraries: [GGML], process: named });
     expect([product!.id, isCertain(product!)]).toEqual(["koboldcpp", false]);

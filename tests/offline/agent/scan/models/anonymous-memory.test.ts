@@ -42,7 +42,7 @@ test("parseHeldBytes() adds swapped memory, and parseReadBytes() reads rchar", (
   expect(parseHeldBytes(STATUS)).toBe((381_216 + 1024) * 1024);
   expect(parseHeldBytes(STATUS.replace(/^VmSwap.*\n/m, ""))).toBe(381_216 * 1024);
   expect(parseReadBytes(IO)).toBe(282_401_211);
-  // A kernel thread has no memory, and a kernel without accounting has no `/proc/PID/io`.
+  // A kernel thread has no memory. A kernel without I/O accounting has no `/proc/PID/io`.
   expect(parseHeldBytes("Name:\tkthreadd\n")).toBeUndefined();
   expect(parseReadBytes("")).toBeUndefined();
 });
@@ -151,7 +151,7 @@ describe("createAnonymousMemoryTable()", () => {
     expect(one.after(1000).anonymous).toBe(first);
     write(10, 350, 45);
     expect(one.after(15_000).anonymous).toBe(first);
-    // The amounts are the same in two consecutive reads, so the process has finished loading.
+    // The memory amounts are the same in two consecutive reads, so the process has finished loading.
     const loaded = one.after(15_000).anonymous;
     expect(loaded.get(10)).toMatchObject({ heldBytes: 350 * MIB, readBytes: 45 * MIB });
     write(10, 400, 50);

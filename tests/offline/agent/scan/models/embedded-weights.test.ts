@@ -104,7 +104,7 @@ describe("recogniseEmbedded()", () => {
   });
 });
 
-/** Creates the archive with a real archiver. Returns its path and the offset of the model in it. */
+/** Creates the archive with a real archiver. Returns the path of the archive and the offset of the model in it. */
 async function archive(name: string, script: string): Promise<{ path: string; offset: number }> {
   writeFileSync(join(directory, "model.gguf"), model);
   writeFileSync(join(directory, "readme.txt"), "x".repeat(5000));
@@ -132,7 +132,7 @@ describeUnless(missing("Linux", "python3"), "a scan of processes that map a part
     "sees the model in %s",
     async (name, script) => {
       const { path, offset } = await archive(name, script);
-      // The mapping starts at the page boundary before the member and ends with the member, as in
+      // The mapping starts at the page boundary before the archive member and ends with the member, as in
       // llamafile.c.
       const start = offset - (offset % PAGE);
       const spec = { path: join(directory, `${name}.socket`), maps: path, offset: start, length: 2 * MIB };

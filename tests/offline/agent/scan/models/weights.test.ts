@@ -91,7 +91,7 @@ describe("formatOf()", () => {
   });
 
   test("recognises a file of torch.save by the first entry of its archive, above a minimum size", () => {
-    // The first 64 bytes of a file written by PyTorch 1.13.1, with a different entry name.
+    // The first 64 bytes of a file written by PyTorch 1.13.1, but with the given entry name.
     const head = (entry: string): Uint8Array =>
       bytes(
         [0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],

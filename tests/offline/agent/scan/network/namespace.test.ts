@@ -10,8 +10,8 @@ import { namespaceId } from "../../../../support/run/namespace-id.ts";
 
 /*
  * Test setup: a network namespace whose only interface is loopback, as in rootless containers and sandboxes.
- * Only a process inside the namespace can connect to its listeners. A decoy listens on the same port outside
- * the namespace and shows which of the two was probed.
+ * Only a process inside the namespace can connect to its listeners. A decoy server listens on the same port
+ * outside the namespace, so that the test can tell which server was probed.
  */
 const lacking = missing("Linux", "root", "ip", "unshare", "setpriv");
 
@@ -155,8 +155,8 @@ describeUnless(lacking, "createNamespaces().within()", () => {
 
 describeUnless(lacking, "a scan of a host in its own namespace", () => {
   /*
-   * Test setup: the agent and the engine have their own process table and network, so they do not see
-   * processes of other hosts.
+   * Test setup: the agent and the engine run in their own pid and network namespaces, so they do not see
+   * other processes of this machine.
    */
   const id = namespaceId();
   const [host, elsewhere] = [`${id}h`, `${id}e`];

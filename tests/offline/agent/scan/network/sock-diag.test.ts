@@ -17,7 +17,7 @@ import { describeUnless, missing } from "../../../../support/missing.ts";
 const SEQUENCE = 7;
 const HEADER = 16;
 
-/** One message of a dump (linux/inet_diag.h), as written by the kernel on a little-endian machine. */
+/** One message of a netlink dump (linux/inet_diag.h), as written by the kernel on a little-endian machine. */
 function message(of: {
   family?: number;
   state?: number;
@@ -117,8 +117,8 @@ test("combinedDiagRequest() requests TCP sockets of both address families in one
 
 describe("createSocketDiag()", () => {
   /**
-   * A fake netlink socket that answers each request with the next array. Each element is one read; a number
-   * is the return value of recv(2) without data.
+   * A fake netlink socket that responds to each request with the next array. Each element of the array is the
+   * result of one read. A number is the return value of recv(2) if there is no data.
    */
   function answering(...answers: (Uint8Array | number)[][]): SocketDiag {
     let queue: (Uint8Array | number)[] = [];

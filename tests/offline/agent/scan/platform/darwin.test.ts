@@ -9,7 +9,7 @@ import { realFiles } from "../../../../../agent/scan/system/files.ts";
 import type { Run } from "../../../../../agent/scan/system/run-tool.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "../scan-gguf.ts";
 
-// Written by hand in the format that ps(1) of macOS documents for `lstart` and `comm`.
+// Written by hand in the format that the ps(1) manual of macOS documents for `lstart` and `comm`.
 const PS = `    1     0     0 root    12345 Fri Nov 21 08:00:01 2025 /sbin/launchd
   501     1   501 ada    900000 Fri Nov 21 09:15:00 2025 /Applications/LM Studio.app/Contents/MacOS/LM Studio
   777   501   501 ada     90000 Sat Nov  1 09:15:07 2025 /usr/local/bin/python3.12
@@ -98,12 +98,12 @@ test("parsePs() accepts login shells, ended processes and unusual names of ps(1)
 });
 
 test("parseLsof() decodes the escapes that lsof writes in the locale of a daemon", () => {
-  // Captured from lsof 4.95 for one file: once with LC_ALL=C and once with LC_ALL=C.UTF-8.
+  // Captured from lsof 4.95 for the same file: once with LC_ALL=C and once with LC_ALL=C.UTF-8.
   const daemon = "n/tmp/caf\\xc3\\xa9 \\\\back\\ttab \\xe6\\xa8\\xa1\\xe5\\x9e\\x8b.gguf";
   const person = "n/tmp/café \\\\back\\ttab 模型.gguf";
   for (const line of [daemon, person])
     expect(parseLsof(`p1\nftxt\ntREG\n${line}\n`)[0]!.name).toBe("/tmp/café \\back\ttab 模型.gguf");
-  // This is not an escape of lsof, so it stays unchanged.
+  // `\q` and `^A` are not decoded, so the path stays unchanged.
   expect(parseLsof("p1\nftxt\nn/a\\qb^A\n")[0]!.name).toBe("/a\\qb^A");
 });
 

@@ -88,12 +88,12 @@ describe("parseContainer()", () => {
     [`4:cpu,cpuacct:/kubepods/besteffort/podd0544205-72df/${id}`, "kubernetes:3f4e5a6b7c8d"],
     [`4:cpu,cpuacct:/kubepods.slice/kubepods-pod1.slice/docker-${id}.scope`, "docker:3f4e5a6b7c8d"],
     [`4:cpu,cpuacct:/kubepods.slice/kubepods-pod1.slice/crio-${id}.scope`, "crio:3f4e5a6b7c8d"],
-    // containerd with a systemd slice, started by Kubernetes, and nerdctl.
+    // containerd with a systemd slice: started by Kubernetes, and started by nerdctl.
     [`0::/system.slice/kubepods-burstable-pod1.slice:cri-containerd:${id}`, "containerd:3f4e5a6b7c8d"],
     [`0::/system.slice/nerdctl-${id}.scope`, "containerd:3f4e5a6b7c8d"],
     ["0::/lxc.payload.web-production-1/init.scope", "lxc:web-production-1"],
     ["7:memory:/lxc/web-1", "lxc:web-1"],
-    // The monitor of a container runs outside it.
+    // The monitor process of a container runs outside the container.
     [`0::/machine.slice/libpod-conmon-${id}.scope`, undefined],
     [`0::/kubepods.slice/kubepods-pod1.slice/crio-conmon-${id}.scope`, undefined],
     ["0::/lxc.monitor.web-1", undefined],
@@ -274,7 +274,7 @@ docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
 });
 
 test("parseLinkLocal() returns the interface of a link-local address", () => {
-  // Captured from a host in a virtual machine with a network.
+  // Captured in a virtual machine that has a network.
   const table = `fd000000000000000000000000000002 04 40 00 82     eth0
 00000000000000000000000000000001 01 80 10 80       lo
 fe8000000000000000fc00fffe000001 04 40 20 80     eth0
@@ -393,7 +393,7 @@ describe("linuxHost() on a captured tree", () => {
     const maps = join(proc, "600", "maps");
     const mapping = readFileSync(maps, "utf8");
     const library = "7f9b21a00000-7f9b21a01000 r-xp 00000000 fe:00 7 /x/libggml.so\n";
-    // A line of a CUDA process, from the notes in github.com/simoncblyth/opticks.
+    // A line from the maps of a CUDA process, from the notes in github.com/simoncblyth/opticks.
     const device = "200000000-200200000 rw-s 00000000 00:05 34651 /dev/nvidiactl\n";
     const grow = (pages: number) =>
       put(
@@ -408,7 +408,7 @@ describe("linuxHost() on a captured tree", () => {
     expect(first.anonymous?.get(600)).toMatchObject({ heldBytes: 2 ** 28, mapsGpu: false, earlier: [] });
     grow(80_000);
     put(maps, library + device);
-    // Each process is read once within four scans. Its memory is read in the next scan.
+    // Each process is read once within four scans. The memory of the process is read in the following scan.
     for (let scan = 0; scan < 4; scan += 1) await libraryHost.observe();
     const last = await libraryHost.observe();
     expect(last.weights.get(600)).toBeUndefined();
@@ -421,7 +421,7 @@ describe("linuxHost() on a captured tree", () => {
     const host = linuxHost({
       files: {
         ...real,
-        // The process is in another root directory, or the file was replaced after the process started.
+        // Either the process has another root directory, or the file was replaced after the process started.
         facts: (path) => ({ ...real.facts(path), ...(path.endsWith("/800/exe") && { identity: "9:9" }) }),
       },
       run: async (command) => (command.includes("--search") ? "coreutils: /usr/bin/env\n" : "9.1-1\n"),

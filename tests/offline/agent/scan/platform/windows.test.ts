@@ -12,9 +12,9 @@ import {
 import { realFiles } from "../../../../../agent/scan/system/files.ts";
 import type { Run } from "../../../../../agent/scan/system/run-tool.ts";
 
-// The format is from learn.microsoft.com/windows-server/administration/windows-commands/netstat. The words
-// are those of a German system, as in the tests of Checkmk's Windows agent; one is in the code page of the
-// console. They show that the parser does not depend on words.
+// The format is documented at learn.microsoft.com/windows-server/administration/windows-commands/netstat. The
+// words are those of a German system, as in the tests of Checkmk's Windows agent. One word is encoded in the
+// console's code page. The test shows that the parser does not depend on words.
 const NETSTAT = `
 Aktive Verbindungen
 
@@ -58,7 +58,7 @@ const PROCESSES = JSON.stringify({
     }),
     row(5151, "Code.exe", { e: "C:\\Code\\Code.exe", c: "Code.exe", s: "2025-11-21T08:01:00Z" }),
   ],
-  // Instance names from forum.rainmeter.net/viewtopic.php?t=29135.
+  // Instance names taken from forum.rainmeter.net/viewtopic.php?t=29135.
   g: [
     { n: "pid_4242_luid_0x00000000_0x000095CA_phys_0", d: 5 * GIB },
     { n: "pid_4242_luid_0x00000000_0x0000A18D_phys_0", d: GIB },
@@ -122,7 +122,7 @@ test("the scripts print only ASCII and read no translated names", () => {
     expect(script).not.toContain('"');
     expect(script).not.toContain("Get-Counter");
   }
-  // Output of that replacement for C:\Users\Jürgen and 模型.
+  // Output of the scripts' escaping for the names Jürgen and 模型.
   const text = String.raw`{"p":[{"p":7,"q":1,"n":"x","e":"C:\\J\u00fcrgen\\\u6a21\u578b.exe"}],"g":null}`;
   expect(parseReport(text).processes[0]!.executable).toBe("C:\\Jürgen\\模型.exe");
 });
@@ -146,7 +146,7 @@ test("splitCommandLine() groups by quotes and keeps backslashes of paths", () =>
 });
 
 test("parseComputeApps() adds up the memory of a process on several cards", () => {
-  // Output of nvidia-smi --query-compute-apps=pid,used_memory --format=csv,noheader,nounits
+  // Output of `nvidia-smi --query-compute-apps=pid,used_memory --format=csv,noheader,nounits`.
   expect(parseComputeApps("4242, 5000\n4242, 1000\n77, [N/A]\n\n")).toEqual(
     new Map([
       [4242, { bytes: 6000 * 1024 * 1024, computes: true }],
@@ -191,7 +191,7 @@ describe("windowsHost()", () => {
       status: "partial",
       detail: "1 link-local listeners not probed: their interface is unknown",
     });
-    // A program with a window can use 1 GiB without a model.
+    // A program with a window can use 1 GiB of GPU memory without a model.
     expect(snapshot.gpu).toEqual(new Map([[4242, { bytes: 6 * GIB }]]));
     expect(snapshot.collectors.find(({ name }) => name === "gpu")).toEqual({ name: "gpu", status: "ok" });
     asked.length = 0;

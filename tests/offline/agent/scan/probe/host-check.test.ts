@@ -5,8 +5,8 @@ import { fingerprint } from "../../../../../agent/scan/probe/fingerprint.ts";
 import type { Probe } from "../../../../../agent/scan/probe/probe.ts";
 
 /**
- * Recorded from @playwright/mcp 0.0.83. It accepts only requests to localhost, as protection against DNS
- * rebinding.
+ * Recorded from @playwright/mcp 0.0.83. This server accepts only requests to localhost, as protection against
+ * DNS rebinding.
  */
 const playwright =
   (hosts: string[]): Probe =>

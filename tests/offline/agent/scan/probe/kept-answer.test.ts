@@ -17,7 +17,7 @@ const answer = (body: unknown, headers: Record<string, string> = {}) => ({
 });
 const DENSE = Array.from({ length: 20_000 }, () => []);
 
-/** A budget that records its current and its highest use. */
+/** A memory budget that records its current and its highest use. */
 function watched(limit?: number) {
   const budget = createByteBudget(limit, () => undefined);
   const seen = { now: 0, most: 0, refused: 0 };
@@ -106,7 +106,7 @@ test("pruned() keeps the first members, and cuts long texts and deep nesting", (
   expect(pruned({ data: models }, 512 * 1024).value).toEqual({ data: models });
   const { value, bytes } = pruned({ data: models }, 20_000);
   const some = (value as { data: unknown[] }).data;
-  // The last value may be truncated.
+  // The last model in the list may be truncated.
   expect(some.slice(0, -1)).toEqual(models.slice(0, some.length - 1));
   expect(some.length).toBeGreaterThan(20);
   expect(bytes).toBeLessThanOrEqual(20_000);

@@ -21,13 +21,13 @@ const NOT_FOUND = { status: 404, headers: {}, body: "Not Found" };
 
 type Asked = { path: string; isAnswered: boolean };
 
-/** A fake server that takes `latencyMs` per response, and a clock that advances by this latency. */
+/** A fake server that takes `latencyMs` per response, and a fake clock that advances by this latency. */
 function slowServer(latencyMs: number, answers: Record<string, unknown>) {
   const state = { nowMs: 0, asked: [] as Asked[] };
   const probe: Probe = async (_, path, { timeoutMs = PROBE_LIMITS.TIMEOUT_MS } = {}) => {
     const isAnswered = latencyMs <= timeoutMs;
     state.asked.push({ path, isAnswered });
-    // Four requests run at the same time, so each advances the clock by a quarter.
+    // Four requests run at the same time, so each request advances the clock by a quarter of the latency.
     state.nowMs += Math.min(latencyMs, timeoutMs) / FINGERPRINT_LIMITS.AT_ONCE;
     await Promise.resolve();
     const body = answers[path];
@@ -39,7 +39,10 @@ function slowServer(latencyMs: number, answers: Record<string, unknown>) {
   return { state, probe };
 }
 
-/** Products that are not recognised by their front page or a model list. Their own paths are requested late. */
+/**
+ * Products that are not recognised by their front page or a model list. The scan requests the paths of these
+ * products late.
+ */
 const LATE = catalogue
   .flatMap((entry) => entry.fixtures.positive.map((fixture) => ({ entry, fixture })))
   .filter(({ fixture }) => fixture.answers && !fixture.answers["/"] && !fixture.answers["/v1/models"])

@@ -77,7 +77,8 @@ test("executables.sha256() hashes little in the first scan, and has five times i
     executables.begin();
     executables.sha256(path);
   }
-  // Each scan makes one read more than its budget allows, because the budget is checked before a read.
+  // Each scan makes one read more than its budget allows, because the budget is checked before a read and not
+  // after it.
   expect(reads).toEqual([4, 16, 4]);
 });
 

@@ -4,7 +4,10 @@ import { placedPackage } from "../../../../../agent/scan/processes/versioned-pac
 import { yieldToEventLoop } from "../../../../../agent/scan/system/cpu-budget.ts";
 import { HOUR_MS } from "../../../../../shared/time/durations.ts";
 
-/** A fake package manager. `answers` maps the first words of a command to its output. Other commands fail. */
+/**
+ * A fake package manager. `answers` maps the first words of a command to the command's output. Other commands
+ * fail.
+ */
 function manager(answers: Record<string, string>) {
   const asked: string[] = [];
   const state = { nowMs: 0 };
@@ -17,7 +20,7 @@ function manager(answers: Record<string, string>) {
       return answers[found]!;
     },
   });
-  /** Calls the lookup once per scan until the search has ended. */
+  /** Calls the lookup once per scan until the search has finished. */
   const settled = async (path: string) => {
     packages.of(path);
     await Bun.sleep(0);
@@ -82,7 +85,7 @@ test.each([
     "C:\\Program Files\\WindowsApps\\Microsoft.FoundryLocal_0.7.120.0_x64__8wekyb3d8bbwe\\foundry.exe",
     "Microsoft.FoundryLocal 0.7.120.0 (MSIX)",
   ],
-  // Any user can create such directories in other places.
+  // Outside the package directories, any user can create such paths.
   ["/home/ada/Cellar/ollama/0.12.6/bin/ollama", undefined],
   ["/tmp/opt/homebrew/Cellar/ollama/0.12.6/bin/ollama", undefined],
   ["/opt/homebrew/Cellar/ollama", undefined],

@@ -11,7 +11,7 @@ import { hidesProcesses } from "../../../../../agent/scan/system/hidepid.ts";
 import { createMounts } from "../../../../../agent/scan/system/mounts.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "../scan-gguf.ts";
 
-/* Test setup: procfs as ordinary files, so that the tests can count which file is read in which scan. */
+/* Test setup: a fake procfs of ordinary files, so that the tests can check which file is read in which scan. */
 
 const directory = mkdtempSync(join(tmpdir(), "collect-processes-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -111,7 +111,7 @@ describe("createProcessTable()", () => {
       put(10, { ticks: scan });
       processes.read();
     }
-    // The process is read within four scans, and then in every second scan.
+    // The process is read within the first four scans, and then in every second scan.
     expect(read.filter((one) => one === "stat 10").length).toBeGreaterThanOrEqual(3);
   });
 
@@ -119,7 +119,7 @@ describe("createProcessTable()", () => {
     for (const pid of [10, 11]) put(pid);
     const { read, table: processes } = table();
     for (let scan = 0; scan < 12; scan += 1) processes.read();
-    // In this scan, neither process is due: 10 + 13 and 11 + 13 are not multiples of four.
+    // Find a scan in which neither process is due.
     while (true) {
       read.length = 0;
       processes.read();
@@ -301,7 +301,7 @@ describe("createMappedTable()", () => {
       mkdirSync(join(path, ".."), { recursive: true });
       writeFileSync(path, ggufFile(HOLIDAY_PHOTOS));
       put(10 + at);
-      // Under READ_IMPLIES_EXEC (personality(2)), a program with an executable stack maps every readable file
+      // With READ_IMPLIES_EXEC (personality(2)), a program with an executable stack maps every readable file
       // as executable.
       maps(10 + at, `7f9b21906000-7f9b21908000 r-xs 00000000 fe:00 ${statSync(path).ino} ${path}\n`);
     }

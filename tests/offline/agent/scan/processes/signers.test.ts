@@ -32,7 +32,7 @@ Info.plist entries=24
 TeamIdentifier=not set
 Sealed Resources version=2 rules=12 files=2
 `;
-// The same lines for a vendor with a Developer ID. The names are from public outputs of codesign.
+// The same output for a vendor with a Developer ID. The names are from public outputs of codesign.
 const MAKER = `Executable=/path/to/x.component/Contents/MacOS/x
 Format=bundle with Mach-O universal
 Authority=Developer ID Application: Native Instruments GmbH (783P5RS31U)

@@ -1,8 +1,8 @@
 import { MIB } from "../../catalogue/model-homes.ts";
 
-/* Files in the format of browsers. The layout is that of a profile of Chromium 156. */
+/* Creates files in the formats that browsers use. The layout is that of a Chromium 156 profile. */
 
-/** Random bytes, which are not compressible and not a model. */
+/** Random bytes. They are not compressible and contain no model. */
 export const LARGE = new Uint8Array(2 * MIB);
 let state = 7;
 for (let at = 0; at < LARGE.length; at += 1) {
@@ -53,7 +53,7 @@ const joined = (...parts: (readonly number[] | Uint8Array)[]): Uint8Array<ArrayB
     Buffer.concat(parts.map((part) => (part instanceof Uint8Array ? part : Uint8Array.from(part)))),
   );
 
-/** An IndexedDB value in the format of Blink. It is an object with the array as property `file`. */
+/** An IndexedDB value in Blink's format. The value is an object with the array as property `file`. */
 export const serialised = (array: Uint8Array): Uint8Array<ArrayBuffer> =>
   joined(
     [0xff, 0x15, 0xfe, ...new Uint8Array(12), 0xff, 0x10, 0x6f, 0x22, 4],
@@ -63,8 +63,8 @@ export const serialised = (array: Uint8Array): Uint8Array<ArrayBuffer> =>
   );
 
 /**
- * Compresses the content with Snappy, using literals only. `isFramed`: as a stream. Otherwise as a compressed
- * IndexedDB value.
+ * Compresses the content with Snappy, using literals only. If `isFramed` is true, the result is a Snappy
+ * stream, otherwise a compressed IndexedDB value.
  */
 export function packed(content: Uint8Array, { isFramed = false } = {}): Uint8Array<ArrayBuffer> {
   const literals: (readonly number[] | Uint8Array)[] = [];

@@ -11,9 +11,10 @@ import { ggufFile, HOLIDAY_PHOTOS } from "../scan-gguf.ts";
 import { llamafile } from "./llamafiles.ts";
 
 /*
- * Test setup: a process like a llamafile under its loader. The executable is the loader. The first argument
- * is a portable executable that contains weights, and these weights are mapped. Python replaces the loader,
- * because Python also runs zip archives that have a prefix. The program in the archive is Python too.
+ * Test setup: a process like a llamafile that runs under its loader. The executable is the loader. The first
+ * argument is a portable executable that contains weights, and the process maps these weights. In this test,
+ * Python replaces the loader, because Python also runs zip archives that have a prefix. The program in the
+ * archive is also written in Python.
  */
 
 const directory = mkdtempSync(join(tmpdir(), "llamafile-"));

@@ -1,4 +1,4 @@
-/** One archive entry, stored without compression. */
+/** One archive entry. It is stored without compression. */
 type Entry = { name: string; content: Uint8Array; method?: number; localExtra?: number };
 
 const bytesOf = (...fields: [size: 2 | 4 | 8, value: number][]): Uint8Array => {
@@ -20,8 +20,8 @@ const WIDE = 0xffff_ffff;
 
 /**
  * Creates a file like a llamafile: the start of an Actually Portable Executable, then a zip archive whose
- * offsets count from the start of the file (PKWARE APPNOTE). `isWide`: with the records of an archive larger
- * than 4 GiB (Zip64).
+ * offsets count from the start of the file (PKWARE APPNOTE). If `isWide` is true, the archive has the records
+ * that archives larger than 4 GiB need (Zip64).
  */
 export function llamafile(
   entries: readonly Entry[],

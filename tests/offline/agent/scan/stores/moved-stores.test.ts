@@ -43,8 +43,8 @@ const process = (pid: number, more: Partial<ProcessFacts> = {}): ProcessFacts =>
 });
 
 /**
- * File operations that see only the test's directories. The systemd units of the machine that runs the test
- * are hidden.
+ * File operations that see only the test's directories. They hide the systemd units of the machine that runs
+ * the test.
  */
 function own(owners: Parameters<typeof ownedFiles>[0]): Files {
   const files = ownedFiles({

@@ -12,7 +12,10 @@ export function putIn(root: string): (path: string, content: string | Uint8Array
   };
 }
 
-/** The real file operations, with owners and modes overridden by path prefix. Only root could set them on disk. */
+/**
+ * The real file operations, with owners and modes overridden by path prefix. Without root, a test cannot set
+ * them on disk.
+ */
 export function ownedFiles(owners: Readonly<Record<string, { uid: number; mode?: number }>>): Files {
   const files = realFiles();
   return {

@@ -11,7 +11,7 @@ import { putIn } from "./store-files.ts";
 const base = mkdtempSync(join(tmpdir(), "store-places-"));
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
-/** File operations of a machine whose root directory is `root`. */
+/** File operations for a fake machine whose root directory is `root`. */
 function below(root: string): Files {
   const files = realFiles();
   return {

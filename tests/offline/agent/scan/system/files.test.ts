@@ -16,9 +16,9 @@ testUnless(
   async () => {
     const fifo = join(home, "opened");
     expect(Bun.spawnSync(["mkfifo", fifo]).exitCode).toBe(0);
-    // The process waits until another process opens the other end.
+    // The shell process waits until another process opens the other end of the FIFO.
     const writer = Bun.spawn(["sh", "-c", `exec 3> "$0"`, fifo]);
-    await Bun.sleep(50); // Nothing shows that the writer waits. If it does not wait yet, the next check proves less.
+    await Bun.sleep(50); // No event shows that the writer waits. If it does not wait yet, the next check proves less.
     expect(() => realFiles().bytes(fifo, 0, 10)).toThrow("not a regular file");
     expect(await Promise.race([writer.exited, Bun.sleep(300).then(() => "waits")])).toBe("waits");
     expect(Bun.spawnSync(["cat", fifo]).exitCode).toBe(0);
@@ -29,7 +29,7 @@ testUnless(
 testUnless(missing("Linux"), "realFiles() does not wait for a FIFO that has replaced a file", () => {
   const fifo = join(home, "config.json");
   expect(Bun.spawnSync(["mkfifo", fifo]).exitCode).toBe(0);
-  // Run in a separate process, because a blocked read cannot be interrupted.
+  // The script runs in a separate process, because a blocked read cannot be interrupted.
   const script = `import { optional, realFiles } from ${JSON.stringify(FILES)};
 const files = realFiles();
 for (const read of ["text", "line", "record"]) optional(() => files[read](process.argv[1], 100));

@@ -20,7 +20,7 @@ writeFileSync(model, ggufFile(HOLIDAY_PHOTOS));
 const readerOf = (command: readonly string[], elapsed = () => performance.now()) =>
   createReader({ command, elapsed, files: realFiles(), procRoot: "/proc" });
 
-/** Command of a reader that counts its starts and never responds to requests for this path. */
+/** Command that starts a reader. This reader counts its starts and never responds to requests for this path. */
 const silentAbout = (path: string, starts: string): string[] => [
   "sh",
   "-c",
@@ -51,7 +51,7 @@ describe("createReader()", () => {
     ]);
     const tookMs = performance.now() - startedAtMs;
     expect(answers).toEqual([{ miss: "unanswered" }, { miss: "unanswered" }, { value: [] }]);
-    // There is one timeout in total, not one per request.
+    // All requests to the same place share one timeout.
     expect(tookMs).toBeLessThan(2 * ANSWER_MS_MAX);
     expect(reader.isAnswering("silent")).toBe(false);
     expect(reader.isAnswering("other")).toBe(true);

@@ -104,7 +104,7 @@ describeUnless(missing("Linux", "python3"), "askSocket()", () => {
     const path = newPath();
     const { pid, heard } = await serve({ path, answers });
     expect(ask({ path }, [pid + 1])).toEqual({ failed: "stranger" });
-    // Root connects with the permissions of that user, who is not allowed to connect.
+    // The test then connects, as root, with the permissions of a user who is not allowed to connect.
     expect(ask({ path }, [pid], { uid: uid + 1 })).toEqual({ failed: uid === 0 ? "refused" : "stranger" });
     expect(ask({ path }, [pid])).toMatchObject({ answer: { status: 200 } });
     expect(await heard()).toHaveLength(1);
@@ -235,7 +235,7 @@ describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
     ["raylet", "raylet"],
     ["X0", "X0"],
     ["redis.sock", ""],
-    // ZeroMQ socket of vLLM. Its name is in no command line.
+    // The name of a ZeroMQ socket of vLLM, which appears in no command line.
     ["7f9c1c7e-7a55-4d4e-9d0c-6a3f5e0e6a11", ""],
   ])("never connects to the socket %s", async (name, word) => {
     expect((await named(name, word === "" ? [] : ["python3", word])).listeners).toEqual([]);
