@@ -66,8 +66,9 @@ import { settingsPage } from "./settings/settings-page.tsx";
 import { staticRoutes } from "./static/static-files.ts";
 
 /**
- * The pages of the dashboard, rendered on the server and usable without script. Reading needs a session, and
- * shows only the data of its organisation. Changes also need a role, a CSRF token and a same-origin request.
+ * The pages of the dashboard. They are rendered on the server and work without the browser script. Reading
+ * needs a session, and shows only the data of the session's organisation. Changes also need a role, a CSRF
+ * token and a same-origin request.
  */
 export function dashboardRoutes(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
@@ -104,7 +105,7 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
 type PageRoute = ReturnType<typeof pageRoute>;
 type ReadsOf = (c: Context<Env>) => FleetReads;
 
-/** Pages that show the fleet: overview, incidents, hosts, inventory, employees, custody log, report. */
+/** Adds pages that show the fleet: overview, incidents, hosts, inventory, employees, custody log, report. */
 function fleetPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets, readsOf: ReadsOf): void {
   page("/", {}, (c, admin) => overviewPage(admin, deps, numbersFor(c, fleets)));
   page("/incidents", { query: incidentQuery }, (c, admin, { query }) =>
@@ -159,7 +160,7 @@ function fleetPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
   });
 }
 
-/** Pages that configure the organisation: policy, settings, approvals, integrations, enrolment. */
+/** Adds pages that configure the organisation: policy, settings, approvals, integrations, enrolment. */
 function configurationPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
   page("/policy", {}, (c, admin) =>
     policyPage(admin, deps, numbersFor(c, fleets), { notice: noticeOf(c.req.query("done")) }),
@@ -195,7 +196,7 @@ const isRefusal = (result: PageResult): result is Refusal => (result as { ok?: u
 
 type Of<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
 
-/** Permission and input schemas of a page. An invalid path parameter always returns 404. */
+/** Permission and input schemas of a page. An invalid path parameter always results in 404. */
 type PageInput<Params, Query> = {
   right?: (admin: Admin) => boolean;
   params?: Params;
@@ -208,13 +209,13 @@ type PageInput<Params, Query> = {
 const NOTHING = z.object({});
 
 /**
- * Adds a page that needs a session. Without a session, the response is a redirect (302) to sign-in, or 401
- * for a poll of the browser script.
+ * Adds a page that needs a session. Without a session, browsers are redirected to sign-in (302), and polls of
+ * the browser script get 401.
  */
 function pageRoute(app: Hono<Env>, deps: Deps) {
   const signedIn = createMiddleware<Env>(async function signedIn(c, next) {
-    // This runs before authentication: after a switch of the organisation, the old cookie still has a session
-    // of the previous one.
+    // This check runs before authentication. After the user switches the organisation, the old cookie still
+    // holds a session of the previous organisation.
     if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
     const admin = await authenticate(c.req.raw, deps);
     if (!admin.ok) return sendUnauthenticated(c, admin, deps);
@@ -253,8 +254,8 @@ function pageRoute(app: Hono<Env>, deps: Deps) {
 }
 
 /**
- * Adds the page that the browser script opens in a hidden frame. It renews the session by a handshake and
- * sets the cookie with the expiry.
+ * Adds the page that the browser script opens in a hidden frame. The page renews the session with a
+ * handshake, and updates the cookie with the expiry.
  */
 function sessionRoute(app: Hono<Env>, deps: Deps): void {
   const { handshakeUrl } = deps.admin;
@@ -283,8 +284,8 @@ function signInRoutes(app: Hono<Env>, deps: Deps): void {
     const admin = await authenticate(c.req.raw, deps);
     const switching = c.req.query("switch") !== undefined;
     const { handshakeUrl } = deps.admin;
-    // The user returns from the provider's sign-in page, and this site has no session yet or one of another
-    // organisation.
+    // The user returns from the provider's sign-in page. This site has no session yet, or still has one of
+    // another organisation.
     if (handshakeUrl !== undefined && c.req.query("back") !== undefined)
       return restartHandshake(c, back, deps);
     const isSignedOut = !admin.ok && admin.code === "admin.unauthenticated";

@@ -39,7 +39,7 @@ async function enrolled(hostname: string): Promise<string> {
 const read = async (path: string, cookie = cookies.mara) =>
   (await fetch(edge.origin + path, { headers: { cookie } })).text();
 
-/** The form with this action on a page, with its hidden fields. */
+/** Returns the form with this action on a page, with its hidden fields. */
 async function formOf(page: string, action: string, more: Record<string, string>, cookie: string) {
   const markup = await read(page, cookie);
   const form = markup.split("<form").find((part) => part.includes(`action="${action}"`));
@@ -77,7 +77,7 @@ describe("approvals", () => {
     expect(await read(`/assets/${assetId}`)).toContain("Isolation pending");
   });
 
-  /** Test setup: Mara requests an isolation in mode stop-engines while this setting is in force. */
+  /** Test setup: this setting is in force, and Mara requests an isolation in mode stop-engines. */
   const askedToStop = async (hostname: string, stopEnginesBy: "suspend" | "terminate") => {
     const assetId = await enrolled(hostname);
     const token = cookies.mara.slice("__session=".length);

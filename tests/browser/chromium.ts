@@ -3,7 +3,7 @@ import { type Browser, chromium } from "playwright-core";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/** Path of Chromium: from `LZ_CHROMIUM`, /usr/bin or the PATH. Undefined if Chromium is not installed. */
+/** Path of Chromium, from `LZ_CHROMIUM`, /usr/bin or the PATH. Undefined if Chromium is not installed. */
 export function chromiumPath(): string | undefined {
   const wanted = process.env.LZ_CHROMIUM;
   if (wanted) return existsSync(wanted) ? wanted : undefined;
@@ -11,7 +11,7 @@ export function chromiumPath(): string | undefined {
   return NAMES.map((name) => Bun.which(name)).find((path) => path !== null) ?? undefined;
 }
 
-/** Missing requirements of the browser suite. Empty if Chromium is installed. */
+/** Missing requirements for the browser suite. Empty if Chromium is installed. */
 export const lacking = chromiumPath() ? [] : ["Chromium on the PATH or its path in LZ_CHROMIUM"];
 
 export const launch = (executablePath: string): Promise<Browser> =>

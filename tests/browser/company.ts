@@ -95,15 +95,18 @@ const finding = (rule: string, engine: Engine, points: number, explanation: stri
   explanation,
 });
 
-/** Evidence of a model file in the memory of a process, worded as by the agent. */
+/**
+ * Evidence of a model file that is mapped into the memory of a process, with the same text as the agent's
+ * evidence.
+ */
 const maps = (file: string, { format, architecture, parameters, quantisation }: Model) => {
   const facts = [format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
   return evidenceOf("weightsMapped", `maps ${file} (${facts.join(", ")})`);
 };
 
 /**
- * The engine as the agent detects it on this operating system. Windows does not report which data files a
- * process has mapped.
+ * Returns the engine as the agent detects it on this operating system. Windows does not report which data
+ * files a process has mapped.
  */
 function seenOn(os: string, engine: Engine): Engine {
   if (!os.startsWith("Windows")) return engine;
@@ -187,7 +190,7 @@ const ORDINARY: Engine[][] = [
   [comfy],
 ];
 
-/** A demo company of ordinary size, in which most hosts have no findings. */
+/** A demo company of typical size, in which most hosts have no findings. */
 export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus: Host } {
   const nextId = createIds(nowMs - 40 * DAY);
   const ordinary = Array.from({ length: 58 }, (_, i): Host => {
@@ -214,8 +217,8 @@ export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus
 }
 
 /**
- * The host in the screenshots. It has an exposed engine with an editor as its client, and a renamed program
- * with model weights.
+ * The host in the screenshots. It has an exposed engine that an editor uses, and a renamed program with model
+ * weights.
  */
 function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
   const exposed = engineOf({
@@ -470,7 +473,10 @@ function notable(tenantId: string, nextId: () => string, nowMs: number): Host[] 
   ];
 }
 
-/** Novelty texts of the baseline for a host. `had`: its engines in the two weeks before. `has`: its engines today. */
+/**
+ * Texts of the baseline about new features of a host. `had`: engines of the host in the two weeks before.
+ * `has`: engines of the host today.
+ */
 function noveltyBeside(had: Engine[], has: Engine[], nowMs: number): string[] {
   const nothingApproved = policy.parse({});
   const today = dayOf(timestamp(nowMs));

@@ -106,7 +106,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.getByLabel("Justification").fill("INC-7: exposed engine");
     await page.getByLabel(/^Isolate journey/).check();
     await isolate.click();
-    await page.waitForURL(/\/assets\/[^?]+$/); // the script removes ?done= from the address
+    await page.waitForURL(/\/assets\/[^?]+$/); // the browser script removes ?done= from the address
     expect(await state()).toBe("pending");
     expect(await page.locator("#containment").textContent()).toContain("Treat the host as unrestricted");
     expect(await page.locator("#custody").textContent()).toContain("INC-7: exposed engine");
@@ -336,7 +336,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     const host = await fresh("watched");
     const { context, page } = await open();
     await page.goto(`${edge.origin}/assets/${host.assetId}`);
-    await page.locator("#now summary").first().click(); // collapses the evidence
+    await page.locator("#now summary").first().click(); // collapses the list of evidence
     await page.evaluate(() => scrollTo(0, 240));
     const scroll = await page.evaluate(() => scrollY);
     const second = engineOf({ id: "vllm", name: "vLLM", pid: 9, ports: [8000] });
@@ -453,7 +453,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.keyboard.press("j");
     expect(await focused()).toBe(links[1]!);
     await page.keyboard.press("x");
-    await page.waitForTimeout(2600); // waits for one poll, which must keep the selection
+    await page.waitForTimeout(2600); // waits for one poll, which must not change the selection
     expect(await page.locator(".incidents input:checked").count()).toBe(1);
     await page.keyboard.press("k");
     expect(await focused()).toBe(links[0]!);

@@ -9,7 +9,7 @@ import { hostileHost, type Northwind, nextId, startNorthwind } from "./northwind
 import { axe } from "./page-checks.ts";
 import { createIds, engineOf, type Host, itemsOf, putHosts } from "./seed.ts";
 
-// Generous timeout. A test that times out also stops the database that later tests need.
+// Generous timeout for busy machines. A test that times out also stops the database that later tests need.
 setDefaultTimeout(60_000);
 
 describe("the form to remove, revoke or merge a host", () => {
@@ -78,7 +78,7 @@ describe("the form to remove, revoke or merge a host", () => {
       await putPresence(assetId);
     }
   });
-  /** Updates the presence item as a heartbeat does. */
+  /** Updates the presence item as a heartbeat would. */
   async function putPresence(assetId: string) {
     const states = [{ atMs: Date.now() - DAY_MS, engines: [] }];
     const now = Date.now() + 1000;

@@ -8,11 +8,11 @@ import { createTable, embeddedClient } from "../../local/table.ts";
 import { base64url } from "../../shared/encoding/bytes.ts";
 import type { Dynamo } from "../../shared/table/dynamo.ts";
 
-/** A real environment for the pages: embedded DynamoDB, a key server, and the edge on a socket. */
+/** A real environment for the pages: embedded DynamoDB, a key server, and the edge on a network socket. */
 export type Edge = {
   origin: string;
   deps: Deps;
-  /** Creates a session token like those of Clerk. */
+  /** Creates a session token in the same form as Clerk's tokens. */
   session(claims?: {
     tenantId?: string;
     userId?: string;
@@ -31,7 +31,7 @@ const secret = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
 export async function startEdge(
   environment: Record<string, string> = {},
-  /** Wraps the database client, so that a test can intercept calls. */
+  /** Wraps the database client, so that a test can intercept its calls. */
   through: (dynamo: Dynamo) => Dynamo = (dynamo) => dynamo,
 ): Promise<Edge> {
   const database = await startDynamodb(() => {});
@@ -40,7 +40,7 @@ export async function startEdge(
   const control = await generateKeyPair("EdDSA", { extractable: true });
   const controlJwk = { ...(await exportJWK(control.privateKey)), kid: "control-1" };
   const { d: _private, ...controlPublic } = controlJwk as Record<string, unknown>;
-  // The app needs the server's origin as an authorised party, so the server starts before the app.
+  // The app needs the server's origin as an authorised party. The server therefore starts before the app.
   let answer: (request: Request) => Response | Promise<Response> = () => new Response(null, { status: 503 });
   const server = Bun.serve({
     hostname: "127.0.0.1",

@@ -21,7 +21,7 @@ setDefaultTimeout(60_000);
 type Received = { headers: Headers; body: string };
 
 /**
- * Tests the page with the production delivery loop of the worker and a receiver on this host
+ * Tests the page with the worker's production delivery loop and a webhook receiver on this machine
  * (LZ_WEBHOOK_PRIVATE=true).
  */
 describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
@@ -39,7 +39,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
       hostname: "127.0.0.1",
       port: 0,
       async fetch(request) {
-        // Agents in other tests on this host probe every listener.
+        // Agents in other tests on this machine send probes to every listening port.
         if (request.method !== "POST") return new Response(null, { status: 404 });
         received.push({ headers: request.headers, body: await request.text() });
         return new Response(null, { status });
@@ -77,7 +77,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
 
   async function sendTest(): Promise<string> {
     await page.getByRole("button", { name: "Send test event" }).click();
-    // Waits for the response to this click, because the page of an earlier test also shows a notice.
+    // Wait for the response to this click, because the page from an earlier test also shows a notice.
     await page.waitForURL(/\/test$/);
     const told = (await page.locator("main [role=status]").first().textContent())!;
     await page.goto(page.url().replace(/\/test$/, ""));
@@ -115,7 +115,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
       [204, "Test event delivered: answered 204"],
     ] as const) {
       status = answer;
-      // The same form sends no second test event, so the test loads a new form.
+      // Submitting the same form again sends no second test event, so the test loads a new form.
       await page.reload();
       const before = received.length;
       expect(await sendTest()).toContain(words);

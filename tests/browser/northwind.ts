@@ -9,7 +9,7 @@ import { createIds, engineOf, fleetHours, type Host, putHosts, putItems } from "
 
 export const HOSTILE = "<img src=x onerror=alert(1)>";
 
-/** Two more organisations: the reads of the first one fail, and the second one is empty. */
+/** Two more organisations. Database reads fail for the first one. The second one has no data. */
 export const AWAY = "org_2mW8vFqkT4away";
 export const EMPTY = "org_2mW8vFqkT4empty";
 /** Makes every database call for the unavailable organisation fail. */
@@ -26,9 +26,12 @@ export type Northwind = {
   session: string;
   /** Id of a webhook that has deliveries in all states. */
   webhookId: string;
-  /** Paths of all pages, by content. */
+  /** Paths of all pages, keyed by a name for the page. */
   paths: Record<string, string>;
-  /** Opens a browser page. `complaints`: console errors, policy violations, dialogs and requests to other origins. */
+  /**
+   * Opens a browser page. `complaints`: console errors, policy violations, dialogs and requests to other
+   * origins on this page.
+   */
   open(
     more?: BrowserContextOptions,
     cookie?: string | null,
@@ -38,7 +41,7 @@ export type Northwind = {
 
 export const nextId = createIds(Date.now());
 
-/** A host in which every name is an injection attack. */
+/** A host in which every name is an injection attempt. */
 export const hostileHost = (): Host => ({
   tenantId: TENANT,
   assetId: nextId(),
@@ -139,7 +142,7 @@ export async function startNorthwind(): Promise<Northwind> {
     const page = await context.newPage();
     const complaints: string[] = [];
     page.on("console", (message) => {
-      // Browsers log every 4xx response of the page as a console error.
+      // Browsers log every 4xx response for the page as a console error.
       if (message.type() === "error" && !message.text().includes("the server responded with a status of 4")) {
         complaints.push(message.text());
       }

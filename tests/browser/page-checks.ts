@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 
-/** Checks of layout and accessibility in a real browser. */
+/** Functions that check layout and accessibility in a real browser. */
 
 export const LOOKS = {
   light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
@@ -14,7 +14,7 @@ type Finding = { id: string; nodes: { html: string; failureSummary?: string }[] 
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-/** Violations of WCAG 2.2 AA and of the axe best practices. */
+/** Returns violations of WCAG 2.2 AA and of axe's best practices. */
 export async function axe(page: Page): Promise<string[]> {
   await page.evaluate(axeSource);
   const { violations } = await page.evaluate(
@@ -27,11 +27,11 @@ export async function axe(page: Page): Promise<string[]> {
   return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ""}`);
 }
 
-/** Number of pixels by which the page is wider than the screen. */
+/** Returns the number of pixels by which the page is wider than the screen. */
 export const wider = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-/** Ids or names of controls that extend beyond the right margin of the page. */
+/** Returns ids or names of controls that extend beyond the right margin of the page. */
 export const beyondMargin = (page: Page) =>
   page.evaluate(() => {
     const main = document.querySelector("main")!;
@@ -41,7 +41,7 @@ export const beyondMargin = (page: Page) =>
       .map((control) => control.id || control.getAttribute("name") || control.textContent.trim());
   });
 
-/** Navigation links that the freshness line covers. */
+/** Returns navigation links that are covered by the freshness indicator. */
 export const overNavigation = (page: Page) =>
   page.evaluate(() => {
     const age = document.querySelector("#freshness p")?.getBoundingClientRect();

@@ -12,13 +12,13 @@ import { chromiumPath, lacking } from "./chromium.ts";
 
 /*
  * Tests a page in Chromium that stores files as model libraries do: in OPFS, in Cache Storage, and in
- * IndexedDB as a blob, an array and an object with an array. One profile contains models. The other contains
- * different files of the same size.
+ * IndexedDB. In IndexedDB, it stores a blob, an array, and an object that contains an array. One browser
+ * profile contains models. The other contains different files of the same size.
  */
 
 /**
- * The test page. After their first bytes, its files contain random data, which does not compress, like model
- * weights.
+ * The test page. Its files start with the bytes of a file format. The rest is random data, which does not
+ * compress, like model weights.
  */
 const PAGE = `<!doctype html><title>files</title><script>
 const MIB = 1024 ** 2;
@@ -87,7 +87,7 @@ describeUnless(lacking, "models that pages keep in a real Chromium", () => {
     rmSync(base, { recursive: true, force: true });
   });
 
-  /** Returns the stores that the agent finds in a home directory after this page was open in the browser. */
+  /** Returns the model stores that the agent finds in a home directory after this page was open in the browser. */
   async function storesAfter(kind: "models" | "others"): Promise<Store[]> {
     const home = join(base, kind);
     const profile = join(home, ".config/chromium");

@@ -10,8 +10,8 @@ import { axe, beyondMargin, LOOKS, overNavigation, wider } from "./page-checks.t
 setDefaultTimeout(60_000);
 
 /**
- * How a test gets to an error page, and the expected status. `as`: session to use. `act`: interaction on the
- * page.
+ * Describes how a test opens an error page, and which status it expects. `as`: session token to use. `act`:
+ * interaction on the page.
  */
 type Failed = { status: number; path: string; as?: string; act?: (page: Page) => Promise<unknown> };
 
@@ -41,7 +41,7 @@ const EMPTIED = [
   "enrol",
 ] as const;
 
-/** Returns all error pages and how to get to them. */
+/** Returns all error pages, with the steps that lead to them. */
 async function failuresOf({ edge, webhookId, paths }: Northwind): Promise<Record<string, Failed>> {
   return {
     "nothing there": { status: 404, path: "/assets/nothing" },
@@ -64,7 +64,8 @@ async function failuresOf({ edge, webhookId, paths }: Northwind): Promise<Record
         const form = page.locator("#isolate");
         await form.locator("#justification").fill("INC-12");
         await form.locator("input[name=confirm]").check();
-        // Sets the token and submits in one step, because the next poll would give a live page a new token.
+        // Set the token and submit in one step. Otherwise the next poll of a live page would replace the
+        // token.
         const sent = form.locator("input[name=csrf]").evaluate((field: HTMLInputElement) => {
           field.value = `1700000000.${"A".repeat(43)}`;
           field.form!.requestSubmit();
@@ -95,7 +96,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       await page.goto(edge.origin + path);
       await check(name);
     }
-    // The response to this form has no address of its own, so the test submits the form to see it.
+    // The response to this form has no URL of its own, so the test submits the form to see the response.
     await page.goto(edge.origin + paths.enrol!);
     await page.getByRole("button", { name: "Create token" }).click();
     await page.waitForSelector("#commands-title");
@@ -182,7 +183,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       );
     });
     await everyPage(context, page, async (name) => {
-      if (name === "overview") await page.waitForTimeout(2600); // waits for one poll, so that an update also runs under the content security policy
+      if (name === "overview") await page.waitForTimeout(2600); // waits for one poll, so that the test also covers an update under the content security policy
     });
     expect(complaints).toEqual([]);
     await context.close();
@@ -194,7 +195,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
       expect(await page.locator("h1").first().isVisible()).toBe(true);
       expect([name, await overNavigation(page)]).toEqual([name, []]);
       if (name === "overview") expect(await page.content()).toContain('http-equiv="refresh"');
-      // A page with a form never reloads itself, because that would discard input.
+      // A page with a form never reloads automatically, because a reload would discard input.
       if (name === "asset") expect(await page.content()).not.toContain('http-equiv="refresh"');
     });
     await context.close();
@@ -249,7 +250,7 @@ describeUnless(lacking, "every page of the dashboard in Chromium", () => {
         return `${display} ${breakInside}`;
       }),
     );
-    // Chromium computes grid heights before it splits content into printed pages, so the rows of a split grid
+    // Chromium computes grid heights before it splits content into printed pages. The rows of a split grid
     // would overlap.
     expect(new Set(found)).toEqual(new Set(["block auto"]));
     await context.close();

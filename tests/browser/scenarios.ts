@@ -18,7 +18,7 @@ import { signStored } from "../support/control/authority.ts";
 import { TENANT } from "./edge.ts";
 import { deviceOf, putItems } from "./seed.ts";
 
-/** The user of a session, as the caller of changes in tests. */
+/** Returns the user of a session as the caller of changes in tests. */
 export async function askerOf(deps: Deps, session: string): Promise<Asker> {
   const request = new Request("http://any/", { headers: { authorization: `Bearer ${session}` } });
   const who = await authenticate(request, deps);
@@ -31,7 +31,7 @@ export async function askerOf(deps: Deps, session: string): Promise<Asker> {
   };
 }
 
-/** Sets whether isolations need a second person, using the production transaction. */
+/** Turns the approval of isolations by a second person on or off, using the production transaction. */
 export async function setFourEyes(
   deps: Deps,
   session: string,
@@ -48,8 +48,8 @@ export async function setFourEyes(
 }
 
 /**
- * Sets that isolations need a second person, and requests isolations, which then wait for approval. Returns
- * the approval ids.
+ * Turns on the approval of isolations by a second person, and requests isolations, which then wait for
+ * approval. Returns the approval ids.
  */
 export async function requestIsolations(
   deps: Deps,
@@ -69,7 +69,7 @@ export async function requestIsolations(
   return ids;
 }
 
-/** Writes the proof that the worker writes after an agent has reported on a generation. */
+/** Writes the containment proof as the worker does after an agent has reported on a generation. */
 export async function reportOn(
   deps: Deps,
   assetId: string,
@@ -151,8 +151,8 @@ export async function containTo(
 }
 
 /**
- * Creates a webhook using the production transaction. Also writes deliveries in all states, as a worker
- * writes them.
+ * Creates a webhook using the production transaction. Also writes deliveries in all states, in the same form
+ * as the worker.
  */
 export async function furnishWebhook(deps: Deps, session: string, nowMs: number): Promise<string> {
   const terms = { url: "https://hooks.northwind.example/lifecyclezero", events: [] };

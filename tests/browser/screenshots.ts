@@ -19,14 +19,11 @@ import { fleetHours, type Host, putHosts, putItems, reportAgain } from "./seed.t
 
 /**
  * Takes the screenshots for the README: `bun tests/browser/screenshots.ts [folder]`. With `--tour` and a
- * folder, it takes every page in every state instead, in light mode, in dark mode and at phone size. The tour
- * is for a review before a release.
+ * folder, it instead takes screenshots of every page in every state, in light mode, in dark mode and at phone
+ * size. Use the tour for a review before a release.
  */
 
-/**
- * Brings three hosts into containment with production transactions. Their states are proven, acknowledged and
- * pending.
- */
+/** Isolates three hosts with production transactions. The isolations are proven, acknowledged and pending. */
 async function contain(deps: Deps, hosts: Host[], session: string): Promise<void> {
   const idOf = (hostname: string) => hosts.find((host) => host.hostname === hostname)!.assetId;
   const change = async (hostname: string, mode: "observe" | "network", justification: string) => {
@@ -52,7 +49,7 @@ type Shot = {
   width?: number;
   height?: number;
   full?: boolean;
-  /** Interaction with the page before the screenshot. */
+  /** Interaction with the page before the screenshot is taken. */
   act?: (page: Page) => Promise<void>;
   /** Session token to use instead of the administrator's. */
   as?: string;
@@ -60,7 +57,7 @@ type Shot = {
 
 const LOOKS = { light: {}, dark: { scheme: "dark" }, phone: { width: 360, height: 780 } } as const;
 
-/** An organisation whose reads fail. */
+/** Id of an organisation whose database reads fail. */
 const AWAY = "org_2mW8vFqkT4away";
 const withOneAway = (dynamo: Dynamo): Dynamo =>
   ((operation: never, input: never) => {
@@ -80,7 +77,7 @@ async function sendStale(page: Page): Promise<void> {
   await page.waitForSelector(".failure");
 }
 
-/** Creates a token. The page that shows it has no address of its own, so the form must be submitted. */
+/** Creates an enrolment token. The page that shows the token has no URL of its own, so the form must be submitted. */
 async function makeToken(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Create token" }).click();
   await page.waitForSelector("#commands-title");
@@ -152,7 +149,10 @@ async function tryPolicy(page: Page): Promise<void> {
   await page.waitForSelector("#dry-run");
 }
 
-/** Brings one host to each outcome of an isolation, for the tour only. Returns the paths of the hosts by outcome. */
+/**
+ * Brings a separate host to each outcome of an isolation, for the tour only. Returns the paths of the hosts,
+ * keyed by outcome.
+ */
 async function outcomesOf(edge: Edge, session: string, hosts: readonly Host[]): Promise<Map<string, string>> {
   await setFourEyes(edge.deps, session, false);
   const paths = new Map<string, string>();

@@ -38,7 +38,10 @@ import { timestamp } from "../../shared/time/clock.ts";
 import type { Collector, ContainmentReport, Engine, Evidence, Store } from "../../shared/wire/heartbeat.ts";
 import { signStored } from "../support/control/authority.ts";
 
-/** A host for tests and screenshots. {@link itemsOf} creates the items that the stages would have written. */
+/**
+ * A host for tests and screenshots. {@link itemsOf} creates the items that the edge and the worker would have
+ * written.
+ */
 export type Host = {
   tenantId: string;
   assetId: string;
@@ -48,7 +51,7 @@ export type Host = {
   enrolledAtMs: number;
   /** Time of the last heartbeat. Absent if the host has never reported. */
   lastSeenAtMs?: number;
-  /** States of the host, oldest first. The last one is the current state. */
+  /** States of the host, oldest first. The last state is the current one. */
   states: {
     atMs: number;
     engines: Engine[];
@@ -75,8 +78,8 @@ const ok = (name: string, detail?: string): Collector => ({ name, status: "ok", 
 const unsupported = (name: string, detail: string): Collector => ({ name, status: "unsupported", detail });
 
 /**
- * Status of all sources on a host with this operating system, if everything works and the agent runs as a
- * service.
+ * Returns the status of all sources on a host with this operating system. Every source works, and the agent
+ * runs as a service.
  */
 export function sourcesOf(os: string): Collector[] {
   const processes = ok("processes", "312 processes");
@@ -96,7 +99,7 @@ export function sourcesOf(os: string): Collector[] {
   ];
 }
 
-/** Items of a host, with their keys for the table and both indexes. */
+/** Returns the items of a host, with their keys for the table and both indexes. */
 export function itemsOf(host: Host): AttributeMap[] {
   return [
     assetOf(host),
@@ -107,10 +110,7 @@ export function itemsOf(host: Host): AttributeMap[] {
   ];
 }
 
-/**
- * Device keys of the seeded hosts. Several hosts share a key, which is safe because each signature names its
- * host.
- */
+/** Device keys of the seeded hosts. Several hosts share a key. This is safe because each signature names its host. */
 const DEVICES: Device[] = await Promise.all(Array.from({ length: 16 }, makeDevice));
 
 /** Returns the device key of a seeded host, which signs the host's proofs. */
@@ -202,7 +202,10 @@ function inventoryOf({ tenantId, assetId, lastSeenAtMs, states }: Host): Attribu
   return [marshalItem({ ...inventoryKey(tenantId, assetId), ...inventory })];
 }
 
-/** Hourly fleet counts of one week up to `nowMs`. The fleet grows, and one night has a gap. */
+/**
+ * Returns the hourly fleet counts of one week up to `nowMs`. The fleet grows during the week, and the counts
+ * of one night are missing.
+ */
 export function fleetHours(tenantId: string, nowMs: number, hosts: number): AttributeMap[] {
   return Array.from({ length: 7 * 24 }, (_, index) => index)
     .filter((index) => index < 70 || index > 78)
@@ -225,7 +228,7 @@ export function fleetHours(tenantId: string, nowMs: number, hosts: number): Attr
     });
 }
 
-/** Findings that the worker would have recorded in a state at that time. */
+/** Returns the findings that the worker would have recorded in a state at that time. */
 const findingsAt = ({ findings = [] }: Host, atMs: number): Finding[] =>
   findings
     .filter(({ openedAtMs, resolvedAtMs = Number.POSITIVE_INFINITY }) => {
@@ -306,8 +309,8 @@ function incidentsOf(host: Host): AttributeMap[] {
 }
 
 /**
- * Writes items. Signs the items with authority as admin and enrol nodes do. BatchWriteItem accepts 25 items
- * per call.
+ * Writes items. Signs items that need an authority record, as admin and enrol nodes do. BatchWriteItem
+ * accepts 25 items per call.
  */
 export async function putItems(deps: Deps, items: AttributeMap[]): Promise<void> {
   await writeAll(deps, items);
@@ -329,7 +332,10 @@ export const putHosts = (deps: Deps, hosts: Host[]): Promise<void> => putItems(d
 
 const REPORTING_MS = 60_000;
 
-/** Updates the hosts that reported at `seededAtMs`, so that they are not silent after a long run. */
+/**
+ * Writes newer presence items for the hosts that reported at `seededAtMs`, so that they are not silent after
+ * a long run.
+ */
 export const reportAgain = (deps: Deps, hosts: Host[], seededAtMs: number, nowMs: number): Promise<void> =>
   putItems(
     deps,
@@ -349,7 +355,7 @@ export function createIds(fromMs: number): () => string {
   return () => ulid(fromMs + count++ * 60_000, random);
 }
 
-/** HTTP evidence of a product from the agent's catalogue, and its default port if it has one. */
+/** Returns HTTP evidence of a product from the agent's catalogue, with the product's default port if it has one. */
 export function answersAs(id: string, port: number): Evidence[] {
   const entry = catalogue.find((one) => one.id === id);
   const [trait] = (entry?.traits ?? []).filter(({ weight }) => weight === "identity");
@@ -362,7 +368,7 @@ export function answersAs(id: string, port: number): Evidence[] {
   ];
 }
 
-/** An engine as an agent reports it, with evidence weights and confidence computed by the agent's code. */
+/** Creates an engine as an agent reports it. The agent's code computes the evidence weights and the confidence. */
 export function engineOf(more: Partial<Omit<Engine, "confidence">> = {}): Engine {
   const { id = "ollama", ports = [11434] } = more;
   const evidence = weighed(more.evidence ?? answersAs(id, ports[0] ?? 0));

@@ -8,12 +8,15 @@ import { createIds, engineOf, putHosts } from "./seed.ts";
 const executable = chromiumPath();
 setDefaultTimeout(60_000);
 /**
- * Lifetime of test tokens. It is short, so that a test sees several tokens; tokens of Clerk live one minute.
- * The script renews them 15 s before they expire.
+ * Lifetime of test tokens in seconds. It is short, so that a test sees several tokens. Clerk's tokens are
+ * valid for one minute. The browser script renews a token 15 s before it expires.
  */
 const TOKEN_SECONDS = 20;
 
-/** Tests short sessions that a test double of Clerk's Frontend API renews. They are not tested with Clerk itself. */
+/**
+ * Tests the renewal of short sessions with a test double of Clerk's Frontend API. There is no test with Clerk
+ * itself.
+ */
 describeUnless(lacking, "a session that is renewed, in Chromium", () => {
   let edge: Edge;
   let browser: Browser;
@@ -21,8 +24,8 @@ describeUnless(lacking, "a session that is renewed, in Chromium", () => {
   const assetId = createIds(Date.now())();
 
   /**
-   * A test double of the Frontend API. If the user is signed in, it redirects back with a session, as Clerk
-   * does in production.
+   * A test double of Clerk's Frontend API. If the user is signed in, it redirects back with a session, as the
+   * production API does.
    */
   function startFrontend() {
     const known = { isSignedIn: true, shaken: 0 };

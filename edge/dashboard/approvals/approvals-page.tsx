@@ -43,7 +43,10 @@ async function loadApprovals(deps: Deps, tenantId: string): Promise<RequestOnHos
   });
 }
 
-/** The page of isolation requests: those that wait for a second person, expired ones, and answered ones. */
+/**
+ * The page of isolation requests. It lists requests that wait for a second person, expired requests, and
+ * answered requests.
+ */
 export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?: Notice | undefined } = {}) {
   const [asked, { value: settings }] = await Promise.all([
     loadApprovals(deps, admin.tenantId),
@@ -161,7 +164,7 @@ const Request = ({ asked, view }: { asked: RequestOnHost; view: View }) => {
   const { request, hostname, employeeId } = asked;
   const { now, settings } = view;
   const waits = isWaiting(request, now);
-  // If an expired request is repeated, the new request uses the current setting.
+  // A repeated request uses the current setting, even if the expired request had another one.
   const by = waits ? stoppingOf(request, settings) : settings.stopEnginesBy;
   return (
     <li data-key={request.approvalId} class="request">

@@ -7,7 +7,7 @@ import type { Reader } from "../../control/table-query.ts";
 export const REQUESTS_MAX = 1000;
 const PAGE_ITEMS = 100;
 
-/** `complete`: false if there may be older waiting requests that were not read (see {@link REQUESTS_MAX}). */
+/** `complete`: false if older waiting requests may exist that were not read (see {@link REQUESTS_MAX}). */
 export type Waiting = { waiting: ApprovalView[]; complete: boolean };
 
 /**

@@ -17,19 +17,19 @@ export type AssetDetails = {
   /** The newest state of the host. Undefined if none is stored. */
   state: TelemetryChange | undefined;
   timeline: Page<TelemetryChange>;
-  /** True if the timeline shows an older page, which does not begin with the newest state. */
+  /** True if the user opened an older page of the timeline, which does not begin with the newest state. */
   isOlder: boolean;
   custody: Page<CustodyView>;
   check: ChainCheck | undefined;
   incidents: Awaited<ReturnType<typeof listAssetIncidents>>;
-  /** An isolation request for this host that waits for a second person, if any. */
+  /** The isolation request for this host that waits for a second person. Undefined if no request waits. */
   waiting: ApprovalView | undefined;
   now: number;
 };
 
 /**
- * Reads all data for the page of a host. Returns undefined if the tenant has no such host. `older`: timeline
- * cursor.
+ * Reads all data for the page of a host. `older`: timeline cursor. Returns undefined if the tenant has no
+ * such host.
  */
 export async function loadAsset(
   deps: Deps,

@@ -71,7 +71,7 @@ export const AssetHeader = ({ asset, now }: { asset: AssetView; now: number }) =
 const isIncomplete = (collector: Collector): boolean =>
   collector.status === "failed" || collector.status === "partial";
 
-/** Says why the page may be incomplete: the host is silent, sources failed, or heartbeats were lost. */
+/** Says why the page may be incomplete: the host is silent, sources could not be read, or heartbeats were lost. */
 export const UnknownNotices = ({ details }: { details: AssetDetails }) => {
   const { asset, state, now } = details;
   const incomplete = state?.collectors.filter(isIncomplete) ?? [];
@@ -108,7 +108,7 @@ export const UnknownNotices = ({ details }: { details: AssetDetails }) => {
   );
 };
 
-/** An isolation of this host that a second person has not approved yet. */
+/** Says that an isolation of this host waits for a second person's approval. */
 export const WaitingApproval = ({ details: { waiting, now } }: { details: AssetDetails }) => (
   <div id="waiting" data-live>
     {waiting && (

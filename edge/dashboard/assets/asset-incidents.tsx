@@ -5,7 +5,7 @@ import { Empty } from "../components/layout.tsx";
 import { IncidentList } from "../incidents/incident-table.tsx";
 import type { AssetDetails } from "./asset-data.ts";
 
-/** Maximum number of open incidents shown on the page. The same maximum applies to resolved incidents. */
+/** Maximum number of open incidents shown on the page, and maximum number of resolved incidents. */
 const SHOWN_MAX = 100;
 
 /** Open incidents of a host. Resolved incidents are in a collapsed list. */

@@ -36,11 +36,11 @@ export const assetQuery = z.object({
   engine: blank.or(slug).optional(),
   model: blank.or(z.string().max(200)).optional(),
   client: blank.or(z.string().max(120)).optional(),
-  /** Any text is valid: an employee id that does not exist matches no host. */
+  /** Any text is valid. An employee id that does not exist matches no host. */
   employee: blank.or(z.string().max(128)).optional(),
-  /** Position in the list without a filter (cursor). */
+  /** Cursor of the requested page. Used in the list without a filter. */
   cursor: z.string().max(2000).optional(),
-  /** Position in the list with a filter: id of the last host on the previous page. */
+  /** Id of the last host on the previous page. Used in the list with a filter. */
   after: assetId.optional(),
 });
 export type AssetQuery = z.infer<typeof assetQuery>;
@@ -60,8 +60,8 @@ const STATES: Record<NonNullable<FleetFilter["state"]>, string> = {
 type Shown = { assets: AssetView[]; next?: URLSearchParams; total?: number };
 
 /**
- * Finds the hosts to show. Without a filter, reads one page from the table. With a filter, searches the
- * cached fleet.
+ * Finds the hosts to show. Without a filter, reads one page from the database table. With a filter, searches
+ * the cached fleet.
  */
 async function findAssets(deps: Deps, tenantId: string, query: AssetQuery, fleet: Fleet): Promise<Shown> {
   const { cursor, after, ...filter } = query;

@@ -87,8 +87,8 @@ export async function assetPage(admin: Admin, assetId: string, deps: Deps, answe
 }
 
 /**
- * Data of the form for the next containment change. Undefined if the user or this node is not allowed to
- * change it.
+ * Data for the form that changes the containment of the host. Undefined if the user or this node is not
+ * allowed to change it.
  */
 async function formsOf(
   admin: Admin,
@@ -124,7 +124,10 @@ const RunningEngines = ({ details: { asset, state, now } }: { details: AssetDeta
   </section>
 );
 
-/** Models on disk of applications that are not running. The cards of running engines list their own models. */
+/**
+ * Lists models on disk of applications that are not running. Models of running engines are listed with their
+ * engine instead.
+ */
 const StoredModels = ({ state }: { state: TelemetryChange | undefined }) => (
   <div id="at-rest" data-live>
     {state?.stores && (

@@ -33,18 +33,19 @@ export type PanelForms = {
   draft?: Draft | undefined;
   /** True if the user can skip the second person and the hourly limit (break-glass). */
   mayBreakGlass?: boolean;
-  /** Host names of machines that share this device key. */
+  /** Names of the hosts that share this device key. */
   sharing?: readonly string[];
   /**
    * Current settings. The form submits the `stopEnginesBy` value that it showed. The server rejects the form
-   * if this setting has changed since.
+   * if the setting has changed in the meantime.
    */
   settings?: IsolationSettings;
 };
 
 /**
- * Action that the form offers. It is a release if the host is isolated. It is also a release if an earlier
- * release failed or the host was reset to its isolation, because the host may still be isolated.
+ * Returns the action that the form offers. The form offers a release if the host is isolated. It also offers
+ * a release if an earlier release failed or the host was reset to its isolation, because the host may still
+ * be isolated.
  */
 export function nextChange({ status, containment }: AssetView): "isolate" | "release" {
   const { state, reason } = containment;
@@ -53,7 +54,10 @@ export function nextChange({ status, containment }: AssetView): "isolate" | "rel
   return status === "ISOLATED" || isStuck ? "release" : "isolate";
 }
 
-/** The containment state, its steps, and the form for the next change if the user is allowed to make it. */
+/**
+ * Shows the containment state and its steps. Also shows the form for the next change, if the user is allowed
+ * to make this change.
+ */
 export const ContainmentPanel = (panel: {
   asset: AssetView;
   newest: CustodyView | undefined;
@@ -269,7 +273,7 @@ const Justification = ({ draft }: { draft: Draft | undefined }) => (
   </div>
 );
 
-/** Asks for confirmation if several machines share the device key: the directive applies to all of them. */
+/** Asks for confirmation if several machines share the device key, because the directive applies to all of them. */
 const SharedIdentity = ({ forms: { sharing: hosts = [] } }: { forms: PanelForms }) => {
   if (hosts.length === 0) return null;
   return (

@@ -8,7 +8,7 @@ export type Step = {
   name: "Requested" | "Acknowledged" | "Proven";
   status: StepStatus;
   at?: string;
-  /** Facts about this step. Each is one sentence. */
+  /** Facts about this step, one sentence each. */
   facts: string[];
   /** Time at which the directive expires. */
   until?: string;
@@ -17,7 +17,7 @@ export type Step = {
 /**
  * The three steps of the newest containment change: requested, acknowledged, proven. They are derived from
  * the stored request, its custody record, and the agent's report on the same generation. A report on another
- * generation proves nothing about this one. Undefined if no change was ever requested.
+ * generation proves nothing about this change. Undefined if no change was ever requested.
  */
 export function containmentSteps(asset: AssetView, record: CustodyView | undefined): Step[] | undefined {
   const { containment, generation } = asset;

@@ -40,8 +40,8 @@ export const mayManageAssets = (admin: Admin): boolean => may(admin, "manage-ass
 export type DecommissionDraft = { fields: Readonly<Record<string, string>>; wrong: readonly string[] };
 
 /**
- * Hidden fields of the form. Undefined if the user is not allowed to use it. `version`: number of the host's
- * newest custody record.
+ * Hidden fields of the form. `version`: number of the host's newest custody record. Undefined if the user is
+ * not allowed to use the form.
  */
 export async function decommissionHidden(
   admin: Admin,
@@ -54,8 +54,8 @@ export async function decommissionHidden(
 }
 
 /**
- * Methods that are available for this host. A contained host can only be revoked. A removed host cannot be
- * removed again.
+ * Returns the methods that are available for this host. A contained host can only be revoked. A removed host
+ * cannot be removed again.
  */
 function methodsOf({ status, containment, lifecycle, revokedAt }: AssetView): Method[] {
   const isContained = status === "ISOLATED" || containment.state !== "active";

@@ -38,7 +38,7 @@ export const Effect = ({ mode, by }: { mode: Mode; by: StopEnginesBy }) => (
 const DIRECTIVE_DAYS = DIRECTIVE_LIFETIME_SECONDS / 86_400;
 
 /**
- * Describes the affected employee, the message shown on the host, and the deadline. The isolation form and
+ * Shows the affected employee, the message for the user of the host, and the deadline. The isolation form and
  * the approvals page show the same text.
  */
 export const IsolationTerms = (terms: { employeeId: string | undefined; settings: IsolationSettings }) => {

@@ -20,7 +20,7 @@ export const ExpiredBadge = ({ lifecycle: { reason } }: Pick<AssetView, "lifecyc
     </Badge>
   ) : null;
 
-/** Says how many hosts a list leaves out because they are not on the active list, and links to them. */
+/** Says how many expired hosts a list leaves out, and links to these hosts. */
 export const ExpiredHostsLink = ({ count, filter = {} }: { count: number; filter?: FleetFilter }) => {
   if (count === 0) return null;
   const set = Object.entries({ ...filter, state: "expired" }).filter(([, value]) => value !== undefined);
@@ -61,8 +61,8 @@ const Strip = ({ icon, children }: { icon: IconName; children: Child }) => (
 );
 
 /**
- * Notices on the page of a host. They say why the host is not on the active list, and which other hosts were
- * or may be the same machine.
+ * Notices on the page of a host. They say why the host is not on the active list. They also name other hosts
+ * that were, or may be, the same machine.
  */
 export const LifecycleNotices = ({ asset, now }: { asset: AssetView; now: number }) => {
   const { lifecycle, supersededBy, supersedes = [], enrolledAgainAs } = asset;

@@ -6,7 +6,10 @@ import { isExposed } from "./engines.tsx";
 
 export type Change = { kind: "appeared" | "gone" | "worse" | "better" | "note"; words: string };
 
-/** Describes the differences between two consecutive states. Without an older state, lists the engines of the newer one. */
+/**
+ * Describes the differences between two consecutive states. Without an older state, lists the engines of the
+ * newer state.
+ */
 export function changesBetween(newer: TelemetryChange, older: TelemetryChange | undefined): Change[] {
   if (!older)
     return [{ kind: "note", words: `Engines in the oldest state shown: ${engineNames(newer.engines)}` }];
@@ -82,7 +85,7 @@ function sameEngine(now: Engine, before: Engine): Change[] {
   return changes;
 }
 
-/** Describes models that appeared on disk or disappeared. Models of an engine that stopped in between are not new. */
+/** Describes models on disk that appeared or disappeared. A model is not new if a stopped engine had it before. */
 function storeChanges(newer: TelemetryChange, older: TelemetryChange): Change[] {
   if (newer.stores && !older.stores) {
     const models = newer.stores.reduce((sum, store) => sum + store.models.length, 0);

@@ -4,7 +4,7 @@ import { stack } from "d3-shape";
 export type Bar = { name: string; count: number; href?: string };
 
 /**
- * Returns a function that converts a count (0 to `most`) to a width in percent, so that one SVG fits every
+ * Returns a function that converts a count (0 to `most`) to a width in percent. Widths in percent fit every
  * screen.
  */
 function widths(most: number): (count: number) => string {
@@ -64,7 +64,7 @@ export const BarTable = ({
   );
 };
 
-/** A number. If `href` is given, it links to the list of the counted items. */
+/** Shows a number. If `href` is given, the number links to the list of the counted items. */
 const linked = (count: number, href: string | undefined) => {
   const words = count.toLocaleString("en");
   return href === undefined ? words : <a href={href}>{words}</a>;
@@ -75,8 +75,8 @@ type AgeRisk = (typeof AGE_RISKS)[number];
 export type AgeBucket = { name: string; hrefOf?: (risk: AgeRisk) => string } & Record<AgeRisk, number>;
 
 /**
- * A table of open incidents by age. Each row has one bar for critical and warning incidents, and their
- * numbers beside it.
+ * A table of open incidents by age. Each row has one stacked bar of critical incidents and warnings, with the
+ * numbers beside the bar.
  */
 export const AgeTable = ({ title, buckets }: { title: string; buckets: AgeBucket[] }) => {
   const width = widths(Math.max(...buckets.map(({ critical, warning }) => critical + warning)));
@@ -131,8 +131,8 @@ export const AgeTable = ({ title, buckets }: { title: string; buckets: AgeBucket
 export type Part = { name: string; count: number; look: "reporting" | "silent" | "never"; href: string };
 
 /**
- * One bar divided into parts, e.g. reporting, silent and never-seen hosts. The silent part also has a
- * pattern. The legend shows the numbers.
+ * One bar divided into segments, for example reporting, silent and never-seen hosts. The segment for silent
+ * hosts also has a pattern. The legend shows the numbers.
  */
 export const PartsBar = ({ id, parts }: { id: string; parts: Part[] }) => {
   const width = widths(parts.reduce((sum, part) => sum + part.count, 0));

@@ -6,7 +6,10 @@ import { Moment } from "../components/time.tsx";
 import { Plot, type PlotScales, plotScales } from "./plot.tsx";
 
 const HEIGHT = 112;
-/** If two counts are further apart than this, the line has a gap, because the values in between are unknown. */
+/**
+ * Maximum time between two connected counts. If the time is longer, the line has a gap, because the values in
+ * between are unknown.
+ */
 const GAP_MS = 3 * 3600_000;
 
 type Point = Pick<FleetHourItem, "at" | "hosts" | "reporting" | "withAi" | "critical" | "warning">;
@@ -23,7 +26,7 @@ const INCIDENTS: readonly Series[] = [
 
 /**
  * Charts of the hosts and the open incidents of the last seven days, with one point for each hour. `now`: the
- * newest point, from the numbers on the page.
+ * newest point, which uses the numbers on the page.
  */
 export const FleetTrend = ({ hours, now }: { hours: readonly FleetHourItem[]; now: Point }) => {
   const points: Point[] = [...hours.filter(({ at }) => at < now.at), now];
@@ -98,8 +101,8 @@ const Lines = ({
 };
 
 /**
- * Draws the line in steps, because a count is valid until the next one. The line has a gap if there was no
- * count for {@link GAP_MS}.
+ * Draws the line in steps, because a count is valid until the next count. The line has a gap where no count
+ * exists for {@link GAP_MS}.
  */
 export function pathOf(
   points: readonly Point[],
@@ -121,7 +124,7 @@ export function pathOf(
   return draw(known) ?? "";
 }
 
-/** The trend as a table: the last count of each day. */
+/** The trend as a table with the last count of each day. */
 const DayTable = ({ points }: { points: readonly Point[] }) => {
   const days = new Map(points.map((point) => [Math.floor(Date.parse(point.at) / DAY_MS), point]));
   return (

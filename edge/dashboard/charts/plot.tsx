@@ -2,15 +2,12 @@ import { type ScaleLinear, type ScaleTime, scaleLinear, scaleUtc } from "d3-scal
 import type { Child } from "hono/jsx";
 import { DAY_MS } from "../../../shared/time/durations.ts";
 
-/**
- * Width of a plot in SVG units. The plot is stretched to the available width. Strokes and labels are not
- * stretched.
- */
+/** Width of a plot in SVG units. The plot is stretched to the available width, but its strokes and labels are not. */
 export const PLOT_WIDTH = 600;
 const TOP = 8;
 const LEVELS_WIDTH = 36;
 const AXIS_HEIGHT = 20;
-/** Minimum distance of time labels, as a share of the width. Closer labels would overlap on a phone. */
+/** Minimum distance between time labels, as a fraction of the width. Closer labels would overlap on a phone. */
 const LABEL_SHARE = 0.16;
 const EDGE_SHARE = 0.07;
 const MOMENTS_WANTED = 6;
@@ -22,8 +19,8 @@ export type PlotScales = {
 };
 
 /**
- * Scales of a plot. The time scale goes from `startMs` to `endMs`. The value scale goes from 0 to at least
- * `most`, and ends at a round number.
+ * Scales of a plot. The time scale runs from `startMs` to `endMs`. The value scale runs from 0 to a round
+ * number that is at least `most`.
  */
 export const plotScales = (startMs: number, endMs: number, most: number, height: number): PlotScales => ({
   height,
@@ -40,7 +37,10 @@ const momentLabel = (at: Date): string =>
     ? at.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" })
     : at.toISOString().slice(11, 16);
 
-/** Marks of the time axis, without those that have no room for a label. `share`: position as a share of the width. */
+/**
+ * Returns the marks of the time axis. Leaves out marks whose labels would not fit. `share`: position as a
+ * fraction of the width.
+ */
 export function momentMarks(time: PlotScales["time"]): { label: string; share: number }[] {
   const marks: { label: string; share: number }[] = [];
   for (const at of time.ticks(MOMENTS_WANTED)) {
@@ -61,9 +61,9 @@ export const levelMarks = (level: PlotScales["level"]): number[] => level.ticks(
 const percent = (share: number): string => `${Math.round(share * 1000) / 10}%`;
 
 /**
- * A plot with axes. `children` draw in the units of the scales. Value labels have a column of fixed width,
- * and time labels have positions in percent, so that the plot fits every width. Screen readers skip the plot
- * and read the table beside it.
+ * A plot with axes. `children` draw in the units of the scales. Value labels have a column of fixed width.
+ * Time labels have positions in percent, so that the plot fits every width. Screen readers skip the plot and
+ * read the table beside it.
  */
 export const Plot = ({ scales, children }: { scales: PlotScales; children: Child }) => {
   const { height, time, level } = scales;

@@ -3,7 +3,10 @@ import type { Admin } from "../../auth/permissions.ts";
 import type { Deps } from "../../deps.ts";
 import { changeKey, csrfToken } from "../session/csrf.ts";
 
-/** Hidden fields of a form by name: the CSRF token, the idempotency key, and others that a form adds. */
+/**
+ * Hidden fields of a form, by name. They include the CSRF token and the idempotency key. A form can add other
+ * fields.
+ */
 export type Hidden = Readonly<Record<string, string>>;
 
 /**
@@ -19,13 +22,16 @@ export async function hiddenFor(
   return { csrf, key };
 }
 
-/** A POST form for a change. The browser script disables it after the first submit, and keeps its input when the page updates. */
+/**
+ * A POST form for a change. The browser script disables the form after the first submit, and keeps the user's
+ * input when the page updates.
+ */
 export const ChangeForm = (form: {
   action: string;
   hidden: Hidden;
   look?: "plain-form" | "act" | "filter" | "bulk" | "inline";
   id?: string;
-  /** Identifies the form among its siblings, so that its input survives updates of the page. */
+  /** Distinguishes the form from other forms on the page, so that its input survives page updates. */
   name?: string;
   children: Child;
 }) => (
@@ -44,12 +50,12 @@ export const ChangeForm = (form: {
   </form>
 );
 
-/** A node without the control key cannot sign custody records, so it shows pages without forms. */
+/** A node without the control key cannot sign custody records, so its pages have no forms. */
 export const READ_ONLY_NODE =
   "This node is read-only because it has no control key. Use a node that has one. Your administrator knows its address.";
 
 /**
- * Tells the user why a page has no form. Returns an empty text if the user is allowed to change it.
+ * Tells the user why a page has no form. Returns an empty text if the user is allowed to use the form.
  * `allowedRoles` is inserted into the sentence "Only … .".
  */
 export function readOnlyReason(

@@ -4,7 +4,7 @@ import { AGE_SHOWN_AFTER_MS, Ago } from "./time.tsx";
 
 type CachedRead = { readAtMs: number; complete: boolean };
 
-/** Says how old the oldest cached data on a page is, and whether the data covers the whole fleet. */
+/** Says how old the oldest cached data on a page is, and whether the data is complete. */
 export const CountNotices = ({ of, now }: { of: readonly CachedRead[]; now: number }) => {
   const atMs = Math.min(...of.map(({ readAtMs }) => readAtMs));
   return (

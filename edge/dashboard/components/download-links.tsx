@@ -1,4 +1,4 @@
-/** Links that download the whole filtered list as CSV or JSON, not only the page shown. */
+/** Links to download the list as CSV or JSON. A download contains all pages of the filtered list. */
 export const DownloadLinks = ({
   list,
   filter = {},

@@ -6,7 +6,7 @@ import { Icon, type IconName } from "./icon.tsx";
 import { Layout } from "./layout.tsx";
 import { Moment } from "./time.tsx";
 
-/** Data of a failed request that the error page shows or uses. */
+/** Data about a failed request, for the error page. */
 type Failure = {
   admin: Admin | undefined;
   requestId: string;
@@ -19,7 +19,7 @@ type Failure = {
 
 type Explanation = {
   title?: string;
-  /** The cause. Absent if the title already states it. */
+  /** The cause of the failure. Absent if the title already states the cause. */
   cause?: string;
   /** The next step for the user. */
   advice: string;
@@ -30,7 +30,7 @@ const FORBIDDEN: Explanation = {
     "Ask an administrator of your organisation for the required role, or switch to an organisation where you have it.",
 };
 
-/** Explanations of the refusals that a page can return. */
+/** Explanations for the refusals that a page can return. */
 const EXPLANATIONS: Partial<Record<Refusal["code"], Explanation>> = {
   "admin.forbidden": FORBIDDEN,
   "admin.no-organisation": {

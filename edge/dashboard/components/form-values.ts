@@ -6,7 +6,10 @@ import type { Wrong } from "./notice.tsx";
 const hidden = {
   csrf: z.string(),
   key: z.string().regex(IDEMPOTENCY_KEY_FORM),
-  /** Version that the user saw when the form was opened. A newer stored version is an optimistic-lock conflict. */
+  /**
+   * Version that was current when the user opened the form. A newer stored version is an optimistic-lock
+   * conflict.
+   */
   version: integerText(0),
 };
 export const versionedForm = z.looseObject(hidden);
@@ -18,7 +21,7 @@ const WRONG_MAX = 20;
 /** Name of a field as used in error messages, and the position of the field on the page. */
 type Position = Omit<Wrong, "words"> & { name: string };
 
-/** Converts a validation error to messages with positions. The messages never repeat the user's input. */
+/** Converts a validation error to messages with field positions. The messages never repeat the user's input. */
 export function errorsOf(error: z.ZodError, positionOf: (path: readonly PropertyKey[]) => Position): Wrong[] {
   const found = error.issues.flatMap((issue) => {
     if (issue.code !== "unrecognized_keys") return [{ path: issue.path, message: issue.message }];

@@ -1,6 +1,6 @@
 /**
- * Icons repeat the meaning of colours for users who cannot distinguish them. Each icon is 16 by 16 units and
- * has the colour of the text.
+ * Icons that repeat the meaning of colours, for users who cannot distinguish colours. Each icon is 16 by 16
+ * units and uses the text colour.
  */
 const SHAPES = {
   critical: "M5.2 1h5.6L15 5.2v5.6L10.8 15H5.2L1 10.8V5.2L5.2 1Zm2 3.2v5h1.6v-5H7.2Zm0 6.3v1.6h1.6v-1.6H7.2Z",

@@ -1,6 +1,6 @@
 /**
- * Lists the keyboard shortcuts and has the button that turns them off. Enter needs no shortcut, because
- * browsers open the focused link with it.
+ * Lists the keyboard shortcuts, with a button that turns them off. Enter needs no shortcut, because browsers
+ * already open the focused link.
  */
 export const KeyboardShortcuts = ({
   selects,

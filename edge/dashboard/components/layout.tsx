@@ -5,7 +5,7 @@ import { LOGO, SCRIPT_URL, SCRIPTS, STYLE } from "../static/static-files.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { exact } from "./time.tsx";
 
-/** Items of the navigation. The path `/assets` has the name of the API, but its label is "Hosts". */
+/** Navigation items. The path `/assets` uses the API's term, but its label is "Hosts". */
 const NAV_ITEMS = [
   { name: "overview", href: "/", label: "Overview" },
   { name: "incidents", href: "/incidents", label: "Incidents" },
@@ -32,11 +32,11 @@ export type Frame = {
   /** The navigation item that is marked as current. */
   nav?: NavItem | undefined;
   nowMs: number;
-  /** The browser script polls this page and updates its regions marked with `data-live`. */
+  /** If true, the browser script polls this page and updates the regions marked with `data-live`. */
   live?: boolean | undefined;
   /**
-   * Path to poll. Absent if it is the path of the page. The response to a form needs it, because its own path
-   * accepts only POST.
+   * Path to poll. Default: the path of the page. The response to a form must set another path, because the
+   * form's own path accepts only POST.
    */
   pollPath?: string | undefined;
   /**
@@ -129,7 +129,10 @@ const Person = ({ admin }: { admin: Admin }) => (
   </div>
 );
 
-/** The age of the data on the page. The browser script updates it, and says when the connection is lost. */
+/**
+ * The age of the data on the page. The browser script updates this line, and shows there when the connection
+ * is lost.
+ */
 const Freshness = ({ nowMs }: { nowMs: number }) => {
   const at = new Date(nowMs).toISOString();
   return (
@@ -150,8 +153,8 @@ const Freshness = ({ nowMs }: { nowMs: number }) => {
 };
 
 /**
- * Text in place of an empty list. Use the icon `ok` only if an empty list is good news, and not if the data
- * is unknown.
+ * Text in place of an empty list. Use the icon `ok` only if an empty list is good news. Do not use it if the
+ * data is unknown.
  */
 export const Empty = ({ title, icon, children }: { title: string; icon?: IconName; children?: Child }) => (
   <div class="empty">

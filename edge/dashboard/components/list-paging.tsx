@@ -1,6 +1,6 @@
 /**
- * One page of a list that is held in memory. `next`: key of the last row on the page. Undefined if no rows
- * follow.
+ * One page of a list that is held in memory. `next`: key of the last row on the page. Undefined if this is
+ * the last page.
  */
 export type ListPage<Row> = { rows: readonly Row[]; isContinued: boolean; next: string | undefined };
 
@@ -17,7 +17,7 @@ export function pageAfter<Row>(
   return { rows, isContinued: start > 0, next: isLast ? undefined : keyOf(rows.at(-1)!) };
 }
 
-/** Links to the first page and to the next one. The links keep the current filter. */
+/** Links to the first page and to the next page. The links keep the current filter. */
 export const Pager = ({
   page: { isContinued, next, rows },
   path,
@@ -49,7 +49,7 @@ export const Pager = ({
   );
 };
 
-/** Returns a test that is true if the given texts together contain every word of `q`. Case is ignored. */
+/** Returns a function that checks whether the given texts together contain every word of `q`. Case is ignored. */
 export function textMatcher(q: string | undefined): (texts: readonly (string | undefined)[]) => boolean {
   const words = (q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   return (texts) => {

@@ -1,8 +1,8 @@
 import type { Notice } from "./notice.tsx";
 
 /**
- * Confirmations after a change, by the code in the query parameter `done`. A link can select one of these
- * texts but cannot supply its own text.
+ * Confirmations shown after a change, keyed by the value of the query parameter `done`. A link can select one
+ * of these texts but cannot supply its own text.
  */
 const NOTICES: Readonly<Record<string, Notice>> = {
   isolate: {

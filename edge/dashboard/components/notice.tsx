@@ -12,14 +12,14 @@ export const NoticeStrip = ({ notice }: { notice: Notice | undefined }) =>
   ) : null;
 
 /**
- * A validation error. `where`: id of the field. `line`: line number in a text area, counted from 1. `words`:
- * the message.
+ * A validation error. `where`: id of the invalid field. `line`: line number in a text area, counted from 1.
+ * `words`: the message.
  */
 export type Wrong = { where?: string | undefined; line?: number | undefined; words: string };
 
 /**
- * Lists all validation errors of a form, each with a link to its field. `what`: word for the edited document
- * in the message, e.g. "policy".
+ * Lists all validation errors of a form, each with a link to its field. `what`: name of the edited document
+ * in the message, for example "policy".
  */
 export const WrongList = ({ what, wrong }: { what: string; wrong: readonly Wrong[] }) =>
   wrong.length === 0 ? null : (

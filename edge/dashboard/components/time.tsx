@@ -22,19 +22,25 @@ export function relative(atMs: number, nowMs: number): string {
 }
 
 /**
- * Maximum time in ms by which a host's clock may be ahead of the server's (`CLOCK_SKEW_SECONDS_MAX` of the
- * wire format).
+ * Maximum time in ms by which a host's clock may be ahead of the server's clock (`CLOCK_SKEW_SECONDS_MAX` of
+ * the wire format).
  */
 const AHEAD_MS_MAX = 300_000;
 
-/** The age of a past event. If a host's clock is slightly ahead, the event shows as "just now" and not as a future one. */
+/**
+ * The age of a past event. If the host's clock is slightly ahead, shows "just now" instead of a time in the
+ * future.
+ */
 const since = (atMs: number, nowMs: number): string =>
   relative(atMs > nowMs && atMs - nowMs <= AHEAD_MS_MAX ? nowMs : atMs, nowMs);
 
 /** Formats a stored timestamp as `2026-11-21 23:04:05 UTC`. */
 export const exact = (at: string): string => `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
 
-/** The age of a past event, e.g. `5 min ago`. Its tooltip has the exact time, in the user's time zone once the script runs. */
+/**
+ * The age of a past event, for example `5 min ago`. The tooltip has the exact time. The browser script
+ * converts it to the user's time zone.
+ */
 export const Ago = ({ at, now }: { at: string; now: number }) => (
   <time datetime={at} title={exact(at)} data-time="ago">
     {since(Date.parse(at), now)}
@@ -48,14 +54,14 @@ export const Until = ({ at, now }: { at: string; now: number }) => (
   </time>
 );
 
-/** How long a condition has lasted. A start in the future (clock skew) counts as 0. */
+/** Time since a condition began. A start in the future (clock skew) counts as 0. */
 export const Age = ({ since, now }: { since: string; now: number }) => (
   <time datetime={since} title={exact(since)} data-time="age">
     {duration(Math.max(0, now - Date.parse(since)))}
   </time>
 );
 
-/** An exact time, for records that users may quote. */
+/** An exact time, for records that users may quote elsewhere. */
 export const Moment = ({ at }: { at: string }) => (
   <time datetime={at} title={exact(at)} data-time="exact">
     {exact(at)}

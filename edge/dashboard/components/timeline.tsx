@@ -10,12 +10,12 @@ const MARKS: Record<Change["kind"], { sign: string; words: string }> = {
 };
 
 /**
- * Changes that happened at the same time. `end`: text at the end of the line, e.g. the risk score or the
- * operator.
+ * Changes that happened at the same time. `end`: text at the end of the entry, for example the risk score or
+ * the operator.
  */
 export type Moment = { at: string; changes: readonly Change[]; end: string };
 
-/** A list of changes. The caller sorts the list, newest first. */
+/** A list of changes. The caller must sort the changes, newest first. */
 export const Timeline = ({ moments, now }: { moments: readonly Moment[]; now: number }) => (
   <ol class="timeline">
     {moments.map(({ at, changes, end }) => (

@@ -21,8 +21,8 @@ import { faultWords } from "./field-diff.ts";
 const SHOWN_MAX = 100;
 
 /**
- * Verifies all records and their head. Verifies the signature of the head with the control keys that this
- * node knows.
+ * Verifies all records of the log and the log's head. Checks the signature of the head against the control
+ * keys that this node knows.
  */
 async function verifyAll(
   records: AuditItem[],
@@ -71,8 +71,8 @@ async function searchCustody(
 ): Promise<CustodyResult> {
   const hosts = new Map(allRows(fleet).map((row) => [row.assetId, row.hostname]));
   const matches = custodyMatcher(query, hosts);
-  // If the log is too long to hold in memory and has no search, only the records of one page are picked, by
-  // number.
+  // If the log is too long to hold in memory and the user searches for nothing, only the records of one page
+  // are kept. They are selected by record number.
   const isPicked = (record: AuditItem, head: CustodyHeadItem | undefined): boolean =>
     matches(record) &&
     (isNarrowed(query) || record.tenantNumber >= (query.before ?? (head?.count ?? 0) + 1) - SHOWN_MAX);
@@ -95,7 +95,7 @@ async function searchCustody(
 }
 
 /**
- * The page of the custody log with a search. It has no live updates, because each request verifies the
+ * The custody log page with its search form. The page has no live updates, because each request verifies the
  * complete log.
  */
 export async function custodyPage(

@@ -11,7 +11,7 @@ export const custodyQuery = z.object({
   q: blank.or(z.string().max(200)).optional(),
   action: blank.or(z.enum(CUSTODY_ACTIONS)).optional(),
   asset: blank.or(assetId).optional(),
-  /** Shows only records with a lower number. The link to the next page sets this value. */
+  /** Shows only records with a lower number. The link to the next page sets this parameter. */
   before: integerText(1).optional(),
 });
 export type CustodyQuery = z.infer<typeof custodyQuery>;
@@ -20,7 +20,7 @@ export const isNarrowed = ({ q, action, asset }: CustodyQuery): boolean =>
   q !== undefined || action !== undefined || asset !== undefined;
 
 /**
- * Returns a function that tests whether a record matches the search. Each word of the text must occur in the
+ * Returns a function that checks whether a record matches the search. Each word of the text must occur in the
  * visible fields of the record.
  */
 export function custodyMatcher(

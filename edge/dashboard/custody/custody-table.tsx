@@ -7,14 +7,15 @@ import { Ago, Moment } from "../components/time.tsx";
 import { differenceWords, eventsWords } from "./field-diff.ts";
 
 /**
- * Result of a verification. `ok`: undefined if the log was not verified. `at`: time of the verification, set
- * only on pages without live updates.
+ * Result of a verification. `ok`: undefined if the log was not verified. `at`: time of the verification. It
+ * is set only on pages without live updates.
  */
 export type ChainCheck = { ok: boolean | undefined; words: string; at?: string };
 
 /**
- * Verifies the hashes of these records and the links between them. The records are sorted newest first.
- * Records that were removed before or after them remain undetected; `lz audit verify` finds those.
+ * Verifies the hashes of these records and the links between them. The records must be sorted newest first.
+ * This check does not detect missing records before the first or after the last of these records. `lz audit
+ * verify` detects them.
  */
 export async function checkChain(records: readonly CustodyView[]): Promise<ChainCheck | undefined> {
   if (records.length === 0) return undefined;
@@ -52,7 +53,7 @@ export const CustodyLog = ({
   records: readonly CustodyView[];
   check: ChainCheck | undefined;
   now: number;
-  /** Host names by asset id, for lists with records of several hosts. */
+  /** Host names by asset id, for lists that contain records of several hosts. */
   link?: ReadonlyMap<string, string>;
 }) =>
   records.length === 0 && !check ? (
@@ -96,13 +97,16 @@ const ACTIONS: Readonly<Record<string, string>> = {
   resolve: "Resolved",
 };
 
-/** Label of an action without a text of its own, e.g. `Revoke api key` for `revoke-api-key`. */
+/** Label of an action that has no text of its own, for example `Revoke api key` for `revoke-api-key`. */
 export const actionWords = (action: string): string => {
   const words = action.replaceAll("-", " ");
   return ACTIONS[action] ?? words.charAt(0).toUpperCase() + words.slice(1);
 };
 
-/** Target of a record. A word before the id says what it identifies, except for incident ids and plain texts. */
+/**
+ * Describes the target of a record. A word before the id says what the id identifies. Incident ids and plain
+ * texts have no such word.
+ */
 const targetWords = ({ action, target }: CustodyView): string | undefined => {
   if (target === undefined || target === "break-glass") return target && "emergency override (break-glass)";
   if (action === "merge") return `host ${target}`;
@@ -113,7 +117,7 @@ const targetWords = ({ action, target }: CustodyView): string | undefined => {
   return /release/.test(action) ? `code ${target}` : target;
 };
 
-/** Details of the change. Which details a record has depends on its action. */
+/** Describes the details of the change. The details depend on the action of the record. */
 const changeWords = (record: CustodyView): string => {
   const { action, mode, stopEnginesBy, generation, before, after } = record;
   return [

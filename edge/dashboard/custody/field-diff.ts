@@ -2,7 +2,7 @@ import type { CustodyFault } from "../../../shared/containment/custody-chain.ts"
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** The members of a JSON object; undefined for any other text, for example `open`. */
+/** Parses the members of a JSON object. Returns undefined for any other text, for example `open`. */
 function membersOf(text: string): Members | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -15,8 +15,8 @@ function membersOf(text: string): Members | undefined {
 }
 
 /**
- * Describes a change member by member, for example `fourEyes false → true`. If one side is not a JSON object, quotes
- * both sides unchanged. The download contains the exact record.
+ * Describes a change member by member, for example `fourEyes false → true`. If one value is not a JSON
+ * object, quotes both values unchanged. The download contains the exact record.
  */
 export function differenceWords(before: string | undefined, after: string | undefined): string {
   const [was, is] = [membersOf(before ?? "{}"), membersOf(after ?? "{}")];
@@ -27,7 +27,10 @@ export function differenceWords(before: string | undefined, after: string | unde
   return names.map((name) => `${name} ${textOf(was, name)} → ${textOf(is, name)}`).join(", ");
 }
 
-/** Summarises the events of a resend record, which can have up to 50. Undefined if the record has no events. */
+/**
+ * Summarises the events in a resend record, which can contain up to 50. Returns undefined if the record
+ * contains no events.
+ */
 export function eventsWords(after: string | undefined): string | undefined {
   const events = membersOf(after ?? "{}")?.events;
   if (!Array.isArray(events) || events.length === 0) return undefined;
@@ -36,6 +39,9 @@ export function eventsWords(after: string | undefined): string | undefined {
     : `${events.length} events, from ${events[0]} to ${events.at(-1)}`;
 }
 
-/** Describes a fault of the custody log. A fault of the head names the head itself. */
+/**
+ * Describes a fault of the custody log. The text names the faulty record. If the head is faulty, its fault
+ * text already names the head.
+ */
 export const faultWords = ({ record, fault }: CustodyFault): string =>
   record === "head" ? fault : `the record ${record} ${fault}`;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { FleetRow } from "../../../shared/fleet/read-fleet.ts";
 import { textMatcher } from "../components/list-paging.tsx";
 
-/** An employee with hosts on the active list, and the engines and models on them. */
+/** An employee with hosts on the active list, and the engines and models on these hosts. */
 export type Employee = {
   id: string;
   hosts: number;
@@ -11,7 +11,7 @@ export type Employee = {
   models: Set<string>;
 };
 
-/** Employees of the given hosts. Employees with AI come first. */
+/** Groups the given hosts by employee. Employees with AI come first. */
 export function employeesOf(rows: readonly FleetRow[]): Employee[] {
   const found = new Map<string, Employee>();
   for (const { employeeId: id, presence } of rows) {
@@ -35,7 +35,7 @@ export const employeesQuery = z.object({
 });
 export type EmployeesQuery = z.infer<typeof employeesQuery>;
 
-/** Employees whose id, engines or models match the text. */
+/** Returns the employees whose id, engines or models match the text. */
 export function employeesMatching(employees: readonly Employee[], q: string | undefined): Employee[] {
   const matches = textMatcher(q);
   return employees.filter(({ id, engines, models }) => matches([id, ...engines, ...models]));

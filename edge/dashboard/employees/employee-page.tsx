@@ -8,8 +8,8 @@ import { Empty, Layout } from "../components/layout.tsx";
 const PAGE_SIZE = 50;
 
 /**
- * The page with the hosts of one employee, read from GSI1. An unknown employee has no hosts: the page says so
- * and does not return 404.
+ * The page with the hosts of one employee, read from the index GSI1. For an unknown employee, the page says
+ * that there are no hosts. It does not return 404.
  */
 export async function employeePage(admin: Admin, employeeId: string, cursor: string | undefined, deps: Deps) {
   const from = cursor === undefined ? {} : { from: cursor };

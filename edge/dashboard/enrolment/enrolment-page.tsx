@@ -24,7 +24,7 @@ const DAYS_MAX = 90;
 
 export const enrolmentForm = z.strictObject({
   csrf: z.string(),
-  /** Idempotency key. Submitting a form twice shows the same token. */
+  /** Idempotency key. If the form is submitted twice, the second response shows the same token. */
   key: z.string().regex(IDEMPOTENCY_KEY_FORM),
   uses: integerText(1, USES_MAX),
   days: integerText(1, DAYS_MAX),
@@ -33,7 +33,7 @@ export const mayEnrol = (admin: Admin): boolean => may(admin, "manage-tokens");
 
 const TOKENS_SHOWN_MAX = 20;
 
-/** Creates enrolment tokens, shows the commands that use them, and lists the newest tokens. */
+/** The enrolment page. It creates tokens, shows the commands that use them, and lists the newest tokens. */
 export async function enrolmentPage(
   admin: Admin,
   deps: Deps,
@@ -151,7 +151,7 @@ const Tokens = ({ tokens, now }: { tokens: readonly Shown[]; now: number }) => (
   </section>
 );
 
-/** The form is collapsed, because users rarely revoke a token. */
+/** The form to revoke a token. It is collapsed, because users rarely revoke tokens. */
 const Revoke = ({ tokenId, hidden }: { tokenId: string; hidden: Hidden }) => (
   <details>
     <summary aria-label={`Revoke token ${tokenId}`}>Revoke…</summary>

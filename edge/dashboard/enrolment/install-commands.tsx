@@ -3,7 +3,7 @@ import { plural } from "../components/badges.tsx";
 import { Icon } from "../components/icon.tsx";
 import { Moment } from "../components/time.tsx";
 
-/** Commands for one operating system, in the order in which they are run. No command contains the token. */
+/** Commands for one operating system, in the order in which the user runs them. No command contains the token. */
 type System = {
   name: string;
   files: string;
@@ -61,7 +61,7 @@ const Code = ({ text }: { text: string }) => (
   </pre>
 );
 
-/** Shows a new token, and the commands for each operating system that enrol a host with it. */
+/** Shows a new token, and the commands that enrol a host with this token on each operating system. */
 export const Commands = ({
   issued,
   origin,

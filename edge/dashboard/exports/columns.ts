@@ -2,7 +2,7 @@ import type { CustodyView } from "../../control/custody/list-custody.ts";
 import type { IncidentView } from "../../control/incidents/list-incidents.ts";
 import { type Cell, csvRecord } from "./csv.ts";
 
-/** Columns of an exported list. Each has a name for the header and a function that returns the cell of a row. */
+/** Columns of an exported list. Each column has a header name and a function that returns the cell of a row. */
 export type Columns<Row> = readonly (readonly [name: string, of: (row: Row) => Cell])[];
 
 export const headerOf = <Row>(columns: Columns<Row>): string => csvRecord(columns.map(([name]) => name));
@@ -10,7 +10,7 @@ export const headerOf = <Row>(columns: Columns<Row>): string => csvRecord(column
 export const recordOf = <Row>(columns: Columns<Row>, row: Row): string =>
   csvRecord(columns.map(([, of]) => of(row)));
 
-/** Selects columns by name, in the order of `names`. Throws if a name does not exist. */
+/** Selects columns by name, in the order of `names`. Throws if there is no column with one of these names. */
 export function pickColumns<Row>(columns: Columns<Row>, names: readonly string[]): Columns<Row> {
   const known = new Map(columns);
   return names.map((name) => {

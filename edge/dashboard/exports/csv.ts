@@ -1,7 +1,10 @@
-/** Value of a cell. The caller joins lists into a text first. */
+/** Value of a cell. The caller must first join the elements of a list into one text. */
 export type Cell = string | number | boolean | undefined;
 
-/** White space, control and invisible characters. Spreadsheets skip them before they check for a formula. */
+/**
+ * White space, control characters and invisible characters. Spreadsheets skip them before they check for a
+ * formula.
+ */
 const BLANK = "[\\s\\p{Z}\\p{C}\\p{Default_Ignorable_Code_Point}\\u2800]";
 /** `= + - @` and their full-width, small and mathematical forms, which some importers convert to ASCII. */
 const OPERATOR = "[=+\\-@＝＋－＠﹦﹢﹣﹫−]";
@@ -17,8 +20,8 @@ const FORMULA = new RegExp(`^(?:[\\t\\r\\n]|${BLANK}*${OPERATOR})`, "u");
 const INNER_FORMULA = new RegExp(`[;\\t\\r\\n](?=${BLANK}*"?${BLANK}*${OPERATOR})`, "gu");
 
 /**
- * One record of RFC 4180: quoted where necessary, ended by CRLF. Texts that a spreadsheet would evaluate get a leading
- * apostrophe, because agents report them and analysts open the file.
+ * Formats one record as in RFC 4180: quoted where necessary, and ended by CRLF. Texts that a spreadsheet
+ * would evaluate get a leading apostrophe, because hosts can report any text and analysts open the file.
  */
 export const csvRecord = (cells: readonly Cell[]): string => `${cells.map(csvField).join(",")}\r\n`;
 

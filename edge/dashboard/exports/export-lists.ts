@@ -52,10 +52,10 @@ import {
 import { allRows, inventoryOf, lifecycleOf, matching } from "../overview/fleet-cache.ts";
 import { type Columns, CUSTODY_COLUMNS, INCIDENT_COLUMNS } from "./columns.ts";
 
-/** Data for an export: its caller, and cached reads of the fleet. */
+/** Data for an export: the user who requests it, and cached reads of the fleet. */
 export type ExportContext = { admin: Admin; deps: Deps } & FleetReads;
 
-/** An exported list: its columns, and its rows, which are read one table page at a time. */
+/** An exported list with its columns and rows. The rows are read one table page at a time. */
 export type ExportList<Query, Row> = {
   name: string;
   /** Permission that the export needs. If absent, every role can export the list. */
@@ -63,14 +63,14 @@ export type ExportList<Query, Row> = {
   query?: z.ZodType<Query>;
   columns: Columns<Row>;
   pages(query: Query, asked: ExportContext): AsyncIterable<readonly Row[]>;
-  /** Streams the JSON document as text. Absent if the document contains only the rows. */
+  /** Streams the JSON document as text. Absent if the document is only the array of rows. */
   document?(asked: ExportContext): AsyncGenerator<string>;
   /**
    * True if the list contains only hosts on the active list. The file name then says how many expired hosts
    * are left out.
    */
   leavesOutExpired?(query: Query): boolean;
-  /** Returns a text that tells the user why the list cannot be exported as CSV. Returns undefined if it can. */
+  /** If the list is too long for CSV, returns a text that tells the user why. Otherwise returns undefined. */
   tooLong?(asked: ExportContext): Promise<string | undefined>;
 };
 

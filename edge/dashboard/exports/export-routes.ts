@@ -32,7 +32,7 @@ async function* textOf<Query, Row>(
   let begun = false;
   for await (const rows of pages(query, context)) {
     if (rows.length === 0) continue;
-    // The header is sent with the first page, so that a failed first read returns an error instead of an
+    // The header is sent with the first page. If the first read fails, the user gets an error instead of an
     // empty file.
     if (format === "csv") yield `${begun ? "" : header}${rows.map(rowOf).join("")}`;
     else yield `${begun ? ",\n" : "[\n"}${rows.map(objectOf).join(",\n")}`;
@@ -42,7 +42,7 @@ async function* textOf<Query, Row>(
   else yield begun ? "\n]\n" : "[]\n";
 }
 
-/** Response headers of a download. Browsers save it as a file, do not run it and do not cache it. */
+/** Response headers of a download. Browsers save the response as a file. They neither run it nor cache it. */
 function downloadHeaders(name: string, format: "csv" | "json", nowMs: number): Record<string, string> {
   const at = timestamp(nowMs).replace(/[-:]|\.\d+/g, "");
   return {
@@ -56,8 +56,8 @@ function downloadHeaders(name: string, format: "csv" | "json", nowMs: number): R
 }
 
 /**
- * Routes of the exports, e.g. `/assets.csv` and `/assets.json`. Each returns the complete list and accepts
- * the filters of the list's page.
+ * Adds the export routes, for example `/assets.csv` and `/assets.json`. Each export contains the complete
+ * list, and accepts the same filters as the page of the list.
  */
 export function exportRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<Env>) => FleetReads): void {
   const serve = <Query, Row>(list: ExportList<Query, Row>, format: "csv" | "json") =>
@@ -97,7 +97,10 @@ const queryOf = (schema: z.ZodType | undefined, deps: Deps) =>
 /** An unknown list name is ignored, because the JSON file contains all lists. */
 const reportFileQuery = reportQuery.extend({ list: reportListName.optional().catch(undefined) });
 
-/** `/report.json` is the complete report. `/report.csv?list=engines` is one of its lists with all rows. */
+/**
+ * Adds the downloads of the report. `/report.json` is the complete report. `/report.csv?list=engines` is one
+ * of its lists, with all rows.
+ */
 function reportDownloads(app: Hono<Env>, deps: Deps): void {
   const serve = (format: "csv" | "json") =>
     app.get(`/report.${format}`, signedIn(deps), queryOf(reportFileQuery, deps), async (c) => {

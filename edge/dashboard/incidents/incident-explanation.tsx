@@ -12,13 +12,16 @@ const SOURCES = {
 } as const;
 
 /**
- * Name of a MITRE ATLAS technique in the pinned release. If the release does not contain the technique of an
- * older incident, its id is shown instead.
+ * Name of a MITRE ATLAS technique in the pinned release. If an older incident has a technique that is not in
+ * this release, the technique's id is shown instead.
  */
 const nameOf = (technique: string): string =>
   Object.hasOwn(TECHNIQUES, technique) ? TECHNIQUES[technique as keyof typeof TECHNIQUES] : technique;
 
-/** Why the incident exists, what to do about it, and whether a rule, the baseline or a language model found it. */
+/**
+ * Explains why the incident exists and what to do about it. Says whether a rule, the baseline or a language
+ * model found it.
+ */
 export const Explanation = ({
   incident,
   state,
@@ -88,7 +91,10 @@ export const Explanation = ({
   );
 };
 
-/** The LLM review of the host: model, text, and effect on the score. It says that a language model wrote the text. */
+/**
+ * The LLM review of the host, with its model, text, and effect on the score. The panel states that a language
+ * model wrote the text.
+ */
 const LlmReview = ({ adjudication }: { adjudication: Adjudication }) => (
   <div class="opinion">
     <h3>

@@ -2,7 +2,7 @@ import { AGES, type IncidentQuery } from "./incident-search.ts";
 
 type Option = readonly [value: string, label: string];
 
-/** The filter above the list of incidents. `engines`: ids and names of the engines to choose from. */
+/** The filter above the incident list. `engines`: ids and names of the engines that the user can select. */
 export const IncidentFilter = ({ query, engines }: { query: IncidentQuery; engines: readonly Option[] }) => (
   <search>
     <form class="filter" method="get" action="/incidents" data-filter>

@@ -8,7 +8,7 @@ import { Age, Ago } from "../components/time.tsx";
 
 type Header = { incident: IncidentView; asset: AssetView; now: number; admin: Admin };
 
-/** Engine, host, explanation and basic facts of an incident. */
+/** Shows the engine, the host, the explanation and the basic facts of an incident. */
 export const IncidentHeader = ({ incident, asset, now, admin }: Header) => (
   <div id="incident-head" class="asset-head" data-live>
     <p class="crumbs">

@@ -38,7 +38,7 @@ type IncidentReads = {
   resolvedOf: (tenantId: string) => Promise<Resolved>;
 };
 
-/** Incidents on the page: open ones of each risk, or one page of resolved ones. */
+/** Incidents on the page. They are either the open incidents of each risk, or one page of resolved incidents. */
 type Shown = {
   incidents: IncidentView[];
   open: OpenIncidents[];
@@ -79,8 +79,8 @@ const titleOf = (query: IncidentQuery): string =>
 type IncidentsAnswer = { notice?: Notice | undefined; reads?: IncidentReads | undefined };
 
 /**
- * The page of open or resolved incidents, with a filter. Users who handle incidents can acknowledge several
- * of them together.
+ * The page of open or resolved incidents, with a filter. Users who may handle incidents can acknowledge
+ * several incidents at once.
  */
 export async function incidentsPage(
   admin: Admin,
@@ -146,8 +146,8 @@ const ShownIncidents = (list: {
   const { shown, query, now } = list;
   const { incidents, open, resolved } = shown;
   const filter = filterOf(query);
-  // With no filter except the risk, all further incidents match. With other filters, further incidents may
-  // not match.
+  // If the only filter is the risk, all incidents on later pages match. With other filters, later incidents
+  // may not match.
   const isSearched = filter.some(([name]) => name !== "risk" && name !== "status");
   return (
     <section id="incident-list" class="card" data-live aria-label={headingOf(query)}>
@@ -173,7 +173,7 @@ const ShownIncidents = (list: {
   );
 };
 
-/** Engines that the filter offers: those of the fleet, those of the shown incidents, and the selected one. */
+/** Engines that the filter offers: the engines of the fleet and of the shown incidents, and the selected engine. */
 function enginesOf(
   counts: FleetCounts | undefined,
   incidents: readonly IncidentView[],
@@ -188,8 +188,8 @@ function enginesOf(
 const BULK_FORM_ID = "bulk";
 
 /**
- * A form to acknowledge several incidents. Its checkboxes are in the rows and refer to this form by id, so a
- * selection survives updates of the list.
+ * A form to acknowledge several incidents. Its checkboxes are in the list rows and refer to this form by id.
+ * The selection therefore survives updates of the list.
  */
 const BulkForm = ({ csrf }: { csrf: string }) => (
   <ChangeForm id={BULK_FORM_ID} look="bulk" action="/incidents/acknowledge" hidden={{ csrf }}>

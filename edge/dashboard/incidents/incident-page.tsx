@@ -33,13 +33,13 @@ const ELSEWHERE_SHOWN_MAX = 50;
 type IncidentDetails = {
   incident: IncidentView;
   asset: AssetView;
-  /** Entries of the engine in the newest state of the host. There is one entry for each of its processes. */
+  /** Entries for the engine in the newest state of the host. There is one entry for each process of the engine. */
   engines: Engine[];
   stores: Store[];
   state: TelemetryChange | undefined;
   elsewhere: Elsewhere;
   timeline: Moment[];
-  /** True if the host has states that are older than the timeline. */
+  /** True if the host has states that are older than those in the timeline. */
   hasOlderStates: boolean;
   now: number;
 };
@@ -72,12 +72,12 @@ async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<I
   };
 }
 
-/** `searched`: number of open incidents that were searched. `complete`: true if all open incidents were searched. */
+/** `searched`: number of open incidents that were searched. `complete`: true if this is every open incident. */
 type Elsewhere = { incidents: IncidentView[]; searched: number; complete: boolean };
 
 /**
- * Finds other open incidents of the same rule. Searches both risks, because the points of a rule differ
- * between hosts.
+ * Finds other open incidents of the same rule. Searches critical incidents and warnings, because the points
+ * for a rule differ between hosts.
  */
 async function findElsewhere(deps: Deps, tenantId: string, { rule, id }: IncidentView): Promise<Elsewhere> {
   const found = await Promise.all(RISKS_SHOWN.map((risk) => findOpen(deps, tenantId, risk, { rule })));
@@ -89,8 +89,8 @@ async function findElsewhere(deps: Deps, tenantId: string, { rule, id }: Inciden
 }
 
 /**
- * The page of one incident with its explanation, evidence, timeline and similar incidents. Returns undefined
- * if the tenant has no such incident.
+ * The page of one incident with its explanation, evidence, timeline, and other incidents of the same rule.
+ * Returns undefined if the tenant has no such incident.
  */
 export async function incidentPage(
   admin: Admin,

@@ -14,21 +14,18 @@ export type OpenRisk = "CRITICAL" | "WARNING";
 export const RISKS_SHOWN: readonly OpenRisk[] = ["CRITICAL", "WARNING"];
 
 export const SHOWN_MAX = 100;
-/** Maximum number of incidents of each risk that a filter searches for one page. */
+/** Maximum number of incidents of each risk that are searched with a filter for one page. */
 const SEARCHED_MAX = 1000;
 /**
- * Maximum number of incidents that are read to find resolved ones. Of these, the newest {@link
- * RESOLVED_KEPT_MAX} are kept.
+ * Maximum number of incidents that are read to find resolved ones. Only the newest {@link RESOLVED_KEPT_MAX}
+ * resolved incidents are kept.
  */
 const RESOLVED_READ_MAX = 10_000;
 export const RESOLVED_KEPT_MAX = 2000;
 const PAGE_ITEMS = 200;
 
 const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
-/**
- * Age groups of incidents, by the time at which they were opened. The groups do not overlap and together
- * cover all incidents.
- */
+/** Age groups for incidents, by time of opening. The groups do not overlap and together cover all incidents. */
 export const AGES = [
   { age: "hour", name: "Last hour", fromMs: 0, untilMs: HOUR_MS },
   { age: "day", name: "1 to 24 hours ago", fromMs: HOUR_MS, untilMs: DAY_MS },
@@ -37,7 +34,10 @@ export const AGES = [
 ] as const;
 export type Age = (typeof AGES)[number]["age"];
 
-/** Whether an incident is in an age group. An opening time in the future (clock skew) belongs to the last hour. */
+/**
+ * Whether an incident belongs to an age group. If the opening time is in the future (clock skew), the
+ * incident belongs to the last hour.
+ */
 export const isOfAge = ({ openedAt }: IncidentView, age: Age, now: number): boolean => {
   const { fromMs, untilMs } = AGES.find((one) => one.age === age)!;
   const passedMs = Math.max(0, now - Date.parse(openedAt));
@@ -50,13 +50,13 @@ export const incidentQuery = z.object({
   risk: blank.or(z.enum(["CRITICAL", "WARNING"])).optional(),
   answered: blank.or(z.enum(["yes", "no"])).optional(),
   engine: blank.or(slug).optional(),
-  /** Any text is valid: an unknown rule matches no incident. */
+  /** Any text is valid. An unknown rule matches no incident. */
   rule: blank.or(z.string().max(200)).optional(),
   age: blank.or(z.enum(["hour", "day", "week", "older"])).optional(),
-  /** Hosts whose open incidents are listed. Default: hosts on the active list. */
+  /** Hosts whose open incidents are listed. Default: only hosts on the active list. */
   hosts: blank.or(z.enum(["expired", "all"])).optional(),
   q: blank.or(z.string().max(200)).optional(),
-  /** Cursor for a page of the open incidents of one risk. */
+  /** Cursor for the open incidents of one risk. */
   cursor: z.string().max(2000).optional(),
   /** Sort key of the last resolved incident on the previous page. */
   after: z.string().max(300).optional(),
@@ -82,8 +82,8 @@ export function employeesBy(rows: readonly FleetRow[]): EmployeeOf {
 }
 
 /**
- * Returns a function that tests whether an incident matches the filter. Each word of the text must occur in
- * the visible fields of the incident or in its employee id.
+ * Returns a function that checks whether an incident matches the filter. Each word of the text must occur in
+ * the visible fields of the incident or in the employee id of its host.
  */
 export function incidentMatcher(
   { risk, answered, engine, rule, age, q }: IncidentFilter,
@@ -113,7 +113,7 @@ export function incidentMatcher(
   };
 }
 
-/** Open incidents of one risk. `cursor`: present if there are more incidents, or incidents that were not searched. */
+/** Open incidents of one risk. `cursor`: present if more incidents follow, or if some incidents were not searched. */
 export type OpenIncidents = {
   risk: OpenRisk;
   incidents: IncidentView[];
@@ -124,8 +124,9 @@ export type OpenIncidents = {
 };
 
 /**
- * Finds open incidents of a risk that match the filter, newest first, in GSI2. Searches until a page is full, at most
- * {@link SEARCHED_MAX} incidents. A search for an age group starts at the beginning of the group.
+ * Finds open incidents of a risk that match the filter, newest first, in the index GSI2. Searches until a
+ * page is full, but at most {@link SEARCHED_MAX} incidents. If the filter selects an age group, the search
+ * starts at the beginning of this group.
  */
 export async function findOpen(
   reader: Reader,
@@ -156,8 +157,8 @@ export async function findOpen(
 const AGES_ALL = { fromMs: 0, untilMs: Number.POSITIVE_INFINITY };
 
 /**
- * Resolved incidents of the tenant, newest first. `total`: number of resolved incidents found. Only the
- * newest are in `incidents`.
+ * Resolved incidents of the tenant, newest first. `total`: number of resolved incidents that were found.
+ * `incidents` contains only the newest of them.
  */
 export type Resolved = {
   incidents: readonly IncidentView[];

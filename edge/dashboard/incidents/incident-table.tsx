@@ -4,9 +4,9 @@ import { Age, Ago } from "../components/time.tsx";
 
 type RowOptions = {
   now: number;
-  /** True on the page of a host: the rows then omit the host name. */
+  /** True on the page of a host, where the rows omit the host name. */
   onAsset?: boolean;
-  /** Id of the form to which the checkboxes of the rows belong. If absent, the rows have no checkboxes. */
+  /** Id of the form that the checkboxes of the rows belong to. If absent, the rows have no checkboxes. */
   form?: string | undefined;
 };
 
@@ -22,10 +22,7 @@ export const IncidentList = ({
   </ul>
 );
 
-/**
- * Whether an incident is acknowledged. An acknowledgement from before the incident was last reopened does not
- * count.
- */
+/** Whether an incident is acknowledged. If an incident was reopened, earlier acknowledgements do not count. */
 export const isAcknowledged = ({ acknowledgedAt, openedAt }: IncidentView): boolean =>
   acknowledgedAt !== undefined && acknowledgedAt >= openedAt;
 

@@ -21,10 +21,11 @@ const HOST_ACTIONS: ReadonlySet<CustodyView["action"]> = new Set([
 ]);
 
 /**
- * The timeline of an incident, newest first: changes of its finding and of its engine, actions of users, and its
- * automatic closing.
+ * The timeline of an incident, newest first. It contains changes of the finding and of the engine, actions of
+ * users, and the automatic closing of the incident.
  *
- * @param states States of the host, newest first. The oldest one serves only for comparison.
+ * @param states States of the host, newest first. The oldest state is only compared with the next one.
+ *
  * @param records Custody records of the host.
  */
 export function incidentTimeline(
@@ -55,7 +56,7 @@ function momentOf(
 const findingOf = ({ rule, engine }: IncidentView, { findings }: TelemetryChange): Finding | undefined =>
   findings.find((finding) => finding.rule === rule && finding.engine === engine);
 
-/** Changes for the oldest known state. Earlier states are unknown, so the finding may be older. */
+/** Changes shown for the oldest known state. Earlier states are unknown, so the finding may have existed before. */
 function firstChanges({ openedAt }: IncidentView, now: Finding | undefined, at: string): Change[] {
   if (!now) return [];
   return at <= openedAt
@@ -85,8 +86,8 @@ function recordMoment({ at, action, mode, justification, operatorId }: CustodyVi
 }
 
 /**
- * The automatic closing of an incident after the quiet period. Unlike a resolution by a user, it has no
- * custody record.
+ * The automatic closing of an incident after the quiet period. It has no custody record, because no user
+ * resolved the incident.
  */
 function closingOf({ resolvedAt, resolvedBy, resolution = "" }: IncidentView): Moment[] {
   if (resolvedAt === undefined || resolvedBy !== undefined) return [];

@@ -24,7 +24,7 @@ const DeliveryBadge = ({ state }: { state: DeliveryState }) => (
   </Badge>
 );
 
-/** Describes the last attempt: status, latency and error. */
+/** Describes the last delivery attempt: status, latency and error. */
 export const outcomeOf = ({ status, latencyMs, error }: DeliveryView): string =>
   [
     status !== undefined && `answered ${status}`,
@@ -34,7 +34,7 @@ export const outcomeOf = ({ status, latencyMs, error }: DeliveryView): string =>
     .filter(Boolean)
     .join(", ");
 
-/** Deliveries of a webhook, with a filter by state and forms that send failed deliveries again. */
+/** Deliveries of a webhook, with a filter by state and with forms that resend failed deliveries. */
 export const Deliveries = (list: {
   webhookId: string;
   state: DeliveryState | undefined;

@@ -16,14 +16,14 @@ import { eventWords, HealthBadge, HealthTimes } from "./webhook-health.tsx";
 export const mayIntegrate = (admin: Admin): boolean => may(admin, "manage-settings");
 const ALLOWED_ROLES = "administrators of your organisation can see and change integrations";
 
-/** Result of a form. `secret`: a new secret, which only this response shows. */
+/** Result of a form. `secret`: the new secret, which only this response shows. */
 export type WebhookAnswer = {
   notice?: Notice | undefined;
   secret?: { webhookId: string; secret: string | undefined } | undefined;
   draft?: { url: string; wrong: string } | undefined;
 };
 
-/** The page of webhooks and their health, with a form for a new webhook and the SIEM export. */
+/** The page of webhooks and their health. It also has a form for a new webhook, and explains the SIEM export. */
 export async function integrationsPage(admin: Admin, deps: Deps, page: { origin: string } & WebhookAnswer) {
   const why = readOnlyReason(admin, mayIntegrate(admin), deps, ALLOWED_ROLES);
   const webhooks = mayIntegrate(admin) ? await listWebhooks(deps, admin.tenantId) : [];
@@ -119,7 +119,7 @@ const WebhookRow = ({ webhook, now }: { webhook: WebhookView; now: number }) => 
   );
 };
 
-/** Shows a new secret, or says that it cannot be shown again. */
+/** Shows a new secret, or says that the secret cannot be shown again. */
 const NewSecret = ({ secret }: { secret: NonNullable<WebhookAnswer["secret"]> }) => (
   <section class="card" aria-labelledby="secret-title">
     <h2 id="secret-title">Webhook secret</h2>

@@ -1,6 +1,6 @@
 const EXPORT_PATH = "/v1/events/ocsf";
 
-/** How to set up a SIEM that reads events with a cursor. */
+/** Explains how to set up a SIEM that reads events with a cursor. */
 export const SiemExport = ({ origin }: { origin: string }) => (
   <section class="card" aria-labelledby="siem-title">
     <h2 id="siem-title">SIEM export (OCSF)</h2>

@@ -1,6 +1,9 @@
 import { WEBHOOK_EVENTS } from "../../../shared/table/items/webhook.ts";
 
-/** Form fields of a webhook: its address and its events. The forms for new and for existing webhooks share them. */
+/**
+ * Form fields of a webhook: its address and its events. The form for a new webhook and the form for an
+ * existing webhook share these fields.
+ */
 export const WebhookFields = (terms: { url: string; events: readonly string[]; wrong: boolean }) => (
   <>
     <div class="field">

@@ -15,8 +15,8 @@ export type WebhookDraft = { url: string; wrong: string };
 export type WebhookForms = Record<"test" | "change" | "rotate" | "remove", Hidden>;
 
 /**
- * Creates the hidden fields. Returns undefined if this node has no control key. Idempotency keys depend on
- * the state of the webhook.
+ * Creates the hidden fields. Returns undefined if this node has no control key. The idempotency keys change
+ * when the webhook changes.
  */
 export async function webhookFormsOf(
   admin: Admin,
@@ -27,7 +27,8 @@ export async function webhookFormsOf(
   if (!deps.controlKey) return undefined;
   const hidden = (action: string, ...about: string[]) =>
     hiddenFor(admin, [action, webhookId, ...about], deps);
-  // Tests can be repeated. The key contains the minute, so that a double click sends one test.
+  // Users can repeat a test. The key contains the current minute, so that a double click sends only one test
+  // event.
   const minute = String(Math.floor(now / 60_000));
   const [test, change, rotate, remove] = await Promise.all([
     hidden("test", minute, health.lastDeliveredAt ?? "", health.lastFailedAt ?? ""),
@@ -62,7 +63,7 @@ export async function resendFormsOf(
   const cursor = resent?.cursor;
   const forms = { of: new Map(of), isMore: cursor !== undefined };
   if (cursor === undefined && health.dead === 0 && !(state === "dead" && dead.length > 0)) return forms;
-  // A resend can be repeated. The key contains the minute, so that a double click is one request.
+  // Users can repeat a resend. The key contains the current minute, so that a double click is one request.
   const minute = Math.floor(deps.clock() / 60_000);
   const about = [minute, cursor ?? "", health.dead, health.lastFailedAt ?? "", health.lastDeliveredAt ?? ""];
   const hidden = await hiddenFor(admin, ["resend-dead", webhookId, ...about], deps);

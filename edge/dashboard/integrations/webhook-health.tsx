@@ -15,7 +15,7 @@ export const HealthBadge = ({ health }: { health: WebhookView["health"] }) => (
   </Badge>
 );
 
-/** Describes the kinds of events that a webhook receives. An empty list means every event. */
+/** Describes the kinds of events that a webhook receives. An empty list means all events. */
 export const eventWords = (events: readonly string[]): string =>
   events.length === 0 ? "every event" : events.join(", ");
 

@@ -20,12 +20,18 @@ export type WebhookQuery = { state?: DeliveryState | undefined; cursor?: string 
 export type WebhookPageAnswer = {
   notice?: Notice | undefined;
   tested?: DeliveryView | undefined;
-  /** Result of a resend: how many deliveries were queued again, and a cursor if there may be more. */
+  /**
+   * Result of a resend: the number of deliveries that were queued again, and a cursor if more failed
+   * deliveries may exist.
+   */
   resent?: ResentView | undefined;
   draft?: WebhookDraft | undefined;
 };
 
-/** The page of one webhook: health, deliveries, and forms to test it, edit it, rotate its secret and delete it. */
+/**
+ * The page of one webhook. It shows the webhook's health and deliveries. It has forms to test and edit the
+ * webhook, to rotate its secret, and to delete it.
+ */
 export async function webhookPage(
   admin: Admin,
   webhookId: string,

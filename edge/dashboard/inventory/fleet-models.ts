@@ -1,9 +1,12 @@
 import type { FleetHolding, FleetRow } from "../../../shared/fleet/read-fleet.ts";
 
-/** One copy of a model: its engine, its host and its details. */
+/** One copy of a model, with its engine, its host and its details. */
 export type HeldModel = FleetHolding["models"][number] & { row: FleetRow };
 
-/** A model across the fleet. Files with the same name can differ, so it may have several licences, sizes and quantisations. */
+/**
+ * A model across the fleet. Files with the same name can differ, so a model may have several licences, sizes
+ * and quantisations.
+ */
 export type FleetModel = {
   name: string;
   /** Number of hosts that have the model in memory. */
@@ -40,7 +43,7 @@ function summed(name: string, held: HeldModel[]): FleetModel {
   const hosts = (isLoaded: boolean) =>
     new Set(held.filter(({ loaded }) => loaded === isLoaded).map(({ row }) => row.assetId));
   const loaded = hosts(true);
-  // A host with the model in memory is not counted again for its copy on disk.
+  // Count a host only once if it has the model both in memory and on disk.
   const atRest = [...hosts(false)].filter((id) => !loaded.has(id));
   const distinct = (pick: (one: HeldModel) => string | undefined) =>
     [...new Set(held.flatMap((one) => pick(one) ?? []))].sort();

@@ -14,7 +14,7 @@ import { InventoryTable, ModelsNotCounted, ModelTable, type View } from "./inven
 
 const ROWS_MAX = 200;
 
-/** Filters the three lists of the inventory. Returns the requested page of each list, and the totals of the fleet. */
+/** Filters the three lists of the inventory. Returns the requested page of each list, and the fleet totals. */
 function searchInventory(query: InventoryQuery, { rows }: Fleet, { holdings }: Holdings) {
   const { engines, clients, kinds, kindOf, withEngine, withClient } = inventoryOf(rows);
   const models = modelsOf(rows, holdings);
@@ -45,7 +45,7 @@ function searchInventory(query: InventoryQuery, { rows }: Fleet, { holdings }: H
 
 type Search = ReturnType<typeof searchInventory>;
 
-/** All engines, models and clients that agents reported, with their hosts. */
+/** The inventory page: all engines, models and clients that agents reported, with their hosts. */
 export async function inventoryPage(
   admin: Admin,
   query: InventoryQuery,

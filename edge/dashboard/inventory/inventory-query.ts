@@ -5,7 +5,7 @@ import { textMatcher } from "../components/list-paging.tsx";
 import type { Fleet, Holdings } from "../overview/fleet-cache.ts";
 import type { FleetModel } from "./fleet-models.ts";
 
-/** Cached reads of the fleet. */
+/** Functions that read cached data about the fleet. */
 export type FleetReads = {
   fleetOf: (tenantId: string) => Promise<Fleet>;
   holdingsOf: (tenantId: string) => Promise<Holdings>;
@@ -22,14 +22,14 @@ export const inventoryQuery = z.object({
 });
 export type InventoryQuery = z.infer<typeof inventoryQuery>;
 
-/** Models whose name, licence, quantisation or publisher matches the text. */
+/** Returns the models whose name, licence, quantisation or publisher matches the text. */
 export const modelsMatching = (models: readonly FleetModel[], q: string | undefined): FleetModel[] => {
   const matches = textMatcher(q);
   return models.filter(({ name, licences, quantisations, publishers }) =>
     matches([name, ...licences, ...quantisations, ...publishers]),
   );
 };
-/** Engines or clients whose name, id or kind matches the text. */
+/** Returns the engines or clients whose name, id or kind matches the text. */
 export const entriesMatching = (
   entries: readonly Counted[],
   q: string | undefined,

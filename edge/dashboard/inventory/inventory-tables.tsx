@@ -10,7 +10,7 @@ import type { FleetModel } from "./fleet-models.ts";
 
 const HOSTS_SHOWN_MAX = 3;
 
-/** The query parameters of the page, and its text filter. */
+/** The query parameters of the page. `q`: its text filter. */
 export type View = { filter: readonly [string, string][]; q: string | undefined };
 
 const NoneOf = ({ what, view }: { what: string; view: View }) =>
@@ -22,7 +22,10 @@ const NoneOf = ({ what, view }: { what: string; view: View }) =>
     <Empty title={`No ${what} found`} />
   );
 
-/** Says how many models are not counted because their hosts have more models than an inventory item can hold. */
+/**
+ * Says how many models are not counted. An inventory item holds a limited number of models, and some hosts
+ * have more.
+ */
 export const ModelsNotCounted = ({ holdings }: { holdings: Holdings["holdings"] }) => {
   const left = holdings.flatMap(({ modelsLeft }) => modelsLeft ?? []);
   if (left.length === 0) return null;

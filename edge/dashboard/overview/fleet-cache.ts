@@ -26,8 +26,8 @@ import { type FleetHistory, readFleetHistory } from "./fleet-history.ts";
 import { type Background, createTenantCache, setNewest } from "./stale-while-revalidate.ts";
 
 /**
- * `rows`: hosts on the active list. `expired`: hosts that are no longer on the active list. Counts and the
- * inventory leave out expired hosts.
+ * `rows`: hosts on the active list. `expired`: hosts that are no longer on the active list. The counts and
+ * the inventory do not include expired hosts.
  */
 export type Fleet = {
   rows: readonly FleetRow[];
@@ -36,14 +36,17 @@ export type Fleet = {
   readAtMs: number;
 };
 
-/** All enrolled hosts, including expired ones, sorted by id. The custody log also names expired hosts. */
+/**
+ * All enrolled hosts, including expired ones, sorted by id. Expired hosts are included because the custody
+ * log names them too.
+ */
 export const allRows = ({ rows, expired }: Pick<Fleet, "rows" | "expired">): readonly FleetRow[] =>
   expired.length === 0 ? rows : [...rows, ...expired].sort((a, b) => (a.assetId < b.assetId ? -1 : 1));
 
 /** Models and clients of every host, and the time at which they were read. */
 export type Holdings = { holdings: readonly FleetHolding[]; complete: boolean; readAtMs: number };
 
-/** Counts of the fleet at the time `atMs`, and the earlier hourly counts, oldest first. */
+/** Counts of the fleet at the time `atMs`, and the earlier hourly counts (oldest first). */
 export type FleetNumbers = {
   counts: FleetCounts;
   atMs: number;
@@ -55,8 +58,8 @@ export type Fleets = {
   /** Returns every host of the tenant, for lists and filters. */
   of(tenantId: string, background: Background): Promise<Fleet>;
   /**
-   * Counts of the fleet. Before the first read of a large fleet, these are the worker's last counts, with
-   * their age.
+   * Returns counts of the fleet. Before the first read of a large fleet, returns the worker's last counts
+   * with their age.
    */
   numbersOf(tenantId: string, background: Background): Promise<FleetNumbers>;
   /** Returns the models (with details) and the clients of every host. */
@@ -65,9 +68,9 @@ export type Fleets = {
   resolvedOf(tenantId: string, background: Background): Promise<Resolved>;
 };
 
-/** Maximum number of hosts in a small fleet. A page waits until a small fleet is read. */
+/** Maximum number of hosts in a small fleet. A request for a small fleet waits until all of its hosts are read. */
 const SMALL_HOSTS_MAX = 300;
-/** Maximum age of the worker's counts. If they are older, the page waits for a read instead. */
+/** Maximum age in ms of the worker's counts. If the counts are older, the page waits for a read instead. */
 const COUNTED_MS_MAX = 2 * 3600_000;
 const HISTORY_FRESH_MS = 30_000;
 
@@ -95,7 +98,8 @@ export function createFleets(deps: Deps): Fleets {
 
   function countsOf(fleet: Fleet): FleetCounts {
     const known = counted.get(fleet);
-    // A host becomes silent just because time passes, so a small fleet is counted for every request.
+    // A host becomes silent when time passes without a heartbeat, so a small fleet is counted again for every
+    // request.
     if (known && fleet.rows.length > SMALL_HOSTS_MAX) return known;
     const counts = countFleet(fleet.rows, deps.clock(), fleet.expired.length);
     counted.set(fleet, counts);
@@ -129,8 +133,8 @@ export type FleetFilter = {
 };
 
 /**
- * Which lifecycle states a filter includes. Only the states `expired` and `all` include hosts that are not on
- * the active list.
+ * Returns which lifecycle states a filter includes. Hosts that are not on the active list are included only
+ * if the filter's state is `expired` or `all`.
  */
 export const lifecycleOf = ({ state }: FleetFilter): Lifecycle =>
   state === "expired" || state === "all" ? state : "active";
@@ -138,12 +142,12 @@ export const lifecycleOf = ({ state }: FleetFilter): Lifecycle =>
 export const isFiltered = (filter: FleetFilter): boolean =>
   Object.values(filter).some((value) => value !== undefined);
 
-/** The fields that a filter reads. Cached rows and full assets both have them. */
+/** The fields that a filter reads. Cached rows and full assets both have these fields. */
 type Filtered = Omit<FleetRow, "presence"> & {
   presence?: Omit<NonNullable<FleetRow["presence"]>, "assetId">;
 };
 
-/** Returns the rows that match every part of the filter and every word of its text. */
+/** Returns the rows that match every condition of the filter and every word of its text. */
 export function matching<Row extends Filtered>(
   rows: readonly Row[],
   filter: FleetFilter,
@@ -168,7 +172,7 @@ export function matching<Row extends Filtered>(
 }
 
 function isIn(row: Filtered, state: NonNullable<FleetFilter["state"]>, now: number): boolean {
-  // The caller has already selected the rows with lifecycleOf().
+  // No check is needed for these states, because the caller has already selected the rows with lifecycleOf().
   if (state === "expired" || state === "all") return true;
   if (state === "isolated") return row.status === "ISOLATED";
   if (state === "collectors") return hasFailedSources(row as FleetRow);
@@ -191,7 +195,7 @@ export type Inventory = {
 
 const inventories = new WeakMap<readonly FleetRow[], Inventory>();
 
-/** Engines, models and clients with their hosts. Computed once for each cached read of the fleet. */
+/** Groups engines, models and clients with their hosts. Computed once for each cached read of the fleet. */
 export function inventoryOf(rows: readonly FleetRow[]): Inventory {
   const known = inventories.get(rows);
   if (known) return known;

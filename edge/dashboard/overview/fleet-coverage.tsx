@@ -7,7 +7,7 @@ import { Icon } from "../components/icon.tsx";
 import { AGE_SHOWN_AFTER_MS, Ago } from "../components/time.tsx";
 import type { FleetNumbers } from "./fleet-cache.ts";
 
-/** Shows how many hosts report, are silent, or have never been seen, and how many have sources that failed. */
+/** Shows how many hosts report, are silent, or were never seen, and how many have sources that failed. */
 export const FleetCoverage = ({ fleet, now }: { fleet: FleetNumbers; now: number }) => {
   const { counts, complete, atMs } = fleet;
   return (

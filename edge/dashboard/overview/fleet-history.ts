@@ -9,7 +9,7 @@ import {
 import { FLEET_PREFIX, fleetSummaryKey, tenantKey } from "../../../shared/table/keys.ts";
 import type { Deps } from "../../deps.ts";
 
-/** Maximum number of items in the query: one for each hour of a week, and the summary. */
+/** Maximum number of items that the query returns: one for each hour of a week, and the summary. */
 const ITEMS_MAX = 7 * 24 + 1;
 
 export type FleetHistory = {

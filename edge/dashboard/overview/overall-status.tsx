@@ -5,7 +5,10 @@ import type { Overview } from "./overview-data.ts";
 
 type Status = { tone: string; icon: IconName; sentence: string };
 
-/** States the most important fact about the fleet in one sentence. Tiles below it link to lists with details. */
+/**
+ * States the most important fact about the fleet in one sentence. The tiles below the sentence link to lists
+ * with details.
+ */
 export const OverallStatus = ({ overview }: { overview: Overview }) => {
   const { critical, warning, fleet, contained } = overview;
   const { tone, icon, sentence } = statusOf(overview);
@@ -65,7 +68,7 @@ const Tile = (tile: { href: string; icon: IconName; tone: string; count: string;
   </li>
 );
 
-/** Formats a count as `12`, or as `200+` if there are more incidents than were read. */
+/** Formats a count, for example `12`. Adds `+`, as in `200+`, if more incidents exist than were read. */
 const countOf = (page: Page<unknown>): string =>
   `${page.items.length}${page.cursor === undefined ? "" : "+"}`;
 
@@ -100,7 +103,10 @@ function statusOf({ critical, warning, fleet: { counts } }: Overview): Status {
   return { tone: "ok", icon: "ok", sentence: "No open incidents" };
 }
 
-/** Affected hosts, warnings, and hosts of which nothing or not everything is known. Each number links to its list. */
+/**
+ * Shows the numbers of affected hosts, of warnings, of hosts without current data, and of hosts with
+ * incomplete data. Each number links to its list.
+ */
 const StatusDetails = ({ overview: { critical, warning, fleet } }: { overview: Overview }) => {
   const { hosts, reporting, silent, never, withFailedSources } = fleet.counts;
   const unseen = silent + never;

@@ -8,18 +8,18 @@ import { listWaiting, type Waiting } from "../approvals/pending-approvals.ts";
 import type { FleetNumbers } from "./fleet-cache.ts";
 import { readSecurity } from "./signature-faults.tsx";
 
-/** Maximum number of open incidents that are read of each risk. If there are more, the overview says "more than". */
+/** Maximum number of open incidents that are read for each risk. If there are more, the overview says "more than". */
 export const INCIDENTS_READ_MAX = 200;
 export const CONTAINED_READ_MAX = 50;
 
-/** Hosts in containment. `complete`: false if there are more of them than were read. */
+/** Hosts in containment. `complete`: false if more such hosts exist than were read. */
 export type Contained = { assets: AssetView[]; complete: boolean };
 
 export type Overview = {
   critical: Page<IncidentView>;
   warning: Page<IncidentView>;
   contained: Contained;
-  /** Isolations that wait for a second person. */
+  /** Isolation requests that wait for a second person. */
   approvals: Waiting;
   fleet: FleetNumbers;
   security: SecurityItem | undefined;

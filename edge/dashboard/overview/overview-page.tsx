@@ -15,8 +15,8 @@ import { SignatureFaults } from "./signature-faults.tsx";
 import { WorstIncidents } from "./worst-incidents.tsx";
 
 /**
- * The first page after sign-in: open incidents, where AI runs, which hosts report, and which hosts are being
- * contained.
+ * The first page after sign-in. It shows open incidents, where AI runs, which hosts report, and which hosts
+ * are in containment.
  */
 export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersOf) {
   const overview = await loadOverview(deps, admin.tenantId, numbersOf);
@@ -52,8 +52,8 @@ export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersO
 }
 
 /**
- * The newest point of the trend, from the numbers on this page. If this page read only some of the incidents,
- * the worker's last count is used if it is higher.
+ * The newest point of the trend, from the numbers on this page. If the page did not read all incidents and
+ * the worker's last count is higher, the worker's count is used.
  */
 const newestPoint = ({ fleet: { counts, hours }, critical, warning, now }: Overview) => ({
   // The time is rounded to the minute, so that the page and its ETag do not change with every poll.

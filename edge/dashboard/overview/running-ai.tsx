@@ -9,7 +9,7 @@ import type { Overview } from "./overview-data.ts";
 
 const BARS_MAX = 8;
 
-/** Charts of engines, models in memory and clients, each with its number of hosts. */
+/** Charts of engines, of models in memory and of clients. Each entry shows its number of hosts. */
 export const RunningAi = ({ overview }: { overview: Overview }) => {
   const { atMs, complete } = overview.fleet;
   const { engines, models, clients, kinds, withAi, hosts } = overview.fleet.counts;

@@ -6,8 +6,8 @@ import type { Deps } from "../../deps.ts";
 import { Icon } from "../components/icon.tsx";
 
 /**
- * Reads the result of the worker's newest signature check of the tenant's items. Undefined before the first
- * check.
+ * Reads the result of the worker's newest signature check of the tenant's items. Returns undefined before the
+ * first check.
  */
 export async function readSecurity(
   { dynamo, table }: Pick<Deps, "dynamo" | "table">,
@@ -19,7 +19,7 @@ export async function readSecurity(
 
 const NAMED_MAX = 3;
 
-/** Warns that stored items were written without the control plane. Renders nothing if every signature is valid. */
+/** Warns that stored items were changed without the control plane. Renders nothing if every signature is valid. */
 export const SignatureFaults = ({ security }: { security: SecurityItem | undefined }) => {
   if (!security || security.faultCount === 0) return null;
   const named = security.faults.slice(0, NAMED_MAX).map(({ item }) => item);

@@ -1,26 +1,29 @@
 import { evictOldest } from "../../../shared/evict-oldest.ts";
 import type { Deps } from "../../deps.ts";
 
-/** Keeps work running after the response is sent (`waitUntil` on Workers; a no-op elsewhere). */
+/** Keeps work running after the response is sent. Uses `waitUntil` on Workers, and does nothing on other runtimes. */
 export type Background = (work: Promise<unknown>) => void;
 
 /** Minimum age in ms of a cached value before it is read again. */
 const FRESH_MS = 1000;
-/** Maximum share of time spent on reading a value. Slow reads are therefore cached longer. */
+/**
+ * Maximum fraction of time that is spent on reading a value. Values that are slow to read are therefore
+ * cached longer.
+ */
 const READ_SHARE = 1 / 25;
 /**
- * Reads that take longer than this (in ms) run in the background while the stale value is served, up to
- * {@link STALE_MS_MAX}.
+ * If a read takes longer than this time in ms, later reads run in the background while the stale value is
+ * served. A stale value is served for at most {@link STALE_MS_MAX}.
  */
 const SLOW_MS = 80;
 const STALE_MS_MAX = 60_000;
 const TENANTS_MAX = 16;
 
 export type TenantCache<Value> = {
-  /** Returns the value of a tenant, which is at most {@link STALE_MS_MAX} old. */
+  /** Returns the value for a tenant. The value is at most {@link STALE_MS_MAX} old. */
   get(tenantId: string, background: Background): Promise<Value>;
   has(tenantId: string): boolean;
-  /** Starts the first read of a value in the background, at most once in {@link STALE_MS_MAX}. */
+  /** Starts the first read of a value in the background, at most once per {@link STALE_MS_MAX}. */
   warm(tenantId: string, background: Background): void;
 };
 
@@ -66,8 +69,8 @@ export function createTenantCache<Value>(
       const now = deps.clock();
       if (now - last.startedAtMs < Math.max(FRESH_MS, last.tookMs / READ_SHARE)) return last.value;
       if (last.tookMs <= SLOW_MS || now - last.readAtMs > STALE_MS_MAX) return refresh(tenantId);
-      // Marks the read as started, so that other requests do not start another one. If the read fails, the
-      // next one starts after the same pause.
+      // Mark the read as started, so that other requests do not start another one. If this read fails, the
+      // next one starts after the same delay.
       last.startedAtMs = now;
       refreshInBackground(tenantId, background);
       return last.value;
@@ -75,7 +78,7 @@ export function createTenantCache<Value>(
   };
 }
 
-/** Sets an entry as the newest one in a map, and evicts the oldest entries beyond 16 tenants. */
+/** Stores an entry as the newest one in a map. Evicts the oldest entries if the map has more than 16 tenants. */
 export function setNewest<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key);
   evictOldest(map, TENANTS_MAX);

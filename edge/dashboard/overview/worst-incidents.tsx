@@ -8,7 +8,7 @@ import { INCIDENTS_READ_MAX, type Overview } from "./overview-data.ts";
 
 const SHOWN_MAX = 5;
 
-/** Shows the open incidents with the most points, critical ones first, and the ages of all open incidents. */
+/** Shows the open incidents with the most points (critical ones first) and the ages of all open incidents. */
 export const WorstIncidents = ({ overview }: { overview: Overview }) => {
   const { critical, warning, now } = overview;
   const byPoints = (page: Page<IncidentView>) => [...page.items].sort((a, b) => b.points - a.points);

@@ -4,7 +4,7 @@ import { Empty } from "../components/layout.tsx";
 import { Moment } from "../components/time.tsx";
 import type { DryRun, Tried } from "./dry-run.ts";
 
-/** Findings of a policy that is not saved, by rule, with counts and examples. */
+/** Shows the findings that an unsaved policy would have, by rule, with counts and examples. */
 export const DryRunResult = ({ result }: { result: DryRun }) => (
   <section id="dry-run" class="card" aria-labelledby="dry-run-title" tabindex={-1}>
     <div class="card-head">

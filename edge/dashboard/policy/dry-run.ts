@@ -9,8 +9,8 @@ import { listTimeline } from "../../control/assets/asset-timeline.ts";
 import type { Deps } from "../../deps.ts";
 
 /**
- * Maximum number of hosts in one dry run. Hosts with AI are included first. Each host needs a query while the
- * page waits.
+ * Maximum number of hosts in one dry run. Hosts with AI are selected first. The limit exists because each
+ * host needs a query while the page waits.
  */
 const DRY_RUN_HOSTS_MAX = 400;
 /** Maximum number of states, newest first, that are evaluated for each host. */
@@ -22,8 +22,8 @@ export const DRY_RUN_DAYS = [1, 7, 30] as const;
 type Example = { assetId: string; hostname: string; at: string; explanation: string };
 
 /**
- * Findings of one rule. `would`: with the policy of the dry run. `did`: as recorded under the policies in
- * force at that time.
+ * Findings of one rule. `would`: findings under the policy of the dry run. `did`: recorded findings, under
+ * the policies in force at that time.
  */
 export type Tried = {
   rule: string;
@@ -41,11 +41,11 @@ export type DryRun = {
   hostsInAll: number;
   states: number;
   rules: Tried[];
-  /** Rules that cannot be evaluated with recorded states. */
+  /** Rules that cannot be evaluated, because recorded states lack the data. */
   notJudged: readonly string[];
 };
 
-/** Evaluates recorded states of the fleet with the rules of another policy. Writes nothing. */
+/** Evaluates recorded states of the fleet with the rules of another policy. Writes nothing to the table. */
 export async function dryRun(
   deps: Deps,
   tenantId: string,
@@ -82,8 +82,8 @@ type Count = { hosts: Set<string>; states: number };
 type Compared = { risk: Finding["risk"]; would: Count; did: Count; examples: Map<string, Example> };
 
 /**
- * Compares the findings of a policy with the recorded findings, by rule. Rules that affect the most hosts
- * come first.
+ * Compares the findings of a policy with the recorded findings, by rule. The result starts with the rules
+ * that affect the most hosts.
  */
 export function compare(states: readonly TelemetryChange[], policy: Policy): Tried[] {
   const rules = new Map<string, Compared>();

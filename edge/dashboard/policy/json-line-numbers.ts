@@ -1,4 +1,4 @@
-/** Line numbers of the values in a JSON text. `fault`: line of the first syntax error. */
+/** Line numbers of the values in a JSON text. `fault`: line number of the first syntax error. */
 export type JsonLines = { lineOf(path: readonly PropertyKey[]): number | undefined; fault?: number };
 
 const SPACE = /[ \t\r\n]*/y;
@@ -9,8 +9,9 @@ const DEPTH_MAX = 32;
 const nameOf = (path: readonly PropertyKey[]): string => JSON.stringify(path.map(String));
 
 /**
- * Parses a text with the grammar of RFC 8259 to find line numbers, counted from 1. `JSON.parse` reports the
- * position of a syntax error in a different way in each engine, and never reports the positions of values.
+ * Parses a text with the grammar of RFC 8259 to find line numbers, counted from 1. `JSON.parse` cannot be
+ * used: its syntax errors state the position in a different way in each JavaScript engine, and it never
+ * reports the positions of values.
  */
 export function jsonLines(text: string): JsonLines {
   const lines = new Map<string, number>();

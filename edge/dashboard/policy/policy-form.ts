@@ -12,10 +12,7 @@ type ListName = {
   [Name in keyof Policy]-?: Policy[Name] extends string[] ? Name : never;
 }[keyof Policy];
 
-/**
- * Lists of the policy that the form shows, with one entry on each line. Other parts of the policy are edited
- * as JSON.
- */
+/** Policy lists that the form shows, with one entry on each line. The other policy fields are edited as JSON. */
 export const POLICY_GROUPS: readonly {
   title: string;
   lists: readonly { name: ListName; label: string; hint: string }[];
@@ -86,7 +83,10 @@ const linesOf = (text: string | undefined): string[] =>
     .map((line) => line.trim())
     .filter((line) => line !== "");
 
-/** Line in a text area that contains the entry with this index. Blank lines are not entries. */
+/**
+ * Returns the number of the line in a text area that contains the entry with this index. Blank lines are not
+ * entries.
+ */
 function lineOfEntry(text: string | undefined, index: number): number {
   const lines = (text ?? "").split(/\r?\n/);
   let entry = -1;
@@ -102,7 +102,7 @@ export function policyFromForm(fields: Record<string, string>, current: Policy):
     ...lists,
     exposure: fields.exposure,
     requireAuthentication: fields.requireAuthentication === "yes",
-    // An unchanged field keeps the exact size, which may not be a round number of GiB.
+    // If the field is unchanged, keep the exact size in bytes, which may not be a round number of GiB.
     modelBytesMax: fields.modelGib === gibOf(current) ? current.modelBytesMax : Math.round(gib * GIB),
   };
   const read = newPolicy.safeParse(wanted);
@@ -127,7 +127,7 @@ const POLICY_LABELS: Readonly<Record<string, string>> = {
 
 export const gibOf = ({ modelBytesMax }: Policy): string => String(Number((modelBytesMax / GIB).toFixed(2)));
 
-/** Parses a complete policy from JSON. Omitted fields get their default values, as in the API. */
+/** Parses a complete policy from JSON. Omitted fields get their default values, as they do in the API. */
 export function policyFromJson(text: string): Read<Policy> {
   const { lineOf, fault } = jsonLines(text);
   const where = "policy";
@@ -139,7 +139,7 @@ export function policyFromJson(text: string): Read<Policy> {
     wrong: errorsOf(read.error, (path) => ({
       name: path.join(".") || "policy",
       where,
-      // A missing field has no line, so use the line of the object that lacks it.
+      // A missing field has no line. Use the line of the object that should contain the field.
       line: lineOf(path) ?? lineOf(path.slice(0, -1)),
     })),
   };

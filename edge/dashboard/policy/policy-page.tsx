@@ -14,14 +14,14 @@ import { EXPOSURES, gibOf, POLICY_GROUPS } from "./policy-form.ts";
 
 export const mayConfigure = (admin: Admin): boolean => may(admin, "manage-settings");
 
-/** Input of a rejected form or a dry run, shown again with its errors. */
+/** Input of a rejected form or of a dry run, shown again with its errors. */
 export type Typed = { fields: Readonly<Record<string, string>>; wrong: readonly Wrong[] };
 
 type Forms = { hidden: Hidden; typed: Typed | undefined; engines: Ranked };
 
 /**
- * The page of the organisation's policy. All roles can read it. Administrators can change it in a form or as
- * JSON.
+ * The page of the organisation's policy. All roles can read the policy. Administrators can change it in a
+ * form or as JSON.
  */
 export async function policyPage(
   admin: Admin,
@@ -84,7 +84,7 @@ const PolicyText = ({ policy }: { policy: Policy }) => (
 const wrongIn = (typed: Typed | undefined, name: string): readonly Wrong[] =>
   typed?.wrong.filter(({ where }) => where === name) ?? [];
 
-/** The errors of a field, shown below it. Errors of multi-line fields include line numbers. */
+/** Shows the errors of a field below the field. Errors of multi-line fields include line numbers. */
 const FieldFault = ({ typed, name }: { typed: Typed | undefined; name: string }) => {
   const wrong = wrongIn(typed, name);
   if (wrong.length === 0) return null;
@@ -100,7 +100,7 @@ const described = (typed: Typed | undefined, name: string) =>
     ? { "aria-invalid": "true" as const, "aria-describedby": `${name}-fault ${name}-hint` }
     : { "aria-describedby": `${name}-hint` };
 
-/** Buttons that save the form, or send it to the dry run. */
+/** Buttons that save the form, or that start a dry run. */
 const Buttons = ({ id, typed, save }: { id: string; typed: Typed | undefined; save: string }) => (
   <div class="filter">
     <button class="primary" type="submit">
@@ -195,7 +195,7 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
 
 const FOUND_MAX = 6;
 
-/** Shows the first ids, and how many more there are. */
+/** Shows the first ids, and the number of remaining ids. */
 const Ids = ({ ids, total }: { ids: readonly string[]; total: number }) => (
   <>
     {ids.slice(0, FOUND_MAX).map((id, at) => (
@@ -208,7 +208,10 @@ const Ids = ({ ids, total }: { ids: readonly string[]; total: number }) => (
   </>
 );
 
-/** Lists the engine ids that were found on hosts, and the entries that no host has. Such an entry may be misspelt. */
+/**
+ * Lists the engine ids that were found on hosts, and the entries that were found on no host. An entry that no
+ * host has may be misspelt.
+ */
 const FoundEngines = ({ entries, engines: { first, total } }: { entries: string; engines: Ranked }) => {
   const ids = first.map(({ key }) => key);
   const listed = entries.split(/\s+/).filter((entry) => entry !== "");
@@ -266,7 +269,7 @@ const JsonForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
 
 const LINE_CHARACTERS_MAX = 160;
 
-/** Quotes the lines that have errors, with their line numbers, because a text area does not show line numbers. */
+/** Quotes the lines that have errors, with their line numbers. A text area itself shows no line numbers. */
 const FaultyLines = ({ text, wrong }: { text: string; wrong: readonly Wrong[] }) => {
   const lines = text.split("\n");
   const faulty = [...new Set(wrong.flatMap(({ line }) => line ?? []))].sort((a, b) => a - b);

@@ -3,7 +3,7 @@ import type { Period } from "./detections-in-period.ts";
 import type { Evidence } from "./report-data.ts";
 import { CsvLink, Fact, MoreRows, number, ROWS_MAX, Section } from "./report-section.tsx";
 
-/** Hosts and sources that did not report. The report has no data or incomplete data about them. */
+/** Lists hosts and sources that did not report. The report has no data or incomplete data about these hosts. */
 export const CoverageSection = ({ coverage, period }: { coverage: Evidence["coverage"]; period: Period }) => {
   const { silent, neverSeen, sourcesFailing, expired } = coverage;
   const gaps = silent.length + neverSeen.length + sourcesFailing.length + expired.length;

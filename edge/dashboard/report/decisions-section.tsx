@@ -7,7 +7,7 @@ import type { Period } from "./detections-in-period.ts";
 import type { Evidence } from "./report-data.ts";
 import { CsvLink, Fact, MoreRows, ROWS_MAX, Section } from "./report-section.tsx";
 
-/** Custody records of the period: what users decided and changed. */
+/** Shows the custody records of the period: the decisions and changes that users made. */
 export const DecisionsSection = ({ done, period }: { done: Evidence["done"]; period: Period }) => (
   <Section id="done" title="Decisions and changes">
     {!done.complete ? (

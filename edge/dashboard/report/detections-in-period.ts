@@ -3,21 +3,21 @@ import { listTimeline } from "../../control/assets/asset-timeline.ts";
 import type { AssetView } from "../../control/assets/asset-view.ts";
 import type { Deps } from "../../deps.ts";
 
-/** First and last day in UTC (`YYYY-MM-DD`). Both days are included. */
+/** The first and the last day of the period in UTC (`YYYY-MM-DD`). Both days are included. */
 export type Period = { from: string; to: string };
 
-/** Maximum number of timelines that one report reads. Each needs at least one query while the page waits. */
+/** Maximum number of timelines that one report reads. Each timeline needs at least one query while the page waits. */
 const REPORT_TIMELINES_MAX = 2000;
 /**
- * Maximum number of states that one report reads for each host, newest first. {@link REPORT_STATES_MAX}
- * limits the states of all hosts together.
+ * Maximum number of states that one report reads for each host, newest first. {@link REPORT_STATES_MAX} also
+ * limits the total number of states.
  */
 export const REPORT_STATES_PER_HOST_MAX = 400;
 const REPORT_STATES_MAX = 40_000;
 const PAGE_STATES = 100;
 const AT_ONCE = 16;
 
-/** An engine or model with the number of hosts and employees that had it in the period. */
+/** An engine or a model, with the number of hosts and employees that had it in the period. */
 export type Detected = {
   id: string;
   name: string;
@@ -38,8 +38,8 @@ export type Found = {
   /** Models that were in memory during the period. */
   models: Detected[];
   /**
-   * Number of hosts whose timeline was not read. Only their newest state is included, if it began before the
-   * end of the period.
+   * Number of hosts whose timeline was not read. For these hosts, only the newest state is included, and only
+   * if it began before the end of the period.
    */
   unread: number;
   /** Number of hosts for which only the newest {@link REPORT_STATES_PER_HOST_MAX} states of the period were read. */
@@ -47,7 +47,7 @@ export type Found = {
 };
 
 type Named = { id: string; name: string; kind?: string };
-/** Engines and models on a host from `since` to `until`, both within the period. */
+/** Engines and models on a host from `since` to `until`. Both times are within the period. */
 type Sighting = { since: string; until: string; engines: readonly Named[]; models: readonly Named[] };
 
 export type Limits = { timelines: number; states: number; statesPerHost: number };
@@ -63,9 +63,9 @@ const earlier = (a: string, b: string): string => (a < b ? a : b);
 const later = (a: string, b: string): string => (a > b ? a : b);
 
 /**
- * Counts the AI in all states of a period, including the state in force when the period began. For hosts
- * whose state has not changed since the start, the presence item is enough. For other hosts, the timeline is
- * read. Hosts whose newest state began after the period come first.
+ * Counts the AI in all states of a period, including the state in force when the period began. If the state
+ * of a host has not changed since then, the presence item is enough. For other hosts, reads the timeline.
+ * Reads hosts whose newest state began after the period first.
  */
 export async function findInPeriod(
   deps: Deps,
@@ -124,8 +124,8 @@ async function statesIn(
 }
 
 /**
- * Converts states to sightings. A state lasts until the next state. The newest state lasts until the last
- * heartbeat.
+ * Converts states to sightings. A state lasts until the next state begins. The newest state lasts until the
+ * last heartbeat.
  */
 function sightingsIn(
   states: readonly TelemetryChange[],
@@ -145,7 +145,10 @@ function sightingsIn(
   });
 }
 
-/** The sighting of the newest state, from the presence item. Empty if that state began after the period. */
+/**
+ * Returns the sighting of the newest state, from the presence item. The result is empty if this state began
+ * after the period.
+ */
 function newestOf({ presence }: AssetView, start: string, end: string): Sighting[] {
   const { stateSince, lastSeenAt, engines, models } = presence!;
   if (stateSince > end) return [];
@@ -161,7 +164,7 @@ function newestOf({ presence }: AssetView, start: string, end: string): Sighting
 
 type Tally = Named & { assets: Set<string>; employees: Set<string>; firstSeenAt: string; lastSeenAt: string };
 
-/** Collects sightings of hosts, and counts hosts and employees of each engine and model. */
+/** Collects sightings, and counts the hosts and employees for each engine and model. */
 function createTallies() {
   const [engines, models] = [new Map<string, Tally>(), new Map<string, Tally>()];
   const withAi = new Set<string>();

@@ -2,7 +2,10 @@ import { Badge, plural } from "../components/badges.tsx";
 import type { Evidence } from "./report-data.ts";
 import { Section } from "./report-section.tsx";
 
-/** Duties that the report may support, and what it does not show about each. It never claims that a duty is met. */
+/**
+ * Lists duties that the report may support, and says for each duty what the report does not show. The section
+ * never claims that a duty is met.
+ */
 export const DutiesSection = ({ evidence }: { evidence: Evidence }) => (
   <Section id="duties" title="Duties that this evidence may support">
     <p>
@@ -27,7 +30,7 @@ export const DutiesSection = ({ evidence }: { evidence: Evidence }) => (
   </Section>
 );
 
-/** `shows`: what the report contains about the duty. `silent`: what it does not show. */
+/** `shows`: what the report contains about the duty. `silent`: what the report does not show. */
 export const dutiesOf = ({ found, done, kept }: Evidence) => [
   {
     where: "EU AI Act, Article 4 (AI literacy)",

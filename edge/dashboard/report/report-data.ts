@@ -21,8 +21,8 @@ import { faultWords } from "../custody/field-diff.ts";
 import { type Found, findInPeriod, type Period } from "./detections-in-period.ts";
 
 /**
- * Maximum number of hosts that one report reads. If there are more hosts or incidents than the limits, the
- * report says that it is partial.
+ * Maximum number of hosts that one report reads. If this or the limit of incidents is exceeded, the report
+ * says that it is partial.
  */
 const REPORT_ASSETS_MAX = 25_000;
 const REPORT_INCIDENTS_MAX = 10_000;
@@ -46,12 +46,12 @@ export type Evidence = {
   done: {
     byAction: { action: string; records: number; people: number }[];
     records: CustodyView[];
-    /** False if there were too many records. In this case, `records` is empty. */
+    /** False if there were too many custody records. In this case, `records` is empty. */
     complete: boolean;
   };
   custody: {
     records: number;
-    /** False if the log is too long to verify here. In this case, `verified` has no meaning. */
+    /** False if the log is too long for a report to verify. In this case, `verified` has no meaning. */
     checked: boolean;
     verified: boolean;
     words: string;
@@ -65,14 +65,14 @@ export type Evidence = {
     neverSeen: { assetId: string; hostname: string; enrolledAt: string }[];
     sourcesFailing: { assetId: string; hostname: string; sources: string[] }[];
     heartbeatsLost: number;
-    /** Hosts that left the active list. The counts above leave them out; `found` includes them. */
+    /** Hosts that left the active list. The counts above do not include these hosts, but `found` does. */
     expired: { assetId: string; hostname: string; reason: ExpiryReason; since: string }[];
     complete: boolean;
   };
   kept: { retentionDays: number; policyVersion: number };
 };
 
-/** Gathers all data of a report. The report contains no estimates and states how much data could not be read. */
+/** Gathers all data of a report. The report contains no estimates, and states which data could not be read. */
 export async function gatherEvidence(deps: Deps, tenantId: string, period: Period): Promise<Evidence> {
   const isWanted = ({ at }: AuditItem) => isDuring(at, period);
   const [fleet, incidents, log, settings, policy] = await Promise.all([
@@ -118,10 +118,7 @@ async function checkCustody(
   };
 }
 
-/**
- * Whether the day of a timestamp is within the period. Days and timestamps are in UTC and can be compared as
- * text.
- */
+/** Whether a timestamp is on a day within the period. Days and timestamps are in UTC and can be compared as text. */
 const isDuring = (at: string | undefined, { from, to }: Period): boolean =>
   at !== undefined && at.slice(0, 10) >= from && at.slice(0, 10) <= to;
 const isAfter = (at: string, { to }: Period): boolean => at.slice(0, 10) > to;
@@ -137,7 +134,10 @@ async function readAssets(deps: Deps, tenantId: string) {
   return { assets, complete: from === undefined };
 }
 
-/** Reads open and resolved incidents from the telemetry partitions of all shards, because the index has only open ones. */
+/**
+ * Reads open and resolved incidents from the telemetry partitions of all shards, because the index contains
+ * only open incidents.
+ */
 async function readIncidents(deps: Deps, tenantId: string) {
   const { shards } = await readTenant(deps, tenantId);
   const each = Math.ceil(REPORT_INCIDENTS_MAX / shards);

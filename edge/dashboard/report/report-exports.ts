@@ -11,7 +11,7 @@ import type { Detected } from "./detections-in-period.ts";
 import type { Evidence } from "./report-data.ts";
 
 /**
- * One list of the report with all of its rows. `rows` returns undefined if there are more rows than the
+ * One list of the report, with all of its rows. `rows` returns undefined if there are more rows than the
  * report can hold.
  */
 type ReportList<Row> = { columns: Columns<Row>; rows(evidence: Evidence): readonly Row[] | undefined };
@@ -46,8 +46,8 @@ const decisions: ReportList<Evidence["done"]["records"][number]> = {
 type Gap = { gap: string; assetId: string; hostname: string; since?: string; sources?: readonly string[] };
 
 /**
- * Hosts about which the report has no data or incomplete data: silent, never seen, with failed sources, or
- * expired.
+ * Hosts about which the report has no data or incomplete data. These hosts are silent, were never seen, have
+ * failed sources, or have expired.
  */
 const gaps: ReportList<Gap> = {
   columns: [
@@ -79,7 +79,10 @@ export function reportCsv(name: ReportListName, evidence: Evidence): string | un
   return records && headerOf(columns) + records.join("");
 }
 
-/** True if the list is incomplete because the report reads only a part of the data. The file name then says so. */
+/**
+ * True if the list is incomplete because the report does not read all data. The file name then says that the
+ * list is partial.
+ */
 export function isPartial(name: ReportListName, { found, coverage }: Evidence): boolean {
   if (name === "engines" || name === "models") return found.unread + found.cut > 0 || !coverage.complete;
   return name !== "decisions" && !coverage.complete;

@@ -11,7 +11,10 @@ import { DutiesSection } from "./duties-section.tsx";
 import { IncidentsSection } from "./incidents-section.tsx";
 import { gatherEvidence } from "./report-data.ts";
 
-/** The evidence report of a period, for printing: detected AI, incidents, decisions, and gaps in coverage. */
+/**
+ * The evidence report of a period, designed for printing. It shows detected AI, incidents, decisions, and
+ * gaps in coverage.
+ */
 export async function reportPage(admin: Admin, period: Period, deps: Deps) {
   const evidence = await gatherEvidence(deps, admin.tenantId, period);
   return (

@@ -9,7 +9,7 @@ const blank = z.literal("").transform(() => undefined);
 export const reportQuery = z.object({ from: blank.or(day).optional(), to: blank.or(day).optional() });
 export type ReportQuery = z.infer<typeof reportQuery>;
 
-/** The requested days. Default: the last 30 days. Undefined if the last day is before the first. */
+/** Returns the requested period. Default: the last 30 days. Returns undefined if the last day is before the first. */
 export function periodOf({ from, to }: ReportQuery, nowMs: number): Period | undefined {
   const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
   const last = to ?? dayOf(nowMs);
@@ -18,6 +18,6 @@ export function periodOf({ from, to }: ReportQuery, nowMs: number): Period | und
   return first <= last ? { from: first, to: last } : undefined;
 }
 
-/** True if some or all states from the start of the period have already been deleted. */
+/** True if states from the start of the period may already be deleted. */
 export const isOlderThanRetention = ({ from }: Period, retentionDays: number, madeAt: string): boolean =>
   Date.parse(madeAt) - Date.parse(from) > retentionDays * DAY_MS;

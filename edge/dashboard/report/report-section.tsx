@@ -19,7 +19,7 @@ export const Fact = ({ name, children }: { name: string; children: Child }) => (
   </div>
 );
 
-/** Link to the CSV of a list. `label`: name of the list in the link. Default: its id. */
+/** Link to a list as CSV. `label`: name of the list in the link text. Default: the id of the list. */
 export const CsvLink = ({
   list,
   label,
@@ -36,7 +36,7 @@ export const CsvLink = ({
   </p>
 );
 
-/** Says how many rows the page leaves out. */
+/** Says how many rows the download has but the page does not show. */
 export const MoreRows = ({ total }: { total: number }) =>
   total > ROWS_MAX ? (
     <p class="more">

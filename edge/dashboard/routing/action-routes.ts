@@ -33,7 +33,7 @@ import { acknowledgeForm, draftOf, isolateForm, releaseForm, resolveForm } from 
 import { askerOf, type Fields, idParams, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./render-response.ts";
 
-/** Form routes of containment, host lifecycle, incidents and enrolment. */
+/** Adds the form routes for containment, host lifecycle, incidents and enrolment. */
 export function actionRoutes(app: Hono<Env>, deps: Deps): void {
   const post = postRoute(app, deps);
   const ofAsset = { right: mayRespond, params: idParams(assetId), invalid: showAssetDraft };
@@ -180,8 +180,8 @@ function respondToIncident(action: "acknowledge" | "resolve") {
 }
 
 /**
- * Creates an enrolment token and shows it in the response itself. A redirect would put the token into an
- * address or a store.
+ * Creates an enrolment token and shows it in the response to the form. With a redirect, the token would have
+ * to be part of a URL or be stored.
  */
 async function createToken(c: Context<Env>, { form }: { form: z.infer<typeof enrolmentForm> }, deps: Deps) {
   const origin = siteOrigin(c.req.raw, deps);
@@ -209,7 +209,7 @@ const BULK_FORM = { bytesMax: 12 * 1024, fieldsMax: BULK_INCIDENTS_MAX + 2 };
 
 /**
  * Acknowledges the selected incidents. Each checkbox sends the incident id and the time at which the incident
- * was opened, which is part of the idempotency key.
+ * was opened. This time is part of the idempotency key.
  */
 async function acknowledgeMany(
   c: Context<Env>,

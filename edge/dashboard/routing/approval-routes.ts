@@ -21,7 +21,7 @@ import { sendFailure, sendPage } from "./render-response.ts";
 const mayApprove = (admin: Admin): boolean => may(admin, "approve");
 const approveForm = acknowledgeForm.extend({ confirm: z.literal("yes") });
 
-/** Form routes of approvals: approve, deny, and request an expired isolation again. */
+/** Adds the form routes for approvals: approve, deny, and repeat an expired request. */
 export function approvalRoutes(app: Hono<Env>, deps: Deps): void {
   const post = postRoute(app, deps);
   const params = idParams(keyId);
@@ -57,7 +57,7 @@ const approve: Verb = (asker, approvalId, _form, deps) => approveIsolation(asker
 const deny: Verb = (asker, approvalId, { justification = "" }, deps) =>
   denyIsolation(asker, { approvalId, justification }, deps);
 
-/** Repeats an expired request in the name of the current user. The new request waits for a second person again. */
+/** Repeats an expired request on behalf of the current user. The new request again waits for a second person. */
 async function requestAgain(asker: Asker, approvalId: string, _form: Fields, deps: Deps) {
   const { tenantId } = asker.admin;
   const stored = await deps.authority.read(approvalKey(tenantId, approvalId));

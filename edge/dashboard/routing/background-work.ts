@@ -3,7 +3,10 @@ import type { Env } from "../../request-env.ts";
 import type { FleetNumbers, Fleets } from "../overview/fleet-cache.ts";
 import type { Background } from "../overview/stale-while-revalidate.ts";
 
-/** Workers cancel work that outlives the response, unless `waitUntil` is called. Bun and Deno keep running it. */
+/**
+ * Returns a function that keeps work running after the response. Workers cancel such work unless `waitUntil`
+ * is called. Bun and Deno do not cancel it.
+ */
 export const backgroundOf =
   (c: Context<Env>): Background =>
   (work) => {
@@ -14,7 +17,7 @@ export const backgroundOf =
     }
   };
 
-/** Fleet counts for this request. A background refresh may continue after the response. */
+/** Returns fleet counts for this request. A background refresh may continue after the response. */
 export const numbersFor =
   (c: Context<Env>, fleets: Fleets) =>
   (tenantId: string): Promise<FleetNumbers> =>

@@ -8,9 +8,9 @@ import { JUSTIFICATION_CHARACTERS_MAX, JUSTIFICATION_CHARACTERS_MIN } from "../.
 import { inTime, readStream } from "../../http/read-body.ts";
 
 /**
- * Limits of a form with a justification. They leave room for a text ten times longer than allowed,
- * percent-encoded with three bytes of UTF-8 per character. A user who pastes too much gets the text back to
- * shorten it, instead of an error about the request size.
+ * Limits of a form with a justification. They allow a text ten times as long as the maximum, with three
+ * percent-encoded bytes of UTF-8 per character. A user who pastes too much text gets it back to shorten it,
+ * instead of an error about the request size.
  */
 const SHORT_FORM = { bytesMax: 96 * 1024, fieldsMax: 12 };
 
@@ -31,7 +31,7 @@ export const isolateForm = z.strictObject({
   confirm: z.literal("yes"),
   breakGlass: z.literal("yes").optional(),
   everyCopy: z.literal("yes").optional(),
-  /** How engines are stopped, according to the setting that the form showed. */
+  /** How engines are stopped, according to the setting that the form displayed. */
   stopEnginesBy: stopEnginesBy.optional(),
 });
 export const releaseForm = z.strictObject({
@@ -42,7 +42,10 @@ export const releaseForm = z.strictObject({
 });
 
 export const acknowledgeForm = z.strictObject(hidden);
-/** The resolution of an incident is shorter than a justification, because lists show it with the incident. */
+/**
+ * Maximum length of the reason for resolving an incident. It is shorter than a justification, because lists
+ * show the reason with the incident.
+ */
 export const RESOLUTION_CHARACTERS_MAX = 200;
 export const resolveForm = z.strictObject({
   ...hidden,
@@ -58,7 +61,10 @@ export const resolveForm = z.strictObject({
  */
 export type Draft = { mode: string; justification: string; confirm: boolean; wrong: readonly string[] };
 
-/** Reads the fields of a form post. Rejects other media types, bodies that are too large or too slow, and repeated fields. */
+/**
+ * Reads the fields of a form post. Rejects other media types, bodies that are too large or arrive too slowly,
+ * and repeated fields.
+ */
 export async function readForm(
   request: Request,
   { bytesMax, fieldsMax } = SHORT_FORM,

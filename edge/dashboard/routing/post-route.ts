@@ -18,16 +18,16 @@ type FormLimits = { bytesMax: number; fieldsMax: number };
 
 export type FormRoute<Form extends z.ZodType, Params extends z.ZodType> = {
   right: (admin: Admin) => boolean;
-  /** An invalid path parameter returns 404. */
+  /** Schema of the path parameters. An invalid path parameter results in 404. */
   params?: Params;
   form: Form;
-  /** Responds to a form that its schema rejects. Default: a refusal with the code `admin.invalid`. */
+  /** Creates the response to a form that the schema rejects. Default: a refusal with the code `admin.invalid`. */
   invalid?: (
     c: Context<Env>,
     input: { fields: Fields; params: z.infer<Params>; error: z.ZodError },
     deps: Deps,
   ) => Promise<Response>;
-  /** Responds to a valid form. */
+  /** Handles a valid form and creates the response. */
   handle: (
     c: Context<Env>,
     input: { fields: Fields; params: z.infer<Params>; form: z.infer<Form> },
@@ -39,7 +39,10 @@ export type FormRoute<Form extends z.ZodType, Params extends z.ZodType> = {
 const NO_PARAMS = z.object({});
 export const idParams = <Id extends z.ZodType>(id: Id) => z.object({ id });
 
-/** Adds a POST route for a form. It needs a session, the permission, a same-origin request, a CSRF token and the control key. */
+/**
+ * Adds a POST route for a form. The route needs a session, the permission, a same-origin request, a CSRF
+ * token and the control key.
+ */
 export const postRoute =
   (app: Hono<Env>, deps: Deps) =>
   <Form extends z.ZodType, Params extends z.ZodType = typeof NO_PARAMS>(
@@ -72,7 +75,10 @@ export const postRoute =
     );
   };
 
-/** Checks origin, permission and CSRF token, in this order, before any field of the form is used. */
+/**
+ * Checks the origin, the permission and the CSRF token, in this order, before any other field of the form is
+ * used.
+ */
 async function readCheckedForm(
   c: Context<Env>,
   right: (admin: Admin) => boolean,
@@ -92,7 +98,7 @@ export const askerOf = (c: Context<Env>, idempotencyKey: string, deps: Deps): As
   return { admin, sourceIp: deps.sourceIp(c.req.raw), requestId, idempotencyKey };
 };
 
-/** The notice after a change that was rejected. `detail`: the reason, as a clause without a full stop. */
+/** The notice after a rejected change. `detail`: the reason, as a clause without a full stop. */
 export const unchanged = (detail: string | undefined): Notice => ({
   tone: "warning",
   words: `Nothing was changed: ${detail ?? "the current state does not allow it"}. This page shows the current state.`,

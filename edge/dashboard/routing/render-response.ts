@@ -17,11 +17,14 @@ import { pageOfForm, returnPath, signInAddress } from "../session/return-path.ts
 import { PAGE_HEADERS } from "../session/security-headers.ts";
 import { refreshCookie, refreshState, sessionExpired } from "../session/session-refresh.ts";
 
-/** Header that the browser script sends with polls. A poll expects 200, 304 or an error status, never a redirect. */
+/**
+ * Request header that the browser script sends with polls. The response to a poll is 200, 304 or an error,
+ * never a redirect.
+ */
 const LIVE_HEADER = "x-lz-live";
 /**
- * Response header of a 401 if only the token has expired. A reload may then get a new token from the identity
- * provider.
+ * Response header of a 401 if the only problem is an expired token. A reload may then get a new token from
+ * the identity provider.
  */
 const EXPIRED_HEADER = "x-lz-expired";
 const isLive = (c: Context<Env>): boolean => c.req.header(LIVE_HEADER) !== undefined;
@@ -30,8 +33,8 @@ const isLive = (c: Context<Env>): boolean => c.req.header(LIVE_HEADER) !== undef
 export type Markup = { toString(): string | Promise<string> };
 
 /**
- * Sends a page. Its ETag ignores the text of `<time>` elements, which changes every second, so that a poll of an
- * unchanged page gets 304 without a body (RFC 9110 §13.1.2).
+ * Sends a page. Its ETag ignores the text of `<time>` elements, which changes every second. A poll of an
+ * otherwise unchanged page therefore gets 304 without a body (RFC 9110 §13.1.2).
  */
 export async function sendPage(c: Context<Env>, page: Markup, status: ContentfulStatusCode = 200) {
   const markup = `<!doctype html>${await page.toString()}`;
@@ -47,11 +50,11 @@ export async function sendPage(c: Context<Env>, page: Markup, status: Contentful
   return c.body(markup, status);
 }
 
-/** Removes the freshness line and the text of `<time>` elements from the markup. */
+/** Removes the freshness indicator and the text of `<time>` elements from the markup. */
 const withoutTimes = (markup: string): string =>
   markup.replace(/<div class="freshness".*?<\/div>/s, "").replace(/(<time [^>]*>)[^<]*/g, "$1");
 
-/** Sends the error page for a refusal. Counts and logs the refusal in the same way as the API. */
+/** Sends the error page for a refusal. Counts and logs the refusal as the API does. */
 export function sendFailure(c: Context<Env>, refused: Refusal, deps: Deps) {
   const { status } = noteRefusal({ requestId: c.var.requestId, path: c.req.path }, refused, deps);
   return sendPage(c, failurePage({ refused, ...failureOf(c, deps) }), status);
@@ -66,15 +69,15 @@ export function failureOf(c: Context<Env>, deps: Deps) {
 }
 
 /**
- * Whether the session can be refreshed without the user. Allowed once in 20 s, so that a provider that
- * returns no new session does not cause a redirect loop.
+ * Whether the session can be refreshed without user interaction. Allowed once in 20 s, so that a provider
+ * that returns no new session does not cause a redirect loop.
  */
 const maySilentlyRefresh = (c: Context<Env>, deps: Deps): boolean =>
   deps.admin.handshakeUrl === undefined &&
   sessionExpired(c.req.raw, deps.clock()) &&
   refreshState(c.req.raw, deps) === undefined;
 
-/** Redirects to the provider, which recognises the user and redirects back with a new token. */
+/** Redirects to the identity provider, which recognises the user and redirects back with a new token. */
 function refreshSession(c: Context<Env>, path: string, deps: Deps) {
   c.header(
     "set-cookie",
@@ -84,12 +87,15 @@ function refreshSession(c: Context<Env>, path: string, deps: Deps) {
   return c.redirect(signInAddress(c.req.raw, returnPath(path), deps), 302);
 }
 
-/** Responds to a request without a valid session: a redirect to sign-in, or 401 for a poll of the browser script. */
+/**
+ * Responds to a request without a valid session. Browsers are redirected to sign-in, and polls of the browser
+ * script get 401.
+ */
 export async function sendUnauthenticated(c: Context<Env>, refused: Refusal, deps: Deps) {
   if (c.req.method === "GET" && !isLive(c)) {
     if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
-    // Other refusals concern a valid session without access. The provider would return it unchanged, in an
-    // endless loop.
+    // Other refusals mean that the session is valid but has no access. The provider would return the same
+    // session, in an endless loop.
     if (refused.code === "admin.unauthenticated" && mayStartHandshake(c.req.raw, deps))
       return startHandshake(c, withoutHandshake(c), deps);
   }
@@ -98,7 +104,7 @@ export async function sendUnauthenticated(c: Context<Env>, refused: Refusal, dep
   const url = new URL(c.req.url);
   if (c.req.method === "GET" && maySilentlyRefresh(c, deps))
     return refreshSession(c, url.pathname + url.search, deps);
-  // The content of a form is not kept. After sign-in, the user returns to the page of the form.
+  // The input of a form is not kept. After sign-in, the user returns to the page that contains the form.
   const isForm = c.req.method !== "GET";
   const back = isForm ? returnPath(pageOfForm(url.pathname)) : withoutHandshake(c);
   const query = new URLSearchParams({ ...(back !== "/" && { return: back }), ...(isForm && { sent: "" }) });

@@ -21,7 +21,7 @@ import { backgroundOf, numbersFor } from "./background-work.ts";
 import { askerOf, type Fields, postRoute } from "./post-route.ts";
 import { sendFailure, sendPage } from "./render-response.ts";
 
-/** Form routes for policy and settings, and for the dry run of a policy. */
+/** Adds the form routes for policy and settings, and for the dry run of a policy. */
 export function settingsRoutes(app: Hono<Env>, deps: Deps, fleets: Fleets): void {
   const post = postRoute(app, deps);
   const right = mayConfigure;
@@ -79,7 +79,10 @@ const changePolicyByForm =
     );
   };
 
-/** Evaluates the submitted policy on recorded states and shows the findings above the form. Writes nothing. */
+/**
+ * Evaluates the submitted policy on recorded states, and shows the findings above the form. Writes nothing to
+ * the table.
+ */
 const runDryRun =
   (fleets: Fleets) =>
   async (c: Context<Env>, { fields }: { fields: Fields }, deps: Deps): Promise<Response> => {

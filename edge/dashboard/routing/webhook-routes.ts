@@ -24,7 +24,7 @@ import { acknowledgeForm, resolveForm } from "./parse-form.ts";
 import { askerOf, type Fields, idParams, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./render-response.ts";
 
-/** Limits of a webhook form: room for a percent-encoded URL of 2000 characters, and one checkbox for each event. */
+/** Limits of a webhook form. They allow a percent-encoded URL of 2000 characters, and one checkbox for each event. */
 const TERMS_FORM = { bytesMax: 12 * 1024, fieldsMax: WEBHOOK_EVENTS.length + 4 };
 
 const termsForm = acknowledgeForm.extend({ url: webhook.shape.url }).loose();
@@ -36,7 +36,10 @@ const resendForm = acknowledgeForm.extend({
 const resendDeadForm = acknowledgeForm.extend({ cursor: cursor.optional() });
 const removeForm = acknowledgeForm.extend({ confirm: z.literal("yes") });
 
-/** Form routes of webhooks. A new secret is in the response to the form only, never in an address or a store. */
+/**
+ * Adds the form routes for webhooks. A new secret is only in the response to the form, never in a URL or in
+ * the table.
+ */
 export function webhookRoutes(app: Hono<Env>, deps: Deps): void {
   const post = postRoute(app, deps);
   const right = mayIntegrate;
@@ -90,7 +93,7 @@ async function create(c: Context<Env>, { fields, form }: Terms, deps: Deps): Pro
   return sendFailure(c, made, deps);
 }
 
-/** Sends the page of the webhook with the result of a form. */
+/** Sends the page of the webhook, with the result of a form. */
 async function sendWebhook(
   c: Context<Env>,
   webhookId: string,

@@ -11,18 +11,23 @@ import { returnPath } from "./return-path.ts";
 import { refreshCookie, refreshState, sessionExpired } from "./session-refresh.ts";
 
 /**
- * Clerk's tokens live one minute, and this site does not load Clerk's script, which would renew them. Instead it uses
- * the handshake (clerk.com/docs, "How Clerk works"): the browser is redirected to the Frontend API, which recognises
- * the user by its own cookie and redirects back with a signed list of cookies. This site uses only the session cookie.
+ * Clerk's tokens are valid for one minute. This site does not load Clerk's script, which would renew them.
+ * Instead, it uses the handshake (clerk.com/docs, "How Clerk works"). The browser is redirected to the
+ * Frontend API, which recognises the user by its own cookie. The Frontend API redirects back with a signed
+ * list of cookies, of which this site uses only the session cookie.
  */
 const HANDSHAKE = "__clerk_handshake";
 /**
- * Query parameter with a random value that must equal the state cookie. It proves that this site started the
- * handshake in this browser, so that a link from an attacker cannot sign the user in to another account.
+ * Query parameter with a random value that must equal the state cookie. The equal values prove that this site
+ * started the handshake in this browser. A link from an attacker can therefore not sign the user in to
+ * another account.
  */
 const STATE = "lz_state";
 const STATE_BYTES = 16;
-/** Cookie with the token's expiry in Unix seconds. The browser script reads it, and renews the session in time. */
+/**
+ * Cookie with the token's expiry in Unix seconds. The browser script reads this cookie to renew the session
+ * before the token expires.
+ */
 const UNTIL_COOKIE = "lz_until";
 const UNTIL_SECONDS = 24 * 3600;
 
@@ -35,23 +40,23 @@ const cookieOf = (request: Request, name: string): string | undefined =>
  */
 const SIGNED_OUT_COOKIE = "lz_signed_out";
 
-/** Whether the request returns from a handshake that this site started in this browser. */
+/** Whether the request is the return from a handshake that this site started in this browser. */
 function isHandshakeReturn(request: Request, deps: Deps): boolean {
   const state = new URL(request.url).searchParams.get(STATE);
   return state !== null && state !== "" && state === refreshState(request, deps);
 }
 
 /**
- * Whether Clerk's site-wide cookie shows a signed-in user. Its value is the time of the last sign-in, or 0 if
- * no user is signed in.
+ * Whether Clerk's site-wide cookie shows that the user is signed in. The cookie's value is the time of the
+ * last sign-in, or 0 if no user is signed in.
  */
 const isKnownToClerk = (request: Request): boolean =>
   clerkCookies(request, "__client_uat").some((value) => !["", "0"].includes(value));
 
 /**
- * Development instances of Clerk identify a browser by this token, because their Frontend API is on another
- * site and receives no cookies. The token is part of URLs, so a link could contain the token of another user.
- * Production never uses it.
+ * Token by which Clerk's development instances identify a browser. Their Frontend API is on another site and
+ * receives no cookies. The token is part of URLs, so a link could contain the token of another user.
+ * Production never uses this token.
  */
 const DEV_BROWSER = "__clerk_db_jwt";
 const DEV_BROWSER_TOKEN = /^[A-Za-z0-9._-]{1,2048}$/;
@@ -111,8 +116,8 @@ type Taken = { session: string; devBrowser: string | undefined };
 
 /**
  * Returns the session from a handshake that this site started. The handshake must be signed with the
- * provider's key, and its session must be valid. Other handshakes are ignored, because a link could sign the
- * user in to another account.
+ * provider's key, and its session must be valid. Other handshakes are ignored, because a link could otherwise
+ * sign the user in to another account.
  */
 async function sessionOf(request: Request, deps: Deps): Promise<Taken | undefined> {
   if (deps.admin.handshakeUrl === undefined || !isHandshakeReturn(request, deps)) return undefined;
@@ -136,7 +141,7 @@ async function sessionOf(request: Request, deps: Deps): Promise<Taken | undefine
 }
 
 /**
- * Moves the session from a handshake into this site's cookies. Returns undefined if the request has no valid
+ * Moves the session from a handshake to this site's cookies. Returns undefined if the request has no valid
  * handshake.
  */
 export async function takeHandshake(
@@ -148,7 +153,7 @@ export async function takeHandshake(
   const { session, devBrowser } = taken;
   const untilSeconds = decodeJwt(session).exp!;
   const own = cookieAttributes(c, deps);
-  // The session cookie has no expiry of its own, because the token contains one.
+  // The session cookie has no expiry attribute, because the token itself contains the expiry.
   for (const cookie of [
     `${SESSION_COOKIE}=${session}; HttpOnly; ${own}`,
     `${UNTIL_COOKIE}=${untilSeconds}; Max-Age=${UNTIL_SECONDS}; ${own}`,
@@ -179,7 +184,10 @@ export const forgetSession = (c: Context<Env>, deps: Deps): void => {
     c.header("set-cookie", `${name}=; Max-Age=0; HttpOnly; ${cookieAttributes(c, deps)}`, { append: true });
 };
 
-/** Starts a handshake after the user signed in at the provider, even if the user had signed out here before. */
+/**
+ * Starts a handshake after the user signed in at the provider. Works even if the user signed out of this site
+ * before.
+ */
 export function restartHandshake(c: Context<Env>, path: string, deps: Deps): Response {
   c.header("set-cookie", `${SIGNED_OUT_COOKIE}=; Max-Age=0; HttpOnly; ${cookieAttributes(c, deps)}`, {
     append: true,

@@ -3,8 +3,8 @@ import type { Admin as Caller } from "../../auth/permissions.ts";
 import type { Deps } from "../../deps.ts";
 
 /**
- * Minimum lifetime of a token. The expiry is rounded up to {@link ROUND_SECONDS}, so a token is valid for two
- * to three hours.
+ * Minimum lifetime of a token in seconds. The expiry is rounded up to {@link ROUND_SECONDS}, so a token is
+ * valid for two to three hours.
  */
 const LIFETIME_SECONDS = 2 * 3600;
 const ROUND_SECONDS = 3600;
@@ -18,8 +18,8 @@ const signed = (admin: Admin, expiresAtSeconds: number) =>
   utf8(JSON.stringify(["form", admin.tenantId, admin.userId, admin.sessionId, expiresAtSeconds]));
 
 /**
- * A CSRF token `<expiry>.<HMAC>` that is bound to the tenant, user and session. The expiry is rounded to the hour, so
- * that the markup and the ETag of an unchanged page stay the same.
+ * Creates a CSRF token `<expiry>.<HMAC>` that is bound to the tenant, user and session. The expiry is rounded
+ * to the hour, so that the markup and the ETag of an unchanged page stay the same.
  */
 export async function csrfToken(admin: Admin, deps: Signing): Promise<string> {
   const seconds = Math.floor(deps.clock() / 1000);
@@ -40,9 +40,9 @@ export async function isCsrfToken(token: string, admin: Admin, deps: Signing): P
 }
 
 /**
- * Idempotency key of a change. `about` names the action, its subject, and the subject's version (generation,
- * or time of opening). Submitting a form twice sends the same key, even from two windows. After the change,
- * the key differs.
+ * Idempotency key of a change. `about` names the action, the object that it changes, and the object's version
+ * (generation, or time of opening). Submitting a form twice sends the same key, even from two windows. After
+ * the change, a new form has another key.
  */
 export async function changeKey(
   admin: Admin,
@@ -55,8 +55,9 @@ export async function changeKey(
 }
 
 /**
- * Whether a POST request comes from a page of this site. Browsers send `Origin` with every POST (Fetch, "append a
- * request Origin header") and `Sec-Fetch-Site` on secure origins. Requests with neither header are rejected.
+ * Whether a POST request comes from a page of this site. Browsers send `Origin` with every POST (Fetch,
+ * "append a request Origin header") and `Sec-Fetch-Site` on secure origins. A request without these headers
+ * is rejected.
  */
 export function isSameSite(
   request: Request,
@@ -70,7 +71,7 @@ export function isSameSite(
   const origin = request.headers.get("origin");
   if (origin === null) return site === "same-origin";
   if (publicOrigin !== undefined) return origin === publicOrigin;
-  // Behind a proxy that terminates TLS, the request URL has the scheme http. Authorised parties are therefore
-  // accepted too.
+  // Behind a proxy that terminates TLS, the request URL has the scheme http. The origins of authorised
+  // parties are therefore accepted too.
   return origin === new URL(request.url).origin || parties.includes(origin);
 }

@@ -6,7 +6,7 @@ const UNUSED_ORIGIN = "https://return.invalid";
 
 /**
  * Returns the path and query to open after sign-in, or `/` if `wanted` could lead to another site. Rejects
- * `//host`, `/\host`, schemes, white space and control characters (browsers drop tabs and line breaks in
+ * `//host`, `/\host`, URL schemes, white space and control characters (browsers drop tabs and line breaks in
  * URLs).
  */
 export function returnPath(wanted: string | undefined): string {
@@ -19,8 +19,8 @@ export function returnPath(wanted: string | undefined): string {
 }
 
 /**
- * Returns the page that contains a form, for the form's action: `/assets/A` for `/assets/A/isolate`,
- * `/approvals` for approvals.
+ * Returns the page that contains the form with this action. Examples: `/assets/A` for `/assets/A/isolate`,
+ * and `/approvals` for the approval forms.
  */
 export function pageOfForm(path: string): string {
   const parts = path.replace(/\?.*$/, "").split("/").slice(1);
@@ -28,7 +28,7 @@ export function pageOfForm(path: string): string {
   return `/${(parts[0] === "approvals" ? parts.slice(0, 1) : parts.slice(0, -1)).join("/")}`;
 }
 
-/** URL of the identity provider's sign-in page, which redirects to `path` on this site afterwards. */
+/** URL of the identity provider's sign-in page. After sign-in, the provider redirects to `path` on this site. */
 export function signInAddress(
   request: Request,
   path: string,

@@ -1,6 +1,6 @@
 /**
- * Content security policy of every page. It allows no inline code and nothing from other origins. HTML from
- * strings must pass the Trusted Types policy `lz-live`. W3C CSP Level 3; W3C Trusted Types.
+ * Content security policy of every page. It allows neither inline code nor content from other origins.
+ * Strings that become HTML must pass the Trusted Types policy `lz-live`. W3C CSP Level 3; W3C Trusted Types.
  */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",

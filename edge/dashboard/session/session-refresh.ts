@@ -4,21 +4,23 @@ import type { Deps } from "../../deps.ts";
 import { isSecure } from "../../http/public-origin.ts";
 
 /**
- * Name of the cookie that holds the state of a round trip to the identity provider. Over https it has the prefix
- * `__Host-` (RFC 6265bis §4.1.3.2), so that a sibling domain cannot set it and sign the user in to another account.
+ * Name of the cookie with the state of a redirect to the identity provider and back. Over https, the name has
+ * the prefix `__Host-` (RFC 6265bis §4.1.3.2). A sibling domain can therefore not set the cookie to sign the
+ * user in to another account.
  */
 export const refreshCookie = (request: Request, deps: Pick<Deps, "publicOrigin">): string =>
   isSecure(request, deps) ? "__Host-lz_refreshing" : "lz_refreshing";
 
-/** State of the current round trip to the identity provider. Absent outside of a round trip. */
+/** State of the current redirect to the identity provider. Absent if no such redirect is in progress. */
 export const refreshState = (request: Request, deps: Pick<Deps, "publicOrigin">): string | undefined =>
   new RegExp(`(?:^|; )${refreshCookie(request, deps)}=([^;]*)`).exec(
     request.headers.get("cookie") ?? "",
   )?.[1];
 
 /**
- * Whether the request has an expired session token. Clerk's tokens live one minute, and the provider issues a new one
- * while the session lasts. The token is not verified, because the result only selects a redirect.
+ * Whether the request has an expired session token. Clerk's tokens are valid for one minute, and the provider
+ * issues new ones until the session ends. The token is not verified, because the result only selects a
+ * redirect.
  */
 export function sessionExpired(request: Request, nowMs: number): boolean {
   const cookies = request.headers.get("cookie") ?? "";

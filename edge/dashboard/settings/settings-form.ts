@@ -9,7 +9,7 @@ export type NumericField = {
   min: number;
   max: number;
   step?: string;
-  /** Returns the value of the field. */
+  /** Returns the field's value from the settings. */
   of: (settings: Settings) => number;
 };
 
@@ -76,7 +76,7 @@ const LABELS: Readonly<Record<string, string>> = {
   ...Object.fromEntries([...REPORTING_FIELDS, ISOLATION_LIMIT].map(({ name, label }) => [name, label])),
 };
 
-/** Names of form fields that differ from the name of their setting. */
+/** Names of form fields whose name differs from the name of the setting. */
 const SETTING_FIELDS: Readonly<Record<string, string>> = {
   heartbeatIntervalMs: "heartbeatSeconds",
   quietPeriodSeconds: "quietMinutes",
@@ -91,7 +91,7 @@ export function settingsFromForm(fields: Record<string, string>, current: Settin
     telemetryResolutionSeconds: numberOf(fields.telemetryResolutionSeconds),
     quietPeriodSeconds: Math.round(numberOf(fields.quietMinutes) * 60),
     retentionDays: numberOf(fields.retentionDays),
-    // A form that was opened before this setting existed must not change it.
+    // A form that was opened before this setting existed has no such field and must not change the setting.
     assetExpiryDays:
       fields.assetExpiryDays === undefined ? current.assetExpiryDays : numberOf(fields.assetExpiryDays),
     clientDirectories: fields.clientDirectories === "yes",

@@ -160,7 +160,7 @@ const SettingsForm = ({ settings, hidden, typed }: Fill & { hidden: Hidden }) =>
   </ChangeForm>
 );
 
-/** Attributes that mark a field as invalid if it has an error. */
+/** Returns attributes that mark a field as invalid, if the field has an error. */
 const invalid = (name: string, wrong: readonly Wrong[] | undefined) =>
   wrong?.some(({ where }) => where === name) ? { "aria-invalid": "true" as const } : {};
 

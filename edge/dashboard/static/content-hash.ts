@@ -1,6 +1,6 @@
 /**
- * Hash of a text: 16 hexadecimal digits, from two runs of 32-bit FNV-1a. It is for cache busting only, not
- * for integrity. It is synchronous, unlike WebCrypto, so that URLs are known at start.
+ * Hash of a text: 16 hexadecimal digits, from two runs of 32-bit FNV-1a. The hash is for cache busting, not
+ * for integrity. It is synchronous, unlike WebCrypto, so that URLs are known when the process starts.
  */
 export function contentHash(text: string): string {
   return fnv1a(text, 0x811c9dc5) + fnv1a(text, 0x9747b28c);

@@ -9,7 +9,10 @@ import sessionRenewal from "./client/session-renewal.client.js" with { type: "te
 import timestamps from "./client/timestamps.client.js" with { type: "text" };
 import unsavedInput from "./client/unsaved-input.client.js" with { type: "text" };
 
-/** Modules of the browser script: file name and source. They are served, never run on the server. */
+/**
+ * Modules of the browser script, with file name and source. The server only serves these modules and never
+ * runs them.
+ */
 export const MODULES: readonly { name: string; text: string }[] = [
   { name: "forms.client.js", text: forms },
   { name: "freshness.client.js", text: freshness },

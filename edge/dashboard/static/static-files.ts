@@ -4,7 +4,7 @@ import { contentHash } from "./content-hash.ts";
 import { MODULES } from "./script-modules.ts";
 import { STYLE_SHEET } from "./style-sheet.ts";
 
-/** The product's logo: a zero around a pulse. */
+/** The product's logo: a zero crossed by a pulse. */
 const LOGO_SVG = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#3449b8"/><ellipse cx="16" cy="16" rx="7.5" ry="10" fill="none" stroke="#fff" stroke-width="2.6"/><path d="M5 16h7l2-4.5 4 9 2-4.5h7" fill="none" stroke="#fff" stroke-width="2" stroke-linejoin="round" stroke-linecap="round"/></svg>`;
 
 type StaticFile = { url: string; type: string; text: string };
@@ -20,7 +20,10 @@ export const LOGO: StaticFile = {
   text: LOGO_SVG,
 };
 
-/** Modules import each other by relative path, so all of them share one folder that is named after their content. */
+/**
+ * All modules share one folder, because they import each other by relative path. The folder's name is a hash
+ * of their content.
+ */
 const SCRIPT_FOLDER = `/static/${contentHash(MODULES.map(({ text }) => text).join("\n"))}`;
 
 export const SCRIPTS: readonly StaticFile[] = MODULES.map(({ name, text }) => ({
@@ -29,7 +32,7 @@ export const SCRIPTS: readonly StaticFile[] = MODULES.map(({ name, text }) => ({
   text,
 }));
 
-/** URL of the module that imports all others. */
+/** URL of the entry module, which imports all other modules. */
 export const SCRIPT_URL = `${SCRIPT_FOLDER}/live.client.js`;
 
 const HEADERS = {
@@ -39,7 +42,10 @@ const HEADERS = {
   "x-content-type-options": "nosniff",
 };
 
-/** Style sheet, script modules and logo. Their URLs contain a hash of their content, so browsers may cache them forever. */
+/**
+ * Serves the style sheet, script modules and logo. Each URL contains a hash of the content, so browsers can
+ * cache the files without expiry.
+ */
 export function staticRoutes(): Hono<Env> {
   const app = new Hono<Env>();
   for (const { url, type, text } of [STYLE, LOGO, ...SCRIPTS]) {

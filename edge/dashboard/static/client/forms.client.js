@@ -1,5 +1,5 @@
 // @ts-check
-// Filters update their list while the user types. Forms marked with data-once are disabled after they are submitted.
+// Filters update their list while the user types. Forms with data-once are disabled after they are submitted.
 import { pollFiltered } from "./polling.client.js";
 
 const TYPING_PAUSE_MS = 250;
@@ -7,7 +7,10 @@ const TYPING_PAUSE_MS = 250;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 
-/** Puts the filter into the address, so that the user can share it, and polls. @param {HTMLFormElement} form */
+/**
+ * Puts the filter into the address, so that the user can share the filtered list, and polls. @param
+ * {HTMLFormElement} form
+ */
 function applyFilter(form) {
   const query = new URLSearchParams();
   for (const [name, value] of new FormData(form)) if (value !== "") query.set(name, String(value));

@@ -1,17 +1,18 @@
 // @ts-check
-// The line in the header that says how old the page is, and the hidden line that screen readers announce.
+// The freshness indicator in the page header, which says how old the page is, and the hidden text that screen
+// readers announce.
 import { duration } from "./timestamps.client.js";
 
 const box = document.getElementById("freshness");
 const line = document.getElementById("freshness-text");
 const status = document.getElementById("freshness-status");
 
-/** Only live pages have the line in their header. */
+/** Only live pages have a freshness indicator in their header. */
 export const isLive = box !== null;
 
 const connection = { readAtMs: Date.now(), failures: 0, endedBecause: "" };
 
-/** True after {@link endUpdates}: the page is no longer polled. */
+/** True after {@link endUpdates}, when the page is no longer polled. */
 export const isEnded = () => connection.endedBecause !== "";
 /** Number of failed polls since the last successful one. */
 export const failureCount = () => connection.failures;

@@ -1,12 +1,13 @@
 // @ts-check
-// Keyboard shortcuts of lists: j and k move, x selects, / goes to the search field, ? shows the shortcuts.
+// Keyboard shortcuts for lists: j and k move to the next and previous row, x selects, / goes to the search
+// field, ? shows the shortcuts.
 
 const SHORTCUTS_OFF = "lz-keys-off";
 const ROWS = ".incidents > li, table.assets > tbody > tr";
 const TEXT_FIELDS = "input:not([type=checkbox]), textarea, select";
 
 const toggle = document.querySelector("[data-keys]");
-// WCAG 2.2, 2.1.4: users of speech input must be able to turn single-character shortcuts off.
+// WCAG 2.2, 2.1.4: users of speech input must be able to turn off single-character shortcuts.
 let isOn = localStorage.getItem(SHORTCUTS_OFF) === null;
 
 function showToggle() {

@@ -1,6 +1,6 @@
 // @ts-check
-// Entry of the dashboard's script. Every page works without it; with it, open pages update themselves. Served as
-// native modules without a build step.
+// Entry point of the dashboard's script. Every page works without the script. With the script, open pages
+// update themselves. The script is served as native modules without a build step.
 
 import { enableForms, watchForms } from "./forms.client.js";
 import { showFreshness } from "./freshness.client.js";

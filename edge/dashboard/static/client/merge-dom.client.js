@@ -1,6 +1,6 @@
 // @ts-check
-// Merges a freshly rendered part of a page into the open page. Nodes that still exist stay in place, so that focus,
-// scroll position, open <details> and typed text survive.
+// Merges a newly rendered region of a page into the open page. Nodes that still exist stay in place, so that
+// focus, scroll position, open <details> and typed text are kept.
 
 /** @param {Node} node */
 const keyOf = (node) =>
@@ -9,7 +9,10 @@ const keyOf = (node) =>
 /** @param {Node} a @param {Node} b */
 const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
 
-/** Attributes that hold the user's state: open, typed, selected, submitted. A merge keeps them on form controls. */
+/**
+ * Attributes that hold the user's input: open, typed, selected, submitted. A merge does not change them on
+ * form controls.
+ */
 const USER_STATE = new Set(["open", "value", "checked", "selected", "disabled", "aria-busy"]);
 const HOLDS_USER_STATE = "details, input:not([type=hidden]), textarea, select, option, button";
 

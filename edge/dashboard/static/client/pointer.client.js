@@ -1,13 +1,13 @@
 // @ts-check
-// Delays updates while the user presses a mouse button or a finger: a row that is inserted above would move the
-// pressed link away, and the click would be lost.
+// Delays updates while the user presses a mouse button or touches the screen. Otherwise a row inserted above
+// would move the pressed link away, and the click would be lost.
 
-/** Maximum time in ms that a pressed pointer delays updates. */
+/** Maximum time in ms by which a pressed pointer delays updates. */
 const PRESSED_MS_MAX = 5000;
 
 let released = Promise.resolve();
 
-/** Returns a promise that resolves when neither a mouse button nor a finger is pressed. */
+/** Returns a promise that resolves when no mouse button is pressed and no finger touches the screen. */
 export const pointerReleased = () => released;
 
 export function watchPointer() {

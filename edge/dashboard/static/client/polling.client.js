@@ -1,5 +1,5 @@
 // @ts-check
-// Polls the address of the open page and merges what changed in the regions marked with data-live.
+// Polls the address of the open page, and merges the changes into the regions marked with data-live.
 import {
   announce,
   endUpdates,
@@ -21,7 +21,8 @@ const REQUEST_MS_MAX = 10_000;
 
 /** @typedef {{ createHTML(text: string): string }} HtmlPolicy */
 /** @type {HtmlPolicy | undefined} */
-// The only Trusted Types policy. Its input is always a response of this server, which has escaped it.
+// The only Trusted Types policy. Its input is always a response of this server, which has already escaped the
+// text.
 const htmlPolicy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("lz-live", {
   createHTML: (/** @type {string} */ text) => text,
 });
@@ -47,7 +48,7 @@ const parsePage = (markup) =>
 const signedInAs = (page) => page.querySelector(".person p")?.textContent;
 
 /**
- * The sentence that screen readers announce when it changes: the overall status, or the containment state.
+ * The text that screen readers announce when it changes. It is the overall status or the containment state.
  * @param {Document} page
  */
 const headlineOf = (page) =>
@@ -69,7 +70,7 @@ function show(next) {
   showFreshness();
 }
 
-/** Marks lists as busy until they match the filter. @param {boolean} busy */
+/** Marks lists as busy until their rows match the filter. @param {boolean} busy */
 function markFiltering(busy) {
   isFiltering = busy;
   for (const region of document.querySelectorAll("section[data-live]")) {
@@ -101,8 +102,8 @@ function endWith(status) {
 }
 
 /**
- * Ends updates after another tab signed in as a different user or organisation. New data must never appear
- * under the old name.
+ * Ends updates after the user signed in as a different user or organisation in another tab. New data must
+ * never appear under the old name.
  */
 function endForOtherUser() {
   if (tryReload()) return;
@@ -162,8 +163,8 @@ async function poll() {
   } catch {
     if (!isCurrent()) return;
     noteFailure();
-    // A page without live updates polls once for each filter change. It does not retry, so it is no longer
-    // busy.
+    // A page without live updates polls only once after each filter change and does not retry. It is
+    // therefore no longer busy, even after a failure.
     if (!isLive) markFiltering(false);
   } finally {
     clearTimeout(timeout);
@@ -172,7 +173,7 @@ async function poll() {
   schedulePoll();
 }
 
-/** Waits 2 s, or twice as long after each failure up to 60 s, with 10% jitter. */
+/** Schedules the next poll after 2 s. The delay doubles after each failure, up to 60 s, and has 10% jitter. */
 export function schedulePoll() {
   clearTimeout(timer);
   if (!isLive || isEnded() || document.visibilityState === "hidden") return;

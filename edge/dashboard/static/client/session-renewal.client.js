@@ -1,6 +1,6 @@
 // @ts-check
-// Renews the session in a hidden frame shortly before its token expires, so that the user is not sent to sign-in in
-// the middle of reading or typing. The cookie lz_until contains the expiry.
+// Renews the session in a hidden frame shortly before its token expires. Otherwise the user would be sent to
+// sign-in while reading or typing. The cookie lz_until contains the expiry.
 import { isEnded } from "./freshness.client.js";
 import { serverNowMs } from "./timestamps.client.js";
 
@@ -11,7 +11,7 @@ const RETRY_MS = 5000;
 let timer;
 let isRenewing = false;
 
-/** Expiry of the token in ms. 0 if this site does not renew sessions. */
+/** Expiry of the token in ms, or 0 if this site does not renew sessions. */
 const expiryMs = () => Number(/(?:^|; )lz_until=(\d+)/.exec(document.cookie)?.[1] ?? 0) * 1000;
 
 export function renewSession() {
@@ -31,8 +31,8 @@ export function renewSession() {
   frame.addEventListener("load", () => {
     frame.remove();
     isRenewing = false;
-    // If the expiry did not change, the renewal failed and is retried. A later poll reports if the session
-    // has ended.
+    // If the expiry did not change, the renewal failed and is retried. If the session has ended, a later poll
+    // shows this to the user.
     timer = setTimeout(renewSession, expiryMs() > expiry ? 0 : RETRY_MS);
   });
   document.body.append(frame);

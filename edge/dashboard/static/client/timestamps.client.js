@@ -1,17 +1,23 @@
 // @ts-check
 // Updates the text of every <time data-time> element once a second. The server renders the same words (time.tsx).
 
-/** A host's clock may be this far ahead of the server's (`CLOCK_SKEW_SECONDS_MAX` of the wire format). */
+/**
+ * Maximum time in ms by which a host's clock may be ahead of the server's clock (`CLOCK_SKEW_SECONDS_MAX` of
+ * the wire format).
+ */
 const CLOCK_SKEW_MS_MAX = 300_000;
 /**
- * Minimum difference between a `Date` header and this computer's clock that counts as a clock error. A
- * smaller difference is network delay.
+ * Minimum difference in ms between a `Date` header and this computer's clock that counts as a clock error. A
+ * smaller difference can be network delay.
  */
 const CLOCK_ERROR_MS_MIN = 5000;
 
 const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
-/** Server clock minus this computer's clock. It corrects the ages on a computer whose clock is wrong. */
+/**
+ * Time of the server's clock minus time of this computer's clock, in ms. It corrects the displayed ages if
+ * this computer's clock is wrong.
+ */
 let serverClockOffsetMs = 0;
 
 export const serverNowMs = () => Date.now() + serverClockOffsetMs;
@@ -39,8 +45,8 @@ function relative(atMs, nowMs) {
 }
 
 /**
- * Formats the age of a past event. It is never "in 2 min" because a host's clock is slightly ahead.
- * @param {number} atMs @param {number} nowMs
+ * Formats the age of a past event. If a host's clock is slightly ahead, the result is still not in the
+ * future, such as "in 2 min". @param {number} atMs @param {number} nowMs
  */
 function ago(atMs, nowMs) {
   const isSkewed = atMs > nowMs && atMs - nowMs <= CLOCK_SKEW_MS_MAX;

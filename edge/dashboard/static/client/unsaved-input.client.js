@@ -5,7 +5,7 @@ const RELOADED_AT = "lz-reloaded";
 const RELOAD_MS_MIN = 30_000;
 
 /**
- * Whether the user has edited a field. Filters do not count, because the address holds their values.
+ * Whether the user has edited a field. Filter fields do not count, because the address contains their values.
  * @param {Element} field
  */
 function isEdited(field) {
@@ -17,8 +17,8 @@ function isEdited(field) {
 }
 
 /**
- * Reloads the page, unless the user has edited a form or the script reloaded the page in the last 30 seconds.
- * @returns {boolean} whether the page reloads
+ * Reloads the page, unless the user has edited a form or the script already reloaded the page in the last 30
+ * seconds. @returns {boolean} whether the page reloads
  */
 export function tryReload() {
   if ([...document.querySelectorAll("textarea, input:not([type=hidden])")].some(isEdited)) return false;

@@ -10,7 +10,10 @@ import { faultOf, SPECIFICATION } from "../../../support/edge/openapi-operation.
 const ULID = "01M807NRG7BVMVH9SM4YAEXFPG";
 const world = await makeAdminApp();
 
-/** A request path of the operation with valid parameters, so that the permission check is reached. */
+/**
+ * Returns a request path of the operation with valid parameters, so that the request reaches the permission
+ * check.
+ */
 function pathOf({ path }: Operation, id = ULID): string {
   const ids: Record<string, string> = {
     employeeId: id,
@@ -48,7 +51,7 @@ describe("rights", () => {
           403,
           undefined,
         ]);
-        expect(world.asked.length).toBe(before); // nothing is read for a caller without permission
+        expect(world.asked.length).toBe(before); // the table is not read for a caller without permission
       });
     }
 
@@ -143,7 +146,7 @@ describe("ids in paths", () => {
       const token = await world.session();
       const before = world.asked.length;
       for (const id of wrong) {
-        // An employee id allows characters that an asset id does not.
+        // An employee id can contain characters that an asset id cannot.
         if (operation.path.includes("employeeId") && /^[a-z]+$/.test(id) && id.length < 128) continue;
         const answer = await world.ask(pathOf(operation, id), token, initOf(operation));
         expect([id, answer.status]).toEqual([id, 404]);
@@ -186,7 +189,7 @@ describe("queries", () => {
       ];
       for (const query of [...queries, "cursor=", "cursor=eyJQSyI6IngifQ", `cursor=${"a".repeat(2001)}`]) {
         const answer = await world.ask(`${pathOf(operation)}?${query}`, token);
-        const before404 = operation.params && answer.status === 404; // some operations read the asset first
+        const before404 = operation.params && answer.status === 404; // some operations read the asset before they check the query
         expect([query, before404 ? 400 : answer.status]).toEqual([query, 400]);
       }
     });
@@ -246,7 +249,7 @@ describe("bodies", () => {
 });
 
 describe("headers of a response", () => {
-  /** Names of all response headers of the API. No header contains a value that the caller sent. */
+  /** Names of all response headers of the API. No header repeats a value from the request. */
   const KNOWN = new Set([
     "allow",
     "cache-control",

@@ -189,7 +189,7 @@ describe("authenticate() refuses with 403", () => {
 });
 
 /**
- * Failures of an unavailable key server: under Bun and Deno, under workerd, with a timeout, and with a faulty
+ * Failures when the key server is unavailable: the errors of Bun, Deno and workerd, a timeout, and a faulty
  * response.
  */
 const AWAY: (() => Promise<Response>)[] = [

@@ -41,7 +41,7 @@ function assetOf(i: number): AttributeMap {
   });
 }
 
-/** Test setup: a tenant with a hundred thousand assets. The fake table counts the assets that it returns. */
+/** Test setup: a tenant with a hundred thousand assets. The fake table counts the assets that it has returned. */
 async function makeReader() {
   const reads: Record<string, number> = {};
   const dynamo = (async (operation: string, input: never) => {

@@ -16,12 +16,12 @@ const assetOf = (i: number) =>
     ...{ status: "ACTIVE", generation: 0, custodyCount: 0 },
   });
 
-/** A fake table that returns `readable` keys of each batch and leaves the others unprocessed. */
+/** A fake table that returns `readable` keys of each batch and leaves the other keys unprocessed. */
 function busyTable(readable: number) {
   let batches = 0;
   const dynamo = (async (operation: string, input: { RequestItems: { t: { Keys: { SK: object }[] } } }) => {
     if (operation === "Query") return { Items: [assetOf(0), assetOf(1)] };
-    if (operation === "GetItem") return {}; // response to the read of the tenant's settings: none
+    if (operation === "GetItem") return {}; // the tenant has no settings
     batches++;
     const { Keys } = input.RequestItems.t;
     const [read, left] = [Keys.slice(0, readable), Keys.slice(readable)];

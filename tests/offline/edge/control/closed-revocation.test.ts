@@ -88,7 +88,7 @@ test("a revoked host is rejected before and after it left the index of open acti
   world.state.nowMs = startMs + REVOKED_OPEN_MS + 1;
   expect([await world.close(), world.isOpen()]).toEqual([1, false]);
   expect(await world.beat()).toEqual([401, "wire.session-expired"]);
-  // The clock goes back, because the device signs with the real time.
+  // Set the clock back, because the simulated device signs with the real time.
   world.state.nowMs = startMs;
   await expect(world.session()).rejects.toThrow("asset.revoked");
 });

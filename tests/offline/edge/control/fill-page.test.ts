@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { fillPage, type Part, READS_MAX } from "../../../../edge/control/fill-page.ts";
 
-/** A fake list whose cursor is the index of the next item. `parts` records the reads. */
+/** A fake list whose cursor is the index of the next item. `parts` records the reads of the list. */
 function listOf(length: number) {
   const parts: Part[] = [];
   const read = async (part: Part) => {

@@ -21,7 +21,7 @@ const started = <T extends { stop: () => Promise<void> }>(server: T): T => {
   return server;
 };
 
-/** Test setup: a credential provider with these settings and files, and its log lines. */
+/** Test setup: a credential provider with these settings and files, and the lines that it logs. */
 function provider(settings: CredentialSettings, files: Record<string, string> = {}, fetched = fetch) {
   const logged: string[] = [];
   const readFile = async (path: string) => {

@@ -25,16 +25,16 @@ beforeAll(async () => {
 const ask = (path: string, cookie: string, headers = {}) =>
   world.app.request(ORIGIN + path, { headers: { cookie, ...headers } });
 const setCookies = (answer: Response) => answer.headers.getSetCookie();
-/** State cookie of a browser during a handshake, and the query parameter with the same value on its return. */
+/** State cookie of a browser during a handshake. The URL of the return has a query parameter with the same value. */
 const ASKED = "lz_refreshing=c29tZSBzdGF0ZSBvciBvdGhlcg";
 const BACK = "lz_state=c29tZSBzdGF0ZSBvciBvdGhlcg";
-/** Returns the state cookie and the return address from a response that starts a handshake. */
+/** Returns the state cookie and the return URL from a response that starts a handshake. */
 function sentOn(answer: Response): { cookie: string; to: URL } {
   const location = new URL(answer.headers.get("location")!);
   const [cookie] = setCookies(answer).filter((each) => each.startsWith("lz_refreshing="));
   return { cookie: cookie!.split(";")[0]!, to: new URL(location.searchParams.get("redirect_url")!) };
 }
-/** Creates a handshake as signed by the Frontend API: a list of cookies that includes the session. */
+/** Creates a handshake with the same signature as the Frontend API's: a list of cookies that includes the session. */
 const handshakeOf = async (session: string) =>
   sign({ handshake: [`__client_uat=1; Path=/`, `__session=${session}; Path=/; Secure`] });
 

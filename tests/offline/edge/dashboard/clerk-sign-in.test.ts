@@ -4,7 +4,7 @@ import { createFrontendApi, type FrontendApi } from "../../../support/edge/clerk
 import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
-/** A cookie suffix that contains both special characters of base64url. */
+/** A cookie suffix that contains both special characters of base64url (`-` and `_`). */
 const SUFFIX = "a-B_9xYz";
 const HOSTS = {
   production: "https://clerk.example.com",

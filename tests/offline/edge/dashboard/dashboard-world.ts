@@ -5,13 +5,13 @@ import { ISSUER } from "../../../../local/issuer.ts";
 import { type AttributeMap, type Dynamo, DynamoFault } from "../../../../shared/table/dynamo.ts";
 import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
-/** Test setup: the dashboard with a read-only table in memory. A page that writes fails its test. */
+/** Test setup: the dashboard with a read-only table in memory. If a page writes to the table, its test fails. */
 export type World = {
   app: ReturnType<typeof createApp>;
   deps: Deps;
   /** Names of the database operations so far, in order. */
   asked: string[];
-  /** The fake table. `broken` makes every read fail. */
+  /** The fake table. If `broken` is true, every read fails. */
   table: { broken: boolean; items: AttributeMap[] };
   clock: { nowMs: number };
   session(claims?: Claims): Promise<string>;
@@ -69,7 +69,7 @@ export async function createWorld(items: AttributeMap[], nowMs: number): Promise
 }
 
 /**
- * A minimal fake of DynamoDB. It supports reads by key, by sort key prefix and by sort key range. Other
+ * A minimal fake of DynamoDB. It supports reads by key, by sort key prefix and by sort key range. All other
  * operations throw.
  */
 function readOnlyDynamo(table: World["table"], asked: string[]): Dynamo {

@@ -17,7 +17,7 @@ const engines = hosts.flatMap(({ os, hostname, states }) =>
 );
 const isWindows = (os: string) => os.startsWith("Windows");
 
-/** Screenshots must show only what the agent can really report. */
+/** The screenshots must show only data that an agent can really report. */
 describe("the company in the screenshots", () => {
   test("has evidence with the agent's weights, and the confidence that they add up to", () => {
     for (const { hostname, engine } of [{ hostname: "any", engine: engineOf() }, ...engines]) {

@@ -204,7 +204,7 @@ describe("a download", () => {
     const dynamo = other.deps.dynamo;
     let queries = 0;
     other.deps.dynamo = interceptDynamo(dynamo, async ({ operation, input }, send) => {
-      // Queries for the fleet count have no limit.
+      // Queries without a limit read the fleet count, so the test does not count them.
       const isPage = operation === "Query" && input.Limit !== undefined;
       if (isPage && ++queries === 2) throw new Error("away");
       const answer = await send();

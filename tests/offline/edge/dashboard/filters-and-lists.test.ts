@@ -37,13 +37,13 @@ const hostOf = (more: Partial<Host> = {}): Host => ({
 });
 
 const worldOf = (hosts: readonly Host[]) => createWorld(hosts.flatMap(itemsOf), NOW_MS);
-/** The visible text of a page. */
+/** Returns the visible text of a page. */
 const wordsOf = (markup: string) => markup.replace(/<[^>]*>/g, "").replace(/\s+/g, " ");
 const rowsOf = (markup: string) =>
   [...markup.matchAll(/<li data-key="([^"]+)" class="incident/g)].map(([, id]) => id!);
 
 describe("a host with many incidents", () => {
-  /** A host with one open incident, which is the last one in key order. */
+  /** Creates a host with this number of resolved incidents, and one open incident that is last in key order. */
   const crowded = (resolved: number): Host =>
     hostOf({
       findings: [
@@ -234,7 +234,7 @@ describe("the incidents of the fleet", () => {
       "risk=INFO",
     ])
       expect((await world.get(`/incidents?${query}`)).status).toBe(400);
-    // A part of a rule name must not be an error, because the list updates while the user types.
+    // An incomplete rule name must not be an error, because the list updates while the user types.
     expect(await (await world.get("/incidents?rule=Not+a%20rule!")).text()).toContain(
       "No open incident matches",
     );
@@ -368,7 +368,7 @@ describe("lists in memory", () => {
     const rest = second.split(`id="${section}"`)[1]!.split("</section>")[0]!;
     expect(rest).toContain("First page");
     expect(rest).not.toContain('rel="next"');
-    // A key that no longer exists must lead to the first page.
+    // If the key no longer exists, the link must lead to the first page.
     const lost = await (await world.get(`${path}?${after}=gone`)).text();
     expect(keysIn(lost, section)).toEqual(keys);
   });
@@ -404,7 +404,7 @@ describe("a page from cached reads", () => {
     async (path) => {
       const world = await worldOf([hostOf()]);
       const { dynamo } = world.deps;
-      // A slow table causes the value to be cached.
+      // Make the table slow, so that the value is cached.
       world.deps.dynamo = (async (operation: never, input: never) => {
         world.clock.nowMs += 400;
         return dynamo(operation, input);

@@ -51,7 +51,8 @@ describe("the overview of a node that has not read the fleet yet", () => {
       const page = await read();
       return page.includes("1 of 1 host is reporting.") && page;
     });
-    // A partly read source did not fail. The page must not claim that every source was read completely.
+    // A source that was read in part has not failed. The page must not claim that every source was read
+    // completely.
     expect(second).toContain("No source failed");
     expect(second).not.toContain("all of its sources");
     expect(second).not.toContain("The fleet was counted");

@@ -35,7 +35,7 @@ const state = (minute: number, findings: Finding[], bind = ["0.0.0.0"]) =>
 const record = (minute: number, more: Partial<CustodyView>) =>
   ({ at: at(minute), assetId: "A", operatorId: "mara", ...more }) as CustodyView;
 
-/** Formats the timeline with one line for each entry: `minute end: change | change`. */
+/** Formats the timeline as text with one line for each entry: `minute end: change | change`. */
 const told = (...given: Parameters<typeof incidentTimeline>) =>
   incidentTimeline(...given).map(
     ({ at, changes, end }) =>

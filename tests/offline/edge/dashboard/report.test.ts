@@ -113,8 +113,8 @@ describe("gatherEvidence()", () => {
     world.asked.length = 0;
     const { found } = await gather("2026-11-12", "2026-11-18");
     expect(found.hostsWithAi).toBe(1);
-    // The report makes these queries: one page of hosts with presences, one for each shard of incidents, one
-    // for custody, and two for the changed hosts.
+    // The report makes these queries: one for a page of hosts with presences, one for each shard of
+    // incidents, one for the custody log, and two for the changed hosts.
     const without = world.asked.filter((operation) => operation === "Query").length;
     world.asked.length = 0;
     await gather("2026-11-21", "2026-11-21");
@@ -167,7 +167,7 @@ describe("gatherEvidence()", () => {
       ["never", "never-reported", "2026-09-22T23:04:05.678Z"],
     ]);
     expect(found.hostsSeen).toBe(3);
-    // The host "gone" reported until 22 September.
+    // The host "gone" sent its last report on 22 September.
     expect((await gather("2026-09-10", "2026-09-20")).found.hostsSeen).toBe(1);
     const text = await (await world.get("/report.csv?from=2026-10-23&to=2026-11-21&list=gaps")).text();
     expect(text).toContain("expired (silent)");

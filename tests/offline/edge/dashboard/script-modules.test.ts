@@ -7,7 +7,7 @@ import { ROOT } from "../../../support/stack.ts";
 const STATIC = join(ROOT, "edge/dashboard/static");
 const filesIn = (pattern: string) => [...new Bun.Glob(pattern).scanSync(STATIC)].sort();
 
-/** The modules are served without a build step, so no compiler would report a mistake in them. */
+/** The modules are served without a build step, so no compiler would find a mistake in them. */
 test("every module of the browser script passes the type checker as strict JavaScript", () => {
   const checked = Bun.spawnSync(
     [

@@ -5,7 +5,7 @@ import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { makeAdminApp } from "../../../support/edge/admin-app.ts";
 import { EDGE_URL, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
-/** Returns the overview page after a signature check that found these faults. */
+/** Returns the overview page after a signature check that found the given faults. */
 async function overviewWith(faults: { item: string; code: string }[] | undefined): Promise<string> {
   const { dynamo } = createMemoryDynamo();
   const world = await makeAdminApp({ dynamo });

@@ -12,7 +12,7 @@ import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edg
 
 const OTHER_ASSET = "01M807NRG7BVMVH9SM4YAEXFPH";
 
-/** A fake timer that the test fires. */
+/** A fake timer. The test decides when it fires. */
 type Timer = { ms: number; then: () => void; isCancelled: boolean };
 
 const action = (generation: number, more: Partial<PendingAction> = {}): PendingAction => ({

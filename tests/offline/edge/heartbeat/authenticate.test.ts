@@ -9,7 +9,7 @@ import type { Signer } from "../../../../shared/wire/signature.ts";
 import { importHmacKey } from "../../../../shared/wire/signature.ts";
 import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
-/** A signed request with changed headers. Its body stream counts how often it is read. */
+/** Creates a signed request with changed headers. The body stream counts how often it is read. */
 async function streamed(path: string, body: string, signer: Signer, nowMs: number, more: object = {}) {
   const signed = await signedRequest(EDGE_URL, path, body, signer, nowMs / 1000);
   const state = { pulls: 0 };
@@ -127,7 +127,7 @@ describe("createSessionKeys()", () => {
     const use = async (keyid: string) => keys.keep(keyid, (await keys.find(keyid))!);
     for (const keyid of keyids.slice(0, 8)) await use(keyid);
     await use(keyids[0]!);
-    await use(keyids[8]!); // evicts the second key
+    await use(keyids[8]!); // evicts the second key from the cache
     derived = 0;
     await use(keyids[0]!);
     expect(derived).toBe(0);

@@ -21,7 +21,10 @@ import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edg
 const PATH = "/v1/heartbeats";
 const BYTES_MAX = 1000;
 
-/** Test setup: an edge, one session, and the result of `authenticate()` for a request that this session signed. */
+/**
+ * Test setup: an edge, one session, and the result of `authenticate()` for a request signed with this
+ * session's key.
+ */
 async function makeOwnWorld() {
   const world = await makeEdgeApp();
   const signer = await world.openSession();
@@ -31,10 +34,7 @@ async function makeOwnWorld() {
   return { ...world, signer, signed, check };
 }
 
-/**
- * The world that all tests share if they do not change it. It takes half a second to generate the keys of an
- * edge.
- */
+/** The test setup shared by all tests that do not change it. Generating the keys of an edge takes half a second. */
 let shared: ReturnType<typeof makeOwnWorld> | undefined;
 const makeWorld = () => {
   shared ??= makeOwnWorld();

@@ -72,7 +72,7 @@ function harness(shared: boolean) {
 }
 
 describe("createPendingActions()", () => {
-  /** Starts a refresh with one request, and returns the set after the refresh. */
+  /** Makes one request, which starts a refresh, and returns the set of pending actions after the refresh. */
   const settled = async ({ actions }: ReturnType<typeof harness>) => {
     await actions.of("org_a");
     await Bun.sleep(0);
@@ -252,7 +252,7 @@ describe("createPendingActions()", () => {
     const learnt = { generation: 2, directive: "new", expiresAtMs: 9e12, revoked: false };
     actions.learn("org_a", ASSET, learnt);
     expect((await actions.of("org_a")).get(ASSET)).toEqual(learnt);
-    // An index that is behind the table still shows the state before the change.
+    // The index is behind the table and still shows the state before the change.
     state.items = [isolated];
     state.now += 2000;
     await actions.of("org_a");

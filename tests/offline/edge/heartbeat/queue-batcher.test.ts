@@ -11,7 +11,10 @@ const entry = (body: string): Entry<Uint8Array<ArrayBuffer>> => ({
   body: utf8(body),
 });
 
-/** Test setup: a queue that accepts the batches for which `accepts` returns true, and a timer that the test fires. */
+/**
+ * Test setup: a queue that accepts the batches for which `accepts` returns true, and a timer that the test
+ * controls.
+ */
 function harness(accepts: (lines: readonly Line[]) => boolean = () => true) {
   const sent: { tenantId: string; lines: readonly Line[] }[] = [];
   let timers: (() => void)[] = [];
@@ -166,7 +169,7 @@ describe("createQueueBatcher()", () => {
     for (const send of sends) send.resolve();
     expect(await again).toBe("accepted");
     expect(new Set(await Promise.all(sent))).toEqual(new Set(["accepted"]));
-    // No heartbeat counts as waiting any more, so the full limit is available.
+    // Heartbeats no longer count as waiting, so the full limit is available.
     const all = Array.from({ length: 16_000 }, () => enqueue("org_late", entry("3")));
     fire((ms) => ms === 5);
     for (let at = 0; at < sends.length; at++) {
@@ -193,7 +196,7 @@ describe("createQueueBatcher()", () => {
     fire((ms) => ms === 5);
     expect(sends).toHaveLength(32);
     const tell = async (work: Promise<void>) => work.then(() => "sent").catch(() => "given up");
-    // Each entry fills a whole pack. The previous pack is therefore due while no sender is free.
+    // Each entry fills a complete batch. The previous batch must therefore be sent, but no sender is free.
     const full = (name: string) => entry(name.padEnd(PACK_BYTES_MAX - 200, "x"));
     const told = ["a", "b", "c", "d"].map((name) => tell(enqueue("org_mine", full(name))));
     fire((ms) => ms === 5);
@@ -205,7 +208,7 @@ describe("createQueueBatcher()", () => {
     expect(names).toEqual(["b", "c", "d"]);
     for (const { done } of sends) done();
     expect(await Promise.all(told.slice(1))).toEqual(["sent", "sent", "sent"]);
-    // All waiting entries are settled, so the full share of the tenant is available again.
+    // All waiting entries are settled, so the tenant's full share of the queue is available again.
     const share = Array.from({ length: 16_000 }, () => tell(enqueue("org_mine", entry("1"))));
     expect(await tell(enqueue("org_mine", entry("1")))).toBe("given up");
     fire((ms) => ms === 5);

@@ -94,7 +94,7 @@ test("an index that returns the same start key twice ends the read with a logged
   expect(ignoring.logged).toEqual([
     ["open-actions.stale", "Error: the index returned the same start key twice"],
   ]);
-  // The fault must also be detected if another key was used in between.
+  // The fault must also be detected if another key was used between the two reads.
   let turn = 0;
   const circling = pagedIndex(many(6), 2, (query) =>
     turn++ % 2 === 0 ? { ...query, ExclusiveStartKey: {} } : query,

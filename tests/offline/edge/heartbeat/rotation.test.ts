@@ -22,7 +22,7 @@ describe("rotation of the edge secret", () => {
     const expiresAtSeconds = state.nowMs / 1000 + 3600;
     const signers = [];
     for (const secrets of steps) {
-      // The keys of a second node that is one step behind, as during every rollout.
+      // The keys of a second node that is one rotation step behind, as happens during every rollout.
       const behind = steps[Math.max(0, steps.indexOf(secrets) - 1)]!;
       const nodes = await Promise.all(
         [secrets, behind].map((known) => makeEdgeApp({ sessionKeys: createSessionKeys([...known]) })),

@@ -5,7 +5,7 @@ import { createShutdown, shutDown } from "../../../../edge/http/graceful-shutdow
 import { makeHeartbeat, signedRequest } from "../../../../lz/platform/simulated-agents.ts";
 import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
-/** Test setup: pauses that the test ends, and a list of events in order. */
+/** Test setup: pauses whose end the test controls, and a list of events in order. */
 function world() {
   const happened: string[] = [];
   const pauses = new Map<number, () => void>();

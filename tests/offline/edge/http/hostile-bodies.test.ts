@@ -60,7 +60,7 @@ async function makeWorld() {
 }
 
 describe("hostile bodies with a valid signature", () => {
-  /** Valid JSON bodies in which one member grows to the maximum body size. */
+  /** Creates valid JSON bodies in which one member is so large that the body has the maximum size. */
   const HOSTILE: Record<string, (json: object, bytes: number) => string> = {
     "a number of as many digits": (json, bytes) => withMember(json, "9".repeat(bytes)),
     "a fraction of as many digits": (json, bytes) => withMember(json, `0.${"1".repeat(bytes - 2)}`),

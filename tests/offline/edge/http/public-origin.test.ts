@@ -6,7 +6,7 @@ import { createWorld, type World } from "../dashboard/dashboard-world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
 const PUBLIC = "https://lz.example.com";
-/** Origin of requests as seen by an edge behind a proxy that terminates TLS. */
+/** Origin of requests that an edge sees behind a proxy that terminates TLS. */
 const INSIDE = "http://10.0.0.5:8787";
 /** Headers that a proxy or an attacker can set. */
 const FORWARDED = {
@@ -121,7 +121,7 @@ describe("behind a proxy that ends TLS", () => {
     ["https://lz.example.com:8443", undefined, false],
     ["https://lz.example.com.evil.example", undefined, false],
     ["https://LZ.example.com", undefined, false],
-    ["http://edge.test", undefined, false], // an authorised party of the identity provider, but a different site
+    ["http://edge.test", undefined, false], // this origin is an authorised party of the identity provider, but not this site
   ])("a form from origin %p with Sec-Fetch-Site %p: accepted is %p", async (origin, site, isTaken) => {
     const admin = { tenantId: "org_a", userId: "user_mara", sessionId: "sess_1" };
     const csrf = await csrfToken(admin, world.deps);
@@ -134,7 +134,7 @@ describe("behind a proxy that ends TLS", () => {
       },
       body: new URLSearchParams({ csrf }).toString(),
     });
-    expect(answer.status).toBe(isTaken ? 400 : 403); // 400: the form was accepted and read, but its fields are missing
+    expect(answer.status).toBe(isTaken ? 400 : 403); // 400: the form was accepted, but its required fields are missing
     const out = await asMara("/sign-out", {
       method: "POST",
       headers: {

@@ -34,7 +34,8 @@ describe("createRateLimit()", () => {
     now -= 3_600_000;
     const taken = Array.from({ length: 11 }, () => limit.take("a").allowed);
     expect(taken).toEqual([...Array(10).fill(true), false]);
-    // A clock that goes back by less than one window looks the same as a key that has used its quota.
+    // For the limiter, a clock that goes back by less than one window looks the same as a key that has used
+    // its quota.
     now -= 100;
     expect(limit.take("a").allowed).toBe(false);
     now += 600;

@@ -10,7 +10,7 @@ import { DynamoFault } from "../../../../shared/table/dynamo.ts";
 import { dynamoJson, IMPOSTORS } from "../../../support/dynamo/dynamo-responses.ts";
 import { localAccess } from "../../../support/nodes/aws-access.ts";
 
-/** A fake DynamoDB with scripted responses. The last response repeats. */
+/** A fake DynamoDB that returns prepared responses in order. The last response repeats. */
 const asked: Record<string, unknown>[] = [];
 let answers: (() => Response)[] = [];
 const server = Bun.serve({

@@ -160,7 +160,7 @@ const PARTS: Record<NodeRole, string[]> = {
 };
 
 describe.each(["ingest", "enrol", "admin", "all"] as const)("routes of LZ_ROLE=%s", (role) => {
-  // The environment of a production node, without the secrets that its role does not use.
+  // The environment of a production node. It does not contain the secrets that the node's role does not use.
   const own = role === "all" ? { ...environments.admin, LZ_ROLE: "all" } : environments[role];
   test.each(SERVED_BY)("%s %s belongs to %s", async (method, path, part) => {
     const deps = await assemble(readConfig(own), { sharesIo: true, sourceIp: () => "192.0.2.1" });

@@ -20,7 +20,7 @@ const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
   async fetch(request) {
-    // Agents in other tests on this host probe every listener.
+    // Agents in other tests on this machine send probes to every listening port.
     if (!request.headers.has("x-amz-target")) return new Response(null, { status: 404 });
     const message = (await request.json()) as Sent;
     sent.push(message);
@@ -33,12 +33,15 @@ const md5 = (text: string): string => new Bun.CryptoHasher("md5").update(text).d
 const accept: AnswerTo = ({ MessageBody }) =>
   Response.json({ MessageId: "m-1", MD5OfMessageBody: md5(MessageBody) });
 
-/** A response recorded from ElasticMQ 1.6.12 to SendMessage with MessageGroupId on a standard queue. */
+/** A recorded response of ElasticMQ 1.6.12 to SendMessage with MessageGroupId on a standard queue. */
 const ELASTICMQ_1_6 = {
   Message: "The request includes parameter MessageGroupId that is not valid for this queue type",
   __type: "com.amazonaws.sqs#InvalidParameterValue",
 };
-/** The error of SQS before fair queues (July 2025) and of LocalStack, as quoted in getmoto/moto#4594. */
+/**
+ * The error with which LocalStack rejects MessageGroupId, as SQS did before fair queues (July 2025). Source:
+ * getmoto/moto#4594.
+ */
 const SQS_BEFORE_FAIR_QUEUES = {
   __type: "com.amazon.coral.service#InvalidParameterValueException",
   message:
@@ -72,7 +75,7 @@ async function makeClient() {
 const LINES = [encodeEntry({ assetId: ASSET_ID, receivedAt: "2026-11-21T00:00:00.000Z", body: utf8("1") })];
 const faultOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error);
 
-/** Responses with status 200 that do not prove that the queue has the message. */
+/** Responses with status 200 that do not prove that the message is in the queue. */
 const NOT_ACCEPTED: { is: string; answer: AnswerTo }[] = [
   { is: "the page of a captive portal", answer: () => portalPage() },
   { is: "an empty answer", answer: () => new Response("") },

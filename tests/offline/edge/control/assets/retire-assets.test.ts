@@ -18,7 +18,7 @@ import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const because = { justification: "returned to the lender" };
 
-/** Test setup: an admin node that enforces signatures, and the hosts that `make` returns. */
+/** Test setup: an admin node that enforces signatures, and the hosts that `make` describes. */
 async function makeWorld(make: (nowMs: number) => Partial<Host>[] = () => []) {
   const table = createMemoryDynamo();
   const enrol = await makeSigningKey("enrol-1");
@@ -368,7 +368,7 @@ describe("merge", () => {
     expect(await refused(2, 2)).toEqual([409, "an asset cannot be merged into itself"]);
     expect(await refused(0, 2)).toEqual([409, `the asset was already merged into ${world.ids[1]}`]);
     expect(await refused(0, 1)).toEqual([409, `the asset was already merged into ${world.ids[1]}`]);
-    // Asset 0 was merged into asset 1, so this merge would form a cycle.
+    // Asset 0 was already merged into asset 1, so this merge would form a cycle.
     expect(await refused(1, 0)).toEqual([
       409,
       `the other asset was itself merged into ${world.ids[1]}: merge into that one`,

@@ -11,7 +11,10 @@ import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/dynam
 import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
 import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
-/** When the call fails. `before`: it did not take effect. `after`: it took effect, but the response was lost. */
+/**
+ * When the call fails. `before`: the call did not take effect. `after`: the call took effect, but its
+ * response was lost.
+ */
 type When = "before" | "after";
 const FAULTS: [string, () => Error][] = [
   ["a broken connection", () => new TypeError("connection reset")],
@@ -37,7 +40,7 @@ const faulty = (async (operation: string, input: never) => {
 const { ask, session } = await makeAdminApp({ dynamo: faulty });
 const token = await session();
 
-/** Test setup: the admin API with a new in-memory table, in which one chosen call fails once. */
+/** Test setup: the admin API with a new in-memory table. One selected call to the table fails once. */
 async function makeWorld() {
   const table = createMemoryDynamo();
   const asked: string[] = [];
@@ -84,8 +87,8 @@ function stored(table: MemoryDynamo) {
 }
 
 /**
- * Asserts that the change, its custody record, the head and the idempotency record either all exist or are
- * all absent. Returns the number of records.
+ * Asserts that the change, its custody record, the head of the log and the idempotency record either all
+ * exist or are all absent. Returns the number of records.
  */
 async function holdsTogether(table: MemoryDynamo): Promise<number> {
   const { asset, records, head, keys } = stored(table);
@@ -95,7 +98,7 @@ async function holdsTogether(table: MemoryDynamo): Promise<number> {
   return records.length;
 }
 
-/** Requests to the table during an isolation without faults. */
+/** Record the requests to the table during an isolation without faults. */
 const good = await makeWorld();
 expect((await good.isolate()).status).toBe(202);
 const CALLS = [...good.asked];

@@ -19,10 +19,10 @@ import { TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const ASSETS = Array.from({ length: 6 }, (_, i) => `01M807NRG7BVMVH9SM4YAEXFP${i}`);
 
-/** Test setup: a tenant with six hosts and these settings, two responders and an administrator. */
+/** Test setup: a tenant with these settings and six hosts, two responders and an administrator. */
 async function makeWorld(settings: { fourEyes?: boolean; isolationsPerHourMax?: number }) {
   const table = createMemoryDynamo();
-  /** A function that runs once between the read and the write of a decision. */
+  /** Runs once, after a decision was read and before it is written. */
   const between: { act?: (() => Promise<unknown>) | undefined } = {};
   const dynamo = (async (operation: "TransactWriteItems", input: never) => {
     const { act } = between;
@@ -300,7 +300,7 @@ describe("settings that become stricter between a decision and its transaction",
   type World = Awaited<ReturnType<typeof makeWorld>>;
   /**
    * Two ways to change the settings concurrently: with a custody record, or directly in the table. An
-   * isolation must not override either of them.
+   * isolation must not overwrite these changes.
    */
   const ways: [string, (world: World, changed: object) => Promise<unknown>][] = [
     ["through the API", (world, changed) => world.changeSettings(changed)],

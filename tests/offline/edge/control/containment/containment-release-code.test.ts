@@ -14,7 +14,7 @@ import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const KEY = assetKey(TENANT_ID, ASSET_ID);
 
-/** Placeholders for signatures. The worker and the log verifiers check them; the edge does not. */
+/** Placeholders for signatures. The worker and the log verifiers check these signatures, but the edge does not. */
 const [SIGNATURE, SIGNED_BY] = ["A".repeat(86), "A".repeat(43)];
 const REPORT: ContainmentReport = {
   generation: 1,
@@ -78,7 +78,7 @@ async function makeWorld() {
     return records.sort((a, b) => a.tenantNumber - b.tenantNumber);
   };
   const asset = () => [...table.items.values()].find((item) => item.type?.S === "Asset")!;
-  /** Writes the item as the worker does after a report of a used code, with or without a proof. */
+  /** Writes the item as the worker does after a host reports a used release code, with or without a proof. */
   const mark = async (proof?: ContainmentReport) => {
     const marked = { freedByCode: marshal(REPORT), ...(proof && { proof: marshal(proof) }) };
     await table.dynamo("PutItem", { TableName: "t", Item: { ...asset(), ...marked } });
@@ -87,7 +87,7 @@ async function makeWorld() {
     isFreed = true;
   };
   const isOpen = () => asset().GSI2PK !== undefined;
-  /** Writes the item as the worker does after the host reports that a code released it. */
+  /** Writes the item as the worker does after the host reports that a release code ended its isolation. */
   const hostIsBack = async () => {
     const report: ProvenReport = {
       generation: 1,

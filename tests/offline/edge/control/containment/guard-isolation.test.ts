@@ -59,8 +59,8 @@ const STILL = {
 };
 
 /**
- * Returns the guard's decision on an isolation with these settings. `used`: number of isolations in this hour
- * so far.
+ * Returns the guard's decision on an isolation with these settings. `used`: number of isolations in the
+ * current hour before this one.
  */
 async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, used?: number) {
   const { dynamo } = createMemoryDynamo();
@@ -76,7 +76,8 @@ async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, 
     reads.push(input);
     return send();
   });
-  // Alternates between the lowest and the highest byte that map to the last of the 32 characters of a ULID.
+  // Alternates between the lowest and the highest byte that both become the last of the 32 characters of the
+  // ULID alphabet.
   let calls = 0;
   const random = (length: number) => new Uint8Array(length).fill(calls++ % 2 === 0 ? 248 : 255);
   const deps = {
@@ -86,12 +87,12 @@ async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, 
     random,
   } as Partial<Deps> as Deps;
   const decision = await guardIsolation(ASSET, { ...ASKED, ...asked }, NOW_MS, deps);
-  // Without strong consistency, the limit could be outdated.
+  // Without strongly consistent reads, the limit could be outdated.
   for (const read of reads) expect(read).toMatchObject({ TableName: "t", ConsistentRead: true });
   return decision;
 }
 
-/** Returns the item that a put writes. */
+/** Returns the item that a put operation writes. */
 const itemOf = (write: unknown) =>
   unmarshalItem((write as { Put: { Item: ReturnType<typeof marshalItem> } }).Put.Item);
 

@@ -71,7 +71,7 @@ async function makeWorld() {
   const items = table.items as Map<string, AttributeMap>;
   const nameOf = ({ PK, SK }: Key) => `${PK} | ${SK}`;
   const get = (key: Key) => structuredClone(items.get(nameOf(key))!);
-  /** Writes an item as the attacker does, with neither condition nor signature. */
+  /** Writes an item as the attacker does, without a condition and without a signature. */
   const overwrite = (item: AttributeMap) => table.dynamo("PutItem", { TableName: "t", Item: item });
   const edit = (key: Key, members: object) => overwrite({ ...get(key), ...marshalItem(members) });
   const refusals = () =>

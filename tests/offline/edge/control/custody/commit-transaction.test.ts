@@ -19,7 +19,7 @@ import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/dynam
 import { makeEdgeApp, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 /*
- * Tests commit() on nodes that share only the table. Each node has its own dependencies. No mutex in the
+ * Tests commit() on nodes that share only the table. Each node has its own dependencies, so no mutex in the
  * process separates their transactions.
  */
 
@@ -36,8 +36,8 @@ let table: MemoryDynamo;
 type Node = Awaited<ReturnType<typeof makeNode>>;
 
 /**
- * Test setup: one edge node. `before` and `after` run around each transaction and can throw an error like a
- * network failure.
+ * Test setup: one edge node. `before` and `after` run before and after each transaction. They can throw an
+ * error to simulate a network failure.
  */
 function makeNode(more: Partial<Deps> = {}) {
   const state = {
@@ -102,7 +102,7 @@ const head = () => {
   return item && decodeItem(custodyHeadItem, item);
 };
 
-/** A change of one asset. It conflicts with changes of other assets only in the head of the tenant's log. */
+/** A change of one asset. It conflicts with changes of other assets only at the head of the tenant's log. */
 const ofAsset =
   (assetId: string, more: object = {}) =>
   async (): Promise<Decision<Plan<string>>> =>
@@ -143,7 +143,7 @@ describe("two nodes that share only the table", () => {
   ])("never fork the custody chain with %s", async (_what, earlier) => {
     const [slow, fast] = [makeNode(), makeNode()];
     for (let at = 0; at < earlier; at++) await change(fast, ofAsset(ASSETS[1]));
-    // The other node's clock is fast, so the two records have different keys.
+    // The other node's clock is fast, so the two records have different sort keys.
     fast.state.nowMs += 60_000;
     slow.state.before = async () => {
       slow.state.before = async () => {};
@@ -157,7 +157,7 @@ describe("two nodes that share only the table", () => {
     ).toEqual(Array.from({ length: earlier + 2 }, (_, at) => at + 1));
     expect(await verifyCustody(records(), head())).toBeUndefined();
     expect([slow.state.tokens.length, slow.state.pauses.length]).toEqual([2, 1]);
-    // A record's time is always later than its predecessor's, even if the node's clock is slow.
+    // A record's time is always later than its predecessor's time, even if the node's clock is slow.
     const times = records()
       .sort((a, b) => a.tenantNumber - b.tenantNumber)
       .map(({ at }) => at);
@@ -167,7 +167,7 @@ describe("two nodes that share only the table", () => {
   test("write 50 records of one chain for 50 simultaneous changes of assets and of the tenant", async () => {
     let turn = 0;
     await seed(createMemoryDynamo(() => Bun.sleep(turn++ % 3 === 0 ? 1 : 0)));
-    // Each node makes one change at a time. The two nodes run in parallel.
+    // Each node makes its changes one at a time. The two nodes run in parallel.
     const nodes = [makeNode({ mutex: createKeyedMutex() }), makeNode({ mutex: createKeyedMutex() })];
     for (const { deps } of nodes) deps.pause = () => Bun.sleep(Math.random() * 4);
     const kinds = [ofAsset(ASSETS[0]), ofAsset(ASSETS[1]), ofTenant];
@@ -509,7 +509,7 @@ test("a change of 100 items is written, and one of 101 items fails", async () =>
     }));
     return accept({ records: [{ action: "change-settings" }], writes, result: "done" });
   };
-  // The transaction also contains four other items: the record, the heads of the custody log and of the
+  // The transaction also contains four other items: the record, the head of the custody log, the head of the
   // signatures, and the idempotency record.
   expect((await change(makeNode(), extra(96))).ok).toBe(true);
   await expect(change(makeNode(), extra(97))).rejects.toThrow("a change of 101 items is too large");

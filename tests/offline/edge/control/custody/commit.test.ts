@@ -7,7 +7,7 @@ import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts"
 import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
 import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
-/** A network failure that occurs once, after the transaction took effect. */
+/** A network failure that occurs once, after the transaction has taken effect. */
 type Lost = { is: string; fault: () => Error };
 const LOST: Lost[] = [
   { is: "its answer lost", fault: () => new TypeError("connection reset") },
@@ -31,8 +31,8 @@ async function makeWorld() {
     if (!lost) return send();
     state.lost = undefined;
     if (late) {
-      // The first request is delayed. The next attempt reads before the delayed request arrives, and writes
-      // after it.
+      // The first request is delayed. The second attempt reads before the delayed request arrives, and writes
+      // after it has arrived.
       const first = structuredClone(input);
       state.late = false;
       held = () => send(first);

@@ -22,8 +22,8 @@ import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 const REFUSED = "proof has no valid signature";
 
 /**
- * Test setup: an admin node that enforces signatures, a host with a requested isolation, and an attacker who
- * can write any item.
+ * Test setup: an admin node that enforces signatures, a host whose isolation is requested, and an attacker
+ * who can write any item.
  */
 async function makeWorld() {
   const table = createMemoryDynamo();
@@ -63,7 +63,7 @@ async function makeWorld() {
   const justification = "the laptop was stolen";
   await json("POST", `/assets/${assetId}/isolate`, { justification, mode: "network" });
   const stored = () => (table.items as Map<string, AttributeMap>).get(`${key.PK} | ${key.SK}`)!;
-  /** Changes the asset item as the attacker does, with neither condition nor signature. */
+  /** Changes the asset item as the attacker does, without a condition and without a signature. */
   const edit = (members: object) =>
     table.dynamo("PutItem", { TableName: "t", Item: { ...stored(), ...marshalItem(members) } });
   const report = (more: Partial<ContainmentReport> = {}): ContainmentReport => ({

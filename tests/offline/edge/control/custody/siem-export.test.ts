@@ -67,7 +67,7 @@ describe("exportOcsfEvents", () => {
     await put("evt_young", now - BEHIND_MS + 1);
     const first = await read();
     expect(uids(first)).toEqual(["evt_old"]);
-    // This event arrived late: its time is before that of an event that is already stored.
+    // This event arrived late. Its time is before the time of an event that is already stored.
     await put("evt_late", now - BEHIND_MS);
     world.state.nowMs += 5;
     const second = await read(`?cursor=${first.cursor}`);

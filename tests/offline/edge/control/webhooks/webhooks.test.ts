@@ -19,7 +19,7 @@ type Body = Record<string, unknown> & { items: Record<string, unknown>[] };
 const URL_A = "https://hooks.example.com/a";
 
 let table: MemoryDynamo;
-/** Replaces the worker: runs while the app waits for the outcome of a delivery. */
+/** Takes the place of the worker. Runs while the app waits for the outcome of a delivery. */
 let meanwhile: () => Promise<void>;
 let nudge: (tenantId: string) => Promise<void>;
 const nudged: string[] = [];
@@ -157,7 +157,7 @@ describe("webhooks", () => {
 });
 
 describe("testWebhook", () => {
-  /** Returns a function that writes the outcome to the event, as a worker does. */
+  /** Returns a function that writes a delivery outcome to the event, as a worker does. */
   const outcome = (id: string, forward: Forward) => async () => {
     const [event] = events();
     const done = { ...event!, forwards: { [id]: forward } };
@@ -243,7 +243,7 @@ describe("listDeliveries", () => {
 type Forward = EventItem["forwards"][string];
 const DEAD_AT = "2026-11-01T00:00:00.000Z";
 const DEAD = { attempts: 10, status: 503, latencyMs: 9, lastError: "answered 503", deadAt: DEAD_AT };
-/** Stores an event with a delivery. `number`: position of the event. 0 is the oldest. */
+/** Stores an event with a delivery. `number`: position of the event in time, where 0 is the oldest event. */
 async function tellOf(id: string, number: number, forward: Forward, more: Partial<EventItem> = {}) {
   const told = { kind: "incident.opened" as const, eventId: `evt_${number}`, at: DEAD_AT, data: {} };
   const recordedAt = timestamp(Date.parse(DEAD_AT) + number);
