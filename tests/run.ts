@@ -32,7 +32,7 @@ const COMMAND: Command = {
   tables: [{ title: "Suites:", rows: SUITES }],
 };
 
-/** Faults of the run itself, such as a test file that is missing in the report. */
+/** Faults of the run itself, such as a test file that is missing from the report. */
 function faultsOf(files: readonly string[], code: number, report: Report): Told[] {
   const untold = files.filter((path) => !report.files.has(path));
   if (untold.length > 0)
@@ -57,8 +57,8 @@ async function runFiles(files: readonly string[], atOnce: number, path: string):
   ];
   const child = Bun.spawn([process.execPath, SUPERVISOR, ...command], {
     cwd: ROOT,
-    // This pipe closes when the test runner ends for any reason. The supervisor then ends all processes of
-    // the tests.
+    // This pipe closes when the test runner ends for any reason. The supervisor then ends all processes that
+    // the tests started.
     stdio: ["pipe", "inherit", "inherit"],
     // A signal to this process group must not end the supervisor. It ends only after all other processes.
     detached: true,

@@ -45,7 +45,7 @@ function adoptOrphans(own: () => number | undefined): void {
     console.error("cannot adopt orphaned processes: an interrupted run may leave some behind");
     return;
   }
-  // Reaps zombies, as init does. Tests wait until a process has ended, and a zombie still has its process id.
+  // Reaps zombies, as init does. Tests wait until a process has ended, and a zombie keeps its process id.
   const children = `/proc/self/task/${process.pid}/children`;
   if (!existsSync(children)) return; // The kernel was built without CONFIG_PROC_CHILDREN.
   setInterval(() => {
@@ -69,13 +69,13 @@ async function killDescendants(): Promise<string[]> {
       ended.set(pid, command);
       try {
         process.kill(pid, "SIGKILL");
-      } catch {} // The process has already ended.
+      } catch {} // The process has already ended, so there is nothing to kill.
     }
     await Bun.sleep(LOOK_EVERY_MS); // Interval of the poll.
   }
 }
 
-/** Network namespaces with a name continue to exist after their processes have ended. */
+/** A network namespace with a name continues to exist after its processes have ended. */
 function removeNamespaces(): void {
   if (process.platform !== "linux") return;
   let names: string[] = [];

@@ -87,7 +87,8 @@ describe("a newer catalogue", () => {
         const timeline = (await (await stack.api(`${path}/timeline`)).json()) as {
           items: (Omit<Seen, "version"> & { at: string })[];
         };
-        // These are two requests. Anything recorded between them is only in the second response.
+        // The timeline and the presence are read with two requests. A state that is recorded between the
+        // requests is only in the second response.
         const of = timeline.items.find(({ at }) => at === presence?.stateAt);
         if (!presence || !of) return undefined;
         const seen = { version: presence.catalogue, ...of };

@@ -9,8 +9,8 @@ import { type Running, startOllamaShaped } from "../support/programs/engines.ts"
 import { eventually, startTestStack, type TestStack } from "../support/stack.ts";
 
 /**
- * Tests banned model weights on a host's disk. They are found although no running program could load them.
- * When such a program starts, there is still only one incident.
+ * Tests that banned model weights on a host's disk are found although no running program could load them.
+ * When a program that can load them starts, there is still only one incident.
  */
 
 const DIGEST = `sha256:${"a".repeat(64)}`;

@@ -149,8 +149,8 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
       run({ ...board, hostname: "fresh" }, "second");
       expect((await incident(after, "isolated-host-reenrolled")).explanation).toContain(before);
 
-      // The host is enrolled a third time. The previous identity was never used. It is proposed for removal
-      // once it no longer reports.
+      // The host is enrolled a third time. The previous identity was never used. The control plane proposes
+      // to remove that identity once it no longer reports.
       for (const daemon of daemons.splice(0)) {
         daemon.kill("SIGTERM");
         await daemon.exited;

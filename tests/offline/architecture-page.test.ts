@@ -57,7 +57,8 @@ test("a heartbeat and an isolation enter the files of the edge that the page nam
     const section = sectionOf(title);
     expect(hopsOf(section).filter((path) => !files.includes(path))).toEqual([]);
     const named = new Set(filesOf(section));
-    // This file is left out, because it compares the path of every request with the path of heartbeats.
+    // admit-heartbeat.ts is left out, because it compares the path of every request with the path of
+    // heartbeats.
     const unnamed = files.filter((path) => !LIBRARY.test(path) && !named.has(path));
     expect(unnamed.filter((path) => path !== "edge/heartbeat/admit-heartbeat.ts")).toEqual([]);
   }

@@ -5,7 +5,7 @@ import { basename, dirname, join, normalize } from "node:path";
 import { bundleForWorkerd } from "../../local/edge-command.ts";
 import { ROOT } from "../support/stack.ts";
 
-/** Folders that a folder can import. Each folder can also import itself. */
+/** Folders from which each folder can import. Each folder can also import from itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   shared: [],
   agent: ["shared"],
@@ -26,7 +26,10 @@ const PACKAGES: Record<string, RegExp> = {
     /^(ai|@ai-sdk\/openai-compatible|@opentelemetry\/api|node:.+|zod|ai|@ai-sdk\/openai-compatible|@aws-sdk\/client-(dynamodb|sqs))$/,
 };
 
-/** Only entry files read the time, randomness and the environment. They pass the values on. */
+/**
+ * Only entry files read the time, randomness and the environment. Entry files pass these values on to other
+ * files.
+ */
 const ENTRIES = new Set([
   "agent/main.ts",
   "tools/build-agent.ts",
@@ -109,7 +112,7 @@ describe("the architecture", () => {
   test("there are no barrel files and no meaningless file names", () => {
     const empty =
       /^(index|utils?|helpers?|common|manager|misc|service)\.tsx?$|\/(utils?|helpers?|common|managers?|services?)\//;
-    // The documentation describes `lz-agent service`, and each command is a file in agent/cli/.
+    // docs/ describes `lz-agent service`. Each other command has a file in agent/cli/.
     const named = files.filter((path) => path !== "agent/cli/service.ts");
     expect(named.filter((path) => empty.test(basename(path)) || empty.test(`/${dirname(path)}/`))).toEqual(
       [],
@@ -126,8 +129,8 @@ test("each decision record has its own number", () => {
 });
 
 test("the bundle for workerd has no node: import and is smaller than its limit", async () => {
-  // Maximum size of the compressed bundle. Cloudflare Workers allow 3 MB. Pages, and the rules for dry runs
-  // of a policy, are a third of the bundle. d3-scale and d3-shape take 20 KB, and signature checks take 4 KB.
+  // Maximum size of the compressed bundle. Cloudflare Workers allow 3 MB. A third of the bundle is the pages
+  // and the rules for dry runs of a policy. d3-scale and d3-shape take 20 KB, and signature checks take 4 KB.
   const COMPRESSED_BYTES_MAX = 256 * 1024;
   const folder = mkdtempSync(join(tmpdir(), "lz-bundle-"));
   try {

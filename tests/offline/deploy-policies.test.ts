@@ -46,7 +46,7 @@ describe.each(NODE_KINDS)("the policy of %s nodes", (node) => {
   test.each(Object.entries(PARTITIONS))("allows or denies writes to the partition %s", (name, key) => {
     const isWritten = WRITTEN[node].includes(name as keyof typeof PARTITIONS);
     for (const write of WRITES) expect(isAllowed(node, write, TABLE, key)).toBe(isWritten);
-    // If one item of a transaction is denied, the whole transaction is denied.
+    // A denied item in a transaction causes the whole transaction to be denied.
     if (WRITTEN[node].length > 0)
       expect(isAllowed(node, "dynamodb:PutItem", TABLE, PARTITIONS.tenant, key)).toBe(isWritten);
   });

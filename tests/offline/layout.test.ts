@@ -4,9 +4,9 @@ import { dirname, join, normalize } from "node:path";
 import { ROOT } from "../support/stack.ts";
 
 /**
- * Folders that a folder can import, in the order of the data flow. Each folder can also import itself. A
- * folder imports only folders above it in this table. architecture.test.ts checks packages and `shared/`.
- * Files outside these folders connect the folders.
+ * Folders from which each folder can import, in the order of the data flow. Each folder can also import from
+ * itself. A folder imports only from folders above it in this table. architecture.test.ts checks packages and
+ * `shared/`. Files outside these folders connect the folders.
  */
 const MAY_IMPORT: Record<string, Record<string, string>> = {
   agent: {
@@ -76,11 +76,11 @@ const MAY_IMPORT: Record<string, Record<string, string>> = {
   },
 };
 
-/** Modules that contain only types and refer to every folder. Any folder can import them. */
+/** Modules that contain only types and refer to every folder. Every folder can import these modules. */
 const TYPES_OF_ALL = new Set(["edge/deps.ts", "edge/request-env.ts"]);
 
 const FILES_A_FOLDER_MAX = 20;
-/** Folders with one data file per product. They can contain more files. */
+/** Folders with one data file for each product. These folders can contain more files than other folders. */
 const DATA_FOLDERS = new Set(["agent/catalogue/engines"]);
 
 const files = [...new Bun.Glob("{shared,agent,edge,worker,lz,local,tools}/**/*.{ts,tsx}").scanSync(ROOT)].map(
@@ -135,8 +135,8 @@ test("a folder imports only what the table allows, including type imports", () =
       .filter((target) => {
         const there = placeOf(target);
         if (there) return there[0] === stage && !allowed.has(there[1]);
-        // Files outside the folders of a stage connect these folders, so the folders must not import them. In
-        // `shared/`, such files (`shared/ids.ts`) are below all folders.
+        // Files outside the folders of a stage connect these folders, so the folders must not import such
+        // files. In `shared/`, every folder can import them (for example `shared/ids.ts`).
         return target.startsWith(`${stage}/`) && stage !== "shared" && !TYPES_OF_ALL.has(target);
       })
       .map((target) => `${path} imports ${target}`);

@@ -7,8 +7,8 @@ import { tagFault } from "../../tools/check-release-tag.ts";
 import { ROOT } from "../support/stack.ts";
 
 /*
- * GitHub and contributors read these files, but no program uses them. The tests keep the files consistent
- * with the repository.
+ * GitHub and contributors read these files, but no program uses the files. These tests keep the files
+ * consistent with the repository.
  */
 
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");

@@ -7,7 +7,7 @@ import { ROOT } from "../support/stack.ts";
 /** Test timeout in milliseconds. The tests parse every source file, which takes long on a busy machine. */
 setDefaultTimeout(60_000);
 
-/** Maximum number of markers in 1,000 words. */
+/** Maximum number of markers per 1,000 words. */
 const COMMENT_MARKERS_MAX = 0.5;
 const TEXT_MARKERS_MAX = 0.5;
 

@@ -108,8 +108,8 @@ export type SimulatedAsset = {
   tenantId: string;
   signer: Signer;
   /**
-   * Sends one heartbeat with the next sequence number. Signs its containment report unless the report is
-   * already signed.
+   * Sends one heartbeat with the next sequence number. Signs the containment report in the heartbeat unless
+   * the report is already signed.
    */
   beat(more?: Partial<Heartbeat>): Promise<Response>;
 };

@@ -26,9 +26,9 @@ import { ASSET_ID } from "../../support/edge/edge-app.ts";
 import { localAccess } from "../../support/nodes/aws-access.ts";
 
 /*
- * Runs every containment change against the embedded DynamoDB. Each call fails once before it is sent, and
- * once after it was executed with the response lost. Afterwards the change is either complete or absent.
- * After a retry, the change is present exactly once.
+ * Runs every containment change against the embedded DynamoDB. Each table call fails once before it is sent.
+ * It also fails once after it was executed, as if the response was lost. Afterwards the change is either
+ * complete or absent. After a retry, the change is present exactly once.
  */
 
 type When = "before" | "after";
@@ -178,7 +178,7 @@ describe("a containment change during a table failure", () => {
     settings?: { fourEyes: boolean };
     before?: (world: World) => Promise<unknown>;
     act: (world: World) => Promise<Response>;
-    /** Actions in the custody log before and after the change. */
+    /** Expected actions in the custody log: without the change, and with the change. */
     log: [string[], string[]];
     good: number;
   };
@@ -306,7 +306,8 @@ describe("a containment change during a table failure", () => {
           expect(change.log).toContainEqual(log);
           came.add(log.join());
           fail = undefined;
-          // The next request also writes the offline release. Every other request reads again and retries.
+          // If the log contains no offline release yet, the next request writes that release too. All other
+          // requests read again and retry.
           expect((await change.act(world)).status).toBe(change.good);
           expect(await holdsTogether(world)).toEqual(change.log[1]);
         }

@@ -20,7 +20,7 @@ import { enrolAsset, startTestStack, type TestStack } from "../../support/stack.
 const REQUESTS_PER_OPERATION = Number(process.env.LZ_FUZZ_REQUESTS ?? 60);
 const SEED = Number(process.env.LZ_FUZZ_SEED ?? 20_261_122);
 
-/** Texts that are known to cause faults in APIs. */
+/** Strings that often cause faults in APIs. */
 const HOSTILE = [
   "",
   " ",
@@ -189,7 +189,7 @@ describe("admin API", () => {
               ...(body !== undefined && { body }),
             });
             statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
-            if (answer.status === 431) return; // The runtime rejects the header before the edge's code runs.
+            if (answer.status === 431) return; // The runtime rejects the header with status 431 before the edge's code runs.
             expect(answer.status).toBeLessThan(500);
             expect(await faultOf(method, path, answer)).toBeUndefined();
           },

@@ -128,7 +128,7 @@ const fileOf = (name: string, text: string): string => {
   return path;
 };
 
-/** Verifies a file with both verifiers: that of `lz`, and docs/verify_custody.py. Returns both results. */
+/** Verifies an exported file with `lz` and with docs/verify_custody.py. Returns both results. */
 async function verdicts(path: string): Promise<{ ours: boolean | "no export"; theirs: number }> {
   const jwks = fileOf("keys.json", JSON.stringify(keys()));
   const ours = await lz(verifyAudit, { file: path, keys: jwks }).then(

@@ -51,7 +51,7 @@ type Node = {
   stage?: Stage;
 };
 
-/** Lines of `secrets.env` that each kind of node gets, as in the table at the top of docs/rotation.md. */
+/** Lines of `secrets.env` for each kind of node, as in the table at the top of docs/rotation.md. */
 const OF_EDGES = [
   "LZ_EDGE_SECRETS",
   "LZ_QUEUE_KEYS",
@@ -290,8 +290,8 @@ describe("a key rotation while hosts report", () => {
     await rotate("queue", "promote");
     await rollOutToEdges();
     expect(keysOf(OF_WORKERS).LZ_QUEUE_KEYS).toEndWith(before);
-    // All messages that were signed with the old key must be recorded. The queue is never empty, because the
-    // hosts keep reporting.
+    // The queue is never empty, because the hosts keep reporting. So the test waits until every message
+    // signed with the old key is recorded.
     const ofOldKey = fleet.agents.map(({ assetId, taken }) => ({ assetId, taken: new Set(taken) }));
     for (const agent of ofOldKey) await eventually(async () => (await missing(agent)) === 0, 20_000);
     await rotate("queue", "drop");

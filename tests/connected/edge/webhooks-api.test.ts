@@ -156,7 +156,7 @@ test("a dead delivery is resent with its id, once for two parallel requests, and
     return found.length === 2 && found;
   });
   status = 204;
-  // Deliveries of this webhook that were tests are not resent.
+  // Test deliveries of this webhook are not resent.
   expect(await ask("POST", `${hook}/resend-dead`, {})).toEqual({ queued: 2 });
   await eventually(async () => (both as Delivery[]).every(({ eventId }) => sentAs(eventId).length === 2));
   expect(await ask("POST", `${hook}/resend-dead`, {})).toEqual({ queued: 0 });

@@ -9,8 +9,8 @@ import { type Fleet, startFleet } from "../../support/agent/simulated-agents.ts"
 import { eventually, startTestStack, type TestStack } from "../../support/stack.ts";
 
 /*
- * Tests a real edge, table and queue with the parts of the real agent. A compromised edge node in between
- * changes the responses to enrolment and session requests.
+ * Tests a real edge, table and queue with modules of the real agent. A simulated compromised edge node
+ * between edge and agent changes the responses to enrolment and session requests.
  */
 
 type Answer = { settings: AgentSettings; signedSettings?: string };

@@ -138,7 +138,7 @@ describe("lz assets on the real stack", () => {
     expect(incidents.items[0]!.resolution).toBe(`the host was merged into asset ${next.assetId}`);
     await eventually(async () => (await old.beat()).status === 403);
     expect((await next.beat()).status).toBe(202);
-    // A host name refers to the host with this name on the active list.
+    // A host name selects the host with this name in the list of active hosts.
     const named = await lz("assets", "expire", "laptop", ...because, "--dry-run", "--json");
     expect((JSON.parse(named.out) as Asset[]).map(({ assetId }) => assetId)).toEqual([next.assetId]);
     await isVerified();

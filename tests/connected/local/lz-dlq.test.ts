@@ -42,13 +42,13 @@ describe("lz against a running stack", () => {
     const entry = { assetId: asset.assetId, receivedAt: timestamp(Date.now()), body: JSON.stringify(beat) };
     const good = await signedPack(stack, asset.tenantId, [entry]);
     await sendRaw(stack, { ...good, body: good.body.replace('"count":1', '"count":2') });
-    await sendRaw({ ...stack, queueUrl: stack.deadLetterUrl }, good); // SQS dead-letters a message in this way after five receives.
+    await sendRaw({ ...stack, queueUrl: stack.deadLetterUrl }, good); // A dead letter without a reason, as SQS makes it after five receives.
     const early = await signedPack(stack, asset.tenantId, [
       { ...entry, body: JSON.stringify(makeHeartbeat(2, Date.now(), "replayed")) },
     ]);
     const reason = { DataType: "String" as const, StringValue: REASONS.unknownKey };
     const buried = { ...early, attributes: { ...early.attributes, [REASON_ATTRIBUTE]: reason } };
-    await sendRaw({ ...stack, queueUrl: stack.deadLetterUrl }, buried); // A worker without the key dead-letters a message in this way.
+    await sendRaw({ ...stack, queueUrl: stack.deadLetterUrl }, buried); // A dead letter with a reason, as a worker without the signing key makes it.
     const check = await eventually(async () => {
       const { json } = await lz<{ checks: { name: string; found: string; advice?: string }[] }>("doctor");
       return json.checks.find(({ name, found }) => name === "dead-letter queue" && found === "3 messages");

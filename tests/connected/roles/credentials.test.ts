@@ -54,7 +54,10 @@ const keep = <T extends { stop: () => unknown }>(part: T): T => {
   return part;
 };
 
-/** Starts gates in front of the queue and the table. Returns them with the node settings that point to them. */
+/**
+ * Starts credential gates in front of the queue and the table. Returns the gates, and the node settings with
+ * the addresses of the gates.
+ */
 function gates(issuer: CredentialIssuer) {
   const table = keep(startCredentialGate(issuer, stack.dynamodbEndpoint));
   const queue = keep(startCredentialGate(issuer, stack.sqsEndpoint));
@@ -66,7 +69,7 @@ function gates(issuer: CredentialIssuer) {
   return { table, queue, shared, refused: () => [...table.refused, ...queue.refused] };
 }
 
-/** Starts an edge node. The node has static keys only if `credentials` contains them. */
+/** Starts an edge node. The node has static access keys only if `credentials` contains them. */
 async function startNode(runtime: RuntimeName, shared: object, credentials: Record<string, string>) {
   const lines: string[] = [];
   const port = await freePort();
@@ -81,7 +84,7 @@ async function startNode(runtime: RuntimeName, shared: object, credentials: Reco
   return { edgeUrl: `http://127.0.0.1:${port}`, lines, stage };
 }
 
-/** Sends one heartbeat and one API request. The heartbeat uses the queue, and the API request reads the table. */
+/** Sends one heartbeat, which uses the queue, and one API request, which reads the table. */
 async function useNode(edgeUrl: string, asset: SimulatedAsset): Promise<number[]> {
   const authorization = `Bearer ${stack.adminToken}`;
   const answers = await Promise.all([

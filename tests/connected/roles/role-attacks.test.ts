@@ -449,8 +449,8 @@ beforeAll(async () => {
   await eventually(async () => !(await isNamedByDoctor()));
   snapshot = await scan();
   expect(await isNamedByAudit()).toBe(false);
-  // State before any attack. It shows that the checks can distinguish an isolated asset from an untouched
-  // one.
+  // The state before any attack. This check shows that the test can distinguish an isolated asset from an
+  // untouched one.
   expect([await toldTo(isolated), await toldTo(untouched)]).toEqual(["isolate", undefined]);
 }, 60_000);
 afterAll(async () => {

@@ -16,8 +16,8 @@ import { ROOT } from "../../support/stack.ts";
 
 /**
  * Tests LLM review with a real llama.cpp server. Only the protocol is tested: the model weights are random,
- * and a grammar makes the output fit the schema. Tests with tests/support/programs/openai-server.ts need no
- * installed server.
+ * and a grammar makes the output fit the schema. Other tests use tests/support/programs/openai-server.ts,
+ * which needs no installed server.
  */
 const server = process.env.LZ_LLAMA_SERVER ?? Bun.which("llama-server");
 const lacking = server ? [] : ["llama-server on the PATH or a command in LZ_LLAMA_SERVER: docs/rules.md"];

@@ -11,7 +11,7 @@ function startCollector() {
     hostname: "127.0.0.1",
     port: 0,
     async fetch(request) {
-      // An agent on this machine can probe this port. Its requests are not POST requests.
+      // An agent on this machine can probe this port. The probes are not POST requests.
       if (request.method !== "POST") return new Response("Not found", { status: 404 });
       const body = await request.json();
       const path = new URL(request.url).pathname;

@@ -39,7 +39,7 @@ beforeAll(async () => {
     port: 0,
     idleTimeout: 0,
     async fetch(request) {
-      // An agent on this host can probe this port. Its requests have no such header.
+      // An agent on this host can probe this port. The probes have no `webhook-id` header.
       if (!request.headers.has("webhook-id")) return new Response(null, { status: 404 });
       const name = new URL(request.url).pathname.slice(1);
       const { data } = (await request.json()) as { data?: { assetId?: string } };
@@ -86,13 +86,13 @@ type Probe = { tenantId: string; assetId: string; rule: string; sentMs: number; 
 let next = 0;
 
 /**
- * Sends the first heartbeat of a new host. The heartbeat opens an incident. `isInDoubt`: whether the worker
+ * Sends the first heartbeat of a new host. The heartbeat opens an incident. `isInDoubt`: true if the worker
  * requests an LLM review.
  */
 async function send(tenantId: string, isInDoubt: boolean): Promise<Probe> {
   const number = next++;
   const assetId = `01K${String(number).padStart(23, "0")}`;
-  // Each host has another engine version, so each assessment needs its own review.
+  // Each host has a different engine version, so each assessment needs a separate review.
   const engine = makeEngine({ models: [], version: `1.${number}`, ...(!isInDoubt && { bind: ["0.0.0.0"] }) });
   const sentMs = Date.now();
   const body = JSON.stringify(makeHeartbeat(1, sentMs, `host-${number}`, { engines: [engine] }));

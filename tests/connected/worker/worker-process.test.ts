@@ -16,8 +16,8 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import { eventually, ROOT } from "../../support/stack.ts";
 
 /**
- * Runs the worker as a process with stubs of SQS and DynamoDB. The stubs misbehave in ways that the real
- * services cannot be made to.
+ * Runs the worker as a process with stubs of SQS and DynamoDB. The stubs can misbehave in ways that tests
+ * cannot produce with the real services.
  */
 
 const KEY = Buffer.alloc(32, 5);
@@ -63,7 +63,7 @@ function serve(answer: Answer): string {
     idleTimeout: 0,
     async fetch(request) {
       const target = request.headers.get("x-amz-target");
-      // An agent under test can probe this port. Its requests have no such header.
+      // An agent under test can probe this port. The probes have no `x-amz-target` header.
       if (target === null) return new Response("no", { status: 404 });
       return answer(target, await request.json());
     },
@@ -77,7 +77,7 @@ const json = (body: object) =>
 /** Behaves like a table without items in which every write succeeds. */
 const emptyTable: Answer = (target) =>
   json(target.endsWith("BatchGetItem") ? { Responses: {} } : target.endsWith("Query") ? { Items: [] } : {});
-/** Responds to the first probe of the table, and then behaves as given. */
+/** Responds to the table probe of the starting worker. Responds to all other requests as given. */
 const afterProbe =
   (answer: Answer): Answer =>
   (target, body) =>
@@ -149,8 +149,8 @@ describe("the worker's process", () => {
     expect(gauge(exposed, "lag_seconds")).toBeWithin(90, 120);
     expect(highest).toBeWithin(90, 120);
     expect(exposed).toContain("# TYPE lz_worker_queue_age_seconds gauge");
-    // After a receive without messages, the age of the queue is unknown. The reported lag is that of the last
-    // message.
+    // After a receive without messages, the age of the queue is unknown. The reported lag is then the lag of
+    // the last message.
     await eventually(async () => {
       exposed = await (await ask("/metrics")).text();
       return gauge(exposed, "queue_age_seconds") === 0;

@@ -42,7 +42,7 @@ test("an event in the outbox is delivered once, and a failing delivery is retrie
     hostname: "127.0.0.1",
     port: 0,
     async fetch(request) {
-      // An agent on this host may probe this port.
+      // An agent on this host can probe this port. The probes have no `webhook-id` header.
       if (!request.headers.has("webhook-id")) return new Response("", { status: 404 });
       bodies.push(await request.text());
       return new Response("", { status });
@@ -108,7 +108,7 @@ test("resending during a worker's delivery loses no delivery and keeps its id", 
     port: 0,
     async fetch(request) {
       const name = new URL(request.url).pathname.slice(1) as keyof typeof ids;
-      // An agent on this host can probe this port.
+      // An agent on this host can probe this port with other paths.
       if (!Object.hasOwn(ids, name)) return new Response("", { status: 404 });
       ids[name].push(request.headers.get("webhook-id")!);
       return new Response("", { status: await answer(name) });

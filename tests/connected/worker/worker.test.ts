@@ -209,8 +209,8 @@ describe("worker", () => {
     dynamodb.kill("SIGSTOP");
     try {
       await sendRaw(stack, await pack(asset, [makeHeartbeat(1, Date.now(), "slow-table")]));
-      // This is longer than the visibility timeout of 4 s. Unless the worker extends it, the queue would
-      // deliver the message again.
+      // This time is longer than the visibility timeout of 4 s. Unless the worker extends the timeout, the
+      // queue delivers the message again.
       await Bun.sleep(5000);
       expect(await queueDepth(stack)).toEqual({ waiting: 0, inFlight: 1 });
     } finally {

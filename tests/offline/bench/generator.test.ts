@@ -26,7 +26,7 @@ describe("the load generator", () => {
       hostname: "127.0.0.1",
       port: 0,
       fetch: ({ method }) => {
-        // An agent on this host may send probes to every server.
+        // An agent on this host can send probes to every server.
         if (method !== "POST") return new Response(null, { status: 404 });
         return asked++ % every === 0 ? new Response(null, { status: 202 }) : otherwise();
       },

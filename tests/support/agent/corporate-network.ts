@@ -101,7 +101,10 @@ subjectAltName = ${names}
 const asn1Time = (days: number): string =>
   `${new Date(Date.now() + days * 86_400_000).toISOString().replace(/[-:T]/g, "").slice(0, 14)}Z`;
 
-/** Starts a TLS server that forwards each request to `origin`. Its Date headers are `aheadMs` milliseconds fast. */
+/**
+ * Starts a TLS server that forwards each request to `origin`. Its Date headers are `aheadMs` milliseconds
+ * ahead of the real time.
+ */
 export function startTlsFront(certificate: Certificate, origin: string, aheadMs = 0) {
   const server = Bun.serve({
     port: 0,
@@ -139,12 +142,12 @@ export function startTlsRelay(certificate: Certificate, to: number) {
 
 export type ForwardProxy = {
   port: number;
-  /** Host and port of each tunnel that the proxy has opened. */
+  /** Destination (host and port) of each tunnel that the proxy has opened. */
   tunnels: () => string[];
   stop: () => Promise<void>;
 };
 
-/** Starts tinyproxy, which requires a user and a password. It opens tunnels to the given ports only. */
+/** Starts tinyproxy. The proxy requires a user and a password, and opens tunnels only to the given ports. */
 export async function startForwardProxy(
   directory: string,
   { user, password, ports }: { user: string; password: string; ports: readonly number[] },
@@ -201,7 +204,7 @@ const accepts = (port: number): Promise<boolean> =>
     socket.on("error", () => resolve(false));
   });
 
-/** Returns the contents of all files below a directory. A test can search them for secrets. */
+/** Returns the contents of all files below a directory, so that a test can search the contents for secrets. */
 export const filesBelow = (directory: string): string =>
   [...new Glob("**/*").scanSync({ cwd: directory, dot: true })]
     .map((path) => readFileSync(join(directory, path), "utf8"))

@@ -21,7 +21,7 @@ import { controlClock } from "./control-clock.ts";
 
 /**
  * A simulated agent that uses the real code for everything except the scan. Each scan result differs from the
- * previous one, so each heartbeat is a change that must be recorded in the table.
+ * previous one. So each heartbeat contains a change, which must be recorded in the table.
  */
 export type SteadyAgent = {
   tenantId: string;
@@ -124,7 +124,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
       const verdict = await takeSettings(self, signed);
       if (verdict.is === "taken") self = verdict.identity;
       if (verdict.is === "refused") log("warn", "settings.refused", { reason: verdict.reason });
-      sessions++; // The last request of opening a session.
+      sessions++; // This call is the last step of opening a session.
     },
     onKeySet: async (jws) => {
       const verdict = await takeKeySet(self, jws, post.clock());

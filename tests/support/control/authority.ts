@@ -19,7 +19,7 @@ export async function makeSigningKey(kid: string) {
 
 /**
  * Returns the signed head item of a custody log with `count` records. `more`: members that an attacker adds
- * after signing.
+ * to the item after it was signed.
  */
 export async function custodyEnd(tenantId: string, count: number, control: ControlKey, more: object = {}) {
   const head = { tenantId, hash: "a".repeat(64), count };

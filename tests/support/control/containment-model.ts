@@ -20,7 +20,10 @@ import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
  */
 
 export const RULES = {
-  /** Replaces the signature check of isSignedReport(). In this model, only the agent has the device key. */
+  /**
+   * Replaces the signature check of isSignedReport(). In this model, a report counts as signed unless it is
+   * forged, because only the agent has the device key.
+   */
   isSigned: (report: { isForged?: true }) => report.isForged !== true,
   containmentOf,
   endsAction,
@@ -33,7 +36,7 @@ export const RULES = {
   statusAfter,
 };
 let rules = RULES;
-/** Replaces rules with broken ones. Tests use it to check that the model detects the fault. */
+/** Replaces rules with broken ones. Tests use broken rules to check that the model detects the fault. */
 export function playBy(other: Partial<typeof RULES>): void {
   rules = { ...RULES, ...other };
 }
@@ -44,7 +47,7 @@ type Action = "isolate" | "release";
  * the host.
  */
 type Outcome = "none" | "applied" | "holes" | "failed";
-/** A containment report, and whether the host was really contained when the agent sent the report. */
+/** A containment report. `wasShut`: true if the host was really contained when the agent sent the report. */
 type Report = {
   generation: number;
   action: Action;
@@ -52,8 +55,8 @@ type Report = {
   at: number;
   wasShut: boolean;
   /**
-   * Time of the second proof of an isolation, on a host that was restored from a snapshot. Equal to `at` in
-   * that case.
+   * Time of the second proof of an isolation. A host sends this proof after it was restored from a snapshot,
+   * and `at` then has the same value. Absent in all other reports.
    */
   again?: number;
   /** Number of repairs during the interval of this report. Absent if the agent repaired nothing. */
@@ -73,19 +76,19 @@ export type World = {
   generation: number;
   status: AssetItem["status"];
   proof: Report | null;
-  /** The report of a host that was restored to a state before its proven release. Null if no host was restored. */
+  /** The report of a host that was restored to a time before its proven release. Null if no host was restored. */
   setBack: { generation: number; since: number; at: number } | null;
   open: boolean;
   records: number;
   accepted: number;
-  /** Directives that were issued. Index 0 is generation 1. */
+  /** Directives that the control plane has issued. Index 0 is generation 1. */
   issued: Directive[];
   admins: [Request, Request];
-  /** Generation in the cache of the edge. 0 means that no action is open. */
+  /** Generation of the directive in the edge's cache. 0 means that no action is open. */
   cached: number;
   /** Generations of the directives that the edge has sent. */
   handed: number[];
-  /** Reports on the queue. They are never removed, so that workers can read them again. */
+  /** Reports in the queue. The model never removes a report, so workers can read each report again. */
   reports: Report[];
   agent: {
     report: Report | null;
@@ -179,14 +182,14 @@ const mayRelease = (world: World): boolean =>
   rules.refusedChange(assetOf(world), "release", ms(world.now)) === undefined;
 
 /**
- * Returns the same world without the parts that can no longer have an effect. Generations and proof times
- * only grow ({@link violation} checks this), so an outdated report stays outdated. The two admins are
- * interchangeable.
+ * Returns the same world without the members that can no longer have an effect. Generations and proof times
+ * only grow ({@link violation} checks this), so an outdated report stays outdated. The two admins are sorted,
+ * because they are interchangeable.
  */
 function normal(world: World): World {
   const asset = assetOf(world);
   const { saved } = world.agent;
-  // While the host can still be restored, a directive that it could apply after that is not outdated.
+  // The host can still be restored. A directive that it could apply after the restoration is not outdated.
   const mayGoBack = saved !== null && world.faults > 0;
   const obeyed = (mayGoBack ? saved : world.agent.report) ?? { generation: 0 };
   const handed = world.handed.filter((generation) => rules.isNewDirective({ generation }, obeyed)).sort();
@@ -209,14 +212,17 @@ function normal(world: World): World {
 
 type SetBack = NonNullable<World["setBack"]>;
 
-/** Reduces a restored report that is settled to its time, because nothing else has an effect. */
+/**
+ * Reduces the report of a restored host to its time once the report is settled. Only the time still has an
+ * effect.
+ */
 const settledBack = (back: SetBack, generation: number): SetBack =>
   back.since === generation ? back : { generation: 0, since: 0, at: back.at };
 
 /**
- * Whether a report can still count. A report of a restored host counts even after its release is proven, so
+ * True if a report can still count. A report of a restored host counts even after its release is proven, so
  * the model keeps the report until then. Any other late report cannot count, because the agent's times grow.
- * The model still keeps such reports during one isolation, to detect a worker that accepts them.
+ * The model still keeps late reports during one isolation, to detect a worker that accepts them.
  */
 const mayCount = (asset: Contained, report: Report): boolean =>
   rules.isSigned(report) &&
@@ -271,7 +277,7 @@ function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
       yield { name: `admin ${who} repeats and gets the first answer`, world: put(null) };
       continue;
     }
-    // The condition of the transaction failed. The admin's node reads again and decides again.
+    // The condition of the transaction failed. The admin's node reads the asset and decides again.
     if (request.version !== world.records) continue;
     const committed = commit(world, request.action);
     yield { name: `admin ${who} commits ${request.action}`, world: put(null, committed) };
@@ -357,7 +363,7 @@ function* workerSteps(world: World): Generator<Step> {
       };
     }
     if (!rules.isProof(asset, wire(report))) continue;
-    // A restored host starts its release again, so that release is open again too.
+    // A restored host starts its release again, so the release is open again.
     const open = !rules.endsAction(asset, wire(report));
     const name = `worker takes generation ${generation} ${outcome}`;
     yield { name, world: { ...world, proof: report, open, setBack: setBack && settledBack(setBack, 0) } };

@@ -152,7 +152,7 @@ const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 /** Functions that damage one part of a session token. */
 const TOKEN_ATTACKS: Record<string, (token: string, random: Random) => string> = {
   "a character of the token": (token, random) => {
-    // The last character is not changed, because some of its bits carry no data.
+    // The last character is not changed, because some bits of that character carry no data.
     const at = random(token.length - 1);
     if (token[at] === ".") return token.replace(".", "");
     const other = ALPHANUMERIC[random(ALPHANUMERIC.length)]!;
@@ -178,9 +178,9 @@ const TOKEN_ATTACKS: Record<string, (token: string, random: Random) => string> =
 export type Round = { name: string; status: number; forged: unknown };
 
 /**
- * Creates an edge, valid requests of every kind, and an endless supply of forged requests. They are sent
- * through `createFetch`, as a runtime would send them. Half of them are heartbeats. Session, enrolment and
- * user tokens are a sixth each.
+ * Creates an edge, valid requests of every kind, and an endless supply of forged requests. All requests are
+ * sent through `createFetch`, as a runtime would send them. Half of the forged requests are heartbeats.
+ * Session requests, enrolment requests and requests with user tokens are one sixth each.
  */
 export async function makeForgeries(seed: number) {
   const device = await makeDevice();

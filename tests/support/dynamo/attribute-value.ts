@@ -48,7 +48,7 @@ export function checked(value: Attribute, depth = 1): Attribute {
   return { [type]: content } as unknown as Attribute;
 }
 
-/** Returns a deep copy. For such values this is several times faster than `structuredClone`. */
+/** Returns a deep copy. For attribute values, this function is several times faster than `structuredClone`. */
 export function copyOf(value: Attribute): Attribute {
   if (value.M) return { M: copyOfItem(value.M) };
   if (value.L) return { L: value.L.map(copyOf) };
@@ -114,7 +114,10 @@ export function sizeOf(value: Attribute): number {
 export const itemSize = (item: AttributeMap): number =>
   Object.entries(item).reduce((sum, [name, value]) => sum + bytesOf(name) + sizeOf(value), 0);
 
-/** Result of the expression function `size`: bytes for strings and binary values, members for documents. */
+/**
+ * Result of the expression function `size`: the number of bytes of a string or binary value, or the number of
+ * members of a list, map or set.
+ */
 export function lengthOf(value: Attribute): number | undefined {
   const type = typeOf(value);
   if (type === "S") return bytesOf(value.S!);

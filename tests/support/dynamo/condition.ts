@@ -3,7 +3,10 @@ import { type Attribute, compareValues, equalValues, lengthOf, typeOf } from "./
 import { at, type Operand, Parser, type Path, type Scope } from "./expression.ts";
 import { refuse } from "./validation-fault.ts";
 
-/** Maximum number of operands of `IN` ("Expression parameters", Quotas). */
+/**
+ * Maximum number of operands of `IN`. Source: "Expression parameters" in "Quotas in Amazon DynamoDB",
+ * Developer Guide.
+ */
 const IN_MAX = 100;
 const COMPARATORS = ["=", "<>", "<", "<=", ">", ">="] as const;
 type Comparator = (typeof COMPARATORS)[number];

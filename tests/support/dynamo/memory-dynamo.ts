@@ -30,21 +30,24 @@ type WriteInput = Placeholders & {
 };
 type WriteKind = "Put" | "Update" | "Delete" | "ConditionCheck";
 
-/** A write whose request is valid. The stored item decides whether its condition holds. */
+/** A write from a valid request. The write is executed only if its condition holds for the stored item. */
 type Write = { id: string; key: AttributeMap; condition?: Condition } & (
   | { kind: "Put"; item: AttributeMap }
   | { kind: "Update"; update: Update }
   | { kind: "Delete" | "ConditionCheck" }
 );
 
-/** Limits from the page of each operation in the API Reference. */
+/** Limits from the API Reference page of each operation. */
 const TRANSACTION_WRITES_MAX = 100;
 const TRANSACTION_BYTES_MAX = 4 * 1024 * 1024;
 const BATCH_GET_MAX = 100;
 const BATCH_WRITE_MAX = 25;
 const TOKEN_LENGTH_MAX = 36;
 
-/** Parameters that this table supports. It throws for any other parameter, so that none is silently ignored. */
+/**
+ * Request parameters that this table supports. The table throws for any other parameter, so that no parameter
+ * is silently ignored.
+ */
 const PLACEHOLDERS = ["ExpressionAttributeNames", "ExpressionAttributeValues"];
 const PARAMETERS: Record<string, readonly string[]> = {
   GetItem: ["TableName", "Key", "ConsistentRead", "ProjectionExpression", ...PLACEHOLDERS],

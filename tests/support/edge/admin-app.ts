@@ -4,12 +4,12 @@ import { ISSUER } from "../../../local/issuer.ts";
 import type { Dynamo } from "../../../shared/table/dynamo.ts";
 import { EDGE_URL, makeEdgeApp, TENANT_ID } from "./edge-app.ts";
 
-/** Claims that replace those of a valid session. A claim with the value `undefined` is removed. */
+/** Claims that replace those of a valid session token. A claim with the value `undefined` is removed. */
 export type Claims = Record<string, unknown>;
 
 export type SignWith = { alg?: string; kid?: string; key?: JoseKey | Uint8Array };
 
-/** Creates the app with a test issuer of sessions and a table that counts requests. */
+/** Creates the app with a test issuer of session tokens and a table that counts requests. */
 export async function makeAdminApp(more: Partial<Deps> = {}) {
   const asked: string[] = [];
   const dynamo = (async (operation: string) => {

@@ -15,8 +15,8 @@ export type FrontendApi = {
 
 type Settings = {
   /**
-   * True for a development instance. It runs on another site than the application and identifies browsers by
-   * `__clerk_db_jwt`.
+   * True for a development instance. A development instance runs on a different site than the application and
+   * identifies browsers by `__clerk_db_jwt`.
    */
   isDevelopment: boolean;
   allowedOrigins: readonly string[];

@@ -18,7 +18,7 @@ export type JsonSchema = Record<string, unknown>;
 const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
 ajv.addSchema({ $id: "api", ...SPECIFICATION });
 
-/** Returns the OpenAPI operation for the path of a request. The path contains ids. */
+/** Returns the OpenAPI operation for a request path, which contains actual ids. */
 function operationFor(method: string, pathname: string) {
   const fits = (path: string) =>
     new RegExp(`^${path.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(pathname.replace(/^\/v1/, ""));

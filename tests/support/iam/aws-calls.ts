@@ -71,7 +71,7 @@ const resourceOf = ({ TableName, IndexName }: Body): string =>
 type Transacted = Record<string, { TableName: string; Key?: Item; Item?: Item }>;
 
 /**
- * The permission that each kind of item in a transaction needs: that of the single operation. A transaction
+ * Permission that each action in a transaction needs: that of the same action on a single item. A transaction
  * has no permission of its own.
  */
 const OF_TRANSACTION: Readonly<Record<string, string>> = {

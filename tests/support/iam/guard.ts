@@ -2,7 +2,7 @@ import { askedBy } from "./aws-calls.ts";
 import { deployedPolicies, type NodeKind } from "./deployed-policies.ts";
 import { type Asked, decide } from "./policy.ts";
 
-/** Calls by one kind of node that needed the same permission. `calls` is their number. */
+/** Calls that one kind of node made and that needed the same permission. `calls` is the number of calls. */
 export type Recorded = Asked & { node: NodeKind; isAllowed: boolean; calls: number };
 
 /** A proxy in front of the embedded services. It forwards only calls that the policy of the calling node allows. */

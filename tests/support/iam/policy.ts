@@ -13,12 +13,12 @@ export type Statement = {
 };
 export type PolicyDocument = { Version: "2012-10-17"; Statement: readonly Statement[] };
 
-/** One permission that a call needs. `leadingKeys`: the partition keys in the call, of the table or an index. */
+/** A permission that one call needs. `leadingKeys`: the partition keys in the call, of the table or an index. */
 export type Asked = { action: string; resource: string; leadingKeys: readonly string[] };
 
 export type Decision = {
   isAllowed: boolean;
-  /** The statement that decides. Absent if no statement applies, so the call is denied. */
+  /** The statement that allows or denies the call. Absent if no statement applies; the call is then denied. */
   by?: Statement;
 };
 
@@ -78,7 +78,10 @@ function holds(operator: string, key: string, wanted: readonly string[], { leadi
   throw new Error(`${operator} is a condition operator that is not understood`);
 }
 
-/** One action of an Allow statement on one of its resources. This is the smallest unit that a policy grants. */
+/**
+ * One action of an Allow statement on one of the statement's resources. This is the smallest unit that a
+ * policy grants.
+ */
 export type Grant = { action: string; resource: string };
 
 export const grantsOf = ({ Statement: statements }: PolicyDocument): Grant[] =>

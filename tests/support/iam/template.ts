@@ -44,7 +44,7 @@ function call(name: string, argument: unknown, { references, attributes }: Names
   if (typeof argument !== "string") throw new Error(`${name} takes one text here`);
   const named = (reference: string): string => {
     const value = references[reference] ?? attributes[reference];
-    // This is a `Ref` to another resource of the template. The name of the resource is used as its id.
+    // A `Ref` to another resource of the template. The logical name of that resource is used as its id.
     if (value === undefined && name === "Ref") return reference;
     if (value === undefined) throw new Error(`${name} names ${reference}, which is not known`);
     return value;

@@ -70,7 +70,7 @@ export function startCredentialGate(
   const server = serve(async (request) => {
     const { pathname } = new URL(request.url);
     const body = await request.arrayBuffer();
-    // Agents of other tests probe every port of this machine. Their requests have no such header.
+    // Agents of other tests probe every port of this machine. Their probes have no `x-amz-target` header.
     if (!request.headers.has("x-amz-target")) return new Response("not found", { status: 404 });
     const code = issuer.refusalOf(request);
     if (code) {
@@ -93,7 +93,7 @@ export function startCredentialGate(
   return { ...server, refused, passed: () => passed };
 }
 
-/** `isDown`: the source of credentials is down and issues none. */
+/** `isDown`: true if the credential service is down and issues no credentials. */
 type Behaviour = { isDown: boolean };
 
 /**
@@ -130,7 +130,7 @@ export function startInstanceMetadata(
   const server = serve((request) => {
     const { pathname } = new URL(request.url);
     if (state.isDown) return new Response("unavailable", { status: 503 });
-    // Requests that a proxy has forwarded get no token (EC2 User Guide).
+    // A request that a proxy has forwarded gets no token (EC2 User Guide).
     if (request.headers.has("x-forwarded-for")) return new Response("forbidden", { status: 403 });
     if (pathname === "/latest/api/token") {
       if (request.method !== "PUT") return new Response("method not allowed", { status: 405 });

@@ -45,7 +45,7 @@ export function startBalancer(nodes: readonly string[]): Balancer {
     }
   });
 
-  /** Returns the ready nodes, starting with the next in turn. Returns all nodes if none is ready. */
+  /** Returns the ready nodes, starting with the node whose turn is next. Returns all nodes if none is ready. */
   function inTurn(): string[] {
     const all = nodes.filter((node) => ready.has(node));
     const candidates = all.length > 0 ? all : [...nodes];

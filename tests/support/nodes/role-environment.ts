@@ -35,6 +35,6 @@ export function roleEnvironments(
   };
 }
 
-/** Returns the public control key in the form that workers and edge nodes are configured with. */
+/** Returns the public control key in the format of the configuration of workers and edge nodes. */
 export const controlJwks = ({ controlKey }: Secrets): string =>
   JSON.stringify({ keys: [publicJwk(controlKey)] });

@@ -16,10 +16,7 @@ const TYPES = TOKENS.map((_, token) => {
   if (token >= FIRST_BYTE) return TOKEN.byte;
   return token === 0 ? TOKEN.unknown : TOKEN.control;
 });
-/**
- * Bias of each token. It is highest for the token that ends the text, then for the end of a string, then for
- * a letter.
- */
+/** Bias of each token. The token that ends the text has the highest bias, then the end of a string, then letters. */
 const LEANINGS = new Map([
   [END, 3],
   [byteOf('"'), 2],
@@ -40,8 +37,8 @@ function createWeights(seed: number): (count: number) => Float32Array<ArrayBuffe
 
 /**
  * Creates a model file for llama.cpp: the Llama architecture with a few hundred thousand random weights and a
- * vocabulary of bytes. Its output has no meaning. It prefers tokens that end a text, so a response under a
- * grammar fits its length limit.
+ * vocabulary of bytes. The model's output has no meaning. The model prefers tokens that end a text, so a
+ * response under a grammar fits its length limit.
  *
  * @param feedForward width of the feed-forward layers. Each unit adds 1.5 KiB to the file.
  */
@@ -54,7 +51,7 @@ export function randomLlama(seed = 1, feedForward = FEED_FORWARD): Uint8Array<Ar
   const norm = () => ({ shape: [WIDTH], weights: new Float32Array(WIDTH).fill(1) });
   const embedding = matrix(WIDTH, TOKENS.length);
   const output = matrix(WIDTH, TOKENS.length);
-  // The first number of each state is large. The biases of the tokens are multiplied by it.
+  // The first number of each embedding is large. The model multiplies this number by the token biases.
   for (let token = 0; token < TOKENS.length; token++) embedding.weights[token * WIDTH] = 1;
   for (const [token, leaning] of LEANINGS) output.weights[token * WIDTH] = leaning;
   const block = (at: number) => ({
@@ -82,7 +79,7 @@ export function randomLlama(seed = 1, feedForward = FEED_FORWARD): Uint8Array<Ar
       "tokenizer.ggml.tokens": TOKENS,
       "tokenizer.ggml.scores": new Float32Array(TOKENS.length),
       "tokenizer.ggml.token_type": Int32Array.from(TYPES),
-      // The server's grammar also reads the end of the prompt, which does not start with a space.
+      // The server's grammar also reads the end of the prompt. That end does not start with a space.
       "tokenizer.ggml.add_space_prefix": false,
       "tokenizer.ggml.bos_token_id": START,
       "tokenizer.ggml.eos_token_id": END,

@@ -1,13 +1,14 @@
 /*
- * Starts twelve engines, scans the host with the agent binary in the first argument, and prints one JSON
- * object. Run it in its own namespaces, so that the agent sees only these processes and listeners.
+ * Starts twelve engines and scans the host with the agent binary at the path in the first argument. Prints
+ * one JSON object. Run this program in its own namespaces, so that the agent sees only these processes and
+ * listeners.
  */
 import type { ScanResult } from "../../../agent/scan/scan.ts";
 import { faultsOf, startDozen } from "./twelve-engines.ts";
 
 /**
- * Maximum number of scans. On a busy machine a server can miss its timeout. The agent then reports a partial
- * scan, and the next scan tries again.
+ * Maximum number of scans. On a busy machine, a server can respond after the timeout. The agent then reports
+ * a partial scan, and the next scan tries again.
  */
 const SCANS_MAX = 8;
 

@@ -59,20 +59,23 @@ const TLS_DIRECTORY = join(import.meta.dir, "../../fixtures/tls");
 export type Started = { wanted: Case; pid: number; port: number };
 export type Dozen = { engines: Started[]; ordinary: number[]; stop: () => void };
 
-/** Starts all servers. They end together with the process that started them. */
+/** Starts all servers. They end when the process that started them ends. */
 export async function startDozen(): Promise<Dozen> {
   const directory = mkdtempSync(join(tmpdir(), "lz-dozen-"));
   const children: Bun.Subprocess[] = [];
 
   const script = join(import.meta.dir, "../../offline/agent/scan/scan-server.ts");
-  /** A compiled program, like a real engine. Bun under another name would still be an interpreter. */
+  /**
+   * The server is compiled, because real engines are compiled programs. A renamed Bun would still count as an
+   * interpreter.
+   */
   const compiled = join(directory, "server");
   const built = Bun.spawnSync([process.execPath, "build", "--compile", script, "--outfile", compiled]);
   if (!built.success) throw new Error(`the server was not built: ${built.stderr}`);
 
   /**
-   * Returns the path of the server program under this name, in its own directory. It is a hard link if the
-   * file system allows one.
+   * Makes a copy of the server program with this name in a separate directory, and returns the path of the
+   * copy. The copy is a hard link if the file system allows one.
    */
   function renamed(name: string): string {
     const path = join(mkdtempSync(join(directory, "bin-")), name);

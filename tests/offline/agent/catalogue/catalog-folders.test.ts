@@ -4,7 +4,7 @@ import { createIdentify } from "../../../../agent/scan/identify/fixtures.ts";
 
 const identify = createIdentify(catalogue);
 
-/** Names that a folder with the source code of a product usually has. */
+/** Usual names for a folder with the source code of a product. */
 const foldersOf = ({ id, name }: { id: string; name: string }): string[] => [
   ...new Set([name, name.replaceAll(" ", ""), name.replaceAll(" ", "-"), id]),
 ];

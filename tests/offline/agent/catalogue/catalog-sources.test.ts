@@ -6,7 +6,7 @@ import { probeOf } from "../../../../agent/scan/identify/fixtures.ts";
 import { UNSHOWN } from "./catalog-unshown.ts";
 import { answerOf } from "./fixture-answers.ts";
 
-/** Products without public code. The source for them is the vendor's API documentation. */
+/** Products without public code. The source of their fixtures is the vendor's API documentation. */
 const CLOSED = new Set(["lm-studio", "nvidia-nim"]);
 
 /** Matches a version such as 1.2, v250 or r2.11, or a commit hash. */

@@ -1,7 +1,7 @@
 /**
  * Patterns for paths, command lines and libraries that no fixture covers. Each pattern is a guess. To confirm
- * a pattern, add a fixture from a run or from the product's code to the catalogue entry, and delete the line
- * here. The list must not grow.
+ * a pattern, add a fixture from a run or from the product's code to the catalogue entry, and delete the
+ * pattern here. The list must not grow.
  */
 export const UNSHOWN: readonly string[] = [
   "aider /aider-chat/bin/",

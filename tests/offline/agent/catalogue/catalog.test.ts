@@ -86,7 +86,7 @@ describe("catalogue", () => {
   });
 
   test("every identifying trait matches a positive fixture of its product", async () => {
-    // A trait without a fixture is a guess. Only a hint may have no fixture.
+    // A trait without a fixture is a guess. Only a hint is allowed to have no fixture.
     const { judge } = await import("../../../../agent/catalogue/judge.ts");
     const { examine } = await import("../../../../agent/catalogue/match.ts");
     const unseen: string[] = [];

@@ -13,7 +13,10 @@ weights.set(ggufFile(HOLIDAY_PHOTOS));
 
 export const product = (id: string) => catalogue.find((entry) => entry.id === id)!;
 
-/** File access that is limited to the directories of these tests. The user who runs the tests may have models too. */
+/**
+ * File access that is limited to the directories of these tests, because the user who runs the tests can have
+ * models too.
+ */
 export function ownFiles(): Files {
   const files = realFiles();
   const own = (path: string): string => {

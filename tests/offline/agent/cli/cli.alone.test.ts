@@ -325,7 +325,7 @@ describe("lz-agent", () => {
     const fields: Explained[] = JSON.parse((await call(["explain", "--json", "--state", state])).stdout);
     const catalogue = fields.find(({ path }) => path === "agent.catalogue");
     expect(catalogue?.values).toEqual(["2099.01.01"]);
-    // A scan must work although its state directory is unusable.
+    // A scan must work although the agent's state directory is unusable.
     writeFileSync(join(state, "identity.json"), "{");
     const without = await call(["scan", "--json", "--allow-partial", "--state", state]);
     expect(JSON.parse(without.stdout).collectors).toContainEqual({
@@ -419,7 +419,7 @@ describe("lz-agent", () => {
     child.kill("SIGTERM");
     const { code, stdout, stderr } = await child.done;
     expect([code, stderr]).toEqual([1, "lz-agent: interrupted: the scan is not complete\n"]);
-    // The interrupted scan has possibly not read the models on disk yet.
+    // The interrupted scan may not have read the models on disk yet.
     const { stores: _, ...printed } = JSON.parse(stdout);
     expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS.filter((key) => key !== "stores"));
   });
@@ -638,7 +638,7 @@ describe("lz-agent", () => {
     const words = (await call(["status", "--state", state])).stdout;
     expect(words).toContain(`device key   ${x}\n`);
     expect(words).not.toContain(d);
-    expect(status.waiting).toBeLessThanOrEqual(1); // One heartbeat can be in flight.
+    expect(status.waiting).toBeLessThanOrEqual(1); // At most one heartbeat is in flight.
     expect(status.daemon).toMatchObject({ connection: "online", dropped: 0 });
     first.kill("SIGTERM");
     expect(await first.done).toMatchObject({ code: 0 });
@@ -762,7 +762,7 @@ describe("lz-agent", () => {
     first.kill("SIGTERM");
     expect((await first.done).stderr).not.toContain("refused");
     // The next agent does not accept the old control key, and the edge no longer serves a catalogue. The
-    // agent must use the directive and the catalogue that it has stored.
+    // agent must use the directive and the catalogue that are stored in its state directory.
     edge.catalogue = undefined;
     edge.directive = await edge.direct({ generation: 2, action: "release" });
     edge.taken.length = 0;

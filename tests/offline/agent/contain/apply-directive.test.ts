@@ -25,7 +25,7 @@ let keys: Awaited<ReturnType<typeof controlKeys>>;
 let directory: string;
 let done: string[];
 let reports: number;
-/** Number of calls of onRepair. The callback starts more frequent checks. */
+/** Number of `onRepair` calls. This callback starts more frequent checks. */
 let alarms: number;
 let said: string[];
 let proof: Proof;
@@ -278,7 +278,7 @@ describe("createDirectiveHandler()", () => {
     await handler.handle(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
     expect(handler.report()).toMatchObject({ generation: 2, outcome: "failed", reason: "nft said no" });
     expect(done).toEqual(["apply network 1", "release network 2"]);
-    // The next attempt releases the right mode, even after a restart of the agent.
+    // The next attempt releases the mode that was applied, even after a restart of the agent.
     proof = APPLIED;
     const again = open();
     await again.handle(await sign({ generation: 3, mode: "observe", action: "release" }), signal);
@@ -532,7 +532,7 @@ describe("createDirectiveHandler()", () => {
       expect(containmentReport.safeParse(report).success).toBe(true);
       for (let round = 0; round < 3; round++) expect(await look(handler, APPLIED)).toBe(report);
       expect(reports).toBe(1);
-      // After the quiet period, a repair counts as a new one and is reported too.
+      // After the quiet period, a repair counts as new and is reported too.
       const later = await look(handler, ALTERED, 120_000);
       expect([later.outcome, later.reason !== reason, reports]).toEqual(["applied", true, 2]);
     });

@@ -8,7 +8,7 @@ const OK: CommandResult = { code: 0, stdout: "", stderr: "" };
  * rights could.
  */
 export function fakeNft() {
-  /** Current lines of each table. */
+  /** Current rule lines of each nft table. */
   const tables = new Map<string, string[]>();
   /** Every input to `nft -f -`, in order. */
   const inputs: string[] = [];
@@ -73,11 +73,11 @@ export function fakeNft() {
     inputs,
     asked,
     tables,
-    /** Counts a packet that the rules refuse. */
+    /** Increases the counter of refused packets by one. */
     count: () => {
       packets++;
     },
-    /** Changes the lines of a table, as an attacker would. */
+    /** Changes the rule lines of a table, as an attacker would. */
     edit: (table: string, change: (lines: string[]) => void) => change(tables.get(table)!),
     /** Returns the current rules of a chain. */
     rulesOf: (table: string, chain: string): string[] => {

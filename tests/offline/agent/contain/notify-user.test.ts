@@ -123,7 +123,7 @@ describe("notices to the users of a Linux host", () => {
       const home = `/run/user/${UID}`;
       const isOurs = !existsSync(home);
       if (!isOurs) throw new Error(`${home} is somebody's`);
-      // A machine without sessions lacks this directory. Other users need access to it.
+      // A machine without user sessions has no such directory. Other users need access to the directory.
       mkdirSync("/run/user", { recursive: true, mode: 0o755 });
       mkdirSync(home, { mode: 0o700 });
       chownSync(home, UID, UID);
@@ -192,7 +192,10 @@ print("ready", flush=True)
 GLib.MainLoop().run()
 `;
 
-/** A script for a user who is logged in on a terminal (utmp(5)) of the group tty. It prints the text that arrives. */
+/**
+ * A script for a user who is logged in on a terminal (utmp(5)). The terminal belongs to the group tty. The
+ * script prints the text that arrives.
+ */
 const TERMINAL = `
 import grp, os, select, struct, subprocess, sys, time
 master, slave = os.openpty()

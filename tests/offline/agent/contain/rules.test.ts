@@ -247,8 +247,8 @@ describe("familyOf()", () => {
       const said = new TextDecoder().decode((await reader.read()).value);
       const { traced, zombie } = JSON.parse(said) as { traced: number; zombie: number };
       try {
-        // A tracer has stopped the first thread, but the other thread runs. The process does not count as
-        // stopped.
+        // A tracer has stopped the first thread, but the other thread still runs. So the process does not
+        // count as stopped.
         expect(found(traced)).toBe(false);
         expect(found(zombie)).toBe(false);
         globalThis.process.kill(zombie, "SIGSTOP");

@@ -49,7 +49,7 @@ import type { CommandResult } from "../../../../agent/platform/run-command.ts";
 import { removeTemporaryDirectories, temporaryDirectory } from "../report/send-edge.ts";
 
 /*
- * Tests of the macOS and Windows parts, which run on every system. Generated rules are compared with expected
+ * Tests of the macOS and Windows code, which run on every system. Generated rules are compared with expected
  * texts. Commands run against fakes that follow the documentation. Nothing has been tested on macOS or
  * Windows.
  */
@@ -253,7 +253,8 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
         return ok();
       }
       const ours = args.replace("-a com.apple/000.lifecyclezero ", "");
-      // pf rewrites addresses, both here and in listings. Its text differs from the text it was given.
+      // pf rewrites addresses when it loads rules and when it lists them. So the listed rules differ from the
+      // text that was loaded.
       const inOwnWords = (rules: string): string => rules.replaceAll(":0:0:0:0:0/64", "::/64");
       if (ours === "-n -v -f -")
         return pf.refusal
@@ -326,7 +327,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
       await ours.restrict(RULES);
       expect(await ours.altered()).toBeUndefined();
     }
-    // After a boot, pf has lost the rules and the token.
+    // After a boot, pf has no rules and no token.
     pf.tokens.clear();
     pf.anchor = "";
     expect(await ours.altered()).toBe("pf was disabled");
@@ -682,7 +683,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
       outbound: "Block",
       said: JSON.stringify(BEFORE),
       scripts: [] as string[],
-      /** Changes rules during their installation. */
+      /** Changes the rules while they are being installed. */
       tamper: (_rules: StandingRule[]): void => {},
     };
     let saved: readonly Profile[] | undefined;
@@ -821,7 +822,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     expect(parseProcesses(JSON.stringify([row(0), row(4), row(900, true), row(901, false, null)]))).toEqual([
       { pid: 900, parent: 1, birth: "639", isStopped: true, startedAtMs: -62_135_596_799_999 },
     ]);
-    // A start time: 22 November 2026, 00:00 UTC.
+    // A process start time: 22 November 2026, 00:00 UTC.
     const born = JSON.stringify(row(900, false, "639309024000000000"));
     expect(parseProcesses(born)[0]!.startedAtMs).toBe(Date.parse("2026-11-22T00:00:00Z"));
     expect(parseProcesses(JSON.stringify(row(900)))).toHaveLength(1);
@@ -960,7 +961,10 @@ describe("keptMarks()", () => {
   const changed = "the isolation rules were removed or replaced while the agent was not running";
   let directory: string;
   let now: string | undefined;
-  /** Starts a new agent. It does not know which rules were sent before its start, so it sends its rules again. */
+  /**
+   * Starts a new agent. The agent does not know which rules were sent before its start, so it sends its rules
+   * again.
+   */
   const start = (boot = "boot 1") => {
     const put = async (): Promise<Proof> => {
       now = `${now ?? ""}+`;

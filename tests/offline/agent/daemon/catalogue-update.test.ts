@@ -20,7 +20,7 @@ const OLD = "2026.11.21";
 const NEW = "2026.12.01";
 const signal = new AbortController().signal;
 
-/** A product that does not exist. It marks the updated catalogue. */
+/** A made-up product that only the updated catalogue contains. */
 const newcomer: CatalogEntry = {
   id: "newcomer",
   name: "Newcomer",
@@ -217,7 +217,7 @@ describe("openCatalogue()", () => {
       const reader = child.stdout.getReader();
       await reader.read();
       await Bun.sleep(afterMs);
-      // On a busy machine, the first write can take a long time.
+      // On a busy machine, the first write can take a long time, so the test waits for it.
       if (afterMs === 430) await until("one is stored", () => existsSync(join(directory, "catalogue.json")));
       child.kill("SIGKILL");
       await child.exited;

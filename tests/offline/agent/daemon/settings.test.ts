@@ -152,7 +152,7 @@ describe("resolveSettings()", () => {
       allowHttp: true,
       network: { proxy: "none", noProxy: "flag.example", caFile: "/srv/flag.pem" },
     });
-    // A valid setting from one source does not hide problems in another source.
+    // A valid setting from one source does not hide errors in another source.
     expect(settingsOf({ log: "json" }, { LZ_LOG: "text", LZ_EMPLOYEE: "env" })).toMatchObject({
       log: "json",
       employee: "env",

@@ -61,7 +61,7 @@ async function call(args: readonly string[], env: Record<string, string> = {}) {
   return { code, stdout, stderr };
 }
 
-/** Runs doctor and returns its results by check name. Verifies the exit code too. */
+/** Runs `lz-agent doctor` and returns the results by check name. Also verifies the exit code. */
 async function examine(args: readonly string[], env?: Record<string, string>) {
   const { code, stdout, stderr } = await call(["doctor", "--json", ...args], env);
   expect(stderr).toBe("");

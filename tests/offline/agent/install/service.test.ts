@@ -91,7 +91,7 @@ describe("containedUnit()", () => {
 
 type Xml = { name: string; children: Xml[]; text: string };
 
-/** A strict parser for the XML of the templates. Elements must be nested correctly, and entities must be known. */
+/** A strict parser for the XML of the templates. It rejects incorrectly nested elements and unknown entities. */
 function parseXml(source: string): Xml {
   const root: Xml = { name: "", children: [], text: "" };
   const open = [root];
@@ -277,8 +277,8 @@ describe("windowsService", () => {
 });
 
 /**
- * Splits a command line by the rules of CommandLineToArgvW (learn.microsoft.com). The daemon gets its
- * arguments in this way.
+ * Splits a command line by the rules of CommandLineToArgvW (learn.microsoft.com). Windows passes arguments to
+ * the daemon in this way.
  */
 function toWords(line: string): string[] {
   const words: string[] = [];

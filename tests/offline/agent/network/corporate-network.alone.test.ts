@@ -98,7 +98,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     const explained = await call(["explain", "--json", ...words]);
     daemon.kill("SIGTERM");
     const log = await said;
-    // The edge also receives probes, because the agent scans this host. So other paths are allowed.
+    // The edge also receives probes on other paths, because the agent scans this host.
     for (const path of ["/v1/enroll", "/v1/session", "/v1/heartbeats", "/v1/directive", "/v1/catalog"])
       expect(edge.asked).toContain(path);
     // Enrolment uses one tunnel. Heartbeats and the long poll each need another one.

@@ -45,7 +45,7 @@ let running: Promise<void> | undefined;
 let sender: Sender;
 let spool: Spool;
 let lines: string[];
-/** Bodies of the requests that were sent, with their paths. */
+/** Bodies and paths of the requests that were sent. */
 let sent: { path: string; body: Record<string, unknown> }[];
 
 const log: Log = (level, event, { leftOut } = {}) =>
@@ -70,7 +70,7 @@ function beat(sequence: number, more: object = {}) {
 }
 const sequences = (): number[] => edge.taken.map(({ sequence }) => sequence);
 const runs = (): unknown[] => edge.taken.map(({ agent }) => agent.run);
-/** For each heartbeat that was sent: whether it contained `agent.run`. */
+/** For each heartbeat that was sent: true if the heartbeat contained `agent.run`. */
 const heldRun = (): boolean[] =>
   sent
     .filter(({ path }) => path === "/v1/heartbeats")
@@ -201,7 +201,7 @@ describe("with an edge older than the agent", () => {
     expect(spool.dropped()).toBe(0);
     expect(heldHardware("/v1/enroll")).toEqual([true, false]);
     expect(heldHardware("/v1/session")).toEqual([true, false]);
-    // Only the first heartbeat of a session is first sent with all members.
+    // Only the first heartbeat of a session is initially sent with all members.
     expect(heldRun()).toEqual([true, false, false, false]);
     expect(lines).toEqual([
       `warn: ${OLDER} (hardware)`,

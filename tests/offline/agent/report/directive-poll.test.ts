@@ -34,8 +34,8 @@ let stopper: AbortController;
 let running: Promise<void>;
 
 /**
- * Starts an enrolled agent that polls. On its fake clock each poll takes `pollMs` milliseconds, and its real
- * pauses are short.
+ * Starts an enrolled agent that polls for directives. On its fake clock, each poll takes `pollMs`
+ * milliseconds. Its real pauses are short.
  */
 async function start({ pollMs = 25_000 } = {}): Promise<void> {
   const directory = temporaryDirectory();
@@ -86,7 +86,7 @@ const nothing = (): Response => new Response(null, { status: 204 });
 const polled = (count: number) => until(`${count} polls`, () => edge.polls.length >= count);
 /**
  * Returns these responses in order, one for each poll. Later polls get an empty response after 200 ms, so the
- * agent is stopped during a poll.
+ * agent is stopped while a poll is open.
  */
 const script = (answers: (() => Response | Promise<Response>)[]) => (count: number) =>
   answers[count - 1]?.() ?? new Promise<Response>((resolve) => setTimeout(() => resolve(nothing()), 200));

@@ -27,8 +27,8 @@ const SETTINGS_VERSION = Date.parse("2026-11-22T00:00:00.000Z");
 export const SETTINGS = { heartbeatIntervalMs: 1000, clientDirectories: false };
 
 /**
- * Current request schemas, and those of an edge that is older than the hardware fingerprint and the run id.
- * All schemas are strict.
+ * Current request schemas, and the request schemas of an edge that does not know the hardware fingerprint and
+ * the run id. All schemas are strict.
  */
 const SCHEMAS = {
   now: { enrolment: enrolmentRequest, session: sessionRequest, heartbeat },
@@ -65,8 +65,8 @@ export type TestEdge = {
   fault: Fault | undefined;
   directive: string | undefined;
   /**
-   * `polls`: generations in the directive polls received. `onPoll`: returns the response to the next poll.
-   * Undefined: status 404.
+   * `polls`: generations in the directive polls that the edge has received. `onPoll`: returns the response to
+   * the next poll. If `onPoll` is undefined, the response has status 404.
    */
   polls: number[];
   onPoll: ((count: number) => Response | Promise<Response>) | undefined;
@@ -77,7 +77,7 @@ export type TestEdge = {
   /** The signed catalogue that the edge serves. */
   catalogue: string | undefined;
   sessionSeconds: number;
-  /** Where the rejection of a stale signature states the time: in the body, or only in the Date header. */
+  /** Where the edge states the time when it rejects a stale signature: in the body, or only in the Date header. */
   tellsTime: "time" | "date";
   /** Number of milliseconds that the edge's clock is ahead of the clock of this host. */
   aheadMs: number;
@@ -87,7 +87,8 @@ export type TestEdge = {
 
 /**
  * A test double for the edge, on a real socket. It checks digest, signature, freshness and schema, as the
- * real edge does. With `before`, it replaces a stopped edge and keeps its port, keys and enrolled device.
+ * real edge does. If `before` is given, the test double replaces that stopped edge and keeps its port, keys
+ * and enrolled device.
  */
 export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Promise<TestEdge> {
   const { control, jwks } = before ?? (await controlKeys());

@@ -248,8 +248,9 @@ describe("createSender()", () => {
       await start({ clock: () => Date.now() + offMs });
       sender.offer(beat(1));
       await until("it is taken", () => sequences().length === 1);
-      // The enrolment corrected the clock; session and heartbeat used the corrected one.
-      const ours = edge.asked.filter((path) => /^\/v1\/(enroll|session|heartbeats)$/.test(path)); // other agents can scan this host
+      // The enrolment corrected the clock. The session and heartbeat requests used the corrected clock.
+      // Requests to other paths are ignored, because other agents can scan this host.
+      const ours = edge.asked.filter((path) => /^\/v1\/(enroll|session|heartbeats)$/.test(path));
       expect(ours).toEqual(["/v1/enroll", "/v1/enroll", "/v1/session", "/v1/heartbeats"]);
     },
   );

@@ -66,7 +66,7 @@ describe("locate()", () => {
 
   test("does not stop, but reports, a process that another user could have disguised as the engine", () => {
     const unclear = { roots: [], ended: 0, unclearPorts: [PORT] };
-    // These listeners belong to another user's program, a program older than the engine, and programs that
+    // These listeners belong to a program of another user, a program older than the engine, and programs that
     // cannot be inspected.
     expect(located([listener(300, {}, "postgres")])).toEqual(unclear);
     expect(located([listener(300)], [running(300, STARTED_MS - 60_000)])).toEqual(unclear);
@@ -75,7 +75,7 @@ describe("locate()", () => {
     expect(located([listener(300)], [running(300)], engine({ processStartedAt: undefined }))).toEqual(
       unclear,
     );
-    // These listeners use the same port at another address, or the same address within a container.
+    // These listeners have the same port at another address, or the same address and port in a container.
     const ended = { roots: [], ended: 1, unclearPorts: [] };
     expect(located([listener(300, { address: "127.0.0.5" })])).toEqual(ended);
     expect(located([listener(300)], [running(300)], engine({ container: "docker:1" }))).toEqual(ended);
@@ -86,7 +86,7 @@ describe("createReplacementWatch()", () => {
   test("names an engine that ends, starts again as another process, and ends again", () => {
     const watch = createReplacementWatch();
     expect(watch.note([engine()])).toEqual([]);
-    expect(watch.note([engine()])).toEqual([]); // A second check can see the same scan result.
+    expect(watch.note([engine()])).toEqual([]); // A second check can get the same scan result.
     expect(watch.note([engine({ pid: 201 })])).toEqual(["Ollama"]);
     expect(watch.note([engine({ pid: 201 })])).toEqual(["Ollama"]);
     expect(watch.note([])).toEqual([]);

@@ -5,7 +5,10 @@ import { stopEnginesEnforcer } from "../../../../../agent/contain/engines/stop-e
 import type { Stopped } from "../../../../../agent/contain/engines/stopped-file.ts";
 import type { Engine } from "../../../../../shared/wire/heartbeat.ts";
 
-/** Processes of a fake host. A test starts, ends and resumes them. The host counts suspensions, as Windows does. */
+/**
+ * Processes of a fake host. A test starts, ends and resumes these processes. The host counts suspensions, as
+ * Windows does.
+ */
 let processes: Map<number, HostProcess & { suspensions: number }>;
 let engines: Engine[];
 let stored: Stopped[];
@@ -13,7 +16,7 @@ let refused: readonly number[] | undefined;
 let locked: Set<number>;
 let leaks: boolean;
 let hastened: number;
-/** Number of process listings before a sent signal takes effect. */
+/** Number of process listings after which a signal takes effect. */
 let lag: number;
 /** Functions that each start a process before a suspension takes effect. They run in order. */
 let births: (() => void)[];
@@ -37,10 +40,10 @@ const send = (act: () => void): void => {
 const engine = (pid: number, ...ports: number[]): Engine =>
   ({ kind: "inference-engine", pid, ports, bind: ["127.0.0.1"] }) as unknown as Engine;
 
-/** Engines that were identified only by the address of a container or by memory use. */
+/** Engines that were identified only by the address of a container or by their memory use. */
 let unsure: Engine[];
 let listeners: Listener[];
-/** The firewall rules of the newest call. */
+/** The firewall rules in the newest call. */
 let sent: string | undefined = "nothing";
 
 const open = ({ refusesItself = true, fault }: { refusesItself?: boolean; fault?: string } = {}) =>

@@ -55,11 +55,11 @@ const processesIn = (path: string): number[] =>
       try {
         return pid > 0 && readlinkSync(`/proc/${pid}/cwd`) === path;
       } catch {
-        return false; // The process has ended.
+        return false; // The process ended before its working directory was read.
       }
     });
 
-/** The firewall rules of the newest call. */
+/** The firewall rules in the newest call. */
 let sent: string | undefined = "nothing";
 
 const open = (more: Partial<StopDeps> = {}) =>
@@ -192,7 +192,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer() with the method terminat
         },
         20_000,
       );
-      // No scan has named the process yet. It stays running, but its port is refused.
+      // No scan has named the process yet. The process keeps running, but its port is refused.
       expect((await enforcer.reassert(ORDER, signal)).reason).toBeUndefined();
       expect([isAlive(engine), refused]).toEqual([true, [9000]]);
       engines = [scanned(engine, 9000)];

@@ -2,8 +2,8 @@ import { dlopen, ptr } from "bun:ffi";
 import { createSocket } from "node:dgram";
 
 /*
- * Sends packets from inside a namespace, as described by one JSON object on the command line. Prints how many
- * came back.
+ * Sends packets from inside a namespace, as described by one JSON object on the command line. Prints the
+ * number of packets that came back.
  *
  * {"udp": {"from": 68, "to": "192.0.2.1", "port": 67, "count": 50, "bytes": 300}}
  *
@@ -24,9 +24,9 @@ async function sendUdp({ bind, from, to, port, count, bytes }: Udp): Promise<num
   socket.on("error", () => {});
   const sendOnce = (): Promise<boolean> =>
     new Promise((resolve) => socket.send(Buffer.alloc(bytes), port, to, (fault) => resolve(!fault)));
-  // The error of an earlier packet can make this send fail. That packet was not sent, so it is sent again.
+  // A pending error of an earlier packet can make this send fail. The failed packet is sent again.
   for (let sent = 0; sent < count; sent++) if (!(await sendOnce())) await sendOnce();
-  await Bun.sleep(ANSWER_MS); // Only packets that come back within this time are counted.
+  await Bun.sleep(ANSWER_MS); // Only packets that come back during this pause are counted.
   socket.close();
   return back;
 }

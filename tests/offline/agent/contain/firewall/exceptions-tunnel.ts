@@ -3,10 +3,10 @@ import { createSocket } from "node:dgram";
 import { openSync, read, write } from "node:fs";
 
 /**
- * One end of a VPN in user space. Packets that enter the tun device are sent as UDP to the other end, and
- * packets from the other end enter the device.
+ * One end of a VPN in user space. Packets that enter the tun device are sent over UDP to the other end.
+ * Packets from the other end enter the device.
  *
- * @argv name of the device, address and port here, address and port of the other end
+ * @argv name of the device, local address and port, address and port of the other end
  */
 const [device, here, herePort, there, therePort] = process.argv.slice(2) as [
   string,

@@ -19,7 +19,7 @@ const PEER = "10.87.0.2";
 const PROXY = "10.87.0.3";
 const NAMES = "10.87.0.53";
 const HOST_ADDRESS = "10.87.0.100";
-/** An address beyond a router. The namespace of the network acts as that router. */
+/** An address behind a router. The network's namespace acts as this router. */
 const FAR = "10.88.0.2";
 const POOL = "10.89.0";
 const PEER6 = "fd87::2";
@@ -117,8 +117,8 @@ describeUnless(lacking, "exceptions of an isolation, tested in network namespace
   }
 
   /**
-   * Sends datagrams to port 67. Returns how many arrived at the peer, and how many of their echoes came back
-   * to port 68.
+   * Sends datagrams to port 67. Returns the number of datagrams that arrived at the peer, and the number of
+   * echoes that came back to port 68.
    */
   async function dhcp(to: string, { count = 30, bytes = 300, from = 68, port = 67 } = {}) {
     await peer.say("reset");
@@ -127,7 +127,8 @@ describeUnless(lacking, "exceptions of an isolation, tested in network namespace
   }
 
   test("DHCP cannot carry data to a peer on the link or beyond it, and sends only a few packets to broadcast", async () => {
-    // Without isolation, the same packets form a two-way channel. This proves that the test can detect one.
+    // Without isolation, the same packets form a two-way channel. This check proves that the test can detect
+    // such a channel.
     expect(await dhcp(PEER)).toEqual({ arrived: 30, back: 30 });
     expect(await dhcp(FAR)).toEqual({ arrived: 30, back: 30 });
     await isolated();
@@ -140,7 +141,7 @@ describeUnless(lacking, "exceptions of an isolation, tested in network namespace
     expect(arrived).toBeLessThanOrEqual(12);
   }, 60_000);
 
-  /** Returns the number of datagrams from port 67 to port 68 of the host that its rules accept. */
+  /** Returns the number of datagrams from port 67 to port 68 of the host that the host's rules accept. */
   async function dhcpIn(bind: string, count = 10): Promise<number> {
     const of = `udp sport 67 udp dport 68 ip saddr ${bind}`;
     return countedAt(HOST, of, () =>
@@ -157,7 +158,7 @@ describeUnless(lacking, "exceptions of an isolation, tested in network namespace
   }, 60_000);
 
   /**
-   * Runs `act` and returns the number of incoming packets that match. The counter sees only packets that the
+   * Runs `act` and returns the number of matching incoming packets. The counter sees only packets that the
    * isolation rules accept.
    */
   async function countedAt(namespace: string, match: string, act: () => Promise<unknown>): Promise<number> {
@@ -180,8 +181,8 @@ describeUnless(lacking, "exceptions of an isolation, tested in network namespace
     JSON.parse(await mustRun(`ip -n ${namespace} -j link show dev ${link}`))[0].ifindex;
 
   /**
-   * Sends ICMPv6 packets and returns the number that arrives. The kernel sends no packets of this length, so
-   * its own packets are not counted.
+   * Sends ICMPv6 packets and returns the number of packets that arrive. The kernel itself sends no packets of
+   * this length, so its packets are not counted.
    */
   async function icmp6(
     way: "out" | "in",
@@ -268,7 +269,7 @@ describeUnless(lacking, "exceptions of an isolation, tested in network namespace
       await mustRun(`ip -n ${namespace} addr add ${inner}/24 dev ${device}`);
       await mustRun(`ip -n ${namespace} link set ${device} up`);
     }
-    // The VPN works: the control plane responds through the VPN before and after the refusal.
+    // The VPN works: the control plane responds through the VPN, both before and after the refused isolation.
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(true);
     expect(await startAgent("http://10.90.0.9:8788")("apply:network")).toEqual({
       outcome: "failed",
@@ -277,7 +278,7 @@ describeUnless(lacking, "exceptions of an isolation, tested in network namespace
     expect(await mustRun(`ip netns exec ${HOST} nft list ruleset`)).toBe("");
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(true);
     expect(await reaches(HOST, PEER, 9000)).toBe(true);
-    // With a route outside the VPN, the isolation works and cuts off the VPN.
+    // With a route outside the VPN, the isolation is applied and blocks the VPN.
     await isolated();
     expect(await reaches(HOST, "10.90.0.9", 8788)).toBe(false);
   }, 60_000);
@@ -319,7 +320,7 @@ describeUnless(lacking, "exceptions of an isolation, tested in network namespace
     expect(await reaches(HOST, NAMES, 9000)).toBe(false);
     const rules = () => mustRun(`ip netns exec ${HOST} nft list chain inet lifecyclezero output`);
     expect(await rules()).toContain(`ip daddr ${NAMES} udp dport 53 accept`);
-    // In the agent's own mount namespace, /etc/resolv.conf is this file.
+    // The agent has its own mount namespace. In this namespace, /etc/resolv.conf has this content.
     writeFileSync(`${RESOLV_CONF}/resolv.conf`, `nameserver ${PEER}\n`);
     try {
       await agent("reassert:network");

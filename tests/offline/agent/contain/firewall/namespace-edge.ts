@@ -2,9 +2,9 @@ import { createInterface } from "node:readline";
 import { startEdge } from "../../report/send-edge.ts";
 
 /**
- * Runs the test edge on the other side of the network of the contained host. Each line on stdin contains the
- * claims of a directive, which is signed and sent to the agent. Prints its address to stdout, then one line
- * with the matching report for each directive.
+ * Runs the test edge on the other side of the contained host's network. Each line on stdin contains the
+ * claims of a directive, which is signed and sent to the agent. Prints the edge's address to stdout, then one
+ * line with the matching report for each directive.
  */
 const edge = await startEdge(undefined, process.argv[2]);
 console.log(JSON.stringify(edge.url));

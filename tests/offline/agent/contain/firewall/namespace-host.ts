@@ -8,8 +8,8 @@ import { sleep } from "../../../../../shared/time/sleep.ts";
 import type { Engine } from "../../../../../shared/wire/heartbeat.ts";
 
 /**
- * The part of the namespace test that runs inside the contained host. It runs the real enforcers. Each line
- * on stdin is a command, and each command gets one JSON line on stdout.
+ * Runs inside the contained host of the namespace test, with the real enforcers. Each line on stdin is a
+ * command. Prints one JSON line to stdout for each command.
  */
 const [edgeUrl, directory, enginePid, enginePort, engineStartedAt] = process.argv.slice(2) as [
   string,

@@ -1,6 +1,6 @@
 /**
- * Servers that run on the other side of the network of the contained host: a control plane on the first two
- * addresses, and an echo peer on each of the others.
+ * Servers that run on the other side of the contained host's network: a control plane on the first two
+ * addresses, and an echo peer on each of the other addresses.
  */
 const [control4, control6, ...peers] = process.argv.slice(2) as [string, string, ...string[]];
 for (const hostname of [control4, control6])

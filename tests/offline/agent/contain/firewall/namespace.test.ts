@@ -13,8 +13,8 @@ import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "..
 import { Dialogue, mustRun, type NamespaceProcess, reaches, spawnIn } from "./namespaces.ts";
 
 /*
- * Four network namespaces of this test: the host with the agent, a container behind the host, a bridged guest
- * behind the host, and a network with a control plane and a peer. The test changes nothing outside them.
+ * Four network namespaces: the host with the agent, a container behind the host, a bridged guest behind the
+ * host, and a network with a control plane and a peer. The test changes nothing outside these namespaces.
  */
 const ID = namespaceId();
 const CONTAINER = `${ID}c`;
@@ -28,8 +28,8 @@ const PEER6 = "fd77::2";
 const HOST_ADDRESS = "10.77.0.100";
 const HOST_ADDRESS6 = "fd77::100";
 /**
- * Address on the bridge of the host, as used for virtual machines. It belongs to the network. The guest is
- * behind the bridge.
+ * Address of the network beyond the host's bridge. The bridge is like those for virtual machines, and the
+ * guest is behind it.
  */
 const BRIDGED = "10.79.0.2";
 const BRIDGED_GUEST = "10.79.0.50";
@@ -311,8 +311,8 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     )!;
     expect(command).toBe(`nft -f ${kept}`);
 
-    // Simulates a boot. The kernel has no rules and no link is up. The unit loads the rules, and links and
-    // routes come afterwards.
+    // Simulates a boot. The kernel has no rules, and no link is up. The unit loads the rules first. Then the
+    // links and routes are added.
     spawned.at(-1)!.kill("SIGKILL");
     await mustRun(`ip -n ${HOST} link set ${ID}a down`);
     await mustRun(`ip netns exec ${HOST} nft flush ruleset`);
@@ -416,7 +416,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       const stopped = running();
       expect(stopped.length).toBeGreaterThan(0);
       expect(stopped.every(({ isStopped }) => isStopped)).toBe(true);
-      await Bun.sleep(1000); // Enough time for three hops, if the process still ran.
+      await Bun.sleep(1000); // This time would be enough for three hops if the process still ran.
       expect(running().map(({ pid }) => pid)).toEqual(stopped.map(({ pid }) => pid));
       expect((await agent.prove("reassert:stop-engines")).outcome).toBe("applied");
       expect((await agent.prove("release:stop-engines")).outcome).toBe("applied");

@@ -13,8 +13,8 @@ import {
 
 /*
  * Runs in a network namespace that has only loopback. Starts an edge, an HTTP proxy, and an agent whose
- * configuration file names the proxy. The edge directs mode `network`. Prints the agent's report about the
- * directive.
+ * configuration file names the proxy. The edge sends a directive for mode `network`. Prints the agent's
+ * report about the directive.
  */
 const MAIN = new URL("../../../../../agent/main.ts", import.meta.url).pathname;
 

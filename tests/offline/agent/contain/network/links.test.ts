@@ -201,8 +201,8 @@ testUnless(
       const { value } = await socket.stdout.getReader().read();
       const used = Number(new TextDecoder().decode(value).trim());
       const hex = (number: number) => number.toString(16).toUpperCase().padStart(4, "0");
-      // Port 53 can be in use on this host. The test uses another port, and replaces it with 53 in the socket
-      // table.
+      // Port 53 can be in use on this host. The test uses another port and replaces its number with 53 in the
+      // socket table.
       const { readFileSync } = await import("node:fs");
       const read = (path: string): string =>
         readFileSync(path, "utf8").replaceAll(`:${hex(used)}`, `:${hex(port)}`);

@@ -19,7 +19,7 @@ const ORDER = { generation: 1, mode: "network", wasInForce: true } as const;
 const OURS = "inet lifecyclezero";
 const LINKS: Links = { prefixes: ["192.0.2.0/24"], dhcpServers: [] };
 
-/** Creates the enforcer with a fake nft. `more` replaces dependencies. */
+/** Creates the enforcer with a fake nft(8). `more` replaces dependencies. */
 function make(run: RunCommand, more: Partial<NetworkDeps> & { connects?: boolean } = {}) {
   const { connects = false, ...deps } = more;
   const kept: (string | undefined)[] = [];
@@ -220,7 +220,8 @@ describe("networkEnforcer()", () => {
     expect(await after(["192.0.2.53"])).toEqual(["192.0.2.53"]);
     expect(await after(["203.0.113.1"])).toEqual(["203.0.113.1"]);
     expect(nft.inputs).toHaveLength(3);
-    // A resolv.conf lists no name server while it is being written. This must not open anything.
+    // A resolv.conf lists no DNS server while the file is being written. An empty list must not open any
+    // address.
     expect(await after([])).toEqual(["203.0.113.1"]);
     expect(nft.inputs).toHaveLength(3);
     const many = Array.from({ length: 20 }, (_, index) => `203.0.113.${index + 100}`);

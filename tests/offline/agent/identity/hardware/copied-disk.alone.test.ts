@@ -123,7 +123,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(edge.enrolments[1]!.deviceKey).not.toBe(edge.enrolments[0]!.deviceKey);
     expect(edge.taken.map(({ sequence }) => sequence)).not.toContain(9_000_000_000);
     expect(edge.taken.every(({ host }) => host.hostname === COPY.hostname)).toBe(true);
-    // After this point, the machine has its own identity.
+    // From now on, the machine has its own identity.
     edge.taken.length = 0;
     const again = start(COPY, ["run", "--state", copy, "--interval", "100"]);
     await until("it reports again", () => edge.taken.length > 0);
@@ -140,7 +140,7 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(refused.stderr).toContain(
       "copy.not-reported: The edge is too old to accept a report of a copied disk; update the edge",
     );
-    // A retry without the newer members would have opened a session as the other machine.
+    // If the agent retried without the newer members, the retry would open a session as the other machine.
     expect(edge.asked).toEqual(["/v1/session"]);
     const run = start(COPY, args, { LZ_ENROLL_TOKEN: TOKEN });
     await until("it reports", () => edge.taken.length > 0);

@@ -65,7 +65,7 @@ describe("genuine()", () => {
     [`{${UUID.toUpperCase()}}\n`, UUID],
     ["100000004cf1a2b3\0", "100000004cf1a2b3"],
     ["VMware-56 4d  a1 b2 c3", "vmware-56 4d a1 b2 c3"],
-    // Genuine identifiers that are similar to each kind of placeholder.
+    // Genuine identifiers that look similar to a placeholder of each kind.
     ["00000000-0000-0000-0000-ac1f6b0c2d1e", "00000000-0000-0000-0000-ac1f6b0c2d1e"],
     ["Default string 7", "default string 7"],
   ])("normalises %j", (text, spelt) => expect(genuine(text)).toBe(spelt));
