@@ -10,7 +10,10 @@ import { hardwareOf } from "./identity/hardware/fingerprint.ts";
 import { takeProxyVariables } from "./network/proxy.ts";
 import { codeOf, StateFault } from "./platform/state-files.ts";
 
-/** Each command is loaded when it is used, so that the daemon does not keep the code of other commands in memory. */
+/**
+ * Each command is loaded only when it is used, so that the daemon does not keep the code of other commands in
+ * memory.
+ */
 const VERBS: Readonly<Record<CommandName, () => Promise<Verb>>> = {
   enroll: async () => (await import("./cli/enroll.ts")).enroll,
   run: async () => (await import("./cli/run.ts")).run,
@@ -25,10 +28,10 @@ const VERBS: Readonly<Record<CommandName, () => Promise<Verb>>> = {
 const stop = new AbortController();
 process.on("SIGTERM", () => stop.abort());
 process.on("SIGINT", () => stop.abort());
-// Ignore errors of stdout and stderr, so that a closed pipe or a full disk does not end the daemon.
+// Ignore stdout and stderr errors, so that a closed pipe or a full disk does not end the daemon.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
-/** One promise per printed line. It resolves when the line is written, with an error if the line is lost. */
+/** One promise per printed line. It resolves after the write, with an error if the write failed. */
 const written: Promise<Error | null | undefined>[] = [];
 const print = (line: string): void => {
   written.push(new Promise((resolve) => process.stdout.write(`${line}\n`, resolve)));
@@ -69,7 +72,7 @@ const machine: Machine = {
 };
 
 async function main(): Promise<number> {
-  // Internal command: a child process that reads files for the daemon or for a scan.
+  // Internal command. It starts a child process that reads files for the daemon or for a scan.
   if (process.argv[2] === "reader") {
     await (await import("./scan/reader-process/reader-process.ts")).serveReads(machine.elapsed);
     return 0;
@@ -96,7 +99,7 @@ async function main(): Promise<number> {
 }
 
 const code = await main();
-// A program that reads the output, such as `head`, can close the pipe early (EPIPE). Any other lost output is
+// A program that reads the output, such as `head`, can close the pipe early (EPIPE). Any other write error is
 // a failure.
 const lost = (await Promise.all(written)).find((fault) => fault && codeOf(fault) !== "EPIPE");
 // Idle sockets in the connection pool must not keep the process alive.

@@ -19,18 +19,18 @@ import { codeOf, readState, StateFault, writeState } from "../platform/state-fil
 import { faultOf } from "../scan/identify/fixtures.ts";
 
 const STATE_FILE = "catalogue.json";
-/** Minimum milliseconds between two fetches. Each new session triggers a fetch, about once an hour. */
+/** Minimum interval in milliseconds between two fetches. Each new session triggers a fetch, about once an hour. */
 export const FETCH_EVERY_MS = 3 * 3600 * 1000;
 const FETCH_TIMEOUT_MS = 30_000;
 
-/** The document as served by the edge, so that each start can verify its signature. */
+/**
+ * The catalogue document as received from the edge. It is stored unchanged, so that each start can verify its
+ * signature.
+ */
 const stateFile = z.strictObject({
   v: z.literal(1),
   etag: z.string().max(200).optional(),
-  /**
-   * Version of the agent that ran the fixtures. A different version runs them again, because its matching can
-   * differ.
-   */
+  /** Agent version that ran the fixtures. A different version runs them again, because its matching can differ. */
   checkedBy: z.string(),
   document: z.string().max(CATALOGUE_BYTES_MAX),
 });
@@ -45,7 +45,7 @@ export type CatalogueDeps = {
   pins: () => JSONWebKeySet;
   builtIn: Catalogue;
   clock: Clock;
-  /** Yields to the event loop between the fixture runs of two products. */
+  /** Yields to the event loop between two products while their fixtures run. */
   pause: () => Promise<void>;
   log: Log;
 };
@@ -53,15 +53,18 @@ export type CatalogueDeps = {
 export type CatalogueUpdates = {
   /** The catalogue for scans. It is a new object after an update. */
   current: () => Catalogue;
-  /** A collector for the heartbeat if the last update was rejected. */
+  /** A collector for the heartbeat. Undefined if the last update was not rejected. */
   collector: () => Collector | undefined;
-  /** Fetches the catalogue from the edge if the last fetch is old enough. Never rejects. Runs one fetch at a time. */
+  /**
+   * Fetches the catalogue from the edge if the last fetch is old enough. Never rejects. Only one fetch runs
+   * at a time.
+   */
   update: (signal: AbortSignal) => Promise<void>;
 };
 
 /**
- * The reason why a document is not used. `older` is harmless: an agent is often newer than the catalogue of
- * its edge.
+ * Why a document is not used. `older` is harmless, because an agent often contains a newer catalogue than its
+ * edge.
  */
 type Refused = { is: "refused" | "older"; reason: string };
 
@@ -71,14 +74,17 @@ export type Kept =
   | Refused;
 
 /**
- * Reason for a document with the version that is already in use. It is not reported, because it is harmless:
+ * Reason for a document whose version is already in use. It is not reported, because it has harmless causes:
  * the edge sent no ETag, or the agent has just started.
  */
 const IN_USE = "it is the version in use";
 
 type Examining = Pick<CatalogueDeps, "pins" | "builtIn" | "clock" | "pause">;
 
-/** Reads the last accepted catalogue, if it still passes every check and is newer than the built-in one. */
+/**
+ * Reads the last accepted catalogue. Returns it only if it still passes every check and is newer than the
+ * built-in one.
+ */
 export async function readCatalogue(deps: Examining & Pick<CatalogueDeps, "directory">): Promise<Kept> {
   let kept: z.infer<typeof stateFile> | undefined;
   try {
@@ -93,7 +99,7 @@ export async function readCatalogue(deps: Examining & Pick<CatalogueDeps, "direc
   return "catalogue" in result ? { is: "taken", catalogue: result.catalogue, etag: kept.etag } : result;
 }
 
-/** Checks signature, version, schema and fixtures of a document, the cheapest check first. */
+/** Checks signature, version, schema and fixtures of a document. The cheapest check is first. */
 async function examine(
   deps: Examining,
   current: string,
@@ -119,13 +125,13 @@ async function examine(
   return { catalogue: { version, entries: entries.map(withoutFixtures) } };
 }
 
-/** State of the updates between two fetches. */
+/** State of the updater between two fetches. */
 type UpdateState = {
   deps: CatalogueDeps;
   current: Catalogue;
   /** Why the last document was rejected. Undefined if it was accepted or its version was already in use. */
   refused: Refused | undefined;
-  /** ETag of the last document. A rejected document also sets it, so that it is not fetched again. */
+  /** ETag of the last document. The ETag is also stored for a rejected document, so that it is not fetched again. */
   etag: string | undefined;
   fetchedAtMs: number;
   /** The fetch in progress. Undefined between fetches. */
@@ -135,7 +141,7 @@ type UpdateState = {
 /**
  * Opens the catalogue of this host: the last accepted one if it still passes its checks, otherwise the
  * built-in one. The agent accepts a newer catalogue from the edge if a pinned control key signed it, it
- * matches the schema, and its own fixtures pass. Otherwise, the current catalogue stays in use.
+ * matches the schema, and the fixtures inside it pass. Otherwise, the current catalogue stays in use.
  */
 export async function openCatalogue(deps: CatalogueDeps): Promise<CatalogueUpdates> {
   const state: UpdateState = {
@@ -196,8 +202,8 @@ async function fetchCatalogue(state: UpdateState, signal: AbortSignal): Promise<
     const body = await readBounded(response, CATALOGUE_BYTES_MAX);
     return { kind: "document", status: response.status, body, tag } as const;
   });
-  // Status 304 means not changed, and 404 means that the control plane has no catalogue. For any other
-  // status, try again at the next fetch.
+  // Status 304 means that the catalogue has not changed, and 404 that the control plane has none. After any
+  // other status, the next fetch tries again.
   if (result.kind === "document" && result.status === 200) await accept(state, result.body, result.tag);
   else if (result.kind === "unreachable") state.fetchedAtMs = Number.NEGATIVE_INFINITY;
 }

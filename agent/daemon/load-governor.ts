@@ -2,29 +2,29 @@ import type { Collector } from "../../shared/wire/heartbeat.ts";
 
 /** Maximum share of one core that the agent may use. It is ten times the expected cost of its scans. */
 export const CPU_SHARE_MAX = 0.05;
-/**
- * Maximum number of runnable processes per core over the last minute (getloadavg(3)). The load is always 0 on
- * Windows.
- */
+/** Maximum load average per core over the last minute (getloadavg(3)). The load is always 0 on Windows. */
 export const LOAD_PER_CORE_MAX = 4;
 /** Maximum share of the interval that a scan may take. */
 const DURATION_SHARE_MAX = 0.5;
 /**
- * Maximum interval in milliseconds that the watchdog sets. Directives arrive with heartbeat responses, so
- * they wait at most this long.
+ * Maximum interval in milliseconds that the watchdog sets. Directives can arrive with heartbeat responses, so
+ * a directive waits at most this long.
  */
 export const SLOWED_MS_MAX = 60_000;
-/** Number of consecutive scans under pressure that lengthen the interval. A single spike changes nothing. */
+/**
+ * Number of consecutive scans under pressure after which the interval is lengthened. A single spike changes
+ * nothing.
+ */
 const BAD_MAX = 2;
-/** Number of consecutive scans without pressure that shorten the interval. */
+/** Number of consecutive scans without pressure after which the interval is shortened. */
 const GOOD_MIN = 3;
 const FACTOR_MAX = 16;
 /**
- * Maximum factor for load caused by other programs. It is small, because otherwise an attacker could blind
- * the agent by creating load.
+ * Maximum factor if other programs cause the load. It is small, because otherwise an attacker could blind the
+ * agent by creating load.
  */
 const FACTOR_MAX_FOR_LOAD = 2;
-/** Milliseconds below which the duration of a scan never counts as pressure. */
+/** Duration in milliseconds below which a scan never counts as pressure. */
 const DURATION_MS_MIN = 1000;
 
 export type WatchdogDeps = {
@@ -33,16 +33,16 @@ export type WatchdogDeps = {
   /** Current time in milliseconds, by a monotonic clock. */
   elapsed: () => number;
   loadPerCore: () => number;
-  /** The tenant's interval. */
+  /** The tenant's interval in milliseconds. */
   intervalMs: () => number;
 };
 
 export type Watchdog = {
   /** Call after each scan. */
   note: (scan: { durationMs: number }) => void;
-  /** The interval to use: the tenant's interval, or a longer one under pressure. */
+  /** The interval to use in milliseconds: the tenant's interval, or a longer one under pressure. */
   intervalMs: () => number;
-  /** Says why the interval is longer than the tenant's. Undefined if it is not longer. */
+  /** Says why the interval is longer than the tenant's interval. Undefined if it is not longer. */
   collector: () => Collector | undefined;
 };
 
@@ -50,8 +50,8 @@ type Pressure = { reason: string; factorMax: number };
 
 /**
  * Prevents the agent from slowing down a host. The interval doubles if the agent uses too much CPU time, if a
- * scan takes too much of the interval, or if other programs overload the host. The interval
- * halves if the host is under no pressure, and would also be under no pressure at half the interval.
+ * scan takes too much of the interval, or if other programs overload the host. The interval halves if the
+ * host is under no pressure and would not be at half the interval either.
  */
 export function createWatchdog(deps: WatchdogDeps): Watchdog {
   let factor = 1;
@@ -61,7 +61,7 @@ export function createWatchdog(deps: WatchdogDeps): Watchdog {
   let last: { cpuMs: number; atMs: number } | undefined;
 
   /**
-   * Returns the pressure on this host.
+   * Returns the pressure on this host. Undefined without pressure.
    *
    * @param ease 1 for the current interval, 2 to assume half the interval
    */

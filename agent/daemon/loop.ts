@@ -12,20 +12,23 @@ import type { Spool } from "../report/spool.ts";
 import type { ScanReport, ScanSettings } from "../scan/scan.ts";
 
 /**
- * Maximum random change of each pause, as a share of the interval in both directions. It spreads the
- * heartbeats of a fleet over time.
+ * Maximum random change of each pause, as a share of the interval. The pause becomes shorter or longer by
+ * this share, which spreads the heartbeats of a fleet over time.
  */
 const JITTER = 0.1;
 const SCAN_TIMEOUT_MS = 20_000;
 /**
- * Interval in milliseconds at which an unchanged state is saved while the edge is unreachable. A changed
- * state is always saved.
+ * Interval in milliseconds at which an unchanged state is put into the spool while the edge is unreachable. A
+ * changed state is always put into the spool.
  */
 export const UNCHANGED_KEPT_EVERY_MS = 60_000;
-/** Interval in milliseconds between checks that restore a modified isolation. A check waits for a running scan. */
+/**
+ * Interval in milliseconds between checks that restore a modified isolation. A check does not start during a
+ * scan.
+ */
 const REASSERT_EVERY_MS = 4000;
 /**
- * Pause in milliseconds before an early scan. This scan looks for engines that were started again after a
+ * Pause in milliseconds before an early scan, which looks for engines that were started again after a
  * termination.
  */
 const EARLY_SCAN_MS = 2000;
@@ -48,11 +51,14 @@ export type LoopDeps = {
   random: () => number;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   log: Log;
-  /** Called after each scan, for `lz-agent status`. */
+  /** Called after each scan. It updates the status for `lz-agent status`. */
   onBeat: (state: HostState) => void;
 };
 
-/** A scan with the version of the catalogue that it used. The catalogue can be updated during a scan. */
+/**
+ * A scan with the version of the catalogue that it used. This version is stored, because the catalogue can be
+ * updated during a scan.
+ */
 type DatedScan = ScanReport & { catalogue: string };
 
 export type Loop = {
@@ -60,20 +66,20 @@ export type Loop = {
   run: (signal: AbortSignal) => Promise<void>;
   /** Sends the next heartbeat immediately. */
   reportNow: () => void;
-  /** Starts the next scan, and the check of the isolation after it, within two seconds. */
+  /** Starts the next scan within two seconds, and then checks the isolation. */
   scanSoon: () => void;
 };
 
-/** State of the loop between two heartbeats. Times are milliseconds of `LoopDeps.elapsed`. */
+/** State of the loop between two heartbeats. Times are milliseconds from `LoopDeps.elapsed`. */
 type LoopState = {
   deps: LoopDeps;
   composer: ReturnType<typeof createComposer>;
   lastScan: DatedScan | undefined;
   lastMadeAtMs: number;
   lastReassertAtMs: number;
-  /** True after a call of `reportNow`: the pause ends, and the next heartbeat repeats the last scan. */
+  /** True after a call of `reportNow`. The pause then ends, and the next heartbeat repeats the last scan. */
   isReportDue: boolean;
-  /** True after a call of `scanSoon`. */
+  /** True after a call of `scanSoon`. The pause before the next scan is then short. */
   isScanDue: boolean;
   /** Ends the current pause. Undefined if the loop is not pausing. */
   interrupt: (() => void) | undefined;
@@ -142,7 +148,7 @@ async function beat(state: LoopState, signal: AbortSignal, isReport: boolean): P
   deps.sender.offer({ sequence: made.sequence, body: JSON.stringify(made) });
 }
 
-/** Returns the state of the host. With `isReport`, the last scan is recent enough and is not repeated. */
+/** Returns the state of the host. With `isReport`, the last scan is used again if it is recent enough. */
 async function hostStateNow(state: LoopState, signal: AbortSignal, isReport: boolean): Promise<HostState> {
   const { deps } = state;
   const settings = deps.settings();
@@ -199,8 +205,8 @@ function reassert(state: LoopState, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Pauses, and checks the isolation during the pause, because a tenant's interval can be minutes. Returns the
- * same value as {@link pause}.
+ * Pauses, and checks the isolation during the pause, because a tenant's interval can be several minutes.
+ * Returns the same value as {@link pause}.
  */
 async function pauseWithChecks(state: LoopState, ms: number, signal: AbortSignal): Promise<boolean> {
   const { elapsed } = state.deps;

@@ -21,9 +21,9 @@ const path = z.string().min(1).max(PATH_CHARACTERS_MAX);
 const isOrigin = (text: string): boolean => parseEdgeUrl(text, true).ok;
 
 /**
- * Settings of the agent, by the name of their flag. The only secret is a proxy password, which is in a file
- * that only its owner can read. An enrolment token is not a setting. `docs/configuration.md` is generated
- * from the descriptions with `bun tools/write-configuration.ts`.
+ * Settings of the agent. Their names are the names of the flags. The only secret is a proxy password, which
+ * is in a file that only its owner can read. An enrolment token is not a setting. `docs/configuration.md` is
+ * generated from the descriptions with `bun tools/write-configuration.ts`.
  */
 export const agentSettings = z.strictObject({
   state: path
@@ -76,7 +76,7 @@ const NAMES = Object.keys(agentSettings.shape) as SettingName[];
 /** Alternative spellings that the configuration file accepts. */
 const FILE_ALIASES: Readonly<Record<string, SettingName>> = { noProxy: "no-proxy", caFile: "ca-file" };
 
-/** The requirement on each value, for error messages. */
+/** The requirement for each setting, for error messages. */
 const MUST_BE: Readonly<Record<SettingName, string>> = {
   state: "must be the path of a directory",
   log: "must be text or json",
@@ -115,7 +115,7 @@ export const VARIABLES: Readonly<Record<SettingName, string>> = {
 };
 
 export type Settings = {
-  /** State directory, absolute. */
+  /** Absolute path of the state directory. */
   state: string;
   log: "text" | "json" | undefined;
   logFile: string | undefined;
@@ -125,9 +125,12 @@ export type Settings = {
   url: string | undefined;
   employee: string | undefined;
   allowHttp: boolean;
-  /** Can contain the credentials of the proxy. Pass it only to {@link openNetwork}, and never print it. */
+  /** Can contain the proxy's credentials. Pass this object only to {@link openNetwork}, and never print it. */
   network: NetworkSettings;
-  /** Names of settings that came from flags and environment variables. Other processes do not have these values. */
+  /**
+   * Names of the settings from flags and environment variables of this call. Other processes do not have
+   * these values.
+   */
   ofThisCall: readonly SettingName[];
   /** Path of the configuration file, and whether it exists. */
   config: { path: string; isUsed: boolean };
@@ -137,9 +140,9 @@ export type Resolved = { ok: true; settings: Settings } | { ok: false; reason: s
 
 /**
  * Resolves the settings of one call. Precedence: flags, environment variables, configuration file, defaults.
- * One line of the error names every invalid setting. All settings in the file are checked.
+ * The error names all invalid settings in one line. All settings in the file are checked.
  *
- * @param wanted settings that the command uses. An invalid environment variable of any other setting is
+ * @param wanted settings that the command uses. An invalid environment variable for any other setting is
  * ignored.
  */
 export function resolveSettings(
@@ -191,8 +194,8 @@ function readConfig(host: Host, flag: unknown): FromFile {
     const found = statSync(path);
     const { size } = found;
     mode = found.mode;
-    // A user who can write this file can choose the folder for keys and the control plane of the next
-    // enrolment.
+    // A user who can write this file can change where keys are stored and which control plane the next
+    // enrolment uses.
     if (host.platform !== "win32" && (mode & OTHERS_WRITE) !== 0)
       return wrong(`${path} is writable by others: run chmod go-w on it`);
     if (size > FILE_BYTES_MAX) return wrong(`${path} is larger than ${FILE_BYTES_MAX} bytes`);
@@ -203,7 +206,7 @@ function readConfig(host: Host, flag: unknown): FromFile {
     return wrong(`cannot read ${path} (${codeOf(cause)})`);
   }
   const object = parseObject(text);
-  // Do not show the parser's message, because it can quote a secret from the file.
+  // Do not show the parser's message, because it can contain a secret from the file.
   if (!object) return wrong(`${path} must contain one JSON object`);
   const parsed = withoutAliases(object);
   const isAbsolute = host.platform === "win32" ? win32.isAbsolute : posix.isAbsolute;
@@ -228,7 +231,7 @@ const withoutAliases = (given: Record<string, unknown>): Record<string, unknown>
   Object.fromEntries(
     Object.entries(given).map(([name, value]) => {
       const known = Object.hasOwn(FILE_ALIASES, name) ? FILE_ALIASES[name]! : name;
-      // If a file contains both spellings, the alias is left in place and rejected as unknown.
+      // If a file contains both spellings, the alias is not converted and is then rejected as unknown.
       return [Object.hasOwn(given, known) ? name : known, value];
     }),
   );
@@ -269,7 +272,7 @@ function problemsOf(given: Record<string, unknown>, nameOf: (name: SettingName) 
   ];
 }
 
-/** Returns the given values. Converts texts to the type in the schema where possible. */
+/** Returns the values that are set. Converts texts to the type in the schema where possible. */
 function pick(
   names: readonly SettingName[],
   valueAt: (name: SettingName) => unknown,

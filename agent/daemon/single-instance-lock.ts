@@ -15,7 +15,7 @@ import {
 
 const FILE = "lock";
 const SETTLE_MS = 50;
-/** Error codes of a file system that is full, over its quota, or read-only after a disk fault. */
+/** Error codes if a file system is full, over its quota, or read-only after a disk fault. */
 const NOT_WRITABLE: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO"]);
 
 /**
@@ -42,7 +42,8 @@ export async function acquireLock(directory: string, deps: LockDeps): Promise<Lo
   const path = join(directory, FILE);
   const self: Holder = { pid: deps.pid, birth: deps.birthOf(deps.pid) ?? "" };
   const release = (): void => {
-    // A lock that cannot be removed contains the pid of an ended process, so the next start takes it over.
+    // If the lock cannot be removed, it contains the pid of an ended process, so the next start takes it
+    // over.
     if (lockHolder(directory, deps)?.pid === self.pid) removeIfPossible(path);
   };
   const claim = `${path}.${self.pid}`;
@@ -105,9 +106,9 @@ function parseOrUndefined(content: string): unknown {
 }
 
 /**
- * The start time of a process. Together with its pid, it is unique while the host is up. Undefined if no process has
- * this pid. If the system does not report start times, the value is `alive`. A later process with
- * the same pid then keeps the lock until a person removes the file.
+ * The start time of a process. Together with its pid, it is unique while the host is up. Undefined if no
+ * process has this pid. If the system does not report start times, the value is `alive`. In this case, a
+ * later process with the same pid blocks the daemon until a person removes the lock file.
  */
 export function processBirth(pid: number, platform: NodeJS.Platform): string | undefined {
   if (platform === "linux") return birthOnLinux(pid);
@@ -129,7 +130,7 @@ function birthOnLinux(pid: number): string | undefined {
   }
 }
 
-/** `lstart` of ps(1), in a fixed language and time zone. */
+/** Start time (`lstart`) from ps(1), in a fixed language and time zone. */
 function birthOnDarwin(pid: number): string | undefined {
   const { stdout } = spawnSync("/bin/ps", ["-o", "lstart=", "-p", String(pid)], {
     env: { LC_ALL: "C", TZ: "UTC0" },

@@ -5,7 +5,7 @@ import { readState, writeState } from "../platform/state-files.ts";
 
 const FILE = "status.json";
 
-/** Status of the daemon, for `lz-agent status`. It can be up to half a minute old. */
+/** Status of the daemon, for `lz-agent status`. The status can be up to 30 s old. */
 const daemonStatus = z.object({
   writtenAt: isoTimestamp,
   /**
@@ -14,16 +14,16 @@ const daemonStatus = z.object({
    */
   pid: z.int().optional(),
   version: z.string(),
-  /** The configuration file of the daemon. */
+  /** Path of the configuration file that the daemon uses. */
   config: z.string().optional(),
-  /** Proxy of the daemon as `host:port`, or `none`. */
+  /** The daemon's proxy as `host:port`, or `none`. */
   proxy: z.string().optional(),
   connection: z.enum(["starting", "online", "away", "revoked", "copied"]),
   reason: z.string().optional(),
   lastTakenAt: isoTimestamp.optional(),
   engines: z.int().min(0),
   dropped: z.int().min(0),
-  /** The reason why the newest settings of the tenant are not in use. */
+  /** Why the newest settings of the tenant are not in use. Absent if they are in use. */
   settingsRefused: z.string().optional(),
   containment: containmentReport,
 });
@@ -42,6 +42,6 @@ export function writeStatus(directory: string, status: DaemonStatus): void {
   try {
     writeState(directory, FILE, status);
   } catch {
-    // Ignore the error, because the spool reports a full disk.
+    // Ignore the error, because the spool also reports a full disk.
   }
 }

@@ -12,7 +12,10 @@ const HEAD_BYTES_MAX = 16 * 1024;
 export const targetText = ({ name, port }: Target): string =>
   `${name.includes(":") ? `[${name}]` : name}:${port}`;
 
-/** Rejects after a timeout, because a name server or firewall that drops packets never responds. */
+/**
+ * Rejects after a timeout. Without it, a name server or firewall that drops packets would block the check
+ * forever.
+ */
 async function inTime<T>(work: Promise<T>, late: () => void = () => {}): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<never>((_, reject) => {
@@ -28,7 +31,10 @@ async function inTime<T>(work: Promise<T>, late: () => void = () => {}): Promise
   }
 }
 
-/** Resolves the host name to connect to: the name of the proxy, or of the control plane if there is no proxy. */
+/**
+ * Resolves the host name that the agent connects to: the proxy's name if a proxy is set,
+ * and otherwise the control plane's name.
+ */
 export async function checkName(target: Target, proxy: ProxyAccess | undefined): Promise<Check> {
   const { name } = proxy ?? target;
   const what = proxy ? "the proxy's" : "the control plane's";
@@ -76,7 +82,7 @@ function openSocket({ name, port }: Target): Promise<Socket> {
     socket.once("connect", () => resolve(socket));
     socket.once("error", reject);
   });
-  // Without this listener, a later error of the socket would end the process.
+  // Without this listener, a later socket error would end the process.
   socket.on("error", () => {});
   return inTime(opening, () => socket.destroy());
 }

@@ -21,7 +21,7 @@ import { type Check, failed, passed, skipped } from "./check.ts";
 const TIMEOUT_MS = 10_000;
 const BODY_BYTES_MAX = 4096;
 /**
- * Maximum clock difference in milliseconds that the edge accepts in signatures. The agent corrects its own
+ * Maximum clock difference in milliseconds at which the edge accepts a signature. The agent corrects its own
  * clock offset, but other programs on the host do not.
  */
 const SKEW_MS_MAX = 300_000;
@@ -109,7 +109,7 @@ export async function checkSession(asked: SessionAsked, signal: AbortSignal): Pr
   return [await openSession({ ...asked, control }, taking, signal), ...settings];
 }
 
-/** Checks that a control key signed the tenant settings that the control plane sends. */
+/** Checks that a control key signed the tenant's settings. */
 function checkSettings(verdict: SettingsVerdict): Check {
   const name = "settings";
   if (verdict.is === "absent")

@@ -43,8 +43,8 @@ export type Enrolment = { check: Check; identity: Identity | undefined };
 /**
  * Checks the enrolment of this host.
  *
- * @param isPreflight true to check only whether this host could enrol. A missing enrolment is then not a
- * failure.
+ * @param isPreflight true if the doctor only checks whether this host could enrol. A missing enrolment is
+ * then not a failure.
  */
 export function checkEnrolment(directory: string, isRoot: boolean, isPreflight: boolean): Enrolment {
   const name = "enrolment";

@@ -16,14 +16,14 @@ export type TlsAsked = {
 };
 
 /**
- * `dateMs`: the time of the server in epoch milliseconds, even if the server is not trusted. A wrong clock
- * can be the reason why its certificate is rejected.
+ * `dateMs`: the server's time in epoch milliseconds, which is read even if the server is not trusted. A wrong
+ * clock on this host can be the reason why the certificate is rejected.
  */
 export type TlsSeen = { check: Check; dateMs: number | undefined };
 
 /**
- * Performs a TLS handshake that accepts any certificate, and reports the reason for which a normal request
- * would reject it.
+ * Performs a TLS handshake that accepts any certificate. Reports why a normal request would reject the
+ * certificate.
  */
 export async function checkTls(socket: Socket, asked: TlsAsked): Promise<TlsSeen> {
   const { target, ca } = asked;

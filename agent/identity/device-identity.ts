@@ -35,18 +35,18 @@ const deviceKeyFile = z.strictObject({
   d: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
 });
 
-/** The identity of this host at the control plane, and the control keys that can sign directives for this host. */
+/** The identity of this host in the control plane, and the control keys that can sign directives for this host. */
 const identity = enrolmentAnswer.omit({ signedSettings: true }).extend({
   v: z.literal(1),
   edgeUrl: z.url(),
   employeeId,
-  /** Version of the signed `settings`. Absent: no settings were verified, and the defaults are in use. */
+  /** Version of the signed `settings`. Absent if no settings were verified and the defaults are in use. */
   settingsVersion: z.int().positive().optional(),
-  /** The key set that `jwks` came from. Absent if no control key was rotated after enrolment. */
+  /** The signed key set that `jwks` came from. Absent if no control key was rotated after enrolment. */
   keySet: z.object({ issuedAtSeconds: z.int(), sha256: z.string() }).optional(),
   /**
-   * Fingerprint of the machine that enrolled. Agents before fingerprints existed did not store it, and a
-   * later agent adds it.
+   * Fingerprint of the machine that enrolled. Absent if an agent from before fingerprints enrolled this host.
+   * A newer agent then adds it.
    */
   hardware: hardware.optional(),
 });
@@ -55,9 +55,9 @@ export type Identity = z.infer<typeof identity>;
 export type DeviceKey = { x: string; privateKey: CryptoKey };
 
 /**
- * Opens the device key of this host. The key is created on first use and stored, so that an enrolment with a
- * lost response is repeated with the same key. Throws {@link StateFault} if the file is damaged or other
- * users can read it.
+ * Opens the device key of this host. The key is created on first use and stored. So if the response to an
+ * enrolment is lost, the enrolment is repeated with the same key. Throws {@link StateFault} if the file is
+ * damaged or other users can read it.
  */
 export async function openDeviceKey(directory: string, platform: NodeJS.Platform): Promise<DeviceKey> {
   const stored = readState(directory, DEVICE_KEY_FILE, deviceKeyFile, KEY_REMEDY);
@@ -75,8 +75,9 @@ const NEW_KEY_FILE = "new-key.json";
 const newKeyFile = z.strictObject({ hardware: z.string(), x: deviceKey });
 
 /**
- * A device key created on this machine, which replaces a key that was copied here. The key stays the same
- * until {@link forgetNewKey}, so that an enrolment with a lost response is repeated with the same key.
+ * A new device key created on this machine, which replaces a key from a copied disk. The new key is stored
+ * until {@link forgetNewKey}. So if the response to an enrolment is lost, the enrolment is repeated with the
+ * same key.
  */
 export async function newKeyFor(directory: string, { id }: Hardware): Promise<DeviceKey> {
   const made = readState(directory, NEW_KEY_FILE, newKeyFile);
@@ -108,14 +109,14 @@ async function makeDeviceKey(directory: string): Promise<DeviceKey> {
 const importPrivate = (stored: z.infer<typeof deviceKeyFile>): Promise<CryptoKey> =>
   crypto.subtle.importKey("jwk", stored, { name: "Ed25519" }, false, ["sign"]);
 
-/** Signer of the enrolment request. The key id is the public key itself, because the host has no asset id yet. */
+/** Signer for the enrolment request. The key id is the public key itself, because the host has no asset id yet. */
 export const enrolmentSigner = (device: DeviceKey): Signer => ({
   keyid: device.x,
   algorithm: "ed25519",
   key: device.privateKey,
 });
 
-/** Signer of session requests and containment reports. The key id contains the tenant and the asset. */
+/** Signer for session requests and containment reports. The key id contains the tenant and the asset. */
 export const deviceSigner = (device: DeviceKey, self: Pick<Identity, "tenantId" | "assetId">): Signer => ({
   keyid: deviceKeyid(self.tenantId, self.assetId),
   algorithm: "ed25519",
@@ -133,17 +134,17 @@ export const saveIdentity = (directory: string, value: Identity): void =>
   writeState(directory, IDENTITY_FILE, value);
 
 /**
- * Number of sequence numbers that one write of the file reserves. This requires one fsync per block and not
- * one per heartbeat.
+ * Number of sequence numbers that one write of the file reserves. It reduces the number of fsync calls from
+ * one per heartbeat to one per block.
  */
 export const SEQUENCE_BLOCK = 1000;
 
 const sequenceFile = z.strictObject({ next: z.int().min(0).max(Number.MAX_SAFE_INTEGER) });
 
 export type Sequence = {
-  /** Returns a number that this asset has never used and that is larger than all earlier ones. */
+  /** Returns a number that is larger than all numbers that this asset has used. */
   next: () => number;
-  /** Returns the unused rest of the block to the file. After a crash, the rest is skipped. */
+  /** Returns the unused numbers of the block to the file. After a crash, these numbers are skipped. */
   close: () => void;
 };
 
@@ -159,8 +160,8 @@ export function openSequence(directory: string, atLeast: number, deps: { clock: 
   let reservedTo = next;
   let isFailing = false;
   /**
-   * If the disk is full, numbers continue without a reservation. After a crash, some numbers can repeat, but
-   * with a different time.
+   * If the disk is full, numbers continue without a reservation. After a crash, some numbers can then be used
+   * again, but with a different time.
    */
   function reserve(value: number): void {
     try {

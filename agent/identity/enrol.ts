@@ -20,7 +20,7 @@ export type EnrolDeps = {
   log: Log;
 };
 
-/** `isAway`: no control plane responded. The network can be the cause. */
+/** `isAway`: true if no control plane responded. The network can be the cause. */
 export type Enrolled =
   | { ok: true; answer: EnrolmentAnswer }
   | { ok: false; reason: string; isAway?: boolean };

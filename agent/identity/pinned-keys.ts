@@ -4,13 +4,13 @@ import type { Identity } from "./device-identity.ts";
 
 export type KeySetVerdict =
   | { is: "taken"; identity: Identity }
-  /** The set is already in use. Sessions repeat it while a rotation is under way. */
+  /** The key set is already in use. Session responses repeat it during a rotation. */
   | { is: "known" }
   | { is: "refused"; reason: string };
 
 /**
- * Returns the identity with new pinned control keys, if a pinned key signed them and they are newer than the
- * last set. An older set is rejected, because it could restore a withdrawn key.
+ * Returns the identity with new pinned control keys, if a pinned key signed the key set and the set is newer
+ * than the last one. An older set is rejected, because it could restore a withdrawn key.
  */
 export async function takeKeySet(identity: Identity, jws: string, nowMs: number): Promise<KeySetVerdict> {
   const sha256 = await sha256Of(jws);

@@ -5,7 +5,7 @@ import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
 import { type Answer, type Post, parseJson } from "../network/control-plane-client.ts";
 import { AGENT_VERSION } from "../platform/agent-version.ts";
 
-/** Share of a session's lifetime after which the session is renewed, while it is still valid. */
+/** Share of a session's lifetime after which the agent renews the session, while it is still valid. */
 const RENEW_AT = 0.8;
 
 export type SessionDeps = {

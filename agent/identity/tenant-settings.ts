@@ -6,7 +6,7 @@ export type SettingsVerdict =
   /** The settings are already in use. */
   | { is: "known" }
   /**
-   * The control plane sent no signed settings, because its version is too old or no administrator has
+   * The control plane sent no signed settings. Either its version is too old, or no administrator has
    * configured the tenant.
    */
   | { is: "absent" }
@@ -14,8 +14,8 @@ export type SettingsVerdict =
 
 /**
  * Returns the identity with new settings, if a pinned control key signed them for this tenant and they are
- * newer than the settings in use. So an edge node without the control key cannot enable what an administrator
- * left off, and cannot slow down the heartbeats.
+ * newer than the settings in use. So an edge node without the control key cannot enable a feature that an
+ * administrator left off, and cannot slow down the heartbeats.
  */
 export async function takeSettings(identity: Identity, jws: string | undefined): Promise<SettingsVerdict> {
   if (jws === undefined) return { is: "absent" };

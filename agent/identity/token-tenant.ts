@@ -2,8 +2,8 @@ import { decodeJwt } from "jose";
 import { tenantId } from "../../shared/ids.ts";
 
 /**
- * Tenant id in an enrolment token. Undefined if the text is not a token. Only the control plane verifies the
- * token.
+ * Tenant id in an enrolment token. Undefined if the text is not a token. The signature is not checked,
+ * because only the control plane can verify the token.
  */
 export function tenantOfToken(token: string): string | undefined {
   try {

@@ -31,18 +31,21 @@ export type InstallDeps = {
 
 export type Outcome = { ok: true } | { ok: false; reason: string };
 
-/** Timeout in milliseconds from the start of a daemon to its first heartbeat, on a busy machine. */
+/**
+ * Timeout in milliseconds from the start of a daemon to its first heartbeat. It is long enough for a busy
+ * machine.
+ */
 const COME_UP_MS = 45_000;
 const POLL_MS = 200;
-/** Milliseconds after which a new daemon must still be running. */
+/** Time in milliseconds after which a new daemon must still be running. */
 const STAYS_MS = 1000;
 const RETRY_MS = 500;
 
 /**
  * Copies the binary `from` to its installation path, installs the service, and waits for its daemon. An
  * installed version is replaced in one step. If the new daemon does not start, the previous version is
- * restored and started. If there was no previous version, everything is removed. Faults of the disk or the
- * system are returned as a reason, and the promise does not reject.
+ * restored and started. If there was no previous version, everything is removed. Errors of the disk or the
+ * system are returned as a reason, and the promise never rejects.
  */
 export async function installService(
   kind: ServiceKind,
@@ -159,14 +162,15 @@ export function replaceBinary(from: string, to: string, platform: NodeJS.Platfor
   return {
     hadOne,
     restore: () => (hadOne ? restoreBinary(old, to) : void removeIfThere(to)),
-    // On Windows this fails while the old daemon still runs. The next installation deletes the file.
+    // On Windows, the deletion fails while the old daemon still runs. The next installation then deletes the
+    // file.
     settle: () => void attempt(() => removeIfThere(old)),
   };
 }
 
 /**
- * Keeps a file under a second name. Creates a hard link, but renames the file on Windows, where one of two
- * names of a running program cannot be replaced. Returns false if the file does not exist.
+ * Keeps a file under a second name, as a hard link. On Windows, renames the file instead, because Windows
+ * cannot replace a running program that has two names. Returns false if the file does not exist.
  */
 function keepUnder(path: string, second: string, platform: NodeJS.Platform): boolean {
   attempt(() => removeIfThere(second));
@@ -180,7 +184,7 @@ function keepUnder(path: string, second: string, platform: NodeJS.Platform): boo
   }
 }
 
-/** Moves the old binary back. On Windows, first renames a binary that is running. */
+/** Moves the old binary back. On Windows, first renames the new binary if it is running. */
 function restoreBinary(old: string, to: string): void {
   const failed = `${to}.failed`;
   try {
@@ -211,7 +215,7 @@ function readBytes(path: string): Buffer | undefined {
   }
 }
 
-/** Carries out a plan and prints each step. Stops when a step fails that is not allowed to fail. */
+/** Carries out a plan and prints each step. Stops when a step fails, unless the step is allowed to fail. */
 export async function carryOut(
   plan: Plan,
   deps: Pick<InstallDeps, "run" | "print" | "sleep">,

@@ -7,8 +7,8 @@ const LOG = "/Library/Logs/LifecycleZero";
 
 /**
  * The daemon's property list (launchd.plist(5)). `Umask` is decimal: 63 is octal 077. The daemon writes and
- * rotates its own log, because launchd does not rotate files. The stderr file contains the output from before
- * the log is opened, and the output of a crash.
+ * rotates its own log, because launchd does not rotate files. The stderr file contains output from before the
+ * log is opened, and output from a crash.
  */
 export function launchdPlist(options: ServiceOptions): string {
   const words = [options.executable, ...daemonArguments(options)];
@@ -44,8 +44,8 @@ ${words.map((word) => `    <string>${escapeXml(word)}</string>`).join("\n")}
 }
 
 /**
- * Maximum number of attempts to run `bootstrap`. `bootout` returns before the daemon has ended, and until
- * then `bootstrap` fails with code 5.
+ * Maximum number of attempts to run `bootstrap`. `bootout` returns before the daemon has ended, and
+ * `bootstrap` fails with code 5 until the daemon has ended.
  */
 const BOOTSTRAP_TRIES = 10;
 

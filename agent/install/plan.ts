@@ -1,17 +1,23 @@
-/** The steps that install or remove the service, as data: a plan can be printed, tested and carried out. */
+/**
+ * The steps that install or remove the service, represented as data, so that a plan can be printed, tested
+ * and carried out.
+ */
 export type Plan = {
-  /** Directories to create before the files are written. */
+  /** Directories to create before any files are written. */
   directories: readonly string[];
   files: readonly { path: string; content: string; mode: number; encoding: "utf8" | "utf16le" }[];
-  /** Commands, run in this order. A failed command ends the plan, unless the step is allowed to fail. */
+  /**
+   * Commands in the order in which they are run. A failed command ends the plan, unless the step is allowed
+   * to fail.
+   */
   commands: readonly Step[];
-  /** Files to delete after the commands. */
+  /** Files to delete after the commands have run. */
   removals: readonly string[];
 };
 
 /**
- * One command of a plan. `tries` is above 1 if the previous command returns before its effect is complete,
- * because this command can then fail at first.
+ * One command of a plan. `tries` is above 1 if the previous command returns before its effect is complete.
+ * This command can then fail at first.
  */
 export type Step = { command: readonly string[]; mayFail: boolean; tries?: number };
 
@@ -19,7 +25,7 @@ export type ServiceOptions = {
   /** Path of the installed binary. */
   executable: string;
   stateDirectory: string;
-  /** Path of the configuration file, if the user gave one. */
+  /** Path of the configuration file. Absent if the user did not give one. */
   config?: string;
   /**
    * Network settings of the install command, which the daemon does not inherit. They contain no credentials,
@@ -29,7 +35,7 @@ export type ServiceOptions = {
 };
 
 export type ServiceKind = {
-  /** Display name. */
+  /** Name of this kind of service, for messages. */
   name: string;
   /** Path to which `install` copies the binary. */
   executable: string;
@@ -44,8 +50,9 @@ export const insist = (tries: number, ...command: string[]): Step => ({ command,
 
 /**
  * Arguments of the daemon. They contain the state directory, because the permissions of the service depend on
- * it. They contain the proxy and CA file of the install command, because the daemon cannot report without
- * them. Other settings come from the configuration file, where a change does not require a new installation.
+ * it. They also contain the proxy and CA file from the install command, because the daemon cannot report
+ * without them. Other settings come from the configuration file, where a change does not require a new
+ * installation.
  */
 export const daemonArguments = ({ stateDirectory, config, network = {} }: ServiceOptions): string[] => [
   "run",

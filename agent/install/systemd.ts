@@ -68,9 +68,9 @@ WantedBy=multi-user.target
 
 /**
  * The unit that installs the rules of a lasting isolation at boot, before the network is up
- * (systemd.special(7), network-pre.target). It runs after the firewall services, because they can flush all
- * rules. It runs before the agent, because the agent needs the network. On a host that is not isolated, it
- * does nothing.
+ * (systemd.special(7), network-pre.target). It runs after the firewall services, because these services can
+ * flush all rules. It runs before the agent, because the agent needs the network. On a host that is not
+ * isolated, it does nothing.
  */
 export function containedUnit({ stateDirectory }: ServiceOptions): string {
   const rules = `${stateDirectory}/${KEPT_RULES_FILE}`;
@@ -108,7 +108,7 @@ export const systemd: ServiceKind = {
       { path: PATH, content: systemdUnit(options), mode: 0o644, encoding: "utf8" },
       { path: CONTAINED_PATH, content: containedUnit(options), mode: 0o644, encoding: "utf8" },
     ],
-    // The command is `restart`, because `start` would leave the old binary running after an upgrade.
+    // The command is `restart`, because after an upgrade `start` would leave the old binary running.
     commands: [
       must("systemctl", "daemon-reload"),
       must("systemctl", "enable", UNIT, CONTAINED_UNIT),

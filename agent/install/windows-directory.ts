@@ -11,8 +11,8 @@ const ADMINISTRATORS = "S-1-5-32-544";
 /**
  * Restricts the state directory, which contains keys, to SYSTEM and administrators. Any user can create a
  * directory in ProgramData, and the owner of a directory can change its permissions. So these steps first
- * change the owner and then remove inherited permissions. The last step resets the permissions of the content
- * to those of the directory.
+ * change the owner and then remove inherited permissions. The last step gives all files in the directory the
+ * permissions of the directory.
  */
 export const protectDirectory = (directory: string): Step[] => [
   must("icacls", directory, "/setowner", `*${ADMINISTRATORS}`, "/T", "/C", "/Q"),
@@ -41,7 +41,7 @@ export const REMOVE_TASK: readonly Step[] = [
   may("schtasks", "/Delete", "/TN", TASK, "/F"),
 ];
 
-/** Quotes a command line for CommandLineToArgvW, in which a backslash is an escape only before a quote. */
+/** Quotes a command line for CommandLineToArgvW, which treats a backslash as an escape only before a quote. */
 export const commandLine = (words: readonly string[]): string =>
   words
     .map((word) =>

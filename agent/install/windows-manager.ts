@@ -10,7 +10,7 @@ import {
   wideString,
 } from "./windows-status.ts";
 
-/** An address from bun:ffi: a number, or a bigint if a number would not be exact. */
+/** An address as returned by bun:ffi: a number, or a bigint if a number would not be exact. */
 type Address = Pointer | bigint;
 
 export type ServiceManager = {

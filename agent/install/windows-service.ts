@@ -11,14 +11,14 @@ import {
 
 const TITLE = "LifecycleZero endpoint agent";
 /**
- * Recovery actions: restart after 5 s for the first two faults, then after a minute. A day without faults
+ * Recovery actions: restart after 5 s for the first two failures, then after a minute. A day without failures
  * resets the count.
  */
 const RECOVERY = ["reset=", "86400", "actions=", "restart/5000/restart/5000/restart/60000"];
 
 /**
  * A service that runs as SYSTEM and starts at boot (learn.microsoft.com, `sc.exe create`). `create` fails if
- * the service exists, and `config` fails if it does not exist. So only the start has to succeed.
+ * the service exists, and `config` fails if it does not exist. So only the `start` step has to succeed.
  */
 export const windowsService: ServiceKind = {
   name: "Windows service",
@@ -41,7 +41,7 @@ export const windowsService: ServiceKind = {
         may("sc", "config", SERVICE_NAME, ...line, "DisplayName=", TITLE),
         may("sc", "description", SERVICE_NAME, "Finds AI engines of this host and reports them"),
         may("sc", "failure", SERVICE_NAME, ...RECOVERY),
-        // Apply recovery actions also if the service stops with an error code (failureflag 1).
+        // Apply the recovery actions also if the service stops with an error code (failureflag 1).
         may("sc", "failureflag", SERVICE_NAME, "1"),
         must("sc", "start", SERVICE_NAME),
       ],

@@ -14,14 +14,14 @@ const SERVICE_WIN32_OWN_PROCESS = 0x10;
 const ACCEPT_STOP = 1;
 const ACCEPT_SHUTDOWN = 4;
 /**
- * Milliseconds that the daemon needs to save unsent heartbeats. After that, the manager can treat the service
- * as hung.
+ * Time in milliseconds that the daemon needs to save unsent heartbeats. After that, the manager can treat the
+ * service as hung.
  */
 const STOP_HINT_MS = 10_000;
-/** ERROR_SERVICE_SPECIFIC_ERROR: the next field contains the exit code of the program. */
+/** ERROR_SERVICE_SPECIFIC_ERROR means that the next field contains the program's exit code. */
 const SPECIFIC_ERROR = 1066;
 
-/** Controls that the service accepts: stop and shutdown while it runs, and none in other states. */
+/** Controls that the service accepts: stop and shutdown while it runs, and none otherwise. */
 const acceptedIn = (state: ServiceState): number =>
   state === STATE.running ? ACCEPT_STOP | ACCEPT_SHUTDOWN : 0;
 
@@ -42,7 +42,10 @@ export function serviceStatus(state: ServiceState, exitCode = 0): Uint8Array<Arr
   return new Uint8Array(fields.buffer);
 }
 
-/** An array of SERVICE_TABLE_ENTRYW with one service and the empty entry at the end, with 64-bit addresses. */
+/**
+ * An array of SERVICE_TABLE_ENTRYW that contains one service and ends with an empty entry. Addresses have 64
+ * bits.
+ */
 export function serviceTable(
   nameAddress: number | bigint,
   mainAddress: number | bigint,
@@ -61,7 +64,7 @@ export function wideString(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Returns the state to report after a control, and whether the daemon must end. */
+/** Returns the state to report after a control code, and whether the daemon must end. */
 export function afterControl(state: ServiceState, control: number): { report: ServiceState; ends: boolean } {
   const ends = (control === CONTROL.stop || control === CONTROL.shutdown) && state === STATE.running;
   return { report: ends ? STATE.stopPending : state, ends };

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { getCACertificates } from "node:tls";
 import { codeOf, isCode } from "../platform/state-files.ts";
 
-/** Maximum size of a CA file in bytes. The complete Mozilla list has about 220 KiB. */
+/** Maximum size of a CA file in bytes. The complete Mozilla list is about 220 KiB. */
 const FILE_BYTES_MAX = 2 * 1024 * 1024;
 const OTHERS_WRITE = 0o022;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
@@ -12,15 +12,15 @@ const REMEDY = "put your organisation's CA certificate there in PEM form, or cor
 export type ReadCa = { ok: true; certificates: string[] } | { ok: false; reason: string };
 
 /**
- * Reads the certificates of a PEM bundle. Rejects a file that is missing, empty, not PEM or writable by
- * others. The reason says how to fix it.
+ * Reads the certificates of a PEM bundle. Rejects a file that is missing, empty, not PEM or writable by other
+ * users. The reason says how to fix the problem.
  */
 export function readCaFile(path: string, platform: NodeJS.Platform): ReadCa {
   const refuse = (problem: string): ReadCa => ({ ok: false, reason: `ca-file ${path} ${problem}` });
   let text: string;
   try {
     const { mode, size } = statSync(path);
-    // A user who can write this file can choose the control plane that the agent trusts.
+    // A user who can write this file can decide which control plane the agent trusts.
     if (platform !== "win32" && (mode & OTHERS_WRITE) !== 0)
       return refuse("is writable by others: run chmod go-w on it");
     if (size === 0) return refuse(`is empty: ${REMEDY}`);
@@ -54,8 +54,8 @@ function isCertificate(pem: string): boolean {
 }
 
 /**
- * The roots to trust if a CA file is set: the roots of Bun, of the system and of the file. `tls.ca` of a
- * request replaces the default roots, so the list includes them.
+ * The roots to trust if a CA file is set: those of Bun, of the system and in the file. `tls.ca` of a request
+ * replaces the default roots, so the list must also include them.
  */
 export function withSystemRoots(certificates: readonly string[]): string {
   const all = [...getCACertificates("default"), ...getCACertificates("system"), ...certificates];

@@ -4,21 +4,21 @@ import type { Log } from "../platform/log.ts";
 /** Earliest time that a correct clock can show, in epoch milliseconds. The agent did not exist before 2025. */
 export const EARLIEST_MS = Date.UTC(2025, 0, 1);
 /**
- * Minimum step in milliseconds between wall clock and monotonic clock that shows that the clock was set or
- * the machine slept.
+ * Minimum change of the difference between wall clock and monotonic clock, in milliseconds, that shows that
+ * the clock was set or the machine slept.
  */
 const JUMP_MS_MIN = 2000;
 /**
- * Maximum difference in milliseconds between a step and the known offset at which the step counts as a
- * correction of the wall clock.
+ * Maximum difference in milliseconds between a step of the wall clock and the known offset. If the difference
+ * is not larger, the step counts as a correction of the wall clock.
  */
 const CORRECTED_MS_MAX = 30_000;
-/** Minimum offset in milliseconds that is corrected. */
+/** Minimum offset in milliseconds that the agent corrects. */
 const SKEW_NOTICE_MS = 1000;
 
 /**
- * A marked moment. Calling it returns the time of that moment in epoch milliseconds, with all corrections
- * that are known at the call.
+ * A marked moment. Calling it returns the time of the moment in epoch milliseconds, including all corrections
+ * that are known by then.
  */
 export type Moment = () => number;
 
@@ -39,17 +39,17 @@ export type ControlClock = {
 
 /**
  * Estimates the time of the control plane on hosts with a wrong clock. Such hosts boot in 1970, get their
- * time from NTP later, or are minutes off for years. A monotonic clock shows steps of the wall clock. A step
- * backward and a response of the control plane always correct marked moments. A step forward corrects them
- * only if the clock was before {@link EARLIEST_MS}, because otherwise the machine may have slept.
+ * time from NTP later, or are minutes off for years. A monotonic clock shows steps of the wall clock. A
+ * backward step and a response of the control plane always correct marked moments. A forward step corrects
+ * them only if the clock was before {@link EARLIEST_MS}, because otherwise the machine may have slept.
  *
  * @param elapsed milliseconds by a monotonic clock
  */
 export function createControlClock(deps: { clock: Clock; elapsed: () => number; log: Log }): ControlClock {
   let offsetMs = 0;
   /**
-   * Sum of all corrections in milliseconds. The time of a moment that was marked before a correction is too
-   * early by that correction.
+   * Sum of all corrections in milliseconds. A moment that was marked earlier needs all corrections made since
+   * then.
    */
   let correctedMs = 0;
   let leadMs = deps.clock() - deps.elapsed();

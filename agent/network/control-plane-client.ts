@@ -9,8 +9,8 @@ import type { ControlClock } from "./control-clock.ts";
 import type { MESSAGES } from "./messages.ts";
 
 /**
- * Path of each message. Only messages that `lz-agent explain` and docs/privacy.md list have a path, so no
- * other message can be sent.
+ * URL path for each message. Only messages that `lz-agent explain` and docs/privacy.md list have a path, so
+ * no other message can be sent.
  */
 export const PATHS = {
   enrolment: "/v1/enroll",
@@ -28,13 +28,16 @@ export type Answer =
       kind: "answered";
       status: number;
       body: string;
-      /** Error from `application/problem+json` (RFC 9457). Undefined if the response is not from the edge. */
+      /**
+       * Error from the edge as `application/problem+json` (RFC 9457). Undefined if the response is not from
+       * the edge.
+       */
       problem?: Problem;
       retryAfterMs?: number;
     }
   | Unreachable;
 
-/** `timeMs`: the time of the edge. Present if the edge rejected a signature because of its time. */
+/** `timeMs`: the edge's time in epoch milliseconds. Present if the edge rejected a signature because of its time. */
 type Problem = { code: string; title: string; detail?: string; timeMs?: number };
 
 export type Unreachable = { kind: "unreachable"; reason: string };
@@ -49,8 +52,8 @@ export type PostDeps = {
 
 export type Post = {
   /**
-   * POSTs `body`, which contains a `message`, with a new signature by `signer`. Never throws. A failure is
-   * returned as {@link Unreachable}. The default of `timeoutMs` is {@link SEND_TIMEOUT_MS}.
+   * POSTs `body`, which contains a `message`, with a new signature from `signer`. Never throws. Returns a
+   * failure as {@link Unreachable}. The default of `timeoutMs` is {@link SEND_TIMEOUT_MS}.
    */
   send: (
     message: keyof typeof PATHS,
@@ -64,7 +67,7 @@ export type Post = {
    * the clock is already correct.
    */
   correctClock: () => boolean;
-  /** Estimate of the control plane's time. */
+  /** Clock with the estimated time of the control plane. */
   clock: Clock;
 };
 
@@ -91,16 +94,16 @@ export function createPost(deps: PostDeps): Post {
         method: "POST",
         body: bytes,
         headers: { ...signed, "content-type": "application/json", "user-agent": `lz-agent/${AGENT_VERSION}` },
-        // Follow no redirects, because the signature is for one address. The edge never redirects, so a
-        // redirect comes from another server.
+        // Follow no redirects, because the signature is valid for one address only. The edge never redirects,
+        // so a redirect comes from another server.
         redirect: "manual",
         signal: bounded,
       });
       const wallMs = deps.wallClock();
       const date = Date.parse(response.headers.get("date") ?? "");
       const answer = await readAnswer(response, Number.isFinite(date) ? date : deps.clock.now());
-      // Prefer the time in the body, because a proxy may have written the Date header, and workerd sends
-      // none.
+      // Prefer the time in the body, because a proxy may have written the Date header, and workerd sends no
+      // Date header.
       const controlMs = answer.problem?.timeMs ?? date;
       lastTime = Number.isFinite(controlMs) ? { controlMs, wallMs } : undefined;
       return answer;
@@ -194,8 +197,8 @@ export function parseJson(text: string): unknown {
 }
 
 /**
- * Milliseconds of a Retry-After header (RFC 9110 §10.2.3: seconds or a date). The value has a maximum, so
- * that no response can silence an agent for days.
+ * Delay in milliseconds from a Retry-After header (RFC 9110 §10.2.3: seconds or a date). The delay has a
+ * maximum, so that no response can silence an agent for days.
  */
 export function parseRetryAfter(value: string | null, nowMs: number): number | undefined {
   if (value === null) return undefined;

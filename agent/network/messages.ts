@@ -4,8 +4,8 @@ import { enrolmentRequest, sessionRequest } from "../../shared/wire/enrolment.ts
 import { heartbeat } from "../../shared/wire/heartbeat.ts";
 
 /**
- * Every message that the agent sends, with its schema. control-plane-client.ts has a path for exactly these
- * messages.
+ * Every message that the agent sends, with its schema. control-plane-client.ts defines a URL path for exactly
+ * these messages.
  */
 export const MESSAGES = {
   enrolment: enrolmentRequest,

@@ -7,8 +7,8 @@ type Rest = Parameters<Post["send"]> extends [unknown, unknown, ...infer Others]
 type Older = { body: string; members: string[] };
 
 /**
- * Optional members that older edges reject, because their schemas accept no unknown member. Add each new
- * optional member of a request here. `copiedTo` of a session is left out on purpose, because a request
+ * Optional members that older edges reject, because their schemas accept no unknown members. Add each new
+ * optional request member here. `copiedTo` in a session request is left out on purpose, because a request
  * without it would not report the copy.
  */
 const NEWER_MEMBERS: Partial<Record<Message, readonly string[]>> = {
@@ -32,9 +32,8 @@ function remove(value: unknown, [name, ...rest]: readonly string[]): boolean {
 
 /**
  * A {@link Post} that also works with edges older than this agent. If the edge rejects a request as
- * malformed, the request is sent again without its newer members, and the second response is returned.
- * Heartbeats are then sent without these members until the next session, because the edge may be updated by
- * then.
+ * malformed, the request is sent again without its newer members, and the second response is returned. Later
+ * heartbeats are then sent without these members until the next session, when the edge may have been updated.
  *
  * @param onOlder called once for each kind of message, with the members that the edge rejects
  */
@@ -75,8 +74,8 @@ const isTaken = (answer: Answer): boolean =>
   answer.kind === "answered" && answer.status >= 200 && answer.status < 300;
 
 /**
- * Whether the edge rejected the request by its schema. The error code is checked, because a proxy can also
- * respond with status 400.
+ * Whether the edge rejected the request because it does not match the schema. The error code is checked,
+ * because a proxy can also respond with status 400.
  */
 export const isMalformed = (answer: Answer): boolean =>
   answer.kind === "answered" && answer.status === 400 && answer.problem?.code === "wire.malformed";

@@ -7,14 +7,14 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export type NetworkSettings = ProxySettings & { caFile?: string | undefined };
 
 /**
- * The network settings with which this host reaches its control plane. Enrolment, daemon, containment and
+ * The network settings that this host uses to reach its control plane. Enrolment, daemon, containment and
  * doctor all use them.
  */
 export type Network = {
   fetch: Fetch;
-  /** Undefined: connect to the control plane directly. */
+  /** Undefined if the agent connects to the control plane directly. */
   proxy: ProxyAccess | undefined;
-  /** PEM roots to trust. Undefined: the default roots. */
+  /** Root certificates to trust, as PEM. Undefined for the default roots. */
   ca: string | undefined;
 };
 
@@ -25,12 +25,15 @@ export type NetworkDeps = {
 };
 
 /**
- * `isSetting`: true if a setting is wrong. False if a file is missing or wrong. The file can be correct at
- * the next start.
+ * `isSetting`: true if a setting is wrong. False if a file is missing or invalid, because the file can be
+ * correct at the next start.
  */
 export type Opened = { ok: true; network: Network } | { ok: false; reason: string; isSetting: boolean };
 
-/** Selects the proxy and the roots for requests to this control plane. Reads the CA file, but opens no connection. */
+/**
+ * Selects the proxy and the root certificates for requests to this control plane. Reads the CA file, but
+ * opens no connection.
+ */
 export function openNetwork(deps: NetworkDeps, settings: NetworkSettings, edgeUrl: string): Opened {
   const chosen = proxyFor(settings, deps.proxyVariables, edgeUrl);
   if (!chosen.ok) return { ...chosen, isSetting: true };
@@ -62,12 +65,12 @@ function requestOptions(
   proxy: ProxyAccess | undefined,
   ca: string | undefined,
 ): Pick<BunFetchRequestInit, "tls" | "proxy"> {
-  // `rejectUnauthorized` is set so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment cannot disable the
-  // verification.
+  // `rejectUnauthorized` is set, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment cannot disable
+  // certificate verification.
   const tls = { rejectUnauthorized: true, ...(ca !== undefined && { ca }) };
   if (!proxy) return { tls };
   const authorization = proxy.authorization();
-  // Credentials are sent in a header, because an error of the runtime can quote the URL.
+  // Credentials are sent in a header and not in the URL, because a runtime error can quote the URL.
   const headers: Record<string, string> =
     authorization === undefined ? {} : { "proxy-authorization": authorization };
   return { tls, proxy: { url: `${proxy.scheme}://${proxyText(proxy)}`, headers } };
@@ -82,7 +85,7 @@ const UNREACHABLE = new Set([
   "EAI_AGAIN",
 ]);
 
-/** Adds the proxy to the error, so that the reader does not suspect the control plane. */
+/** Names the proxy in the error, so that the reader does not suspect the control plane. */
 function asProxyFault(cause: unknown, proxy: ProxyAccess): unknown {
   const code = codeOf(cause);
   const name = `the proxy ${proxyText(proxy)}`;

@@ -1,4 +1,4 @@
-/** A proxy without its credentials. It is safe to show and to log. */
+/** A proxy without its credentials. This object is safe to show and to log. */
 export type Proxy = { scheme: "http" | "https"; name: string; port: number };
 
 /**
@@ -12,7 +12,10 @@ export type ProxyAccess = Proxy & {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Value of the setting `proxy` for a direct connection. It overrides the proxy variables of the environment. */
+/**
+ * Value of the setting `proxy` for a direct connection. This value overrides the proxy variables in the
+ * environment.
+ */
 export const NO_PROXY = "none";
 
 const DEFAULT_PORTS = { "http:": 80, "https:": 443 } as const;
@@ -20,7 +23,7 @@ const EXAMPLE = "http://proxy.example.com:3128";
 
 export type ReadProxy = { ok: true; proxy: ProxyAccess } | { ok: false; reason: string };
 
-/** Parses the address of a proxy. A reason never quotes the address, which can contain a password. */
+/** Parses a proxy address. The reason of a failure never quotes the address, which can contain a password. */
 export function readProxy(text: string): ReadProxy {
   if (isPac(text)) {
     const reason = `is a PAC file, which the agent does not evaluate: set proxy to the address of the proxy itself, such as ${EXAMPLE}, and no-proxy to the hosts to reach without it`;
@@ -48,7 +51,7 @@ export function readProxy(text: string): ReadProxy {
   };
 }
 
-/** Whether the text is a proxy auto-configuration: `pac+…`, `auto`, `wpad`, a .pac file or wpad.dat. */
+/** Whether the text names a proxy auto-configuration: `pac+…`, `auto`, `wpad`, a .pac file or wpad.dat. */
 const isPac = (text: string): boolean =>
   /^pac\+|^(?:auto|wpad)$/i.test(text) || /\/(?:[^/?#]*\.pac|wpad\.dat)(?:[?#].*)?$/i.test(text);
 

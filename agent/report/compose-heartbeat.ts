@@ -13,7 +13,7 @@ import { type HostState, stateText } from "../../shared/wire/state.ts";
 import type { ControlClock, Moment } from "../network/control-clock.ts";
 import { createMemo } from "../scan/system/memo.ts";
 
-/** Hash of a state. Two states have the same hash if they are equal by the rules of shared/wire/state.ts. */
+/** Hash of a state. Two states have the same hash if they are equal by the rules in shared/wire/state.ts. */
 export const fingerprint = (state: HostState): string =>
   createHash("sha256").update(stateText(state)).digest("base64url");
 
@@ -42,7 +42,7 @@ export function createComposer(deps: {
       const sentAtMs = sent();
       const print = fingerprintOf(state);
       if (last?.fingerprint !== print) last = { fingerprint: print, since: sent };
-      // Never later than sentAt, even if the clock was set back.
+      // The value is never later than sentAt, even if the clock was set back.
       const sinceMs = Math.min(last.since(), sentAtMs);
       return cutToFit({
         v: 1,
@@ -63,8 +63,8 @@ export function createComposer(deps: {
 }
 
 /**
- * List limits, tried in order until the body fits. Less important items are removed first, and whole engines
- * last.
+ * List limits, tried in order until the body fits. Less important entries are removed first, and whole
+ * engines last.
  */
 const CUTS: readonly { clients: number; evidence: number; models: number; engines: number }[] = [
   { clients: 8, evidence: 8, models: 16, engines: LIMITS.ENGINES_MAX },
@@ -73,7 +73,7 @@ const CUTS: readonly { clients: number; evidence: number; models: number; engine
   { clients: 0, evidence: 2, models: 1, engines: 16 },
 ];
 
-/** Shortens a heartbeat to the maximum body size of the edge. A collector then says what was removed. */
+/** Shortens a heartbeat to the maximum body size that the edge accepts. A collector then says what was removed. */
 export function cutToFit(beat: Heartbeat): Heartbeat {
   if (bytesOf(beat) <= LIMITS.BODY_BYTES_MAX) return beat;
   let cut = beat;
@@ -108,12 +108,15 @@ export function withCollector(collectors: readonly Collector[], added: Collector
 }
 
 /**
- * Items that already passed the schema. They are never mutated, and a scan without changes returns the same
+ * Objects that already passed the schema. They are never mutated, and a scan without changes returns the same
  * objects.
  */
 const valid = new WeakSet<object>();
 
-/** Returns the items that pass the schema, at most `max`, and the path of the first fault of each rejected item. */
+/**
+ * Returns at most `max` items that pass the schema. Also returns the path of the first fault in each rejected
+ * item.
+ */
 function fittingOf<T extends object>(
   items: readonly T[],
   { element, max }: { element: z.ZodType; max: number },
@@ -133,7 +136,7 @@ const ENGINES = { element: engine, max: LIMITS.ENGINES_MAX };
 const STORES = { element: store, max: LIMITS.STORES_MAX };
 
 /**
- * Removes engines and stores that the edge would reject, so that one unusual process cannot block the
+ * Removes engines and stores that the edge would reject, so that one invalid entry does not block the
  * heartbeats of the host. A collector says how many were removed and why.
  */
 export function keepValid(state: HostState): HostState {
@@ -157,7 +160,7 @@ export function keepValid(state: HostState): HostState {
   };
 }
 
-/** The report before the first directive. `at` is the time from which the agent could carry out a directive. */
+/** The report before the first directive. `at` is the time from which the agent was able to carry out a directive. */
 export const uncontained = (at: string): ContainmentReport => ({
   generation: 0,
   action: "none",

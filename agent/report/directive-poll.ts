@@ -7,25 +7,25 @@ import { outcomeOf } from "./heartbeat-outcome.ts";
 import { type Connection, REVOKED_RETRY_MS } from "./heartbeat-sender.ts";
 
 /**
- * Timeout of a long poll in milliseconds. It is longer than the edge holds a poll, so without a response by
- * then, the connection is broken.
+ * Timeout of a long poll in milliseconds. The edge always responds earlier, so without a response by then,
+ * the connection is broken.
  */
 const TIMEOUT_MS = DIRECTIVE_HOLD_MS + 10_000;
 /**
- * Milliseconds before the next attempt at an edge without long polls. The edge may be updated in the
- * meantime. Until then, directives come with heartbeats.
+ * Pause in milliseconds before the next attempt at an edge that does not support long polls. The edge may be
+ * updated in the meantime. Until then, directives arrive with heartbeat responses.
  */
 const UNSUPPORTED_RETRY_MS = 900_000;
 /**
- * Minimum milliseconds between two polls, so that a server that always responds immediately is not polled in
- * a tight loop.
+ * Minimum pause in milliseconds between two polls. Without it, a server that always responds immediately
+ * would be polled in a tight loop.
  */
 const PAUSE_MS_MIN = 1000;
 
 export type DirectivePollDeps = {
   post: Pick<Post, "send">;
   session: Pick<Session, "signer">;
-  /** Generation of the newest directive that was carried out. */
+  /** Generation of the newest directive that this host has carried out. */
   generation: () => number;
   /** Resolves when the directive has been carried out or rejected. */
   consider: (jws: string, signal: AbortSignal) => Promise<void>;
@@ -37,8 +37,8 @@ export type DirectivePollDeps = {
 
 export type DirectivePolling = {
   /**
-   * Sets the state of the connection. The agent polls only while heartbeats are accepted. Only the sender
-   * probes an unreachable edge.
+   * Sets the state of the connection. The agent polls only while heartbeats are accepted. If the edge is
+   * unreachable, only the sender tries to reach it.
    */
   connection: (connection: Connection) => void;
   run: (signal: AbortSignal) => Promise<void>;
@@ -49,7 +49,8 @@ type Next = { pauseMs: number; isFailure: boolean };
 
 /**
  * Keeps one long poll open at the edge, so that a directive arrives before the next heartbeat. The directive
- * passes the same checks as one in a heartbeat response: signature, asset, tenant, generation and expiry.
+ * must pass the same checks as a directive in a heartbeat response: signature, asset, tenant, generation and
+ * expiry.
  */
 export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
   let isOnline = false;
@@ -72,7 +73,8 @@ export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
       if (!parsed.success) return failed();
       const before = deps.generation();
       await deps.consider(parsed.data.directive, signal);
-      // Every response repeats a rejected directive, so it counts as a failure, which slows down the polling.
+      // Every response repeats a rejected directive. So the rejection counts as a failure, which slows down
+      // the polling.
       return deps.generation() > before ? { pauseMs: 0, isFailure: false } : failed();
     }
     if (answer.status === 404 || answer.status === 405) {
@@ -85,7 +87,7 @@ export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
     return failed(outcome.is === "away" ? outcome.retryAfterMs : 0);
   }
 
-  /** Adds a random share of up to 20%, so that the hosts of a fleet do not return at the same moment. */
+  /** Adds a random share of up to 20%, so that the hosts of a fleet do not poll again at the same moment. */
   const spread = (ms: number): number => Math.round(ms * (1 + 0.2 * deps.random()));
 
   async function untilOnline(signal: AbortSignal): Promise<void> {

@@ -6,8 +6,8 @@ import { MESSAGES } from "../network/messages.ts";
 export type Explained = { message: string; path: string; type: string; values: unknown[]; why: string };
 
 /**
- * The reason for which each field is sent. A test compares these tables with the schemas. It fails for a
- * field without a reason and for a reason without a field.
+ * Why each field is sent. A test compares these tables with the schemas. It fails for a field without a
+ * reason and for a reason without a field.
  */
 export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<string, string>>>> = {
   enrolment: {
@@ -146,7 +146,7 @@ export function fieldsOf(schema: z.ZodType, prefix = ""): { path: string; type: 
   }
 }
 
-/** The parts of a zod 4 schema definition that the wire schemas use (zod.dev/packages/core, `def`). */
+/** The members of a zod 4 schema definition that the wire schemas use (zod.dev/packages/core, `def`). */
 type Definition = {
   type: string;
   shape?: Record<string, z.ZodType>;

@@ -11,20 +11,19 @@ export type Outcome =
   | { is: "revoked"; reason: string }
   /** The identity belongs to another machine. */
   | { is: "copied"; reason: string }
-  /** The edge is unreachable, or currently cannot accept heartbeats. */
+  /** The edge is unreachable or cannot accept heartbeats at the moment. */
   | { is: "away"; reason: string; retryAfterMs: number };
 
 /**
  * The minimum response to an accepted heartbeat, from a control plane of any version. The sender checks the
- * other members with the full schema. A member that this agent does not understand must not make it send the
- * heartbeat again.
+ * other members with the full schema. An unknown member must not cause the agent to send the heartbeat again.
  */
 const receipt = heartbeatAnswer.pick({ receivedAt: true });
 
 /**
- * Returns the outcome of a heartbeat. A captive portal can respond 202 with its own page, so the body must
- * come from the edge. A proxy can respond 4xx, so a heartbeat is dropped only if the edge itself rejected it
- * with an error code.
+ * Returns the outcome of a heartbeat. A captive portal can respond with status 202 and its own page, so the
+ * body must come from the edge. A proxy can respond with a 4xx status, so a heartbeat is dropped only if the
+ * edge itself rejected it with an error code.
  */
 export function outcomeOf(answer: Answer): Outcome {
   if (answer.kind === "unreachable") return { is: "away", reason: answer.reason, retryAfterMs: 0 };
@@ -47,7 +46,7 @@ export function outcomeOf(answer: Answer): Outcome {
 
 /**
  * Returns the outcome of a heartbeat that was not sent because no session could be opened. The heartbeat
- * waits, unless the asset is revoked or the identity is copied.
+ * stays in the spool, unless the asset is revoked or the identity is copied.
  */
 export function outcomeWithoutSession(answer: Answer): Outcome {
   const outcome = outcomeOf(answer);

@@ -9,13 +9,13 @@ import type { Spool, Waiting } from "./spool.ts";
 /** Pause in milliseconds between two heartbeats from the spool. It limits the rate to ten per second. */
 const SPOOL_PAUSE_MS = 100;
 /**
- * Milliseconds between attempts after a revocation. A revocation is permanent, but the agent retries in case
- * the edge was misconfigured.
+ * Interval in milliseconds between attempts after a revocation. A revocation is permanent, but the agent
+ * retries in case the edge was misconfigured.
  */
 export const REVOKED_RETRY_MS = 300_000;
-/** Maximum milliseconds that a request in flight may take after the shutdown began. */
+/** Maximum time in milliseconds that a request in flight may take after the shutdown began. */
 export const STOP_GRACE_MS = 2000;
-/** Maximum number of attempts: the first one, one after a new session, and one after a clock correction. */
+/** Maximum number of attempts: one at first, one after a new session, and one after a clock correction. */
 const TRIES_MAX = 3;
 const SESSION_REJECTED = {
   is: "away",
@@ -37,7 +37,7 @@ export type SendDeps = {
 };
 
 export type Sender = {
-  /** Sends a heartbeat immediately, or puts it into the spool behind the waiting heartbeats. */
+  /** Sends a heartbeat immediately, or puts it into the spool if it must wait. */
   offer: (heartbeat: Waiting) => void;
   /**
    * True while the spool is empty and the control plane is reachable, so that a new heartbeat can be sent
@@ -110,7 +110,7 @@ class HeartbeatSender implements Sender {
     this.#direct = undefined;
   }
 
-  /** Sends one heartbeat. Sends it again after a new session or a clock correction. */
+  /** Sends one heartbeat. Sends the same heartbeat again after a new session or a clock correction. */
   async #deliver(body: string, signal: AbortSignal): Promise<Outcome> {
     const { session, post } = this.#deps;
     let outcome: Outcome = { is: "away", reason: "not sent", retryAfterMs: 0 };
@@ -134,7 +134,10 @@ class HeartbeatSender implements Sender {
     else this.#deps.log("warn", "heartbeat.response-invalid");
   }
 
-  /** Removes the heartbeat, keeps it in the spool or drops it. Returns the milliseconds until the next request. */
+  /**
+   * Removes the heartbeat after success, keeps it in the spool, or drops it. Returns the pause in
+   * milliseconds before the next request.
+   */
   #settle(beat: Waiting, outcome: Outcome): number {
     const { spool, log, random } = this.#deps;
     const isDirect = beat === this.#direct;

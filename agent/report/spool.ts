@@ -15,11 +15,11 @@ import {
 
 export const SPOOL_BYTES_MAX = 32 * 1024 * 1024;
 /**
- * Maximum number of heartbeats in the spool. It covers one week with one heartbeat per minute, the rate while
- * nothing changes and the edge is unreachable.
+ * Maximum number of heartbeats in the spool. It covers one week at one heartbeat per minute, which is the
+ * rate while nothing changes and the edge is unreachable.
  */
 export const SPOOL_COUNT_MAX = 10_000;
-/** Maximum size in bytes of the heartbeats in memory while the disk cannot be written. */
+/** Maximum size in bytes of all heartbeats in memory while the disk cannot be written. */
 export const MEMORY_BYTES_MAX = 2 * 1024 * 1024;
 
 const DIRECTORY = "spool";
@@ -66,9 +66,10 @@ export function forgetSpool(stateDirectory: string): void {
 }
 
 /**
- * Heartbeats that the edge has not accepted, oldest first. Each is a file named by its sequence number, so
- * that a crash can damage only one. When `append` returns, the heartbeat is on disk (fsync). If the disk is
- * full or broken, the heartbeat waits in memory, within limits. It moves to disk as soon as a write succeeds.
+ * Heartbeats that the edge has not accepted, oldest first. Each heartbeat is a file named by its sequence
+ * number, so that a crash can damage only one. When `append` returns, the heartbeat is on disk (fsync). If
+ * the disk is full or broken, the heartbeat waits in memory, within limits. It moves to disk as soon as a
+ * write succeeds.
  */
 export const openSpool = (
   stateDirectory: string,
@@ -104,7 +105,7 @@ class DiskSpool implements Spool {
     try {
       this.#makeDirectory();
     } catch {
-      // Ignore the error. The first heartbeat that has to wait tries again, and logs the error.
+      // Ignore the error. When the first heartbeat has to wait, the spool tries again and logs the error.
     }
     this.#entries = listEntries(this.#directory);
     this.#dropped = readDropped(stateDirectory, deps.log);
@@ -175,8 +176,8 @@ class DiskSpool implements Spool {
   }
 
   /**
-   * Saves the count before it deletes the file. After a crash in between, the count is one too high and never
-   * too low.
+   * Saves the count before it deletes the file. After a crash in between, the count is one too high, but
+   * never too low.
    */
   #dropEntry(index: number, reason: string): void {
     const { sequence } = this.#entries[index]!;
@@ -202,8 +203,8 @@ class DiskSpool implements Spool {
     try {
       removeIfThere(this.#pathOf(entry));
     } catch (cause) {
-      // The heartbeat may be sent again after a restart. That is harmless, because the edge recognises it by
-      // asset, sequence and sentAt.
+      // The heartbeat may be sent again after a restart. The repetition is harmless, because the edge
+      // recognises it by asset, sequence and sentAt.
       this.#log("warn", "heartbeat.not-deleted", { sequence: entry.sequence, reason: codeOf(cause) });
     }
   }

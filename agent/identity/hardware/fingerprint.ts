@@ -6,12 +6,15 @@ import { type Identifiers, identifiersOf } from "./identifiers.ts";
 import { type ReadDeps, readIdentifiers } from "./read-identifiers.ts";
 
 const LABEL = "lifecyclezero hardware 1";
-/** Timeout in milliseconds of a program that reads identifiers. PowerShell takes seconds to start on a busy host. */
+/**
+ * Timeout in milliseconds for a program that reads identifiers. PowerShell takes several seconds to start on
+ * a busy host.
+ */
 const TIMEOUT_MS = 15_000;
 
 /**
- * Returns the fingerprint for one tenant. It differs between tenants, so that two tenants cannot find out
- * that they share a machine.
+ * Returns the fingerprint for one tenant. Fingerprints of the same machine differ between tenants, so that
+ * two tenants cannot find out that they share a machine.
  */
 export function fingerprintFor(tenantId: string, { strength, values }: Identifiers): Hardware {
   const text = [LABEL, tenantId, strength, ...values].join("\n");

@@ -5,7 +5,7 @@ export type Identifiers = {
   values: readonly string[];
 };
 
-/** Identifiers as reported by the platform. A member can be absent, or a placeholder of the manufacturer. */
+/** Identifiers as reported by the platform. An identifier can be absent or a manufacturer's placeholder. */
 export type RawIdentifiers = {
   /** SMBIOS UUID, or its equivalent on the platform. */
   uuid?: string | undefined;
@@ -14,7 +14,10 @@ export type RawIdentifiers = {
   machineId?: string | undefined;
 };
 
-/** Placeholders that firmware reports when no serial number was set. Entries are in the form of {@link normalise}. */
+/**
+ * Placeholders that firmware reports when no serial number was set. Entries have the format that {@link
+ * normalise} returns.
+ */
 const PLACEHOLDERS: ReadonlySet<string> = new Set([
   "0123456789",
   "1234567890",
@@ -88,9 +91,9 @@ export function genuine(text: string | undefined): string | undefined {
 
 /**
  * Selects the identifiers to hash: only the UUID if there is one, otherwise the serial numbers, otherwise the
- * machine id. Serial numbers are ignored if there is a UUID, because a firmware update can fill in a serial
- * number. In a container, the mainboard is ignored, because it belongs to the host, which many containers
- * share.
+ * machine id. Serial numbers are ignored if there is a UUID, because a firmware update can set a missing
+ * serial number. In a container, mainboard identifiers are ignored, because other containers on the same host
+ * have the same ones.
  */
 export function identifiersOf(raw: RawIdentifiers, isContainer = false): Identifiers | undefined {
   if (!isContainer) {

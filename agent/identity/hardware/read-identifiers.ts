@@ -28,8 +28,8 @@ export async function readIdentifiers(
 }
 
 /**
- * SMBIOS values from sysfs. Only root can read the UUID and the serial numbers. A device tree has one serial
- * number.
+ * SMBIOS values from sysfs. Only root can read the UUID and the serial numbers. On hosts with a device tree,
+ * the serial number comes from there.
  */
 const linuxIdentifiers = (read: ReadDeps["read"]): RawIdentifiers => ({
   uuid: read("/sys/class/dmi/id/product_uuid"),
@@ -38,7 +38,7 @@ const linuxIdentifiers = (read: ReadDeps["read"]): RawIdentifiers => ({
     read("/sys/class/dmi/id/board_serial"),
     read("/proc/device-tree/serial-number"),
   ],
-  // machine-id(5)
+  // Source: machine-id(5).
   machineId: read("/etc/machine-id") ?? read("/var/lib/dbus/machine-id"),
 });
 
@@ -46,15 +46,15 @@ const linuxIdentifiers = (read: ReadDeps["read"]): RawIdentifiers => ({
 const INITIAL_PID_NAMESPACE = "pid:[4026531836]";
 
 /**
- * Whether this process is in a container, which has its own PID namespace. The mainboard then belongs to the
- * host, and other containers see the same one.
+ * Whether this process is in a container, which has its own PID namespace. Other containers on the same host
+ * report the same mainboard.
  */
 const isContainer = ({ readLink }: Pick<ReadDeps, "readLink">): boolean => {
   const namespace = readLink("/proc/self/ns/pid");
   return namespace !== undefined && namespace !== INITIAL_PID_NAMESPACE;
 };
 
-/** Parses the output of `ioreg -rd1 -c IOPlatformExpertDevice`: lines of `"name" = "value"`. */
+/** Parses the output of `ioreg -rd1 -c IOPlatformExpertDevice`, which has lines of the form `"name" = "value"`. */
 export function parseIoreg(output: string): RawIdentifiers {
   const member = (name: string) => new RegExp(`"${name}" = "([^"]*)"`).exec(output)?.[1];
   return { uuid: member("IOPlatformUUID"), serials: [member("IOPlatformSerialNumber")] };
@@ -62,13 +62,16 @@ export function parseIoreg(output: string): RawIdentifiers {
 
 const POWERSHELL = ["powershell.exe", "-NoProfile", "-NonInteractive", "-Command"];
 
-/** https://learn.microsoft.com/windows/win32/cimwin32prov/win32-computersystemproduct and win32-baseboard. */
+/**
+ * Sources: https://learn.microsoft.com/windows/win32/cimwin32prov/win32-computersystemproduct and
+ * win32-baseboard.
+ */
 const WINDOWS_SCRIPT =
   "$p=Get-CimInstance Win32_ComputerSystemProduct; $b=Get-CimInstance Win32_BaseBoard | Select-Object -First 1; " +
   "$m=(Get-ItemProperty 'HKLM:\\SOFTWARE\\Microsoft\\Cryptography' -ErrorAction SilentlyContinue).MachineGuid; " +
   asciiJson("[pscustomobject]@{ u=$p.UUID; s=$p.IdentifyingNumber; b=$b.SerialNumber; m=$m }");
 
-/** Parses the output of WINDOWS_SCRIPT: a JSON object with strings or nulls. */
+/** Parses the output of WINDOWS_SCRIPT: a JSON object whose values are strings or null. */
 export function parseWindows(output: string): RawIdentifiers {
   let row: Record<string, unknown>;
   try {
