@@ -100,5 +100,5 @@ test("a heartbeat that is cut keeps the most certain engines and counts all", ()
   const beat = { engines: engines.map((one) => ({ ...one, clients: [], models: [] })), collectors };
   const cut = cutToFit(beat as unknown as Heartbeat);
   expect([cut.engines.length, cut.engines[0]!.id]).toEqual([16, "unknown-weights"]);
-  expect(cut.collectors[0]!.detail).toContain("cut to fit: 16 of 64 engines");
+  expect(cut.collectors[0]!.detail).toContain("shortened to fit: 16 of 64 engines");
 });
