@@ -22,7 +22,7 @@ async function run(command: readonly string[]): Promise<string> {
   throw new Error(`${command.slice(1).join(" ")} ended with code ${code}:\n${stderr}`);
 }
 
-/** A stub of Ollama's API on a free port. The scan must identify it by its responses alone. */
+/** A stub of Ollama's API on a free port. The scan must identify the stub by its responses alone. */
 const serveOllamaApi = () =>
   Bun.serve({
     port: 0,

@@ -25,8 +25,9 @@ function decode(text: string): string {
 }
 
 /**
- * Reads a JUnit report of Bun. It has one suite for each file, with nested suites for each `describe`. This
- * function counts the tests itself, because the totals of the report include tests that were filtered out.
+ * Reads a JUnit report of Bun. The report has one suite for each file, with nested suites for each
+ * `describe`. This function counts the tests itself, because the totals of the report include tests that were
+ * filtered out.
  */
 export function readReport(xml: string): Report {
   const report: Report = { files: new Set(), passed: 0, failed: [], skipped: [] };
@@ -49,7 +50,7 @@ export function readReport(xml: string): Report {
         settle();
         continue;
       }
-      // The outermost suite is the file. The full name of a test leaves it out.
+      // The outermost suite is the file. The full name of a test does not contain the file.
       const name = [...suites.slice(1), attribute("name")].join(" › ");
       const line = attribute("line");
       current = { file: attribute("file") + (line && `:${line}`), name, message: "" };

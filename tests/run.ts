@@ -22,7 +22,10 @@ type Suite = keyof typeof SUITES;
 
 /** Number of test files that run in parallel. Tests spend much of their time waiting. */
 const FILES_AT_ONCE: Record<Suite, number> = { offline: 2, runtimes: 3, connected: 2, e2e: 1, browser: 2 };
-/** Test files that scan the whole host. Each runs alone, because its scan would probe the servers of other tests. */
+/**
+ * Test files that scan the whole host. Each of these files runs alone, because its scan would probe the
+ * servers of other tests.
+ */
 const ALONE = /\.alone\.test\.ts$/;
 
 const COMMAND: Command = {

@@ -7,8 +7,8 @@ import { buildAgent } from "../support/agent/agent-binary.ts";
 import { describeUnless } from "../support/missing.ts";
 
 /*
- * Runs the compiled daemon on a full disk and on a read-only disk. The disk is a small file system in its own
- * mount namespace. Skipped on systems that do not allow namespaces.
+ * Runs the compiled daemon on a full disk and on a read-only disk. The disk is a small file system in a
+ * separate mount namespace. The tests are skipped on systems that do not allow namespaces.
  */
 
 const NAMESPACES = [

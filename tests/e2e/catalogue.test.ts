@@ -8,8 +8,8 @@ import { buildAgent, runAgent } from "../support/agent/agent-binary.ts";
 import { eventually, ROOT, startTestStack } from "../support/stack.ts";
 
 /**
- * Tests a newer catalogue for an unchanged agent. A person signs the catalogue at a terminal, the edge serves
- * it, and the agent accepts or rejects it.
+ * Tests that an unchanged agent uses a newer catalogue. A person signs the catalogue at a terminal. The edge
+ * serves the catalogue, and the agent accepts or rejects it.
  */
 
 const HOUSE_LLM: CatalogEntry = {

@@ -16,8 +16,9 @@ import { descendantsOf, isRunning } from "../support/run/descendants.ts";
 import { eventually, ROOT } from "../support/stack.ts";
 
 /*
- * Tests that the compiled agent names real programs, those of the recall lab that need only small downloads.
- * To install them, run `bun run bench detection --set quick --until install`, as .ci/run does.
+ * Tests that the compiled agent names real programs. These are the programs of the recall lab that need only
+ * small downloads. To install them, run `bun run bench detection --set quick --until install`, as .ci/run
+ * does.
  */
 
 const { ai, ordinary } = programsOf("quick");

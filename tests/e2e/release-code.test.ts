@@ -12,14 +12,15 @@ import { COMPILE_FLAGS } from "../../tools/build-agent.ts";
 import { eventually, ROOT, startTestStack, type TestStack } from "../support/stack.ts";
 
 /*
- * Tests a host with the compiled agent. It is isolated and loses the connection to its control plane. Then it
- * is released by a code that an administrator made earlier. Once the host is connected again, the custody log
- * contains the release.
+ * Tests a host with the compiled agent. The host is isolated and loses the connection to its control plane.
+ * Then the host is released by a code that an administrator made earlier. Once the host is connected again,
+ * the custody log contains the release.
  */
 describe("lz release-code → lz-agent release", () => {
   const folder = mkdtempSync(join(tmpdir(), "lz-release-code-"));
   const binary = join(folder, "lz-agent");
-  // A separate configuration file, because that of this machine can belong to another agent.
+  // A separate configuration file, because the configuration file of this machine can belong to another
+  // agent.
   const config = join(folder, "agent.json");
   const ENVIRONMENT = { PATH: process.env.PATH ?? "", HOME: folder, LZ_CONFIG: config };
   let stack: TestStack;

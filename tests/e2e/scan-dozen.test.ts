@@ -75,7 +75,7 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
     expect(seen.engines.filter(({ wanted }) => wanted.tls).length).toBeGreaterThanOrEqual(3);
     expect(seen.engines.filter(({ wanted }) => wanted.token).length).toBeGreaterThanOrEqual(3);
     expect(faultsOf(results.at(-1)!.engines, seen.engines)).toEqual([]);
-    // A scan that missed an engine must have reported that it was partial.
+    // A scan that missed an engine must have reported that the scan was partial.
     for (const { collectors } of results.slice(0, -1))
       expect(collectors.find(({ name }) => name === "http")?.status).toBe("partial");
   });

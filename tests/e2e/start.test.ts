@@ -61,8 +61,8 @@ const isRunning = (pid: string): boolean =>
   Bun.spawnSync(["ps", "-o", "stat=", "-p", pid]).stdout.toString().trim() !== "";
 
 /**
- * Returns the processes with this directory on their command line. These are all processes that the stack
- * started with data in it.
+ * Returns the processes with this directory on their command line. These are the processes of the stack that
+ * store data in the directory.
  */
 function processesOf(folder: string): string[] {
   const { stdout } = Bun.spawnSync(["ps", "-eo", "pid,args"]);
@@ -219,7 +219,7 @@ describe("bun run start", () => {
     for (let times = 0; times < 3; times++) started.child.kill("SIGINT");
     expect(await started.child.exited).toBe(0);
     expect(started.output()).toContain("no part is running");
-    // Lines that the runtime prints itself, such as warnings, have no level.
+    // Lines that the runtime itself prints, such as warnings, have no log level.
     expect(started.output().match(/^(?:edge|worker) +(?! |info |warn |error ).*$/gm)).toBeNull();
     expect(processesOf(folder)).toEqual([]);
     port = await freePort();

@@ -169,7 +169,7 @@ describe("askedBy()", () => {
 });
 
 describe("readTemplate()", () => {
-  /** Returns the text `${name}`. In a template string of this file, it would be interpolated. */
+  /** Returns the text `${name}`. A template string would interpolate this text. */
   const field = (name: string) => `$\{${name}}`;
   const names = { references: { Name: "n" }, attributes: { "Table.Arn": TABLE } };
   const document = (resource: string) => `

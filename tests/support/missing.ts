@@ -2,9 +2,9 @@ import { describe, test } from "bun:test";
 import { existsSync } from "node:fs";
 
 /*
- * Supports tests that need something that is not on every machine. Without it the tests are skipped, and
- * their names say what they need. tests/run.ts lists skipped tests at the end. With CI=true they count as
- * failed.
+ * For tests that need something that not every machine has. On a machine without it, the test is skipped, and
+ * its name says what is missing. tests/run.ts lists skipped tests at the end. With CI=true, skipped tests
+ * count as failed.
  */
 
 /** Returns the missing requirements. A requirement is a tool on the PATH, an absolute path, "Linux" or "root". */

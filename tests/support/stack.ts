@@ -80,8 +80,9 @@ export async function startTestStack(runtime: RuntimeName, more: More = {}): Pro
 }
 
 /**
- * Environment variable set by tests/connected/roles/iam-replay.alone.test.ts. With it, every stack runs one
- * node of each kind with its own policy, and records their AWS calls in this directory.
+ * Environment variable set by tests/connected/roles/iam-replay.alone.test.ts. If it is set, every stack runs
+ * one node of each kind with a separate policy. The stack records the AWS calls of the nodes in this
+ * directory.
  */
 export const SPLIT_FOLDER_VARIABLE = "LZ_TEST_SPLIT_ROLES";
 const SPLIT_FOLDER = process.env[SPLIT_FOLDER_VARIABLE];
@@ -114,7 +115,7 @@ export type SimulatedAsset = {
   beat(more?: Partial<Heartbeat>): Promise<Response>;
 };
 
-/** Enrols an asset and opens a session for it. */
+/** Enrols an asset and opens a session for that asset. */
 export async function enrolAsset(
   stack: TestStack,
   hostname: string,

@@ -114,7 +114,7 @@ describe("an attacker with the edge secret and the queue key", () => {
       expect(await shown(asset)).toMatchObject({ state: "pending", reason: UNSIGNED });
       expect(await shown(asset)).not.toHaveProperty("proof");
     }
-    // The worker records the forged heartbeat. Only its containment report must not count.
+    // The worker records the forged heartbeat, but must ignore the containment report in it.
     expect((await inventory(asset)).items[0]?.engines[0]?.version).toBe(`9.${sequence}`);
     expect(await takeDeadLetters(stack)).toEqual([]);
     await eventually(async () => linesOf(asset).length === 3);
@@ -159,7 +159,7 @@ describe("an attacker with the edge secret and the queue key", () => {
       await asset.beat({ containment: report(2, "release") });
       await eventually(async () => (await shown(asset)).state === "active");
       // The host stays released. The attacker replays the report of its isolation, and then sends that report
-      // with a new time. Neither changes the state.
+      // with a new time. Neither report changes the containment state.
       const free = await shown(asset);
       const { signedBy: _, ...old } = before.proof!;
       await forge(way, asset, old);

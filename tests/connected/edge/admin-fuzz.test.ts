@@ -56,7 +56,7 @@ const anything = fc.oneof(
   fc.constant({ __proto__: { admin: true } }),
 );
 
-/** Generates values that a schema allows. Supports the parts of JSON Schema that the OpenAPI description uses. */
+/** Generates values that a schema allows. Supports the JSON Schema keywords that the OpenAPI description uses. */
 function valid(schema: JsonSchema): fc.Arbitrary<unknown> {
   const {
     $ref,
@@ -110,7 +110,7 @@ function objectOf({ properties = {}, required = [] }: JsonSchema): fc.Arbitrary<
 
 type Request = { path: string; headers: Record<string, string>; body?: string };
 
-/** Generates mostly allowed values, and sometimes any other value in their place. */
+/** Generates allowed values in most cases, and arbitrary values in the other cases. */
 const mostly = (good: fc.Arbitrary<unknown>) =>
   fc.oneof({ weight: 4, arbitrary: good }, { weight: 1, arbitrary: anything });
 

@@ -18,7 +18,7 @@ import { askerOf } from "../../browser/scenarios.ts";
 import { createIds, engineOf, putHosts, putItems } from "../../browser/seed.ts";
 import { ROOT } from "../../support/stack.ts";
 
-/** Number of custody records. They do not fit into one query page of 1 MB. */
+/** Number of custody records. These records do not fit into one query page of 1 MB. */
 const RECORDS = 1200;
 const python = Bun.which("python3");
 if (!python && process.env.CI === "true") throw new Error("python3 is needed: the second verifier must run");
@@ -62,7 +62,7 @@ async function putLog(): Promise<void> {
   const head = { type: "CustodyHead", tenantId: TENANT, hash, count: RECORDS, at, ownHash: hash };
   const item = { ...custodyHeadKey(TENANT), ...head, ownCount: RECORDS, checkpoint: "" };
   await putItems(edge.deps, [marshalItem(item)]);
-  // The head is not signed yet. The transaction of the next request signs it.
+  // The head is not signed yet. The transaction of the next request signs the head.
   await isolate("the newest record of a long log");
 }
 

@@ -33,8 +33,8 @@ import { eventually, ROOT, startTestStack, type TestStack } from "../../support/
 const AGENTS = 24;
 const INTERVAL_MS = 500;
 /**
- * Visibility timeout of the queue in seconds. A message that a worker does not delete becomes visible again
- * after it. A message signed with an unknown key becomes a dead letter after three receives.
+ * Visibility timeout of the queue in seconds. After this time, a message that no worker has deleted becomes
+ * visible again. A message signed with an unknown key becomes a dead letter after three receives.
  */
 const VISIBILITY_SECONDS = 4;
 const DRAIN_SECONDS = 1;
@@ -127,7 +127,7 @@ describe("a key rotation while hosts report", () => {
     stack.add(node.stage);
   }
 
-  /** Stops a process gracefully, as an operator does. Kills it if it has not ended after 30 seconds. */
+  /** Stops a process gracefully, as an operator does. Kills the process if it has not ended after 30 seconds. */
   async function end(name: string, stage: Stage): Promise<void> {
     await stage.stop(30_000);
     codes.push([name, await stage.exited]);
@@ -316,7 +316,7 @@ describe("a key rotation while hosts report", () => {
     await rotate("control", "add");
     await rollOutToWorkers();
     await rollOutToEdges();
-    await fleet.renewAll(); // Every agent opens a new session, in which it gets the new key set.
+    await fleet.renewAll(); // Every agent opens a new session. The response contains the new key set.
     for (const agent of fleet.agents) await eventually(async () => agent.pinned().length === 2);
     await rotate("control", "promote");
     await rollOutToEdges();

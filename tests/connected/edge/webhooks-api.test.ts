@@ -67,7 +67,7 @@ test("a webhook can be created and tested, gets an event of an isolation, shows 
   secret = made.secret;
   const hook = `/v1/webhooks/${made.webhook.webhookId}`;
 
-  // No asset has reported yet. The worker knows this tenant only because the edge has notified it.
+  // No asset has reported yet. The worker knows this tenant only because the edge has notified the worker.
   const tested = await ask<Delivery>("POST", `${hook}/test`);
   expect(tested).toMatchObject({ state: "delivered", status: 204, kind: "webhook.test" });
   expect(tested.latencyMs).toBeWithin(0, 10_000);

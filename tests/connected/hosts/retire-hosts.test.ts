@@ -70,8 +70,8 @@ describe("lz assets on the real stack", () => {
     expect([expired.out, expired.code]).toEqual(["1 asset taken off the active list", 0]);
     expect((await get(asset.assetId)).lifecycle).toMatchObject({ state: "expired", reason: "removed" });
     expect(await listed()).not.toContain("on-leave");
-    // A changed state updates the presence immediately. An unchanged state updates it only at the sampling
-    // interval.
+    // A changed state updates the presence immediately. An unchanged state updates the presence only at the
+    // sampling interval.
     await asset.beat({ engines: [makeEngine()] });
     await eventually(async () => (await listed()).includes("on-leave"));
     await isVerified();

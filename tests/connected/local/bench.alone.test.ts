@@ -12,7 +12,7 @@ type Range = readonly [min: number, max: number];
 type Bench = {
   needs: string[];
   small: string;
-  /** Figures that the JSON output must contain, with their allowed ranges. Dots separate the parts of a path. */
+  /** Figures that the JSON output must contain, with their allowed ranges. Dots separate the segments of a path. */
   figures: Record<string, Range>;
 };
 
@@ -42,7 +42,7 @@ const BENCHES: Record<string, Bench> = {
     small: "--endpoints 20 --seconds 5 --interval 1000",
     figures: {
       endpoints: exactly(20),
-      sent: [120, 140], // Heartbeats of the ramp-up and of five rounds, with a few duplicates.
+      sent: [120, 140], // Number of heartbeats: those of the ramp-up and of five rounds, with a few duplicates.
       accepted: [120, 140],
       notAccepted: NONE,
       lost: NONE,
@@ -68,7 +68,7 @@ const BENCHES: Record<string, Bench> = {
   day: {
     needs: [],
     small: "--assets 42 --hours 1 --seconds 60",
-    // Of 42 assets, only the single risky one gets an item every hour.
+    // Of 42 assets, only the one asset with a risk gets an item every hour.
     figures: {
       heartbeats: exactly(42 * 60),
       risky: exactly(60),
@@ -220,8 +220,8 @@ describe("bun run bench", () => {
 });
 
 /**
- * For each benchmark: the process that must be running when the benchmark is interrupted, and its command
- * line options.
+ * For each benchmark, the process that must be running when the benchmark is interrupted, and the command
+ * line options of the benchmark.
  */
 const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string, start?: RegExp]> = {
   ingest: [/bench\/load\/main\.ts/, "--servers bun"],
@@ -243,8 +243,8 @@ const AT_THE_START = /dynoxide.* serve /;
 const LOOK_EVERY_MS = 10;
 
 /**
- * Sends SIGTERM to a benchmark as soon as one of its descendants has this command line. Returns the processes
- * that are left afterwards, and kills them.
+ * Sends SIGTERM to a benchmark as soon as one of its descendants has this command line. Then kills all
+ * remaining descendants and returns them.
  */
 async function interrupt(name: string, moment: RegExp, words: string) {
   const own = mkdtempSync(join(folder, `${name}-`));

@@ -10,13 +10,13 @@ const CANCELLED = "TransactionCanceledException ValidationError";
 const EMPTY = { Count: 0, ScannedCount: 0 };
 
 /**
- * Cases in which the embedded DynamoDB (@dynoxide/linux-x64 1.2.1) differs from the AWS documentation, with
- * its actual response. It accepts or ignores what AWS rejects, so only the in-memory table detects such a
- * fault in the product. If a case behaves as documented after a package update, this test fails. Then remove
- * the case from the list.
+ * Cases in which the embedded DynamoDB (@dynoxide/linux-x64 1.2.1) differs from the AWS documentation. The
+ * value is the response of the embedded DynamoDB. It accepts or ignores what AWS rejects, so only the
+ * in-memory table detects such faults in the product. If a case behaves as documented after a package update,
+ * this test fails. Then remove the case from the list.
  */
 const DEVIATIONS: Record<string, string | object> = {
-  // The embedded DynamoDB checks the key lengths of the table, but not those of an index.
+  // The embedded DynamoDB checks the lengths of table keys, but not the lengths of index keys.
   "a sort key of an index beyond 1,024 bytes is refused": {},
   // The embedded DynamoDB compares values of any type. The result of the comparison is false.
   "an order between booleans is refused": "ConditionalCheckFailedException",

@@ -8,9 +8,9 @@ import { covers, decide, grantsOf } from "../../support/iam/policy.ts";
 import { ROOT, SPLIT_FOLDER_VARIABLE } from "../../support/stack.ts";
 
 /*
- * Runs connected suites again with one node of each kind. Each node has its own access key, and its policy in
- * deploy/aws.yaml applies to its calls to DynamoDB and SQS. Together, these suites run all code that calls
- * AWS.
+ * Runs connected suites again with one node of each kind. Each node has a separate access key. The policy of
+ * the node in deploy/aws.yaml applies to its calls to DynamoDB and SQS. Together, these suites run all code
+ * that calls AWS.
  */
 const SUITES = [
   "edge/webhooks-api",
@@ -76,7 +76,7 @@ test.each(NODE_KINDS)("the suites use every permission of the %s policy", (kind)
 });
 
 /**
- * Minimum number of recorded calls for each kind of node. The suites make far more. A recorder that misses
- * most calls must not pass.
+ * Minimum number of recorded calls for each kind of node. The suites make far more calls. A recorder that
+ * misses most calls must fail the test.
  */
 const CALLS_MIN: Record<NodeKind, number> = { ingest: 100, enrol: 100, admin: 1000, worker: 3000 };

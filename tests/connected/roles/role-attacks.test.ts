@@ -56,10 +56,10 @@ import {
 } from "../../support/stack.ts";
 
 /*
- * The attacker controls one node. The attacker has its secrets, and its access key with the policies of
- * deploy/aws.yaml. Each attack must end as `denied` (the policy rejects the call), `refused` (readers ignore
- * the item) or `detected` (lz doctor or lz audit verify reports the attack). An attack that succeeds
- * undetected fails the test.
+ * The attacker controls one node and has the secrets of that node. The attacker also has the node's access
+ * key with the policies of deploy/aws.yaml. Each attack must end as `denied` (the policy rejects the call),
+ * `refused` (readers ignore the item) or `detected` (lz doctor or lz audit verify reports the attack). An
+ * attack that succeeds undetected fails the test.
  */
 
 type Item = Record<string, AttributeValue>;
@@ -93,11 +93,11 @@ let thief: Device;
 let untouched: SimulatedAsset;
 /** An asset that an admin has isolated. */
 let isolated: SimulatedAsset;
-/** A revoked API key: its text, and its stored item and authority record from before the revocation. */
+/** A revoked API key: the text of the key, and the stored item and authority record from before the revocation. */
 let revoked: { text: string; before: Item[] };
 let usedUp: { token: string; jti: string };
 let snapshot: Map<string, Item>;
-/** The signed head of the custody log from before its newest record. */
+/** The signed head of the custody log before the newest record was added. */
 let earlierHead: Item;
 
 const clientOf = (endpoint: string, accessKeyId: string) =>
@@ -325,7 +325,8 @@ const ATTACKS: Attack[] = [
   {
     name: "use an enrolment token once more and remove the items of its devices",
     mayWork: true,
-    // DynamoDB's TTL removes an item some time after its `expiresAt`. This attack begins after the removal.
+    // DynamoDB's TTL removes an item at some time after the item's `expiresAt`. This attack begins after the
+    // removal.
     writes: async () => {
       const items = [...snapshot.values()].filter(({ SK }) =>
         SK!.S!.startsWith(`${ENROLLED_PREFIX}${usedUp.jti}#`),
@@ -391,7 +392,7 @@ const ATTACKS: Attack[] = [
   },
   {
     name: "put the custody log back to before its newest record",
-    // The newest record is deleted, as DynamoDB's TTL would delete it after its `expiresAt`.
+    // The attack deletes the newest record, as DynamoDB's TTL deletes a record after its `expiresAt`.
     writes: async () => {
       await direct.send(new DeleteItemCommand({ TableName: TABLE_NAME, Key: keyOf(newestRecord()) }));
       return [earlierHead];

@@ -26,7 +26,7 @@ for (const runtime of ["bun", "workerd"] as const)
       const dynamodb = stack.stages.get("dynamodb")!;
       dynamodb.kill("SIGSTOP");
       try {
-        await Bun.sleep(2100); // After this time the cached open actions are stale. The edge must still use them.
+        await Bun.sleep(2100); // After this time the cached open actions are stale. The edge must still use the cached actions.
         const startedAt = performance.now();
         for (let i = 0; i < 5; i++) expect((await asset.beat()).status).toBe(202);
         expect(performance.now() - startedAt).toBeLessThan(1500);

@@ -10,9 +10,9 @@ import {
 } from "../../support/stack.ts";
 
 /*
- * A table that is restored from a backup has older generations than its hosts have applied. The control plane
- * would issue those generations again. An agent ignores a generation that it has already applied, so the host
- * would not change.
+ * A table that is restored from a backup has older generations than its hosts have applied. Without
+ * protection, the control plane would issue those generations again. An agent ignores a generation that it
+ * has already applied, so the host would not change.
  */
 
 const probes = { controlPlaneReachable: true, forbiddenBlocked: true };

@@ -12,7 +12,7 @@ import { sendRaw, signedPack } from "../../support/nodes/signed-pack.ts";
 import { completion, type OpenAiServer, startOpenAiServer } from "../../support/programs/openai-server.ts";
 import { eventually, startTestStack, type TestStack } from "../../support/stack.ts";
 
-/** This tenant has a webhook that never responds. The other tenant has no such webhook. */
+/** This tenant has a webhook that never responds. The other tenant has no webhook of this kind. */
 const ASKED = "org_asked";
 const OTHER = "org_other";
 const LLM_MS = 6000;
@@ -119,8 +119,8 @@ async function watch(probes: Probe[], isOver: () => boolean): Promise<void> {
 }
 
 /**
- * Measures the milliseconds from sending a heartbeat until its incident is visible. Returns them for hosts
- * with and without LLM review, for another tenant, and for deliveries to webhooks.
+ * Measures the time in milliseconds from sending a heartbeat until its incident is visible. Returns these
+ * times for hosts with and without LLM review, for another tenant, and for deliveries to webhooks.
  */
 async function measure() {
   const probes = { doubt: [] as Probe[], clear: [] as Probe[], other: [] as Probe[] };
@@ -184,8 +184,8 @@ test("an LLM that takes 6 s and a webhook receiver that never responds do not de
       .map(({ name, p50, p95 }) => `${name}: p50 ${p50.join(" → ")} ms, p95 ${p95.join(" → ")} ms`)
       .join("\n"),
   );
-  // The limits are far below the 6 s of the model and the 10 s timeout of the webhook. They allow for the
-  // noise of a busy machine.
+  // The limits are far below the model's latency of 6 s and the webhook timeout of 10 s. They still allow for
+  // the delays of a busy machine.
   for (const { p50, p95 } of rows)
     for (const [without, withBoth] of [p50, p95] as [number, number][])
       expect(withBoth).toBeLessThan(Math.max(3 * without, 3000));

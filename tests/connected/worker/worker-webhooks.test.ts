@@ -167,7 +167,7 @@ test("resending during a worker's delivery loses no delivery and keeps its id", 
   expect(ids).toEqual({ gone: [eventId, eventId], slow: [eventId, eventId] });
   expect(await forwardDue(tenantId, deps)).toBe(0);
 
-  // This event is not in the outbox. The index puts it back into the outbox.
+  // This event is no longer in the outbox index. The requeue adds the event to that index again.
   answer = async () => 410;
   await dynamo(
     "PutItem",

@@ -160,7 +160,8 @@ describe("worker", () => {
       );
     const at = (minute: number, found: Engine[]) =>
       makeHeartbeat(minute + 1, start + minute * MINUTE_MS, "crowded", { engines: found });
-    // The last heartbeat ends all incidents of the first one, and opens the same number of new incidents.
+    // The last heartbeat resolves all incidents of the first heartbeat, and opens the same number of new
+    // incidents.
     const beats = [at(0, engines("first")), at(1, []), at(20, engines("second"))];
     await sendRaw(stack, await pack(asset, beats));
     await settled();

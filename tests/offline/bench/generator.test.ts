@@ -17,8 +17,8 @@ describe("the load generator", () => {
   });
 
   /**
-   * Starts a stub server. It accepts the first heartbeat of each group of `every` heartbeats. For the others it
-   * returns the result of `otherwise`.
+   * Starts a stub server. The server accepts the first heartbeat of each group of `every` heartbeats. For all
+   * other heartbeats, it returns the result of `otherwise`.
    */
   const serve = (every: number, otherwise: () => Response | Promise<Response>): number => {
     let asked = 0;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { ROOT } from "../../support/stack.ts";
 
-/** Runs a bench and sends it a SIGTERM after it prints "now". Returns its output and exit code. */
+/** Runs a bench and sends SIGTERM to it after it prints "now". Returns the output and the exit code of the bench. */
 async function interrupted(bench: string): Promise<{ code: number; said: string[]; err: string }> {
   const code = `import { inScope } from "./bench/harness/scope.ts";
     const say = (word) => console.log(word);

@@ -35,7 +35,7 @@ export type SteadyAgent = {
   directives: DirectiveHandler;
   /** Makes the session expire. Resolves once the next heartbeat has opened a new session. */
   renew: () => Promise<void>;
-  /** Stops making heartbeats, sends the waiting ones, and ends the agent. */
+  /** Stops making heartbeats, sends the waiting heartbeats, and ends the agent. */
   stop: () => Promise<void>;
   log: string[];
 };

@@ -95,7 +95,7 @@ export type World = {
     underway: boolean;
     shut: boolean;
     skew: number;
-    /** A snapshot of the isolated host. Null if it can no longer be restored. */
+    /** A snapshot of the isolated host. Null if the host can no longer be restored to a snapshot. */
     saved: Report | null;
   };
   /** Number of faults that can still happen. */
@@ -189,7 +189,8 @@ const mayRelease = (world: World): boolean =>
 function normal(world: World): World {
   const asset = assetOf(world);
   const { saved } = world.agent;
-  // The host can still be restored. A directive that it could apply after the restoration is not outdated.
+  // The host can still be restored. A directive that the host could apply after the restoration is not
+  // outdated.
   const mayGoBack = saved !== null && world.faults > 0;
   const obeyed = (mayGoBack ? saved : world.agent.report) ?? { generation: 0 };
   const handed = world.handed.filter((generation) => rules.isNewDirective({ generation }, obeyed)).sort();
@@ -264,7 +265,7 @@ function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
           world.issued.filter((d) => d.action === "isolate").length >= bounds.isolations
         )
           continue;
-        // The edge rejects such a change with status 409 and changes nothing.
+        // The edge rejects a change that its rules refuse. It returns status 409 and changes nothing.
         if (rules.refusedChange(assetOf(world), action, ms(world.now)) !== undefined) continue;
         yield {
           name: `admin ${who} reads to ${action}`,
@@ -289,7 +290,10 @@ function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
   }
 }
 
-/** Commits a change as one transaction: all writes or none. The condition is that no other change came first. */
+/**
+ * Commits a change as one transaction: all writes or none. The transaction fails if another change was
+ * committed first.
+ */
 function commit(world: World, action: Action): Partial<World> {
   return {
     generation: world.generation + 1,
@@ -393,8 +397,8 @@ function* agentSteps(world: World): Generator<Step> {
   }
   const { report, saved } = agent;
   if (saved && world.faults > 0 && report && report.generation > saved.generation) {
-    // The machine was restored to its snapshot, or its state directory was restored. The host is contained,
-    // and the agent knows it. The agent notices the gap and proves again the isolation that it has stored.
+    // The machine or its state directory was restored from a snapshot. The host is contained, and the agent
+    // knows it. The agent notices the gap in time and sends a new proof of the stored isolation.
     const at = Math.max(clock, report.at) + 1;
     const back = { report: { ...saved, at, again: at }, shut: true };
     yield {

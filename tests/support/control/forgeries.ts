@@ -43,8 +43,8 @@ const withHeader = (parts: Parts, name: string, value: string): Parts => ({
 });
 
 /**
- * Functions that turn a valid signed request into one that must be rejected. Each changes a signed part or
- * the signature.
+ * Functions that turn a valid signed request into one that must be rejected. Each function changes the
+ * signature or signed content.
  */
 const ATTACKS: Record<string, (good: Parts, random: Random) => Parts | Promise<Parts>> = {
   "a header missing": (good, random) => {
@@ -149,7 +149,7 @@ const ATTACKS: Record<string, (good: Parts, random: Random) => Parts | Promise<P
 
 const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/** Functions that damage one part of a session token. */
+/** Functions that each damage a different section of a session token. */
 const TOKEN_ATTACKS: Record<string, (token: string, random: Random) => string> = {
   "a character of the token": (token, random) => {
     // The last character is not changed, because some bits of that character carry no data.
@@ -239,8 +239,8 @@ export async function makeForgeries(seed: number) {
   return {
     state,
     /**
-     * Sends one valid request of each kind. Returns the statuses in the order heartbeat, session, enrolment,
-     * user.
+     * Sends one valid request of each kind. Returns the four statuses in this order: heartbeat, session,
+     * enrolment, user token.
      */
     async good(): Promise<number[]> {
       const answers = [await send(heartbeat), await send(opening), await send(enrolling), await ask(token)];

@@ -23,7 +23,7 @@ export type Placeholders = {
 
 const TOKEN = /\s*(<=|>=|<>|[=<>(),.[\]+-]|[:#][A-Za-z0-9_]+|[A-Za-z_][A-Za-z0-9_]*|\d+)/y;
 
-/** The placeholders of one request. The expressions of the request must use all of them. */
+/** The placeholders of one request. Every placeholder must be used by an expression of the request. */
 export class Scope {
   private readonly names: Map<string, string>;
   private readonly values: Map<string, AttributeMap[string]>;
@@ -57,7 +57,7 @@ export class Scope {
     this.used.add(placeholder);
     return this.values.get(placeholder) ?? refuse(`${placeholder} is not in ExpressionAttributeValues`);
   }
-  /** Throws if a placeholder was not used. Call it after all expressions of the request are parsed. */
+  /** Throws if a placeholder was not used. Call this method after all expressions of the request are parsed. */
   expectAllUsed(): void {
     for (const name of [...this.names.keys(), ...this.values.keys()])
       if (!this.used.has(name)) refuse(`${name} is not used in any expression`);
@@ -89,7 +89,7 @@ export class Parser {
     const found = this.next();
     if (found !== token) refuse(`expected ${token}, found ${found}`);
   }
-  /** Consumes the next token if it is this keyword, case-insensitive. Returns whether the token was consumed. */
+  /** Consumes the next token if it is this keyword in upper or lower case. Returns whether the token was consumed. */
   takeWord(word: string): boolean {
     if (this.peek()?.toUpperCase() !== word) return false;
     this.at++;

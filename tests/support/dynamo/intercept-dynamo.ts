@@ -4,8 +4,8 @@ import type { Dynamo } from "../../../shared/table/dynamo.ts";
 export type TableRequest = { operation: string; input: Record<string, unknown> };
 
 /**
- * Passes every request to `handle`. Its argument `send` forwards the request to the real table, optionally
- * with another input. To fail a request, throw an error or return another response.
+ * Passes every request to `handle`. The function `send` forwards the request to the real table, optionally
+ * with a different input. To make a request fail, `handle` throws an error or returns a different response.
  */
 export const interceptDynamo = (
   dynamo: Dynamo,

@@ -11,7 +11,7 @@ import {
 import type { KeyNames } from "./key-condition.ts";
 import { refuse } from "./validation-fault.ts";
 
-/** Key attributes of the table and of its indexes. All are strings (local/table.ts). */
+/** Key attributes of the table and of its indexes. All key attributes are strings (local/table.ts). */
 export const TABLE_KEYS: KeyNames = { partition: "PK", sort: "SK" };
 export const INDEX_KEYS: Record<string, KeyNames> = Object.fromEntries(
   [GSI1, GSI2].map((name) => [name, { partition: `${name}PK`, sort: `${name}SK` }]),

@@ -6,7 +6,10 @@ import { refuse } from "./validation-fault.ts";
 
 export type KeyNames = { partition: string; sort: string };
 
-/** Parses a key condition. It has one equality on the partition key and at most one condition on the sort key. */
+/**
+ * Parses a key condition. A key condition has one equality on the partition key and at most one condition on
+ * the sort key.
+ */
 export function parseKeyCondition(
   text: string,
   { partition, sort }: KeyNames,

@@ -89,8 +89,8 @@ function checkedStart(
 }
 
 /**
- * Returns one page of a query. At the limit, DynamoDB stops without checking for more items, so it always
- * returns a key to continue from.
+ * Returns one page of a query. DynamoDB stops at the limit without checking for more items. So a page that
+ * reaches the limit always has a key to continue from.
  */
 function page(items: readonly AttributeMap[], limit = Number.POSITIVE_INFINITY) {
   const seen: AttributeMap[] = [];

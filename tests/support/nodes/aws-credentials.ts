@@ -1,9 +1,9 @@
 import { timestamp } from "../../../shared/time/clock.ts";
 
 /**
- * Test doubles for the three services that issue AWS credentials. In addition, a gate in front of DynamoDB
- * and SQS rejects unknown and expired credentials. Each test double rejects what the documentation of its
- * service says is rejected.
+ * Test doubles for the three services that issue AWS credentials. Each test double rejects the requests that
+ * the documentation of its service says are rejected. A gate in front of DynamoDB and SQS rejects unknown and
+ * expired credentials.
  */
 
 type Issued = { sessionToken: string; secretAccessKey: string; expiresAtMs: number };

@@ -1,4 +1,4 @@
-/** A stub with the OpenAI chat completions protocol on a real socket. A test can make it misbehave. */
+/** A stub with the OpenAI chat completions protocol on a real socket. A test can make the stub misbehave. */
 export type OpenAiServer = {
   baseUrl: string;
   /** Bodies of the requests that the stub has received. */

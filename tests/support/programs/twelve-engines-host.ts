@@ -23,7 +23,7 @@ for (let count = 0; count < SCANS_MAX; count += 1) {
     scan.exited,
   ]);
   scans.push({ code, stdout, stderr });
-  // Exit code 4: the scan was partial, so the next one may see more.
+  // Exit code 4: the scan was partial, so the next scan can find more.
   if (code !== 0 && code !== 4) break;
   if (code === 0 && faultsOf((JSON.parse(stdout) as ScanResult).engines, engines).length === 0) break;
 }

@@ -10,8 +10,8 @@ export type Lister = () => Stat[];
 function statOf(pid: number): Stat | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // In /proc/PID/stat, the name can contain spaces and parentheses. Plain fields follow its last
-    // parenthesis (proc(5)).
+    // In /proc/PID/stat, the process name can contain spaces and parentheses. The fields after the last
+    // parenthesis contain neither (proc(5)).
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
     return { pid, isZombie: fields[0] === "Z", parent: Number(fields[1]), startedAt: fields[19]!, command };

@@ -2,7 +2,10 @@ import type { Fixture } from "../../../../agent/catalogue/entry.ts";
 import { everywhere, html } from "./catalog-ordinary-answers.ts";
 import { SERVICES } from "./catalog-ordinary-services.ts";
 
-/* Test fixtures: servers without AI that respond on paths of AI products. None of them may be reported. */
+/*
+ * Test fixtures: servers without AI that respond on paths of AI products. The agent must report none of these
+ * servers.
+ */
 
 const notFound = { status: 404, body: { detail: "Not Found" } };
 

@@ -445,7 +445,7 @@ describe("lz-agent", () => {
 
   describeUnless(missing("Linux", "root"), "service uninstall", () => {
     /**
-     * Uninstalls the service with a stub of systemctl that only records its calls, so that no service of the
+     * Uninstalls the service with a stub of systemctl. The stub only records its calls, so no service of the
      * test machine changes.
      */
     async function uninstall(files: Record<string, string>, ...words: string[]) {

@@ -55,8 +55,8 @@ testUnless(
     let last: ScanResult | undefined;
     const noting = { scan: async () => (last = await scanner.scan()) };
     await scanWhole(noting, new AbortController().signal);
-    // A process with model weights becomes a target of containment only if it keeps the weights mapped for
-    // this time.
+    // A process with model weights becomes a target of containment only if the weights stay mapped for this
+    // time.
     laterMs = LASTING_MS;
     const { engines, collectors } = await scanWhole(noting, new AbortController().signal);
     expect(engines).toHaveLength(LIMITS.ENGINES_MAX);

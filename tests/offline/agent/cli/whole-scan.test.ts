@@ -8,8 +8,8 @@ import { makeEngine } from "../../../support/agent/make-engine.ts";
 const NEVER = new AbortController().signal;
 
 /**
- * A fake scanner. Each scan returns the next entry of the list. After the end of the list, it repeats the
- * last entry.
+ * A fake scanner. Each scan returns the next entry of the list. After the end of the list, each scan returns
+ * the last entry.
  */
 function scripted(
   results: { engines?: string[]; collectors?: Collector[]; durationMs?: number; waiting?: string[] }[],

@@ -414,7 +414,7 @@ describe("createDirectiveHandler()", () => {
     expect(await pass(4000, 4000)).toBe(again);
     expect(await pass(6001, 4000)).toBe(new Date(nowMs).toISOString());
     expect(reports).toBe(3);
-    // A host that is not isolated has nothing to prove, so its report keeps its time.
+    // A host that is not isolated has nothing to prove, so the time of its report does not change.
     await handler.handle(await sign({ generation: 2, mode: "network", action: "release" }), signal);
     const free = handler.report();
     expect(await pass(3_600_000, 0)).toBe(free.at);

@@ -3,8 +3,8 @@ import type { CommandResult, RunCommand } from "../../../../agent/platform/run-c
 const OK: CommandResult = { code: 0, stdout: "", stderr: "" };
 
 /**
- * A fake nft(8) with the commands that the agent uses. It replaces tables in one transaction, repeats
- * commands with `--echo`, and lists tables. `edit` changes the rules in force, as another program with root
+ * A fake nft(8) with the commands that the agent uses. The fake replaces tables in one transaction, repeats
+ * commands with `--echo`, and lists tables. `edit` changes the active rules, as another program with root
  * rights could.
  */
 export function fakeNft() {

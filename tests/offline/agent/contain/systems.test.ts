@@ -218,7 +218,10 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     expect(labelledPackets("")).toBe(0);
   });
 
-  /** A fake pf that follows pfctl(8). It has anchors, states, labels, and tokens that keep it enabled. */
+  /**
+   * A fake pf that follows pfctl(8). The fake has anchors, states, labels, and tokens. pf stays enabled while
+   * a token exists.
+   */
   function fakePf({
     main = 'scrub-anchor "com.apple/*" all fragment reassemble\nanchor "com.apple/*" all\n',
   } = {}) {

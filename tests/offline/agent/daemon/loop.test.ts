@@ -320,7 +320,7 @@ describe("createLoop()", () => {
   let spool: Spool;
   let randoms: number[];
   let intervalMs: number;
-  /** For each check of the isolation: number of scans before it. */
+  /** For each check of the isolation, the number of scans before that check. */
   let looks: number[];
   let isRespawning: boolean;
   let catalogue: string;

@@ -139,7 +139,7 @@ describeUnless(missing("Linux"), "installService()", () => {
     const order = edge.taken.map(({ sequence }) => sequence);
     expect(order).toEqual([...new Set(order)].toSorted((a, b) => a - b));
 
-    // The upgrade is rolled back for a binary that exits immediately, and for one that never sends a
+    // The upgrade is rolled back for a binary that exits immediately, and for a binary that never sends a
     // heartbeat.
     for (const [name, content] of [
       ["ends", "#!/bin/sh\nexit 3\n"],

@@ -101,7 +101,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     // The edge also receives probes on other paths, because the agent scans this host.
     for (const path of ["/v1/enroll", "/v1/session", "/v1/heartbeats", "/v1/directive", "/v1/catalog"])
       expect(edge.asked).toContain(path);
-    // Enrolment uses one tunnel. Heartbeats and the long poll each need another one.
+    // Enrolment uses one tunnel. Heartbeats use a second tunnel, and the long poll uses a third.
     expect(proxy.tunnels().length).toBeGreaterThanOrEqual(3);
     expect(JSON.parse(status.stdout).daemon.proxy).toBe(`127.0.0.1:${proxy.port}`);
     expect(JSON.parse(log.split("\n")[0]!)).toMatchObject({

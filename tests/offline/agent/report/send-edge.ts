@@ -125,7 +125,8 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
   const schemas = () => (edge.isOlder ? SCHEMAS.older : SCHEMAS.now);
   const now = (): number => Date.now() + edge.aheadMs;
   const signed = () => (edge.signedSettings === undefined ? {} : { signedSettings: edge.signedSettings });
-  // If there is no Date header, Bun adds a correct one. A wrong Date header shows whether the agent used it.
+  // If there is no Date header, Bun adds a correct one. The test edge sends a wrong Date header, which shows
+  // whether the agent used the header.
   const stale = (): Response => {
     const date = new Date(edge.tellsTime === "date" ? now() : 0).toUTCString();
     const time = edge.tellsTime === "time" ? { time: new Date(now()).toISOString() } : {};

@@ -102,8 +102,8 @@ async function start(
     random: () => 0,
     sleep: (ms, signal) => {
       pauses.push(ms);
-      // The grace period at the end is the timeout of a request, not a pause. If it were shortened, the test
-      // would depend on the load of the machine.
+      // The grace period at the end is the timeout of a request, not a pause. If the grace period were
+      // shortened, the test would depend on the load of the machine.
       return sleep(ms === STOP_GRACE_MS ? ms : Math.min(ms, 20), signal);
     },
     log: silent,

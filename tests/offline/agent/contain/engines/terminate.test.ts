@@ -45,8 +45,8 @@ afterEach(() => {
 });
 
 /**
- * Returns processes with this working directory. The scripts change into it, so processes that they leave
- * behind are found too.
+ * Returns the processes with this working directory. The scripts change into that directory, so processes
+ * that the scripts leave behind are found too.
  */
 const processesIn = (path: string): number[] =>
   readdirSync("/proc")

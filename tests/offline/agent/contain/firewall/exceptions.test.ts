@@ -8,8 +8,9 @@ import { removeTemporaryDirectories, temporaryDirectory } from "../../report/sen
 import { Dialogue, mustRun, type NamespaceProcess, reaches, spawnIn } from "./namespaces.ts";
 
 /*
- * These tests try to send data through the exceptions of mode `network`. They use the real nft. The contained
- * host and its network are separate network namespaces, and nothing outside them changes.
+ * These tests try to send data through the exceptions of mode `network`. The tests use the real nft(8). The
+ * contained host and its network are separate network namespaces, and nothing outside these namespaces
+ * changes.
  */
 const ID = namespaceId();
 const HOST = `${ID}h`;

@@ -28,8 +28,8 @@ const PEER6 = "fd77::2";
 const HOST_ADDRESS = "10.77.0.100";
 const HOST_ADDRESS6 = "fd77::100";
 /**
- * Address of the network beyond the host's bridge. The bridge is like those for virtual machines, and the
- * guest is behind it.
+ * Address on the other side of the host's bridge. The bridge is like the bridges for virtual machines. The
+ * guest is behind the bridge.
  */
 const BRIDGED = "10.79.0.2";
 const BRIDGED_GUEST = "10.79.0.50";
@@ -64,7 +64,10 @@ function killIfThere(pid: number): void {
 
 const rulesOf = async (): Promise<string> => mustRun(`ip netns exec ${HOST} nft --stateless list ruleset`);
 
-/** Starts the real enforcers inside the host. With a directory, they continue with the state of an earlier agent. */
+/**
+ * Starts the real enforcers inside the host. If a directory is given, the enforcers continue with the state
+ * of an earlier agent.
+ */
 function startAgent(edgeUrl: string, engine: string[] = [], directory = temporaryDirectory()) {
   const script = new URL("./namespace-host.ts", import.meta.url).pathname;
   const command = [process.execPath, script, edgeUrl, directory, ...engine];
@@ -140,7 +143,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
 
   test("network: blocks everything except the control plane, cuts open connections and containers, and leaves no trace after the release", async () => {
     const agent = startAgent(`http://${CONTROL}:8787`);
-    // The host's own firewall accepts everything. A drop by the agent's rules must still be final.
+    // The host's own firewall accepts everything. Packets that the agent's rules drop must still be dropped.
     await mustRun(
       `ip netns exec ${HOST} nft -f -`,
       "table inet own { chain out { type filter hook output priority 0; policy accept; accept\n}\n}\n",
@@ -252,7 +255,8 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       expect(await rulesOf()).toBe(whole);
       expect(await agent.prove("reassert:network")).toEqual({ outcome: "applied", probes });
 
-      // A restarted agent cannot detect earlier changes of the rules, but it sends its own rules again.
+      // A restarted agent cannot detect earlier changes of the rules, but the agent sends its own rules
+      // again.
       await mustRun(`ip netns exec ${HOST} nft -f -`, `${tamper}\n`);
       const restarted = startAgent(`http://[${CONTROL6}]:8787`);
       expect(await restarted.prove("reassert:network")).toEqual({ outcome: "applied", probes });
@@ -445,7 +449,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       family.filter((one) => left.some(({ pid, birth }) => pid === one.pid && birth === one.birth)),
     ).toEqual([]);
 
-    // If an engine is started again, its port is already refused before a scan names the engine.
+    // Starts the engine again. Its port is already refused before a scan names the engine.
     const again = spawnIn(HOST, [process.execPath, "-e", code]);
     spawned.push(again);
     await until("it runs again", () => hostProcesses().some(({ parent }) => parent === again.pid));

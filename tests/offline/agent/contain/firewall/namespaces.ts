@@ -38,7 +38,7 @@ export class Dialogue {
 const CONNECTION_FAILED = 1;
 const TIMED_OUT = 124;
 
-/** Returns whether a TCP connection from inside a namespace succeeds. Throws if it cannot try. */
+/** Returns whether a TCP connection from inside a namespace succeeds. Throws if the attempt cannot be made. */
 export async function reaches(
   namespace: string,
   address: string,

@@ -269,7 +269,7 @@ describe("networkEnforcer()", () => {
     isAnswering = false;
     const whole = nft.rulesOf(OURS, "output");
     nft.tables.delete(OURS);
-    // This call never resolves. In the agent, the daemon limits its time.
+    // This call never resolves. In the agent, the daemon sets a timeout for this call.
     void enforcer.reassert(ORDER, signal);
     await until("the rules are put back", () => nft.rulesOf(OURS, "output").join() === whole.join());
     expect(whole).not.toEqual([]);
@@ -283,7 +283,7 @@ describe("networkEnforcer()", () => {
       load: () => ["198.51.100.7", "evil }; accept", "fe80::1%eth0"],
     });
     const { outcome, repaired } = await enforcer.reassert(ORDER, signal);
-    // The agent cannot know whether rules from before its start were changed, so it reports no repair.
+    // The agent cannot know whether rules from before its start were changed, so the agent reports no repair.
     expect([outcome, repaired]).toEqual(["applied", undefined]);
     expect(opened(nft, "443")).toEqual(["198.51.100.7"]);
     expect(nft.inputs.filter(isRules)).toHaveLength(1);
