@@ -15,8 +15,8 @@ export type Host = {
 };
 
 /**
- * Directory of the agent's keys, spool and containment proof. Uses the `--state` flag, else `LZ_STATE_DIR`,
- * else the default of the platform.
+ * Directory for the agent's keys, spool and containment proof. Uses the `--state` flag, else `LZ_STATE_DIR`,
+ * else the default for the platform.
  */
 export function stateDirectory(host: Host, flag?: string): string {
   const wanted = flag ?? host.env.LZ_STATE_DIR;
@@ -34,7 +34,7 @@ export function configFile(host: Host): string {
   return posix.join(xdgDirectory(host, "XDG_CONFIG_HOME", ".config"), "lifecyclezero", "agent.json");
 }
 
-/** Application data directory of Windows and macOS, which holds both configuration and state. */
+/** Application data directory on Windows and macOS, which holds both configuration and state. */
 function applicationDirectory(host: Host): string {
   if (host.platform === "win32")
     return win32.join(host.env.ProgramData || "C:\\ProgramData", "LifecycleZero");
@@ -42,7 +42,10 @@ function applicationDirectory(host: Host): string {
   return posix.join(library, "Application Support", "LifecycleZero");
 }
 
-/** XDG Base Directory 0.8: a variable that contains a relative path must be ignored. */
+/**
+ * Directory from an XDG variable. A variable that contains a relative path must be ignored (XDG Base
+ * Directory 0.8).
+ */
 function xdgDirectory(host: Host, variable: string, below: string): string {
   const named = host.env[variable];
   return named?.startsWith("/") ? named : posix.join(host.home, below);
@@ -52,7 +55,7 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /**
  * Parses the origin of the control plane, without a trailing slash. Plain http is allowed only for loopback
- * addresses or with `--allow-http`. Otherwise an attacker on the network could replace the keys that the
+ * addresses or with `--allow-http`. Without TLS, an attacker on the network could replace the keys that the
  * agent pins at enrolment.
  */
 export function parseEdgeUrl(

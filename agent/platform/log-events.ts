@@ -1,6 +1,6 @@
 /**
- * Every event that the agent logs, with its message. Operators filter by event name, so the name stays the
- * same when the message changes. docs/agent.md lists the events with their levels and fields.
+ * Every event that the agent logs, with its message. Operators filter by event name, so a name stays the same
+ * even if its message changes. docs/agent.md lists the events with their levels and fields.
  */
 export const LOG_EVENTS = {
   "agent.started": "The agent is running",
@@ -39,7 +39,7 @@ export const LOG_EVENTS = {
   "heartbeat.not-deleted": "Could not delete a heartbeat that was sent",
   "spool.disk-failed": "The spool cannot write to its disk; heartbeats wait in memory",
   "spool.disk-recovered": "The spool can write to its disk again",
-  "spool.count-lost": "The count of dropped heartbeats was lost; it restarts at 0",
+  "spool.count-lost": "The count of dropped heartbeats was lost; the new count starts at 0",
   "spool.count-not-saved": "Could not save the count of dropped heartbeats",
 
   "catalogue.updated": "The catalogue was updated",
@@ -71,7 +71,7 @@ export const LOG_EVENTS = {
 
   "service.connected": "The service is connected to the service control manager",
   "service.stop-requested": "The system requested a stop of the service",
-  "service.status-refused": "The service control manager refused a status",
+  "service.status-refused": "The service control manager refused a status report",
 } as const;
 
 export type LogEvent = keyof typeof LOG_EVENTS;

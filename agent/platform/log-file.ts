@@ -5,9 +5,9 @@ import { dirname } from "node:path";
 const LOG_BYTES_MAX = 10 * 1024 * 1024;
 
 /**
- * Returns a function that appends a line to the file. Only the owner can read the file. A full file is
+ * Returns a function that appends a line to the log file. Only the owner can read the file. A full file is
  * renamed to `FILE.1` and replaces the previous `FILE.1`. A line that cannot be written is passed to
- * `otherwise`; the function never throws.
+ * `otherwise`. The function never throws.
  */
 export function openLogFile(
   path: string,
@@ -27,7 +27,7 @@ export function openLogFile(
       appendFileSync(path, text, { mode: 0o600 });
       bytes += length;
     } catch {
-      // Part of the line may be on disk, so the next call reads the size of the file again.
+      // A fragment of the line may be on disk, so the next call reads the size of the file again.
       bytes = undefined;
       otherwise(line);
     }

@@ -12,8 +12,7 @@ const FIELD_CHARACTERS_MAX = 400;
 
 /**
  * Writes one line per event: its name, its message and its fields. Field values can come from the network, so
- * control characters are replaced. A response therefore cannot forge a second line or move a terminal's
- * cursor.
+ * control characters are replaced. A value therefore cannot forge a second line or move a terminal's cursor.
  */
 export function createLog(options: {
   write: (line: string) => void;

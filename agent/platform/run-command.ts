@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 
 export type CommandResult = { code: number; stdout: string; stderr: string };
 
-/** Runs a program of the system without a shell. Never rejects; the exit code of a missing program is 127. */
+/** Runs a system program without a shell. Never rejects. The exit code is 127 if the program does not exist. */
 export type RunCommand = (command: readonly string[], stdin?: string) => Promise<CommandResult>;
 
 const TIMEOUT_MS = 15_000;
@@ -11,7 +11,7 @@ const NOT_FOUND = 127;
 
 /**
  * Runs commands with a timeout. A program that exceeds the timeout is killed and gets exit code -1. The call
- * then returns without waiting for the program to end: a child of the program may keep its output open, and
+ * then returns without waiting for the program to end. A child of the program may keep the output open, and
  * SIGKILL does not end a process that hangs in the kernel.
  */
 export const runWithin =
@@ -43,8 +43,8 @@ export const runWithin =
         clearTimeout(timer);
         resolve({ ...output, code: code ?? -1 });
       });
-      // A program that ends without reading its input breaks the pipe. Ignore the error, because the exit
-      // code is sufficient.
+      // A program that ends without reading its input breaks the pipe. Ignore this error, because the exit
+      // code describes the result.
       child.stdin.on("error", () => {});
       child.stdin.end(stdin ?? "");
     });

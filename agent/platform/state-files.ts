@@ -13,7 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import type { z } from "zod";
 
-/** Error for a file in the state directory that cannot be used. The message contains the remedy. */
+/** Error for an unusable file or directory of the agent's state. The message contains the remedy. */
 export class StateFault extends Error {
   override name = "StateFault";
 }
@@ -23,12 +23,15 @@ const OWNER_ONLY_DIRECTORY = 0o700;
 const OTHERS_ANY = 0o077;
 const OTHERS_WRITE = 0o022;
 
-/** False on Windows, which has no POSIX permission bits. There, the ACL of the directory protects its files. */
+/**
+ * False on Windows, which has no POSIX permission bits. On Windows, the ACL of the state directory protects
+ * the files in it.
+ */
 const hasModes = (platform: NodeJS.Platform): boolean => platform !== "win32";
 
 /**
- * Creates the state directory with mode 0700. Throws {@link StateFault} if the directory exists and its group or other
- * users can write to it.
+ * Creates the state directory with mode 0700. If the directory exists, throws {@link StateFault} if the group
+ * or other users can write to it.
  */
 export function prepareDirectory(directory: string, platform: NodeJS.Platform): void {
   const made = mkdirSync(directory, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
@@ -42,9 +45,9 @@ export function prepareDirectory(directory: string, platform: NodeJS.Platform): 
 }
 
 /**
- * Replaces the file atomically. After a crash or a power failure, the file has either the old content or the
- * new. Writes a temporary file, calls fsync, renames the file and calls fsync on the directory (rename(2);
- * fsync(2) explains the second call).
+ * Replaces the file atomically. After a crash or a power failure, the file has either the old or the new
+ * content. Writes a temporary file, calls fsync, renames the file and calls fsync on the directory
+ * (rename(2)). fsync(2) explains why the second fsync is needed.
  */
 export function writeAtomically(path: string, content: string): void {
   const temporary = `${path}.tmp`;
@@ -64,7 +67,10 @@ export function writeAtomically(path: string, content: string): void {
   syncDirectory(dirname(path));
 }
 
-/** write(2) can write only part of the bytes, for example if the disk becomes full. */
+/**
+ * Writes the whole content. A single write(2) can write fewer bytes than requested, for example if the disk
+ * becomes full.
+ */
 function writeFully(file: number, content: string): void {
   const bytes = Buffer.from(content, "utf8");
   for (let offset = 0; offset < bytes.length; ) offset += writeSync(file, bytes, offset);
@@ -79,7 +85,8 @@ function syncDirectory(directory: string): void {
       closeSync(handle);
     }
   } catch {
-    // Windows cannot open a directory. There, the rename is durable without fsync on the directory.
+    // Windows cannot open a directory, so fsync on the directory is not possible. The rename is durable
+    // without it.
   }
 }
 
@@ -94,7 +101,7 @@ export function removeIfThere(path: string): boolean {
   }
 }
 
-/** Deletes a file that does no harm if it remains, for example on a disk that has become read-only. Never throws. */
+/** Deletes a file that does no harm if it remains. Never throws, for example if the disk has become read-only. */
 export function removeIfPossible(path: string): void {
   try {
     removeIfThere(path);
@@ -116,7 +123,7 @@ export function readIfThere(path: string): string | undefined {
   }
 }
 
-/** Remedy for a file of the agent that cannot be read or written. `code` is the error code. */
+/** Remedy for one of the agent's files that cannot be read or written. `code` is the error code. */
 export const remedyOf = (code: string): string =>
   code === "EACCES" || code === "EPERM"
     ? "run lz-agent as the user who owns it, or as root"

@@ -2,8 +2,8 @@ import { dlopen } from "bun:ffi";
 import { readFileSync, readlinkSync } from "node:fs";
 
 /**
- * First interval between two releases of memory. Memory is released after the first scan, and then at
- * intervals that double from one minute to one hour.
+ * First interval between two releases of memory, in milliseconds. Memory is released after the first scan.
+ * The following intervals double from one minute to one hour.
  */
 const AGAIN_MS = 60_000;
 const AGAIN_MS_MAX = 3_600_000;
@@ -11,14 +11,15 @@ const AGAIN_MS_MAX = 3_600_000;
 const MADV_DONTNEED = 4;
 
 export type Memory = {
-  /** Call after each scan. Most calls do nothing. A release of memory takes a few milliseconds. */
+  /** Call this function after each scan. Most calls do nothing. A release of memory takes a few milliseconds. */
   settle(): void;
 };
 
 /**
- * Keeps the resident memory of a daemon small. The start and the first scan use about 15 MB of the runtime's code that
- * later scans do not need. Those pages are unchanged copies of the executable file. The kernel can free them and reads
- * a page again when the process uses it. A garbage collection runs first.
+ * Keeps the resident memory of a daemon small. The start and the first scan use about 15 MB of the runtime's
+ * code that later scans do not need. The pages of this code are unchanged copies of the executable file. The
+ * kernel can free these pages, and reads a page again when the process uses it. A garbage collection runs
+ * before the release.
  */
 export function createMemory(deps: { platform: string; elapsed: () => number }): Memory {
   let nextAtMs = Number.NEGATIVE_INFINITY;
@@ -44,17 +45,18 @@ function dropCode(): void {
       symbols.madvise(start, bytes, MADV_DONTNEED);
     close();
   } catch {
-    // Without madvise(2) or /proc, the memory stays resident. Nothing else depends on the release.
+    // Without madvise(2) or /proc, the memory stays resident. Nothing else depends on the release of memory.
   }
 }
 
 /**
  * Mappings of the executable whose pages are all equal to the file, from proc_pid_smaps(5). Such a mapping is
- * private (`p`), not writable and has no copied pages (`Anonymous` is 0 kB). Relocated pages count as copied.
+ * private (`p`), is not writable and has no copied pages (`Anonymous` is 0 kB). A relocated page counts as
+ * copied.
  */
 export function unchangedPages(smaps: string, executable: string): { start: number; bytes: number }[] {
   const found: { start: number; bytes: number }[] = [];
-  // Most of the text describes other mappings, so search for the path instead of splitting all lines.
+  // Most of the text describes other mappings. Searching for the path is faster than splitting all lines.
   for (let at = smaps.indexOf(executable); at >= 0; at = smaps.indexOf(executable, at + 1)) {
     const lineAt = smaps.lastIndexOf("\n", at) + 1;
     const pathEnd = at + executable.length;
@@ -69,5 +71,5 @@ export function unchangedPages(smaps: string, executable: string): { start: numb
 
 const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ \d+\s*$/;
 const ANONYMOUS = /^Anonymous:\s+(\d+) kB$/m;
-/** Maximum length of the lines of a mapping up to and including `Anonymous`. */
+/** Maximum number of characters in the lines that describe a mapping, up to and including `Anonymous`. */
 const DETAILS_CHARACTERS_MAX = 1024;

@@ -130,7 +130,7 @@ export function createLinuxGpu(deps: {
 
 function report(denied: number, left: number): Collector {
   const problems = [
-    ...(denied > 0 ? [`open files of ${denied} processes not readable with the agent's permissions`] : []),
+    ...(denied > 0 ? [`the agent has no permission to read the open files of ${denied} processes`] : []),
     ...(left > 0 ? [`${left} processes wait for a later scan`] : []),
   ];
   if (problems.length === 0) return { name: "gpu", status: "ok" };

@@ -117,8 +117,8 @@ class LinuxMemoryTable {
       anonymous: this.#anonymous,
       collectors: reportOf(this.#isCounted, unreadDirectories),
       waiting: [
-        ...(unread > 0 ? [`the memory of ${unread} processes is read in the next scan`] : []),
-        ...(listing > 0 ? [`${listing} directories of processes are still being read`] : []),
+        ...(unread > 0 ? [`the next scan reads the memory of ${unread} processes`] : []),
+        ...(listing > 0 ? [`the directories of ${listing} processes are still being read`] : []),
       ],
     };
   }
@@ -201,7 +201,7 @@ function reportOf(isCounted: boolean, unreadDirectories: number): Collector[] {
           "this kernel does not count anonymous memory or the bytes that processes read (CONFIG_TASK_IO_ACCOUNTING)",
         ]),
     ...(unreadDirectories > 0
-      ? [`${unreadDirectories} directories of processes with an inference library not read`]
+      ? [`could not read ${unreadDirectories} directories that processes with an inference library use`]
       : []),
   ];
   if (problems.length === 0) return [];

@@ -226,12 +226,12 @@ class LinuxMappedTable {
     const files = describeUnresolved(this.#known);
     const late =
       waiting > 0
-        ? [`${waiting} changed processes wait for the next scan, ${unread} of them not seen yet`]
+        ? [`${waiting} changed processes wait for the next scan, ${unread} of them were never read`]
         : [];
     const problems = [
       ...(this.#deps.isHiding?.() ? [HIDING_DETAIL] : []),
       ...(denied > 0
-        ? [`memory maps of ${denied} of ${total} processes not readable with the agent's permissions`]
+        ? [`the agent has no permission to read the memory maps of ${denied} of ${total} processes`]
         : []),
       ...late,
     ];

@@ -73,9 +73,9 @@ export function describeUnresolved(
     }
   }
   return {
-    unreadable: unreadable > 0 ? [`${unreadable} mapped or open files not readable`] : [],
+    unreadable: unreadable > 0 ? [`could not read ${unreadable} mapped or open files`] : [],
     unanswered: [...silent].map(
-      ([type, count]) => `${count} mapped files not read: the ${type} file system does not respond`,
+      ([type, count]) => `could not read ${count} mapped files: the ${type} file system does not respond`,
     ),
     waiting: waiting > 0 ? [`${waiting} files wait for the next scan`] : [],
   };

@@ -92,7 +92,7 @@ export const linkLocalUnprobed = (listeners: readonly Listener[]): number =>
   ).length;
 
 export const linkLocalDetail = (count: number): string =>
-  `${count} link-local listeners not probed: their interface is unknown`;
+  `did not probe ${count} link-local listeners: their interface is unknown`;
 
 /** Adds the number of link-local listeners that cannot be probed to a collector report. */
 export function withLinkLocal(collector: Collector, listeners: readonly Listener[]): Collector {

@@ -154,7 +154,7 @@ class LinuxSocketTable {
     found: readonly Listener[],
     waiting: readonly string[],
   ): Collector {
-    if (!own) return { name: "listeners", status: "failed", detail: "/proc/net/tcp not readable" };
+    if (!own) return { name: "listeners", status: "failed", detail: "could not read /proc/net/tcp" };
     const unreadable = this.#foreign.unreadableCount();
     const ownerless = found.filter((listener) => listener.pid === undefined).length;
     const unreachable = found.filter(
@@ -163,11 +163,13 @@ class LinuxSocketTable {
     const linkLocal = linkLocalUnprobed(found);
     const problems = [
       ...waiting,
-      ...(own.length >= TCP_ROWS_MAX ? [`more than ${TCP_ROWS_MAX} listeners: the rest was not read`] : []),
-      ...(unreadable > 0 ? [`${unreadable} other network namespaces not readable`] : []),
+      ...(own.length >= TCP_ROWS_MAX
+        ? [`more than ${TCP_ROWS_MAX} listeners: the agent did not read the others`]
+        : []),
+      ...(unreadable > 0 ? [`could not read ${unreadable} other network namespaces`] : []),
       ...(ownerless > 0 ? [`${ownerless} of ${found.length} listeners have no readable owner`] : []),
       ...(unreachable > 0
-        ? [`${unreachable} listeners in other network namespaces not probed: this needs CAP_SYS_ADMIN`]
+        ? [`did not probe ${unreachable} listeners in other network namespaces: this needs CAP_SYS_ADMIN`]
         : []),
       ...(linkLocal > 0 ? [linkLocalDetail(linkLocal)] : []),
     ];

@@ -117,7 +117,7 @@ export class DarwinFiles {
   #report(left: number, isRoot: boolean): Collector[] {
     const unreadable = [...this.#held.values()].reduce((sum, one) => sum + one.unreadable, 0);
     const problems = [
-      ...(unreadable > 0 ? [`${unreadable} open or mapped files not readable`] : []),
+      ...(unreadable > 0 ? [`could not read ${unreadable} open or mapped files`] : []),
       ...(isRoot ? [] : ["files of other users are hidden without root"]),
       ...(left > 0 ? [`${left} processes wait for the next scan`] : []),
     ];

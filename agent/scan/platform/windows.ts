@@ -176,7 +176,7 @@ function reportOf(found: readonly CimProcess[]): Collector {
   const hidden = found.filter(({ executable }) => executable === undefined).length;
   const problems = [
     ...(hidden > 0
-      ? [`${hidden} of ${found.length} processes do not show their executable to this account`]
+      ? [`this account cannot see the executables of ${hidden} of ${found.length} processes`]
       : []),
     ...(found.every(({ user }) => user === undefined)
       ? ["users are hidden without administrator rights"]

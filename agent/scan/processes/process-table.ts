@@ -104,7 +104,7 @@ class LinuxProcessTable {
     const listing = attempt(() => files.list(procRoot));
     if (!("value" in listing)) {
       this.#known = new Map();
-      const collector: Collector = { name: "processes", status: "failed", detail: "/proc not readable" };
+      const collector: Collector = { name: "processes", status: "failed", detail: "could not read /proc" };
       return { processes: this.#known, changed: this.#changed, collector };
     }
     this.#scans += 1;
@@ -244,7 +244,7 @@ function report(processes: Processes, denied: number, isHiding: boolean): Collec
   for (const process of processes.values()) if (process.hidden) hidden += 1;
   const total = processes.size + denied;
   const problems = [
-    ...(hidden > 0 ? [`${hidden} of ${total} processes not readable with the agent's permissions`] : []),
+    ...(hidden > 0 ? [`the agent has no permission to read ${hidden} of ${total} processes`] : []),
     ...(isHiding ? [HIDING_DETAIL] : []),
   ];
   if (problems.length > 0) return { name: "processes", status: "partial", detail: problems.join("; ") };

@@ -89,7 +89,7 @@ describe("completenessOf()", () => {
   const denied: Collector = {
     name: "processes",
     status: "partial",
-    detail: "9 not readable with the agent's permissions",
+    detail: "the agent has no permission to read 9 processes",
   };
   const unsupported: Collector = { name: "gpu", status: "unsupported", detail: "no GPU" };
 
@@ -104,7 +104,7 @@ describe("completenessOf()", () => {
   });
 
   test("a scan without the permission to read everything is partial", () => {
-    const missing = ["processes: 9 not readable with the agent's permissions"];
+    const missing = ["processes: the agent has no permission to read 9 processes"];
     expect(completenessOf({ collectors: [denied], waiting: [] })).toEqual({ status: "partial", missing });
   });
 });

@@ -134,7 +134,7 @@ describe("createAnonymousMemoryTable()", () => {
     const first = one.read();
     // The largest processes are read first. Process 100 is the smallest.
     expect([first.anonymous.size, first.anonymous.has(100)]).toEqual([READS_PER_SCAN_MAX, false]);
-    expect(first.waiting).toEqual(["the memory of 3 processes is read in the next scan"]);
+    expect(first.waiting).toEqual(["the next scan reads the memory of 3 processes"]);
     const second = one.after(1000);
     expect([second.anonymous.size, second.waiting]).toEqual([READS_PER_SCAN_MAX + 3, []]);
     expect(opened.length).toBe(READS_PER_SCAN_MAX + 3);
@@ -201,7 +201,7 @@ describe("createAnonymousMemoryTable()", () => {
     symlinkSync(work!, join(proc, "10/cwd"));
     symlinkSync("/", join(proc, "10/root"));
     const one = table();
-    expect(one.read().waiting).toEqual(["1 directories of processes are still being read"]);
+    expect(one.read().waiting).toEqual(["the directories of 1 processes are still being read"]);
     while (one.read().waiting.length > 0) await Bun.sleep(1);
     expect(one.read().anonymous.get(10)?.nearby).toEqual([
       { name: "weights.dat", sizeBytes: 80 * MIB, format: "gguf" },
@@ -214,7 +214,10 @@ describe("createAnonymousMemoryTable()", () => {
       `${join(proc, "10/root")}${models}`,
     ]);
     expect(one.read().collectors).toMatchObject([
-      { status: "partial", detail: "1 directories of processes with an inference library not read" },
+      {
+        status: "partial",
+        detail: "could not read 1 directories that processes with an inference library use",
+      },
     ]);
     one.after(60_000);
     expect(asked.length).toBe(2);

@@ -485,12 +485,12 @@ describe("linuxHost() on a captured tree", () => {
       const { collectors } = await newHost(() => performance.now()).observe();
       return collectors.find(({ name }) => name === "listeners")!.detail;
     };
-    expect(await detailOf()).toStartWith("1 other network namespaces not readable");
+    expect(await detailOf()).toStartWith("could not read 1 other network namespaces");
     put(join(proc, "600", "net", "tcp"), "  sl\n");
     expect(await detailOf()).not.toContain("namespaces");
     const one = TCP.split("\n")[1]!;
     put(join(proc, "net", "tcp"), `  sl\n${`${one}\n`.repeat(20_000)}`);
-    expect(await detailOf()).toStartWith("more than 20000 listeners: the rest was not read");
+    expect(await detailOf()).toStartWith("more than 20000 listeners: the agent did not read the others");
   });
 
   test("probes a link-local listener through its interface, and counts listeners whose interface is unknown", async () => {
@@ -505,7 +505,7 @@ describe("linuxHost() on a captured tree", () => {
     };
     const unknown = await listenerOf();
     expect(unknown.listener).not.toHaveProperty("reachableAt");
-    expect(unknown.detail).toEndWith("; 1 link-local listeners not probed: their interface is unknown");
+    expect(unknown.detail).toEndWith("; did not probe 1 link-local listeners: their interface is unknown");
     put(join(proc, "net", "if_inet6"), "fe8000000000000000fc00fffe000001 04 40 20 80     eth0\n");
     const known = await listenerOf();
     expect(known.listener).toMatchObject({ reachableAt: `${address}%eth0`, port: 11_434 });

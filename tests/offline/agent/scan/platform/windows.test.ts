@@ -189,7 +189,7 @@ describe("windowsHost()", () => {
     expect(snapshot.collectors.find(({ name }) => name === "listeners")).toEqual({
       name: "listeners",
       status: "partial",
-      detail: "1 link-local listeners not probed: their interface is unknown",
+      detail: "did not probe 1 link-local listeners: their interface is unknown",
     });
     // A program with a window can use 1 GiB of GPU memory without a model.
     expect(snapshot.gpu).toEqual(new Map([[4242, { bytes: 6 * GIB }]]));
@@ -207,7 +207,7 @@ describe("windowsHost()", () => {
     expect(snapshot.collectors.find(({ name }) => name === "processes")).toEqual({
       name: "processes",
       status: "partial",
-      detail: "1 of 3 processes do not show their executable to this account",
+      detail: "this account cannot see the executables of 1 of 3 processes",
     });
     const bare = JSON.stringify({ p: [row(7, "a.exe", { e: "C:\\a.exe" })], g: null });
     const unprivileged = await host(async (command) =>

@@ -223,7 +223,7 @@ describe("createProcessTable() with processes that are hard to see", () => {
     expect(createProcessTable(options).read().collector).toEqual({
       name: "processes",
       status: "partial",
-      detail: "1 of 2 processes not readable with the agent's permissions",
+      detail: "the agent has no permission to read 1 of 2 processes",
     });
   });
 
@@ -382,7 +382,7 @@ describe("createMappedTable()", () => {
     expect(looked[0]).toBe("maps 39");
     const left = 30 - looked.length;
     expect(left).toBeGreaterThan(0);
-    const detail = `${left} changed processes wait for the next scan, ${left} of them not seen yet`;
+    const detail = `${left} changed processes wait for the next scan, ${left} of them were never read`;
     expect(report).toEqual({ name: "weights", status: "partial", detail });
     for (let scan = 0; scan < 3; scan += 1) await table.read(found, []);
     expect(read.filter((one) => one.startsWith("maps"))).toHaveLength(30);
@@ -443,7 +443,7 @@ describe("createMappedTable()", () => {
     expect([here, asked.length]).toEqual([[], 1]);
     isAnswering = false;
     await answer({ miss: "unanswered" });
-    expect(await look()).toBe("2 mapped files not read: the nfs4 file system does not respond");
+    expect(await look()).toBe("could not read 2 mapped files: the nfs4 file system does not respond");
     isAnswering = true;
     await look();
     await answer({ value: { format: "gguf", sizeBytes: 1 } });
@@ -467,7 +467,7 @@ describe("createMappedTable()", () => {
     expect((await table.read(found, changed)).collectors[0]).toEqual({
       name: "weights",
       status: "partial",
-      detail: "1 mapped or open files not readable",
+      detail: "could not read 1 mapped or open files",
     });
     isClosed = false;
     nowMs += 60_000;
