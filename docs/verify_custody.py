@@ -25,7 +25,7 @@ def first_fault(lines, manifest, head, x):
                 (record["tenantNumber"] != number - 1, f"is a fork: the tenant has another record with number {number - 1}"),
                 (record["tenantNumber"] == number, f"is not record {number} of the tenant: one is missing or moved"),
                 (record["tenantPreviousHash"] == previous, f"does not follow record {number - 1} of the tenant"),
-                (not head or record["tenantId"] == head["tenantId"], "belongs to another tenant than the head"),
+                (not head or record["tenantId"] == head["tenantId"], "belongs to a different tenant than the head"),
                 ((record["previousHash"], record["number"] - 1) == link, f"does not follow record {link[1]} of its asset"),
                 (not x or "report" not in record or proves_itself(record), "contains a report that is not signed by the device key that it names")):
                 if not is_good: return name, fault

@@ -33,7 +33,7 @@ const thisMachine: ProgramSearch = {
 };
 
 /**
- * Path of the embedded DynamoDB, from the npm package of the platform or from the PATH. Throws {@link
+ * Path of the embedded DynamoDB, from the platform's npm package or from the PATH. Throws {@link
  * MissingBinary} with the command that installs the program. docs/decisions, "No second embedded DynamoDB",
  * says why there is no other package.
  */

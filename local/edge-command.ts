@@ -62,7 +62,7 @@ export async function edgeCommand(
   };
 }
 
-/** Bundles the edge as for a deployment to Cloudflare Workers. Throws an error with the messages of the bundler. */
+/** Bundles the edge as for a deployment to Cloudflare Workers. Throws an error with the bundler's messages. */
 export async function bundleForWorkerd(root: string, outdir: string): Promise<string> {
   const built = await Bun.build({
     entrypoints: [join(root, "edge/workerd.ts")],

@@ -2,8 +2,8 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null;
 
 /**
- * Formats a log line of a stage for people: `edge warn request.refused code=wire.stale`. Undefined for level
- * debug.
+ * Formats a stage's log line for people, for example `edge warn request.refused code=wire.stale`. Undefined
+ * for level debug.
  */
 export function formatLine(stage: string, line: string): string | undefined {
   const name = stage.padEnd(8);

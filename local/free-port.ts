@@ -15,7 +15,7 @@ const BLOCKS = 220;
 const block = PORT_MIN + (process.pid % BLOCKS) * BLOCK;
 let next = Math.floor(Math.random() * BLOCK);
 
-/** Finds a TCP port of the loopback address that is currently free. Rejects if no port is free. */
+/** Finds a TCP port on the loopback address that is currently free. Rejects if no port is free. */
 export async function freePort(): Promise<number> {
   for (let tried = 0; tried < BLOCK; tried++) {
     const port = block + (next++ % BLOCK);
@@ -24,7 +24,7 @@ export async function freePort(): Promise<number> {
   throw new Error(`no free port from ${block} to ${block + BLOCK - 1}: stop programs that use them`);
 }
 
-/** True if this process can listen on the port of the loopback address. */
+/** True if this process can listen on this port of the loopback address. */
 export function isPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();

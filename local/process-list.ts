@@ -14,8 +14,8 @@ export function writeProcessList(file: string, pids: readonly number[]): void {
 export const removeProcessList = (file: string): void => rmSync(file, { force: true });
 
 /**
- * Processes to stop: `bun run start` if it runs, because it stops its parts, and otherwise the parts that
- * run.
+ * Processes to stop. If `bun run start` is running, only its own id, because it stops its parts. Otherwise
+ * the ids of the parts that are still running.
  *
  * @param bootedAtMs time of the machine's last boot. The process ids in an older file belong to other
  * processes.
@@ -26,7 +26,10 @@ export function runningProcesses(file: string, bootedAtMs: number, isRunning = i
   return start !== undefined && isRunning(start) ? [start] : parts.filter(isRunning);
 }
 
-/** The command that stops these processes. On Windows it kills them, because Windows has no graceful way. */
+/**
+ * The command that stops these processes. On Windows it kills them, because Windows has no graceful way to
+ * stop them.
+ */
 export const stopCommand = (platform: NodeJS.Platform, pids: readonly number[]): string =>
   platform === "win32"
     ? `taskkill /F ${pids.map((pid) => `/PID ${pid}`).join(" ")}`

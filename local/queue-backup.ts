@@ -3,8 +3,9 @@ import { dirname } from "node:path";
 import { z } from "zod";
 
 /**
- * Backup of the embedded queue. The queue keeps its messages in memory, but they were acknowledged, so they
- * must survive a stop. The queue writes them to a file when it stops, and reads them when it starts.
+ * Backup of the embedded queue. The queue keeps its messages only in memory. The edge has already
+ * acknowledged these heartbeats, so the messages must survive a stop. The queue writes them to a file when it
+ * stops, and reads them when it starts.
  */
 
 const Message = z.object({ body: z.string(), attributes: z.record(z.string(), z.unknown()) });
@@ -12,7 +13,7 @@ const Backup = z.object({ version: z.literal(1), queues: z.record(z.string(), z.
 export type QueueBackup = z.infer<typeof Backup>;
 export type QueueMessage = z.infer<typeof Message>;
 
-/** Messages of the last backup. Empty if there is no file. Throws if the file is not a backup. */
+/** Messages in the last backup. Empty if there is no file. Throws if the file is not a backup. */
 export function readQueueBackup(file: string): QueueBackup {
   if (!existsSync(file)) return { version: 1, queues: {} };
   try {

@@ -27,11 +27,14 @@ type Reply = { code(status: number): { send(): unknown } };
 export type SqsOptions = {
   port?: number;
   visibilitySeconds?: number;
-  /** File with the messages while the queue is stopped. If absent, the messages are lost at a stop. */
+  /**
+   * File that stores the messages while the queue is stopped. If absent, the messages are lost when the queue
+   * stops.
+   */
   backupFile?: string;
 };
 
-/** Starts the embedded SQS with both queues, and restores the messages of the backup. */
+/** Starts the embedded SQS with both queues, and restores the messages from the backup. */
 export async function startSqs({
   port = 0,
   visibilitySeconds = VISIBILITY_SECONDS,
@@ -109,7 +112,7 @@ async function heldMessages(endpoint: string, queue: string): Promise<QueueMessa
 }
 
 /**
- * Sends the messages of the backup. The file stays until the next backup, because recording a heartbeat is
+ * Sends the messages from the backup. The file stays until the next backup, because recording a heartbeat is
  * idempotent.
  */
 async function restoreMessages(file: string, call: Call, urlOf: (name: string) => string): Promise<number> {

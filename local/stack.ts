@@ -49,7 +49,7 @@ export type Stack = {
   secrets: Secrets;
   stages: Map<string, Stage>;
   workerEnv: Record<string, string>;
-  /** Adds a process to the stack. At the end, it is stopped before the other parts. */
+  /** Adds a process to the stack. During shutdown, this process is stopped before the other parts. */
   add(stage: Stage): void;
   stop(): Promise<void>;
 };
@@ -164,7 +164,7 @@ async function prepareTable(endpoint: string, secrets: Secrets): Promise<void> {
 
 type ListeningSqs = { endpoint: string; queueUrl: string; deadLetterUrl: string; restored: number };
 
-/** Path of the file with the messages of the embedded queue while the stack is stopped. */
+/** Path of the file that stores the embedded queue's messages while the stack is stopped. */
 export const queueFileIn = (folder: string): string => join(folder, "queue.json");
 
 async function startEmbeddedSqs(options: StackOptions, keep: (stage: Stage) => Stage) {

@@ -16,7 +16,7 @@ export type StageOptions = {
   env: Record<string, string>;
   cwd: string;
   onLine: (stage: string, line: string) => void;
-  /** Returns true for the line whose output means that the stage is ready. */
+  /** Returns true for the output line that shows that the stage is ready. */
   isReady: (line: string) => boolean;
   readyMs?: number;
 };
@@ -25,8 +25,8 @@ const READY_MS = 20_000;
 /** Maximum time in milliseconds for a stage to stop before it is killed. */
 export const STOP_GRACE_MS = 8_000;
 /**
- * Number of last lines to show of a stage that failed. The last line can belong to a stack trace, and the
- * reason is then a few lines above.
+ * Number of output lines to show if a stage fails. The last line can belong to a stack trace, with the reason
+ * a few lines above it.
  */
 const LAST_LINES = 8;
 const LAST_OUTPUT_MS = 500;
@@ -38,7 +38,8 @@ export class StageFault extends Error {
 
 /**
  * Starts a stage and waits until it is ready. The stage gets its own process group, so Ctrl-C does not reach
- * it. This process stops the stages in an order that loses no message. Throws {@link StageFault}.
+ * it. This process can therefore stop the stages in an order that loses no messages. Throws {@link
+ * StageFault}.
  */
 export async function startStage(options: StageOptions): Promise<Stage> {
   const child = Bun.spawn([...options.command], {

@@ -88,7 +88,7 @@ function pointAt(identityFile: string, edgeUrl: string): void {
   writeFileSync(identityFile, JSON.stringify({ ...identity, edgeUrl }), { mode: 0o600 });
 }
 
-/** Environment of the agent: paths and locale of this process, without this process's secrets. */
+/** Environment for the agent. It has the paths and locale of this process, but not the secrets. */
 const agentEnvironment = (): Record<string, string> =>
   Object.fromEntries(
     ["PATH", "HOME", "USER", "LOGNAME", "LANG", "USERPROFILE", "SystemRoot", "ProgramData"].flatMap((name) =>

@@ -109,7 +109,7 @@ export function targetFault(text: string, allowPrivate: boolean): string | undef
     return "the target has an invalid host name: labels have 1 to 63 characters, 253 in total";
   if (allowPrivate) return /^https?:$/.test(url.protocol) ? undefined : "the target is not http or https";
   if (url.protocol !== "https:") return "the target is not https";
-  // The URL parser normalises 0x7f.1 and 2130706433 to 127.0.0.1, so one spelling has to be checked.
+  // The URL parser normalises 0x7f.1 and 2130706433 to 127.0.0.1, so only one spelling must be checked.
   if (isAddress(name)) return isPublicAddress(name) ? undefined : "the target is not a public address";
   if (INSIDE.test(name) || !name.includes(".")) return "the target is not a public address";
   return undefined;

@@ -44,7 +44,7 @@ export const COMPILE_FLAGS = [
 export const fileOf = (target: Target): string =>
   `lz-agent-${target}${target.startsWith("windows") ? ".exe" : ""}`;
 
-/** Hash of all inputs of a build. Unchanged sources are not compiled again. */
+/** Hash of all build inputs. Unchanged sources are not compiled again. */
 export function inputHash(root: string, extra: readonly string[]): string {
   const hash = createHash("sha256");
   const files = INPUT_DIRECTORIES.flatMap((directory) =>
@@ -108,8 +108,8 @@ const licenceChoice = (licence: string): object =>
   /^[\w.+-]+$/.test(licence) ? { license: { id: licence } } : { expression: licence };
 
 /**
- * Runs the Bun that runs this script, because under npx no other Bun is installed. If it fails, throws an
- * error with its output.
+ * Runs the same Bun binary as this script, because under npx no other Bun is installed. If it fails, throws
+ * an error with its output.
  */
 async function bun(args: readonly string[]): Promise<void> {
   const child = Bun.spawn([process.execPath, ...args], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Fault of a release tag. Undefined if the tag is `v` followed by the version of package.json. */
+/** Error message for a wrong release tag. Undefined if the tag is `v` followed by the version in package.json. */
 export const tagFault = (tag: string, version: string): string | undefined =>
   tag === `v${version}`
     ? undefined

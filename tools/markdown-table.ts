@@ -1,4 +1,4 @@
-/** Formats a Markdown table with columns as wide as their longest cell, like the formatter. */
+/** Formats a Markdown table with columns as wide as their longest cell, as the formatter does. */
 export function markdownTable(rows: readonly [string[], ...string[][]]): string {
   const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => row[column]!.length)));
   const line = (cells: readonly string[]): string =>

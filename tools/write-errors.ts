@@ -11,13 +11,13 @@ type Code = RefusalCode | EdgeProblemCode;
 
 /** Advice for each code. The type makes this list complete. */
 const FIXES: Readonly<Record<Code, string>> = {
-  "wire.malformed": "Correct the request. `detail` names the first invalid place.",
+  "wire.malformed": "Correct the request. `detail` names the first invalid value.",
   "wire.media-type": "Send `Content-Type: application/json`.",
   "wire.too-large": "Send a smaller body. `detail` names the limit in bytes.",
   "wire.unsigned": "Sign the request as described in [the wire protocol](wire.md).",
   "wire.stale": "Set the clock of the host. `time` is the time of the edge.",
   "wire.bad-signature":
-    "Agents open a new session by themselves. If the error lasts, check that the device key belongs to this asset.",
+    "Agents open a new session by themselves. If the error persists, check that the device key belongs to this asset.",
   "wire.headers-too-large": "Send fewer or shorter headers. Their total limit is 12 KiB.",
   "wire.too-slow": "Send the body within 10 seconds.",
   "wire.too-many": "Wait for the number of seconds in `Retry-After`. `detail` names the limit.",
@@ -29,10 +29,10 @@ const FIXES: Readonly<Record<Code, string>> = {
   "enrolment.needs-control-key": "Send the request to a node with `LZ_ROLE=admin` or `all`.",
   "admin.unauthenticated": "Send a valid session token or API key as bearer credential, or sign in.",
   "admin.no-organisation": "Choose an organisation at the identity provider and sign in again.",
-  "admin.forbidden": "Ask an administrator for the permission. `detail` may name another reason.",
-  "admin.cross-site": "Load the page again and send the form from there.",
+  "admin.forbidden": "Ask an administrator for the permission. `detail` can state a different reason.",
+  "admin.cross-site": "Reload the page and submit the form again.",
   "admin.not-found": "Check that the id is correct and belongs to your organisation.",
-  "admin.invalid": "Correct the request. `detail` names the invalid places.",
+  "admin.invalid": "Correct the request. `detail` names the invalid values.",
   "admin.method": "Use one of the methods in the `Allow` header.",
   "admin.outdated": "Read the resource again, apply your change to it, and send its new ETag as `If-Match`.",
   "admin.unconditional": "Send the ETag that you read as `If-Match`.",
@@ -48,7 +48,7 @@ const FIXES: Readonly<Record<Code, string>> = {
   "edge.no-polls": "No action is needed. Agents receive directives with their heartbeats.",
   "edge.no-catalogue": "Set `LZ_CATALOGUE_URL`, or use the catalogue that is built into the agent.",
   "edge.unavailable":
-    "Retry after the number of seconds in `Retry-After`. If the error lasts, read `/readyz`.",
+    "Retry after the number of seconds in `Retry-After`. If the error persists, read `/readyz`.",
 };
 
 /** The text of docs/errors.md. */

@@ -14,7 +14,7 @@ import { type AssetView, assetTable, assetView, idOf, SEARCHED_MAX } from "./ass
 /** Maximum number of assets in one request of the API. A request is one transaction. */
 const BATCH_ASSETS = 25;
 /**
- * Number of consecutive failed requests after which the rest is not tried, because the control plane is
+ * Number of consecutive failed requests after which the command stops trying, because the control plane is
  * probably unavailable.
  */
 const FAILURES_MAX = 3;
@@ -40,8 +40,8 @@ const WORDS = {
 } as const;
 
 /**
- * Reasons of the API for an unchanged asset that do not count as a failure: the asset was changed before, or
- * its host has reported in the meantime.
+ * Reasons for which the API leaves an asset unchanged and which do not count as failures. The asset was
+ * already changed, or its host has reported in the meantime.
  */
 const UNCHANGED: ReadonlySet<string> = new Set(["already", "reported"]);
 

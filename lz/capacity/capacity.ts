@@ -40,7 +40,7 @@ export const run: Verb = async ({ integers }) => {
         ],
       ),
       "",
-      `The packed and sampled design costs 1/${(1 / plan.ratio).toFixed(1)} of the price: ${plan.heartbeatsPerMessage.toFixed(1)} heartbeats per message,`,
+      `Packing and sampling reduce the price to 1/${(1 / plan.ratio).toFixed(1)}, with ${plan.heartbeatsPerMessage.toFixed(1)} heartbeats per message,`,
       `${plan.sqsRequestsPerHeartbeat.toFixed(3)} SQS requests and ${plan.writeUnitsPerHeartbeat.toFixed(3)} write units per heartbeat.`,
       `Plan for ${plan.shards} telemetry shards (${whole(plan.writesPerSecond)} write units/s). Compute and transfer are not included.`,
     ],

@@ -29,7 +29,7 @@ import { count } from "../platform/text-table.ts";
 const PER_SECOND_MAX = 4000;
 const IN_FLIGHT_MAX = 512;
 const ENROLLING_AT_ONCE = 16;
-/** Time before the expiry of a session at which it is renewed. */
+/** Time in seconds before a session's expiry at which the session is renewed. */
 const SESSION_SPARE_SECONDS = 60;
 const TIMEOUT_MS = 10_000;
 
@@ -46,7 +46,7 @@ type Member = {
 
 type Tally = { sent: number; accepted: number; refused: Record<string, number>; latenciesMs: number[] };
 
-/** Engines of risky assets. Each entry opens an incident of a different rule. */
+/** Engines of risky assets. Each entry opens an incident for a different rule. */
 const RISKY: readonly (() => Engine[])[] = [
   () => [makeEngine({ bind: ["0.0.0.0"] })],
   () => [makeEngine()],

@@ -9,7 +9,10 @@ import { count } from "../platform/text-table.ts";
 import { custodyExport, inOrder, type ReadExport, readExport, verifyExport } from "./custody-export.ts";
 
 const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).min(1) });
-/** A JWKS, or a file with a member `jwks`. The identity file of an agent contains the same keys in such a member. */
+/**
+ * A JWKS, or a file with a member `jwks`. The identity file of an agent contains the same keys in its `jwks`
+ * member.
+ */
 const keysFile = z.union([jwks, z.object({ jwks }).transform((file) => file.jwks)]);
 
 function readKeys(path: string): JSONWebKeySet {

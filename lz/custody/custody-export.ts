@@ -34,7 +34,10 @@ const exportedHead = z.strictObject({
 
 const exportedJson = z.strictObject({ records: z.array(z.unknown()), head: exportedHead.optional() });
 
-/** First line of an export in the JSON Lines format. Each later line is a record, in the order of the tenant. */
+/**
+ * First line of an export in the JSON Lines format. Each later line is a record, in the order of the tenant's
+ * log.
+ */
 const manifest = z.strictObject({
   type: z.literal("CustodyManifest"),
   v: z.literal(1),
@@ -197,7 +200,7 @@ async function contentFaultOf(
   each: AuditItem,
   head: CustodyHeadItem | undefined,
 ): Promise<string | undefined> {
-  if (head && each.tenantId !== head.tenantId) return "belongs to another tenant than the head";
+  if (head && each.tenantId !== head.tenantId) return "belongs to a different tenant than the head";
   if (each.report === undefined || (await provesItself(each))) return undefined;
   return "holds a report that is not signed by the device key it names, for this asset and generation";
 }

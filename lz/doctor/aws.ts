@@ -127,7 +127,8 @@ export async function checkQueues(
     }
     checks.push(good("redrive", `to the dead-letter queue after ${redrive.maxReceiveCount} receives`));
     const name = redrive.deadLetterTargetArn.split(":").at(-1)!;
-    // A dead-letter queue has the account and region of its source, so only the last part of its URL differs.
+    // A dead-letter queue is in the same account and region as its source queue, so only the last path
+    // segment of the URL differs.
     const deadUrl = new URL(name, queueUrl).href;
     const waiting = Number((await attributes(deadUrl)).ApproximateNumberOfMessages ?? 0);
     checks.push(

@@ -2,7 +2,10 @@ import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { timestamp } from "../../shared/time/clock.ts";
 import { bad, type Check, good } from "./check.ts";
 
-/** Checks the AWS credentials of an edge by its `/readyz`. Returns no checks if the credentials are in order. */
+/**
+ * Checks an edge's AWS credentials, as reported by its `/readyz` endpoint. Returns no checks if the
+ * credentials are in order.
+ */
 export function checkEdgeCredentials({ credentials }: Readonly<Record<string, unknown>>): Check[] {
   const advice =
     'search its log for credentials.not-renewed and credentials.refused; see "AWS credentials" in docs/edge.md';

@@ -64,8 +64,8 @@ export const run: Verb = async (args, deps) => {
 };
 
 /**
- * True if a remote installation is named by its URL or by its queue. Then this machine itself is not checked,
- * because it needs no local stack, no agent and no free port.
+ * True if a remote installation is named by its URL or by its queue. This machine itself is then not checked,
+ * because a remote installation needs no local stack, agent or free port here.
  */
 const isElsewhere = (args: Arguments, { env }: Pick<Deps, "env">): boolean =>
   [args.texts.url, env.LZ_URL, env.SQS_QUEUE_URL].some((named) => named !== undefined && named !== "");
@@ -193,11 +193,7 @@ async function checkPort({ env }: Deps, stack: StackFile | undefined): Promise<C
       : bad("port", `${port} is in use`, "stop the program that uses it, or set LZ_PORT");
   }
   return isFree
-    ? bad(
-        "port",
-        `nothing listens on ${port}, the port of the edge in stack.json`,
-        "start it with bun run start",
-      )
+    ? bad("port", `nothing listens on ${port}, the edge port in stack.json`, "start it with bun run start")
     : good("port", `${port} is in use, as expected`);
 }
 

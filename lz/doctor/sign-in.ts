@@ -1,9 +1,9 @@
 import { bad, type Check, good, note } from "./check.ts";
 
-/** Checks that the edge can verify sessions, by the state of the identity provider's keys in `/readyz/admin`. */
+/** Checks whether the edge can verify sessions, from the state of the identity provider's keys in `/readyz/admin`. */
 export function checkSignInKeys(readiness: Readonly<Record<string, unknown>>): Check {
   const advice =
-    "search the edge's log for issuer-keys.not-refreshed, and request LZ_ADMIN_JWKS_URL from its host";
+    "search the edge's log for issuer-keys.not-refreshed, and request the URL in LZ_ADMIN_JWKS_URL from the edge's host";
   switch (readiness.signInKeys) {
     case "fresh":
       return good("sign-in keys", "the identity provider responds");

@@ -7,10 +7,13 @@ import { fleetSummaryKey } from "../../shared/table/keys.ts";
 import type { OpenTable } from "../platform/open-table.ts";
 import { bad, type Check, good, note } from "./check.ts";
 
-/** Maximum number of agent versions in the line of the check. */
+/** Maximum number of agent versions that the check lists. */
 const NAMED_MAX = 5;
 
-/** Versions that a worker last wrote to the table. `agents`: versions of agents, with the most hosts first. */
+/**
+ * Versions that a worker last wrote to the table. `agents` lists agent versions, starting with those of the
+ * most hosts.
+ */
 export type WorkerVersions = {
   worker?: string | undefined;
   agents: { version: string; hosts: number }[];
@@ -40,7 +43,8 @@ export async function readWorkerVersions(
  * Compares the versions of all parts. Workers must be updated first, then edges, then agents. A part that is
  * newer than an earlier one in this order can send data that the earlier one does not understand.
  *
- * @param edge version of the edge. Undefined if the edge sent no version, as edges before 0.1.0.
+ * @param edge version of the edge. Undefined if the edge sent no version, which is the case for edges before
+ * 0.1.0.
  */
 export function checkVersions(edge: string | undefined, told: WorkerVersions | undefined): Check {
   const agents = told?.agents ?? [];

@@ -7,7 +7,7 @@ import type { OpenTable } from "../platform/open-table.ts";
 import { bad, type Check, good } from "./check.ts";
 
 /**
- * Maximum age of the last signature check of a worker that runs. Workers check the signatures of a tenant
+ * Maximum age of the last signature check while a worker is running. Workers check the signatures of a tenant
  * once a minute while its hosts report, and every half hour for 20,000 hosts.
  */
 const ALIVE_MS = 3 * 60_000;

@@ -12,7 +12,7 @@ export const parseArguments = (argv: readonly string[]): ParsedProgram<CommandNa
     {
       call: "bun run lz",
       version: PRODUCT_VERSION,
-      about: "lz is the operator's command line of LifecycleZero.",
+      about: "lz is LifecycleZero's command-line tool for operators.",
       commands: COMMANDS,
       notes: [
         "Without --url, a command uses the local stack that bun run start has started. With --json, every command " +

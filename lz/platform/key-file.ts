@@ -78,8 +78,8 @@ export const privateKey = z.object({ ...okp, d: z.string() });
 export const publicKeys = z.object({ keys: z.array(z.object(okp)).max(8) });
 
 /**
- * Parses a line of the file as JSON that matches the schema. Throws {@link Failure} with the name of the
- * line, and never with its value.
+ * Parses a line of the file as JSON that matches the schema. Throws {@link Failure}. The error contains the
+ * line's name, but never its value.
  */
 export function readJsonLine<Schema extends z.ZodType>(
   lines: KeyLines,

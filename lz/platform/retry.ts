@@ -3,11 +3,14 @@
 import type { Clock } from "../../shared/time/clock.ts";
 import type { Send } from "./simulated-agents.ts";
 
-/** Maximum wait before a retry. A longer wait means an outage, so the response is returned to the operator. */
+/**
+ * Maximum wait before a retry, in seconds. A longer wait means an outage, so the response is returned to the
+ * operator.
+ */
 const WAIT_SECONDS_MAX = 60;
 /**
- * Maximum of all waits of one request. It is less than 300 s, after which the edge rejects the signature as
- * stale.
+ * Maximum total wait for one request, in seconds. It is less than 300 s, after which the edge rejects the
+ * signature as stale.
  */
 const TOTAL_SECONDS_MAX = 240;
 const WAIT_SECONDS_DEFAULT = 1;

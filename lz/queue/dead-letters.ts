@@ -22,10 +22,16 @@ type DeadLetter = {
   receipt: string;
   body: string;
   sentAt: string;
-  /** Reason for which the worker moved the message here. Undefined if the queue moved it, after too many receives. */
+  /**
+   * Reason for which the worker moved the message to this queue. Undefined if SQS moved it, after too many
+   * receives.
+   */
   reason: string | undefined;
   origin: string | undefined;
-  /** True if the message is signed and its reason can be fixed by now, so that the worker can process it again. */
+  /**
+   * True if the message is signed and the cause of its failure may be fixed by now, so that the worker can
+   * try again.
+   */
   canReplay: boolean;
   attributes: Message["MessageAttributes"];
 };
@@ -104,7 +110,8 @@ async function redriveTarget(client: SQSClient, queueUrl: string): Promise<strin
   const name = arn?.split(":").at(-1);
   if (!name)
     throw new Failure("the queue has no dead-letter queue: set SQS_DLQ_URL, or deploy the template again");
-  // The dead-letter queue has the same account and region, so only the name in its URL differs.
+  // The dead-letter queue is in the same account and region as the queue, so only the name in its URL
+  // differs.
   return queueUrl.replace(/[^/]+$/, name);
 }
 

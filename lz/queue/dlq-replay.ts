@@ -5,8 +5,8 @@ import { openDeadLetters } from "./dead-letters.ts";
 const HIDDEN_SECONDS = 30;
 
 /**
- * Sends messages again that failed for a temporary reason, such as an outage or a key that the worker did not
- * know yet. A message is deleted only after the queue has accepted it.
+ * Sends messages again if they failed for a temporary reason, such as an outage or a key that the worker did
+ * not know yet. A message is deleted only after the queue has accepted it.
  */
 export const run: Verb = async (args, deps) => {
   const queue = await openDeadLetters(deps);

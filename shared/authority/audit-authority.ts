@@ -28,7 +28,7 @@ type Audited = {
   versionMin?: number;
   /**
    * Current time in seconds. DynamoDB may already have deleted items that expired before this time. Their
-   * records remain.
+   * authority records remain.
    */
   nowSeconds: number;
 };
@@ -193,7 +193,7 @@ type TokenUses = Record<"counted" | "devices" | "assets", Map<string, number>>;
 
 const addOne = (counts: Map<string, number>, key: string) => counts.set(key, (counts.get(key) ?? 0) + 1);
 
-/** Counts the enrolled devices per token. An enrol node writes one item of a device for each use of a token. */
+/** Counts the enrolled devices per token. An enrol node writes one device item for each use of a token. */
 async function countEnrolled(where: Table, tenantId: string): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   for await (const { SK } of queryAll(where, tenantKey(tenantId).PK, ENROLLED_PREFIX))

@@ -20,7 +20,7 @@ const UNCOVERED: Readonly<Record<string, readonly string[]>> = {
   Approval: [],
   IsolationCount: [],
   // Reports are signed with the device key, so readers can check them without the control key. The custody
-  // chain has its own hashes. An acknowledged incident extends the chain without changing the asset.
+  // chain has its own hashes. Acknowledging an incident extends the chain without changing the asset.
   Asset: [
     "proof",
     "unsignedReport",

@@ -19,7 +19,7 @@ export const AUTHORITY_FAULTS = {
   count:
     "the tenant's authority records do not match the signed head: a record was removed, added or restored",
   agentSettings: "the agent settings in its authority record are not signed, or differ from the item",
-  proof: "the proof of the host has no valid signature of its device key",
+  proof: "the host's proof has no valid signature from its device key",
   custody: "the custody log was truncated, extended or rewritten: its end does not match the signature",
   uses: "more devices enrolled with the token than its use count shows",
   rolledBack: "the tenant's authority records are older than at the last audit",

@@ -262,9 +262,9 @@ export function isProof(
  * a snapshot or its state directory was restored. The action is then pending again, so that the release is
  * sent again.
  *
- * The time of the proof decides. A proof from before the release is only late, and each report counts once.
- * The device does not sign the time of the heartbeat, so it is not used. A restored host proves its isolation
- * again with a new time.
+ * The time of the proof decides. A proof from before the release has merely arrived late and is ignored. Each
+ * report counts once. The device does not sign the time of the heartbeat, so it is not used. A restored host
+ * proves its isolation again with a new time.
  */
 export const isSetBackBy = (
   asset: Pick<AssetItem, "generation" | "wish" | "proof" | "setBack" | "revokedAt">,

@@ -36,7 +36,7 @@ const REMEDIATION: Record<string, Activity> = {
   "isolation.released": { activity_id: 3, activity_name: "Restore", status_id: 1, status: "Success" },
 };
 
-/** The value 99 of status_id is Other. */
+/** In `status_id`, 99 means Other. */
 const NOT_PROVEN = { status_id: 99, status: "Not proven" };
 
 /** A failed release has the activity Restore, although its event is `isolation.failed`. */

@@ -14,7 +14,7 @@ import { DAY_MS } from "../time/durations.ts";
 export const EXPIRY_REASONS = ["silent", "never-reported", "removed", "superseded"] as const;
 export type ExpiryReason = (typeof EXPIRY_REASONS)[number];
 
-/** Why and since when a host is not on the active list. */
+/** Reason and start of a host's absence from the active list. */
 export type Expiry = { reason: ExpiryReason; since: string };
 
 export type ExpiringAsset = Pick<
@@ -54,8 +54,8 @@ export function expiryOf(
 }
 
 /**
- * True if an administrator removed the asset from the active list. Only counts if the decision is signed with
- * the control key.
+ * True if an administrator removed the asset from the active list. The removal only counts if it is signed
+ * with the control key.
  */
 export const isTakenOff = ({
   expiredAt,

@@ -15,8 +15,8 @@ import type { IdentityUse, RunSeen } from "../table/items/asset/presence.ts";
 const WINDOW_MS_MIN = 10 * 60_000;
 const WINDOW_INTERVALS = 5;
 /**
- * Number of returns that indicates two machines. A single return can be caused by a changed clock or a
- * restored snapshot.
+ * Minimum number of times that an earlier run returns before two machines are assumed. A single return can be
+ * caused by a changed clock or a restored snapshot.
  */
 const RETURNS_MIN = 2;
 /** Maximum number of runs per identity. This is enough to detect returns even with a thousand copies. */

@@ -93,7 +93,7 @@ export async function readHoldings(
   return { holdings: found, complete };
 }
 
-/** Reads only the given fields of all items with a prefix, about a tenth of the bytes. */
+/** Reads only the given fields of all items with a prefix, which is about a tenth of the data. */
 async function readFields<Shape extends z.ZodRawShape>(
   reader: Reader,
   tenantId: string,

@@ -36,8 +36,8 @@ export function isWorkingTime(at: string, hours: WorkingHours): boolean {
 }
 
 /**
- * The most recent start or end of working hours up to `at`. A state that lasts longer is assessed again at
- * this time, because the rule on working hours can have a different result.
+ * The most recent start or end of working hours up to `at`. A state that continues past this time is assessed
+ * again, because the rule on working hours can have a different result.
  */
 export function hoursBoundary(at: string, hours: WorkingHours): string {
   const ms = Date.parse(at);

@@ -55,7 +55,7 @@ export type Case = { explanation: string; points: number };
 export type EngineRule = RuleFacts & {
   about: "engine";
   applies(engine: Engine, scene: RuleInput): string | Case | undefined;
-  /** Like `applies`, for a product that does not run. Only present for rules about models on disk. */
+  /** Like `applies`, for a product that is not running. Only present for rules about models on disk. */
   appliesAtRest?(store: Store, scene: RuleInput): string | Case | undefined;
 };
 export type HostRule = RuleFacts & { about: "host"; applies(scene: RuleInput): string | Case | undefined };
@@ -65,24 +65,24 @@ export type Rule = EngineRule | HostRule;
 export const HOST = { id: "host", name: "This host" } as const;
 
 /**
- * Minimum confidence at which a process with model weights counts as an engine. Resident weights reach it,
- * and so do weights with a second sign.
+ * Minimum confidence at which a process with model weights counts as an engine. Weights that are resident in
+ * memory reach it. Weaker evidence of weights reaches it together with a second signal.
  */
 const HELD_CONFIDENCE_MIN = 70;
 
-/** True for a process whose signs of model weights are too weak to count it as an engine. */
+/** True for a process whose evidence of model weights is too weak for it to count as an engine. */
 export const isInDoubt = ({ id, confidence }: Pick<Engine, "id" | "confidence">): boolean =>
   id === "unknown-weights" && confidence < HELD_CONFIDENCE_MIN;
 
 /**
- * True if the weak signs include an inference library. Backup or search programs read model files, but load
- * no such library.
+ * True if the weak evidence includes an inference library. Backup or search programs read model files, but
+ * load no such library.
  */
 export const likelyHolds = (engine: Pick<Engine, "id" | "confidence" | "evidence">): boolean =>
   isInDoubt(engine) && engine.evidence.some(({ signal, weight }) => signal === "library" && weight > 0);
 
 export const processOf = (engine: Engine): string =>
-  `${engine.pid === undefined ? "owner not readable" : `pid ${engine.pid}`}${engine.ports.length > 0 ? `, port ${engine.ports[0]}` : ""}`;
+  `${engine.pid === undefined ? "process not readable" : `pid ${engine.pid}`}${engine.ports.length > 0 ? `, port ${engine.ports[0]}` : ""}`;
 
 /** Lists up to three names, followed by the number of further names. */
 export function listed(names: readonly string[]): string {

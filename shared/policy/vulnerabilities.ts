@@ -24,7 +24,7 @@ const entry = (
 ): Vulnerability => ({ id, engine, ...range, isCritical, summary, source: nvd(id) });
 
 export const VULNERABILITIES: readonly Vulnerability[] = [
-  entry("ollama", "CVE-2024-28224", { fixed: "0.1.29" }, false, "access to its API by DNS rebinding"),
+  entry("ollama", "CVE-2024-28224", { fixed: "0.1.29" }, false, "access to its API through DNS rebinding"),
   entry(
     "ollama",
     "CVE-2024-37032",
@@ -32,7 +32,7 @@ export const VULNERABILITIES: readonly Vulnerability[] = [
     true,
     "file writes outside its folder, which allow code execution",
   ),
-  entry("ollama", "CVE-2024-39720", { fixed: "0.1.46" }, false, "crash by a crafted model file"),
+  entry("ollama", "CVE-2024-39720", { fixed: "0.1.46" }, false, "crash caused by a crafted model file"),
   entry(
     "ollama",
     "CVE-2024-39722",
@@ -60,11 +60,29 @@ export const VULNERABILITIES: readonly Vulnerability[] = [
     "CVE-2025-47277",
     { from: "0.6.5", fixed: "0.8.5" },
     true,
-    "code execution through its transfer between nodes",
+    "code execution through its inter-node transfer",
   ),
-  entry("vllm", "CVE-2025-48944", { from: "0.8.0", fixed: "0.9.0" }, false, "crash by one malformed request"),
-  entry("vllm", "CVE-2025-48956", { from: "0.1.0", fixed: "0.10.1.1" }, false, "crash by one large header"),
-  entry("vllm", "CVE-2025-59425", { fixed: "0.11.0" }, false, "disclosure of its API key by timing"),
+  entry(
+    "vllm",
+    "CVE-2025-48944",
+    { from: "0.8.0", fixed: "0.9.0" },
+    false,
+    "crash caused by one malformed request",
+  ),
+  entry(
+    "vllm",
+    "CVE-2025-48956",
+    { from: "0.1.0", fixed: "0.10.1.1" },
+    false,
+    "crash caused by one large header",
+  ),
+  entry(
+    "vllm",
+    "CVE-2025-59425",
+    { fixed: "0.11.0" },
+    false,
+    "disclosure of its API key through response times",
+  ),
   entry(
     "vllm",
     "CVE-2025-62164",

@@ -2,9 +2,9 @@ import { z } from "zod";
 import { text } from "../wire/text.ts";
 
 /**
- * Line of a pack that is not a heartbeat. It reports that the edge refused a session of this asset to another
- * machine. An older worker that does not know this line sends it to the dead-letter queue, from which it can
- * be replayed.
+ * A line of a pack that is not a heartbeat. It reports that another machine used this asset's identity and
+ * that the edge refused it a session. An older worker that does not know this kind of line sends it to the
+ * dead-letter queue, from which it can be replayed.
  */
 const copySighting = z.strictObject({
   v: z.literal(1),

@@ -106,8 +106,8 @@ const encoder = new TextEncoder();
 const LINE_BREAK = 0x0a;
 
 /**
- * Parses a pack. Throws for invalid text. Because the signature is valid, invalid text is an error of our own
- * edge.
+ * Parses a pack. Throws for invalid text. Because the signature is valid, invalid text indicates an error in
+ * our own edge.
  */
 export function decodePack(text: string): Pack {
   const [first, ...lines] = text.split("\n");

@@ -76,7 +76,7 @@ export const approvalKey = (tenantId: string, approvalId: string): Key => ({
 export const APPROVAL_PREFIX = "APPROVAL#";
 
 export const ISOLATION_COUNT_PREFIX = "ISOLATIONS#";
-/** Key of the number of isolations in one hour, for example `2026-11-21T23`. */
+/** Key of the counter of isolations in one hour, for example `2026-11-21T23`. */
 export const isolationCountKey = (tenantId: string, hour: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `${ISOLATION_COUNT_PREFIX}${hour}`,
@@ -104,7 +104,7 @@ export const enrolledKey = (tenantId: string, jti: string, deviceKey: string): K
   SK: `${ENROLLED_PREFIX}${jti}#${deviceKey}`,
 });
 
-/** Key of the assets of one mainboard. `hardwareId` is its fingerprint. */
+/** Key of the item that lists the assets enrolled from one mainboard. `hardwareId` is the mainboard's fingerprint. */
 export const hardwareKey = (tenantId: string, hardwareId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `HARDWARE#${hardwareId}`,

@@ -23,8 +23,8 @@ const COMMANDS = {
 } satisfies Record<keyof Operations, unknown>;
 
 /**
- * DynamoDB through the AWS SDK, for command-line tools. They need its credentials and retries, but not the
- * speed of the worker's client. Rejects with errors of the SDK.
+ * DynamoDB through the AWS SDK, for command-line tools. The tools need the SDK's credentials and retries, but
+ * not the speed of the worker's client. Rejects with errors of the SDK.
  */
 export const sdkDynamo = (client: DynamoDBClient): Dynamo => {
   const send = (operation: keyof Operations, input: object) => {

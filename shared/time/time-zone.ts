@@ -1,6 +1,6 @@
 import { MINUTE_MS } from "./durations.ts";
 
-/** Offsets of time zones have only changed at full quarters of an hour for fifty years. */
+/** For fifty years, time zone offsets have only changed at multiples of a quarter of an hour. */
 const QUARTER_MS = 15 * MINUTE_MS;
 const KNOWN_OFFSETS_MAX = 4096;
 const offsets = new Map<string, number>();

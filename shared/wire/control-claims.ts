@@ -7,7 +7,7 @@ import { type ControlKey, ISSUER, signStatement } from "./sign-statement.ts";
 export const addressee = { tenant: tenantId, asset: assetId };
 type Addressed = { tenant: string; asset: string };
 
-/** Signs claims as compact JWS (RFC 7515, EdDSA). `typ` prevents that one kind of token is used as another. */
+/** Signs claims as compact JWS (RFC 7515, EdDSA). `typ` prevents one kind of token from being used as another. */
 export const signClaims = (control: ControlKey, typ: string, claims: Addressed): Promise<string> =>
   signStatement(control, typ, claims);
 

@@ -185,7 +185,7 @@ export const containmentReport = z.strictObject({
   probes: z
     .strictObject({
       controlPlaneReachable: z.boolean(),
-      /** Whether a forbidden connection was blocked. Null without a probe, because the mode blocks nothing. */
+      /** Whether a forbidden connection was blocked. Null if there was no probe, because the mode blocks nothing. */
       forbiddenBlocked: z.boolean().nullable(),
     })
     .optional(),

@@ -32,8 +32,8 @@ export async function deriveSessionKey(
 }
 
 /**
- * `keyid` of a signature with the device key. It only claims to be of this asset, and the stored public key
- * proves the claim.
+ * `keyid` of a signature with the device key. The `keyid` only claims to belong to this asset. Verification
+ * with the stored public key proves the claim.
  */
 export const deviceKeyid = (tenant: string, asset: string): string => `${DEVICE}.${tenant}.${asset}`;
 

@@ -59,7 +59,7 @@ export async function isSignedReport(
 ): Promise<boolean> {
   const signature = report.signature === undefined ? undefined : fromBase64url(report.signature);
   if (!signature) return false;
-  const key = await importDeviceKey(deviceKey).catch(() => undefined); // The 32 bytes may not be a point of the curve.
+  const key = await importDeviceKey(deviceKey).catch(() => undefined); // The 32 bytes may not be a valid point on the curve.
   return (
     key !== undefined && (await crypto.subtle.verify("Ed25519", key, signature, reportBytes(host, report)))
   );

@@ -4,7 +4,8 @@ import { accept, type Refusal, refuse, type Verdict } from "../verdict.ts";
 /*
  * A profile of HTTP Message Signatures (RFC 9421) and Content-Digest (RFC 9530). The components, their order
  * and the parameters are fixed, so two regular expressions replace a structured-field parser. Differences
- * that the RFC allows to serialisers (parameter order) are accepted. Differences in meaning are rejected.
+ * that the RFC allows between serialisers, such as the parameter order, are accepted. Differences in meaning
+ * are rejected.
  */
 const COMPONENTS = '("@method" "@path" "content-digest")';
 const LABEL = "lz";
@@ -138,6 +139,6 @@ const webCryptoName = (algorithm: Algorithm): string => (algorithm === "ed25519"
 export const importHmacKey = (key: Uint8Array<ArrayBuffer>, usages: KeyUsage[]): Promise<CryptoKey> =>
   crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, usages);
 
-/** Imports the public device key from its base64url x coordinate. Rejects if it is not a point of the curve. */
+/** Imports the public device key from its base64url x coordinate. Rejects if it is not a point on the curve. */
 export const importDeviceKey = (x: string): Promise<CryptoKey> =>
   crypto.subtle.importKey("jwk", { kty: "OKP", crv: "Ed25519", x }, { name: "Ed25519" }, false, ["verify"]);

@@ -1,7 +1,10 @@
 import { canonicalJson } from "../encoding/canonical-json.ts";
 import type { Client, Engine, Heartbeat, Store } from "./heartbeat.ts";
 
-/** Parts of a heartbeat that describe the host: all members except its number, times and spool. */
+/**
+ * Heartbeat members that describe the host: all members except the sequence number, the times and the spool
+ * counts.
+ */
 export type HostState = Pick<
   Heartbeat,
   "agent" | "host" | "engines" | "stores" | "collectors" | "containment"
@@ -13,8 +16,8 @@ export type HostState = Pick<
  * wording of evidence and collectors, which contains counts. An idle host therefore stays in one state for
  * hours.
  *
- * The agent determines the start of the state with it. The worker uses it to detect an agent that reports a
- * wrong start.
+ * The agent uses this text to determine when the state started. The worker uses it to detect an agent that
+ * reports a wrong start.
  */
 export function stateText({ agent, host, engines, stores, collectors, containment }: HostState): string {
   return canonicalJson({

@@ -11,7 +11,7 @@ export const MEMORY_DAYS = 28;
 /** Length of the learning phase in days. During this phase there is no baseline to compare with. */
 export const LEARNING_DAYS = 7;
 /**
- * Number of days after its first appearance at which a feature counts as known. The feature is new on the
+ * Number of days after its first appearance from which a feature counts as known. The feature is new on the
  * first day and the next.
  */
 const KNOWN_AFTER_DAYS = 2;
@@ -49,7 +49,7 @@ export const isTimely = ({ at, receivedAt }: { at: string; receivedAt: string })
 export const dayOf = (at: string): number => Math.floor(Date.parse(at) / (24 * 3600 * 1000));
 
 type Kind = "engine" | "model" | "client" | "exposed";
-/** Points of a feature that is new to the asset, and additional points if the feature is new to the tenant. */
+/** Points for a feature that is new to the asset, and additional points if the feature is new to the tenant. */
 const POINTS: Record<Kind, { asset: number; tenant: number }> = {
   engine: { asset: 15, tenant: 25 },
   model: { asset: 10, tenant: 20 },

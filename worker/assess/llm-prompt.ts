@@ -93,8 +93,8 @@ function shownEngine(engine: Engine) {
 }
 
 /**
- * The facts of a state as JSON. They are all that the language model receives about the host, and the cache
- * key of its verdict.
+ * The facts of a state as JSON. The language model receives nothing else about the host. The text is also the
+ * cache key of the verdict.
  *
  * Equal facts result in equal text: there are no process ids or times, and lists are sorted before they are
  * cut. Exposed engines come first, then engines that are not approved.
@@ -197,7 +197,7 @@ function raised(
   const score = Math.min(100, Math.max(assessment.score, verdict.score, isCritical ? BAND.max + 1 : 0));
   const [worst] = assessment.findings;
   if (!isCritical || !worst) return { ...assessment, score, adjudication: adjudication(score)! };
-  // The verdict becomes a separate finding, which names its source and ends with the state.
+  // The verdict becomes a separate finding. The finding names its source, and ends when the state ends.
   const finding = {
     rule: "ai-adjudication",
     engine: worst.engine,

@@ -32,7 +32,7 @@ export type LlmReviewer = {
 /** Sends one request. Rejects if no response that matches the schema arrives in time. */
 export type RequestVerdict = (evidence: string, signal: AbortSignal) => Promise<LlmVerdict>;
 
-/** Last words of each reason for a missing verdict. */
+/** Text that ends each reason for a missing verdict. */
 export const RULES_ONLY = "assessed by rules and baseline only";
 
 const unavailable = (assessment: Assessment, reason: string): Assessment => ({

@@ -11,8 +11,8 @@ import { BusyFault } from "../platform/transient-error.ts";
 export type Known = {
   presence: PresenceItem;
   /**
-   * Hash of the state text of a heartbeat that has the state of presence. `policyKey`: the policy that
-   * assessed it.
+   * Hash of the state text of a heartbeat with the same state as presence. `policyKey` identifies the policy
+   * that assessed this state.
    */
   raw?: bigint | undefined;
   policyKey?: string;
@@ -62,7 +62,7 @@ export function createPresenceCache(
   const kept = new Map<string, Known>();
   const name = (tenantId: string, assetId: string) => `${tenantId} ${assetId}`;
 
-  /** Sends one BatchGetItem request. An item that cannot be parsed is an error of its own asset only. */
+  /** Sends one BatchGetItem request. An item that cannot be parsed causes an error for its own asset only. */
   async function readOnce(ids: readonly { tenantId: string; assetId: string }[]) {
     const found = new Map<string, PresenceItem | Error | typeof UNPROCESSED>();
     const keyed = ids.map(({ tenantId, assetId }) => presenceKey(tenantId, assetId));

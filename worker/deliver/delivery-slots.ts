@@ -16,8 +16,8 @@ const OTHER_SLOTS = { total: 128, perTenant: 8 } as const;
 /** Delay of a deferred delivery whose receiver is not known to be slow. */
 const DEFER_MS = 1000;
 /**
- * Delay of a deferred delivery to a slow receiver, per delivery that waits. It is the maximum duration of one
- * attempt, so that the deliveries run one after another.
+ * Delay of a deferred delivery to a slow receiver, for each waiting delivery. It is the maximum duration of
+ * one attempt, so that the deliveries run one after another.
  */
 const DEFER_STEP_MS = 10_000;
 const DEFER_MS_MAX = 1800_000;

@@ -20,8 +20,8 @@ export const CLOSED_MAX = 1000;
 /** Maximum duration of a run, so that it does not delay the count of the fleet. */
 const RUN_MS_MAX = 60_000;
 /**
- * Number of assets per batch. Each has two more records, so a batch reads 75 of the 100 items of one
- * BatchGetItem.
+ * Number of assets per batch. Each asset also has two records, so a batch reads 75 items. One BatchGetItem
+ * request accepts 100.
  */
 const AT_ONCE = 25;
 
@@ -74,7 +74,10 @@ export async function closeRevoked(tenantId: string, deps: Closer): Promise<numb
   return closed;
 }
 
-/** True if the revocation was the asset's only reason to be in the index, and edges no longer need it there. */
+/**
+ * True if the revocation was the asset's only reason to be in the index, and edges no longer need the asset
+ * there.
+ */
 const isOver = (asset: AssetItem, revokedUntil: string, nowMs: number): boolean =>
   asset.revokedAt !== undefined &&
   asset.revokedAt <= revokedUntil &&

@@ -46,8 +46,8 @@ export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Deliv
 }
 
 /**
- * Creates the delivery of a heartbeat whose state text equals that of a heartbeat that was parsed before. It
- * is parsed only on demand.
+ * Creates the delivery of a heartbeat whose state text is known from an earlier heartbeat that was parsed.
+ * The new heartbeat is parsed only on demand.
  */
 export function knownDelivery(entry: Entry, origin: Origin, preview: HeartbeatPreview): Delivery {
   const { assetId, body, trace } = entry;

@@ -36,9 +36,9 @@ export const isSameState = (a: string, b: string): boolean => hostPart(a) === ho
 const hostPart = (stateHash: string): string => stateHash.split(POLICY, 1)[0]!;
 
 /**
- * Suffix of a state hash that names the limits of the policy that the spool exceeds. It is empty within both
- * limits. Rules evaluate the limits, so crossing a limit is a change of state. A change of the counts alone
- * is not.
+ * Suffix of a state hash. It names the policy limits that the spool exceeds, and is empty if the spool
+ * exceeds none. Rules evaluate the limits, so crossing a limit is a change of state. A change of the counts
+ * alone is not.
  */
 export function spoolMark({ waiting, dropped }: Spooled, policy: Policy): string {
   const isLost = dropped > policy.spoolDroppedMax;

@@ -61,8 +61,8 @@ export function changeItem(
 /**
  * Put request for a change item, which is indexed in GSI1 (timeline of the asset).
  *
- * If several heartbeats have the state, the item of the lowest sequence is kept. If one heartbeat was
- * delivered twice, the first receipt is kept. The result therefore does not depend on the order. A change
+ * If several heartbeats have the state, the item with the lowest sequence number is kept. If one heartbeat
+ * was delivered twice, the first receipt is kept. The result therefore does not depend on the order. A change
  * item replaces a sample with the same key.
  */
 export function changePut(item: TelemetryItem & { kind: "change" }, tenant: TenantItem, table: string) {

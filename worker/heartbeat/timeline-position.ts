@@ -136,7 +136,7 @@ export function additions(moment: Moment, presence: PresenceItem, tenant: Settin
     head: isAhead || isFirstOfInterval ? seen : undefined,
     /** Key time of a sample to write. Undefined if the interval of presence already has its sample. */
     sample: seen === presence.lastSeenAt ? undefined : sample,
-    /** True if this heartbeat has the state earlier than the heartbeat from which the state's item was written. */
+    /** True if this heartbeat showed the state earlier than the heartbeat from which the state's item was written. */
     isFirstOfState:
       presence.stateSequence !== undefined &&
       moment.sequence < presence.stateSequence &&
@@ -160,8 +160,8 @@ function intervalEnd(presence: PresenceItem, resolutionSeconds: number): string 
 }
 
 /**
- * Fast path for most heartbeats: true if a heartbeat repeats the state of presence within the interval of
- * presence.
+ * Fast path for most heartbeats: true if a heartbeat repeats the state of presence within the resolution
+ * interval of presence.
  */
 export function repeats(moment: Moment, presence: PresenceItem, tenant: Settings): boolean {
   const key = stateAt(moment, tenant);

@@ -6,7 +6,7 @@ export type Watchdog = {
   silentSeconds: () => number;
   /** True if there was no progress for so long that only a restart helps. */
   isStalled: () => boolean;
-  /** True if there was progress within half of that time. */
+  /** True if there was progress within half of `stallSeconds`. */
   isWell: () => boolean;
 };
 

@@ -248,8 +248,8 @@ function proofUpdate(
   const sets = [
     "proof = :report",
     ...(setBack ? ["setBack = :over"] : []),
-    // A host that was restored to a state before its proof sends its release again. Its action is then open
-    // again too.
+    // A host that was restored to a state before its proof sends its release again. In that case its action
+    // is also open again.
     ...(isOver ? [] : ["GSI2PK = if_not_exists(GSI2PK, :open)", "GSI2SK = if_not_exists(GSI2SK, :since)"]),
   ];
   return {

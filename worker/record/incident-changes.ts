@@ -18,13 +18,13 @@ const OTHERS: Record<string, { title: string; atlas: string; remediation: string
   "baseline-novelty": {
     title: "Something new for this host or the company",
     atlas: "AML.T0016.002",
-    remediation: "Ask the user about it. If it is wanted, approve it in the policy.",
+    remediation: "Ask the user whether this change is intended. If it is, approve it in the policy.",
   },
   "ai-adjudication": {
     title: "Raised by the language model",
     atlas: "AML.T0047",
     remediation:
-      "Read the explanation of the language model together with the findings of the rules. The rules report facts. The language model only assesses them.",
+      "Read the language model's explanation together with the rule findings. Rules report facts. The language model only assesses them.",
   },
 };
 

@@ -53,7 +53,7 @@ async function queryAll(
   throw new Error(`the history from ${range.from} is longer than ${PAGES_MAX} pages`);
 }
 
-/** Reads all incidents of an asset, by the name of their run. */
+/** Reads all incidents of an asset. The keys of the map are run names. */
 export async function readIncidents(
   { tenantId, assetId }: Owner,
   tenant: TenantItem,
@@ -68,7 +68,7 @@ export async function readIncidents(
   return new Map(incidents.map((incident) => [runName(incident), incident]));
 }
 
-/** Reads the named incidents. A change usually concerns few incidents, so single items are read. */
+/** Reads the named incidents. A change usually affects only a few incidents, so each one is read individually. */
 export async function readNamedIncidents(
   { tenantId, assetId }: Owner,
   names: readonly { rule: string; engine: string }[],
@@ -177,8 +177,8 @@ function runsAt(
     const item = incidents.get(runName(finding));
     if (!item || item.openedAt > first.at) return undefined;
     const { escalatedAt, ...run } = runOf(item, undefined);
-    // A later escalation is found again in the later states. An escalation remains one if a late state is
-    // inserted within it.
+    // A later escalation is found again when the later states are applied. An earlier escalation still counts
+    // if a late state is inserted after it.
     const isKnown = escalatedAt !== undefined && escalatedAt <= first.at;
     runs.set(runName(finding), { ...run, finding, lastSeenAt: first.at, ...(isKnown && { escalatedAt }) });
   }

@@ -26,7 +26,7 @@ export async function putSample(delivery: Delivery, tenant: TenantItem, deps: Re
   await ignoreStale(deps.dynamo("PutItem", samplePut(delivery, at, tenant, deps.table)));
 }
 
-/** Ignores a failed condition, which means that the table already has a better version of the item. */
+/** Ignores a failed write condition. It means that the table already has a better version of the item. */
 export async function ignoreStale(write: Promise<unknown>): Promise<void> {
   try {
     await write;

@@ -27,8 +27,8 @@ export async function recordChange(
   deps: RecordDeps,
 ): Promise<boolean> {
   // Baseline and incidents are written with or after presence, so an asset without presence has neither of
-  // them. After a crash between two transactions this can be wrong. Then the write fails, and the next
-  // attempt reads them.
+  // them. After a crash between two transactions, this assumption can be wrong. In that case the write fails,
+  // and the next attempt reads them.
   const isFirst = before === undefined && round === 0;
   const isolatedBefore = before ? before.isolatedBefore : await readIsolatedBefore(delivery, seen, deps);
   const identity = sceneFor(seen, delivery.at, isolatedBefore);

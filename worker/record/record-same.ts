@@ -32,7 +32,8 @@ export async function recordSame(
   if (stateHash === presence.stateHash) deps.presences.keep(presence, delivery.raw, policyKey);
   const { head, sample, isFirstOfState } = additions(delivery, presence, tenant);
   if (sample !== undefined) await putSample(delivery, tenant, deps);
-  // In a restored table, the request can be newer than the state in which the host reported on it.
+  // In a restored table, the request can be newer than the state in which the host reported on it. Therefore
+  // the report is recorded again here.
   if (head !== undefined) await recordProof(delivery, tenant, deps);
   const isLesson = !presence.isLearnt && isTimely(delivery);
   const isNoted = seen.identity !== presence.identity;

@@ -31,8 +31,8 @@ const FAULT_PAUSE_MS = 60_000;
 /** Maximum age of a pending review. An older state stays without a verdict. */
 const AGE_MS_MAX = 6 * 3600 * 1000;
 /**
- * Wait for the presence of a state, in milliseconds. The state is stored before its presence. Either its
- * heartbeat is still being recorded, or a crash interrupted this and the heartbeat is delivered again.
+ * Time to wait for the presence of a state, in milliseconds. The state is stored before its presence. Either
+ * its heartbeat is still being recorded, or a crash interrupted this and the heartbeat is delivered again.
  */
 const UNSETTLED_MS = 5000;
 const ROUNDS_MAX = 16;

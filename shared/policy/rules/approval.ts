@@ -61,7 +61,7 @@ export const APPROVAL: readonly EngineRule[] = [
     atlas: "AML.T0010.003",
     points: 75,
     pointsMax: 90,
-    remediation: "Unload the model and delete its weights. Ask the user what it was needed for.",
+    remediation: "Unload the model and delete its weights. Ask the user why the model was needed.",
     applies: (engine, { policy }) => {
       const names = [
         ...new Set(namesOf(loaded(engine)).filter((name) => matchesAny(policy.bannedModels, name))),
@@ -181,7 +181,7 @@ export const APPROVAL: readonly EngineRule[] = [
     atlas: "AML.T0048.004",
     points: 55,
     remediation:
-      "Unload the model: the policy bans its licence. Ask the legal department about results made with it.",
+      "Unload the model: the policy bans its licence. Ask the legal department about results produced with the model.",
     applies: (engine, { policy }) =>
       whenAny(
         loaded(engine)

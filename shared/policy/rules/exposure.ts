@@ -73,7 +73,7 @@ export const EXPOSURE: readonly EngineRule[] = [
     points: 60,
     pointsMax: 68,
     remediation:
-      "Find out who uses the other host. Close the engine to the network if it should not serve other hosts.",
+      "Find out who uses the other host. If the engine should not serve other hosts, block network access to it.",
     applies: (engine, { policy }) => {
       const hosts = [...new Set(remotes(engine))];
       return policy.exposure === "loopback" && hosts.length > 0
@@ -92,7 +92,7 @@ export const EXPOSURE: readonly EngineRule[] = [
     points: 70,
     pointsMax: 85,
     remediation:
-      "The engine acts as a shared service. Move it to a server with an owner, or close it to the network.",
+      "The engine acts as a shared service. Move it to a managed server, or block network access to it.",
     applies: (engine, { policy }) => {
       const hosts = [...new Set(remotes(engine))];
       return policy.exposure !== "any" && hosts.length >= SERVED_HOSTS_MIN

@@ -20,8 +20,7 @@ export const HEALTH: readonly HostRule[] = [
     title: "The agent cannot read a required source",
     atlas: "AML.T0015",
     points: 50,
-    remediation:
-      "Read the collector's message on the page of the host. The usual cause is a missing permission of the agent.",
+    remediation: "Read the collector's message on the host's page. Usually, the agent lacks a permission.",
     applies: ({ heartbeat, policy }) =>
       whenAny(
         heartbeat.collectors

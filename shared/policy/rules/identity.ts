@@ -7,7 +7,7 @@ function whoShares({ machines, refused }: IdentityConflict): string | undefined 
   const more = machines.length > 3 ? ` and ${machines.length - 3} more` : "";
   const shared =
     names.length > 0
-      ? `${machines.length} machines report alternately under this identity: ${names.join(", ")}${more}.`
+      ? `${machines.length} machines alternately report with this identity: ${names.join(", ")}${more}.`
       : undefined;
   const denied =
     refused &&
@@ -37,6 +37,6 @@ export const IDENTITY: readonly HostRule[] = [
       "Isolate this asset too. If the reinstallation fixed the problem, release the old asset instead and merge it into this one.",
     applies: ({ identity }) =>
       identity?.isolatedBefore &&
-      `This machine was enrolled before as ${identity.isolatedBefore.hostname} (${identity.isolatedBefore.assetId}), and that asset was isolated when it enrolled again.`,
+      `This machine was previously enrolled as ${identity.isolatedBefore.hostname} (${identity.isolatedBefore.assetId}), and that asset was isolated when it enrolled again.`,
   },
 ];

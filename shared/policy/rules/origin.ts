@@ -38,7 +38,7 @@ export const ORIGIN: readonly EngineRule[] = [
     atlas: "AML.T0016.002",
     points: 70,
     remediation:
-      "Find out what the process is. Stop it, or request that its product is added to the catalogue.",
+      "Find out what the process is. Stop it, or request the addition of its product to the catalogue.",
     applies: (engine) =>
       engine.id === "unknown-weights" && !isInDoubt(engine)
         ? `${engine.executable ?? "A process"} (pid ${engine.pid}) has model weights in memory and is not a known engine.`

@@ -115,7 +115,7 @@ export const USE: readonly EngineRule[] = [
     atlas: "AML.T0040",
     points: 35,
     remediation:
-      "Ask the user. If the host was unattended at that time, find out which program used the engine.",
+      "Ask the user whether this use was intended. If the host was unattended, find out which program used the engine.",
     applies: (engine, { policy, at: time }) =>
       policy.workingHours !== undefined &&
       engine.clients.length > 0 &&

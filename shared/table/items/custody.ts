@@ -49,7 +49,7 @@ export const auditItem = z.object({
   /** How engines are stopped. Only present for an isolation in mode `stop-engines`, and for the request of one. */
   stopEnginesBy: stopEnginesBy.optional(),
   generation: z.int().min(1).optional(),
-  /** Id of the changed incident, token or key, or of the other asset of a merge. */
+  /** Id of the changed incident, token or key, or of the other asset in a merge. */
   target: text(200).optional(),
   before: text(4000).optional(),
   after: text(4000).optional(),

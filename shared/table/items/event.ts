@@ -11,12 +11,12 @@ const forward = z.object({
   /** Result of the newest attempt: the HTTP status of the response, if there was one, and the duration. */
   status: z.int().optional(),
   latencyMs: count.optional(),
-  /** Time of the next attempt for this webhook. Absent: the time of the event's next attempt applies. */
+  /** Time of the next attempt for this webhook. If absent, the event's own `nextAttemptAt` applies. */
   nextAttemptAt: isoTimestamp.optional(),
   deliveredAt: isoTimestamp.optional(),
   /**
-   * Time at which the delivery failed permanently. This is also in the log, in the metrics and in the
-   * webhook's own item.
+   * Time at which the delivery failed permanently. The failure is also recorded in the log, in the metrics
+   * and in the webhook's own item.
    */
   deadAt: isoTimestamp.optional(),
   lastError: text(200).optional(),

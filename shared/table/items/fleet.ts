@@ -7,7 +7,7 @@ import { count } from "./count.ts";
 export const RANKED_MAX = 50;
 
 const ranked = z.object({
-  /** Total number of entries. `first` contains the first ones. */
+  /** Total number of entries. `first` contains only the entries with the most hosts. */
   total: count,
   first: z.array(z.object({ key: text(200), name: text(200), hosts: count })).max(RANKED_MAX),
 });
@@ -42,7 +42,7 @@ export const fleetSummaryItem = z.object({
   counts: fleetCounts.optional(),
   /** Version of the worker that counted. */
   workerVersion: text(40).optional(),
-  /** End of the claim of the worker that is counting. Other workers skip the tenant until then. */
+  /** Time at which the counting worker's claim expires. Other workers skip the tenant until then. */
   claimedUntil: isoTimestamp.optional(),
 });
 

@@ -12,7 +12,7 @@ export const securityItem = z.object({
   tenantId,
   /** Time at which the newest audit ended. Absent until the first audit has ended. */
   checkedAt: isoTimestamp.optional(),
-  /** End of the claim of the worker that is auditing. */
+  /** Time at which the auditing worker's claim expires. */
   claimedUntil: isoTimestamp.optional(),
   /** Version of the signed head. */
   version: count.default(0),

@@ -36,7 +36,10 @@ export const tenantItem = z.object({
    * silent hosts permanently.
    */
   assetExpiryDays: z.int().min(0).max(3650).default(30),
-  /** Versions of the parts. Each increases by one with every change, and is used as an optimistic lock. */
+  /**
+   * Versions of the settings, the policy and the webhooks. Each increases by one with every change, and is
+   * used as an optimistic lock.
+   */
   settingsVersion: count.default(0),
   policyVersion: count.default(0),
   webhooksVersion: count.default(0),

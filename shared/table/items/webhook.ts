@@ -26,8 +26,8 @@ export const webhook = z.strictObject({
   id: slug,
   url: z.url({ protocol: /^https?$/ }).max(2000),
   /**
-   * Secret in plain text, because the worker signs with it. The API returns it only in the response that
-   * creates it.
+   * Secret in plain text, because the worker signs with it. The API returns it only in the response to the
+   * request that creates it.
    */
   secret,
   /**

@@ -8,8 +8,8 @@ export const INVENTORY_MODELS_MAX = 64;
 export const INVENTORY_CLIENTS_MAX = 32;
 
 /**
- * Models and clients of an asset in its newest state, for lists over the fleet. It is separate from the
- * presence, because it is only written if it changed, and can have several kilobytes.
+ * Models and clients of an asset in its newest state, for fleet-wide lists. The inventory is separate from
+ * the presence, because it is only written if it changed, and can be several kilobytes in size.
  */
 export const inventoryItem = z.object({
   type: z.literal("Inventory"),
@@ -17,7 +17,7 @@ export const inventoryItem = z.object({
   assetId,
   /** Timestamp in the key of the telemetry item from which the inventory was taken. */
   stateAt: isoTimestamp,
-  /** Models in this order: loaded models first. */
+  /** Models. Loaded models come first. */
   models: z
     .array(
       z.object({

@@ -24,7 +24,7 @@ const runSeen = z.object({
 });
 export type RunSeen = z.infer<typeof runSeen>;
 
-/** Use of the identity. It is written if another run than the latest one reports. */
+/** Use of the identity. It is written if a different run than the latest one reports. */
 const identityUse = z.object({
   runs: z.array(runSeen).max(8),
   /** The run that sent the newest heartbeat. */
@@ -43,7 +43,10 @@ export const presenceItem = z.object({
   type: z.literal("Presence"),
   tenantId,
   assetId,
-  /** Time up to which the asset was seen. It is the time of the newest change, or the start of a later interval. */
+  /**
+   * Time up to which the asset was seen. It is the time of the newest change, or the start of a later
+   * resolution interval.
+   */
   lastSeenAt: isoTimestamp,
   sequence: count,
   /** Increases with every write. It is used as an optimistic lock. */
@@ -53,7 +56,7 @@ export const presenceItem = z.object({
   stateSince: isoTimestamp,
   /** Hash of the state that the worker computed. It detects a changed state whose `stateSince` is unchanged. */
   stateHash: z.string(),
-  /** Lowest known sequence with this state, which is the sequence of its telemetry item. */
+  /** Lowest known sequence number of a heartbeat with this state. The state's telemetry item has the same number. */
   stateSequence: count.optional(),
   /** True if a heartbeat that arrived in time has added this state to the baseline. */
   isLearnt: z.boolean().default(true),
@@ -73,7 +76,7 @@ export const presenceItem = z.object({
   failedCollectors: z.array(slug).max(LIMITS.COLLECTORS_MAX),
   spoolDropped: count,
   openIncidents: z.array(openIncident),
-  /** Run of the daemon in this state. */
+  /** Run id of the daemon that reported this state. */
   run: runId.optional(),
   identity: identityUse.optional(),
   /**

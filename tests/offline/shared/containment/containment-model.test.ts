@@ -278,7 +278,7 @@ describe("a known failure of containment does not happen here:", () => {
     const freed = { ...releasing, proof };
     const later = timestamp(NOW_MS + 1);
     const again = (more: Partial<ContainmentReport> = {}) => report(1, { at: later, ...more });
-    // A report from before the proof of the release is only late.
+    // A report from before the proof of the release has merely arrived late and is ignored.
     expect(isSetBackBy(freed, again({ at: proof.at }))).toBe(false);
     expect(isSetBackBy(freed, again())).toBe(true);
     expect(isSetBackBy(freed, again({ outcome: "failed" }))).toBe(true);

@@ -15,7 +15,7 @@ import {
 } from "../../../../shared/wire/signature.ts";
 
 /*
- * Every intermediate step has its vector, so that a failure names the step. Computed with OpenSSL:
+ * Every intermediate step has its own test vector, so that a failure names the step. Computed with OpenSSL:
  *   printf %s BODY | openssl dgst -sha256 -binary | base64
  *   printf %s BASE | openssl dgst -sha256 -mac HMAC -macopt key:0123456789abcdef0123456789abcdef -binary | base64
  */

@@ -181,7 +181,7 @@ test("finds the injected anomalies of synthetic weeks with few false alarms", ()
   const counts = { hits: 0, misses: 0, falseAlarms: 0, judged: 0 };
   for (let day = DAY; day < DAY + DAYS; day++) {
     for (let asset = 0; asset < ASSETS; asset++) {
-      if (day % 7 > 4 && random() < 0.9) continue; // the host is off on most days of a weekend
+      if (day % 7 > 4 && random() < 0.9) continue; // the host is off on most weekend days
       const habit = habits[asset]!;
       if (random() < 0.01) habit.models[1] = pick(MODELS); // the employee sometimes changes to another known model
       const [id, name] = habit.engine;

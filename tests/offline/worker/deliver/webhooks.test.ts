@@ -102,7 +102,7 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<NewEvent>
     keepItem,
     put: (event: EventItem) => table.dynamo("PutItem", eventPut(event, "t")),
     forward: () => forwardDue(TENANT, deps),
-    /** Makes one run like the worker's loop. Deliveries continue after the run. */
+    /** Runs the delivery loop once, as the worker does. Deliveries continue after the run. */
     look: createDeliverer(deps),
     answer: (next: typeof status) => {
       status = next;

@@ -23,7 +23,7 @@ import { decide } from "../../../support/iam/policy.ts";
 
 const NOW_MS = Date.parse("2026-11-22T12:00:00.000Z");
 const ago = (ms: number): string => timestamp(NOW_MS - ms);
-/** Newest time of a revocation at which the asset can leave the index. */
+/** Latest revocation time at which an asset can already leave the index. */
 const LONG_AGO = ago(REVOKED_OPEN_MS);
 const CODE = "01K00000000000000000000CDE";
 

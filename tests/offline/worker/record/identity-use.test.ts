@@ -239,7 +239,7 @@ describe.each([1, 3])("with %p worker(s)", (workers) => {
     expect(opened).toBeLessThanOrEqual(workers === 1 ? 10 : 180);
     expect(incident()).toMatchObject({ status: "OPEN", risk: "CRITICAL" });
     expect(incident()!.explanation).toBe(
-      "2 machines report alternately under this identity: vdi-0001 (since 2026-11-20 08:00 UTC), vdi-0002 (since 2026-11-20 08:00 UTC).",
+      "2 machines alternately report with this identity: vdi-0001 (since 2026-11-20 08:00 UTC), vdi-0002 (since 2026-11-20 08:00 UTC).",
     );
     for (let seconds = 240; seconds < 1500; seconds += 5) await a(seconds);
     expect(incident()!.status).toBe("RESOLVED");
@@ -315,7 +315,7 @@ describe("a machine that was enrolled as an isolated host before", () => {
     expect(incident("isolated-host-reenrolled")?.status).toBe(isTold ? "OPEN" : undefined!);
     if (isTold)
       expect(incident("isolated-host-reenrolled")!.explanation).toBe(
-        `This machine was enrolled before as old-name (${OLD}), and that asset was isolated when it enrolled again.`,
+        `This machine was previously enrolled as old-name (${OLD}), and that asset was isolated when it enrolled again.`,
       );
     // The incident stays open after a change of the state.
     await machine("new-name-2", 95)(95);
