@@ -115,7 +115,7 @@ export const WaitingApproval = ({ details: { waiting, now } }: { details: AssetD
       <p class="strip warning">
         <Icon name="pending" />
         <span>
-          <bdi>{waiting.requestedBy}</bdi> requested to isolate this host, mode {waiting.mode}. The host is
+          <bdi>{waiting.requestedBy}</bdi> requested to isolate this host in mode {waiting.mode}. The host is
           not isolated until <a href="/approvals">a second person approves</a>. The request expires{" "}
           <Until at={waiting.validUntil} now={now} />.
         </span>

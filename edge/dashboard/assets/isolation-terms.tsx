@@ -24,7 +24,7 @@ const effectOf = (mode: Mode, by: StopEnginesBy): string =>
       "Nothing changes on the host. The decision is recorded and the agent acknowledges it. Use this mode to rehearse an isolation.",
     "stop-engines": STOPPING[by],
     network:
-      "The host can reach only itself, DNS and the control plane. Its user loses all other network access.",
+      "The host can reach only itself, DNS and the control plane. The user of the host loses all other network access.",
   })[mode];
 
 /**

@@ -22,6 +22,6 @@ export const CountNotices = ({ of, now }: { of: readonly CachedRead[]; now: numb
 export const IncompleteNotice = () => (
   <p class="strip warning">
     <Icon name="warning" />
-    The fleet is too large to count here. These numbers cover only a part of it.
+    The fleet is too large to count here. These numbers cover only some of the hosts.
   </p>
 );

@@ -55,7 +55,7 @@ const EXPLANATIONS: Partial<Record<Refusal["code"], Explanation>> = {
   "admin.invalid": {
     title: "Invalid address or form",
     cause:
-      "The address contains an invalid filter or a page link of another list, or a field of the form is missing.",
+      "The address contains an invalid filter or a cursor from another list, or a form field is missing.",
     advice: "Open the page from the navigation, then set the filter or fill in the form again.",
   },
   "admin.too-long": { advice: "No file was created." },
@@ -68,7 +68,7 @@ const EXPLANATIONS: Partial<Record<Refusal["code"], Explanation>> = {
 const PERIOD: Explanation = {
   title: "Invalid report period",
   cause: "The last day is before the first day.",
-  advice: "Go back and change the days.",
+  advice: "Go back and choose a first day that is not after the last day.",
 };
 
 /** The page for a refused request: what happened, what to do next, and the request id. */

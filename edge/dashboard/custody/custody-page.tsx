@@ -111,8 +111,8 @@ export async function custodyPage(
         <h1>Custody log</h1>
         <p class="muted">
           Each record contains the hash of the previous record, for its host and for the organisation. The
-          head of the log is signed with the control key. This page verifies the log; to verify it offline,
-          run <code>lz audit verify</code>.
+          head of the log is signed with the control key. This page verifies the log. To verify the log
+          offline, run <code>lz audit verify</code>.
         </p>
       </div>
       {result.count > 0 && <CustodyFilter query={query} host={result.hosts.get(query.asset ?? "")} />}

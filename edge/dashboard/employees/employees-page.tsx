@@ -37,7 +37,7 @@ export async function employeesPage(
       <div class="page-head">
         <h1>Employees</h1>
         <p class="muted">
-          Employees as entered when their hosts enrolled. Employees with AI on a host come first.
+          Employee names or ids as entered at enrolment. Employees with AI on a host come first.
         </p>
       </div>
       <CountNotices of={[fleet]} now={now} />

@@ -63,8 +63,8 @@ export async function enrolmentPage(
         </p>
         <h1>Enrol hosts</h1>
         <p class="muted">
-          A token enrols one host for each of its uses. During enrolment, the host creates its own device key,
-          which never leaves the host, and pins the public key of the control plane.
+          Each use of a token enrols one host. During enrolment, the host creates its own device key, which
+          never leaves the host, and pins the public key of the control plane.
         </p>
       </div>
       <NoticeStrip notice={page.notice} />

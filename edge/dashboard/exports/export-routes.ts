@@ -125,4 +125,4 @@ function reportDownloads(app: Hono<Env>, deps: Deps): void {
 }
 
 const TOO_MANY_DECISIONS =
-  "this period has more custody records than a report can hold. Choose fewer days, or export the custody log";
+  "this period has more custody records than a report can hold. To get the records, choose fewer days or export the custody log";

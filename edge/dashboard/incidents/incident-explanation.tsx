@@ -109,14 +109,15 @@ const LlmReview = ({ adjudication }: { adjudication: Adjudication }) => (
         </blockquote>
         <p class="muted small">
           This is an assessment of the whole host, not a finding of a rule.{" "}
-          <bdi class="mono">{adjudication.model}</bdi> reviewed the host because rules and baseline were not
-          conclusive. Its rating is <RiskBadge risk={adjudication.risk} />{" "}
+          <bdi class="mono">{adjudication.model}</bdi> reviewed the host because the rules and the baseline
+          were not conclusive. Its rating is <RiskBadge risk={adjudication.risk} />{" "}
           {`${adjudication.score}. The risk score of the host changed from ${adjudication.before} to ${adjudication.after}.`}
         </p>
       </>
     ) : (
       <p class="muted">
-        No LLM review yet: <bdi>{adjudication.reason}</bdi>. Until then, only rules and baseline count.
+        No LLM review yet: <bdi>{adjudication.reason}</bdi>. Until then, only the rules and the baseline
+        determine the risk score.
       </p>
     )}
   </div>

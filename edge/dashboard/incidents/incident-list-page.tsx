@@ -80,7 +80,7 @@ type IncidentsAnswer = { notice?: Notice | undefined; reads?: IncidentReads | un
 
 /**
  * The page of open or resolved incidents, with a filter. Users who may handle incidents can acknowledge
- * several incidents at once.
+ * several incidents together.
  */
 export async function incidentsPage(
   admin: Admin,
@@ -238,9 +238,9 @@ const NoIncidents = ({ shown, query }: { shown: Shown; query: IncidentQuery }) =
     );
   return (
     <Empty title="No open incidents">
-      Agents report states, and every rule is applied to each state. Hosts without an agent, silent hosts and
-      failed sources are not covered. The <a href="/">overview</a> shows the numbers of silent hosts and of
-      hosts with failed sources.
+      Every rule is applied to each state that agents report. Hosts without an agent, silent hosts and failed
+      sources are not covered. The <a href="/">overview</a> shows how many hosts are silent or have failed
+      sources.
     </Empty>
   );
 };

@@ -172,9 +172,9 @@ const SameRule = ({ details: { incident, elsewhere, now } }: { details: Incident
           )}
         </>
       )}
-      {incidents.length === 0 && complete && <Empty title="No other open incidents of this rule" />}
+      {incidents.length === 0 && complete && <Empty title="This rule has no other open incidents" />}
       {incidents.length === 0 && !complete && (
-        <Empty title={`None among ${plural(searched, "open incident")}`}>
+        <Empty title={`No match among ${plural(searched, "open incident")}`}>
           Older incidents were not searched. <a href={all}>Search all incidents of this rule</a>
         </Empty>
       )}
@@ -192,7 +192,7 @@ const IncidentTimeline = ({
     {timeline.length > 0 ? (
       <Timeline moments={timeline} now={now} />
     ) : (
-      <Empty title="No recorded states of this incident">
+      <Empty title="No recorded states for this incident">
         {`States are deleted after the retention time in the settings, and this page reads only the newest ${STATES_MAX} states.`}
       </Empty>
     )}

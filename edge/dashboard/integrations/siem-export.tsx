@@ -5,10 +5,11 @@ export const SiemExport = ({ origin }: { origin: string }) => (
   <section class="card" aria-labelledby="siem-title">
     <h2 id="siem-title">SIEM export (OCSF)</h2>
     <p>
-      Exports incidents as Detection Findings and containment as Remediation Activities of the Open
-      Cybersecurity Schema Framework, in the order in which they were recorded. First, create an API key that
-      can only read events. This needs the session of an administrator. The response is the only place that
-      shows the key (<a href="/reference#api-keys">API keys in the reference</a>):
+      Exports events in the format of the Open Cybersecurity Schema Framework (OCSF), in the order in which
+      they were recorded. Incidents become Detection Findings, and containment changes become Remediation
+      Activities. First, create an API key that can only read events. Only a signed-in administrator can
+      create the key, and only this response shows the key (
+      <a href="/reference#api-keys">API keys in the reference</a>):
     </p>
     <pre class="command" tabindex={0}>
       <code>{`curl -X POST "${origin}/v1/api-keys" \\
@@ -29,10 +30,7 @@ export const SiemExport = ({ origin }: { origin: string }) => (
         To start in the past, use <code>?since=2026-11-01T00:00:00.000Z</code>. Events are kept as long as
         telemetry.
       </li>
-      <li>
-        Events appear ten seconds after they were recorded, so that no event is added before the position of a
-        cursor.
-      </li>
+      <li>Events appear ten seconds after they were recorded, so that a cursor never skips an event.</li>
       <li>
         The <a href="/reference">API reference</a> describes the requests and responses.
       </li>

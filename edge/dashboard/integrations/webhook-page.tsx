@@ -68,7 +68,7 @@ export async function webhookPage(
             Send test event
           </button>
           <span class="muted small">
-            The worker signs and sends it like any event. The result appears on this page.
+            The worker signs and sends the test event like any other event. The result appears on this page.
           </span>
         </ChangeForm>
       )}

@@ -43,8 +43,8 @@ export const FleetCoverage = ({ fleet, now }: { fleet: FleetNumbers; now: number
         </div>
       ) : (
         <p class="muted">
-          No source failed on a reporting host. If a source could be read only in part, the page of the host
-          says so.
+          No source failed on a reporting host. If a source was not read completely, the page of its host says
+          so.
         </p>
       )}
     </section>

@@ -44,7 +44,11 @@ export const POLICY_GROUPS: readonly {
     lists: [
       { name: "approvedClients", label: "Approved clients", hint: "If empty, clients are not checked." },
       { name: "bannedClients", label: "Banned clients", hint: "* matches any text." },
-      { name: "protectedDirectories", label: "Protected directories", hint: "Paths that no model may read." },
+      {
+        name: "protectedDirectories",
+        label: "Protected directories",
+        hint: "No client may run in these directories or their subdirectories.",
+      },
     ],
   },
   {

@@ -185,7 +185,7 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
           </label>
         </div>
         <p class="muted small">
-          One entry on each line. To edit other parts of the policy, use the JSON below.
+          One entry on each line. To edit the other policy fields, use the JSON below.
         </p>
         <Buttons id="form" typed={typed} save="Save policy" />
       </ChangeForm>

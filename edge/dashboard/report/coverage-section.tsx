@@ -21,7 +21,7 @@ export const CoverageSection = ({ coverage, period }: { coverage: Evidence["cove
       {!coverage.complete && (
         <p class="strip warning">
           <Icon name="warning" />
-          There is more data than one report can read. The counts above cover only a part of it.
+          There is more data than one report can read. The counts above are incomplete.
         </p>
       )}
       <p class="muted">

@@ -12,8 +12,8 @@ export const DecisionsSection = ({ done, period }: { done: Evidence["done"]; per
   <Section id="done" title="Decisions and changes">
     {!done.complete ? (
       <Empty title="Too many custody records in this period" icon="warning">
-        The report shows none of them, so that its counts are never partial. Choose fewer days, or export the
-        custody log.
+        The report does not list any records, because its counts would be incomplete. To see the records,
+        choose fewer days or export the custody log.
       </Empty>
     ) : done.records.length === 0 ? (
       <Empty title="No custody records in this period">

@@ -44,12 +44,12 @@ const Limits = ({
 }) => {
   const limits = [
     unread > 0 &&
-      `Only the newest state of ${plural(unread, "host")} was read, because more hosts changed than one report can read. It is included if it began before the end of the period. Choose fewer days.`,
+      `Only the newest state of ${plural(unread, "host")} was read, because more hosts changed than one report can read. This state is included if it began before the end of the period. For complete counts, choose fewer days.`,
     cut > 0 &&
-      `Only the newest ${number(REPORT_STATES_PER_HOST_MAX)} states of ${plural(cut, "host")} were read. Choose fewer days.`,
+      `Only the newest ${number(REPORT_STATES_PER_HOST_MAX)} states of ${plural(cut, "host")} were read. For complete counts, choose fewer days.`,
     isOlder &&
-      "The period starts before the retention time, so states from its first days may be deleted and are not counted.",
-    isFuture && "The period ends in the future. The report covers the time until it was created.",
+      "The period starts before the retention time, so states from the first days may already be deleted. Deleted states are not counted.",
+    isFuture && "The period ends in the future. The report covers only the time until its creation.",
   ].filter((words) => words !== false);
   if (limits.length === 0) return null;
   return (

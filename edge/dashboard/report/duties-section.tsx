@@ -46,13 +46,13 @@ export const dutiesOf = ({ found, done, kept }: Evidence) => [
   {
     where: "EU AI Act, Article 26(6) (keeping logs)",
     shows: `Your settings keep states and incidents for ${plural(kept.retentionDays, "day")}. Custody records do not expire. The article requires deployers of high-risk systems to keep the logs of such a system for at least six months, where the logs are under their control.`,
-    silent: "the logs of the AI systems themselves. This report contains records about them.",
+    silent: "the logs of the AI systems themselves. This report contains only records about these systems.",
   },
   {
     where: "EU AI Act, Article 26(2) (human oversight)",
     shows: done.complete
       ? `${plural(done.records.length, "decision")} by named people in this period, each with time, reason and hash.`
-      : "Decisions by named people, each with time, reason and hash. This period has too many to list here.",
+      : "Decisions by named people, each with time, reason and hash. This period has too many decisions to list here.",
     silent: "the competence, training and authority of these people.",
   },
   {

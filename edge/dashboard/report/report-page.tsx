@@ -27,8 +27,8 @@ export async function reportPage(admin: Admin, period: Period, deps: Deps) {
         </p>
         <p class="muted">
           Created <Moment at={evidence.madeAt} /> for <bdi>{admin.userId}</bdi> of organisation{" "}
-          <bdi class="mono">{admin.tenantId}</bdi>. This report combines reports of agents and actions of
-          users. It is evidence for your own assessment. It does not say that any law or standard is met.
+          <bdi class="mono">{admin.tenantId}</bdi>. This report combines what agents reported and what users
+          did. Use it as evidence for your own assessment. It does not say that any law or standard is met.
         </p>
       </div>
       <PeriodForm period={period} />

@@ -17,7 +17,7 @@ export const REPORTING_FIELDS: readonly NumericField[] = [
   {
     name: "heartbeatSeconds",
     label: "Heartbeat interval (seconds)",
-    hint: "How fast changes appear and directives reach hosts. Agents apply a new interval with their next session.",
+    hint: "How fast changes appear and directives reach hosts. Agents apply a new interval when their next session starts.",
     min: 1,
     max: 600,
     step: "any",
@@ -25,7 +25,7 @@ export const REPORTING_FIELDS: readonly NumericField[] = [
   },
   {
     name: "telemetryResolutionSeconds",
-    label: "Sample interval of unchanged hosts (seconds)",
+    label: "Sample interval for unchanged hosts (seconds)",
     hint: "Changes are always stored. 0 stores every heartbeat.",
     min: 0,
     max: 3600,
@@ -42,7 +42,7 @@ export const REPORTING_FIELDS: readonly NumericField[] = [
   },
   {
     name: "retentionDays",
-    label: "Retention of telemetry (days)",
+    label: "Telemetry retention (days)",
     hint: "Applies to data written from now on. Custody records do not expire.",
     min: 1,
     max: 3650,
@@ -61,7 +61,7 @@ export const REPORTING_FIELDS: readonly NumericField[] = [
 export const ISOLATION_LIMIT: NumericField = {
   name: "isolationsPerHourMax",
   label: "Maximum isolations per hour (0: no limit)",
-  hint: "Limits the damage of a stolen session or a mistake. Administrators can override the limit (break-glass), which the custody record notes.",
+  hint: "Limits the damage that a stolen session or a mistake can cause. Administrators can override the limit (break-glass), and the custody record notes the override.",
   min: 0,
   max: 100_000,
   of: ({ isolationsPerHourMax }) => isolationsPerHourMax,
@@ -71,7 +71,7 @@ export const NOTICE_CHARACTERS_MAX = 300;
 
 /** Labels of fields in error messages. */
 const LABELS: Readonly<Record<string, string>> = {
-  name: "Name of the organisation",
+  name: "Organisation name",
   isolationNotice: "Message for users of isolated hosts",
   ...Object.fromEntries([...REPORTING_FIELDS, ISOLATION_LIMIT].map(({ name, label }) => [name, label])),
 };

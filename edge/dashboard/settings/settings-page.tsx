@@ -97,7 +97,7 @@ const SettingsForm = ({ settings, hidden, typed }: Fill & { hidden: Hidden }) =>
     <section class="card" aria-labelledby="reporting-title">
       <h2 id="reporting-title">Reporting and retention</h2>
       <div class="field">
-        <label for="name">Name of the organisation</label>
+        <label for="name">Organisation name</label>
         <input
           id="name"
           name="name"

@@ -146,13 +146,13 @@ describe("other incidents of the same rule", () => {
     const host = openOf("exposed-engine", 1000);
     const markup = await elsewhere(host, [...busy(1000), openOf("exposed-engine", 86_400_000)]);
     expect(markup).not.toContain("No other open incidents");
-    expect(wordsOf(markup)).toContain("None among 1,000 open incidents");
+    expect(wordsOf(markup)).toContain("No match among 1,000 open incidents");
     expect(markup).toContain('href="/incidents?rule=exposed-engine"');
   });
 
   test("are ruled out if all incidents were searched", async () => {
     expect(await elsewhere(openOf("exposed-engine", 1000), busy(3))).toContain(
-      "No other open incidents of this rule",
+      "This rule has no other open incidents",
     );
   });
 });
