@@ -4,13 +4,13 @@ import { readProcessArguments } from "../shared/command-line/read-process-argume
 import { WITH_PARENT } from "./harness/end-with-parent.ts";
 
 /**
- * Benches by folder, with a description. Each bench is a separate program, so that it runs without code that
- * another bench has warmed up.
+ * Benches by folder, with a description. Each bench is a separate program, so that code that another bench
+ * has warmed up does not affect it.
  */
 const FOLDERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   edge: {
-    ingest: "the hot path of the edge, compared with a bare server",
-    herd: "simultaneous enrolments and admin changes of one tenant, on one node and on two",
+    ingest: "the edge's ingest path, compared with a server that only returns 202",
+    herd: "concurrent enrolments and admin changes in one tenant, on one node and on two nodes",
   },
   pipeline: {
     pipeline:
@@ -18,11 +18,11 @@ const FOLDERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   worker: {
     worker: "verifying, decoding and evaluating heartbeats, without network",
-    day: "a day of a fleet through the worker, and the number of incidents",
+    day: "a simulated day of heartbeats in the worker; counts the incidents",
   },
   dashboard: {
     dashboard: "the overview page of a large fleet, cold and warm",
-    incidents: "the dashboard's query for incidents on a large and on a small table",
+    incidents: "the dashboard's incident query on a large and on a small table",
   },
   agent: {
     agent: "the cost of one scan and of the daemon",
@@ -30,7 +30,7 @@ const FOLDERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   mutation: { mutation: "small changes to the high-risk modules; counts how many changes the tests detect" },
   detection: {
-    detection: "real programs from the registries; counts how many the agent identifies correctly",
+    detection: "real programs from package registries; counts how many the agent identifies correctly",
   },
 };
 const BENCHES = Object.assign({}, ...Object.values(FOLDERS)) as Record<string, string>;

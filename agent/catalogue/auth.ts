@@ -6,8 +6,8 @@ export type AuthAnswer = Omit<Trait, "weight" | "says" | "unless">;
 
 /**
  * Responses that prove open access, by product. The table lists products whose model list is always open or
- * does not exist. Each path is protected by the product's own authentication if it is enabled. The table is
- * not part of the catalogue entries, because older agents reject a catalogue with unknown fields.
+ * does not exist. If the product's own authentication is enabled, it protects each of these paths. The table
+ * is not part of the catalogue entries, because older agents reject a catalogue with unknown fields.
  */
 export const OPEN_ANSWERS: Readonly<Record<string, readonly AuthAnswer[]>> = {
   // Recorded from OpenCode 1.18.33. With OPENCODE_SERVER_PASSWORD both paths return 401. The web manifest
@@ -25,7 +25,8 @@ export const OPEN_ANSWERS: Readonly<Record<string, readonly AuthAnswer[]>> = {
       headers: { "access-control-allow-origin": "^http://(?:localhost|127\\.0\\.0\\.1):\\d+$" },
     },
   ],
-  // Recorded from chromadb 1.5.9. The paths of its heartbeat and version stay open even with authentication.
+  // Recorded from chromadb 1.5.9. The paths for heartbeat and version stay open even if authentication is
+  // enabled.
   chroma: [{ path: "/api/v2/auth/identity", json: { tenant: { is: "string" }, databases: { is: "array" } } }],
   // An MCP server checks the token before the session (MCP specification 2025-06-18, authorization).
   "mcp-http": [
@@ -37,15 +38,15 @@ export const OPEN_ANSWERS: Readonly<Record<string, readonly AuthAnswer[]>> = {
   gradio: [{ path: "/config", json: { "components[].type": { is: "string" } } }],
   // Recorded from chainlit 2.12.0. With authentication the path returns 401 (server.py, UserParam).
   chainlit: [{ path: "/project/settings", json: { features: { is: "object" }, userEnv: { is: "array" } } }],
-  // Recorded from MLflow 3.17.2. With basic-auth the page returns 401. The gateway itself has no access
-  // control.
+  // Recorded from MLflow 3.17.2. With basic-auth the page returns 401. The MLflow gateway has no access
+  // control of its own.
   mlflow: [
     { path: "/", body: 'class="mlflow-ui-container"' },
     { path: "/openapi.json", json: { "info.title": { matches: "^MLflow AI Gateway$" } } },
   ],
   // Recorded from jupyter-ai 2.31.7. With a token the path returns 403.
   "jupyter-ai": [{ path: "/api/ai/providers", json: { "providers[].id": { is: "string" } } }],
-  // Recorded from lightrag-hku 1.5.7 with --key: the path returns 403 "API Key required". /auth-status does
+  // Recorded from lightrag-hku 1.5.7 with --key. The path returns 403 "API Key required". /auth-status does
   // not show that a key is set.
   lightrag: [{ path: "/documents/pipeline_status", json: { busy: { is: "boolean" } } }],
   // Recorded from openclaw 2026.9.6. With a token the path returns 401, while the page and /health stay open.
@@ -56,12 +57,12 @@ export const OPEN_ANSWERS: Readonly<Record<string, readonly AuthAnswer[]>> = {
 };
 
 /**
- * Responses that prove a required credential, by product, in addition to status 401 and 403. A product
- * returns such a response on a protected path, and only if a credential is set.
+ * Responses that prove that a credential is required, by product. They are needed in addition to status 401
+ * and 403. A product returns such a response on a protected path only if a credential is set.
  */
 const REQUIRED_ANSWERS: Readonly<Record<string, readonly AuthAnswer[]>> = {
-  // Recorded from litellm 1.108.0 with a master_key and without the package prisma. Its handler for a failed
-  // authentication imports prisma and therefore fails (proxy/db/exception_handler.py). Other errors of
+  // Recorded from litellm 1.108.0 with a master_key and without the package prisma. LiteLLM's handler for a
+  // failed authentication imports prisma and therefore fails (proxy/db/exception_handler.py). Other errors of
   // LiteLLM are JSON.
   litellm: [
     {

@@ -22,7 +22,7 @@ function attempt(text: string): unknown {
 
 const CLOSERS: Readonly<Record<string, string>> = { "{": "}", "[": "]" };
 
-/** The text up to the last complete member or element, followed by the closing brackets that are missing. */
+/** The text up to the last complete member or element, followed by the missing closing brackets. */
 function wholePart(text: string): string | undefined {
   const open: string[] = [];
   let end = 0;

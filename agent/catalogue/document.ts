@@ -5,7 +5,7 @@ import { catalogEntry } from "./entry.ts";
 /** Maximum number of products in a catalogue. */
 const ENTRIES_MAX = 1000;
 
-/** A catalogue file. `bun run build:agent` writes this JSON, and the control key signs it. */
+/** A catalogue file. `bun run build:agent` writes it as JSON, and the control key signs it. */
 export const catalogueDocument = z
   .strictObject({ version: catalogueVersion, entries: z.array(catalogEntry).min(1).max(ENTRIES_MAX) })
   .refine(

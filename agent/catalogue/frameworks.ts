@@ -1,6 +1,6 @@
 /**
- * Frameworks on which products are built. If the product of a process is known, a response that names only a
- * framework counts for that product.
+ * Frameworks on which products are built. If the product of a process is known, a response that names only
+ * the framework counts as evidence for that product.
  */
 export const FRAMEWORKS: ReadonlySet<string> = new Set(["gradio", "chainlit"]);
 

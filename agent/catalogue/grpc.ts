@@ -14,14 +14,14 @@ export type GrpcTrait = {
   /** Patterns for string fields of the response, by field number. All patterns must match. */
   text?: Readonly<Record<number, string>>;
   /**
-   * An error that only this product returns. Set if the method returns this error instead of a response.
-   * `message` is a pattern.
+   * An error that only this product returns. Set if the method returns this error instead of a normal
+   * response. `message` is a pattern.
    */
   error?: { status: number; message: string };
   /** `identity`: the response names the product. `strong`: only this product has the method. */
   weight: "identity" | "strong";
   says: string;
-  /** Field that contains the version. If `matches` is set, its capture group 1 is the version. */
+  /** Field that contains the version. If `matches` is set, the version is capture group 1 of that pattern. */
   version?: { field: number; matches?: string };
 };
 
@@ -141,7 +141,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
 
 /**
  * Source: triton-inference-server/common, protobuf/grpc_service.proto (RepositoryIndex). MLServer and KServe
- * use copies of it.
+ * use copies of this file.
  */
 const REPOSITORY: GrpcModels = {
   call: "/inference.GRPCInferenceService/RepositoryIndex",

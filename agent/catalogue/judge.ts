@@ -5,12 +5,12 @@ import { type Examined, matchesTrait, valuesAt } from "./match.ts";
 /** Responses of one listener, by path. */
 export type Answers = ReadonlyMap<string, Examined>;
 
-/** A product, and those of its traits that match the responses. */
+/** A product, and its traits that match the responses. */
 export type Fit = { entry: CatalogEntry; traits: readonly Trait[] };
 
 /**
- * The result for one listener. `winner`: the product. `runnersUp`: other products that fit. `hints`: products
- * of which only weak traits match.
+ * Result for one listener. `winner`: the identified product. `runnersUp`: other products that fit. `hints`:
+ * products with only weak matching traits.
  */
 export type Judgement = { winner?: Fit; runnersUp: readonly Fit[]; hints: readonly Fit[] };
 
@@ -23,7 +23,7 @@ export type Judgement = { winner?: Fit; runnersUp: readonly Fit[]; hints: readon
  * 3. More traits match.
  * 4. The process suggests the product (`likely`).
  *
- * Ports do not count.
+ * The port of the listener does not affect the result.
  */
 export function judge(
   catalogue: readonly CatalogEntry[],
@@ -57,8 +57,8 @@ const byPath = new WeakMap<readonly CatalogEntry[], Map<string, Placed[]>>();
 const examined = new WeakMap<Examined, Placed[]>();
 
 /**
- * Traits that match a response. They are computed once per response. A listener is judged after each batch of
- * probes, and by then the JSON may be gone.
+ * Traits that match a response. They are computed once per response and cached, because a listener is judged
+ * after each batch of probes, and by then the JSON may have been dropped.
  */
 function traitsIn(catalogue: readonly CatalogEntry[], path: string, answer: Examined): Placed[] {
   let index = byPath.get(catalogue);
@@ -93,8 +93,8 @@ export const MODELS_PATH = "/v1/models";
 
 /**
  * Checks whether the response of `/v1/models` is a model list or an error in the format of the OpenAI API
- * (https://platform.openai.com/docs/api-reference/models/object). Returns the evidence as a sentence, or
- * undefined.
+ * (https://platform.openai.com/docs/api-reference/models/object). Returns the evidence as a sentence. Returns
+ * undefined if the format does not match.
  *
  * The checks are strict, because a web shop may also list "models", and other APIs have similar lists and
  * errors.
@@ -104,7 +104,7 @@ export function openaiShape(answers: Answers): string | undefined {
   if (!answer) return undefined;
   if (answer.status === 200) return listShape(answer);
   if (!isWordedRefusal(answer)) return undefined;
-  // An API that returns such an error for every path, like Stripe's API, may have no models.
+  // An API that returns such an error for every path may have no models. One example is Stripe's API.
   const elsewhere = [...answers].filter(([path]) => !path.startsWith("/v1/"));
   if (elsewhere.some(([, other]) => isWordedRefusal(other))) return undefined;
   return `GET ${MODELS_PATH} returns an error (${answer.status}) in the OpenAI format`;
@@ -114,15 +114,15 @@ function listShape({ json }: Examined): string | undefined {
   const [object] = valuesAt(json, "object");
   const [data] = valuesAt(json, "data");
   if (object !== "list" || !Array.isArray(data)) return undefined;
-  // Lists of other APIs have additional members for paging: `has_more`, `url`, `total`.
+  // Lists of other APIs have additional members for pagination: `has_more`, `url`, `total`.
   const isBare = Object.keys(json as object).every((key) => key === "object" || key === "data");
   const isOpenai = data.length === 0 ? isBare : data.some(isModel);
   return isOpenai ? `GET ${MODELS_PATH} lists ${data.length} models in the OpenAI format` : undefined;
 }
 
 /**
- * OpenAI's model object has `owned_by` and `created`. Some servers leave out one of them, but no known server leaves
- * out both.
+ * OpenAI's model object has `owned_by` and `created`. Some servers leave out one of these members, but no
+ * known server leaves out both.
  */
 function isModel(item: unknown): boolean {
   const has = (key: string, type: "string" | "number"): boolean =>

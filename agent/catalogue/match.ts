@@ -5,7 +5,7 @@ import type { Answer } from "./http-answer.ts";
 /** A response with its parsed JSON. */
 export type Examined = Answer & { json: unknown };
 
-/** All values of a JSON document at a path. The path is `a.b`, `a[].b` (each element of `a`) or `[]`. */
+/** All values at a path of a JSON document. The path is `a.b`, `a[].b` (each element of `a`) or `[]`. */
 export function valuesAt(json: unknown, path: string): unknown[] {
   let values: unknown[] = [json];
   for (const step of path.replaceAll("[]", ".[]").split(".")) {

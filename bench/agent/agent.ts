@@ -14,11 +14,13 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { answersOf } from "../load/engine-answers.ts";
 
 /*
- * Measures the cost of the agent on a host with a number of processes and engines, with compiled binaries.
+ * Measures the cost of the agent on a host with a number of processes and engines. The bench uses compiled
+ * binaries.
  *
  * First, the bench measures the scanner alone: the duration of the first scan and of repeated scans. Then it
  * measures the whole daemon with a real edge. The daemon scans, signs, sends heartbeats and keeps a long poll
- * open. Both are measured as CPU share and resident memory, including the child process that reads files.
+ * open. For the scanner and the daemon, the bench measures CPU share and resident memory, including the child
+ * process that reads files.
  *
  * Every engine is a process that responds like a product of the catalogue. The bench reports how many engines
  * were found. At the end, one scan runs next to hostile servers that return dense JSON on every path, to
@@ -53,7 +55,7 @@ type Scan = { durationMs: number; engines: { pid: number; id: string }[] };
 
 const loadFolder = join(root, "bench/load");
 
-/** Starts a program and returns its output lines. Reads the pipe until it ends. */
+/** Starts a program and returns its output lines. Reads the output until the program closes it. */
 function start(scope: Scope, command: string[]) {
   const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   scope.keep(() => child.kill());
@@ -92,7 +94,7 @@ function fillUp(scope: Scope): number {
 
 /**
  * Memory of a process in MB, by field of proc_pid_status(5). `RssAnon` is the process's own memory, `RssFile`
- * is unchanged pages of files, `VmRSS` is all resident memory, and `VmHWM` is its peak.
+ * is unchanged pages of files, `VmRSS` is all resident memory, and `VmHWM` is the peak of `VmRSS`.
  */
 const residentMb = (pid: number, field: "VmRSS" | "RssAnon" | "RssFile" | "VmHWM"): number => {
   const status = readFileSync(`/proc/${pid}/status`, "latin1");
@@ -179,7 +181,7 @@ async function measureHostile(scope: Scope, binary: string): Promise<number> {
   scope.keep(() => scan.kill());
   let peakMb = 0;
   while (scan.exitCode === null) {
-    // The scan can end at any time, so its peak so far (`VmHWM`, proc_pid_status(5)) is read repeatedly.
+    // The scan can end at any time, so its peak memory (`VmHWM`, proc_pid_status(5)) is read repeatedly.
     peakMb = Math.max(peakMb, readableMb(scan.pid, "VmHWM"));
     await Bun.sleep(50);
   }

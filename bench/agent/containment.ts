@@ -9,12 +9,12 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { makeHost } from "../load/contained-host.ts";
 
 /*
- * Measures the time from an administrator's request to the containment proof in the API, with a real edge,
- * queue, worker, table and agent, each in a separate process.
+ * Measures the time from an administrator's request until the API shows the containment proof. Edge, queue,
+ * worker, table and agent are real, and each runs in a separate process.
  *
  * The agent runs in its own network namespace, where nftables enforces mode `network` and both probes run.
- * Without root or outside Linux, only mode `observe` is measured, which changes nothing. The result states
- * this. Runs begin at random times between two heartbeats.
+ * Without root or outside Linux, only mode `observe` is measured, which changes nothing. The result contains
+ * the measured mode. Runs begin at random times between two heartbeats.
  *
  * - `poll`: the agent has a long poll at the node that receives the request.
  * - `otherNode`: the long poll is at another node, which reads the change from the table.
@@ -29,7 +29,7 @@ const { json, numbers, texts } = readArguments(
       min: 2,
       max: 10_000,
       default: 100,
-      says: "number of isolations for each way, each followed by a release",
+      says: "number of isolations for each delivery method; each is followed by a release",
     },
     interval: { min: 200, max: 60_000, default: 5000, says: "milliseconds between heartbeats" },
   },
@@ -43,7 +43,7 @@ type Times = { isolate: number[]; release: number[] };
 const READ_EVERY_MS = 5;
 const PROVEN_WITHIN_MS = numbers.interval * 3 + 20_000;
 
-/** Starts all processes to measure one way of delivery. */
+/** Starts all processes that are needed to measure one delivery method. */
 async function start(scope: Scope, way: Way) {
   const folder = scratchFolder(scope);
   const host = await makeHost(scope);
@@ -127,7 +127,7 @@ for (const way of ways) {
   const [isolate, release] = [summary(times.isolate), summary(times.release)];
   console.log(`${way}, mode ${mode}: isolate → proven ${JSON.stringify(isolate)}`);
   console.log(`${way}, mode ${mode}: release → proven ${JSON.stringify(release)}`);
-  // The first way is the usual one for agents, so its figures are also the main result.
+  // The first delivery method is the usual one for agents, so its figures are also the main result.
   if (way === ways[0]) Object.assign(result, isolate);
   Object.assign(result, { mode, [way]: { isolate, release } });
 }

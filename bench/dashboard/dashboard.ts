@@ -17,9 +17,9 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { assetIdOf } from "../load/asset.ts";
 
 /*
- * Measures the overview page of a large fleet as a browser requests it. Edge and table are separate
- * processes. _Cold_ is the first page of an edge that has just started, and uses the worker's count of hosts.
- * _Alone_ is the same without that count. _Warm_ is the polling of an open page.
+ * Measures how long the overview page of a large fleet takes for a browser. Edge and table are separate
+ * processes. _Cold_ is the first page of an edge that has just started, and uses the host count from the
+ * worker. _Alone_ is the same page without that count. _Warm_ is the polling of an open page.
  */
 
 const { json, numbers } = readArguments("dashboard", "The overview of a large fleet, cold and warm.", {
@@ -27,7 +27,7 @@ const { json, numbers } = readArguments("dashboard", "The overview of a large fl
     min: 10,
     max: 100_000,
     default: 10_000,
-    says: "number of hosts of the tenant; a third of them have an engine",
+    says: "number of hosts in the tenant; a third of the hosts have an engine",
   },
   pages: {
     min: 10,
@@ -52,7 +52,7 @@ function itemsOf(number: number): object[] {
   });
   const index = { GSI1PK: employeeAssets(TENANT, employeeId), GSI1SK: assetState("ACTIVE") };
   const has = number % 3 === 0;
-  // This time is in the future, so that no host becomes silent during the measurement.
+  // This time is in the future, so that no host counts as silent during the measurement.
   const at = timestamp(NOW_MS + 3600_000);
   const presence = presenceItem.parse({
     type: "Presence",
@@ -90,7 +90,7 @@ async function bench(scope: Scope) {
   const { endpoint } = await startTable(scope, file);
   const backends = { dynamodbEndpoint: endpoint, queueUrl: "http://127.0.0.1:9/0/queue" };
 
-  /** Starts an edge, and returns a function that requests the overview. */
+  /** Starts an edge, and returns a function that requests the overview page. */
   async function freshEdge() {
     const issuer = await scope.start(
       () => startIssuer(secrets.issuerKey, "http://127.0.0.1", secrets.signInCode),
@@ -121,12 +121,12 @@ async function bench(scope: Scope) {
   const deps = await assemble(config, { sharesIo: true, sourceIp: () => "127.0.0.1" });
   const countedMs = performance.now();
   if (!(await recordFleet(TENANT, { ...deps, tenant: (id) => readTenant(deps, id) })))
-    throw new Error("the fleet was not counted");
+    throw new Error("the worker did not count the fleet");
   const countMs = performance.now() - countedMs;
   const { ask } = await freshEdge();
   const coldMs = await ask();
-  // The edge reads the fleet in the background. Requests during that time count too, because an open page
-  // also sends them.
+  // The edge reads the fleet in the background. Requests during that time are measured too, because an open
+  // page also sends requests then.
   const warm: number[] = [];
   for (let page = 0; page < numbers.pages; page++) warm.push(await ask());
   return { aloneMs, coldMs, countMs, warm };

@@ -17,9 +17,9 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { assetIdOf } from "../load/asset.ts";
 
 /*
- * Runs the dashboard's incident query on two tables. They have the same open incidents, but one has few
- * telemetry items and the other has many. GSI2 is sparse, so the query on the large table must not be slower.
- * The queries alternate between the two databases.
+ * Runs the dashboard's incident query on two tables. Both tables have the same open incidents, but one has
+ * few telemetry items and the other has many. GSI2 is sparse, so the query on the large table must not be
+ * slower. The queries alternate between the two databases.
  */
 
 const { json, numbers } = readArguments(
@@ -144,7 +144,7 @@ async function bench(scope: Scope) {
   }
   const took = { small: [] as number[], large: [] as number[] };
   for (let number = 0; number < numbers.queries; number++) {
-    // The second query of a pair profits from the warm caches of the client, so the order within pairs
+    // The second query of a pair benefits from the client's warm caches. Therefore the order within pairs
     // alternates.
     const order = number % 2 === 0 ? (["small", "large"] as const) : (["large", "small"] as const);
     for (const name of order) took[name].push(await ask(name === "small" ? small : large));

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { Source } from "./program.ts";
 
 /**
- * Folder for installed programs, outside the repository and shared by all runs: `LZ_LAB_CACHE`, or else the
- * system's cache folder for root, or else the user's cache folder. Programs that run as another user must be
- * able to read the folder.
+ * Folder for installed programs. It is outside the repository and shared by all runs. The path is
+ * `LZ_LAB_CACHE` if set, otherwise the system's cache folder for root, or the user's cache folder for other
+ * users. Programs that run as another user must be able to read the folder.
  */
 export function cacheFolder(): string {
   const { LZ_LAB_CACHE, XDG_CACHE_HOME } = process.env;
@@ -29,8 +29,8 @@ const firstOf = (source: Source): string => {
 };
 
 /**
- * Folder of an installation. Its name contains a hash of the package versions, so a changed list gets a new
- * folder.
+ * Folder of an installation. The folder name contains a hash of the package versions, so a changed package
+ * list gets a new folder.
  */
 export function folderOf(source: Source): string {
   const hash = createHash("sha256").update(JSON.stringify(source)).digest("hex").slice(0, 8);

@@ -16,9 +16,9 @@ import { tableOf } from "./report-table.ts";
 import { figuresOf } from "./verdict.ts";
 
 /*
- * The recall lab runs real programs from their registries together with ordinary servers, and checks what the
- * agent reports. It first installs missing programs. Then everything runs in separate process and network
- * namespaces, so that no program reaches another host, and all programs end with the lab.
+ * The recall lab runs real programs from package registries together with ordinary servers, and checks what
+ * the agent reports. First, the lab installs missing programs. Then everything runs in separate process and
+ * network namespaces, so that no program reaches another host, and all programs end with the lab.
  */
 
 const SECONDS_MAX = 3600;
@@ -55,8 +55,8 @@ if (unknown.length > 0) {
 }
 
 /**
- * Installs the programs. This needs the network, so it runs before the lab enters its namespaces. Programs
- * that cannot be installed are printed and left out.
+ * Installs the programs. The installation needs the network, so it runs before the lab enters its namespaces.
+ * Programs that cannot be installed are printed and left out.
  */
 async function installAll(): Promise<number> {
   const programs = [...ai, ...ordinary];

@@ -1,7 +1,7 @@
 import { closeSync, copyFileSync, existsSync, openSync, readSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-/** Interpreter named in the first line of a script. Undefined if there is no such line. */
+/** Interpreter named in the first line of a script. Undefined if the first line names no interpreter. */
 function interpreterOf(path: string): readonly string[] | undefined {
   const head = Buffer.alloc(512);
   const file = openSync(path, "r");
@@ -12,8 +12,8 @@ function interpreterOf(path: string): readonly string[] | undefined {
 }
 
 /**
- * The same command with a copy of its executable under another name. For a script, its interpreter is copied.
- * A virtual environment's Python is copied next to the original, so that the copy finds its packages.
+ * The same command with a renamed copy of its executable. For a script, the interpreter is copied. A virtual
+ * environment's Python is copied next to the original, so that the copy finds its packages.
  */
 export function renamed(command: readonly string[], name: string, folder: string): string[] {
   const path = command[0]!.includes("/") ? command[0]! : Bun.which(command[0]!)!;

@@ -7,14 +7,17 @@ import type { Source } from "./program.ts";
 /** Version of uv. It installs packages from PyPI faster than pip. The lab installs uv itself from PyPI. */
 const UV = "uv==0.13.8";
 const INSTALL_MS_MAX = 25 * 60_000;
-/** Marker file. It is written last, so an installation without it was interrupted and must start again. */
+/**
+ * Marker file. The marker is written last. If it is missing, the installation was interrupted and must start
+ * again.
+ */
 const MARKER = "lab-installed.json";
 
 type Run = { command: readonly string[]; env?: Record<string, string>; cwd?: string };
 
 /**
- * Installs a source if it is missing, and returns its folder. Throws an error with the output of the
- * registry's client.
+ * Installs a source if it is not installed yet, and returns the installation folder. If the installation
+ * fails, throws an error with the output of the package manager.
  */
 export async function install(source: Source): Promise<string> {
   const folder = folderOf(source);
@@ -67,12 +70,12 @@ async function run({ command, env = {}, cwd }: Run): Promise<void> {
 }
 
 /**
- * The system's Python, which other users of the host can read. With `version`, that version of Python, also
- * from pyenv.
+ * Path of a Python interpreter. Without `version`, returns the system's Python, which other users of the host
+ * can read. If `version` is given, returns that version of Python, which may come from pyenv.
  */
 function python(version?: string): string {
   if (version === undefined) return existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
-  // The commands of pyenv fail when another version is selected, so look up the version's own folder.
+  // The pyenv commands fail if another version is selected, so look up the folder of the version.
   const versions = join(process.env.PYENV_ROOT ?? join(homedir(), ".pyenv"), "versions");
   const found = existsSync(versions)
     ? readdirSync(versions).find((name) => name.startsWith(`${version}.`))
@@ -94,7 +97,8 @@ async function installPypi(
   folder: string,
 ): Promise<void> {
   const client = await uv();
-  // Use the system's trust store. Only it contains the certificate of a company's proxy.
+  // Use the system's trust store, because only the system's trust store contains the certificate of a
+  // company's proxy.
   const env = {
     UV_CACHE_DIR: join(cacheFolder(), "uv"),
     UV_PYTHON_DOWNLOADS: "never",
@@ -130,7 +134,7 @@ function installNpm(
   });
 }
 
-/** Compile C and C++ parts without optimisation, because lab programs compute nothing. */
+/** Compile C and C++ code without optimisation, because lab programs do no heavy computation. */
 const FAST = { CGO_CFLAGS: "-O0", CGO_CXXFLAGS: "-O0" };
 
 /** Builds a command from a copy of its module, because `go install` rejects modules whose go.mod has replacements. */

@@ -25,7 +25,7 @@ export type LabOptions = {
 
 const wantedOf = (program: Program): readonly string[] => (program as Partial<AiProgram>).wanted ?? [];
 
-/** Starts the programs, several at a time, runs scans, and compares the findings with each program. */
+/** Starts the programs, several at a time. Then runs scans and compares the findings with each program. */
 export async function runLab(
   scope: Scope,
   programs: readonly Program[],
@@ -34,15 +34,15 @@ export async function runLab(
   const result: LabResult = { verdicts: [], failed: [], strays: [], scansMs: [] };
   for (let at = 0; at < programs.length; at += options.atOnce)
     await runBatch(scope, programs.slice(at, at + options.atOnce), options, result);
-  // Start failed programs again, one at a time, because some time out while the CPUs are busy.
+  // Start failed programs again, one at a time, because some programs time out while the CPUs are busy.
   const again = result.failed.splice(0).map(({ program }) => program);
   for (const program of again) await runBatch(scope, [program], options, result);
   return result;
 }
 
 /**
- * Starts and ends the programs without a scan. Held-out programs must not be scanned before the final
- * measurement.
+ * Starts and ends the programs without a scan. This is for held-out programs, which must not be scanned
+ * before the final measurement.
  */
 export async function tryAll(
   scope: Scope,
@@ -111,8 +111,8 @@ async function runBatch(
 }
 
 /**
- * Home folder of a program. Its path is short, because the path of a unix socket has at most 107 bytes and
- * some programs put their socket below their home.
+ * Home folder of a program. The path is short, because the path of a unix socket has at most 107 bytes, and
+ * some programs create their socket below their home folder.
  */
 const homeOf = (name: string): string => join(cacheFolder(), "r", name);
 

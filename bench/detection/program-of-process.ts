@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 
 /** Environment variable that marks a program of the lab. Child processes inherit it. */
 const MARK = "LZ_LAB_PROGRAM";
-/** Unique value per lab, so that two labs on one host do not mix up their programs. */
+/** Unique value for this lab run, so that two labs on one host do not mix up their programs. */
 const LAB = crypto.randomUUID();
 
 const END_MS_MAX = 10_000;
@@ -13,8 +13,8 @@ export const markOf = (name: string): Record<string, string> => ({ [MARK]: `${LA
 const ANCESTORS_MAX = 32;
 
 /**
- * Name of the lab program to which a process belongs, by the mark in its environment or in that of an
- * ancestor. Undefined for the lab's own processes.
+ * Name of the lab program to which a process belongs. The name comes from the mark in the environment of the
+ * process or of an ancestor. Undefined for the lab's own processes.
  */
 export function programOf(pid: number): string | undefined {
   let at = pid;

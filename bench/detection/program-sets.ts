@@ -17,7 +17,10 @@ const QUICK = new Set([
   ...["http-server", "json-server", "express", "fastapi", "flask", "python-http"],
 ]);
 
-/** Programs of a set: AI programs and ordinary servers. `only`: names of programs to select. Absent for all. */
+/**
+ * Programs of a set, which contains AI programs and ordinary servers. `only`: names of programs to select. If
+ * absent, all programs are selected.
+ */
 export function programsOf(
   set: SetName,
   only?: readonly string[],
@@ -36,7 +39,7 @@ export function programsOf(
   return { ai: chosen(ai), ordinary: chosen(ORDINARY) };
 }
 
-/** Spreads the ordinary servers among the AI programs, as on a real host. */
+/** Distributes the ordinary servers evenly among the AI programs, as on a real host. */
 export function mixed(some: readonly Program[], others: readonly Program[]): Program[] {
   const placed = [some, others].flatMap((list) => list.map((one, at) => ({ one, at: at / list.length })));
   return placed.sort((a, b) => a.at - b.at).map(({ one }) => one);

@@ -10,18 +10,21 @@ export type Source =
   | { registry: "npm"; packages: readonly string[]; scripts?: boolean }
   | { registry: "go"; module: string; command: string; tags?: string }
   | { registry: "crates"; crate: string; version: string; command: string }
-  /** Debian packages. They are unpacked but not installed, so that none of their services starts. */
+  /** Debian packages. The packages are unpacked but not installed, so that none of their services starts. */
   | { registry: "debian"; packages: readonly string[] }
-  /** Included in the lab's tools: Node or Python. */
+  /** The program uses only Node or Python, which are among the lab's tools. */
   | { registry: "none" };
 
 /** Environment of a running program. The program may write only below `home`. */
 export type Place = {
-  /** Path of a command of the installation, in `node_modules/.bin` or in the `bin` of a virtual environment. */
+  /**
+   * Path of a command in the installation: in `node_modules/.bin`, or in the `bin` folder of a virtual
+   * environment.
+   */
   bin: (name: string) => string;
-  /** Path of a file of the installation. */
+  /** Path of a file in the installation. */
   file: (path: string) => string;
-  /** Path of a small program of the lab, in bench/detection/apps. */
+  /** Path of one of the lab's small programs in bench/detection/apps. */
   app: (name: string) => string;
   /** Writes a file below `home` and returns the path of the file. */
   write: (name: string, text: string) => string;
@@ -40,9 +43,9 @@ type Start = {
   command: readonly string[];
   env?: Readonly<Record<string, string>>;
   cwd?: string;
-  /** `port`: ready when the program listens on the given port. `process`: the program has no port. */
+  /** `port`: the program is ready when it listens on the given port. `process`: the program has no port. */
   ready?: "port" | "process";
-  /** Run in a terminal, as a user would start the program. */
+  /** The program runs in a terminal, as if a user had started it. */
   terminal?: true;
 };
 
@@ -53,7 +56,7 @@ export type Program = {
   start: (place: Place) => Start;
   /** The program loads a real model. */
   model?: true;
-  /** Name for a renamed copy of the executable. For a script, the interpreter is copied. */
+  /** Name for a renamed copy of the program's executable. For a script, the interpreter is copied. */
   as?: string;
   address?: "127.0.0.1" | "::1" | "0.0.0.0";
   /** The lab starts a TLS proxy in front of the program. */
@@ -63,7 +66,7 @@ export type Program = {
   nobody?: true;
 };
 
-/** An AI program. `wanted`: catalogue ids that are right for it. One of them must be reported. */
+/** An AI program. `wanted`: the correct catalogue ids for the program. One of them must be reported. */
 export type AiProgram = Program & {
   wanted: readonly [string, ...string[]];
   /** Catalogue ids of other products inside the program. Reporting them too is not wrong. */

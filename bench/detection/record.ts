@@ -19,8 +19,8 @@ const COMMON = [
   "/docs",
 ];
 /**
- * Headers that can identify a product. Others are not recorded, because dates and lengths change with every
- * response.
+ * Headers that can identify a product. Other headers are not recorded, because dates and lengths change with
+ * every response.
  */
 const HEADERS = [
   "server",
@@ -33,7 +33,7 @@ const HEADERS = [
 
 type Answer = { status: number; headers: Record<string, string>; body: string };
 
-/** Sends a program all requests of the catalogue for its product, and writes the responses to one JSON file. */
+/** Sends all catalogue requests for a program's product to the program. Writes the responses to one JSON file. */
 export async function record(folder: string, running: Running, wanted: readonly string[]): Promise<void> {
   const { program, command, ports } = running;
   if (ports.own === undefined) return;
@@ -62,7 +62,10 @@ async function ask(url: string): Promise<Answer | undefined> {
   }
 }
 
-/** Start of a response body. An event stream never ends, so only the part that arrives before the timeout is returned. */
+/**
+ * Start of a response body. An event stream never ends, so only the data that arrives before the timeout is
+ * returned.
+ */
 async function beginningOf(response: Response): Promise<string> {
   let text = "";
   const decoder = new TextDecoder();

@@ -20,7 +20,7 @@ export type Running = {
   program: Program;
   command: readonly string[];
   ports: Ports;
-  /** Time of readiness, as returned by `performance.now()`. */
+  /** Time at which the program was ready, as returned by `performance.now()`. */
   readyAtMs: number;
   isRunning: () => boolean;
 };
@@ -28,7 +28,10 @@ export type Failed = { program: Program; reason: string };
 
 export type Where = { folder: string; home: string; gguf: string };
 
-/** Starts a program and waits until it listens. A program without a port must run for {@link STAYS_MS}. */
+/**
+ * Starts a program and waits until it listens on its port. A program without a port must run for {@link
+ * STAYS_MS}.
+ */
 export async function startProgram(scope: Scope, program: Program, where: Where): Promise<Running | Failed> {
   const place = await placeOf(program, where);
   const start = program.start(place);
@@ -133,6 +136,6 @@ async function startTlsProxy(
   });
   scope.keep(() => child.kill("SIGKILL"));
   if (!(await listens(host, own, READY_MS_MAX, () => child.exitCode !== null)))
-    throw new Error("the TLS proxy does not listen");
+    throw new Error("the TLS proxy did not start to listen");
   return own;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createServer } from "node:tls";
 
 /*
- * A TLS server on the loopback address. It forwards all data to another port. Arguments: HOST PORT
+ * A TLS server on the loopback address. The server forwards all data to another port. Arguments: HOST PORT
  * TARGET-HOST TARGET-PORT.
  */
 

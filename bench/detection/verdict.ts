@@ -11,14 +11,14 @@ type Outcome = "right" | "wrong" | "missing";
 export type Verdict = {
   name: string;
   wanted: readonly string[];
-  /** Ids that are not wrong: the expected ids, and the ids of products inside the program. */
+  /** Ids that are not wrong: the expected ids, and the ids of products that the program contains. */
   allowed: readonly string[];
   outcome: Outcome;
   /** Id and confidence of each engine found in the program's processes. */
   named: readonly { id: string; confidence: number; pid?: number; ports: readonly number[] }[];
-  /** Properties of the engine that are wrong although its name is right. */
+  /** Properties of the engine that are wrong although its product is right. */
   faults: readonly string[];
-  /** Time in ms from the start of listening to the first scan that reports the program's right name. */
+  /** Time in ms from the start of listening until the first scan that reports the correct product. */
   appearedMs?: number;
 };
 
@@ -54,7 +54,7 @@ export function compareWithProgram(
 function faultsOf(program: Program, { own, tls }: Ports, engines: readonly Engine[]): string[] {
   const isServer = engines.some(({ ports }) => ports.length > 0);
   const known = engines.flatMap(({ ports }) => ports);
-  // The TLS proxy is itself a server, so it may be reported in addition to the program.
+  // The TLS proxy is itself a server. It may therefore be reported in addition to the program.
   const processes = engines.filter(({ ports }) => tls === undefined || !ports.includes(tls));
   const first = processes[0] ?? engines[0]!;
   return [
@@ -81,8 +81,9 @@ export type Figures = {
 };
 
 /**
- * Recall: share of programs with the right name and no wrong name. Precision: share of right engines among
- * all reported engines, including those in ordinary servers and other processes.
+ * Recall is the share of programs that were reported with a correct name and without a wrong one. Precision
+ * is the share of correct engines among all reported engines, including engines reported for ordinary servers
+ * and other processes.
  */
 export function figuresOf(all: number, verdicts: readonly Verdict[], reportedElsewhere: number): Figures {
   const count = (outcome: Outcome) => verdicts.filter((one) => one.outcome === outcome).length;

@@ -30,7 +30,7 @@ const accepts = (host: string, port: number): Promise<boolean> =>
     socket.once("connect", () => end(true)).once("error", () => end(false));
   });
 
-/** Waits for `ms` milliseconds while the program runs. Returns false if the program ends earlier. */
+/** Waits for `ms` milliseconds. Returns false if the program ends before that time. */
 export async function staysFor(ms: number, isOver: () => boolean): Promise<boolean> {
   const deadline = performance.now() + ms;
   while (performance.now() < deadline && !isOver()) await Bun.sleep(LOOK_EVERY_MS);

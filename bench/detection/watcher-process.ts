@@ -4,8 +4,9 @@ import { serveReads } from "../../agent/scan/reader-process/reader-process.ts";
 import { createScanner } from "../../agent/scan/scan.ts";
 
 /*
- * Runs the scanner of the daemon: one scan, then one per interval. The argument is the interval in ms. Prints
- * a JSON line to stdout for each scan that reports a new engine. Ends when its standard input ends.
+ * Runs the scanner of the daemon: one scan at the start, then one scan per interval. The argument is the
+ * interval in ms. Prints a JSON line to stdout for each scan that reports a new engine. Stops when standard
+ * input is closed.
  */
 if (process.argv[2] === "reader") {
   await serveReads(() => performance.now());
@@ -38,6 +39,6 @@ void (async () => {
   }
 })();
 for await (const _ of process.stdin) {
-  // Standard input carries no data. Its end stops this process.
+  // Standard input carries no data. This process stops when standard input is closed.
 }
 process.exit(0);

@@ -9,7 +9,7 @@ export type Watcher = {
   stop: () => Promise<unknown>;
 };
 
-/** Starts the scanner of the daemon and records when it first reports each engine. */
+/** Starts the scanner of the daemon and records when the scanner first reports each engine. */
 export function startWatcher(scope: Scope, intervalMs: number): Watcher {
   const child = Bun.spawn(
     [process.execPath, join(import.meta.dir, "watcher-process.ts"), String(intervalMs)],

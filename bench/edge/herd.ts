@@ -10,8 +10,8 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { type Answers, changeHerd, enrolAssets, enrolHerd, policyHerd, verifyLog } from "../load/herd.ts";
 
 /*
- * Runs concurrent requests of one tenant, on one node and on two: enrolments with one token, then changes by
- * administrators. Each change moves the head of the custody log.
+ * Sends concurrent requests of one tenant, first to one node, then to two nodes. The requests are enrolments
+ * with one token, then changes by administrators. Each change updates the head of the custody log.
  *
  * The embedded DynamoDB runs one transaction at a time, so the durations describe this machine more than AWS.
  * The bench checks that no request fails and that every count is exact.
@@ -31,7 +31,7 @@ const { json, numbers } = readArguments(
   },
 );
 
-/** Number of enrolments above the token's limit. They check that the limit is exact. */
+/** Number of enrolments above the token's limit. They are sent to check that the limit is exact. */
 const BEYOND = 10;
 const ISOLATIONS_MAX = 100;
 const POLICY_CHANGES = 20;
@@ -119,7 +119,7 @@ async function measure({ stack, errors, conflicts }: Nodes, nodes: readonly stri
   const after = await verifyLog(nodes[0]!, stack.adminToken);
   console.log(`${name}: enrolments ${JSON.stringify(enrolled.value)} in ${enrolled.seconds} s`);
   console.log(`${name}: changes ${JSON.stringify(changed.value)} in ${changed.seconds} s`);
-  console.log(`${name}: policy ${JSON.stringify(policy)}; custody log ${after.fault ? "broken" : "whole"}`);
+  console.log(`${name}: policy ${JSON.stringify(policy)}; custody log ${after.fault ? "invalid" : "valid"}`);
   return {
     enrolled: enrolled.value["201"] ?? 0,
     enrolRefused: enrolled.value["409 enrolment.used-up"] ?? 0,

@@ -23,8 +23,8 @@ const PACK_HEARTBEATS = 40;
 type Work = (turn: number) => unknown;
 
 /**
- * Duration of one call in µs: the median of {@link SAMPLES} means, each measured over `sampleMs`. A warm-up
- * of the same length runs first.
+ * Duration of one call in µs. Computed as the median of {@link SAMPLES} means, each measured over `sampleMs`.
+ * A warm-up of the same length runs first.
  */
 async function microsOf(work: Work, sampleMs: number): Promise<number> {
   const means: number[] = [];
@@ -44,8 +44,8 @@ async function microsOf(work: Work, sampleMs: number): Promise<number> {
 }
 
 /**
- * Measures each step of the ingest path alone, and the whole path, with heartbeats like those of the load
- * generator.
+ * Measures each step of the ingest path alone, and then the whole path. The heartbeats are like those of the
+ * load generator.
  */
 export async function measureSteps(sampleMs: number): Promise<Record<string, number>> {
   const micros = (work: Work) => microsOf(work, sampleMs);
@@ -117,7 +117,7 @@ export async function measureSteps(sampleMs: number): Promise<Record<string, num
 }
 
 /**
- * Creates a route that reads the body as bytes, which a signature check needs, and passes the text of the
+ * Creates a route that reads the body as bytes, as a signature check requires, and passes the text of the
  * body to the validators. The difference between a route with and without `@hono/zod-validator` is the cost
  * of that validator per heartbeat.
  */

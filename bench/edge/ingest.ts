@@ -20,8 +20,8 @@ import { startGenerator } from "../load/generator.ts";
 import { measureSteps } from "./ingest-steps.ts";
 
 /*
- * Compares the edge's ingest path with servers that only return 202. Each server is a separate process. All
- * servers get the same requests, signed beforehand, from the same generator.
+ * Compares the edge's ingest path with servers that only return 202. Each server is a separate process. The
+ * same load generator sends the same requests, signed beforehand, to all servers.
  *
  * The ingest path consists of authentication, validation, isolation check, signing and an acknowledged
  * enqueue. Rounds are interleaved, so that other load on the machine affects all servers equally. The ratio
@@ -33,23 +33,28 @@ const { json, numbers, texts } = readArguments(
   "Requests per second and latency of the ingest path, compared with a bare server in the same run.",
   {
     rounds: { min: 1, max: 50, default: 5, says: "number of rounds; each round measures every server" },
-    seconds: { min: 1, max: 60, default: 2, says: "seconds of one closed-loop measurement" },
+    seconds: { min: 1, max: 60, default: 2, says: "duration of one closed-loop measurement in seconds" },
     warm: {
       min: 0,
       max: 60,
       default: 2,
-      says: "seconds of each server's warm-up, in which every asset sends",
+      says: "duration of each server's warm-up in seconds; every asset sends heartbeats",
     },
     connections: {
       min: 1,
       max: 2000,
       default: 256,
-      says: "number of keep-alive connections of the closed loop",
+      says: "number of keep-alive connections in the closed loop",
     },
-    rate: { min: 1, max: 50_000, default: 2000, says: "requests per second of the open loop" },
-    open: { min: 1, max: 120, default: 5, says: "seconds of the open loop" },
+    rate: { min: 1, max: 50_000, default: 2000, says: "requests per second in the open loop" },
+    open: { min: 1, max: 120, default: 5, says: "duration of the open loop in seconds" },
     assets: { min: 1, max: 50_000, default: 1000, says: "number of simulated assets" },
-    sample: { min: 1, max: 1000, default: 120, says: "milliseconds of one sample of a step" },
+    sample: {
+      min: 1,
+      max: 1000,
+      default: 120,
+      says: "duration in milliseconds of one sample when a step is measured",
+    },
   },
   { servers: { of: ["all", "bun"], says: "edge runtimes" } },
 );
@@ -108,7 +113,7 @@ async function bench(scope: Scope) {
     const notAccepted = measured.sent - accepted;
     if (accepted === 0) throw new Error(`${server.name} accepted nothing: ${JSON.stringify(wrong)}`);
     if (notAccepted > 0) console.log(`  ${server.name}: not accepted ${JSON.stringify(wrong)}`);
-    // No worker reads the queue in this bench. Emptying it keeps the cost of every round the same.
+    // No worker reads the queue in this bench. Purge the queue, so that every round has the same cost.
     if (server.isEdge) await callSqs(queue.endpoint, "PurgeQueue", { QueueUrl: queue.queueUrl });
     const used = before === undefined || after === undefined ? undefined : after - before;
     return {
@@ -118,7 +123,8 @@ async function bench(scope: Scope) {
     };
   };
 
-  // Warm-up: code is compiled and the edge caches every asset, as in production five seconds after the start.
+  // This warm-up lets the runtime compile the code and lets the edge cache every asset. In production, the
+  // edge reaches this state five seconds after the start.
   for (const server of servers) await run(server, "closed", numbers.warm, WARM_PASSES * numbers.assets);
   const rounds: Record<string, Round>[] = [];
   for (let number = 0; number < numbers.rounds; number++) {

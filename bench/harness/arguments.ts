@@ -6,7 +6,7 @@ export type NumberOption = { min: number; max: number; default: number; says: st
 
 /** Options with a fixed list of values. The first value of each list is the default. */
 type Choices = Record<string, { of: readonly string[]; says: string }>;
-/** Options with any text. The default is empty. `value`: placeholder for `--help`. */
+/** Options that accept any text. The default is an empty text. `value`: placeholder for `--help`. */
 type Texts = Record<string, { value: string; says: string }>;
 
 export type BenchOptions<Name extends string> = {
@@ -39,7 +39,7 @@ function commandOf(
   };
 }
 
-/** Reads the options of a bench from the arguments of this process. Exits for `--help` and for wrong arguments. */
+/** Reads the options of a bench from the arguments of this process. Exits for `--help` and for invalid arguments. */
 export function readArguments<Name extends string>(
   bench: string,
   summary: string,

@@ -29,14 +29,17 @@ export function scratchFolder(scope: Scope): string {
   return folder;
 }
 
-/** Starts a process that the scope stops when the scope ends. */
+/** Starts a process. When the scope ends, it stops the process. */
 export const startPart = (scope: Scope, options: StageOptions): Promise<Stage> =>
   scope.start(
     () => startStage(options),
     (stage) => stage.stop(),
   );
 
-/** Runs a program until it ends or the scope ends. Throws an error with the end of stderr if the program fails. */
+/**
+ * Runs a program until the program or the scope ends. If the program fails, throws an error with the end of
+ * stderr.
+ */
 export async function runProgram(scope: Scope, what: string, command: readonly string[]): Promise<void> {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
   scope.keep(async () => {
@@ -107,7 +110,8 @@ function environment(secrets: Secrets, edgeUrl: string, backends: Backends): Rec
     ...CREDENTIALS,
     DYNAMODB_ENDPOINT: backends.dynamodbEndpoint,
     SQS_QUEUE_URL: backends.queueUrl,
-    // Quotas are too high to matter, because a few addresses simulate a fleet and one tenant simulates many.
+    // The quotas are so high that they have no effect, because a few addresses simulate a fleet and one
+    // tenant simulates many tenants.
     LZ_DEVICE_PER_MINUTE: "10000000",
     LZ_TENANT_PER_SECOND: "10000000",
   });
@@ -115,7 +119,7 @@ function environment(secrets: Secrets, edgeUrl: string, backends: Backends): Rec
 
 export type Backends = { dynamodbEndpoint: string; queueUrl: string };
 
-/** Environment of an edge that runs inside the process of the bench. */
+/** Environment of an edge that runs inside the bench process. */
 export const offlineEnvironment = (secrets: Secrets, backends: Partial<Backends> = {}) =>
   environment(secrets, NOWHERE, { dynamodbEndpoint: NOWHERE, queueUrl: `${NOWHERE}/0/queue`, ...backends });
 

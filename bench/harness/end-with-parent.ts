@@ -5,8 +5,8 @@
 export const WITH_PARENT = "LZ_BENCH_PARENT";
 
 /**
- * Ends this bench like SIGTERM when its parent ends, even by SIGKILL: the pipe of standard input closes in
- * that case. No-op without such a pipe.
+ * Ends this bench, as SIGTERM would, when its parent ends. This works even if the parent is killed with
+ * SIGKILL, because the standard input pipe then closes. No-op if standard input is not such a pipe.
  */
 export function endWithParent(): void {
   if (process.env[WITH_PARENT] === undefined) return;

@@ -7,15 +7,21 @@ import type { Scope } from "./scope.ts";
 
 type Wanted = {
   stack: Stack;
-  /** Command that runs the agent, without the agent's own arguments. It can enter a namespace first. */
+  /**
+   * Command that runs the agent, without the agent's own arguments. The command can enter a namespace before
+   * it runs the agent.
+   */
   command: readonly string[];
-  /** Folder for the state of the agent. */
+  /** Folder for the agent's state. */
   folder: string;
   edgeUrl: string;
   intervalMs: number;
 };
 
-/** Enrols an agent and runs it as a daemon until the scope ends. Returns once the edge has accepted a heartbeat. */
+/**
+ * Enrols an agent and runs it as a daemon until the scope ends. Returns when the edge has accepted the first
+ * heartbeat.
+ */
 export async function startAgent(
   scope: Scope,
   { stack, command, folder, edgeUrl, intervalMs }: Wanted,

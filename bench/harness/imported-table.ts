@@ -11,8 +11,8 @@ import type { Scope } from "./scope.ts";
 const LINES_AT_ONCE = 5000;
 
 /**
- * Writes the schema of the table to a file and returns its path. The schema is read from a new database that
- * the local stack created.
+ * Writes the table schema to a file and returns its path. The schema is read from a new database that the
+ * local stack created.
  */
 export async function writeSchema(scope: Scope, folder: string): Promise<string> {
   const { endpoint, stage } = await startTable(scope);
@@ -25,7 +25,7 @@ export async function writeSchema(scope: Scope, folder: string): Promise<string>
   return schema;
 }
 
-/** Creates a database file from a generated DynamoDB export. This is ten times faster than batch writes. */
+/** Creates a database file from a generated DynamoDB export. An import is ten times faster than batch writes. */
 export async function importTable(
   scope: Scope,
   { folder, schema, name }: { folder: string; schema: string; name: string },

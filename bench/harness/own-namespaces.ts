@@ -9,8 +9,9 @@ const UNSHARE = ["unshare", "--fork", "--pid", "--net", "--mount-proc", "--kill-
 const AGAIN_MS = 200;
 
 /**
- * Sends a signal to the program under `unshare`. `unshare` itself ignores signals. The first process of a PID
- * namespace receives a signal only after it has installed a handler, so the signal is repeated.
+ * Sends a signal to the program that `unshare` runs, because `unshare` itself ignores signals. The first
+ * process of a PID namespace receives a signal only after it has installed a handler. Therefore the signal is
+ * sent repeatedly.
  */
 function forwardSignal(unshare: number, signal: NodeJS.Signals): void {
   const send = () => {
@@ -26,9 +27,11 @@ function forwardSignal(unshare: number, signal: NodeJS.Signals): void {
 export const isInOwnNamespaces = (): boolean => process.env[INSIDE] !== undefined;
 
 /**
- * Runs this program again in new process and network namespaces, and exits with the exit code of that run.
- * There, the host seems to have only the processes that the bench starts. Returns true inside the namespaces.
- * Returns false if the system does not allow namespaces. The figures then include the host's other processes.
+ * Runs this program again in new process and network namespaces, and exits with the exit code of that run. In
+ * the namespaces, only processes that the bench starts are visible.
+ *
+ * Returns true inside the namespaces. Returns false if the system does not allow namespaces. In that case,
+ * the figures include the host's other processes.
  */
 export async function enterOwnNamespaces(): Promise<boolean> {
   if (isInOwnNamespaces()) {

@@ -11,8 +11,8 @@ function treeOf(pid: number): number[] {
 }
 
 /**
- * Proportional set size of a process and its children, in MB (proc_pid_smaps(5)). It divides the size of a
- * shared page by the number of its processes, so a child of the same binary does not count twice.
+ * Proportional set size of a process and its children, in MB (proc_pid_smaps(5)). The size of a shared page
+ * is divided by the number of processes that share it, so a child of the same binary does not count twice.
  */
 export function treePssMb(pid: number): number {
   let kilobytes = 0;

@@ -32,8 +32,8 @@ export function cpuSeconds(pid: number, which: "own" | "withEnded" = "own"): num
 }
 
 /**
- * Paths of figures that were not measured, which are null or not finite. Figures that this system cannot
- * measure are absent instead.
+ * Paths of figures that were not measured, that is, figures that are null or not finite. Figures that this
+ * system cannot measure are absent instead.
  */
 export function unmeasured(value: unknown, path = ""): string[] {
   if (typeof value === "number") return Number.isFinite(value) ? [] : [path];

@@ -1,11 +1,11 @@
 type Stop = () => unknown;
 
-/** Parts that a bench has started and that must be stopped when it ends. */
+/** Processes and resources that a bench has started and that must be stopped when the bench ends. */
 export type Scope = {
   keep: (stop: Stop) => void;
   /**
-   * Starts a part and registers how to stop it. If the bench ends while the part starts, the part is stopped
-   * after its start. Throws an error if the bench has already ended.
+   * Starts a process or resource and registers how to stop it. If the bench ends during the start, it is
+   * stopped after the start. Throws an error if the bench has already ended.
    */
   start: <T>(part: () => Promise<T>, stop: (part: T) => unknown) => Promise<T>;
 };
@@ -13,8 +13,8 @@ export type Scope = {
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Runs a bench. Stops the registered parts in reverse order when the bench ends, fails, is interrupted, or
- * runs longer than `secondsMax`. After a failure, prints one line and exits with code 1.
+ * Runs a bench. When the bench ends, fails, is interrupted, or runs longer than `secondsMax`, stops
+ * everything that was registered, in reverse order. After a failure, prints one line and exits with code 1.
  */
 export async function inScope<T>(secondsMax: number, bench: (scope: Scope) => Promise<T>): Promise<T> {
   const stops: Stop[] = [];
@@ -24,14 +24,14 @@ export async function inScope<T>(secondsMax: number, bench: (scope: Scope) => Pr
     () => over.reject(new Error(`still running after ${secondsMax} s`)),
     secondsMax * 1000,
   );
-  // `on` instead of `once`: Ctrl-C arrives from the terminal and from the parent, and the second signal must
-  // not interrupt the clean-up.
+  // Use `on` instead of `once`. Ctrl-C arrives from the terminal and from the parent, and the second signal
+  // must not interrupt the clean-up.
   const interrupt = (signal: NodeJS.Signals) => over.reject(new Error(`stopped by ${signal}`));
   for (const signal of SIGNALS) process.on(signal, interrupt);
   const scope: Scope = {
     keep: (stop) => void stops.unshift(stop),
     async start(part, stop) {
-      if (isOver) throw new Error("the bench is over");
+      if (isOver) throw new Error("the bench has already ended");
       const starting = part();
       stops.unshift(() => starting.then(stop, () => {}));
       return starting;
@@ -45,7 +45,7 @@ export async function inScope<T>(secondsMax: number, bench: (scope: Scope) => Pr
   } finally {
     clearTimeout(late);
     isOver = true;
-    // An interrupted bench may still register parts during this loop.
+    // An interrupted bench may still register more to stop during this loop.
     while (stops.length > 0) await tryTo(stops.shift()!);
     for (const signal of SIGNALS) process.off(signal, interrupt);
   }
@@ -53,15 +53,12 @@ export async function inScope<T>(secondsMax: number, bench: (scope: Scope) => Pr
   process.exit(1);
 }
 
-/**
- * Runs `stop` and prints a failure. A part that cannot be stopped must not prevent other parts from being
- * stopped.
- */
+/** Runs `stop` and prints its failure. One failure must not prevent the other registered functions from running. */
 async function tryTo(stop: Stop): Promise<void> {
   try {
     await stop();
   } catch (error) {
-    console.error(`not stopped: ${messageOf(error)}`);
+    console.error(`could not stop a process or resource: ${messageOf(error)}`);
   }
 }
 

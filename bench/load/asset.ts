@@ -5,8 +5,8 @@ import { sessionKeyid } from "../../shared/wire/keyid.ts";
 import { signatureBase } from "../../shared/wire/signature.ts";
 
 /**
- * Secret of the tested edge, `v1:<base64url>`. The bench derives session keys from the secret and opens no
- * sessions.
+ * Secret of the tested edge, in the format `v1:<base64url>`. The bench derives session keys from this secret
+ * and opens no sessions.
  */
 export type EdgeSecret = { version: string; bytes: Buffer };
 
@@ -58,8 +58,8 @@ export function makeAsset(tenantId: string, number: number, secret: EdgeSecret, 
 }
 
 /**
- * Engine of a developer's workstation: an Ollama with one model and two clients. A heartbeat with this engine
- * has about 1.5 KB.
+ * Engine of a developer's workstation: Ollama with one model and two clients. A heartbeat with this engine is
+ * about 1.5 KB.
  */
 const benchEngine = (number: number): Engine =>
   makeEngine({
@@ -90,7 +90,7 @@ export const PATH = "/v1/heartbeats";
 export const hmac = (key: Uint8Array, text: string): Buffer =>
   new Bun.CryptoHasher("sha256", key).update(text).digest();
 
-/** Signature headers as an agent sends them, in the profile that the edge accepts. */
+/** Signature headers as an agent sends them, in the signature profile that the edge accepts. */
 export function signatureHeaders(
   asset: Pick<BenchAsset, "key" | "keyid">,
   body: string,

@@ -1,17 +1,17 @@
 /**
- * Commands of the load generator's process. Each command is one JSON object per line of stdin. Its result
- * goes to stdout.
+ * Commands of the load generator's process. Each command is one JSON object per line of stdin. The result of
+ * a command is written to stdout.
  */
 export type Steady = {
   is: "closed" | "open";
   port: number;
   seconds: number;
   connections: number;
-  /** Requests per second. For the open loop only. */
+  /** Requests per second. Only used in the open loop. */
   perSecond: number;
   /**
-   * Minimum number of requests. The measurement continues after `seconds` until it is reached. For the closed
-   * loop only.
+   * Minimum number of requests. If this number is not reached within `seconds`, the measurement continues.
+   * Only used in the closed loop.
    */
   requestsMin: number;
   assets: number;
@@ -26,9 +26,9 @@ export type Ramp = {
   perSecond: number;
   edgeSecret: string;
   tenants: { tenantId: string; assets: number }[];
-  /** Share of assets with an engine that is open to the network. */
+  /** Share of assets with an engine that accepts connections from the network. */
   risky: number;
-  /** Path of the journal. It has one line `{tenantId, assetId, at, change, accepted}` per heartbeat. */
+  /** Path of the journal file. The journal has one line `{tenantId, assetId, at, change, accepted}` per heartbeat. */
   journal: string;
 };
 
@@ -58,5 +58,5 @@ export type Measured = {
   generatorCpu: number;
 };
 
-/** `distinct`: number of heartbeats, where a heartbeat that was sent twice counts once. */
+/** `distinct`: number of different heartbeats. A heartbeat that was sent twice counts once. */
 export type FleetMeasured = Measured & { distinct: number; accepted: number; changes: number };

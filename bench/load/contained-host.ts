@@ -2,7 +2,7 @@ import type { Scope } from "../harness/scope.ts";
 
 /** A simulated host on which the agent runs. */
 export type ContainedHost = {
-  /** Prefix of a command that runs on the simulated host. */
+  /** Prefix for commands that run on the simulated host. */
   enter: readonly string[];
   /** Address of this machine's edge as seen from the simulated host. */
   edgeAddress: string;
@@ -10,7 +10,7 @@ export type ContainedHost = {
   isReal: boolean;
 };
 
-/** Network address prefix. It differs between processes, so that two benches can run at the same time. */
+/** Network address prefix. The prefix differs between processes, so that two benches can run at the same time. */
 const NET = `10.79.${process.pid % 256}`;
 const EDGE_ADDRESS = `${NET}.1`;
 const HOST_ADDRESS = `${NET}.2`;

@@ -2,8 +2,8 @@ import { percentile } from "../../lz/platform/percentile.ts";
 import type { Latency } from "./commands.ts";
 
 /**
- * Time in ms for which the generator waits for responses after its last request. It is an argument of the
- * process.
+ * Time in ms for which the generator waits for responses after its last request. The value is an argument of
+ * the process.
  */
 export const ANSWER_WAIT_MS = Number(process.argv[2]);
 
@@ -24,7 +24,7 @@ export function tally(statuses: Record<string, number>, status: number | undefin
   statuses[name] = (statuses[name] ?? 0) + 1;
 }
 
-/** Counts requests without a response. Their latency is recorded as the waiting time, which is a lower bound. */
+/** Counts requests without a response. Records the waiting time as their latency, which is a lower bound. */
 export function addUnanswered(count: number, statuses: Record<string, number>, latencies: number[]): void {
   for (let i = 0; i < count; i++) {
     tally(statuses, undefined);
@@ -33,8 +33,8 @@ export function addUnanswered(count: number, statuses: Record<string, number>, l
 }
 
 /**
- * Makes calls at a fixed rate, independent of responses. A late call is made immediately, and its latency
- * counts from the time when it was due.
+ * Makes calls at a fixed rate, regardless of responses. A late call is made immediately. Its latency counts
+ * from the time at which the call was due.
  */
 export async function pace(
   startMs: number,

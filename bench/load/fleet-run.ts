@@ -15,7 +15,10 @@ type Entry = { tenantId: string; assetId: string; at: string; change: boolean };
 
 const JOURNAL_LINES_MAX = 1000;
 
-/** One run of a fleet. The assets send in turn at a fixed rate. The journal gets one line per heartbeat. */
+/**
+ * One run of a fleet. The assets take turns to send heartbeats, at a fixed rate. One line per heartbeat is
+ * added to the journal.
+ */
 class FleetRun {
   readonly #fleet: FleetState;
   readonly #plan: Plan;
@@ -60,7 +63,7 @@ class FleetRun {
     };
   }
 
-  /** Sends the heartbeat of the next asset, and for some heartbeats sends the same bytes again. */
+  /** Sends the heartbeat of the next asset. For some heartbeats, sends the same bytes twice. */
   #beat(dueMs: number): void {
     const { assets, port } = this.#fleet;
     const asset = assets[this.#turn++ % assets.length]!;
@@ -110,7 +113,7 @@ class FleetRun {
   }
 }
 
-/** Changes the version of the engine. This is a new state that opens no new incident. */
+/** Changes the version of the engine. The asset then has a new state, which opens no new incident. */
 function changeState(asset: BenchAsset, nowMs: number): void {
   const [engine] = asset.engines;
   asset.engines = [{ ...engine!, version: `0.31.${asset.sequence + 1}` }];

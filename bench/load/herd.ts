@@ -3,12 +3,12 @@ import { createApi } from "../../lz/platform/api.ts";
 import { enrolDevice, makeDevice, signedRequest } from "../../lz/platform/simulated-agents.ts";
 
 /*
- * Sends concurrent requests of one tenant, spread over several nodes. Each request is one transaction on a
- * shared item: the enrolment token or the head of the custody log.
+ * Sends concurrent requests of one tenant, distributed over several nodes. Each request is one transaction on
+ * a shared item, which is the enrolment token or the head of the custody log.
  */
 
 /**
- * Number of responses by kind. A kind is a status such as `201`, or a status with a code such as `409
+ * Number of responses by kind. A kind is a status such as `201`, or a status with an error code such as `409
  * enrolment.used-up`.
  */
 export type Answers = Record<string, number>;
@@ -26,8 +26,8 @@ async function count(answers: readonly Promise<Response>[]): Promise<Answers> {
 const nodeOf = (nodes: readonly string[], index: number): string => nodes[index % nodes.length]!;
 
 /**
- * Enrols `hosts` new devices at the same time with one token. All requests are signed before the first
- * request is sent.
+ * Enrols `hosts` new devices at the same time, all with the same token. All requests are signed before the
+ * first request is sent.
  */
 export async function enrolHerd(nodes: readonly string[], token: string, hosts: number): Promise<Answers> {
   const requests: Request[] = [];
@@ -40,7 +40,7 @@ export async function enrolHerd(nodes: readonly string[], token: string, hosts: 
   return count(requests.map((request) => fetch(request)));
 }
 
-/** Enrols assets one after the other. Their ids are used for later changes. */
+/** Enrols assets one after the other. The ids of these assets are used for later changes. */
 export async function enrolAssets(edgeUrl: string, token: string, assets: number): Promise<string[]> {
   const ids: string[] = [];
   for (let index = 0; index < assets; index++) {
@@ -55,9 +55,9 @@ type Change = { path: string; method: string; body: object; match?: string };
 export type Herd = { nodes: readonly string[]; adminToken: string; assetIds: readonly string[] };
 
 /**
- * Sends `changes` concurrent changes of different resources: first one isolation in mode `observe` for each
- * asset, then API keys and enrolment tokens alternately. The control plane has no reason to reject any of
- * these changes.
+ * Sends `changes` concurrent changes of different resources. The first changes are one isolation in mode
+ * `observe` for each asset. The remaining changes create API keys and enrolment tokens alternately. The
+ * control plane has no reason to reject any of these changes.
  */
 export function changeHerd(herd: Herd, changes: number): Promise<Answers> {
   const list = Array.from({ length: changes }, (_, index): Change => {
@@ -73,7 +73,10 @@ export function changeHerd(herd: Herd, changes: number): Promise<Answers> {
   return send(herd, list);
 }
 
-/** Sends `changes` concurrent replacements of the same version of the policy. Only one of them may succeed. */
+/**
+ * Sends `changes` concurrent requests that replace the same version of the policy. Only one of the requests
+ * may succeed.
+ */
 export async function policyHerd(herd: Herd, changes: number): Promise<Answers> {
   const headers = { authorization: `Bearer ${herd.adminToken}` };
   const read = await fetch(`${herd.nodes[0]}/v1/policy`, { headers });

@@ -1,7 +1,7 @@
 /*
- * Servers that return 60 kB of dense JSON on every path. The JSON has twenty thousand values, which use fifty
- * times its size in memory after parsing. Half of the servers return lists, the other half objects. Prints a
- * line once all servers listen.
+ * Servers that return 60 kB of dense JSON on every path. The JSON has twenty thousand values, and its parsed
+ * form uses fifty times as much memory as its text. Half of the servers return lists, the other half objects.
+ * Prints a line when all servers are listening.
  */
 const LISTENERS = 32;
 const LISTS = Array.from({ length: 20_000 }, () => "[]").join(",");

@@ -6,7 +6,7 @@ import { openPool } from "./pool.ts";
 
 /**
  * The load generator, which is a separate process. It runs one {@link Command} per line of stdin, until stdin
- * ends.
+ * is closed.
  */
 
 const WARM_WAIT_MS = 60_000;
@@ -15,7 +15,8 @@ let fleetOfSteady: { edgeSecret: string; assets: BenchAsset[] } | undefined;
 
 /**
  * Creates one signed request per asset before the measurement starts. Assets, sessions and states stay the
- * same between commands, as in a real fleet. Sequence numbers and times continue.
+ * same between commands, as in a real fleet. Sequence numbers and times increase from one command to the
+ * next.
  */
 function prepare({ assets: count, edgeSecret, port }: Steady): Buffer[] {
   const nowMs = Date.now();

@@ -1,7 +1,7 @@
 import type { Socket } from "bun";
 
 /**
- * Called with the response to a request. `status` is undefined if the connection ended before the response.
+ * Called with the response to a request. `status` is undefined if the connection closed before the response.
  * Times are values of `performance.now()`.
  */
 export type Answered = (status: number | undefined, latencyMs: number) => void;
@@ -13,7 +13,7 @@ type Line = {
   got?: Buffer | undefined;
 };
 
-/** Number of sent jobs at the start of the queue after which the queue is compacted. */
+/** Number of sent jobs at the start of the queue from which the queue is compacted. */
 const COMPACT_FROM = 4096;
 
 /** HTTP/1.1 keep-alive connections to one port of this machine. Create it with {@link openPool}. */
@@ -46,8 +46,8 @@ export class Pool {
   }
 
   /**
-   * Sends a request on a free connection, or queues it until a connection is free. The latency counts from
-   * `dueMs`.
+   * Sends a request on a free connection. If no connection is free, queues the request. The latency counts
+   * from `dueMs`.
    */
   submit(bytes: Uint8Array, dueMs: number, answered: Answered): void {
     const job = { bytes, dueMs, answered };
@@ -78,7 +78,7 @@ export class Pool {
     else this.#settle(line, status);
   }
 
-  /** Reports the response to the job of a connection, then sends the next job on this connection. */
+  /** Reports the response for the current job of a connection, then sends the next job on this connection. */
   #settle(line: Line, status: number | undefined): void {
     const { job } = line;
     line.job = undefined;
@@ -98,7 +98,7 @@ export class Pool {
     return next;
   }
 
-  /** Handles the end of a connection: reports no response for its job, and connects again. */
+  /** Handles a closed connection: reports that its job got no response, and connects again. */
   #reconnect(line: Line): void {
     if (!line.socket || this.#isClosed) return;
     delete line.socket;
@@ -125,7 +125,8 @@ function write(line: Line, bytes: Uint8Array): void {
 
 /**
  * Opens keep-alive connections that send prepared bytes. Each connection has one request in flight, without
- * pipelining. A request costs a tenth of a `fetch`, so that the bench does not measure its own generator.
+ * pipelining. A request costs a tenth of a `fetch` call, so that the load generator itself does not dominate
+ * the measurement.
  */
 export async function openPool(port: number, connections: number): Promise<Pool> {
   const pool = new Pool(port);

@@ -5,8 +5,8 @@ import { serveReads } from "../../agent/scan/reader-process/reader-process.ts";
 import { createScanner } from "../../agent/scan/scan.ts";
 
 /*
- * Runs only the scanner of the daemon: one scan, then one per interval. Prints one JSON line per scan to
- * stdout. Ends when its standard input ends.
+ * Runs only the scanner of the daemon: one scan at the start, then one scan per interval. Prints one JSON
+ * line per scan to stdout. Stops when standard input is closed.
  */
 if (process.argv[2] === "reader") {
   await serveReads(() => performance.now());
@@ -34,6 +34,6 @@ async function scan(): Promise<void> {
 await scan();
 setInterval(() => void scan(), intervalMs);
 for await (const _ of process.stdin) {
-  // Standard input carries no data. Its end stops this process.
+  // Standard input carries no data. This process stops when standard input is closed.
 }
 process.exit(0);

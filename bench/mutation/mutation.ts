@@ -12,23 +12,26 @@ import { copyTree, type Tree } from "./tree.ts";
 
 /*
  * Mutation testing of the high-risk modules. Applies one mutant at a time and checks whether the tests of the
- * module fail. StrykerJS 10 cannot be used here. It needs Node 22 and the JavaScript API of TypeScript, which
- * TypeScript 7 does not have.
+ * module fail. StrykerJS 10 cannot be used here, because it needs Node 22 and the JavaScript API of
+ * TypeScript, which TypeScript 7 does not have.
  */
 
 const ROOT = resolve(import.meta.dir, "../..");
-/** Number of parallel test runs. The machine has two cores, and tests wait more than they compute. */
+/**
+ * Number of test runs at the same time. Two is enough for a machine with two cores, because the tests spend
+ * most of their time waiting.
+ */
 const AT_ONCE = 2;
 /**
- * Timeout of a mutant: a multiple of the duration on unchanged code, plus a few seconds in case the machine
- * is busy.
+ * Timeout of a mutant's test run: a multiple of the duration on unchanged code, plus a few seconds in case
+ * the machine is busy.
  */
 const LIMIT_FACTOR = 3;
 const LIMIT_EXTRA_MS = 5_000;
 const BASELINE_MS_MAX = 120_000;
 /**
- * Maximum time in seconds, in addition to `--minutes`, for the baseline and for mutants that are still
- * running at the end.
+ * Maximum time in seconds for the baseline and for mutants that are still running at the end. This time is in
+ * addition to `--minutes`.
  */
 const FINISH_SECONDS_MAX = 600;
 const DIFF_LINES_MAX = 8;
@@ -42,9 +45,14 @@ const { json, numbers, texts } = readArguments(
       min: 0,
       max: 999_999_999,
       default: 20261130,
-      says: "seed of the sample: the same seed gives the same mutants",
+      says: "seed of the sample; the same seed selects the same mutants",
     },
-    minutes: { min: 1, max: 600, default: 25, says: "minutes after which no further mutant starts" },
+    minutes: {
+      min: 1,
+      max: 600,
+      default: 25,
+      says: "time in minutes after which no further mutant is tested",
+    },
   },
   { file: { of: ["all", ...Object.keys(TARGETS)], says: "file to mutate" } },
 );
@@ -77,8 +85,8 @@ async function mutationRun(scope: Scope): Promise<Tried[]> {
 }
 
 /**
- * Timeouts of the test files, measured by a run on unchanged code. Throws an error if a test fails in this
- * run, because results would then mean nothing.
+ * Runs the test files on unchanged code and returns their timeouts. Throws an error if a test fails in this
+ * run, because mutation results would then mean nothing.
  */
 async function baseline(
   runs: TestRuns,

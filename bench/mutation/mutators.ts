@@ -66,7 +66,7 @@ const OPPOSITES: Record<string, string> = {
   toLowerCase: "toUpperCase",
   toUpperCase: "toLowerCase",
 };
-/** Methods whose call is replaced by the object on which they are called. */
+/** Method names. A call of such a method is replaced by the object on which it is called. */
 const DROPPED = new Set([
   "filter",
   "sort",
@@ -82,7 +82,7 @@ const DROPPED = new Set([
 const isText = (node: Node): boolean => node.type === "StringLiteral" || node.type === "TemplateLiteral";
 
 /**
- * True for `+` with a string on either side, which concatenates. It is not replaced by `-`, because the
+ * True for `+` with a string on either side, which is a concatenation. It is not replaced by `-`, because the
  * result would always be NaN.
  */
 const joinsText = (node: Node): boolean => {
@@ -115,7 +115,8 @@ const condition: Visit = (node) => {
   if (!test) return [];
   const always: Change = ["condition", test, "true"];
   const never: Change = ["condition", test, "false"];
-  // For loops there is no mutant with a condition that is always true. It would only test the timeout.
+  // For loops there is no mutant whose condition is always true, because such a mutant would only test the
+  // timeout.
   return /^(While|DoWhile|For)Statement$/.test(node.type) ? [never] : [always, never];
 };
 
@@ -163,7 +164,7 @@ const numeral: Visit = (node, text, parent) => {
     written.endsWith("n") ? `${BigInt(node.value as string) + BigInt(by)}n` : `${Number(node.value) + by}`;
   return [
     ["number", node, changed(1)],
-    // Parentheses, because "-1" after a minus would become a decrement.
+    // The parentheses are needed, because "-1" after a minus sign would become a decrement.
     ["number", node, changed(-1).startsWith("-") ? `(${changed(-1)})` : changed(-1)],
   ];
 };
@@ -171,7 +172,7 @@ const numeral: Visit = (node, text, parent) => {
 /** A body without statements has no mutant, because there is nothing to remove. */
 const block: Visit = (node) => ((node.body as Node[]).length > 0 ? [["block", node, "{}"]] : []);
 
-/** Mutations by type of syntax node. Other nodes (types, imports, declarations) have no mutants. */
+/** Mutations by type of syntax node. Other nodes, such as types, imports and declarations, have no mutants. */
 const VISITS: Record<string, (source: string) => Visit> = {
   BinaryExpression: binary,
   LogicalExpression: (source) => (node, text) => {
@@ -242,8 +243,8 @@ const SKIPPED =
   /^(Import(Declaration|Attribute)|Export(All)Declaration|TS(TypeAliasDeclaration|InterfaceDeclaration|.*Type|DeclareFunction))$/;
 
 /**
- * Extends the range by an adjacent comma. Without this, a list would get a hole and arguments would get a
- * syntax error.
+ * Extends the range by an adjacent comma. Otherwise, removing an element would leave a hole in a list or
+ * cause a syntax error in arguments.
  */
 function withComma(source: string, { start, end }: { start: number; end: number }) {
   const after = /^\s*,/.exec(source.slice(end));
@@ -256,7 +257,7 @@ function isNode(value: unknown): value is Node {
   return typeof value === "object" && value !== null && typeof (value as Node).type === "string";
 }
 
-/** All mutants of a source, sorted by position. Mutants that are not valid TypeScript are left out. */
+/** All mutants of a source, sorted by position. Excludes mutants that are not valid TypeScript. */
 export function mutantsOf(source: string): Mutant[] {
   const tree = parse(source, { sourceType: "module", plugins: ["typescript"] }) as unknown as {
     program: Node;

@@ -2,7 +2,7 @@ import { apply, type Mutant, mutantsOf } from "./mutators.ts";
 
 export type Candidate = Mutant & {
   file: string;
-  /** Number of the line on which the change begins. The first line is 1. */
+  /** Line number at which the change begins. The first line is 1. */
   line: number;
   /** The changed lines before the change (`from`) and after the change (`to`). */
   from: string;
@@ -26,9 +26,9 @@ function diffOf(source: string, mutant: Mutant): { line: number; from: string; t
 }
 
 /**
- * Picks `count` mutants with equal probability. A mutant's rank is a hash of the seed and of the changed
- * text. It does not depend on the line number, so the same seed picks the same mutants in unchanged code even
- * after the code moves.
+ * Picks `count` mutants with equal probability. The rank of a mutant is a hash of the seed and of the changed
+ * text. The rank does not depend on the line number, so the same seed picks the same mutants in unchanged
+ * code even if the code moves.
  */
 export function sample(candidates: readonly Candidate[], count: number, seed: number): Candidate[] {
   const repeats = new Map<string, number>();

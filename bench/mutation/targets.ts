@@ -1,6 +1,6 @@
 /**
- * The high-risk modules, with the test files that cover each module. The files run in this order, each in a
- * separate process, until one fails. List the fastest and most specific files first.
+ * The high-risk modules, with the test files that cover each module. The test files run in this order, each
+ * in a separate process, until one fails. List the fastest and most specific files first.
  */
 export const TARGETS: Record<string, readonly string[]> = {
   "edge/control/custody/custody-transaction.ts": [

@@ -1,12 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/**
- * Environment variable that marks every process of a test run. It is used to find processes that remain after
- * the run.
- */
+/** Environment variable that marks every process of a test run, to find processes that remain after the run. */
 const MARK = "LZ_MUTATION_RUN";
 
-/** Timeout of a single test in milliseconds. The timeout of the whole file is usually reached earlier. */
+/** Timeout of a single test in milliseconds. The timeout of the whole file usually expires earlier. */
 const TEST_MS_MAX = 60_000;
 
 export type Outcome = "passed" | "failed" | "timed out";
@@ -14,7 +11,7 @@ export type Outcome = "passed" | "failed" | "timed out";
 export type TestRuns = {
   /** Runs one test file in the copied tree at `root`, then ends all processes of the run that remain. */
   run(root: string, file: string, limitMs: number): Promise<Outcome>;
-  /** Stops all runs. Runs that are requested later fail without starting a process. */
+  /** Stops all runs. If a run is requested later, it fails without starting a process. */
   stop(): void;
 };
 
@@ -65,8 +62,8 @@ function kill(pid: number): void {
 }
 
 /**
- * Ids of processes with the mark of a run. A process that starts its own session leaves the process group,
- * but the mark stays in its environment (Linux).
+ * Ids of processes that have the mark of a run. A process that starts its own session leaves the process
+ * group, but its environment still contains the mark (Linux).
  */
 function markedProcesses(mark: string): number[] {
   if (process.platform !== "linux") return [];

@@ -30,15 +30,15 @@ async function* query(endpoint: string, partition: string, prefix: string): Asyn
 }
 
 type Journal = {
-  /** The items that the table must contain, as `asset time`, by tenant. */
+  /** The items that the table must contain, by tenant. Each item is written as `asset time`. */
   expected: Record<string, Set<string>>;
-  /** Heartbeats that were sent but not accepted. Their items may or may not exist. */
+  /** Heartbeats that were sent but not accepted. The table may contain their items. */
   uncertain: Set<string>;
   /** Time of the newest accepted heartbeat of each asset. */
   newest: Map<string, string>;
 };
 
-/** Reads the journal of the generator, which has one line for each sent heartbeat. */
+/** Reads the generator's journal, which has one line for each sent heartbeat. */
 async function readJournal(path: string): Promise<Journal> {
   const expected: Journal["expected"] = { [TENANT]: new Set(), [WITNESS]: new Set() };
   const uncertain = new Set<string>();

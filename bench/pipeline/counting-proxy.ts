@@ -3,11 +3,12 @@ import { PACK_BYTES_MAX } from "../../shared/queue/message.ts";
 import { inflate } from "../../worker/heartbeat/verify-message.ts";
 
 /*
- * A proxy in front of SQS and DynamoDB, as a separate process. It forwards every request. It counts requests
- * as SQS bills them, heartbeats in the queue with their age, and write units as reported by DynamoDB.
+ * A proxy in front of SQS and DynamoDB, as a separate process. The proxy forwards every request. It counts
+ * requests as SQS bills them, heartbeats in the queue with their age, and write units as reported by
+ * DynamoDB.
  *
- * `GET /counts` returns the counts. `POST /reset` starts a new window of counts. Requests that are not an
- * action of SQS or DynamoDB do not count, for example probes from an agent on this host.
+ * `GET /counts` returns the counts. `POST /reset` starts a new counting period. Requests that are not SQS or
+ * DynamoDB actions are not counted, for example probes from an agent on this host.
  */
 
 const SQS_CHUNK_BYTES = 64 * 1024;
@@ -17,9 +18,12 @@ const { SQS_ENDPOINT, DYNAMODB_ENDPOINT, QUEUE_URL } = process.env as Record<str
 type Flow = { messages: number; heartbeats: Record<string, number> };
 const newFlow = (): Flow => ({ messages: 0, heartbeats: {} });
 
-/** Numbers over the whole run: messages that the queue accepted, delivered and deleted, and their heartbeats. */
+/**
+ * Counts of messages that the queue accepted, delivered and deleted, and of the heartbeats in these messages.
+ * The counts cover the whole run.
+ */
 const flow = { accepted: newFlow(), removed: newFlow(), received: newFlow() };
-/** Number of accepted writes by telemetry key. A second write of a key is a duplicate heartbeat. */
+/** Number of accepted writes by telemetry key. A second write with the same key is a duplicate heartbeat. */
 const telemetryWrites = new Map<string, number>();
 type Received = { tenant: string; count: number; receivedAtMs: number };
 /** Received messages that are not deleted yet, by receipt handle. */
@@ -30,12 +34,12 @@ const newWindow = () => ({
   sqsBilled: {} as Record<string, number>,
   writeUnits: {} as Record<string, number>,
   writes: {} as Record<string, number>,
-  /** Number of samples among the items with a label. */
+  /** Number of telemetry samples among the items with a label. */
   samples: {} as Record<string, number>,
   dynamoCalls: {} as Record<string, number>,
   /**
-   * Age of each heartbeat in ms since the edge received it. Measured when the worker receives the heartbeat
-   * and when the worker settles it.
+   * Age of each heartbeat in ms, counted from the time when the edge received it. Measured when the worker
+   * receives the heartbeat and again when the worker settles it.
    */
   receivedAgesMs: [] as number[],
   settledAgesMs: [] as number[],
@@ -46,12 +50,12 @@ const add = (counts: Record<string, number>, name: string, number: number) => {
   counts[name] = (counts[name] ?? 0) + number;
 };
 
-/** Adds the age of a message once for each of its heartbeats, so that percentiles refer to heartbeats. */
+/** Adds the age of a message once for each heartbeat in the message, so that percentiles refer to heartbeats. */
 const addAges = (ages: number[], ageMs: number, count: number) => {
   for (let i = 0; i < count; i++) ages.push(ageMs);
 };
 
-/** Reads the tenant, the number of heartbeats and the oldest receive time from the text of a batch. */
+/** Reads the tenant, the number of heartbeats and the oldest receive time from a batch message. */
 function packOf(message: string): Received | undefined {
   const body = inflate(message);
   const header = /^\{"v":1,"tenant":"([^"]+)","count":(\d+)\}\n\{"asset":"[^"]+","receivedAt":"([^"]+)"/.exec(
@@ -124,7 +128,7 @@ type WriteRequest = Written & {
   RequestItems?: Record<string, { PutRequest?: Written; DeleteRequest?: Written }[]>;
 };
 
-/** Items of a write request, for all write operations. A condition check is billed like a write. */
+/** Items in a write request, for all write operations. DynamoDB bills a condition check like a write. */
 function itemsOf(request: WriteRequest): Item[] {
   const all: (Written | undefined)[] = [
     request,
@@ -192,7 +196,7 @@ const plainHeaders = (response: Response) => {
   const headers = new Headers(response.headers);
   headers.delete("content-length");
   headers.delete("transfer-encoding");
-  // The checksum refers to the original bytes. The bytes of the forwarded response differ.
+  // The checksum refers to the original bytes. The forwarded response has different bytes.
   headers.delete("x-amz-crc32");
   return headers;
 };

@@ -29,24 +29,29 @@ const { json, numbers, texts } = readArguments(
   "A fleet at its heartbeat interval through edge, queue, worker and table.",
   {
     endpoints: { min: 20, max: 200_000, default: 1000, says: "number of simulated hosts" },
-    seconds: { min: 5, max: 3600, default: 60, says: "seconds of the run, after the ramp" },
+    seconds: { min: 5, max: 3600, default: 60, says: "duration of the run in seconds, without the ramp" },
     interval: { min: 200, max: 600_000, default: 5000, says: "milliseconds between heartbeats of one host" },
     connections: {
       min: 1,
       max: 4000,
       default: 256,
-      says: "number of keep-alive connections of the generator",
+      says: "number of keep-alive connections that the generator opens",
     },
     ramp: { min: 10, max: 20_000, default: 400, says: "hosts per second that send their first heartbeat" },
     risky: {
       min: 0,
       max: 1000,
       default: 1,
-      says: "hosts per thousand with an engine that is open to the network",
+      says: "hosts per thousand with an engine that accepts connections from the network",
     },
     changes: { min: 0, max: 1000, default: 1, says: "heartbeats per thousand with a new state" },
     resent: { min: 0, max: 1000, default: 10, says: "heartbeats per thousand that are sent twice" },
-    drain: { min: 1, max: 600, default: 60, says: "maximum seconds until the queue is empty after the run" },
+    drain: {
+      min: 1,
+      max: 600,
+      default: 60,
+      says: "maximum time in seconds until the queue is empty after the run",
+    },
   },
   { runtime: { of: ["bun", ...RUNTIMES.filter((name) => name !== "bun")], says: "edge runtime" } },
 );
@@ -64,7 +69,7 @@ async function depthOf(sqsEndpoint: string, queueUrl: string): Promise<number> {
   );
 }
 
-/** Waits until the queue is empty, at most for the time set by `--drain`. */
+/** Waits until the queue is empty. The maximum waiting time is set by `--drain`. */
 async function drained(sqsEndpoint: string, queueUrl: string): Promise<{ depth: number; tookMs: number }> {
   const startMs = performance.now();
   for (;;) {
@@ -119,7 +124,7 @@ async function measureRamp(pipeline: Pipeline, generator: Generator, journal: st
 }
 
 /**
- * Sends heartbeats at the interval, in a new window of counts. The new window excludes the figures of the
+ * Sends heartbeats at the interval, in a new counting period. The new period excludes the figures of the
  * ramp, in which all assets are new.
  */
 async function measureSteady({ pids, counts, resetCounts }: Pipeline, generator: Generator) {
@@ -185,10 +190,10 @@ const { telemetryResolutionSeconds } = tenantDefaults(TENANT);
 
 /*
  * Write units of samples are extrapolated. An unchanged heartbeat is written only once per resolution
- * interval, so a window that is not a multiple of the interval would count too many or too few writes.
- * Therefore the bench measures the write units of one sample, and calculates the number of samples from the
- * settings. Writes of changes are excluded. Writes of witnesses are included, because they have the same
- * size.
+ * interval. A measurement period that is not a multiple of this interval would therefore count too many or
+ * too few writes. Instead, the bench measures the write units of one sample, and calculates the number of
+ * samples from the settings. Writes of changes are excluded. Writes of witnesses are included, because they
+ * have the same size as samples.
  */
 const ofSamples = Object.keys(steady.writeUnits).filter(
   (label) => !/change|incident|event|baseline/.test(label),

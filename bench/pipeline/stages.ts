@@ -22,15 +22,15 @@ import {
 } from "../harness/backends.ts";
 import type { Scope } from "../harness/scope.ts";
 
-/** Tenant of the fleet. Telemetry of this tenant is sampled, as in production. */
+/** Tenant of the fleet. This tenant's telemetry is sampled, as in production. */
 export const TENANT = "org_bench";
-/** Tenant of the witnesses. Its telemetry resolution is 0, so that each heartbeat becomes an item. */
+/** Tenant of the witness assets. Its telemetry resolution is 0, so that each heartbeat becomes an item. */
 export const WITNESS = "org_witness";
 
 type Flow = { messages: number; heartbeats: Record<string, number> };
 type Age = { p50: number; p99: number; max: number };
 
-/** Counts of the proxy since its last reset. `flow` covers the whole run instead. */
+/** Counts of the proxy since its last reset. Only `flow` covers the whole run. */
 export type Counts = {
   sqsCalls: Record<string, number>;
   sqsBilled: Record<string, number>;
@@ -69,8 +69,8 @@ async function writeTenants(endpoint: string, secrets: Secrets): Promise<void> {
   const client = embeddedClient(endpoint);
   for (const tenantId of [TENANT, WITNESS]) {
     const defaults = tenantDefaults(tenantId);
-    // The policy approves the engine and the model of the fleet. A company usually does this after its first
-    // incidents.
+    // The policy approves the engine and the model that the fleet uses. A company usually changes its policy
+    // in this way after its first incidents.
     const policy = { ...defaults.policy, approvedEngines: ["ollama"], approvedModels: ["llama3*"] };
     const tenant = { ...defaults, policy, ...(tenantId === WITNESS && { telemetryResolutionSeconds: 0 }) };
     await client.send(
@@ -81,7 +81,7 @@ async function writeTenants(endpoint: string, secrets: Secrets): Promise<void> {
   client.destroy();
 }
 
-/** Those variables of the bench's own environment that are passed on to the stages. */
+/** Selects the variables of the bench's own environment that are passed on to the stages. */
 const passedOn = (names: readonly string[]): Record<string, string> =>
   Object.fromEntries(
     names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
@@ -94,7 +94,7 @@ export type Pipeline = {
   /** Endpoint of the table that bypasses the proxy. */
   tableEndpoint: string;
   counts: () => Promise<Counts>;
-  /** Resets the counts of the proxy, to start a new window. */
+  /** Resets the counts of the proxy, to start a new counting period. */
   resetCounts: () => Promise<void>;
   /** Process id of each stage, by the name of the stage. */
   pids: Record<string, number>;

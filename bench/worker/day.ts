@@ -21,18 +21,24 @@ import { finish, round } from "../harness/report.ts";
 import { hmac } from "../load/asset.ts";
 
 /*
- * Simulates a day of a fleet at the agents' interval, through the worker's `pollOnce`: verify, decode, assess
- * and write. One in a thousand asset hours is risky. The bench counts the resulting incidents.
+ * Simulates a day of a fleet with the agents' heartbeat interval. All heartbeats pass through the worker's
+ * `pollOnce`, which verifies, decodes, assesses and writes them. One in a thousand asset hours is risky. The
+ * bench counts the resulting incidents.
  */
 
 const { json, numbers } = readArguments(
   "day",
   "The number of incidents of a fleet in a day, with 0.1 % risky hours.",
   {
-    assets: { min: 42, max: 100_000, default: 1000, says: "assets" },
-    seconds: { min: 1, max: 600, default: 5, says: "seconds between two heartbeats of an asset" },
-    resolution: { min: 60, max: 3600, default: 60, says: "seconds between two samples of an asset" },
-    hours: { min: 1, max: 48, default: 24, says: "hours in the simulated day" },
+    assets: { min: 42, max: 100_000, default: 1000, says: "number of simulated assets" },
+    seconds: { min: 1, max: 600, default: 5, says: "heartbeat interval of an asset in seconds" },
+    resolution: {
+      min: 60,
+      max: 3600,
+      default: 60,
+      says: "interval in seconds between two telemetry samples of an asset",
+    },
+    hours: { min: 1, max: 48, default: 24, says: "number of simulated hours" },
   },
 );
 
@@ -49,8 +55,8 @@ tenant.policy.approvedModels = ["*"];
 
 /**
  * Number of an asset's risky episode at a point in time. Undefined outside of risky episodes. Every 42nd
- * asset has one risky hour, at a different time for each asset: 24 of 24,000 asset hours. The engine of the
- * asset restarts every ten minutes in this hour.
+ * asset has one risky hour, at a different time for each asset. That makes 24 of 24,000 asset hours. During
+ * the risky hour, the asset's engine restarts every ten minutes.
  */
 const episode = (asset: number, ms: number): number | undefined =>
   asset % 42 === 7 && Math.floor(ms / HOUR_MS) === Math.floor(asset / 42) % 24
@@ -95,8 +101,8 @@ function* messagesOf(sequence: number, atMs: number): Generator<Message> {
 }
 
 /**
- * An in-memory table. It counts samples instead of storing them, and remembers the time of each asset's
- * newest sample.
+ * An in-memory table. The table counts samples instead of storing them, and remembers the time of each
+ * asset's newest sample.
  */
 function createTable(): { dynamo: Dynamo; items: ReadonlyMap<string, AttributeMap>; samples: () => number } {
   const table = createMemoryDynamo();
@@ -167,7 +173,7 @@ for (let number = 0; number < rounds; number++) {
   }
 }
 if (heartbeats !== rounds * assets.length)
-  throw new Error(`${heartbeats} of ${rounds * assets.length} settled`);
+  throw new Error(`${heartbeats} of ${rounds * assets.length} heartbeats settled`);
 
 const incidents = [...table.items.values()].filter(({ type }) => type?.S === "Incident");
 const open = incidents.filter(({ GSI2PK }) => GSI2PK !== undefined).length;

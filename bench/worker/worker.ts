@@ -26,17 +26,27 @@ import { finish, median, round } from "../harness/report.ts";
 import { type BenchAsset, hmac, makeAsset, nextHeartbeat } from "../load/asset.ts";
 
 /*
- * Measures the worker's work on one core, without a network. It uses a stub queue with prepared messages and
- * an in-memory table. `pollOnce` runs as in production: verify, decode, validate, state hash, evaluate, plan
- * the writes.
+ * Measures the worker's work on one core, without a network. The bench uses a stub queue with prepared
+ * messages and an in-memory table. `pollOnce` runs as in production: it verifies, decodes and validates
+ * heartbeats, computes state hashes, evaluates the heartbeats, and plans the writes.
  */
 
 const { json, numbers } = readArguments(
   "worker",
   "Unchanged and changed heartbeats per second and core, without network.",
   {
-    rounds: { min: 1, max: 100, default: 5, says: "number of rounds; each round measures both kinds" },
-    milliseconds: { min: 50, max: 60_000, default: 1000, says: "milliseconds of one measurement" },
+    rounds: {
+      min: 1,
+      max: 100,
+      default: 5,
+      says: "number of rounds; each round measures unchanged and changed heartbeats",
+    },
+    milliseconds: {
+      min: 50,
+      max: 60_000,
+      default: 1000,
+      says: "duration of one measurement in milliseconds",
+    },
     assets: { min: 40, max: 100_000, default: 2000, says: "number of simulated assets" },
   },
 );
@@ -47,8 +57,8 @@ const MESSAGES_AT_ONCE = 10;
 const CHANGED_ROUNDS = 12;
 const KEY = Buffer.alloc(32, 3);
 const SECRET = { version: "v1", bytes: Buffer.alloc(32, 7) };
-// Start of the heartbeats. All of them are in one resolution interval, so unchanged heartbeats write nothing.
-// This is the usual case.
+// Time of the first heartbeats. All heartbeats are in one resolution interval, so unchanged heartbeats write
+// nothing. This is the usual case.
 const START_MS = Date.parse("2026-11-21T12:00:00.000Z");
 
 function messageOf(
@@ -89,8 +99,8 @@ type Stored = Record<string, { S?: string }>;
 type Written = { Item?: Stored };
 
 /**
- * Test double of the table. It stores presences, because a change reads its presence again. Other writes
- * succeed without storing anything.
+ * Test double of the table. It stores presences, because the worker reads the presence of an asset again
+ * after a change. Other writes succeed without storing anything.
  */
 function fakeTable(): { dynamo: Dynamo; writes: () => number } {
   const presences = new Map<string, Stored>();
@@ -168,12 +178,14 @@ function createDeps(tenant: TenantItem) {
     deps,
     writes: table.writes,
     /**
-     * Checks that every delivered message was settled. Otherwise a bench whose messages are all rejected
-     * would look fast.
+     * Checks that every delivered message was settled. Without this check, a bench in which all messages are
+     * rejected would look fast.
      */
     assertSettled(messages: number) {
       if (buried > 0 || removed !== messages)
-        throw new Error(`${removed} of ${messages} settled, ${buried} buried`);
+        throw new Error(
+          `${removed} of ${messages} messages settled, ${buried} sent to the dead-letter queue`,
+        );
       removed = 0;
     },
     fill(messages: readonly Message[]) {
@@ -215,7 +227,7 @@ const changed = Array.from({ length: CHANGED_ROUNDS }, (_, number) => {
 async function measureUnchanged(milliseconds: number): Promise<number> {
   const worker = createDeps(tenant);
   await drain(worker, first);
-  // The resolution interval of some assets may end between the two sweeps. Their samples are written here,
+  // For some assets, the resolution interval may end between the two sweeps. Their samples are written here,
   // before the measurement.
   await drain(worker, same);
   const writesBefore = worker.writes();
@@ -279,7 +291,7 @@ async function measureHeap() {
   return { unchanged, changed: await heapBytes(worker, changed) };
 }
 
-/** Duration of one step in µs per heartbeat: the median of repeated runs over the same messages. */
+/** Duration of one step in µs per heartbeat, computed as the median of repeated runs over the same messages. */
 async function step(work: () => unknown): Promise<number> {
   const took: number[] = [];
   for (let sample = 0; sample < 7; sample++) {

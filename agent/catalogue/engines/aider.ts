@@ -22,7 +22,7 @@ const entry: CatalogEntry = {
       },
       {
         source:
-          "recorded from aider-chat 0.86.2 in an environment of its own (aider --browser, which is Streamlit)",
+          "recorded from aider-chat 0.86.2 in its own environment (aider --browser, which uses Streamlit)",
         answers: {
           "/": {
             headers: { server: "TornadoServer/6.5.4" },
@@ -56,7 +56,7 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: any program called aider", process: { executable: "/usr/bin/aider" } },
+      { source: "made up: any program named aider", process: { executable: "/usr/bin/aider" } },
       {
         source: "made up: any Python program",
         process: { executable: "/usr/bin/python3.12", argv: ["python3", "app.py"] },

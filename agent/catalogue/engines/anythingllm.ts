@@ -66,7 +66,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: the settings of another assistant over documents",
+        source: "made up: the settings response of another document assistant",
         answers: {
           "/api/setup-complete": {
             body: { results: { VectorDB: "chroma", LLMProvider: "openai", MultiUserMode: false } },
@@ -74,27 +74,27 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "made up: a page about it",
+        source: "made up: a page about the product",
         answers: {
           "/": { body: "<!doctype html><html><head><title>AnythingLLM notes</title></head></html>" },
         },
       },
       {
-        source: "made up: a build tool of a developer of the product",
+        source: "made up: a build tool in a source folder of the product",
         process: {
           executable: "/home/ada/src/AnythingLLM/node_modules/@esbuild/linux-x64/bin/esbuild",
           argv: ["esbuild", "--service"],
         },
       },
       {
-        source: "made up: any Python program in a folder of that name",
+        source: "made up: any Python program in a folder with the name of the product",
         process: {
           executable: "/home/ada/AnythingLLM-scripts/venv/bin/python3.12",
           argv: ["python3", "a.py"],
         },
       },
       {
-        source: "made up: an application that answers ping",
+        source: "made up: an application that responds to a ping request",
         answers: { "/api/ping": { body: { online: true } } },
       },
     ],

@@ -64,7 +64,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "lead: its virtual environment on Windows",
+        source: "lead: the product's virtual environment on Windows",
         process: { executable: "C:\\stable-diffusion-webui\\venv\\Scripts\\python.exe" },
       },
       {
@@ -77,7 +77,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: another project with a name like it",
+        source: "made up: another project with a similar name",
         process: { executable: "C:\\src\\automatic-invoices\\venv\\Scripts\\python.exe" },
       },
       {

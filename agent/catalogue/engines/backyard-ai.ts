@@ -21,7 +21,9 @@ const entry: CatalogEntry = {
         process: { executable: "C:\\Users\\ada\\AppData\\Local\\faraday\\faraday.exe" },
       },
     ],
-    negative: [{ source: "made up: a physics tool", process: { executable: "/usr/bin/faraday" } }],
+    negative: [
+      { source: "made up: a physics tool with the same name", process: { executable: "/usr/bin/faraday" } },
+    ],
   },
 };
 

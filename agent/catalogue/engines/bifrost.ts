@@ -62,7 +62,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: another program of that name",
+        source: "made up: another program with the same name",
         answers: { "/": { body: "<!doctype html><html><head><title>Bifrost</title></head></html>" } },
       },
       {

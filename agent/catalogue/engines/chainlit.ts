@@ -75,14 +75,14 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: an assistant of another kind",
+        source: "made up: an assistant of another product",
         answers: {
           "/": { body: "<!doctype html><html><head><title>Assistant</title></head></html>" },
           "/health": { body: { status: "ok" } },
         },
       },
       {
-        source: "made up: the ways to sign in to another service",
+        source: "made up: the sign-in methods of another service",
         answers: { "/auth/config": { body: { passwordAuth: true, oauthProviders: ["google"] } } },
       },
     ],

@@ -23,9 +23,7 @@ const entry: CatalogEntry = {
         },
       },
     ],
-    negative: [
-      { source: "made up: any program called chatgpt", process: { executable: "/usr/bin/chatgpt" } },
-    ],
+    negative: [{ source: "made up: any program named chatgpt", process: { executable: "/usr/bin/chatgpt" } }],
   },
 };
 

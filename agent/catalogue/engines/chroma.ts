@@ -55,7 +55,12 @@ const entry: CatalogEntry = {
         },
       },
     ],
-    negative: [{ source: "made up: a heartbeat", answers: { "/api/v2/heartbeat": { body: { ok: true } } } }],
+    negative: [
+      {
+        source: "made up: a heartbeat response of another service",
+        answers: { "/api/v2/heartbeat": { body: { ok: true } } },
+      },
+    ],
   },
 };
 

@@ -41,7 +41,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: another API with a greeting",
+        source: "made up: another API that returns a greeting",
         answers: { "/": { body: { message: "Orders API", version: "1.0.51" } } },
       },
       {
@@ -49,7 +49,7 @@ const entry: CatalogEntry = {
         answers: { "/ui/": { body: "<!doctype html><html><head><title>Dashboard</title></head></html>" } },
       },
       {
-        source: "made up: another program called ccr",
+        source: "made up: another program named ccr",
         process: { executable: "/usr/bin/ccr", argv: ["ccr", "start"] },
       },
     ],

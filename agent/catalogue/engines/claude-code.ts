@@ -40,7 +40,7 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: any program called claude", process: { executable: "/usr/bin/claude" } },
+      { source: "made up: any program named claude", process: { executable: "/usr/bin/claude" } },
       {
         source: "made up: any Node program",
         process: { executable: "/usr/bin/node", argv: ["node", "/srv/app/server.js"] },

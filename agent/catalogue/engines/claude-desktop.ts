@@ -20,7 +20,7 @@ const entry: CatalogEntry = {
         process: { executable: "C:\\Users\\ada\\AppData\\Local\\AnthropicClaude\\app-1.0.211\\claude.exe" },
       },
     ],
-    negative: [{ source: "made up: any program called claude", process: { executable: "/usr/bin/claude" } }],
+    negative: [{ source: "made up: any program named claude", process: { executable: "/usr/bin/claude" } }],
   },
 };
 

@@ -41,7 +41,7 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: any program called codex", process: { executable: "/usr/bin/codex" } },
+      { source: "made up: any program named codex", process: { executable: "/usr/bin/codex" } },
       {
         source: "made up: any Node program",
         process: { executable: "/usr/bin/node", argv: ["node", "/srv/app/server.js"] },

@@ -71,7 +71,7 @@ const entry: CatalogEntry = {
         process: { executable: "/home/ada/ComfyUI_frontend/node_modules/@esbuild/linux-x64/bin/esbuild" },
       },
       {
-        source: "made up: a system document",
+        source: "made up: a system information response of another service",
         answers: { "/system_stats": { body: { system: { os: "posix" } } } },
       },
       {

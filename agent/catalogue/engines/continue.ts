@@ -10,7 +10,7 @@ const entry: CatalogEntry = {
   binaries: ["/extensions/continue\\.continue-"],
   commands: [
     "/@continuedev/cli/",
-    // The name `cn` is short, so it counts only in a directory where npm creates links to commands.
+    // The name `cn` is short, so it counts only in a directory where npm creates command links.
     "(?:/node_modules/\\.bin|(?:/usr|/usr/local|/homebrew|/\\.npm-global|/versions/node/[^/ ]+)/bin)/cn(?: |$)",
   ],
   traits: [],
@@ -41,7 +41,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a script of one's own",
+        source: "made up: a script written by a user",
         process: { executable: "/usr/bin/node", argv: ["node", "/srv/tools/bin/cn"] },
       },
       {

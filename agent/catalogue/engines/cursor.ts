@@ -29,7 +29,12 @@ const entry: CatalogEntry = {
         process: { executable: "C:\\Users\\ada\\AppData\\Local\\Programs\\cursor\\Cursor.exe" },
       },
     ],
-    negative: [{ source: "made up: a pointer tool", process: { executable: "/usr/bin/cursor" } }],
+    negative: [
+      {
+        source: "made up: a mouse pointer tool with the same name",
+        process: { executable: "/usr/bin/cursor" },
+      },
+    ],
   },
 };
 

@@ -36,10 +36,13 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a page of other apps",
+        source: "made up: a page about other apps",
         answers: { "/apps": { body: "<!doctype html><html><head><title>Apps</title></head></html>" } },
       },
-      { source: "made up: a setup state", answers: { "/console/api/setup": { body: { done: true } } } },
+      {
+        source: "made up: a setup status response of another service",
+        answers: { "/console/api/setup": { body: { done: true } } },
+      },
     ],
   },
 };

@@ -30,7 +30,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a service of a similar name",
+        source: "made up: a service with a similar name",
         process: { executable: "/usr/bin/dllama-apiary", argv: ["dllama-apiary"] },
       },
     ],

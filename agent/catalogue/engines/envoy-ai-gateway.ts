@@ -35,7 +35,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: Envoy before another API",
+        source: "made up: Envoy in front of another API",
         answers: {
           "/": { status: 404, headers: { server: "envoy" } },
           "/v1/models": { status: 404, headers: { server: "envoy" } },

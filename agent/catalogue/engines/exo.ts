@@ -73,9 +73,12 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: a state document", answers: { "/state": { body: { topology: {} } } } },
       {
-        source: "made up: the state of a build service",
+        source: "made up: a status response of another service",
+        answers: { "/state": { body: { topology: {} } } },
+      },
+      {
+        source: "made up: the status response of a build service",
         answers: { "/state": { body: { topology: {}, instances: {}, runners: {} } } },
       },
     ],

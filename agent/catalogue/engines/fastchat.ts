@@ -56,7 +56,7 @@ const entry: CatalogEntry = {
       },
       {
         source:
-          "recorded from fschat 0.2.36 (PyPI), its API server before a controller whose worker does not answer",
+          "recorded from fschat 0.2.36 (PyPI), its API server in front of a controller whose worker does not respond",
         answers: {
           "/": { status: 404, headers: { server: "uvicorn" }, body: { detail: "Not Found" } },
           "/v1/models": { headers: { server: "uvicorn" }, body: { object: "list", data: [] } },
@@ -83,7 +83,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: another controller of workers",
+        source: "made up: a controller for the workers of another service",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI" }, paths: { "/refresh_all_workers": {} } },

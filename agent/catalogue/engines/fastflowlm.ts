@@ -21,7 +21,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: another program of that name",
+        source: "made up: another program with the same name",
         process: { executable: "/usr/bin/flm", argv: ["flm"] },
       },
     ],

@@ -49,7 +49,10 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: a status document", answers: { "/openai/status": { body: { status: "ok" } } } },
+      {
+        source: "made up: a status response of another service",
+        answers: { "/openai/status": { body: { status: "ok" } } },
+      },
     ],
   },
 };

@@ -77,7 +77,7 @@ const entry: CatalogEntry = {
           },
         },
       },
-      { source: "made up: any program called chat", process: { executable: "/usr/bin/chat" } },
+      { source: "made up: any program named chat", process: { executable: "/usr/bin/chat" } },
     ],
   },
 };

@@ -56,11 +56,11 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: the configuration of another editor of blocks",
+        source: "made up: the configuration of another block editor",
         answers: { "/config": { body: { version: "2.1", mode: "blocks", components: ["header"] } } },
       },
       {
-        source: "made up: a page that writes about Gradio",
+        source: "made up: a page about Gradio",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Gradio</title></head><body>gradio_config</body></html>",

@@ -66,7 +66,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "made up: a service that is up",
+        source: "made up: a service that reports that it is running",
         answers: { "/status": { body: { status: "Up!" } } },
       },
     ],

@@ -27,9 +27,12 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: a health answer", answers: { "/healthcheck": { body: { status: "healthy" } } } },
       {
-        source: "made up: another cheerful health answer",
+        source: "made up: a health response of another service",
+        answers: { "/healthcheck": { body: { status: "healthy" } } },
+      },
+      {
+        source: "made up: a friendly health response of another service",
         answers: { "/healthcheck": { body: "I'm happy and healthy :)\n" } },
       },
     ],

@@ -163,7 +163,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a parcel service",
+        source: "made up: a parcel tracking service",
         answers: {
           "/": { body: "<!doctype html><html><head><title>Hermes</title></head><body></body></html>" },
         },

@@ -45,7 +45,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a public configuration",
+        source: "made up: a public configuration response of another service",
         answers: { "/api/v2/public-config": { body: { theme: "dark" } } },
       },
     ],

@@ -37,7 +37,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "code: janhq/jan 2a0abe7 src-tauri/static/openapi.json, which its server gives at /openapi.json",
+          "code: janhq/jan 2a0abe7 src-tauri/static/openapi.json, which its server returns at /openapi.json",
         answers: {
           "/openapi.json": {
             body: {

@@ -107,7 +107,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "made up: a Tornado service that refuses every path",
+        source: "made up: a Tornado service that rejects requests for every path",
         answers: {
           "/api/ai/providers": {
             status: 403,
@@ -122,7 +122,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "made up: an API of another kind with providers",
+        source: "made up: another API that lists providers",
         answers: { "/api/ai/providers": { body: { providers: [{ id: "acme", models: [] }] } } },
       },
     ],

@@ -31,7 +31,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a Python program that is given the file",
+        source: "made up: a Python program with the product's command as an argument",
         process: { executable: "/usr/bin/python3.12", argv: ["python3", "lint.py", "/venv/bin/kimi"] },
       },
       {

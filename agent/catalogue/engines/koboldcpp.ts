@@ -37,8 +37,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source:
-          "code: LostRuins/koboldcpp v1.76 koboldcpp.py, which also answers as Ollama, OpenAI and llama.cpp",
+        source: "code: LostRuins/koboldcpp v1.76 koboldcpp.py, which imitates Ollama, OpenAI and llama.cpp",
         answers: {
           "/": { body: "<!DOCTYPE html><html><head><title>KoboldAI Lite</title>" },
           "/api/extra/version": {

@@ -1,8 +1,8 @@
 import type { CatalogEntry } from "../entry.ts";
 
 /**
- * KServe's model server. Also stands for other servers of the KServe v2 protocol that do not name a product
- * of the catalogue.
+ * KServe's model server. This entry also stands for other servers that use the KServe v2 protocol and are not
+ * in the catalogue.
  */
 const entry: CatalogEntry = {
   id: "kserve",
@@ -38,7 +38,7 @@ const entry: CatalogEntry = {
         answers: { "/v2": { body: { name: "mlserver", version: "1.7.1", extensions: [] } } },
       },
       {
-        source: "made up: another server with metadata",
+        source: "made up: another server that returns metadata",
         answers: { "/v2": { body: { name: "orders", version: "1.7.1", extensions: [] } } },
       },
     ],

@@ -62,7 +62,10 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: a health document", answers: { "/api/v1/health": { body: { status: "ok" } } } },
+      {
+        source: "made up: a health response of another service",
+        answers: { "/api/v1/health": { body: { status: "ok" } } },
+      },
     ],
   },
 };

@@ -80,8 +80,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source:
-          "recorded from letta 0.34.12 (letta server --listen --openai-api), local and without an agent",
+        source: "recorded from letta 0.34.12 (letta server --listen --openai-api), local, without an agent",
         answers: { "/": { status: 404 }, "/v1/models": { body: { object: "list", data: [] } } },
         process: {
           executable: "/venv/lib/python3.12/site-packages/letta_code/_payload/bin/node",
@@ -116,7 +115,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: another server without its key",
+        source: "made up: another server that reports its own missing API key",
         answers: { "/v1/models": { status: 500, body: { error: { message: "Missing OPENAI_API_KEY" } } } },
       },
       {

@@ -140,7 +140,7 @@ import xtts from "./xtts.ts";
 /** Version of the compiled-in catalogue. Every heartbeat contains it. */
 export const catalogueVersion = "2026.12.01.1";
 
-/** All products in this directory. A test compares the list with the files. */
+/** All products in this directory. A test compares this list with the files. */
 export const catalogue: readonly CatalogEntry[] = [
   aider,
   amazonQKiro,

@@ -52,7 +52,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: another program with the word in its path",
+        source: "made up: another program in a folder with a similar name",
         process: { executable: "/opt/litert/converter", argv: ["converter"] },
       },
     ],

@@ -80,7 +80,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "made up: python without it",
+        source: "made up: Python without the library",
         process: { executable: "/usr/bin/python3.11", argv: ["python3", "-m", "http.server"] },
       },
     ],

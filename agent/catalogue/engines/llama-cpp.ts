@@ -169,7 +169,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "made up: a page about it",
+        source: "made up: a page about the product",
         answers: { "/": { body: "<title>llama.cpp build notes</title>" } },
       },
     ],

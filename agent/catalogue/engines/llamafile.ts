@@ -45,7 +45,7 @@ const entry: CatalogEntry = {
       },
       {
         source:
-          "code: jart/cosmopolitan ape/loader.c (the loader in TMPDIR or the home, its first argument the program)",
+          "code: jart/cosmopolitan ape/loader.c (the loader in TMPDIR or the home directory, with the program as first argument)",
         process: {
           executable: "/home/ada/.ape-1.10",
           argv: ["/home/ada/.ape-1.10", "/home/ada/llava-v1.5-7b-q4.llamafile", "--server"],
@@ -62,7 +62,7 @@ const entry: CatalogEntry = {
     negative: [
       {
         source:
-          "code: jart/cosmopolitan ape/loader.c (another program of this kind, which edits a llamafile)",
+          "code: jart/cosmopolitan ape/loader.c (another program in the same format, which edits a llamafile)",
         process: {
           executable: "/usr/bin/ape",
           argv: ["/usr/bin/ape", "/home/ada/bin/vim.com", "/home/ada/llava-v1.5-7b-q4.llamafile"],

@@ -44,7 +44,10 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: a web manifest", answers: { "/manifest.json": { body: { name: "My app" } } } },
+      {
+        source: "made up: a web manifest of another app",
+        answers: { "/manifest.json": { body: { name: "My app" } } },
+      },
     ],
   },
 };

@@ -77,7 +77,7 @@ const entry: CatalogEntry = {
     negative: [
       { source: "made up: a blog", answers: { "/": { body: "<title>My blog</title> about LocalAI" } } },
       {
-        source: "made up: another program that counts its calls",
+        source: "made up: another program with a metric for API calls",
         answers: { "/metrics": { body: '# TYPE api_call histogram\napi_call_bucket{path="/",le="0"} 0\n' } },
       },
       {

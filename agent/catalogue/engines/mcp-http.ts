@@ -30,8 +30,8 @@ const entry: CatalogEntry = {
     },
     {
       path: "/mcp",
-      // Stateless servers open the event stream for any client. They send only comments until there is an
-      // event.
+      // Stateless servers open the event stream for any client. Until there is an event, these servers send
+      // only comments.
       headers: { "content-type": "^text/event-stream" },
       body: "^(?::[^\\n]*|\\s)*$",
       weight: "strong",
@@ -279,7 +279,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: an API whose operations are called tools, as FastAPI describes it",
+        source: "made up: an API description by FastAPI with operations named tools",
         answers: {
           "/openapi.json": {
             body: '{"openapi":"3.1.0","info":{"title":"Workshop","version":"0.1.0"},"paths":{"/tool/{id}":{"post":{"summary":"Tool","operationId":"tool_tool__id__post","requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Tool"}}}}}}}}',
@@ -287,17 +287,17 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "made up: an editor with the folder of mcpo",
+        source: "made up: an editor that opens the folder of mcpo",
         process: { executable: "/usr/share/code/code", argv: ["/usr/share/code/code", "/home/ann/src/mcpo"] },
       },
       {
-        source: "made up: a stream of prices that is called mcp",
+        source: "made up: a price stream at the path /mcp",
         answers: {
           "/mcp": { headers: { "content-type": "text/event-stream" }, body: 'data: {"price":17}\n\n' },
         },
       },
       {
-        source: "made up: an empty page that is called mcp",
+        source: "made up: an empty page at the path /mcp",
         answers: { "/mcp": { headers: { "content-type": "text/html" } } },
       },
       {

@@ -45,14 +45,14 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: an editor with the file of one",
+        source: "made up: an editor that opens a file of an MCP server",
         process: {
           executable: "/usr/bin/node",
           argv: ["node", "/opt/editor/server.js", "/home/ada/node_modules/.bin/mcp-server-everything"],
         },
       },
       {
-        source: "made up: another program of a package",
+        source: "made up: another npm program with an argument like an MCP server's name",
         process: {
           executable: "/usr/bin/node",
           argv: ["node", "/home/ada/app/node_modules/.bin/http-server", "mcp-server-docs"],

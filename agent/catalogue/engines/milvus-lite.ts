@@ -2,8 +2,8 @@ import type { CatalogEntry } from "../entry.ts";
 
 /**
  * Version 2 starts a separate program that serves gRPC on a unix socket. Version 3 runs in threads of the
- * Python process that uses it, and loads no native library. Therefore only the stand-alone server of version
- * 3 can be recognised.
+ * Python process that imports it, and loads no native library. For version 3, only the stand-alone server can
+ * therefore be recognised.
  */
 const entry: CatalogEntry = {
   id: "milvus-lite",
@@ -58,12 +58,12 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: any Python program that installs it",
+        source: "made up: a Python program that installs the package",
         process: { executable: "/usr/bin/python3.12", argv: ["pip", "install", "milvus-lite"] },
       },
       {
         source:
-          "recorded from milvus-lite 3.2.2 (PyPI) in a Python process: its libraries are those of others too",
+          "recorded from milvus-lite 3.2.2 (PyPI) in a Python process whose libraries are also used by other programs",
         process: {
           executable: "/usr/bin/python3.11",
           argv: ["/venv/bin/python", "app.py"],

@@ -139,17 +139,17 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a page that writes about it",
+        source: "made up: a page about the product",
         answers: {
           "/": { body: "<!doctype html><html><head><title>MLflow</title></head><body>Notes</body></html>" },
         },
       },
       {
-        source: "made up: a service with health and version",
+        source: "made up: a service with health and version paths",
         answers: { "/version": { body: "3.17.2" }, "/health": { body: "OK" } },
       },
       {
-        source: "made up: a script that logs to it",
+        source: "made up: a script that sends logs to the server",
         process: { executable: "/usr/bin/python3.12", argv: ["python3", "train.py", "--mlflow", "server"] },
       },
     ],

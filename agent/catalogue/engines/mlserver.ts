@@ -45,7 +45,7 @@ const entry: CatalogEntry = {
         answers: { "/v2": { body: { name: "triton", version: "2.51.0", extensions: ["classification"] } } },
       },
       {
-        source: "made up: another server with metadata",
+        source: "made up: another server that returns metadata",
         answers: { "/v2": { body: { name: "orders", version: "1.7.1", extensions: [] } } },
       },
     ],

@@ -54,7 +54,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a build tool of a developer of the product",
+        source: "made up: a build tool in a source folder of the product",
         process: { executable: "/home/ada/src/NextChat/node_modules/@esbuild/linux-x64/bin/esbuild" },
       },
       {

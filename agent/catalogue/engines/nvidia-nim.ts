@@ -55,12 +55,15 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: the metadata of a photo library",
+        source: "made up: the metadata response of a photo library",
         answers: {
           "/v1/metadata": { body: { version: "2", modelInfo: [{ camera: "X100" }], assetInfo: ["a.jpg"] } },
         },
       },
-      { source: "made up: a metadata document", answers: { "/v1/metadata": { body: { version: "1" } } } },
+      {
+        source: "made up: a metadata response of another service",
+        answers: { "/v1/metadata": { body: { version: "1" } } },
+      },
     ],
   },
 };

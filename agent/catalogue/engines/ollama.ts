@@ -190,7 +190,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "made up: an application with a version document",
+        source: "made up: an application with a version response",
         answers: { "/api/version": { body: { version: "1.2.3" } } },
       },
     ],

@@ -47,7 +47,12 @@ const entry: CatalogEntry = {
         },
       },
     ],
-    negative: [{ source: "made up: a cache document", answers: { "/api/cache": { body: { size: 0 } } } }],
+    negative: [
+      {
+        source: "made up: a cache status response of another service",
+        answers: { "/api/cache": { body: { size: 0 } } },
+      },
+    ],
   },
 };
 

@@ -75,7 +75,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: another description",
+        source: "made up: another API description",
         answers: {
           "/doc": { body: { openapi: "3.1.0", info: { title: "My API", version: "1.0.0" }, paths: {} } },
         },

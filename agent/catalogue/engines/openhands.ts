@@ -43,7 +43,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: an editor with the file of the program",
+        source: "made up: an editor that opens a file of the product",
         process: { executable: "/usr/bin/vim", argv: ["vim", "/venv/bin/python", "/venv/bin/openhands"] },
       },
       {

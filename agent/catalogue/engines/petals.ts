@@ -38,7 +38,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a florist",
+        source: "made up: the page of a florist",
         answers: {
           "/": { body: "<!doctype html><html><head><title>Petals – Flowers</title></head></html>" },
         },

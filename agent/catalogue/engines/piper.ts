@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "code: piper-tts 1.8.0 (PyPI) http_server.py (GET /, GET /voices) and a voice configuration of that project",
+          "code: piper-tts 1.8.0 (PyPI) http_server.py (GET /, GET /voices) and a voice configuration from the same project",
         answers: {
           "/": { body: "<!DOCTYPE html>\n<html><head><title>Piper Web Server</title>" },
           "/voices": {

@@ -53,7 +53,10 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: another greeting", answers: { "/": { body: "Hey from the gateway" } } },
+      {
+        source: "made up: the greeting of another gateway",
+        answers: { "/": { body: "Hey from the gateway" } },
+      },
       {
         source: "made up: any Node program",
         process: { executable: "/usr/bin/node", argv: ["node", "/srv/app/server.js"] },

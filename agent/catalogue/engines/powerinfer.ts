@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: any program called server",
+        source: "made up: any program named server",
         process: { executable: "/opt/app/bin/server", argv: ["server", "-m", "x"] },
       },
     ],

@@ -36,7 +36,10 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: a list", answers: { "/v1/ingest/list": { body: { object: "list", data: [] } } } },
+      {
+        source: "made up: an empty list",
+        answers: { "/v1/ingest/list": { body: { object: "list", data: [] } } },
+      },
     ],
   },
 };

@@ -90,7 +90,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: another service with applications and a controller",
+        source: "made up: another service that reports applications and a controller",
         answers: {
           "/api/serve/applications/": {
             body: {
@@ -103,11 +103,11 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "made up: a renderer whose version document has a commit",
+        source: "made up: a renderer whose version response contains a commit",
         answers: { "/api/version": { body: { version: "4", renderer: "ray", commit: "b1e4b2c" } } },
       },
       {
-        source: "made up: another program called ray",
+        source: "made up: another program named ray",
         process: { executable: "/usr/local/bin/ray", argv: ["ray", "start", "scene.pov"] },
       },
       {

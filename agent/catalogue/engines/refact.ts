@@ -39,7 +39,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a tool for refactoring",
+        source: "made up: a refactoring tool",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Refactoring tips</title></head><body></body></html>",

@@ -65,7 +65,10 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: a version document", answers: { "/version": { body: { version: "1.13.5" } } } },
+      {
+        source: "made up: a version response of another service",
+        answers: { "/version": { body: { version: "1.13.5" } } },
+      },
     ],
   },
 };

@@ -86,7 +86,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: the limits of a job queue",
+        source: "made up: a job queue's response with its limits",
         answers: { "/info": { body: { model_type: "batch", max_batch_tokens: 4096 } } },
       },
       {

@@ -41,7 +41,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: an error document",
+        source: "made up: an error response of another service",
         answers: { "/v1/models": { status: 400, body: { error: "Missing parameter" } } },
       },
     ],

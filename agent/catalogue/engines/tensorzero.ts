@@ -46,7 +46,12 @@ const entry: CatalogEntry = {
         },
       },
     ],
-    negative: [{ source: "made up: a health document", answers: { "/health": { body: { status: "ok" } } } }],
+    negative: [
+      {
+        source: "made up: a health response of another service",
+        answers: { "/health": { body: { status: "ok" } } },
+      },
+    ],
   },
 };
 

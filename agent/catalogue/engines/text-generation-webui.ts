@@ -54,7 +54,7 @@ const entry: CatalogEntry = {
       },
       {
         source:
-          "code: oobabooga/text-generation-webui v4.7.3 server.py (title), run by a gradio 4.37.2 of its own",
+          "code: oobabooga/text-generation-webui v4.7.3 server.py (title), run with its own gradio 4.37.2",
         answers: {
           "/": {
             body: '<meta property="og:title" content="TextGen" /><script>window.gradio_config = {"version":"4.37.2"',
@@ -62,7 +62,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "lead: its installer's own environment",
+        source: "lead: the environment that the product's installer creates",
         process: { executable: "/home/ada/text-generation-webui/installer_files/env/bin/python3.11" },
       },
       {
@@ -75,7 +75,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a build tool of another project with a name like it",
+        source: "made up: a build tool of another project with a similar name",
         process: { executable: "/home/ada/textgen-frontend/node_modules/@esbuild/linux-x64/bin/esbuild" },
       },
       {

@@ -77,7 +77,10 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: a list of models", answers: { "/models": { body: { models: [{ name: "a" }] } } } },
+      {
+        source: "made up: a model list of another service",
+        answers: { "/models": { body: { models: [{ name: "a" }] } } },
+      },
     ],
   },
 };

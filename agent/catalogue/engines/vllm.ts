@@ -64,7 +64,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a uvicorn service with a version document and an OpenAI list",
+        source: "made up: a uvicorn service with a version response and an OpenAI model list",
         answers: {
           "/version": { headers: { server: "uvicorn" }, body: { version: "0.1.0" } },
           "/v1/models": { body: { object: "list", data: [{ id: "m", object: "model", owned_by: "me" }] } },

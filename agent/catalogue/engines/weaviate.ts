@@ -33,7 +33,10 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
-      { source: "made up: a metadata document", answers: { "/v1/meta": { body: { version: "1.0" } } } },
+      {
+        source: "made up: a metadata response of another service",
+        answers: { "/v1/meta": { body: { version: "1.0" } } },
+      },
     ],
   },
 };

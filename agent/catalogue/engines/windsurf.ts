@@ -20,7 +20,9 @@ const entry: CatalogEntry = {
         process: { executable: "/home/ada/.codeium/windsurf/bin/language_server_linux_x64" },
       },
     ],
-    negative: [{ source: "made up: a surf forecast", process: { executable: "/usr/bin/windsurfing" } }],
+    negative: [
+      { source: "made up: a surf forecast program", process: { executable: "/usr/bin/windsurfing" } },
+    ],
   },
 };
 

@@ -128,11 +128,11 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a state of other workers",
+        source: "made up: a status response with workers of another service",
         answers: { "/status": { body: { uptime: 85, workers: { "10.0.0.2:9000": { jobs: 3 } } } } },
       },
       {
-        source: "made up: a version document",
+        source: "made up: a version response of another service",
         answers: { "/v1/cluster/version": { body: { version: "1.0" } } },
       },
     ],

@@ -23,8 +23,8 @@ const MESSAGE_LENGTH_MAX = 256;
 const PREFIX_BYTES = 5;
 
 /**
- * Maximum number of kept values per field, and maximum length of a kept value in bytes. Each model in a list
- * is one value.
+ * Maximum number of values that are kept per field, and maximum length of such a value in bytes. In a model
+ * list, each model is one value.
  */
 const VALUES_MAX = LIMITS.MODELS_MAX;
 const VALUE_BYTES_MAX = 1024;
@@ -70,7 +70,7 @@ function fieldsIn(body: Buffer): Fields {
   return readFields(new Uint8Array(body.subarray(PREFIX_BYTES, PREFIX_BYTES + length))) ?? new Map();
 }
 
-/** Methods to call. Methods of likely products come first. */
+/** Names of the methods to call. Methods of likely products come first. */
 export function grpcMethods(catalogue: readonly CatalogEntry[], likely: ReadonlySet<string>): string[] {
   const known = new Set(catalogue.map(({ id }) => id));
   const traits = GRPC_TRAITS.filter(({ product }) => known.has(product));
@@ -83,7 +83,7 @@ export const grpcModels = (judgement: Judgement): GrpcModels | undefined =>
 
 /**
  * Determines the product from the responses. A product that names itself ranks above a product that is
- * recognised only by a method.
+ * recognised only because it has a certain method.
  */
 export function judgeGrpc(catalogue: readonly CatalogEntry[], answers: GrpcAnswers): Judgement {
   const entries = new Map(catalogue.map((entry) => [entry.id, entry]));
@@ -99,8 +99,8 @@ export function judgeGrpc(catalogue: readonly CatalogEntry[], answers: GrpcAnswe
   const [winner, ...runnersUp] = [...fits]
     .map(([entry, traits]) => ({ entry, traits }))
     .sort((a, b) => rank(b) - rank(a) || (a.entry.id < b.entry.id ? -1 : 1));
-  // Every KServe v2 server also fits the generic entry `kserve`, so that entry does not count as another
-  // product.
+  // Every KServe v2 server also fits the generic entry `kserve`. Therefore that entry does not count as
+  // another product.
   const others = runnersUp.filter(({ entry }) => entry.id !== "kserve");
   return winner ? { winner, runnersUp: others, hints: [] } : { runnersUp: [], hints: [] };
 }
@@ -144,8 +144,8 @@ export function grpcModelList(judgement: Judgement, answers: GrpcAnswers): Model
 }
 
 /**
- * Whether the server requires a credential. `open` requires a model list that was returned without a
- * credential. Health and metadata are often open on protected servers too.
+ * Whether the server requires a credential. The result is `open` only if the server returned a model list
+ * without a credential. Protected servers often leave health and metadata methods open too.
  */
 export function grpcAuth(judgement: Judgement, answers: GrpcAnswers): "open" | "required" | "unknown" {
   const statuses = [...answers.values()].map(({ status }) => status);

@@ -13,8 +13,8 @@ const FRAME_HEADER_BYTES = 9;
 const FRAME_BYTES_MAX = 16_384;
 const HEADER_BLOCK_BYTES_MAX = 32 * 1024;
 /**
- * Maximum number of frames, and maximum size in bytes of everything except DATA payloads. Flow control limits
- * only DATA frames.
+ * Maximum number of frames, and maximum size in bytes of everything except DATA payloads. HTTP/2 flow control
+ * limits only DATA frames.
  */
 const FRAMES_MAX = 4096;
 const OTHER_BYTES_MAX = 128 * 1024;
@@ -50,7 +50,7 @@ export function isHttp2Preface(bytes: Uint8Array): boolean {
   return isSettings && length % 6 === 0 && length <= FRAME_BYTES_MAX;
 }
 
-/** `grpc`: call the method at `path` with an empty message. Otherwise, send a GET request. */
+/** If `grpc` is set, the request calls the method at `path` with an empty message. Otherwise it is a GET request. */
 export type Http2Request = { host: string; path: string; tls: boolean; grpc: boolean; bodyBytesMax: number };
 
 /** Bytes to send before the first response: client preface, settings and the request. */
@@ -107,7 +107,7 @@ export type Http2State =
   | { is: "incomplete" }
   | { is: "not-http2" }
   | { is: "complete"; answer: Answer }
-  /** The server ended the stream or the connection without a response. */
+  /** The server ended the stream or closed the connection without a response. */
   | { is: "refused" };
 
 type Frame = { type: number; flags: number; stream: number; payload: Uint8Array };

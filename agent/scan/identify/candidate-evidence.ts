@@ -9,8 +9,8 @@ import { evidenceOf } from "./confidence.ts";
 import { type Claim, sharedLibrary } from "./process-claims.ts";
 
 /**
- * True if the response came through a port forwarder or from a container address, instead of from a socket of
- * the process.
+ * True if the response came through a port forwarder or from a container address, and not directly from a
+ * socket of the process.
  */
 const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>
   process.pid !== UNREADABLE_PID &&
@@ -39,8 +39,8 @@ export function httpEvidence(heard: readonly Heard[]): Evidence[] {
     const asked = fingerprint.grpc ? "gRPC" : "GET";
     const { tls, prefix } = fingerprint.target;
     const place = isTcp(listener) ? `${tls ? "https" : "http"} port ${listener.port}` : placeOf(listener);
-    // The evidence does not name the prefix. The prefix comes from the command line, which must not leave the
-    // host.
+    // The evidence does not name the prefix, because the prefix comes from the command line, which must not
+    // leave the host.
     const where = prefix === undefined ? place : `${place} behind its path prefix`;
     return [
       ...winner!.traits.map((trait) =>

@@ -6,13 +6,13 @@ import { confidenceOf, REPORT_THRESHOLD, WEIGHTS } from "./confidence.ts";
 import type { Claim } from "./process-claims.ts";
 
 /**
- * Evidence, marked if containment must not count it.
+ * Evidence with two optional marks. Containment does not count marked evidence.
  *
  * `routed`: the response came through a port forwarder or from an address in another network namespace. The
- * agent knows the process only by these addresses, not by its socket.
+ * agent associates the address with the process, but has not found a socket of the process.
  *
- * `inferred`: concluded from the amounts of memory and of bytes read. Another user can cause the same amounts
- * with a large request.
+ * `inferred`: concluded from memory size and number of bytes read. Another user can cause the same amounts by
+ * sending a large request.
  */
 export type Found = Evidence & { routed?: true; inferred?: true };
 
@@ -23,11 +23,14 @@ export type Candidate = {
   kind: Engine["kind"];
   entry?: CatalogEntry;
   root: ProcessFacts;
-  /** Other processes of a cluster, which are not child processes of `root`. */
+  /** Other processes of the same cluster that are not child processes of `root`. */
   siblings?: ProcessFacts[];
   members: ProcessFacts[];
   heard: Heard[];
-  /** Listeners of `heard`. All listening sockets of the process if it is the product or holds a model. */
+  /**
+   * The listeners in `heard`. If the process is the product or holds a model, all listening sockets of the
+   * process.
+   */
   listeners: Listener[];
   weights: WeightFile[];
   evidence: Found[];
@@ -41,13 +44,13 @@ export type Facts = {
   selfPid: number;
   /** Weights that were mapped for at least {@link LASTING_MS} of lasting-weights.ts. */
   lasting?: ReadonlySet<string>;
-  /** Models in the directories of the catalogue, as far as these directories were read. */
+  /** Models in the directories that the catalogue lists. Directories that were not read yet are left out. */
   modelsOnDisk?: readonly ModelOnDisk[];
 };
 
 /**
- * Kinds of products that load weights themselves. Weights in a process with the name of such a product are
- * evidence for the product.
+ * Kinds of products that load weights themselves. If a process has the name of such a product, weights in the
+ * process are evidence for the product.
  */
 export const RUNS_MODELS = new Set<Engine["kind"]>([
   "inference-engine",
@@ -59,9 +62,9 @@ export const RUNS_MODELS = new Set<Engine["kind"]>([
 ]);
 
 /**
- * True if containment may stop the candidate. It must reach the threshold without evidence that another user
- * can cause. For example, another user can place a model where a service reads files, so that the service
- * reads the model.
+ * True if containment may stop the candidate. The candidate must reach the threshold without evidence that
+ * another user can cause. For example, another user can place a model file where a service reads files, so
+ * that the service reads the model.
  */
 export const isCertain = (one: Pick<Candidate, "root" | "evidence">): boolean =>
   one.root.pid !== UNREADABLE_PID &&
@@ -72,5 +75,5 @@ export const isCertain = (one: Pick<Candidate, "root" | "evidence">): boolean =>
 export const isReader = ({ evidence }: Pick<Candidate, "evidence">): boolean =>
   evidence.every(({ signal, weight }) => signal === "weights" && weight <= WEIGHTS.weightsRead.weight);
 
-/** Stands for a process that the agent has no permission to read. No real process has this pid. */
+/** Placeholder pid for a process that the agent has no permission to read. No real process has this pid. */
 export const UNREADABLE_PID = 0;

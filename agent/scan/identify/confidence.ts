@@ -11,20 +11,20 @@ export const WEIGHTS = {
   weightsMapped: { signal: "weights", weight: 80 },
   weightsOpen: { signal: "weights", weight: 75 },
   /**
-   * The process has weights mapped for a short time or only open, without other evidence. Any program that
-   * reads files does this.
+   * The process has weights open, or had them mapped for a short time, and there is no other evidence. Any
+   * program that reads files does this.
    */
   weightsRead: { signal: "weights", weight: 55 },
   /** Anonymous memory in a process that had weights mapped or open before. The sum with a shared library is 60. */
   weightsCopied: { signal: "weights", weight: 50 },
   /**
-   * Anonymous memory and bytes read that both match the size of a model on disk. The sum with a shared
-   * library is 55.
+   * Anonymous memory and number of bytes read, both of which match the size of a model on disk. The sum with
+   * a shared library is 55.
    */
   weightsLikely: { signal: "weights", weight: 45 },
   /**
-   * Anonymous memory and about as many bytes read, without a model on disk of that size. The sum with
-   * a shared library is 50.
+   * Anonymous memory and about as many bytes read, but no model on disk has that size. The sum with a shared
+   * library is 50.
    */
   weightsPossible: { signal: "weights", weight: 40 },
   libraryOwn: { signal: "library", weight: 70 },
@@ -38,7 +38,7 @@ export const WEIGHTS = {
   openaiShape: { signal: "openai-shape", weight: 50 },
   name: { signal: "name", weight: 15 },
   port: { signal: "port", weight: 10 },
-  /** Another product that also fits the responses. Recorded only, without weight. */
+  /** Another product that also fits the responses. It is recorded with weight 0. */
   runnerUp: { signal: "http", weight: 0 },
 } as const satisfies Record<string, { signal: Evidence["signal"]; weight: number }>;
 
@@ -50,7 +50,10 @@ export type WeightName = keyof typeof WEIGHTS;
  */
 export const REPORT_THRESHOLD = 50;
 
-/** Sum of the strongest evidence of each signal. Ten processes with the same name therefore count once. */
+/**
+ * Sum of weights, with only the strongest evidence of each signal. Ten processes with the same name therefore
+ * count once.
+ */
 export function confidenceOf(evidence: readonly Evidence[]): number {
   return Math.min(
     100,

@@ -21,15 +21,18 @@ import { computing, holdsModel, readsOnly } from "./model-holders.ts";
 import { type Claim, isForwarder } from "./process-claims.ts";
 
 /**
- * Facts with two additions: the listening sockets of each process, probed or not, and weights that its memory
- * probably holds.
+ * Facts with two additions: the listening sockets of each process, including sockets that were not probed,
+ * and weights that are probably in the memory of the process.
  */
 type Known = Facts & {
   sockets: ReadonlyMap<number | undefined, readonly Listener[]>;
   unmapped: ReadonlyMap<number, Found[]>;
 };
 
-/** All engines on this host whose confidence reaches the threshold. Child processes are joined to their parents. */
+/**
+ * All engines on this host whose confidence reaches the threshold. Child processes are joined to their parent
+ * processes.
+ */
 export function findCandidates(given: Facts): Candidate[] {
   const sockets = Map.groupBy(given.snapshot.listeners, ({ pid }) => pid);
   const facts = { ...given, sockets, unmapped: unmappedWeightsByPid(given) };
@@ -84,7 +87,10 @@ function unreadable({ key, uid }: Listener, { processes }: Snapshot): ProcessFac
   };
 }
 
-/** The process that holds the socket of a listener. For a port forwarder of Docker: the process in the container. */
+/**
+ * The process that holds the socket of a listener. For a Docker port forwarder, returns the process in the
+ * container.
+ */
 function ownerOf({ listener }: Heard, { snapshot }: Facts): number | undefined {
   if (listener.pid === undefined) return undefined;
   return behindForwarder(listener.pid, snapshot) ?? listener.pid;
@@ -129,7 +135,7 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
   return nameless(process, { heard, shaped }, weights, facts);
 }
 
-/** True if a response of this framework or protocol belongs to the already known product of the process. */
+/** True if a response of this framework or protocol comes from the product that is already known for the process. */
 const isPartOf = (
   entry: CatalogEntry,
   claimed: CatalogEntry | undefined,
@@ -140,8 +146,8 @@ const isPartOf = (
 };
 
 /**
- * One candidate for each product that responds from the process. An MCP endpoint belongs to another product
- * of the process if there is one.
+ * One candidate for each product that responds from the process. If the process has another product, an MCP
+ * endpoint is assigned to that product.
  */
 function identified(
   process: ProcessFacts,
@@ -153,7 +159,8 @@ function identified(
   const claims = facts.claims.get(process.pid) ?? [];
   const answering = new Set([...byProduct.values()].flat());
   const unnamed = heard.filter((one) => !answering.has(one));
-  // A web server can forward requests to an MCP server that is unrelated to its other backends.
+  // A web server can forward requests to an MCP server that is unrelated to the other backends of the web
+  // server.
   const canJoin = process.executable === undefined || !isForwarder(process.executable);
   const isEndpoint = ({ kind }: CatalogEntry): boolean => canJoin && kind === "mcp";
   const products = [...byProduct].filter(([entry]) => !isEndpoint(entry));
@@ -177,8 +184,9 @@ function identified(
 }
 
 /**
- * True if the process is the product itself and not a proxy in front of the product. Then the other ports of
- * the process belong to the product too, such as a gRPC port or an inference API that only accepts POST.
+ * True if the process is the product itself and not a proxy in front of the product. In that case, the other
+ * ports of the process belong to the product too, such as a gRPC port or an inference API that only accepts
+ * POST.
  */
 const isOwn = (claims: readonly Claim[], { id }: CatalogEntry): boolean =>
   claims.some(({ product, signal }) => product === id && signal !== "name");
@@ -198,7 +206,7 @@ function nameless(
   facts: Known,
 ): Candidate[] {
   const isReading = readsOnly(process, { weights, shaped }, facts);
-  // Evidence of weights in anonymous memory already includes the GPU, so the GPU must not count twice.
+  // Evidence of weights in anonymous memory already includes the GPU. Otherwise the GPU would count twice.
   const unmapped = holdsModel(process.pid, facts.snapshot) ? undefined : facts.unmapped.get(process.pid);
   const inMemory = unmapped
     ? [...unmapped, ...libraryEvidence(process, facts)]
@@ -225,8 +233,8 @@ function nameless(
 }
 
 /**
- * Sockets of a candidate. If the process is the product or holds a model, all its listening sockets are
- * reported. A socket that does not speak HTTP or was not probed can serve the model too.
+ * Listening sockets of a candidate. If the process is the product or holds a model, all its listening sockets
+ * are reported, because a socket that does not use HTTP or was not probed can also serve the model.
  */
 function listeningOf(
   process: ProcessFacts,

@@ -50,11 +50,11 @@ export function createIdentify(catalogue: readonly CatalogEntry[]): (fixture: Fi
 }
 
 /**
- * Checks a catalogue against its fixtures. Returns the first fault, or undefined. A positive fixture must be
- * reported as its product only. A negative fixture must not be reported as its product.
+ * Checks a catalogue against its fixtures. Returns the first fault, or undefined. For a positive fixture, the
+ * scan must report only the fixture's product. For a negative fixture, the scan must not report the product.
  *
- * `guards`: entries of an older catalogue, whose negative fixtures must hold too. `pause` is awaited between
- * products, so that the check does not block other work.
+ * `guards`: entries of an older catalogue. Their negative fixtures are checked too. `pause` is awaited
+ * between products, so that the check does not block other work.
  */
 export async function faultOf(
   catalogue: readonly CatalogEntry[],

@@ -9,16 +9,16 @@ import { confidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
 const USUAL_CHILDREN = new Set(["llama-cpp", "unknown-weights", "openai-compatible"]);
 
 /**
- * Joins candidates of one engine: its child processes, the processes of its cluster, and its unreadable
- * processes.
+ * Joins all candidates of one engine: its child processes, the other processes of its cluster, and its
+ * unreadable processes.
  */
 export const joinCandidates = (candidates: readonly Candidate[], facts: Facts): Candidate[] =>
   foldHidden(mergeClusters(joinChildren(candidates, facts)));
 
 /**
- * Joins each candidate to its topmost ancestor of the same product, or of a product that starts such
- * children. Parent and child must belong to one user, because a process proves nothing about another user's
- * process that started it.
+ * Joins each candidate to its topmost ancestor with the same product, or with a product that starts such
+ * child processes. Parent and child must belong to the same user, because a process proves nothing about a
+ * parent process of another user.
  */
 function joinChildren(candidates: readonly Candidate[], { snapshot, claims }: Facts): Candidate[] {
   const byPid = new Map<number, Candidate[]>();
@@ -37,7 +37,10 @@ function joinChildren(candidates: readonly Candidate[], { snapshot, claims }: Fa
     }
     return above;
   };
-  /** Evidence that the child belongs to the parent: an application runs its engine from its own directory. */
+  /**
+   * Evidence that the child belongs to the parent: the executable of the child is in the directory of the
+   * parent application.
+   */
   const vouched = (parent: Candidate, child: Candidate): Evidence[] =>
     claimEvidence(claims.get(child.root.pid) ?? [], parent.id);
   const joined: Candidate[] = [];
@@ -54,7 +57,7 @@ function joinChildren(candidates: readonly Candidate[], { snapshot, claims }: Fa
 const isSameUser = (one: ProcessFacts, other: ProcessFacts): boolean =>
   one.uid === other.uid && (one.uid !== undefined || one.user === other.user);
 
-/** Patterns that find the name of a cluster in the command lines of its processes, by product. */
+/** Regular expressions by product. Each finds the cluster name in the command lines of the cluster's processes. */
 const CLUSTERS: Readonly<Record<string, RegExp>> = {
   // Ray passes the session name to raylet, gcs_server and the dashboard (python/ray/_private/node.py).
   "ray-serve": /\bsession_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\d+_\d+\b/,
@@ -84,8 +87,8 @@ const byStart = ({ root: a }: Candidate, { root: b }: Candidate): number =>
   (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0) || a.pid - b.pid;
 
 /**
- * Joins an unreadable process to a socket without a known owner, if they have the same user and product. The
- * result is one engine without a pid, because nothing proves that the process owns the socket.
+ * If an unreadable process and a socket without a known owner have the same user and product, joins them. The
+ * result is an engine without a pid, because nothing proves that the process owns the socket.
  */
 function foldHidden(candidates: readonly Candidate[]): Candidate[] {
   const ownerless = candidates.filter(({ root }) => root.pid === UNREADABLE_PID);
@@ -127,8 +130,8 @@ function absorb(
   for (const one of vouched)
     parent.evidence.push({ ...one, detail: `${what} ${child.root.pid}: ${one.detail}` });
   for (const one of child.evidence) {
-    // Responses of a child that is another product are not evidence for the parent. Weights and GPU memory of
-    // the child are.
+    // If the child is another product, its responses are not evidence for the parent. Its weights and its GPU
+    // memory are.
     const counts = same || one.signal === "weights" || one.signal === "gpu";
     parent.evidence.push({
       ...one,

@@ -1,8 +1,8 @@
 import type { Snapshot } from "../system/host.ts";
 
 /**
- * Minimum time for which weights must stay mapped. A search, a checksum or a backup maps a model only until
- * it reads the next file. The largest models take about a minute.
+ * Minimum time in ms for which weights must stay mapped. Search, checksum and backup programs map a model
+ * only until they read the next file, which takes about a minute for the largest models.
  */
 export const LASTING_MS = 120_000;
 
@@ -13,7 +13,10 @@ export type LastingWeights = {
 
 export const lastingKey = (pid: number, path: string): string => `${pid} ${path}`;
 
-/** Remembers how long each process has had weights mapped. The time restarts if a scan does not find the mapping. */
+/**
+ * Records how long each process has had weights mapped. If a scan does not find the mapping, the time starts
+ * again at zero.
+ */
 export function createLastingWeights({ elapsed }: { elapsed: () => number }): LastingWeights {
   let since = new Map<string, number>();
   let lasting: ReadonlySet<string> = new Set();
@@ -23,8 +26,8 @@ export function createLastingWeights({ elapsed }: { elapsed: () => number }): La
       const seen = new Map<string, number>();
       const found = new Set<string>();
       for (const [pid, files] of weights) {
-        // The key contains the start time and name of the process. A reused pid, or another program in the
-        // same process, starts a new period.
+        // The key contains the start time and name of the process. If a pid is reused, or the process runs
+        // another program, a new period starts.
         const key = processes.get(pid)?.key;
         for (const { path, how } of files) {
           if (how !== "mapped") continue;

@@ -19,9 +19,9 @@ export const holdsModel = (pid: number, snapshot: Snapshot): boolean =>
   (snapshot.weights.get(pid)?.length ?? 0) > 0 || isComputing(pid, snapshot);
 
 /**
- * True if the only evidence is weights that are open or were mapped for a short time. A search, a checksum, a
- * backup or a torrent client reads model files too. An engine keeps them mapped, or has an inference library,
- * GPU memory or an OpenAI API.
+ * True if weights that are open, or were mapped for a short time, are the only evidence. Search, checksum,
+ * backup and torrent programs read model files too. An engine keeps the files mapped, or has an inference
+ * library, GPU memory or an OpenAI API.
  */
 export function readsOnly(
   { pid }: ProcessFacts,

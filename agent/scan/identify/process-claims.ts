@@ -5,7 +5,7 @@ import { programPart } from "../processes/command-line.ts";
 import { baseName } from "../system/base-name.ts";
 import type { Language, ProcessFacts } from "../system/host.ts";
 
-/** A sign that a process is a product, from its path, command line, name or libraries. */
+/** Evidence from the path, command line, name or libraries of a process that it could be a certain product. */
 export type Claim = { product: string; signal: "libraryOwn" | "binary" | "name"; detail: string };
 
 const INTERPRETERS: [language: Language, names: RegExp][] = [
@@ -14,9 +14,9 @@ const INTERPRETERS: [language: Language, names: RegExp][] = [
   ["java", /^javaw?$/],
   ["dotnet", /^dotnet$/],
   ["ruby", /^ruby[\d.]*$/],
-  // The loader of Actually Portable Executables, for example llamafiles. It is `ape`, or `.ape-1.10` in a
-  // home directory or TMPDIR (ape/loader.c and ape/ape.S of jart/cosmopolitan). The program is its first
-  // argument.
+  // The loader of Actually Portable Executables, such as llamafiles. Its name is `ape`, or `.ape-1.10` in a
+  // home directory or TMPDIR (ape/loader.c and ape/ape.S of jart/cosmopolitan). The first argument of the
+  // loader is the program.
   ["other", /^(?:ape|\.ape(?:-[\d.]+)?)$/],
   ["other", /^(?:perl|php|php-fpm|luajit|lua|rscript|julia|beam\.smp)[\d.]*$/],
 ];
@@ -59,15 +59,16 @@ export function namesOf(process: ProcessFacts): string[] {
   return [...names];
 }
 
-/** Returns the products that a process could be, by library, path, command line and name. */
+/** Returns the products that a process could be, based on its libraries, path, command line and name. */
 export type ClaimsOf = (process: ProcessFacts, libraries: readonly string[]) => Claim[];
 
 /**
  * Prepares the catalogue for matching against thousands of processes. Names are looked up in a map. One
  * regular expression that combines all patterns rejects most processes quickly.
  *
- * `languageOf` returns the language that an executable interprets, determined by its content. It is called
- * only if the command line names a product and the executable does not have the name of an interpreter.
+ * `languageOf` reads the content of an executable and returns the language that the executable interprets. It
+ * is called only if the command line names a product and the executable does not have the name of an
+ * interpreter.
  */
 export function createClaimsOf(
   catalogue: readonly CatalogEntry[],
@@ -77,7 +78,7 @@ export function createClaimsOf(
   const anyBinary = union(catalogue.flatMap(({ binaries }) => binaries ?? []));
   const anyCommand = union(catalogue.flatMap(({ commands }) => commands ?? []));
   const anyLibrary = union(catalogue.flatMap(({ libraries }) => libraries ?? []));
-  /** Cached claims by name, path and command line, because many programs run more than once. */
+  /** Cached claims by name, path and command line. The cache helps because many programs run more than once. */
   const known = new Map<string, readonly Claim[]>();
   let isDecided = true;
   return (process, libraries) => {
@@ -128,7 +129,10 @@ export function createClaimsOf(
 
 const KNOWN_PROGRAMS_MAX = 256;
 
-/** A command line. A pattern must match before `end`, where the program part ends and its arguments begin. */
+/**
+ * A command line. `end` is the index where the program ends and its arguments begin. A pattern must match
+ * before `end`.
+ */
 type Starts = { command: string; end: number };
 
 function placeClaims(entry: CatalogEntry, path: string, starts: Starts, loaded: readonly string[]): Claim[] {
@@ -145,8 +149,8 @@ function placeClaims(entry: CatalogEntry, path: string, starts: Starts, loaded: 
 }
 
 /**
- * Creates a lookup of products by process name. Names with `*` are tried last, because they are few and
- * rarely match.
+ * Creates a lookup of products by process name. Names with `*` are tried last, because there are only a few
+ * and they rarely match.
  */
 function nameIndex(catalogue: readonly CatalogEntry[]): (name: string) => string[] {
   const exact = new Map<string, string[]>();
@@ -213,7 +217,7 @@ const beginsWithin = (patterns: readonly string[] | undefined, { command, end }:
 
 const slashed = (path: string): string => path.replaceAll("\\", "/");
 
-/** The first inference library in the list. Many products share these libraries, and other programs load them too. */
+/** The first inference library in the list. Many products use these libraries, and other programs load them too. */
 export function sharedLibrary(libraries: readonly string[]): string | undefined {
   return libraries.map(slashed).find((path) => ["runtime", "framework"].includes(kindOfLibrary(path) ?? ""));
 }

@@ -1,15 +1,15 @@
 import { type Collector, type Engine, type Evidence, LIMITS } from "../../../shared/wire/heartbeat.ts";
 import { WEIGHTS } from "./confidence.ts";
 
-/** Signals from the memory of a process. They are hard to fake, unlike responses and command lines. */
+/** Signals from the memory of a process. Unlike responses and command lines, they are hard to fake. */
 const IN_MEMORY: ReadonlySet<Evidence["signal"]> = new Set(["weights", "library", "gpu"]);
 const GROUPS_NAMED_MAX = 4;
 
 /**
- * Selects as many engines as a heartbeat allows, and reports the number of the others in a collector. Engines
- * with evidence in memory come first, so that fake servers cannot displace them. Within each group the order
- * is round-robin over users and then over the products of a user, so that one user cannot displace the
- * engines of others.
+ * Selects engines up to the limit of a heartbeat. A collector reports the number of engines that were left
+ * out. Engines with evidence in memory come first, so that fake servers cannot displace them. Within each
+ * group the order is round-robin over users, and then over the products of a user, so that no user can
+ * displace the engines of other users.
  */
 export function selectEngines(
   complete: readonly { engine: Engine; cut: number }[],

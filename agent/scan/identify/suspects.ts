@@ -3,7 +3,7 @@ import type { CatalogEntry } from "../../catalogue/entry.ts";
 import type { Snapshot } from "../system/host.ts";
 import type { Claim } from "./process-claims.ts";
 
-/** Kinds of products whose programs have internal sockets that serve no models. */
+/** Kinds of products that use sockets only internally. These sockets serve no models. */
 const NO_SERVERS = new Set<Engine["kind"]>(["coding-agent", "ai-app", "launcher"]);
 
 /** Returns the processes that could serve a model, strongest evidence first. */
@@ -13,7 +13,7 @@ export type SuspectsOf = (
 ) => ReadonlySet<number>;
 
 /**
- * Suspects are processes with weights, GPU memory, an inference library, or signs of a product that serves
+ * Suspects are processes with weights, GPU memory, an inference library, or evidence of a product that serves
  * models.
  */
 export function createSuspectsOf(catalogue: readonly CatalogEntry[]): SuspectsOf {

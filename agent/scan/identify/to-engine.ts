@@ -29,15 +29,18 @@ export type Completion = {
   package?: string | undefined;
   signer?: string | undefined;
   /**
-   * Language that the executable interprets, determined by its content. Undefined if the executable cannot be
-   * read.
+   * Language that the executable interprets, as determined by its content. Undefined if the executable cannot
+   * be read.
    */
   language?: Language | "none" | undefined;
   /** Returns the working directory of a client. Absent if the settings do not enable it. */
   directoryOf?: ((pid: number) => string | undefined) | undefined;
 };
 
-/** Converts a candidate to an engine of a heartbeat. `cut`: number of items dropped because of the limits. */
+/**
+ * Converts a candidate to an engine of a heartbeat. `cut` is the number of items that were dropped because of
+ * limits.
+ */
 export function toEngine(candidate: Candidate, completion: Completion): { engine: Engine; cut: number } {
   const { root, heard, listeners } = candidate;
   let cut = 0;
@@ -91,12 +94,12 @@ function withFacts(model: Model, described: readonly Model[]): Model {
 /**
  * Whether the executable was renamed.
  *
- * Undefined if the executable is unknown, or if neither responses, memory nor the script of a renamed
- * interpreter identify the product. A proxy forwards responses of another process, so for a proxy only a
- * model in its own memory counts.
+ * Undefined if the executable is unknown. Also undefined if the product was not identified by responses, by
+ * memory or by the script of a renamed interpreter. A proxy forwards responses of another process, so for a
+ * proxy only a model in its own memory counts.
  *
- * An interpreter that has a usual interpreter name is never renamed. An interpreter with another name is
- * renamed if the product runs on its language.
+ * An interpreter with a usual interpreter name is never renamed. An interpreter with another name is renamed
+ * if it can run the product.
  */
 function renamedOf(
   { entry, root, evidence }: Candidate,
@@ -110,7 +113,8 @@ function renamedOf(
   const language = content ?? interpreterOf(programName(root.executable)) ?? "none";
   if (language === "none") return isProven ? isRenamed(entry, root.executable) : undefined;
   const isUsual = entry.runsOn?.some((one) => one === language) ?? false;
-  // If the content is unknown, the language comes from the name, which is then the name of an interpreter.
+  // If the content cannot be read, the language is derived from the name of the executable, which is then an
+  // interpreter's name.
   const isCopy = isUsual && !hasInterpreterName(root.executable) && !hasNameOf(entry, root.executable);
   if (isCopy && (isProven || runsProduct)) return true;
   if (!isProven) return undefined;
@@ -153,8 +157,8 @@ function localClient(process: ProcessFacts, connections: number, completion: Com
 }
 
 /**
- * Default locations of home directories, for homes created after the last listing. Excludes `Shared` and
- * `Public`.
+ * Default locations of home directories. Needed for home directories created after the last listing. Excludes
+ * `Shared` and `Public`.
  */
 const HOME =
   /^(?:\/(?:var\/)?home\/[^/]+|\/Users\/(?!Shared(?:\/|$))[^/]+|(?:\\\\\?\\)?[a-z]:[\\/]Users[\\/](?!Public(?:[\\/]|$))[^\\/]+)(?=[\\/]|$)/i;

@@ -9,11 +9,11 @@ import { detailPaths } from "./probe-plan.ts";
  * Whether the server requires a credential.
  *
  * `required`: status 401 or 403 on any path of the product's API, or a response in `REQUIRED_ANSWERS` of
- * auth.ts. One such path is enough, because llama.cpp lists its models without a key even if other paths need
- * one.
+ * auth.ts. One such path is enough, because llama.cpp lists its models without a key even if other paths
+ * require a key.
  *
- * `open`: a response to a request without a credential, on a path that the product would protect. This is the
- * model list, or a response in {@link OPEN_ANSWERS}.
+ * `open`: a response to a request without a credential, on a path that the product would protect if
+ * authentication were enabled. This is the model list, or a response in {@link OPEN_ANSWERS}.
  */
 export function authOf(
   judgement: Judgement,
@@ -43,12 +43,12 @@ export function authOf(
 const isJson = (answer: Examined | undefined): boolean => answer?.status === 200 && answer.json !== undefined;
 
 /**
- * The version of a build without a version number: `0.0.0` or `0.0.0-dev`. It is ignored, because it would
- * match known vulnerabilities.
+ * Version of a build that has no version number: `0.0.0` or `0.0.0-dev`. It is ignored, because it would
+ * wrongly match known vulnerabilities.
  */
 const PLACEHOLDER = /^v?0(?:\.0)*(?:[-+.][^.]*)?$/;
 
-/** The version in the responses, at most 40 characters. `at` is `body`, `header:NAME` or a path in the JSON. */
+/** The version in the responses, at most 40 characters. `at` is `body`, `header:NAME` or a JSON path. */
 export function versionOf(entry: CatalogEntry, answers: Answers): string | undefined {
   for (const { path, at, matches } of entry.version ?? []) {
     const answer = answers.get(path);

@@ -8,7 +8,7 @@ export type Target = {
   tls: boolean;
   /** The server speaks HTTP/2 from the first byte, without an upgrade from HTTP/1.1. */
   http2?: true;
-  /** Network namespace from which to connect. Absent for the namespace of the agent. */
+  /** Network namespace from which to connect. Absent for the agent's own namespace. */
   inside?: NetworkSpace;
   /** Unix socket to connect to. Replaces `address` and `port`. */
   unix?: UnixAddress;
@@ -35,8 +35,8 @@ export function hostOf({
 }
 
 /**
- * Opens a connection, from the network namespace of the target if one is set. Bun creates the socket of a
- * numeric address synchronously. The socket therefore belongs to the namespace that this thread has entered.
+ * Opens a connection. If the target has a network namespace, connects from there. Bun creates the socket of a
+ * numeric address synchronously, so the socket belongs to the namespace that this thread has entered.
  */
 export async function open(
   { inside }: Target,

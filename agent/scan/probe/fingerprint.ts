@@ -23,14 +23,14 @@ import { type FingerprintDeps, ProbeSession } from "./probe-session.ts";
 export type Fingerprint = {
   target: Target;
   judgement: Judgement;
-  /** A sentence for the evidence. Set if the server has a model list in the format of the OpenAI API. */
+  /** A sentence for the evidence. Present if the server has a model list in the format of the OpenAI API. */
   shape?: string;
   auth: "open" | "required" | "unknown";
-  /** Set if the server was probed over gRPC. The paths of its traits are then gRPC methods. */
+  /** Present if the server was probed over gRPC. The paths of matched traits are then gRPC methods. */
   grpc?: true;
   version?: string;
   models: Model[];
-  /** False if some requests got no response, so that another attempt could learn more. */
+  /** False if some requests got no response, so that another attempt could find out more. */
   settled: boolean;
   /** State of an unfinished attempt. Pass it to {@link fingerprint} to resume. */
   rest?: ProbeSession;
@@ -48,11 +48,11 @@ export async function fingerprint(
   options: {
     signal?: AbortSignal | undefined;
     /**
-     * Returns the likely products once all facts about the process are known. They decide between products
-     * that fit equally well.
+     * Returns the likely products once all facts about the process are known. If several products fit equally
+     * well, a likely product wins.
      */
     likelyInTheEnd?: () => Promise<ReadonlySet<string>>;
-    /** Resumes an earlier attempt: keeps its responses and uses a longer timeout. */
+    /** Resumes an earlier attempt. Its responses are kept, and the timeout is longer. */
     rest?: ProbeSession | undefined;
   } = {},
 ): Promise<Fingerprint> {
@@ -121,7 +121,7 @@ async function finishGrpc(
 
 /**
  * Requests the model lists of an identified listener again. Returns `before` itself if the models are
- * unchanged. Returns undefined if the connection fails or all model lists return 404.
+ * unchanged. Returns undefined if the connection fails or if every model list returns 404.
  */
 export async function refreshModels(
   deps: FingerprintDeps,
@@ -174,9 +174,9 @@ const modelLists = (known: Pick<Fingerprint, "judgement" | "shape">) => {
 };
 
 /**
- * True if further paths cannot change the result. This is so if the product names itself, or if it fits and
- * the most common paths were requested too. Paths of products that imitate the winner are requested in any
- * case.
+ * True if more paths cannot change the result. That is the case if the product names itself, or if it fits
+ * and the most common paths were requested too. Paths of products that imitate the winner are always
+ * requested.
  */
 function isDecided(
   catalogue: readonly CatalogEntry[],
@@ -189,7 +189,10 @@ function isDecided(
   return batches >= COMMON_BATCHES || winner.traits.some((trait) => trait.weight === "identity");
 }
 
-/** Number of batches before the winner is final: the paths of likely products, then the eight most common paths. */
+/**
+ * Number of batches to request before the winner is final: one with the paths of likely products, and one
+ * with the eight most common paths.
+ */
 const COMMON_BATCHES = 2;
 
 function conclude(

@@ -11,9 +11,9 @@ const BLANK_LINE = /\r?\n\r?\n/;
 export const CURL = "curl/8.5.0";
 
 /**
- * Text of a probe's request. It equals a request of curl byte for byte, so that a server cannot recognise the
- * agent by its headers and hide. A browser's headers would ask for HTML and compression, and API servers
- * would respond with a page.
+ * Text of a probe's request. It equals a curl request byte for byte, so that a server cannot recognise the
+ * agent by its headers and hide. Browser headers would ask for HTML and compression, and API servers would
+ * respond with a page.
  */
 export function requestText(host: string, path: string): string {
   const headers = [`Host: ${host}`, `User-Agent: ${CURL}`, "Accept: */*"];
@@ -95,12 +95,12 @@ function readBody(
 
 /**
  * Maximum size of a decompressed body in bytes. No caller reads more. Without this limit, 60 kB could expand
- * to 60 MB, for many listeners in parallel.
+ * to 60 MB for each of many parallel listeners.
  */
 const DECODED_BYTES_MAX = 256 * 1024;
 /**
- * Maximum size of a decompressed Brotli body in bytes. It is higher because a few bytes can expand to 1 MiB
- * and cannot be split.
+ * Maximum size of a decompressed Brotli body in bytes. This limit is higher because a few compressed bytes
+ * can expand to 1 MiB and cannot be split.
  */
 const BROTLI_BYTES_MAX = 1024 * 1024;
 /** Maximum number of times that a body above the size limit is halved and decompressed again. */

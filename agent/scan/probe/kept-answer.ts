@@ -4,15 +4,18 @@ import { judge, MODELS_PATH } from "../../catalogue/judge.ts";
 import { type Examined, examine } from "../../catalogue/match.ts";
 
 export const KEPT_LIMITS = {
-  /** Maximum size of the kept JSON in estimated bytes: for one listener, and for all listeners being probed. */
+  /**
+   * Maximum size of kept JSON in estimated bytes. The first limit is for one listener, the second for all
+   * listeners that are being probed.
+   */
   LISTENER_BYTES_MAX: 512 * 1024,
   BYTES_MAX: 6 * 1024 * 1024,
-  /** Maximum number of JSON values parsed in one response: 400 models with 30 fields each. */
+  /** Maximum number of JSON values parsed in one response. Enough for 400 models with 30 fields each. */
   TOKENS_MAX: 12_288,
   TEXT_LENGTH_MAX: 1024,
   /**
-   * Number of bytes read between two runs of the garbage collector. Without such calls it would run only when
-   * much more memory is in use.
+   * Number of bytes read between two forced garbage collections. Otherwise the garbage collector would run
+   * only when much more memory is in use.
    */
   GARBAGE_BYTES_MAX: 8 * 1024 * 1024,
   DEPTH_MAX: 8,
@@ -22,7 +25,7 @@ export const KEPT_LIMITS = {
 /** Memory overhead of one JSON value in bytes, without its text. */
 const VALUE_BYTES = 48;
 
-/** Maximum garbage from decompressing one body, in bytes. */
+/** Maximum amount of garbage in bytes from decompressing one body. */
 const CODED_BYTES = 2 * 1024 * 1024;
 
 /** A byte budget shared by several probes. */
@@ -57,22 +60,22 @@ export function createByteBudget(
   };
 }
 
-/** Keeps the parts of one listener's responses that are needed to match traits. */
+/** Keeps those parts of one listener's responses that are needed to match traits. */
 export type Keeper = {
   keep(path: string, answer: Answer): Examined;
   /**
-   * Moves the kept JSON to the budget of sessions that wait for their next attempt. If that budget is full,
-   * drops the JSON and calls `lost` with each affected path.
+   * Moves the kept JSON to the memory budget for sessions that wait for their next attempt. If that budget is
+   * full, drops the JSON and calls `lost` with each affected path.
    */
   park(waiting: ByteBudget, lost: (path: string) => void): void;
-  /** Releases its share of the budgets. The responses must not be read afterwards. */
+  /** Returns this listener's share of the memory budgets. The responses must not be read afterwards. */
   close(): void;
 };
 
 /**
- * Matches each response against all traits when it arrives, then drops its body. A hostile server can return
- * dense JSON on every path, which takes fifty times its size in memory. Truncated JSON is kept only for paths
- * with a version or a model list, within the byte budgets.
+ * When a response arrives, matches it against all traits and drops its body. A hostile server can return
+ * dense JSON on every path, which uses fifty times its size in memory. Truncated JSON is kept only for paths
+ * with a version or a model list, within the memory budgets.
  */
 export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBudget): Keeper {
   const { json: jsonPaths, headers: headerNames, bodies } = neededIn(catalogue);
@@ -125,7 +128,7 @@ export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBud
 type Needed = { json: ReadonlySet<string>; bodies: ReadonlySet<string>; headers: ReadonlySet<string> };
 const needed = new WeakMap<readonly CatalogEntry[], Needed>();
 
-/** Parts of responses that are needed after the traits are matched. */
+/** Parts of responses that are still needed after the traits are matched. */
 function neededIn(catalogue: readonly CatalogEntry[]): Needed {
   const known = needed.get(catalogue);
   if (known) return known;
@@ -157,8 +160,8 @@ const copyOf = (text: string, lengthMax: number = KEPT_LIMITS.TEXT_LENGTH_MAX): 
   Buffer.from(text.slice(0, lengthMax)).toString();
 
 /**
- * Truncates JSON text after {@link KEPT_LIMITS.TOKENS_MAX} values and returns the number of values. Does not
- * change other text.
+ * Truncates JSON text after {@link KEPT_LIMITS.TOKENS_MAX} values. Returns the text and its number of values.
+ * Text that is not JSON stays unchanged.
  */
 export function withoutDensity(body: string): { body: string; tokens: number } {
   if (!/^\s*[[{]/.test(body)) return { body, tokens: 0 };
@@ -175,7 +178,7 @@ export function withoutDensity(body: string): { body: string; tokens: number } {
 
 /**
  * Copies JSON up to an estimated size of `bytesMax` in memory. Truncates long strings, drops deeply nested
- * values, and prefers earlier values. Returns the copy and its estimated size.
+ * values, and keeps earlier values rather than later ones. Returns the copy and its estimated size.
  */
 export function pruned(json: unknown, bytesMax: number): { value: unknown; bytes: number } {
   if (json === undefined || bytesMax < VALUE_BYTES) return { value: undefined, bytes: 0 };

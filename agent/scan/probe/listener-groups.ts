@@ -2,8 +2,8 @@ import { type AnyListener, isTcp, type Sighting } from "../system/host.ts";
 import type { Target } from "./connection.ts";
 
 /**
- * Listeners of one process on one port, by a key of process and port. They belong to one server with several
- * addresses.
+ * Groups of listeners. Listeners of the same process on the same port form a group, because they belong to
+ * one server with several addresses. The map key contains the process and the port.
  */
 export type ListenerGroups = ReadonlyMap<string, readonly AnyListener[]>;
 
@@ -20,7 +20,7 @@ export function groupListeners({ listeners, processes }: Sighting, selfPid: numb
   return groups;
 }
 
-/** IPv4 first, because every dual-stack server accepts connections at its IPv4 address. */
+/** IPv4 addresses come first, because every dual-stack server accepts connections at its IPv4 address. */
 function rankOf(listener: AnyListener): number {
   const address = isTcp(listener) ? listener.reachableAt : undefined;
   return address?.startsWith("127.") ? 0 : address === "::1" ? 1 : 2;

@@ -10,8 +10,8 @@ const OPTION =
 const PREFIX = /^\/?([\w.~-]{1,64}(?:\/[\w.~-]{1,64}){0,7})\/?$/;
 
 /**
- * The path prefix set on a command line, with a leading slash and without a trailing one. It only selects the
- * paths to probe. It is not evidence for a product.
+ * The path prefix on a command line, with a leading slash and without a trailing slash. The agent uses the
+ * prefix only to select the paths to probe, not as evidence for a product.
  */
 export function pathPrefix(argv: readonly string[]): string | undefined {
   for (const [at, word] of argv.entries()) {

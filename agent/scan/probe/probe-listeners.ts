@@ -18,13 +18,13 @@ const PROGRESS_MS = 1000;
 const RETRY_MS = 5000;
 const RETRY_MS_MAX = 3_600_000;
 /**
- * Maximum time in ms for which a scan waits for probes. The first scan waits longer for slow servers, so that
- * a single scan is complete.
+ * Maximum time in ms for which a scan waits for probes. The first scan waits longer, so that a single scan is
+ * complete even with slow servers.
  */
 const WAITS = { firstMs: 5000, laterMs: 500 };
 /**
- * Maximum number of listeners probed at the same time. Parallel probes keep sockets that never respond from
- * delaying the others.
+ * Maximum number of listeners probed at the same time. Probes run in parallel so that sockets that never
+ * respond do not delay other listeners.
  */
 export const ASKING_MAX = 32;
 
@@ -32,12 +32,12 @@ export const ASKING_MAX = 32;
 export type Heard = { listener: AnyListener; fingerprint: Fingerprint };
 
 /**
- * Returns the products whose paths are requested first, based on known facts about the process. They also
- * break ties.
+ * Returns the likely products of a listener, based on known facts about its process. Their paths are
+ * requested first. If several products fit equally well, a likely product wins.
  */
 export type LikelyOf = (listener: AnyListener) => ReadonlySet<string>;
 
-/** Result for a group of listeners. `sockets`: keys of the group's listeners when they were probed. */
+/** Result for a group of listeners. `sockets` contains the keys of the listeners at the time of the probe. */
 type Known = { fingerprint: Fingerprint; nextAtMs: number; retryMs: number; sockets: ReadonlySet<string> };
 
 type ProberDeps = FingerprintDeps & { selfPid: number; isSuspect?: (pid: number) => boolean };
@@ -51,18 +51,21 @@ type ProbeContext = {
 
 type Outcome = { heard: Heard[]; unsettled: number };
 
-/** Probes listeners and caches each result by process and port. An unchanged listener is not probed again. */
+/** Probes listeners and caches each result by process and port. Unchanged listeners are not probed again. */
 export class ListenerProber {
   readonly #deps: ProberDeps;
   readonly #waits: { firstMs: number; laterMs: number };
   readonly #known = new Map<string, Known>();
   readonly #inFlight = new Map<string, Promise<void>>();
-  /** Groups that are due in this scan and whose probe has not started, in order. */
+  /** Groups that are due in this scan but whose probe has not started yet, in order. */
   #queue: { key: string; probe: () => Promise<Known> }[] = [];
   #isFirst = true;
   #last: { groups: ListenerGroups; of: readonly AnyListener[] } | undefined;
   #outcome: Outcome | undefined;
-  /** Set between begin() and update(). Running probes wait for it before they break ties. */
+  /**
+   * Set between begin() and update(). If several products fit equally well, a running probe waits for this
+   * promise before it decides.
+   */
   #snapshotComplete: PromiseWithResolvers<void> | undefined;
 
   constructor(deps: ProberDeps, waits: { firstMs: number; laterMs: number } = WAITS) {
@@ -75,8 +78,8 @@ export class ListenerProber {
   }
 
   /**
-   * Starts to probe new and due listeners before the snapshot is complete. Ties are broken only after {@link
-   * update} is called.
+   * Starts to probe new and due listeners before the snapshot is complete. If several products fit a listener
+   * equally well, its probe decides only after {@link update} is called.
    */
   begin(sighting: Sighting, likelyOf: LikelyOf, signal?: AbortSignal): void {
     this.#snapshotComplete ??= Promise.withResolvers();
@@ -84,8 +87,8 @@ export class ListenerProber {
   }
 
   /**
-   * Probes new and due listeners and waits for the results, for a limited time. Returns the same array
-   * `heard` as before while no result changes. `waiting` describes how many listeners are still being probed.
+   * Probes new and due listeners and waits for the results, for a limited time. While no result changes,
+   * `heard` is the same array as before. `waiting` describes how many listeners are still being probed.
    */
   async update(
     sighting: Sighting,
@@ -143,8 +146,8 @@ export class ListenerProber {
           this.#startQueued();
         });
       this.#inFlight.set(next.key, done);
-      // #idle() reports the failure to a caller that waits. If there is no such caller, an unhandled
-      // rejection must not end the agent.
+      // #idle() reports the failure to a caller that waits. If no caller waits, an unhandled rejection must
+      // not end the agent.
       done.catch(() => undefined);
     }
   }
@@ -206,7 +209,7 @@ export class ListenerProber {
     const { pid } = listener;
     const prefix = rest || pid === undefined ? undefined : pathPrefix(processes.get(pid)?.argv ?? []);
     if (prefix === undefined || pid === undefined) return probeAt(targetOf(listener));
-    // Suspects are known only after the memory of the processes has been read.
+    // Suspects are known only after the memory of the processes was read.
     await complete;
     return this.#deps.isSuspect?.(pid)
       ? probeBelowPrefix(targetOf(listener), prefix, probeAt)
@@ -240,8 +243,8 @@ function nextAttempt(
 }
 
 /**
- * Probes below the path prefix. If this identifies nothing or yields no details, also probes without the
- * prefix, because a reverse proxy may strip it. Returns the better result.
+ * Probes below the path prefix. If this identifies nothing or finds no details, also probes without the
+ * prefix, because a reverse proxy may strip the prefix. Returns the better result.
  */
 async function probeBelowPrefix(
   target: Omit<Target, "tls">,
@@ -267,7 +270,10 @@ function report(total: number, unsettled: number, unasked: number): Collector {
   return { name: "http", status: "partial", detail };
 }
 
-/** True if the process has closed a socket and opened another one on the same port, possibly for another server. */
+/**
+ * True if the process closed a socket and opened another one on the same port. The new socket may belong to
+ * another server.
+ */
 const isReplaced = ({ sockets }: Known, listeners: readonly AnyListener[]): boolean =>
   listeners.some(({ key }) => !sockets.has(key));
 
@@ -277,7 +283,7 @@ const isDue = (known: Known | undefined, listeners: readonly AnyListener[], nowM
 const isIdentified = (found: Fingerprint): boolean =>
   found.judgement.winner !== undefined || found.shape !== undefined;
 
-/** Waits for the work, at most `waitMs`. */
+/** Waits until the work is finished, at most `waitMs`. */
 async function atMost(waitMs: number, work: Promise<unknown>): Promise<void> {
   let timer: Timer | undefined;
   const timeout = new Promise<void>((resolve) => {

@@ -3,7 +3,7 @@ import type { CatalogEntry } from "../../catalogue/entry.ts";
 import { MODELS_PATH } from "../../catalogue/judge.ts";
 
 /**
- * Paths that are requested last. `/health` of LiteLLM calls every model behind the gateway. `/metrics` has a
+ * Paths that are requested last. In LiteLLM, `/health` calls every model behind the gateway. `/metrics` has a
  * long response.
  */
 const LAST = new Set(["/health", "/metrics"]);
@@ -17,8 +17,8 @@ export function planOf(catalogue: readonly CatalogEntry[]): Plan {
 }
 
 /**
- * Yields batches of paths: first the paths of likely products, then other paths, those with the most products
- * first.
+ * Yields batches of paths. Paths of likely products come first. Other paths follow, in descending order of
+ * the number of products that use them.
  */
 type Plan = (likely: ReadonlySet<string>) => Generator<readonly string[]>;
 

@@ -8,12 +8,12 @@ import { PROBE_LIMITS, type Probe, type ProbeResult } from "./probe.ts";
 
 export const FINGERPRINT_LIMITS = {
   /**
-   * Timeouts in ms for all requests of one attempt: the first attempt, and later attempts. A scan does not
-   * wait for later attempts.
+   * Timeouts in ms for all requests of one attempt. The first value is for the first attempt, the second for
+   * later attempts. A scan does not wait for later attempts.
    */
   MS_MAX: 4000,
   MS_MAX_LATER: 20_000,
-  /** Maximum timeout of one request in ms. The timeout doubles with each attempt. */
+  /** Maximum timeout of one request in ms. The timeout starts lower and doubles with each attempt. */
   ANSWER_MS_MAX: 6400,
   /** Maximum number of attempts per path. Some servers never respond on some paths. */
   ATTEMPTS_MAX: 4,
@@ -21,9 +21,9 @@ export const FINGERPRINT_LIMITS = {
   /** Maximum number of requests in flight to one listener. */
   AT_ONCE: 4,
   /**
-   * Maximum number of requests in flight to a quick listener, whose last batch of responses took at most
-   * {@link QUICK_MS}. A socket with a backlog of 5 (Python's http.server, cpp-httplib) queues six
-   * connections, and the kernel drops the seventh.
+   * Maximum number of requests in flight to a quick listener. A listener is quick if its last batch of
+   * responses took at most {@link QUICK_MS}. A socket with a backlog of 5 (Python's http.server, cpp-httplib)
+   * queues six connections, and the kernel drops the seventh.
    */
   AT_ONCE_QUICK: 6,
   QUICK_MS: 20,
@@ -35,24 +35,27 @@ export type FingerprintDeps = {
   probe: Probe;
   catalogue: readonly CatalogEntry[];
   elapsed: () => number;
-  /** Memory budget for responses of all listeners being probed. Default: a separate budget for this listener. */
+  /**
+   * Memory budget for responses of all listeners that are being probed. Default: a separate budget for this
+   * listener.
+   */
   kept?: ByteBudget;
   /** Memory budget for responses of all listeners that wait for their next attempt. Default: no limit. */
   waiting?: ByteBudget;
 };
 
-/** Number of attempts after which a listener without new responses is probably not an HTTP server. */
+/** Number of attempts without new responses after which a listener is probably not an HTTP server. */
 const HOPEFUL_ATTEMPTS = 2;
 
 const NO_LIMIT: ByteBudget = { take: () => true, release: () => undefined, dropped: () => undefined };
 
 /**
- * Requests to one listener and their responses, over several attempts. A path with a response is not
+ * Requests to one listener and their responses, over several attempts. If a path has a response, it is not
  * requested again.
  */
 export class ProbeSession {
   readonly answers = new Map<string, Examined>();
-  /** Responses to gRPC calls, by method name. Empty if the server does not speak gRPC. */
+  /** Responses to gRPC calls, by method name. Empty if the server does not use gRPC. */
   readonly grpc = new Map<string, GrpcAnswer>();
 
   readonly #deps: FingerprintDeps;
@@ -71,8 +74,8 @@ export class ProbeSession {
   #isSilent = false;
   #isSettled = true;
   /**
-   * True if the server seems to be starting: it refused a connection or returned 5xx. All paths are requested
-   * again later.
+   * True if the server is probably starting, because it refused a connection or returned 5xx. All paths are
+   * requested again later.
    */
   #isStarting = false;
 
@@ -123,7 +126,10 @@ export class ProbeSession {
     return this.answers.has("/") || this.#keepFront(await this.#request("/"));
   }
 
-  /** Requests those paths that were not requested before, until a limit of {@link FINGERPRINT_LIMITS} is reached. */
+  /**
+   * Requests those of the paths that were not requested before, until a limit of {@link FINGERPRINT_LIMITS}
+   * is reached.
+   */
   async ask(paths: readonly string[], bodyBytesMax: number = PROBE_LIMITS.BODY_BYTES_MAX): Promise<void> {
     const fresh = [...new Set(paths)].filter((path) => !this.#asked.has(path));
     while (fresh.length > 0 && !this.isOver()) {
@@ -152,14 +158,14 @@ export class ProbeSession {
     return !this.#isSettled || this.#asked.size >= PATHS_MAX;
   }
 
-  /** True if another attempt would learn nothing more. */
+  /** True if another attempt would find out nothing more. */
   isSettled(): boolean {
     return this.#isSettled && !this.#isStarting && !this.#hasUnanswered();
   }
 
   /**
-   * True if one of these paths has no response yet and another attempt could get one. False while the server
-   * is starting.
+   * True if one of these paths has no response yet and another attempt could get a response. False while the
+   * server is starting.
    */
   lacks(paths: readonly string[]): boolean {
     return !this.#isStarting && paths.some((path) => this.#isWorthAsking(path));
@@ -170,12 +176,18 @@ export class ProbeSession {
     return !this.#isStarting && this.answers.size > 0 && (!this.#isSettled || this.#hasUnanswered());
   }
 
-  /** True if the server accepted the connection but has not responded yet. The next attempt has a longer timeout. */
+  /**
+   * True if the server accepted the connection but has not responded yet. In that case, the next attempt has
+   * a longer timeout.
+   */
   isSilent(): boolean {
     return this.answers.size === 0 && this.#isSilent;
   }
 
-  /** True if another attempt may learn more: the last attempt got new responses, or there was only one attempt. */
+  /**
+   * True if another attempt may find out more, because the last attempt got new responses or was the only
+   * attempt.
+   */
   isHopeful(): boolean {
     return this.hasProgressed() || this.#attempts < HOPEFUL_ATTEMPTS;
   }
@@ -196,7 +208,7 @@ export class ProbeSession {
     });
   }
 
-  /** Releases the memory budget. The session must not be used afterwards. */
+  /** Releases this session's share of the memory budget. The session must not be used afterwards. */
   close(): void {
     this.#keeper.close();
   }
@@ -270,7 +282,7 @@ export class ProbeSession {
 
 /**
  * True if the response repeats the JSON of the front page. A server that returns the same JSON for every path
- * gives no evidence.
+ * provides no evidence.
  */
 const isStub = (front: Front | undefined, answer: Answer): boolean =>
   front !== undefined &&
@@ -294,8 +306,8 @@ const wantsHttp2 = (result: ProbeResult, { tls }: Target): boolean =>
   "failed" in result && (result.failed === "http2" || (tls && result.failed === "not-http"));
 
 /**
- * True if the server accepts only the name `localhost`, as a protection from DNS rebinding. Playwright MCP
- * responds to an address with "Access is only allowed at localhost:8931".
+ * True if the server accepts only the host name `localhost`, as a protection from DNS rebinding. If the
+ * request uses an IP address, Playwright MCP responds with "Access is only allowed at localhost:8931".
  */
 const wantsLocalhost = (result: ProbeResult, { address }: Target): boolean =>
   !("failed" in result) &&

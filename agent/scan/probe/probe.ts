@@ -14,7 +14,7 @@ import { parseAnswer, requestText } from "./http-client.ts";
 export const PROBE_LIMITS = {
   TIMEOUT_MS: 800,
   BODY_BYTES_MAX: 64 * 1024,
-  /** Maximum size of a model list in bytes. A gateway to a hosted service lists hundreds of models. */
+  /** Maximum size of a model list in bytes. Gateways to hosted services list hundreds of models. */
   MODELS_BYTES_MAX: 256 * 1024,
   IN_FLIGHT_MAX: 16,
 } as const;
@@ -40,10 +40,10 @@ export type ProbeOptions = {
 export type Probe = (target: Target, path: string, options?: ProbeOptions) => Promise<ProbeResult>;
 
 /**
- * Creates the function that sends GET requests. It uses plain sockets instead of `fetch`, to use no proxy,
- * follow no redirects, limit decompression, close each connection, and recognise other protocols than HTTP.
- * It accepts self-signed certificates, because no secret is sent and the certificate does not affect the
- * result.
+ * Creates the function that sends GET requests. It uses plain sockets instead of `fetch`, so that it uses no
+ * proxy, follows no redirects, limits decompression, closes each connection, and recognises protocols other
+ * than HTTP. Self-signed certificates are accepted, because no secret is sent and the certificate does not
+ * affect the result.
  */
 export function createProbe(
   timeoutMs: number = PROBE_LIMITS.TIMEOUT_MS,
@@ -77,7 +77,7 @@ export function createProbe(
   };
 }
 
-/** One exchange with a server: the request to send, and how to read the response. */
+/** One exchange with a server. Contains the request to send, and the functions that read the response. */
 type Talk = {
   request: Uint8Array | string;
   /** Parses all bytes received so far. Returns undefined while the response is incomplete. */
@@ -98,7 +98,7 @@ function http1Talk(target: Target, path: string, bodyBytesMax: number): Talk {
       if (isHttp2Preface(received)) return { failed: "http2" };
       return { failed: parsed.tlsAlert && !target.tls ? "tls" : "not-http" };
     },
-    // Even an endless stream has headers and the start of a body.
+    // Even an endless stream has headers and the start of a body, which can be used.
     cut: (received) => {
       const parsed = parseAnswer(received, true, bodyBytesMax);
       return received.length > 0 && parsed.state === "complete" ? parsed.answer : { failed: "silent" };

@@ -11,8 +11,8 @@ const HEAD_BYTES = 512;
 export const MODEL_BYTES_MIN = 1024 * 1024;
 
 /**
- * Model format of a file in browser storage, from its magic bytes. Cache Storage writes the URL before the
- * response. Only the end of the URL is read, to recognise WebLLM's weight files by their name.
+ * Detects the model format of a file in browser storage from its magic bytes. Cache Storage writes the URL
+ * before the response. Only the end of the URL is read, to recognise WebLLM's weight files by name.
  */
 export function browserFormatOf(readAt: ReadAt, sizeBytes: number): BrowserFormat | undefined {
   const head = readAt(0, HEAD_BYTES);
@@ -26,14 +26,14 @@ export function browserFormatOf(readAt: ReadAt, sizeBytes: number): BrowserForma
 
 const ENTRY_MAGIC = 0xfcfb6d1ba7725c30n;
 /**
- * Length of the header: magic, version, key length, key hash, padding
+ * Length of the entry header in bytes: magic, version, key length, key hash, padding
  * (net/disk_cache/simple/simple_entry_format.h of Chromium).
  */
 const ENTRY_HEAD_BYTES = 24;
 /** Maximum length of a URL in Chromium (url/url_constants.h). */
 const KEY_BYTES_MAX = 2 * 1024 * 1024;
 const SHARD_NAME_BYTES = 24;
-/** Weight files in the format of MLC: `params_shard_<n>.bin` (mlc-ai/web-llm, README: model weights). */
+/** Name of a weight file in MLC format: `params_shard_<n>.bin` (mlc-ai/web-llm, README: model weights). */
 const SHARD_NAME = /(?:^|\/)params_shard_\d+\.bin$/;
 
 const isCacheEntry = (head: Uint8Array): boolean =>
@@ -74,8 +74,8 @@ function inSerialised(head: Uint8Array, sizeBytes: number): BrowserFormat | unde
 }
 
 /**
- * Model format from magic bytes. ONNX needs a stricter check, because its magic is only three bytes and
- * browser storage has many other files. A producer name or a graph must follow.
+ * Detects the model format from magic bytes. ONNX needs a stricter check, because its magic is only three
+ * bytes and browser storage contains many other files. A producer name or a graph must follow the magic.
  */
 function strictFormat(head: Uint8Array, sizeBytes: number): WeightFormat | undefined {
   const format = formatOf(head, sizeBytes);
@@ -83,8 +83,8 @@ function strictFormat(head: Uint8Array, sizeBytes: number): WeightFormat | undef
 }
 
 /**
- * True for a ModelProto (onnx.proto): it has `ir_version`, then `producer_name` or a graph larger than half
- * of the file.
+ * True for a ModelProto (onnx.proto). Such a file has `ir_version`, then `producer_name` or a graph larger
+ * than half of the file.
  */
 function isOnnxModel(head: Uint8Array, sizeBytes: number): boolean {
   const length = readVarint(head, 3);

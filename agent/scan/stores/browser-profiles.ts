@@ -47,6 +47,6 @@ const PLACES: readonly Place[] = [
   ["Firefox", "firefox", "AppData/Roaming/Mozilla/Firefox/Profiles"],
 ];
 
-/** Directories where browsers store data of pages, in one home directory. They may not exist. */
+/** Directories in one home directory where browsers store page data. The directories may not exist. */
 export const browsersIn = (home: string): Browser[] =>
   PLACES.map(([name, family, directory]) => ({ name, family, root: `${home}/${directory}` }));

@@ -23,8 +23,8 @@ const LABELS: Readonly<Record<BrowserFormat, string>> = {
 };
 
 /**
- * Models in the browser storage of one home directory. Reports only that they are present: no page, no name
- * and no content.
+ * Models in the browser storage of one home directory. The result shows only that models are present. It
+ * contains no page, file name or content.
  */
 export function browserModels(look: Look, home: string): Model[] {
   return browsersIn(home).flatMap((browser) => {
@@ -52,8 +52,8 @@ const wireFormat = (format: BrowserFormat): NonNullable<Model["format"]> =>
   format === "mlc" || format === "ggml" || format === "torch" ? "unknown" : format;
 
 /**
- * Directories in a profile. `WebStorage` contains all three kinds, for storage buckets. Sources: a profile of
- * Chromium 156, and storage/browser/quota of Chromium.
+ * Storage directories in a Chromium profile. `WebStorage` contains all three kinds, for storage buckets.
+ * Sources: a profile of Chromium 156, and storage/browser/quota of Chromium.
  */
 const CHROMIUM_PLACES: readonly [directory: string, place?: Place][] = [
   ["File System", "OPFS"],
@@ -101,9 +101,9 @@ function placeOf(path: string): Place {
 }
 
 /**
- * The built-in model that pages use through a browser API. In Chrome it is `weights.bin` (kWeightsFile of
- * components/optimization_guide, optimization_guide_on_device_model_installer.cc). In Edge it is the largest
- * file.
+ * Built-in models that web pages use through a browser API. In Chrome, the file is `weights.bin`
+ * (kWeightsFile of components/optimization_guide, optimization_guide_on_device_model_installer.cc). In Edge,
+ * it is the largest file.
  */
 function builtIn(look: Look, { name, root, family }: Browser): Model[] {
   if (family !== "chromium") return [];

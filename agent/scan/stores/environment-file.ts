@@ -4,7 +4,7 @@
  * (pam_env(8)).
  */
 
-/** Maximum length of a value. It is a path (PATH_MAX of linux/limits.h). */
+/** Maximum length of a value in characters. Values are paths (PATH_MAX of linux/limits.h). */
 const VALUE_CHARS_MAX = 4096;
 const ASSIGNMENTS_MAX = 1024;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;

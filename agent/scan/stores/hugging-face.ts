@@ -14,8 +14,8 @@ export function huggingFaceModels(look: Look, root: string): Model[] {
 }
 
 /**
- * Directory of the last downloaded revision of `main`. If that revision is missing, the first revision in the
- * list.
+ * Directory of the last downloaded revision of `main`. If that revision is missing, returns the first
+ * revision in the list.
  */
 function snapshotOf(look: Look, repository: string): string | undefined {
   const revisions = noted(look, () => look.files.list(`${repository}/snapshots`)) ?? [];
@@ -57,7 +57,7 @@ const SNAPSHOT_FILES_MAX = 256;
 const CARD_BYTES_MAX = 16 * 1024;
 const WEIGHTS_NAME = /\.(?:safetensors|gguf|onnx|bin|ckpt|h5|msgpack|npz|pth?|tflite|litertlm)$/;
 /**
- * Minimum size in bytes from which a file with an unknown name counts as weights. Other files in repositories
+ * Minimum size in bytes of a file with an unknown name that counts as weights. Other files in repositories
  * are smaller.
  */
 const WEIGHTS_SURELY_BYTES = 64 * 1024 * 1024;
@@ -68,8 +68,8 @@ const WEIGHTS_SURELY_BYTES = 64 * 1024 * 1024;
 const isQuantised = ({ name }: SnapshotFile): boolean => name.endsWith(".gguf") && !/mmproj/i.test(name);
 
 /**
- * Size, format by file name, and digest. A digest exists only for a single file, which is a link to
- * `blobs/<sha256>`.
+ * Size, format and digest of the weights. The format is derived from the file name. A digest exists only for
+ * a single file, which is a link to `blobs/<sha256>`.
  */
 function weighed(
   { files }: Look,
@@ -88,7 +88,7 @@ function weighed(
   };
 }
 
-/** Licence in the YAML front matter of a model card. If the licence is `other`, the value of `license_name`. */
+/** Licence in the YAML front matter of a model card. If `license` is `other`, returns the value of `license_name`. */
 function licenceOnCard(card: string | undefined): string | undefined {
   const head = card === undefined ? undefined : /^---\r?\n([\s\S]*?)\n---/.exec(card)?.[1];
   const saidOf = (key: string): string | undefined =>

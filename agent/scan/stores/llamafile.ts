@@ -45,8 +45,8 @@ export function weightsOffset(readAt: ReadAt, sizeBytes: number): number | undef
 }
 
 /**
- * Offset of the file data after the local header. Its extra field may be longer than the extra field in the
- * central directory, to align the weights.
+ * Offset of the file data after the local header. The extra field of the local header may be longer than that
+ * of the central directory, to align the weights.
  */
 function dataOffset(readAt: ReadAt, header: number): number | undefined {
   const bytes = view(readAt(header, 30));
@@ -55,8 +55,8 @@ function dataOffset(readAt: ReadAt, header: number): number | undefined {
 }
 
 /**
- * Offset of the local header. For an archive above 4 GiB, the offset is in extra field 1 (Zip64), after the
- * sizes.
+ * Offset of the local header. For an archive larger than 4 GiB, the offset is in extra field 1 (Zip64), after
+ * the sizes.
  */
 function localHeader(bytes: DataView, entry: number, extra: number, length: number): number | undefined {
   const offset = bytes.getUint32(entry + 42, true);
@@ -77,7 +77,7 @@ function directoryOf(readAt: ReadAt, sizeBytes: number): { offset: number; size:
   const bytes = view(tail);
   const [size, offset] = [bytes.getUint32(at + 12, true), bytes.getUint32(at + 16, true)];
   if (size !== IN_ZIP64 && offset !== IN_ZIP64) return { offset, size };
-  // Zip64: before the end record is the locator of the 64-bit end record.
+  // In Zip64 archives, the end record follows the locator of the 64-bit end record.
   if (at < 20 || bytes.getUint32(at - 20, true) !== 0x07064b50) return undefined;
   const end = bigNumber(bytes, at - 20 + 8);
   const record = end === undefined ? undefined : view(readAt(end, 56));

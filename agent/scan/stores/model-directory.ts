@@ -32,8 +32,8 @@ const LAYOUTS: Record<Layout, (look: Look, root: string) => Model[]> = {
 };
 
 /**
- * Maximum size of a manifest in bytes. A model with one layer per tensor has thousands of layers, each with
- * at least 200 bytes.
+ * Maximum size of a manifest in bytes. A model with one layer per tensor has thousands of layers. Each layer
+ * needs at least 200 bytes.
  */
 const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
 const MODEL_LAYER = "application/vnd.ollama.image.model";

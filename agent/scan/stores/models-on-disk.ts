@@ -28,7 +28,10 @@ export const REFRESH_MS = 600_000;
 /** Delay in ms before a directory that did not respond is read again. */
 const UNANSWERED_MS = 30_000;
 
-/** Result of the last read of a directory. `isUnanswered`: its file system did not respond. */
+/**
+ * Result of the last read of a directory. `isUnanswered` is true if the file system of the directory did not
+ * respond.
+ */
 type Seen = { models: Model[]; gaps: Gaps; isUnanswered: boolean; nextAtMs: number };
 
 /** Reads a model directory and calls `done` with the result, synchronously or later. */
@@ -37,22 +40,25 @@ export type Directories = (
   done: (outcome: ReadOutcome<ReadAnswers["directory"]>) => void,
 ) => void;
 
-/** Reads directories synchronously in this process. Use it only for file systems that are known to respond. */
+/** Reads directories synchronously in this process. Use this only for file systems that are known to respond. */
 export function directoriesIn(files: Files): Directories {
   const readDirectory = createDirectoryReader(files);
   return (place, done) => done(attempt(() => readDirectory(place)));
 }
 
 /**
- * Reads directories in the reader process. Users control the content of a home directory, and its file system
- * may hang.
+ * Reads directories in the reader process, because users control the content of a home directory, and its
+ * file system may hang.
  */
 export const directoriesBy =
   (reader: Reader): Directories =>
   ({ path, layout, home, ownerUids }, done) =>
     void reader.ask({ op: "directory", path, layout, ...(ownerUids && { ownerUids }) }, home).then(done);
 
-/** The one shared empty list. If nothing changes, the list is identical, so callers can compare lists by identity. */
+/**
+ * The only empty list that is returned. While nothing changes, the same list is returned, so callers can
+ * compare lists by identity.
+ */
 export const NONE_AT_REST: readonly Model[] = [];
 const NONE_MOVED: readonly MovedDirectory[] = [];
 
@@ -62,11 +68,11 @@ type Deps = {
   /** Returns the same array while nothing changes. */
   homes: () => readonly string[];
   elapsed: () => number;
-  /** Absent if only default directories are read. */
+  /** Finds model directories named by settings. Absent if only default directories are read. */
   moved?: MovedStores;
 };
 
-/** The last complete report. It is valid for the same inputs, until a directory is due for the next read. */
+/** The last complete report. The report is valid for the same inputs until a directory is due for the next read. */
 type Reported = ReturnType<typeof storesOf> & {
   running: ReadonlySet<string>;
   places: Place[];
@@ -84,10 +90,7 @@ export class AtRest {
   readonly #sized = createMemo<readonly ModelOnDisk[]>();
   readonly #grouped = createMemo<ReturnType<typeof storesOf>>();
   #reported: Reported | undefined;
-  /**
-   * True once every directory has been read. After that, reports include new directories as soon as they are
-   * read.
-   */
+  /** True once every directory has been read. From then on, reports include a new directory as soon as it is read. */
   #wasComplete = false;
   /** False until the first read of a directory. Settings are not read before that. */
   #isStarted = false;
@@ -107,7 +110,7 @@ export class AtRest {
   }
 
   /**
-   * Models of products that are not running, by store. Each directory belongs to one store only. Reads
+   * Models of products that are not running, by store. Each directory belongs to only one store. Reads
    * directories that are due, for about `budgetMs`. Returns undefined until every directory was read once.
    * Returns the same array while nothing changes.
    */
@@ -136,8 +139,8 @@ export class AtRest {
   }
 
   /**
-   * Models in the shared Hugging Face cache, as far as the cache was read. Engines load models from there, so
-   * these descriptions complete the engines' models.
+   * Models in those parts of the shared Hugging Face cache that have been read. Engines load models from this
+   * cache, so these descriptions add missing properties to the engines' models.
    */
   cached(): readonly Model[] {
     const parts = this.#layout().shared.flatMap((place) => this.#seen.get(keyOf(place))?.models ?? []);
@@ -161,7 +164,7 @@ export class AtRest {
     return reportOf([...this.#seen.values()], this.#reported, this.#deps.moved?.gaps());
   }
 
-  /** True while a directory is being read, or still has to be read because time ran out. */
+  /** True while a directory is being read, or if the time budget ended before every due directory was read. */
   isWaiting(): boolean {
     return this.#reported === undefined || this.#reading.size > 0 || this.#deps.moved?.isWaiting() === true;
   }
@@ -170,7 +173,7 @@ export class AtRest {
     return (this.#isStarted ? this.#deps.moved?.directories() : undefined) ?? NONE_MOVED;
   }
 
-  /** All directories to read. Drops the results of directories that are no longer in the list. */
+  /** All directories to read. Discards results of directories that are no longer in the list. */
   #layout(): { places: Place[]; shared: Place[] } {
     const homes = this.#deps.homes();
     const moved = this.#moved();
@@ -189,7 +192,7 @@ export class AtRest {
     }
   }
 
-  /** Starts to read the directory if it is due. Returns the last result, or undefined before the first result. */
+  /** Starts to read the directory if a read is due. Returns the last result, or undefined before the first result. */
   #look(place: HomeDirectory): Seen | undefined {
     const key = keyOf(place);
     const isDue = (this.#seen.get(key)?.nextAtMs ?? 0) <= this.#deps.elapsed();
@@ -247,12 +250,12 @@ function reportOf(
     ...(unanswered > 0
       ? [`${unanswered} model directories not read: their file system does not respond`]
       : []),
-    ...(unreadable > 0 ? [`${unreadable} model files or directories not readable`] : []),
+    ...(unreadable > 0 ? [`could not read ${unreadable} model files or directories`] : []),
     ...(cut > 0 ? [`${cut} model directories too large or too deep to read completely`] : []),
     ...(foreign > 0
       ? [`${foreign} model directories not read: a setting of one user names a directory of another user`]
       : []),
-    ...(unreadSettings > 0 ? [`${unreadSettings} settings of model stores not readable`] : []),
+    ...(unreadSettings > 0 ? [`could not read ${unreadSettings} settings of model stores`] : []),
     ...(left > 0 ? [`${left} models on disk left out`] : []),
   ];
   if (problems.length > 0) return { name: "at-rest", status: "partial", detail: problems.join("; ") };

@@ -6,12 +6,12 @@ import { HUGGING_FACE, type MovedDirectory } from "./store-places.ts";
 import type { Settings, SettingsSource } from "./store-settings.ts";
 import { SYSTEM_UNITS, USER_UNITS } from "./systemd-units.ts";
 
-/** Interval in ms between two reads of the settings. The same as for model directories. */
+/** Interval in ms between two reads of the settings. Model directories are read at the same interval. */
 const REFRESH_MS = 600_000;
 const UNANSWERED_MS = 30_000;
 /**
- * Maximum number of engines whose environment is read. Ordinary hosts run far fewer, but an attacker could
- * fake many.
+ * Maximum number of engines whose environment is read. Ordinary hosts run far fewer engines, but an attacker
+ * can fake many.
  */
 const PROCESSES_MAX = 64;
 
@@ -38,7 +38,7 @@ type Deps = {
   procRoot: string;
 };
 
-/** One source of settings. The key of a process differs from the key of a later process with the same pid. */
+/** A source of settings. The key of a process differs from the key of a later process with the same pid. */
 type Source = { key: string; request: SettingsSource };
 type Kept = { source: Source; settings?: Settings; isUnanswered: boolean; nextAtMs: number };
 
@@ -71,7 +71,7 @@ export class MovedStores {
     return this.#directories;
   }
 
-  /** Sets the running engines. The environment of each engine is read once. */
+  /** Sets the running engines. Reads the environment of each engine once. */
   sight(running: readonly ProcessFacts[]): void {
     if (!this.#isLinux) return;
     const readable = running.filter(
@@ -103,7 +103,7 @@ export class MovedStores {
     };
   }
 
-  /** Drops sources that no longer exist, and makes new sources due. */
+  /** Discards sources that no longer exist, and schedules a read of new sources. */
   #updateSources(): void {
     const sources = new Map(this.#currentSources().map((source) => [source.key, source]));
     for (const key of this.#kept.keys()) if (!sources.has(key)) this.#kept.delete(key);
@@ -152,9 +152,9 @@ export class MovedStores {
 }
 
 /**
- * Lists each directory once. A directory named by root may belong to any user. A directory named by users
- * must belong to one of these users. All of them are kept, so that no user can hide the directory from
- * another.
+ * Lists each directory once. If root names a directory, the directory may belong to any user. If only users
+ * name a directory, it must belong to one of these users. The list of owners contains all of these users, so
+ * that no user can hide the directory from another user.
  */
 function directoriesOf(moved: Settings["moved"]): MovedDirectory[] {
   const found = new Map<string, MovedDirectory>();

@@ -33,8 +33,8 @@ export function createSettingsLook(files: Files, ownerUid?: number): SettingsLoo
 }
 
 /**
- * Returns the value. If the value cannot be read, increments the counter and returns undefined. A missing
- * file does not count.
+ * Returns the result of `read`. If the read fails, increments the counter and returns undefined. A missing
+ * file is not counted.
  */
 export function noted<T>(look: SettingsLook, read: () => T): T | undefined {
   const result = attempt(read);
@@ -47,7 +47,7 @@ const READABLE_BY_ALL = 0o004;
 
 /**
  * Text of a regular file. Undefined if the file is missing or too large, or if the user of the settings has
- * no permission to read it.
+ * no permission to read the file.
  */
 export function textIn(look: SettingsLook, path: string): string | undefined {
   const facts = noted(look, () => look.files.facts(path));

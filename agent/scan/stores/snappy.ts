@@ -3,7 +3,7 @@
  * Browsers compress stored values with Snappy. The first bytes are enough to recognise a model format.
  */
 
-/** Decompresses up to `bytesMax` bytes. For truncated or damaged data, returns the bytes before the fault. */
+/** Decompresses up to `bytesMax` bytes. If the data is truncated or damaged, returns the bytes before the fault. */
 export function unpackSnappy(packed: Uint8Array, bytesMax: number): { sizeBytes: number; bytes: Uint8Array } {
   const out = new Uint8Array(bytesMax);
   const size = readVarint(packed, 0);

@@ -5,17 +5,20 @@ import type { ModelDirectory } from "../reader/read-request.ts";
 import type { MovableStore } from "./store-variables.ts";
 
 /**
- * `home`: the home directory that contains the directory. For a directory outside of homes, the directory
- * itself. If a file system hangs, all directories with the same `home` are affected.
+ * `home`: the home directory that contains the model directory. A model directory outside of home directories
+ * is its own `home`. If a file system hangs, all directories with the same `home` are affected.
  */
 export type HomeDirectory = ModelDirectory & { home: string };
 
-/** A model directory, and the store under which its models are reported while no product that reads it is running. */
+/**
+ * A model directory and its store. While no product that reads the directory is running, its models are
+ * reported under this store.
+ */
 export type Place = HomeDirectory & { store: Pick<Store, "id" | "name"> };
 
 /**
- * Key of a directory. It includes the user and the layout, so that a setting of one user cannot hide another
- * user's store.
+ * Key of a directory. The key includes the user and the layout, so that one user's setting cannot hide
+ * another user's store.
  */
 export const keyOf = ({ path, layout, ownerUids = [] }: ModelDirectory): string =>
   `${layout} ${ownerUids.join()} ${path}`;
@@ -23,15 +26,18 @@ export const keyOf = ({ path, layout, ownerUids = [] }: ModelDirectory): string 
 /** A model directory named by a setting. */
 export type MovedDirectory = HomeDirectory & { movedStore: MovableStore };
 
-/** Store for the Hugging Face cache, which many products share. */
+/** Store for the Hugging Face cache, which many products use. */
 export const HUGGING_FACE = { id: "huggingface", name: "Hugging Face cache" } as const;
 
-/** Store for models in page storage and for built-in models of browsers. It is not a product of the catalogue. */
+/**
+ * Store for models in browser storage and built-in models of browsers. This store is not a product of the
+ * catalogue.
+ */
 const BROWSERS = { id: "browser", name: "Web browsers" } as const;
 
 /**
- * Model directories of one product: its default directories, in all home directories, and directories named
- * by settings.
+ * Model directories of one product: its default directories in all home directories, and directories named by
+ * settings.
  */
 export function directoriesOf(
   { id, directories = [] }: CatalogEntry,

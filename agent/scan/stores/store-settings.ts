@@ -17,21 +17,21 @@ export type SettingsSource =
   | { of: "process"; directory: string; uid: number };
 
 /**
- * `ownerUid`: the user to whom the directory must belong. Absent for settings of root, which may name any
- * directory.
+ * `ownerUid`: the required owner of the directory. Absent if root wrote the setting, because root may name
+ * any directory.
  */
 export type Settings = { moved: (MovedStore & { ownerUid?: number })[]; unreadable: number; cut: number };
 
 const MOVED_MAX = 64;
 /**
- * Maximum size of an environment in bytes. Usual environments are far smaller. execve(2) allows a quarter of
- * the stack.
+ * Maximum size of a process environment in bytes. Usual environments are far smaller. execve(2) allows a
+ * quarter of the stack size.
  */
 const ENVIRON_BYTES_MAX = 256 * 1024;
 
 /**
- * Reads the model directories named by one source of settings. Runs in the reader process, because users own
- * the files.
+ * Reads one source of settings and returns the model directories that it names. Runs in the reader process,
+ * because users own the files.
  */
 export function readSettings(files: Files, source: SettingsSource): Settings {
   const owner = ownerOf(files, source);
@@ -54,7 +54,7 @@ const WRITABLE_BY_OTHERS = 0o022;
 
 /**
  * Owner of the settings. Returns "unknown" for a home directory of root that other users can write to, such
- * as `/tmp`. Such a directory is not trusted.
+ * as `/tmp`, because it is not trusted.
  */
 function ownerOf(files: Files, source: SettingsSource): number | undefined | "unknown" {
   if (source.of === "system") return undefined;
@@ -81,7 +81,7 @@ type Of<T extends SettingsSource["of"]> = Extract<SettingsSource, { of: T }>;
 const READERS: { [T in SettingsSource["of"]]: (look: SettingsLook, source: Of<T>) => MovedStore[] } = {
   system: (look, { units, userUnits, files }) => [
     ...environmentsOfUnits(look, units, SYSTEM_SPECIFIERS).flatMap((one) => storesIn(one)),
-    // `%h` depends on the user, so values that contain it are left out here.
+    // The value of `%h` depends on the user, so values that contain `%h` are left out here.
     ...environmentsOfUnits(look, userUnits, {}).flatMap((one) => storesIn(one)),
     ...storesIn(assignedIn(look, files)),
   ],
@@ -91,7 +91,7 @@ const READERS: { [T in SettingsSource["of"]]: (look: SettingsLook, source: Of<T>
     ...lmStudioStore(look, home),
   ],
   process: (look, { directory, uid }) => {
-    // The pid may have been reused by a process of another user.
+    // Another user's process may have reused the pid.
     if (noted(look, () => look.files.facts(directory))?.ownerUid !== uid) return [];
     const text = noted(look, () => look.files.text(`${directory}/environ`, ENVIRON_BYTES_MAX)) ?? "";
     const environment = new Map(assignmentsInProcess(text));
@@ -109,7 +109,10 @@ function environmentsOfHome(look: SettingsLook, home: string, shared: readonly s
   return hasOwn ? environmentsOfUnits(look, [...own, ...shared], userSpecifiers(home)) : [];
 }
 
-/** Assignments in files, and in the `*.conf` files of directories. A later assignment replaces an earlier one. */
+/**
+ * Assignments in files, and in the `*.conf` files of directories. A later assignment overrides an earlier
+ * assignment of the same variable.
+ */
 function assignedIn(look: SettingsLook, paths: readonly string[]): Map<string, string> {
   const files = paths.flatMap((path) => {
     const names = attempt(() => look.files.list(path));
@@ -121,7 +124,7 @@ function assignedIn(look: SettingsLook, paths: readonly string[]): Map<string, s
 }
 
 /**
- * Model directories of LM Studio. A pointer file names the home of LM Studio, which is otherwise
+ * Model directories of LM Studio. A pointer file names LM Studio's home directory. The default is
  * `~/.cache/lm-studio` or `~/.lmstudio` (findLMStudioHome.ts of lmstudio-ai/lmstudio-js). `downloadsFolder`
  * in settings.json names the model directory (src/modelsFolder.ts of lmstudio-ai/lms).
  */

@@ -1,4 +1,4 @@
-/** Stores whose directory a setting can change: a product's store, or the shared Hugging Face cache. */
+/** Stores whose directory a setting can change. A store belongs to a product or is the shared Hugging Face cache. */
 export type MovableStore = "ollama" | "huggingface" | "lm-studio" | "llama-cpp";
 
 /** A model directory named by a setting. */
@@ -7,16 +7,16 @@ export type MovedStore = { store: MovableStore; path: string };
 export type Environment = ReadonlyMap<string, string>;
 
 /**
- * An environment variable. `below`: directory of the models, relative to the value. The first variable that
- * is set is used.
+ * An environment variable that names a directory. `below`: path of the models relative to that directory. The
+ * first variable that is set is used.
  */
 type Variable = { name: string; below?: string };
 
 const VARIABLES: readonly { store: MovableStore; names: readonly Variable[] }[] = [
   // Source: envconfig/config.go of ollama/ollama, func Models.
   { store: "ollama", names: [{ name: "OLLAMA_MODELS" }] },
-  // Source: huggingface_hub/constants.py 2.4.0. The order is HF_HUB_CACHE, its older name, HF_HOME, then
-  // XDG_CACHE_HOME.
+  // Source: huggingface_hub/constants.py 2.4.0. The order of priority is HF_HUB_CACHE, its older name,
+  // HF_HOME, XDG_CACHE_HOME.
   {
     store: "huggingface",
     names: [

@@ -2,7 +2,10 @@ import { assignmentOf, assignmentsInFile, logicalLines, wordsOf } from "./enviro
 import { noted, type SettingsLook, textIn } from "./settings-look.ts";
 import type { Environment } from "./store-variables.ts";
 
-/** Maximum numbers of unit files, drop-ins and environment files. Root or a user writes these files. */
+/**
+ * Maximum numbers of unit files, drop-ins and environment files. These limits are needed because users can
+ * write such files.
+ */
 const UNITS = { UNITS_MAX: 2000, DROP_INS_MAX: 64, ENVIRONMENT_FILES_MAX: 16 } as const;
 
 /** Directories of system units, highest priority first (systemd.unit(5), table 1). */
@@ -26,7 +29,7 @@ export const USER_UNITS: readonly string[] = [
   "/usr/lib/systemd/user",
 ];
 
-/** Directories for the user's own units, below their home directory. */
+/** Directories for a user's own units, below the user's home directory. */
 export const unitsOfHome = (home: string): string[] => [
   `${home}/.config/systemd/user.control`,
   `${home}/.config/systemd/user`,
@@ -58,7 +61,10 @@ type Service = {
   starts: string[];
 };
 
-/** Environments of all services that can start: the unit is not masked, and its executable exists. */
+/**
+ * Environments of all services that can start. A service can start if its unit is not masked and its
+ * executable exists.
+ */
 export function environmentsOfUnits(
   look: SettingsLook,
   directories: readonly string[],
@@ -84,8 +90,8 @@ export function environmentsOfUnits(
 }
 
 /**
- * Texts of the drop-ins of a unit, sorted by file name. If several directories contain the same name, the
- * first one is used.
+ * Texts of a unit's drop-ins, sorted by file name. If several directories contain a file with the same name,
+ * the first one is used.
  */
 function dropInsOf(
   look: SettingsLook,

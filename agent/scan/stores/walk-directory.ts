@@ -12,9 +12,9 @@ export const DIRECTORY = {
   DEPTH_MAX: 6,
   WEIGHTS_BYTES_MIN: 1024 * 1024,
   /**
-   * Maximum number of model headers read per scan of a directory. A header with a large vocabulary takes a
-   * few milliseconds. Each unchanged file is read only once. Models beyond the limit are named after their
-   * files.
+   * Maximum number of model headers read per scan of a directory. Reading a header with a large vocabulary
+   * takes a few milliseconds. Unchanged files are read only once. Models beyond the limit are named after
+   * their files.
    */
   HEADERS_MAX: LIMITS.MODELS_MAX,
 } as const;
@@ -22,8 +22,8 @@ export const DIRECTORY = {
 const JSON_BYTES_MAX = 64 * 1024;
 
 /**
- * State while a directory is read: file access, problem counters, and the number of headers that may still be
- * read.
+ * State while a directory is read: file access, problem counters, and the number of headers that can still be
+ * read before the limit.
  */
 export type Look = {
   files: Files;
@@ -34,8 +34,8 @@ export type Look = {
 };
 
 /**
- * Returns the value. If the value cannot be read, increments the counter and returns undefined. A missing
- * file does not count.
+ * Returns the result of `read`. If the read fails, increments the counter and returns undefined. A missing
+ * file is not counted.
  */
 export function noted<T>(look: Look, read: () => T): T | undefined {
   const result = attempt(read);
@@ -66,7 +66,7 @@ export function architectureIn(look: Look, directory: string): string | undefine
 /** Removes the part number from a file name: `model-00001-of-00003.gguf` becomes `model.gguf`. */
 export const withoutPart = (name: string): string => name.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
 
-/** The model in a file, if the content of the file is weights. Undefined for other files. */
+/** The model in a file, if the file content is weights. Undefined for other files. */
 export function readFile(look: Look, path: string): Model | undefined {
   const { files, known } = look;
   const facts = noted(look, () => files.facts(path));
@@ -87,8 +87,8 @@ export function readFile(look: Look, path: string): Model | undefined {
 }
 
 /**
- * Paths of files below `root`, limited in number and depth. Each directory is visited only once, so that
- * links cannot cause endless loops.
+ * Paths of files below `root`, limited in number and depth. Each directory is visited only once, so links
+ * cannot cause endless loops.
  */
 export function walk(look: Look, root: string, filesMax: number = DIRECTORY.FILES_MAX): string[] {
   const { files, gaps } = look;

@@ -4,10 +4,7 @@ import { architectureIn, type Look, readFile, walk, withoutPart } from "./walk-d
 
 type Found = { path: string; model: Model };
 
-/**
- * Models in all files below `root` whose content is weights. Several files of one model are merged into one
- * entry.
- */
+/** Models in all weight files below `root`. Several files of the same model are merged into one entry. */
 export function weightFiles(look: Look, root: string): Model[] {
   const found = walk(look, root).flatMap((path): Found[] => {
     const model = readFile(look, path);

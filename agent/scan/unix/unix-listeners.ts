@@ -14,20 +14,20 @@ export const UNIX_LISTENERS_MAX = 64;
 const RELIST_SCANS = 8;
 
 /**
- * Names of sockets with other protocols: desktops, message buses, container engines, key agents, databases,
- * and internal sockets of AI programs. The agent never connects to sockets with these names.
+ * Names of sockets that use other protocols. They belong to desktops, message buses, container engines, key
+ * agents, databases and AI programs (internal sockets). The agent never connects to sockets with these names.
  */
 const NEVER =
   /^(?:docker(?:d|\.raw)?\.sock|(?:system_)?bus.*|x\d+|agent\.\d+|s\.gpg-.*|\.s\.pgsql\..*|singletonsocket|private|notify|native)$|(?:^|[._-])(?:d-?bus|wayland|pulse|pipewire|containerd|podman|buildkitd?|crio|ssh|gpg|vscode|postgres(?:ql)?|mysqlx?d?|redis|memcached|plasma_store|raylet|zmq|ipc|nccl|tmux|lz-agent)(?:$|[._-])/i;
 const NEVER_IN =
   /\/(?:\.x11-unix|\.ice-unix|systemd|dbus[^/]*|containerd|ssh-[^/]+|\.?gnupg|pulse|keyring)\//i;
-/** Usual name endings of HTTP sockets. */
+/** File name endings that are usual for HTTP sockets. */
 const USUAL = /\.(?:sock|socket|uds|http)$/i;
 
 type Deps = { files: Files; procRoot: string; selfPid: number };
 
 /**
- * Inodes of the sockets of a process. `sockets` is undefined if the agent has no permission to list the file
+ * Inodes of a process's sockets. `sockets` is undefined if the agent has no permission to list the file
  * descriptors.
  */
 type Held = { key: string; sockets: readonly string[] | undefined; scan: number };
@@ -36,9 +36,9 @@ type Held = { key: string; sockets: readonly string[] | undefined; scan: number 
 type Collected = { listeners: UnixListener[]; unreadable: number; cut: number };
 
 /**
- * Finds listening unix sockets that are worth probing over HTTP. A socket must belong to a suspect process,
- * shown by the inode of a file descriptor. The name of the socket must be usual for HTTP or appear on the
- * command line of the process.
+ * Finds listening unix sockets that are worth probing over HTTP. The inode of a file descriptor must show
+ * that the socket belongs to a suspect process. In addition, the socket's name must be usual for HTTP or
+ * appear on the command line of the process.
  */
 export class UnixSocketTable {
   readonly #deps: Deps;
@@ -51,8 +51,8 @@ export class UnixSocketTable {
   }
 
   /**
-   * `suspects`: processes that have evidence from other sources, strongest evidence first. Returns the same
-   * array `listeners` as before while nothing changes.
+   * `suspects`: processes with evidence from other sources, strongest evidence first. While nothing changes,
+   * `listeners` is the same array as before.
    */
   read(
     suspects: readonly LinuxProcess[],
@@ -96,7 +96,7 @@ export class UnixSocketTable {
 
   /**
    * Listening sockets in the network namespace of a process. Undefined if the agent has no permission to read
-   * them.
+   * the socket table.
    */
   #tableOf({ directory }: LinuxProcess): UnixRow[] | undefined {
     const table = attempt(() =>
@@ -125,7 +125,7 @@ export class UnixSocketTable {
   }
 }
 
-/** `network`: the network namespace of the process, if it is not the namespace of the agent. */
+/** `network`: the network namespace of the process. Undefined if the process is in the agent's network namespace. */
 function listenerOf(
   { inode, name }: UnixRow,
   process: LinuxProcess,
@@ -142,8 +142,8 @@ function listenerOf(
     ...(uid !== undefined && { uid }),
     unix: {
       name: isAbstract ? tidy(name, 64) : tidy(name.slice(name.lastIndexOf("/") + 1), 64),
-      // A relative path is resolved from the working directory, although the process may have changed that
-      // directory since.
+      // A relative path is resolved from the process's working directory, although the process may have
+      // changed its working directory since.
       ...(isAbstract
         ? { abstract: name.slice(1) }
         : { path: name.startsWith("/") ? `${directory}/root${name}` : `${directory}/cwd/${name}` }),

@@ -3,12 +3,12 @@ import { PROBE_LIMITS, type ProbeOptions, type ProbeResult, type UnixProbe } fro
 import type { Reader } from "../reader/file-reader.ts";
 import type { UnixAddress } from "../system/host.ts";
 
-/** Maximum number of concurrent socket requests in the reader process. File reads wait for these requests. */
+/** Maximum number of concurrent socket requests in the reader process. File reads have to wait for these requests. */
 const IN_FLIGHT_MAX = 2;
 const TIMEOUT_MS_MAX = 1600;
 /**
- * Time in ms to wait for data that a server sends first, once per socket. The agent sends nothing to such a
- * server.
+ * Time in ms to wait for a server that sends data first. This wait happens once per socket. The agent sends
+ * nothing to such a server.
  */
 const QUIET_MS = 100;
 const KNOWN_MAX = 1024;

@@ -3,7 +3,10 @@ export type UnixRow = { inode: string; name: string };
 
 const UNIX_ROWS_MAX = 4096;
 
-/** A row with the flag SO_ACCEPTCON (00010000, listening) and the type 0001 (stream). See proc(5). */
+/**
+ * A row of a listening stream socket: it has the flag SO_ACCEPTCON (00010000, listening) and the type 0001
+ * (stream). See proc(5).
+ */
 const LISTENING_STREAM = /^[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ 00010000 0001 [0-9A-F]+ +(\d+) (.+)$/;
 
 /** Parses at most {@link UNIX_ROWS_MAX} rows. A name with a line feed is truncated at the line feed. */

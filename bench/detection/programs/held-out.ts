@@ -2,9 +2,9 @@ import { dirname } from "node:path";
 import type { AiProgram } from "../program.ts";
 
 /*
- * Programs that are never used for tuning. They are scanned once, after the work on the catalogue.
- * docs/detection-lab.md has the result, which is recorded before any fix. The list was fixed before the first
- * scan of the lab.
+ * Programs that are never used for tuning. They are scanned once, after the work on the catalogue is
+ * finished. docs/detection-lab.md has the result, which is recorded before any fix. The list was fixed before
+ * the first scan of the lab.
  */
 
 /** LiteLLM's package includes the OpenAI tokenizers that other programs download. */

@@ -1,10 +1,10 @@
 import type { AiProgram } from "../program.ts";
 
 /*
- * The second held-out set: 20 programs that are in neither tuning.ts nor held-out.ts. Ten are programs of
- * products that are not in the other lists. Ten are other programs, versions or settings of products that are
- * in another list. The list was committed before its first scan, and the set is scanned once.
- * docs/detection-lab.md has the result.
+ * The second held-out set. It contains 20 programs that are in neither tuning.ts nor held-out.ts. Ten are
+ * programs of products that are not in the other lists. The other ten are other programs, versions or
+ * settings of products in those lists. The list was committed before its first scan, and the set is scanned
+ * once. docs/detection-lab.md has the result.
  */
 
 export const SECOND_HELD_OUT: readonly AiProgram[] = [
@@ -13,7 +13,7 @@ export const SECOND_HELD_OUT: readonly AiProgram[] = [
     wanted: ["claude-code"],
     source: { registry: "npm", packages: ["@anthropic-ai/claude-code@2.1.328"], scripts: true },
     start: ({ bin, home, write }) => {
-      // Skips the dialogue of the first start, which needs the network.
+      // Skips the first-start dialogue, which needs the network.
       write(
         ".claude.json",
         JSON.stringify({

@@ -234,7 +234,7 @@ export const TUNING: readonly AiProgram[] = [
     name: "ray-serve",
     wanted: ["ray-serve"],
     source: { registry: "pypi", packages: ["ray[serve]==2.60.0"] },
-    // ray.init() of this version creates a token, and the server requires it.
+    // In this version, ray.init() creates a token, and the server requires it.
     key: true,
     start: ({ bin, app, host, port, spare }) => ({
       command: [bin("python"), app("ray_app.py"), host, String(port), String(spare[0])],

@@ -31,7 +31,7 @@ test("after an interrupt, inScope() stops its parts in reverse order, including 
     });
     say("measured");`);
   expect(said).toEqual(["now", "second stopped", "first stopped"]);
-  expect(err).toBe("not stopped: stuck\ncannot measure: stopped by SIGTERM\n");
+  expect(err).toBe("could not stop a process or resource: stuck\ncannot measure: stopped by SIGTERM\n");
   expect(code).toBe(1);
 });
 

@@ -112,7 +112,7 @@ test("atRest.report() counts unreadable directories and files", () => {
     list: (path) => (path === `${home}/.ollama/models/manifests` ? deny(path) : files.list(path)),
   });
   expect(closed.read(product("ollama"))).toEqual([]);
-  const detail = "1 model files or directories not readable";
+  const detail = "could not read 1 model files or directories";
   expect(closed.report()).toEqual({ name: "at-rest", status: "partial", detail });
   const sealed = atRest(() => 0, {
     ...files,

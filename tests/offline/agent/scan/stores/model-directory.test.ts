@@ -282,7 +282,7 @@ describe("atRest.read() of Ollama's manifests", () => {
     const layers = Array.from({ length: 26_000 }, (_, at) => layer("license", 1, at));
     const { models, report } = storeWith({ "registry.ollama.ai/library/huge/1b": { layers } });
     expect(models).toEqual([]);
-    expect(report).toMatchObject({ detail: "1 model files or directories not readable" });
+    expect(report).toMatchObject({ detail: "could not read 1 model files or directories" });
   });
 
   test("ignores other kinds of layers", () => {

@@ -146,7 +146,7 @@ describe("model directories that settings name", () => {
     expect(atRest.report().status).toBe("ok");
     const { settle, atRest: other } = await scanner({ [`${root}/proc/8`]: { uid: ADA } }, [process(8)]);
     await settle();
-    expect(other.report()).toMatchObject({ detail: "1 settings of model stores not readable" });
+    expect(other.report()).toMatchObject({ detail: "could not read 1 settings of model stores" });
   });
 
   test("a moved Hugging Face cache belongs to the running product that reads it, or to the cache store", async () => {
