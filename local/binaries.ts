@@ -20,7 +20,7 @@ function fromPackage(specifiers: readonly string[]): string | undefined {
 
 const { platform, arch } = process;
 
-/** Inputs of the search for a program. Tests pass other machines. */
+/** Inputs for the search for a program. Tests pass other machines. */
 export type Machine = {
   platform: NodeJS.Platform;
   arch: string;

@@ -78,7 +78,10 @@ export function toJsonLines(exported: CustodyExport): string {
   return [first, ...records].map((line) => `${canonicalJson(line)}\n`).join("");
 }
 
-/** `fault`: a line in the wrong place, or a wrong number of lines. Pass it to {@link verifyExport}. */
+/**
+ * `fault` is set if a line is in the wrong place, or if the number of lines is wrong. Pass it to {@link
+ * verifyExport}.
+ */
 export type ReadExport = { exported: CustodyExport; fault?: CustodyFault };
 
 /**

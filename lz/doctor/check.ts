@@ -1,6 +1,6 @@
 /**
- * Result of one check. `advice`: what the operator can do. The state `note` is not a fault. For example, an
- * optional part is missing.
+ * Result of one check. `advice` says what the operator can do. The state `note` is not a fault. For example,
+ * an optional part is missing.
  */
 export type Check = { name: string; state: "ok" | "not ok" | "note"; found: string; advice?: string };
 

@@ -197,10 +197,7 @@ async function checkPort({ env }: Deps, stack: StackFile | undefined): Promise<C
     : good("port", `${port} is in use, as expected`);
 }
 
-/**
- * Checks the edge by its own responses. The status of a response is not enough: each body must be the edge's
- * JSON.
- */
+/** Checks the edge by its responses. A status code alone proves nothing: each body must be the edge's JSON. */
 export async function checkEdge(
   { url, token }: Connection,
   deps: Pick<Deps, "fetch" | "clock">,

@@ -14,7 +14,7 @@ const ALIVE_MS = 3 * 60_000;
 const ALIVE_MS_MAX = 45 * 60_000;
 const MS_PER_ITEM = 180;
 
-/** Checks that a worker runs, by the time of its last signature check of a tenant. */
+/** Checks that a worker is running, from the time of the tenant's last signature check. */
 export async function checkWorker(
   { dynamo, table }: Pick<OpenTable, "dynamo" | "table">,
   tenantId: string,

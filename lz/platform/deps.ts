@@ -1,7 +1,7 @@
 import type { Clock } from "../../shared/time/clock.ts";
 import type { Arguments } from "./arguments.ts";
 
-/** Everything that a command needs from its process. `main.ts` builds it, and tests pass their own. */
+/** The dependencies of a command. `main.ts` creates them for this process, and tests pass their own. */
 export type Deps = {
   clock: Clock;
   /** Returns cryptographically random bytes. */

@@ -45,7 +45,10 @@ export type Command = {
   /** Further operands after `operands`. There can be any number of them. */
   moreOperands?: Operand;
   options: Options;
-  /** Tables after the options, for example of environment variables or of the values of an operand. */
+  /**
+   * Tables after the options. A table can describe, for example, environment variables or the values of an
+   * operand.
+   */
   tables?: readonly { title: string; rows: Readonly<Record<string, string>> }[];
   /** Paragraphs at the end of the help. */
   notes?: readonly string[];

@@ -149,8 +149,8 @@ const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "proof">): 
   BY_CODE.test(proof.reason ?? "");
 
 /**
- * Worker: whether a release code was used and the custody log does not contain this release yet. The current
- * request has no effect.
+ * Worker: whether a release code was used and the custody log does not contain this release yet. The result
+ * does not depend on the current request.
  */
 export const isUnrecordedRelease = (
   asset: Pick<AssetItem, "generation" | "offlineReleaseOf">,

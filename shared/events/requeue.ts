@@ -3,7 +3,7 @@ import type { EventItem } from "../table/items/event.ts";
 import { eventKey, indexSort, outbox } from "../table/keys.ts";
 import { timestamp } from "../time/clock.ts";
 
-/** Duration of the lease of an event. Other workers skip the event during this time. */
+/** Duration of an event's lease in milliseconds. Other workers skip the event during this time. */
 export const FORWARD_LEASE_MS = 60_000;
 
 /**

@@ -28,7 +28,7 @@ const windowMs = (intervalMs: number): number => Math.max(WINDOW_MS_MIN, WINDOW_
 
 export type Used = { run: string; hostname: string; at: string; intervalMs: number };
 
-/** Adds one heartbeat to the use of the identity. Returns the same object if nothing needs to be stored. */
+/** Adds one heartbeat to the identity's use. Returns the same object if nothing needs to be stored. */
 export function noteRun(
   before: IdentityUse | undefined,
   { run, hostname, at, intervalMs }: Used,

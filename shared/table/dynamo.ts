@@ -31,8 +31,8 @@ export type Operations = {
 };
 
 /**
- * Sends one operation. The edge uses aws4fetch and the worker its own client, both with this type. Throws
- * {@link DynamoFault} for every unsuccessful response.
+ * Sends one operation. The edge implements this type with aws4fetch, and the worker with its own client.
+ * Throws {@link DynamoFault} for every unsuccessful response.
  */
 export type Dynamo = <Name extends keyof Operations>(
   operation: Name,

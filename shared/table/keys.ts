@@ -29,7 +29,7 @@ export const presenceKey = (tenantId: string, assetId: string): Key => ({
 });
 export const PRESENCE_PREFIX = "PRESENCE#";
 
-/** Key of the inventory of an asset, which contains its models with metadata and its clients. */
+/** Key of an asset's inventory, which contains its models with metadata and its clients. */
 export const inventoryKey = (tenantId: string, assetId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `INVENTORY#${assetId}`,
@@ -82,7 +82,7 @@ export const isolationCountKey = (tenantId: string, hour: string): Key => ({
   SK: `${ISOLATION_COUNT_PREFIX}${hour}`,
 });
 
-/** Key of the head of the tenant's custody chain. */
+/** Key of the item for the head of the tenant's custody chain. */
 export const custodyHeadKey = (tenantId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: "CUSTODY#HEAD",

@@ -12,7 +12,7 @@ import { type ControlKey, ISSUER } from "./sign-statement.ts";
 export const CATALOGUE_BYTES_MAX = 4 * 1024 * 1024;
 export const CATALOGUE_PATH = "/v1/catalog";
 
-/** Version of a catalogue: a date, with a number if there are several versions on one day. */
+/** Version of a catalogue. It is a date, followed by a number if several versions have the same date. */
 export const catalogueVersion = z.string().regex(/^2\d{3}\.\d{2}\.\d{2}(?:\.\d{1,4})?$/);
 
 const claims = z.object({ version: catalogueVersion, sha256: z.string().regex(/^[A-Za-z0-9_-]{43}$/) });

@@ -99,7 +99,7 @@ export const model = z.strictObject({
 });
 
 const client = z.strictObject({
-  /** Name of the executable of a local process. Absent for a client on another host. */
+  /** Executable name of a local process. Absent for a client on another host. */
   name: text(120).optional(),
   pid: pid.optional(),
   executable: text(260).optional(),

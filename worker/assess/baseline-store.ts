@@ -25,8 +25,8 @@ const DAY_SECONDS = 24 * 3600;
 
 export function createBaselineStore(deps: Pick<PlatformDeps, "dynamo" | "table">): BaselineStore {
   const { dynamo, table } = deps;
-  // The cache misses days that other workers add today. This has no effect, because only days before today
-  // count and the cache is refreshed every day.
+  // The cache does not contain days that other workers add today. This has no effect, because only days
+  // before today count and the cache is refreshed every day.
   const kept = new Map<string, { days: number[]; readOn: number }>();
   // Requests in progress, by feature. They deduplicate concurrent calls: when a fleet starts, many heartbeats
   // show the same feature, but only one of them reads and writes it.

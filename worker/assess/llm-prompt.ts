@@ -44,7 +44,7 @@ const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const isExposed = ({ bind }: Engine): boolean =>
   bind.some((address) => !/^(127\.|::1$|::ffff:127\.)/.test(address));
 
-/** Names of the clients of an engine, distinct and sorted. */
+/** Names of an engine's clients, distinct and sorted. */
 const clientNames = ({ clients }: Engine): string[] =>
   [
     ...new Set(clients.map(({ name, remote }) => bounded(name) ?? (remote ? "another host" : "unknown"))),

@@ -22,8 +22,8 @@ import type { PostWebhook } from "./post-webhook.ts";
 export const RETRY_SECONDS = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
 const EVENTS_AT_ONCE = 25;
 /**
- * Maximum number of events of one tenant in progress. One event takes up to about 12 s: it waits for a slot
- * and makes one attempt.
+ * Maximum number of events of one tenant in progress. One event takes up to about 12 s, which is the wait for
+ * a slot and one attempt.
  */
 const EVENTS_UNDER_WAY_MAX = 100;
 /**

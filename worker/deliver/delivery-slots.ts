@@ -7,7 +7,7 @@ const PROMPT_MS = 2000;
  * webhooks.
  */
 const WAIT_MS = 2000;
-/** Maximum number of concurrent deliveries to one webhook, by the pace of its last response. */
+/** Maximum number of concurrent deliveries to one webhook, depending on how fast it last responded. */
 const PER_WEBHOOK = { prompt: 8, unknown: 2, slow: 1 } as const;
 /** Slots for prompt receivers only, so that slow receivers cannot occupy all slots. */
 const PROMPT_SLOTS = { total: 256, perTenant: 16 } as const;
@@ -21,7 +21,10 @@ const DEFER_MS = 1000;
  */
 const DEFER_STEP_MS = 10_000;
 const DEFER_MS_MAX = 1800_000;
-/** Maximum number of webhooks whose pace is remembered. Beyond it the least recently used one is dropped. */
+/**
+ * Maximum number of webhooks whose pace is remembered. Above this number, the least recently used webhook is
+ * dropped.
+ */
 const KEPT_MAX = 10_000;
 
 type Outcome<T> = { sent: T } | { deferMs: number };

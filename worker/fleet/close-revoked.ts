@@ -105,7 +105,7 @@ async function closeThese(
   return closed.filter(Boolean).length;
 }
 
-/** Attributes that {@link isOver} depends on. Every change by an administrator also adds a custody record. */
+/** Attributes that {@link isOver} depends on. Every change by an administrator also increases `custodyCount`. */
 const DECIDED_FROM = [
   "revokedAt",
   "status",

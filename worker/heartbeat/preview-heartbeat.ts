@@ -18,8 +18,8 @@ const TAIL_CHARACTERS_MAX = 80;
 const COLLECTORS = ',"collectors":[';
 const COLLECTORS_END = '],"containment":{';
 /**
- * The wording of a collector (for example `412 processes`). It changes with every heartbeat and is not part
- * of the state.
+ * The detail text of a collector, for example `412 processes`. It changes with every heartbeat and is not
+ * part of the state.
  */
 const DETAIL = /,"detail":"[^"\\]{1,240}"/g;
 

@@ -37,10 +37,10 @@ type Needs = {
 /**
  * Circuit breaker in front of the table.
  *
- * It opens if a call fails as in an outage and no other call has succeeded in the meantime. It closes when a
- * probe succeeds. A table can serve reads and refuse writes. A successful read therefore does not count for
- * writes, and the probe after a failed write is a write. The breaker starts open, so a worker that starts
- * during an outage receives no messages.
+ * It opens if a call fails as in an outage and no other call has succeeded since the failed call began. It
+ * closes when a probe succeeds. A table can serve reads and refuse writes. A successful read therefore does
+ * not count for writes, and the probe after a failed write is a write. The breaker starts open, so a worker
+ * that starts during an outage receives no messages.
  */
 export function createTableBreaker(dynamo: Dynamo, needs: Needs): TableBreaker {
   const breaker = new Breaker(dynamo, needs);

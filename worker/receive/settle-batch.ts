@@ -31,7 +31,10 @@ export type Settled = {
   heartbeats: number;
   /** Messages that only another delivery can settle, for example because their key is unknown. */
   failed: Message[];
-  /** Messages that a dependency refused temporarily: the table, the tenant settings or the queue. */
+  /**
+   * Messages that could not be settled because a dependency (the table, the tenant settings or the queue)
+   * failed temporarily.
+   */
   held: Message[];
 };
 

@@ -18,7 +18,7 @@ export type Seen = Use & { stateHash: string };
  */
 export function useOf(delivery: Delivery, known: Known | undefined): Use {
   const { presence } = known ?? {};
-  // A heartbeat with the cached state text does not need to be parsed.
+  // A heartbeat whose state text is cached does not need to be parsed.
   const isKnown = presence !== undefined && delivery.raw !== undefined && known?.raw === delivery.raw;
   const { run, intervalMs, hostname } = isKnown ? presence : saidBy(delivery);
   if (run === undefined) return { identity: presence?.identity, run, intervalMs };
@@ -60,6 +60,6 @@ export const usedBy = ({ identity, run }: Use): Pick<PresenceItem, "identity" | 
   ...(run !== undefined && { run }),
 });
 
-/** Presence, with the use of the identity updated from a heartbeat of another state. */
+/** Presence with its identity use updated from a heartbeat of another state. */
 export const withUse = (presence: PresenceItem, { identity }: Use): PresenceItem =>
   identity === undefined || identity === presence.identity ? presence : { ...presence, identity };

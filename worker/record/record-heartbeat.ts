@@ -65,8 +65,8 @@ export async function recordHeartbeat(
   const hash = hashOf(delivery, remembered, tenant);
   for (let round = 0; round < ROUNDS_MAX; round++) {
     if (round > 0) await deps.pause(round);
-    // Each worker sees only a part of the heartbeats of an asset. The cache may only prove that there is
-    // nothing to do. Decisions always use a fresh read.
+    // Each worker sees only some of an asset's heartbeats. The cache may only prove that there is nothing to
+    // do. Decisions always use a fresh read.
     const known = await deps.presences.load(tenantId, assetId);
     const use = useOf(delivery, known);
     const stateHash = hash + marksOf(delivery, use.identity, use.intervalMs, tenant);

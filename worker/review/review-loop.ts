@@ -244,7 +244,7 @@ async function saveVerdict(
       stored?.reviewDueAt !== undefined &&
       stored.sequence === item.sequence &&
       stored.receivedAt === item.receivedAt;
-    if (!isReviewed) return; // another worker reviewed the state, or an earlier heartbeat with its own review replaced it
+    if (!isReviewed) return; // reviewed by another worker, or replaced by an earlier heartbeat that has its own review
     if (!presence || !isSettled(item, presence)) return waitForPresence(item, tenant, deps);
     const update = verdictUpdate(item, assessment, tenant.shards, deps.table);
     if (!(await holds(deps.dynamo("UpdateItem", update)))) continue;

@@ -54,7 +54,10 @@ function casesOf(
 const pointsOf = ({ points, pointsMax = points }: Rule, said: string | Case): number =>
   typeof said === "string" ? points : Math.max(points, Math.min(said.points, pointsMax));
 
-/** Risk and score of findings. The risk is that of the worst finding. The score is the sum of points, at most 100. */
+/**
+ * Risk and score of a list of findings. The risk is that of the worst finding. The score is the sum of the
+ * points, at most 100.
+ */
 export function sum(all: readonly Finding[]): Evaluation {
   const findings = [...all].sort((a, b) => b.points - a.points || (nameOf(a) < nameOf(b) ? -1 : 1));
   findings.length = Math.min(findings.length, FINDINGS_MAX);

@@ -62,7 +62,7 @@ export const auditItem = z.object({
   sourceIp: text(64),
   requestId: text(100),
   justification: text(1000).optional(),
-  /** Hashes of the previous record of this asset and of the tenant's previous record. Empty for the first record. */
+  /** Hash of the asset's previous record, and hash of the tenant's previous record. Empty for the first record. */
   previousHash: z.string(),
   tenantPreviousHash: z.string(),
   /** Number of the record in the chain of the tenant. The first record has the number 1. */

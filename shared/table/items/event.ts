@@ -5,7 +5,7 @@ import { provenReport } from "./asset/asset.ts";
 import { count } from "./count.ts";
 import { WEBHOOK_EVENTS } from "./webhook.ts";
 
-/** State of the delivery of an event to one webhook. */
+/** Delivery state of an event for one webhook. */
 const forward = z.object({
   attempts: count,
   /** Result of the newest attempt: the HTTP status of the response, if there was one, and the duration. */

@@ -22,7 +22,7 @@ const fleetCounts = z.object({
   /** Number of hosts that left the active list. The other counts do not include them. */
   expired: count.default(0),
   withAi: count,
-  /** Number of hosts with a source that could not be read. */
+  /** Number of hosts on which the agent could not read one of its sources. */
   withFailedSources: count,
   kinds: count,
   engines: ranked,

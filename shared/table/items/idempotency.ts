@@ -7,8 +7,8 @@ export const idempotencyItem = z.object({
   /** Hash of the request. It is an error to use the key for another request. */
   requestHash: z.string(),
   /**
-   * `ClientRequestToken` of the transaction. If the response was lost, the node recognises its own write by
-   * this token.
+   * `ClientRequestToken` of the transaction. If the response was lost, the node uses this token to recognise
+   * its own write.
    */
   token: z.string().optional(),
   /** Result of the change, which is returned for repeated requests. It contains no secret. */

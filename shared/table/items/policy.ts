@@ -112,11 +112,11 @@ export const policy = z.strictObject({
    * the host can change it.
    */
   requiredCollectors: z.array(slug).max(LIMITS.COLLECTORS_MAX).default(["processes", "listeners"]),
-  /** Maximum number of heartbeats that an agent has dropped since enrolment. */
+  /** Maximum number of heartbeats that an agent can have dropped since enrolment. */
   spoolDroppedMax: count.default(0),
   /**
-   * Maximum number of heartbeats that wait on a host. The default corresponds to one hour at the default
-   * interval.
+   * Maximum number of heartbeats that can wait on a host. The default corresponds to one hour of heartbeats
+   * at the default interval.
    */
   spoolWaitingMax: count.default(720),
   disabledRules: slugs(100),

@@ -115,7 +115,7 @@ const OPTIONAL = ["at", "ownHash", "ownCount"];
 const isOlderHead = (path: Path, edit: Json | typeof GONE): boolean =>
   edit === GONE && path.at(-2) === "head" && OPTIONAL.includes(String(path.at(-1)));
 
-/** All edits that change `root`, each written to a text by `write`. `good`: edits that must still pass. */
+/** All edits that change `root`. `write` converts each edited value to a text. `good`: edits that must still pass. */
 function casesOf(form: string, root: Json, write: (value: Json) => string | undefined) {
   const bad: Case[] = [];
   const good: Case[] = [{ what: `${form} unedited`, text: write(root)! }];

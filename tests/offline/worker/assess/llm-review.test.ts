@@ -149,7 +149,7 @@ describe("createLlmReviewer()", () => {
     };
     server.answer(() => new Response(new ReadableStream({ pull })));
     expect((await judge(createAll({ timeoutMs: 2000 }))).adjudication?.outcome).toBe("unavailable");
-    expect(sent).toBeLessThan(64 * ANSWER_BYTES_MAX); // only as much as the socket buffers hold
+    expect(sent).toBeLessThan(64 * ANSWER_BYTES_MAX); // only as many bytes as fit into the socket buffers
   });
 
   test("follows no redirect, so evidence is sent to the configured endpoint only", async () => {

@@ -28,7 +28,7 @@ const server = Bun.serve({
   port: 0,
   async fetch(request) {
     const { headers } = request;
-    // An agent on this host may probe this port.
+    // An agent on this host can also send requests to this port. These are not counted.
     if (!headers.has("x-amz-target")) return new Response(null, { status: 404 });
     asked.push({
       target: headers.get("x-amz-target"),

@@ -18,7 +18,7 @@ const beat = (second: number, since: number, engines = EXPOSED) => {
 const itemsOf = (table: MemoryDynamo, type: string) =>
   [...table.items.values()].filter((item) => item.type?.S === type).map(unmarshalItem);
 
-/** Members that the event and its incident have in common. */
+/** Members that an event and its incident have in common. */
 const TOLD = [
   "rule",
   "engine",
