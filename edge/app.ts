@@ -35,12 +35,13 @@ export function createFetch(
   const app = createApp(deps);
   const respond = (request: Request, context?: ExecutionContext): Response | Promise<Response> => {
     if (isSignatureLong(request.headers)) return refused(request, refuse("wire.headers-too-large"), deps);
-    // For a heartbeat, only the length of the signature headers is checked. Measuring all headers would cost
-    // more CPU than long headers do.
+    // For a heartbeat, check only the length of the signature headers. Measuring all headers would cost more
+    // CPU than parsing long headers does.
     if (takesHeartbeats && isHeartbeat(request)) return heartbeats(request, context);
     if (areHeadersLong(request.headers)) return refused(request, refuse("wire.headers-too-large"), deps);
     const valid = withValidUrl(request);
-    if (!valid) return refused(request, refuse("wire.malformed", "host"), deps);
+    if (!valid)
+      return refused(request, refuse("wire.malformed", "the Host header is missing or invalid"), deps);
     return app.fetch(valid, {}, context);
   };
   return (request, context) =>
@@ -48,8 +49,8 @@ export function createFetch(
 }
 
 /**
- * Records releases by code. It is passed to the heartbeat route as a function, because that route does not
- * import the custody log.
+ * Adds custody records for hosts that were released with a release code. The heartbeat route gets this
+ * function as a parameter, because it does not import the custody log.
  */
 const releasesOf =
   (deps: Deps): RecordRelease =>
@@ -71,7 +72,7 @@ function withValidUrl(request: Request): Request | undefined {
   return isProbe ? new Request(`http://localhost${request.url}`) : undefined;
 }
 
-/** Response to a request that is refused before it reaches Hono. */
+/** Response to a request that is refused before Hono handles it. */
 function refused(request: Request, refusal: Refusal, deps: Deps): Response {
   const requestId = deps.requestId();
   const path = pathOf(request.url).slice(0, 100);
@@ -79,12 +80,12 @@ function refused(request: Request, refusal: Refusal, deps: Deps): Response {
   return problemOf(requestId, status, refusal.code, title, { more: detail });
 }
 
-/** Routes of the node's role: for agents, for the admin API and for the dashboard. */
+/** Builds the routes that this node's role serves: for agents, for the admin API and for the dashboard. */
 export function createApp(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   if (serves(deps.role, "ingest")) {
     const heartbeats = createHeartbeats(deps, releasesOf(deps));
-    // Before `observe`, because the heartbeat route records its own metrics.
+    // Registered before `observe`, because the heartbeat route records its own metrics.
     app.post(HEARTBEATS_PATH, (c) => heartbeats(c.req.raw));
   }
 
@@ -98,7 +99,7 @@ export function createApp(deps: Deps): Hono<Env> {
   });
 
   probeRoutes(app, deps);
-  // Before the admin API, which responds to every other path with 401.
+  // Register these routes before the admin API, which responds to every other path with 401.
   for (const [path, part] of AGENT_PATHS)
     if (!serves(deps.role, part)) app.all(path, (c) => notServed(c, part, deps));
   if (serves(deps.role, "ingest")) ingestRoutes(app, deps);
@@ -117,8 +118,8 @@ export function createApp(deps: Deps): Hono<Env> {
 }
 
 /**
- * Default security headers. Pages and downloads that set stricter ones keep them. HSTS is disabled, because
- * the operator configures TLS at the proxy. The other disabled headers only affect obsolete browsers.
+ * Default security headers. Pages and downloads can set stricter headers. HSTS is disabled, because the
+ * operator configures TLS at the proxy. The other disabled headers only affect obsolete browsers.
  */
 const SECURITY_HEADERS = secureHeaders({
   overwrite: false,
@@ -130,7 +131,10 @@ const SECURITY_HEADERS = secureHeaders({
   xXssProtection: false,
 });
 
-/** Paths of agents, each with the part that serves it. All other paths belong to the part `admin`. */
+/**
+ * URL paths that agents request, each with the route group (`Part`) that serves it. All other paths belong to
+ * the `admin` group.
+ */
 const AGENT_PATHS: readonly (readonly [path: string, part: Part])[] = [
   [HEARTBEATS_PATH, "ingest"],
   [SESSION_PATH, "ingest"],
@@ -157,8 +161,8 @@ function ingestRoutes(app: Hono<Env>, deps: Deps): void {
 }
 
 /**
- * Adds the liveness and readiness routes. A node that accepts heartbeats needs the queue to be ready, but the
- * table may be unavailable for a while. Admin and enrol nodes need the table.
+ * Adds the liveness and readiness routes. A node that accepts heartbeats is ready if the queue responds,
+ * because it can work without the table for a while. Admin and enrol nodes are ready if the table responds.
  */
 function probeRoutes(app: Hono<Env>, deps: Deps): void {
   app.get("/healthz", (c) => c.json({ status: "ok" }));
@@ -168,7 +172,7 @@ function probeRoutes(app: Hono<Env>, deps: Deps): void {
       c.header("cache-control", "no-store");
       if (deps.shutdown?.hasBegun()) return unavailable(c, { node: "leaving" });
       const reached = await deps.readiness();
-      // `lz doctor` reads `fairQueues`. The member is absent unless the queue refused a message group.
+      // `lz doctor` reads `fairQueues`. The member is absent unless the queue has refused a message group.
       const areGroupsRefused = takesHeartbeats && deps.areMessageGroupsRefused();
       const credentials = deps.credentialProblem();
       const found = {

@@ -55,7 +55,7 @@ const after = (ms: number, then: () => void) => {
  * Builds the dependencies of the app from its configuration. Only this file and the entry files read the
  * clock and the random source.
  *
- * This function is long on purpose: it lists all parts and the dependencies of each.
+ * This function is long on purpose: it lists all components and the dependencies of each.
  */
 export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<Deps> {
   const { LZ_ROLE: role, LZ_TABLE: table } = config;
@@ -128,8 +128,8 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
 }
 
 /**
- * Opens the AWS credentials and region of this node. Credentials are fetched immediately, so that a wrong
- * source is logged at start.
+ * Opens access to AWS: the credentials and region of this node. Credentials are fetched immediately, so that
+ * a misconfigured source is logged at start.
  */
 function openAws(config: EdgeConfig, runtime: Runtime, log: Log): AwsAccess {
   const chooseCredentials = runtime.chooseCredentials ?? staticCredentials;
@@ -208,7 +208,10 @@ async function connectQueue(
 
 type EdgeKey = NonNullable<EdgeConfig["LZ_QUEUE_KEYS"]>[number];
 
-/** Builds the sign-in of people. `readConfig` guarantees that a node which serves people has these settings. */
+/**
+ * Builds the sign-in for people. `readConfig` guarantees that a node which serves people has the sign-in
+ * settings.
+ */
 async function createSignIn(
   config: EdgeConfig,
   secrets: readonly EdgeSecret[],
@@ -237,19 +240,23 @@ async function createSignIn(
 }
 
 /**
- * Placeholder for a part that needs a secret which this node's role does not have. No route of the role calls
- * it, so each call is a defect and throws. Reading a method from it is allowed, because `assemble` passes
- * methods on.
+ * Placeholder for a component whose secret this node's role does not have. No route of the role calls the
+ * component, so each call is a defect and throws. Reading a method is allowed, because `assemble` passes
+ * methods to other components.
  */
 function absentPart<T extends object>(name: string): T {
   const fail = (member: PropertyKey) => () => {
     throw new Error(`the role of this node has no ${name}.${String(member)}`);
   };
-  // `await` reads the member `then`. Return undefined, so that the placeholder is not taken for a promise.
+  // `await` reads the member `then`. Return undefined, so that `await` does not treat the placeholder as a
+  // promise.
   return new Proxy({} as T, { get: (_, member) => (member === "then" ? undefined : fail(member)) });
 }
 
-/** Derives a key for one purpose from an edge secret, so that a CSRF token reveals nothing about session keys. */
+/**
+ * Derives a separate key for each purpose from an edge secret. A CSRF token therefore reveals nothing about
+ * session keys.
+ */
 async function derivedKey(edgeSecret: CryptoKey, purpose: string): Promise<CryptoKey> {
   const derived = await crypto.subtle.sign("HMAC", edgeSecret, utf8(purpose));
   return importHmacKey(new Uint8Array(derived), ["sign", "verify"]);

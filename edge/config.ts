@@ -9,8 +9,8 @@ import { publicOrigin } from "./http/public-origin.ts";
 import { NEEDED_SETTINGS, NODE_ROLES } from "./platform/node-role.ts";
 
 /**
- * Secrets in the format `v2:<base64url>,v1:<base64url>`. The first secret signs and all verify, so that a
- * secret can be rotated.
+ * Secrets in the format `v2:<base64url>,v1:<base64url>`. The first secret signs, and all secrets verify. This
+ * allows a secret to be rotated.
  */
 const versionedSecrets = z.string().transform((text, context) => {
   const secrets = text.split(",").map((part) => {
@@ -76,7 +76,7 @@ export const edgeSettings = z.object({
   LZ_EDGE_SECRETS: versionedSecrets
     .optional()
     .describe(
-      "Secret. One or more `version:base64url` of 32 bytes or more, separated by commas. New session keys are derived from the first secret, and all secrets verify. An admin node uses them only for form tokens and cursors, so give it different secrets.",
+      "Secret. One or more `version:base64url` of 32 bytes or more, separated by commas. New session keys are derived from the first secret. Sessions with a key from any of the secrets are accepted. An admin node uses them only for form tokens and cursors, so give it different secrets.",
     ),
   LZ_QUEUE_KEYS: versionedSecrets
     .optional()
@@ -116,13 +116,13 @@ export const edgeSettings = z.object({
     .enum(["enforce", "observe"])
     .default("enforce")
     .describe(
-      "`enforce`: ignore stored items without a valid signature. `observe`: accept them and log a security event, until `lz table sign` has run.",
+      "`enforce`: ignore stored items without a valid signature. `observe`: accept them and log a security event. Use `observe` only until you have run `lz table sign`.",
     ),
   LZ_CATALOGUE_URL: z
     .url()
     .optional()
     .describe(
-      "URL of the file that `lz catalog sign` writes. Without it, agents keep the catalogue of their build.",
+      "URL of the file that `lz catalog sign` writes. Without it, agents use their built-in catalogue.",
     ),
   // The enrolment page puts this URL into shell commands, so the pattern excludes characters that a shell interprets.
   LZ_AGENT_DOWNLOAD_URL: z
@@ -136,7 +136,7 @@ export const edgeSettings = z.object({
   LZ_PUBLIC_ORIGIN: publicOrigin
     .optional()
     .describe(
-      "Origin at which people and agents reach this site, `https://lz.example.com`. Cookies, the origin check of forms, redirects and enrolment commands use it. No request header changes it.",
+      "Origin at which people and agents reach this site, for example `https://lz.example.com`. The edge uses it for cookies, the origin check of forms, redirects and enrolment commands. Request headers cannot change it.",
     ),
   LZ_ADMIN_ISSUER: z
     .url()
@@ -150,7 +150,7 @@ export const edgeSettings = z.object({
     .enum(["required", "optional"])
     .default("required")
     .describe(
-      "Whether a session needs the claim `azp`. `optional` also accepts sessions without it. If a session has the claim, it must name one of the origins in `LZ_ADMIN_PARTIES`.",
+      "Whether a session needs the `azp` claim. `optional` also accepts sessions without it. If a session has the claim, it must name one of the origins in `LZ_ADMIN_PARTIES`.",
     ),
   LZ_ADMIN_ROLES: json
     .pipe(z.record(z.string().min(1).max(200), z.enum(ROLES)))
@@ -163,7 +163,7 @@ export const edgeSettings = z.object({
     .url()
     .optional()
     .describe(
-      "Handshake of Clerk's Frontend API, `https://clerk.example.com/v1/client/handshake`. It renews sessions. Without it, people are sent to the sign-in page.",
+      "URL of the handshake endpoint of Clerk's Frontend API, for example `https://clerk.example.com/v1/client/handshake`. The edge uses it to renew sessions. Without it, the edge redirects people to the sign-in page.",
     ),
   LZ_CLIENT_IP_HEADER: z
     .string()
@@ -175,11 +175,11 @@ export const edgeSettings = z.object({
   LZ_DEVICE_PER_MINUTE: perWindow
     .default(240)
     .describe(
-      "Maximum number of heartbeats per minute of one device. A heartbeat every 5 s uses a twentieth of the default, so that a full spool can be sent.",
+      "Maximum number of heartbeats per minute from one device. An agent that sends a heartbeat every 5 s uses a twentieth of the default. The rest lets an agent send a full spool.",
     ),
   LZ_TENANT_PER_SECOND: perWindow
     .default(50_000)
-    .describe("Maximum number of heartbeats per second of one tenant."),
+    .describe("Maximum number of heartbeats per second from one tenant."),
   LZ_REFUSED_PER_MINUTE: perWindow
     .default(1200)
     .describe(
@@ -188,7 +188,7 @@ export const edgeSettings = z.object({
   LZ_SESSIONS_PER_MINUTE: perWindow
     .default(20)
     .describe(
-      "Maximum number of sessions per minute of one asset. An agent opens one session per hour and one at each start.",
+      "Maximum number of new sessions per minute for one asset. An agent opens one session per hour and one at each start.",
     ),
   LZ_ENROLMENTS_PER_MINUTE: perWindow
     .default(1200)
@@ -200,7 +200,7 @@ export const edgeSettings = z.object({
     ),
   LZ_ADMIN_PER_MINUTE: perWindow
     .default(1200)
-    .describe("Maximum number of requests per minute to the admin API of one administrator or API key."),
+    .describe("Maximum number of admin API requests per minute from one administrator or API key."),
   LZ_PACK_WAIT_MS: integerText(0, 1000)
     .default(5)
     .describe(
@@ -215,7 +215,7 @@ export const edgeSettings = z.object({
   LZ_HELD_POLLS_MAX: integerText(0, 1_000_000)
     .default(10_000)
     .describe(
-      "Maximum number of long polls for directives that this node keeps open. Each needs 15 KiB of memory. 0: there are no long polls, and agents receive directives with heartbeats.",
+      "Maximum number of long polls for directives that this node keeps open. Each needs 15 KiB of memory. 0 disables long polls, and agents receive directives with heartbeats.",
     ),
   LZ_DRAIN_SECONDS: z
     .string()
@@ -232,7 +232,7 @@ export const edgeSettings = z.object({
     .url()
     .optional()
     .describe("Endpoint of a DynamoDB outside AWS, for example a local one."),
-  AWS_REGION: z.string().min(1).describe("AWS region of table and queue."),
+  AWS_REGION: z.string().min(1).describe("AWS region of the table and the queue."),
   ...credentialSettings,
 });
 
@@ -257,7 +257,7 @@ export function readConfig(environment: Record<string, string | undefined>): Edg
 }
 
 /**
- * Checks that the public half of the enrol key is configured. Otherwise every node would refuse newly
+ * Checks that the public half of the enrol key is configured. Without it, every node would refuse newly
  * enrolled devices.
  */
 function enrolKeyProblems({ LZ_ENROL_KEY: key, LZ_ENROL_JWKS: { keys } }: EdgeConfig): string[] {

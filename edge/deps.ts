@@ -23,7 +23,10 @@ import type { Hashing } from "./runtime/hashing.ts";
 
 /** Dependencies of the app. `composition-root.ts` builds them. */
 export type Deps = {
-  /** Determines which routes this node serves. Dependencies that only other roles need throw when used. */
+  /**
+   * The node's role. It determines which routes this node serves. Dependencies that only other roles need
+   * throw when used.
+   */
   role: NodeRole;
   clock: Clock;
   /** Returns cryptographically random bytes. */
@@ -38,7 +41,7 @@ export type Deps = {
   authority: Authority;
   /** Whether the queue and the table respond. */
   readiness: () => Promise<Readiness>;
-  /** State of a graceful shutdown. Absent on workerd, which moves requests to the next isolate itself. */
+  /** State of the graceful shutdown. Absent on workerd, which itself sends new requests to the next isolate. */
   shutdown?: Shutdown;
   /** Whether the queue refuses message groups. This node then sends messages without them (no fair queues). */
   areMessageGroupsRefused: () => boolean;
@@ -46,24 +49,30 @@ export type Deps = {
   credentialProblem: () => CredentialProblem | undefined;
   /** Puts a heartbeat on the queue. */
   enqueue: Enqueue;
-  /** Sends a queue message without heartbeats. A worker that receives it reads the outbox of this tenant. */
+  /** Sends a queue message without heartbeats. The worker that receives the message reads the tenant's outbox. */
   nudge: (tenantId: string) => Promise<void>;
   /** For development: allows webhooks over http and to private addresses. */
   allowPrivateWebhooks: boolean;
   /**
-   * URL of the folder from which the agent is downloaded, without a trailing slash. Absent: the enrolment
-   * page shows no download command.
+   * URL of the folder from which the agent can be downloaded, without a trailing slash. If absent, the
+   * enrolment page shows no download command.
    */
   agentDownloadUrl?: string;
-  /** Origin at which browsers and agents reach this site. If it is absent, `siteOrigin` determines the origin. */
+  /**
+   * Origin at which browsers and agents reach this site. If absent, `siteOrigin` determines the origin from
+   * the request.
+   */
   publicOrigin?: string;
   pendingActions: PendingActions;
   /**
-   * Long polls of agents. Absent if they are disabled, and on workerd, where a request cannot await I/O of
-   * another request.
+   * Long polls of agents. Absent if long polls are disabled, and on workerd, where a request cannot await I/O
+   * of another request.
    */
   longPolls?: LongPolls;
-  /** Orders writes of this node. Absent on workerd, where a request cannot await I/O of another request. */
+  /**
+   * Keyed mutex that orders the writes of this node. Absent on workerd, where a request cannot await I/O of
+   * another request.
+   */
   mutex?: KeyedMutex;
   /** Raises the idle timeout of this request's connection. Absent in runtimes without an idle timeout. */
   keepOpen?: (request: Request, seconds: number) => void;
@@ -74,33 +83,33 @@ export type Deps = {
   timesOutSlowBodies: boolean;
   /** Public control keys. Agents receive them at enrolment, and the edge verifies enrolment tokens with them. */
   controlJwks: JSONWebKeySet;
-  /** Signed set of control keys during a rotation. Agents pin its keys. Absent if there is no rotation. */
+  /** Signed set of control keys. Agents pin the keys in it. Absent unless a control key is being rotated. */
   controlKeySet?: string;
   /** Source of the catalogue that agents download. */
   catalogue: CatalogueSource;
   /** Private control key. Absent on a node that cannot make changes. */
   controlKey?: ControlKey;
-  /** Private key that signs records of new devices. Absent: the control key signs them. */
+  /** Private key that signs records of new devices. If absent, the control key signs them. */
   enrolKey?: ControlKey;
   admin: {
     issuer: string;
     parties: readonly string[];
-    /** Whether sessions without `azp` are accepted. */
+    /** Whether sessions without the `azp` claim are accepted. */
     allowsMissingParty?: boolean;
     /** Public keys of the identity provider. */
     keys: JWTVerifyGetKey;
     keysState: () => KeysState;
     signInUrl: string;
     /**
-     * URL of the identity provider that renews a session token, which is valid for a minute. Absent: the
-     * sign-in page renews it.
+     * URL at which the identity provider renews a session token. Session tokens are valid for one minute. If
+     * absent, the sign-in page renews the token.
      */
     handshakeUrl?: string;
     /** Keys of CSRF tokens, one for each edge secret. The first key signs, and all keys verify. */
     csrfKeys: readonly [CryptoKey, ...CryptoKey[]];
     /** Keys of cursors, one for each edge secret. The first key signs, and all keys verify. */
     cursorKeys: readonly CryptoKey[];
-    /** Our role for each role and permission name of the identity provider. */
+    /** The LifecycleZero role for each role and permission name of the identity provider. */
     roles: RoleMap;
   };
   limits: {
@@ -118,7 +127,7 @@ export type Deps = {
     catalogue: RateLimit;
     /**
      * Admin API requests per caller. Requests with API keys are also limited per network, because each of
-     * them needs a read first.
+     * these requests needs a table read before it is authenticated.
      */
     admin: RateLimit;
   };

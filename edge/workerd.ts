@@ -6,7 +6,7 @@ import { readConfig } from "./config.ts";
 type Fetch = ReturnType<typeof createFetch>;
 type Bindings = Record<string, string | undefined>;
 
-// The app is assembled once per isolate. Assembling does no I/O, so requests can share the promise.
+// The app is assembled once per isolate. Assembling does no I/O, so requests can share its promise.
 let app: Promise<Fetch> | undefined;
 
 async function assembleFetch(bindings: Bindings): Promise<Fetch> {

@@ -20,8 +20,8 @@ import type { Input, Operation } from "./define-operation.ts";
 import { OPERATIONS } from "./operations/registry.ts";
 
 /**
- * Maximum size of a request body in bytes. Sufficient for a policy at all of its limits, which is the largest
- * body.
+ * Maximum size of a request body in bytes. The largest body is a policy in which every list has its maximum
+ * length.
  */
 const BODY_BYTES_MAX = 256 * 1024;
 
@@ -31,12 +31,13 @@ export const IF_MATCH = z.string().regex(/^"[0-9]{1,15}"$/);
 /** Path of an operation in Hono's syntax. */
 export const routeOf = (operation: Operation): string => operation.path.replaceAll(/\{(\w+)\}/g, ":$1");
 
-/** Routes of the admin API, mounted under `/v1`. Every response belongs to the tenant of the caller. */
+/** Routes of the admin API, mounted under `/v1`. Every response contains only data of the caller's tenant. */
 export function adminRoutes(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.use(requireAdmin(deps));
   app.onError((error, c) => {
-    if (error instanceof CursorFault) return refusal(c, refuse("admin.invalid", "cursor"), deps);
+    if (error instanceof CursorFault)
+      return refusal(c, refuse("admin.invalid", "cursor: it is invalid or from a different list"), deps);
     throw error;
   });
   const paths = [...new Set(OPERATIONS.map(routeOf))];
@@ -69,7 +70,7 @@ function validators(operation: Operation, deps: Deps): MiddlewareHandler<Env>[] 
   });
   return [
     mayCall,
-    // The response to a malformed id is the same 404 as for an unknown id and for an id of another tenant.
+    // A malformed id, an unknown id and an id of another tenant all get the same 404 response.
     validate("param", params, (c) => refusal(c, refuse("admin.not-found"), deps)),
     onceEach(deps),
     // Unknown parameters are refused. Otherwise a misspelt filter would be ignored and the list would be
@@ -99,7 +100,7 @@ async function carryOut(c: Context<Env>, operation: Operation, deps: Deps): Prom
   await recordOfflineReleases(admin.tenantId, undefined, deps);
   const done = await operation.run(input as Input<never, never, never>, deps);
   if (!done.ok) return refusal(c, done, deps, done.more);
-  // Responses of the API must not be cached, because they belong to one caller.
+  // API responses must not be cached, because each contains data for one caller.
   if ("parts" in done.value) return sendParts(c, done.value.parts, operation, deps);
   const headers = { "cache-control": "no-store", ...done.value.headers };
   return c.json(done.value.body as object, operation.success, headers);
@@ -175,7 +176,10 @@ function requireAdmin(deps: Deps) {
   });
 }
 
-/** Paths of the invalid values. Names that are not in the schema are left out, because the caller chose them. */
+/**
+ * Paths of the invalid values in the request. Names that are not in the schema are left out, because the
+ * caller chose them.
+ */
 const places = (error: z.ZodError, whole = "body"): string =>
   [...new Set(error.issues.map((issue) => issue.path.map(String).join(".") || whole))]
     .join(", ")

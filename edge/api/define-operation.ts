@@ -12,13 +12,16 @@ export type Input<Params, Query, Body> = {
   params: Of<Params>;
   query: Of<Query>;
   body: Of<Body>;
-  /** Origin of the request. Its idempotency key is empty for a read. */
+  /** The caller and the origin of the request. Its idempotency key is empty for a read. */
   asker: Asker;
-  /** Version from If-Match, for operations with `versioned`. */
+  /** Resource version from the If-Match header. Only used by operations with `versioned`. */
   version: number;
 };
 
-/** Response of an operation. `parts` is the JSON text of a body that is too large for memory, to be streamed. */
+/**
+ * Response of an operation: a `body`, or `parts` of JSON text. `parts` is for a body that is too large for
+ * memory, so it is streamed.
+ */
 type Answer = { body: unknown; headers?: Record<string, string> } | { parts: AsyncGenerator<string> };
 export type Outcome = { ok: true; value: Answer } | Refused;
 
@@ -34,9 +37,9 @@ type Described = {
   needs: Permission;
   success: 200 | 201 | 202;
   answer: z.ZodType;
-  /** Error codes of this operation, in addition to those of all operations of its kind. */
+  /** Error codes of this operation, in addition to the codes that all operations with the same inputs have. */
   refusals?: readonly RefusalCode[];
-  /** The response has an ETag, and a change must send that value as If-Match. */
+  /** True if the response has an ETag that the caller must send as If-Match to change the resource. */
   versioned?: true;
 };
 
@@ -49,7 +52,7 @@ export type Operation = Described & {
   run(input: Input<never, never, never>, deps: Deps): Promise<Outcome>;
 };
 
-/** Defines an operation. The types of `run` follow from its schemas. */
+/** Defines an operation. TypeScript infers the input types of `run` from the schemas. */
 export function operation<
   Params extends z.ZodObject | undefined = undefined,
   Query extends z.ZodObject | undefined = undefined,

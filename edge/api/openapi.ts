@@ -14,7 +14,10 @@ const UNAVAILABLE = 503;
 const etag = z
   .string()
   .regex(/^"[0-9]+"$/)
-  .meta({ description: "Version of the resource (RFC 9110 §8.8.3). Send it as If-Match to change it." });
+  .meta({
+    description:
+      "Version of the resource (RFC 9110 §8.8.3). To change the resource, send this value as If-Match.",
+  });
 
 const idempotencyKey = IDEMPOTENCY_KEY.meta({
   description:
@@ -36,7 +39,7 @@ export function createOpenApi(version: string, serverUrl?: string): OpenApi {
       title: "LifecycleZero admin API",
       version,
       description:
-        "Every response belongs to the tenant of your credential. Errors are problem documents (RFC 9457) with a stable `code`. A server fault is 503 with Retry-After.",
+        "Every response contains only data of the tenant to which your credential belongs. Errors are problem documents (RFC 9457) with a stable `code`. A server fault has status 503 and a Retry-After header.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     ...(serverUrl !== undefined && { servers: [{ url: serverUrl }] }),
@@ -81,7 +84,7 @@ function headersOf({ method, versioned }: Operation): z.ZodObject | undefined {
   return z.object({ "idempotency-key": idempotencyKey, ...(versioned && { "if-match": ifMatch }) });
 }
 
-/** Error codes that an operation can return: those of all operations of its kind, and its own. */
+/** Error codes that an operation can return: those that follow from its method and inputs, and its own `refusals`. */
 function refusalsOf({ method, params, query, body, versioned, refusals = [] }: Operation): RefusalCode[] {
   const codes: RefusalCode[] = ["admin.unauthenticated", "admin.forbidden", "admin.invalid", "wire.too-many"];
   if (params) codes.push("admin.not-found");

@@ -20,8 +20,8 @@ const PAGE_HEADERS = secureHeaders({
 });
 
 /**
- * Routes of the OpenAPI document and of a page that shows it. They are public, because they contain no tenant
- * data.
+ * Routes of the OpenAPI document and of the reference page that shows it. Both routes are public, because
+ * they contain no tenant data.
  */
 export function referenceRoutes(deps: Pick<Deps, "publicOrigin">): Hono<Env> {
   const app = new Hono<Env & { Variables: SecureHeadersVariables }>();

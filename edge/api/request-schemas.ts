@@ -5,10 +5,13 @@ import { keyId } from "../auth/authenticate-api-key.ts";
 import { CURSOR_CHARACTERS_MAX, CURSOR_FORM } from "../control/cursor.ts";
 import { incidentName } from "../control/incidents/incident-name.ts";
 
-/** Cursor from the response with the previous page. */
+/** Cursor from the previous page's response. */
 export const cursor = z.string().max(CURSOR_CHARACTERS_MAX).regex(CURSOR_FORM);
 
-/** Maximum of the search filter `silentHours`: ten years, the same as the maximum of `assetExpiryDays`. */
+/**
+ * Maximum value of the search filter `silentHours`: ten years in hours, the same as the maximum of
+ * `assetExpiryDays`.
+ */
 export const SILENT_HOURS_MAX = 3650 * 24;
 
 const PAGE_ITEMS_MAX = 200;

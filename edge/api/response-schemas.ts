@@ -27,9 +27,12 @@ export const callerView = named(
     role: z.enum(ROLES),
     impersonated: z.boolean(),
     via: z.enum(["session", "api-key"]),
-    keyMadeBy: z.string().optional().meta({ description: "Person who created the API key." }),
+    keyMadeBy: z
+      .string()
+      .optional()
+      .meta({ description: "User id of the person who created the API key. Absent for a session." }),
     permissions: z.array(z.enum(PERMISSIONS)),
-    version: z.string().meta({ description: "Product version of the node." }),
+    version: z.string().meta({ description: "Product version of the edge node." }),
   }),
 );
 
@@ -81,13 +84,13 @@ export const assetView = named(
         })
         .meta({
           description:
-            "Whether the asset is on the active list. An expired asset is kept. It returns to the list with its next heartbeat, unless it was superseded.",
+            "Whether the asset is on the active list. An expired asset is not deleted. It returns to the active list with its next heartbeat, unless it was superseded.",
         }),
       containment: z.object({
         state: z
           .enum(CONTAINMENT_STATES)
           .meta({ description: "Requested state combined with what the host has proven." }),
-        offline: z.boolean().meta({ description: "The host has sent no heartbeat recently." }),
+        offline: z.boolean().meta({ description: "True if the host has sent no heartbeat recently." }),
         reason: z.string().optional(),
         mode: z.enum(MODES).optional(),
         stopEnginesBy: stopEnginesBy.optional(),
@@ -168,7 +171,10 @@ export const problemView = named(
     title: z.string(),
     requestId: z.string(),
     detail: z.string().optional(),
-    current: z.unknown().optional().meta({ description: "Current state of the resource, with status 409." }),
+    current: z
+      .unknown()
+      .optional()
+      .meta({ description: "Current version of the resource. Only present with status 409." }),
   }),
 );
 

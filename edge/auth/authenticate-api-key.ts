@@ -10,16 +10,16 @@ import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 import type { Deps } from "../deps.ts";
 import { type Admin, keyPermissions } from "./permissions.ts";
 
-/** Prefix of every API key, so that secret scanners and people recognise one. */
+/** Prefix of every API key. It lets people and secret scanners recognise an API key. */
 export const API_KEY_PREFIX = "lzk_";
 
-/** Prefix of the user id of an API key. The key's id follows. */
+/** Prefix of the user id of an API key, before the key's id. */
 export const KEY_USER_PREFIX = "key_";
 
 /** Ids of API keys and enrolment tokens are ULIDs, like those of assets. */
 export const keyId = ulidPattern;
 
-/** Length of a secret: 256 random bits. They are encoded as base64url. */
+/** Length of an API key's secret in bytes (256 random bits). The secret is encoded as base64url. */
 export const SECRET_BYTES = 32;
 
 const FORM = /^lzk_([A-Za-z0-9_-]{1,64})_([0-7][0-9A-HJKMNP-TV-Z]{25})_([A-Za-z0-9_-]{43})$/;
@@ -34,7 +34,7 @@ export async function secretHash(secret: string): Promise<string> {
 }
 
 /**
- * Authenticates an API key. The text of the key only determines which record is read. The tenant comes from
+ * Authenticates an API key. The ids in the key only select the record to read, and the tenant is taken from
  * the stored record. Unknown, revoked, expired and wrong keys are all refused with `admin.unauthenticated`.
  */
 export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<Admin>> {
@@ -66,8 +66,8 @@ export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<
 const USE_NOTED_MS = 3_600_000;
 
 /**
- * Stores the time of the last use, at most once per hour, so that administrators can find unused keys. The
- * request succeeds even if this write fails.
+ * Stores the time at which the key was last used, at most once per hour, so that administrators can find
+ * unused keys. The request succeeds even if this write fails.
  */
 async function noteUse({ tenantId, keyId, lastUsedAt }: ApiKeyItem, deps: Deps): Promise<void> {
   const nowMs = deps.clock();

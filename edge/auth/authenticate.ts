@@ -15,11 +15,11 @@ export const mayRespond = (admin: Admin): boolean => may(admin, "contain");
 
 /**
  * Authenticates a session token of the identity provider. The token must be signed with RS256 by the
- * configured issuer, be within its validity period, name an authorised party, and not be pending. The tenant
- * is the organisation in the token.
+ * configured issuer, be within its validity period, and name an authorised party. A pending session is
+ * refused. The tenant is the organisation in the token.
  *
- * @returns `admin.unauthenticated`, `admin.no-organisation` or `admin.forbidden`
- * @throws Error if there are no keys to verify with
+ * @returns `admin.unauthenticated`, `admin.no-organisation` or `admin.forbidden` ⏎ @throws Error if there are
+ * no keys to verify with
  */
 export async function authenticate(request: Request, deps: Deps): Promise<Verdict<Admin>> {
   const token = bearerToken(request) ?? sessionCookie(request, deps);
@@ -49,8 +49,8 @@ export async function authenticate(request: Request, deps: Deps): Promise<Verdic
 }
 
 /**
- * Whether the session was issued for this site. A token without the claim is refused unless `LZ_ADMIN_AZP` is
- * `optional`.
+ * Whether the session was issued for this site. A token without the `azp` claim is refused unless
+ * `LZ_ADMIN_AZP` is `optional`.
  */
 const isAuthorizedParty = (azp: unknown, { admin }: Deps): boolean =>
   azp === undefined ? admin.allowsMissingParty === true : admin.parties.some((party) => party === azp);
@@ -71,7 +71,7 @@ export const SESSION_COOKIE = "__session";
 
 /**
  * Session token from the cookies. Returns the first `__session` or `__session_<suffix>` cookie whose token
- * has our issuer.
+ * names the configured issuer.
  */
 function sessionCookie(request: Request, { admin }: Deps): string | undefined {
   const found = clerkCookies(request, SESSION_COOKIE).filter((value) =>
@@ -80,7 +80,7 @@ function sessionCookie(request: Request, { admin }: Deps): string | undefined {
   return found.find((token) => issuerOf(token) === admin.issuer) ?? found[0];
 }
 
-/** Issuer of a token, read without verification. It is only used to choose among cookies. */
+/** Issuer of a token, read without verification. The result is only used to choose among cookies. */
 function issuerOf(token: string): string | undefined {
   try {
     return decodeJwt(token).iss;

@@ -3,7 +3,7 @@ import { tenantId } from "../../shared/ids.ts";
 import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 
 /**
- * An empty string or null. Clerk's JWT templates contain one of these for a person without an active
+ * An empty string or null. Clerk's JWT templates produce one of these values for a person without an active
  * organisation.
  */
 const none = z.literal(["", null]).transform(() => undefined);
@@ -16,7 +16,7 @@ const none = z.literal(["", null]).transform(() => undefined);
 const claims = z.object({
   sub: z.string().min(1).max(200),
   sid: z.string().min(1).max(200),
-  /** Origin that requested the session. Absent if that request had no `Origin` header. */
+  /** Origin that requested the session. Absent if the sign-in request had no `Origin` header. */
   azp: z.string().optional(),
   sts: z.string().optional(),
   act: z.unknown().optional(),
@@ -40,7 +40,7 @@ export type Session = {
   sessionId: string;
   authorizedParty: string | undefined;
   tenantId: string;
-  /** The role without its prefix `org:`, followed by the permissions as `org:feature:permission`. */
+  /** The role without its prefix `org:`, followed by the permissions in the format `org:feature:permission`. */
   names: string[];
   impersonated: boolean;
 };
@@ -55,7 +55,7 @@ export function readClaims(payload: unknown): Verdict<Session> {
   if (!parsed.success) return refuse("admin.unauthenticated");
   const { sub, sid, azp, sts, act, org_id, org_role, org_permissions, o, fea } = parsed.data;
   if (sts === "pending") return refuse("admin.unauthenticated");
-  // A token with claims of both versions must have the same organisation and role in both.
+  // A token with claims of both versions must have the same organisation and role in both sets of claims.
   if (o && org_id !== undefined && org_id !== o.id) return refuse("admin.unauthenticated");
   if (o && org_role !== undefined && bare(org_role) !== bare(o.rol)) return refuse("admin.unauthenticated");
   const organisation = o?.id ?? org_id;

@@ -4,7 +4,10 @@
  * (`getCookieSuffix` in @clerk/shared), so it can contain `-` and `_`.
  */
 const SUFFIX = "(?:_[A-Za-z0-9_-]{1,32})?";
-/** Maximum number of cookie values that are read. Other sites on the same domain can add cookies with this name. */
+/**
+ * Maximum number of values read for one cookie name. Other sites on the same domain can add cookies with this
+ * name.
+ */
 const VALUES_MAX = 8;
 
 /** Values of a Clerk cookie. The value of the cookie without a suffix comes first. */

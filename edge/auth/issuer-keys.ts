@@ -7,13 +7,13 @@ import { readStream } from "../http/read-body.ts";
 import type { Instruments } from "../platform/telemetry.ts";
 
 /**
- * Refresh interval while the issuer responds. A key that the issuer removed is refused after this time at the
- * latest.
+ * Refresh interval while the issuer responds. It is also the maximum time for which a key that the issuer
+ * removed is still accepted.
  */
 const REFRESH_MS = 300_000;
-/** Retry interval while the issuer is down and cached keys can be used. */
+/** Retry interval while the issuer is down and the cached keys are still usable. */
 const RETRY_MS = 30_000;
-/** Retry interval while the issuer is down and there are no keys to use. */
+/** Retry interval while the issuer is down and there are no usable keys. */
 const RETRY_EMPTY_MS = 1000;
 /** Minimum interval between fetches that are caused by tokens with an unknown key id. Anyone can send such tokens. */
 const UNKNOWN_KID_MS = 30_000;
@@ -29,16 +29,22 @@ const PARALLEL_MAX = 20;
 /** Minimum size of an RSA key: 2048 bits (RFC 7518 §3.3). */
 const MODULUS_BYTES_MIN = 256;
 
-/** `stale`: the issuer is down and its last keys are used. `away`: the issuer is down and there are no keys to use. */
+/**
+ * `stale`: the issuer is down, and its last keys are still used. `away`: the issuer is down, and there are no
+ * usable keys.
+ */
 export type KeysState = "unasked" | "fresh" | "stale" | "away";
 
 export type IssuerKeys = {
   /**
-   * Key for a token's header. Throws a JOSEError for an unknown key, and any other Error if there are no keys
-   * to use.
+   * Finds the key for a token's header. Throws a JOSEError for an unknown key, and any other Error if there
+   * are no usable keys.
    */
   get: JWTVerifyGetKey;
-  /** State for the readiness probe. Also starts a due refresh if the runtime lets a fetch outlive its request. */
+  /**
+   * State for the readiness probe. Also starts a refresh that is due, if the runtime allows a fetch to
+   * continue after its request.
+   */
   state: () => KeysState;
 };
 
@@ -55,9 +61,9 @@ export type IssuerKeysDeps = {
 type KeySet = ReturnType<typeof createLocalJWKSet>;
 
 /**
- * Caches the public keys of the identity provider. There is no timer: requests start a refresh every {@link
- * REFRESH_MS}. While the issuer is down or sends no usable keys, the last keys are used for up to {@link
- * KEPT_MS}.
+ * Caches the public keys of the identity provider. There is no timer. Instead, requests start a refresh every
+ * {@link REFRESH_MS}. While the issuer is down or returns no usable keys, the last keys are used for up to
+ * {@link KEPT_MS}.
  */
 export function createIssuerKeys(deps: IssuerKeysDeps): IssuerKeys {
   const cache = new KeyCache(deps);
@@ -132,7 +138,7 @@ class KeyCache {
     return this.#pending;
   }
 
-  /** Fetches the keys. Never rejects. Drops a response that arrives after the response to a later fetch. */
+  /** Fetches the keys. Never rejects. Ignores a response if a fetch that started later has already completed. */
   async #fetch(sequence: number): Promise<void> {
     const { clock, instruments, log } = this.deps;
     const fetched = await fetchKeys(this.deps).catch((error: unknown) => error as Error);
@@ -149,7 +155,7 @@ class KeyCache {
   }
 }
 
-/** Logs a failed refresh. A single failure is a warning, repeated failures are an error. */
+/** Logs a failed refresh: a single failure as a warning, repeated failures as an error. */
 function reportFailure(error: Error, ageMs: number | undefined, log: Log): void {
   const isLong = ageMs === undefined || ageMs > 2 * REFRESH_MS;
   const age = ageMs === undefined ? {} : { keysAgeSeconds: Math.round(ageMs / 1000) };
@@ -164,7 +170,9 @@ async function fetchKeys({ url, fetch }: IssuerKeysDeps): Promise<KeySet> {
   });
   if (response.status !== 200 || !response.body) {
     await response.body?.cancel();
-    throw new Error(`unexpected status ${response.status} of LZ_ADMIN_JWKS_URL: expected 200 with a key set`);
+    throw new Error(
+      `unexpected status ${response.status} from LZ_ADMIN_JWKS_URL: expected 200 with a key set`,
+    );
   }
   const body = await readStream(response.body, SET_BYTES_MAX);
   if (!body.ok) throw new Error(`cannot read the key set: ${body.detail}`);
@@ -181,7 +189,10 @@ const rsaKey = z.object({
   e: z.string().regex(/^[A-Za-z0-9_-]{1,12}$/),
 });
 
-/** Parses a key set and returns its RS256 keys. Throws if it has no such key or two with the same key id. */
+/**
+ * Parses a key set and returns its RS256 keys. Throws if the set has no RS256 key, or two keys with the same
+ * key id.
+ */
 export function readKeySet(text: string): KeySet {
   let parsed: unknown;
   try {

@@ -16,7 +16,7 @@ export const PERMISSIONS = [
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
-/** Permissions that each role adds to those of the role before it in {@link ROLES}. */
+/** Permissions that each role has in addition to those of the previous role in {@link ROLES}. */
 const ADDED: Readonly<Record<Role, readonly Permission[]>> = {
   viewer: ["read", "read-events"],
   analyst: ["handle-incidents"],
@@ -40,8 +40,8 @@ export const keyPermissions = (role: Role, scopes: readonly string[] | undefined
   );
 
 /**
- * Our role for each name that the identity provider sends. A name is an organisation role without `org:`
- * (`admin`) or a full permission (`org:hosts:isolate`). Set by `LZ_ADMIN_ROLES`.
+ * The LifecycleZero role for each name that the identity provider sends. A name is an organisation role
+ * without `org:` (`admin`) or a full permission (`org:hosts:isolate`). Set by `LZ_ADMIN_ROLES`.
  */
 export type RoleMap = Readonly<Record<string, Role>>;
 
@@ -67,7 +67,7 @@ export type Admin = {
   userId: string;
   sessionId: string;
   role: Role;
-  /** True if another person uses this person's session (impersonation). Such a session can only read. */
+  /** True if another person uses this person's session (impersonation). An impersonated session can only read. */
   impersonated: boolean;
   via: "session" | "api-key";
   /** User id of the person who created the API key. Absent for a session. */

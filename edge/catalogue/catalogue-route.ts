@@ -14,8 +14,8 @@ export async function serveCatalogue(
   if (!newest) return edgeProblem(c, "edge.no-catalogue");
   const limit = deps.limits.catalogue;
   const takeOne = () => limit.take(networkOf(deps.sourceIp(c.req.raw)));
-  // Until a catalogue is loaded, each request can cause a fetch, so it is counted before `newest()`. After
-  // that, a 304 response is not counted.
+  // Until a catalogue is loaded, each request can cause a fetch, so count the request before `newest()`.
+  // After that, 304 responses are not counted.
   const early = isLoaded() ? undefined : takeOne();
   if (early && !early.allowed) return tooMany(c, limit, early, deps);
   const catalogue = await newest();

@@ -20,16 +20,16 @@ export type CatalogueSource = {
 };
 
 /**
- * Interval between fetches until the first catalogue is loaded. It is doubled after each failure, up to the
- * maximum.
+ * Interval between fetches until the first catalogue is loaded. The interval doubles after each failure, up
+ * to the maximum.
  */
 const RETRY_MS = 2000;
 const RETRY_MS_MAX = 60_000;
 
 /**
- * Stale-while-revalidate cache of the document at `url`: in a bucket, on a CDN, or a `file:` URL on Deno and
- * Bun. Serves a document only after its signature was verified with the control keys. Keeps serving the last
- * valid document while `url` is unavailable or returns an invalid document.
+ * Stale-while-revalidate cache of the catalogue at `url`. The URL names a bucket, a CDN, or a file (`file:`,
+ * only on Deno and Bun). A catalogue is only served after its signature was verified with the control keys.
+ * While `url` is unavailable or returns an invalid document, the last valid catalogue is served.
  */
 export function createCatalogueSource(deps: {
   url: string | undefined;
@@ -75,7 +75,7 @@ export function createCatalogueSource(deps: {
 
   async function load(from: string): Promise<SignedCatalogue> {
     const response = await deps.fetch(from, { signal: AbortSignal.timeout(FETCH_MS_MAX) });
-    if (!response.ok) throw new Error(`unexpected status ${response.status} of LZ_CATALOGUE_URL`);
+    if (!response.ok) throw new Error(`unexpected status ${response.status} from LZ_CATALOGUE_URL`);
     const document = await response.text();
     if (document.length > CATALOGUE_BYTES_MAX) throw new Error("the catalogue is too large");
     await verifyCatalogue(document, deps.controlJwks, deps.clock());

@@ -5,8 +5,8 @@ import { UpstreamFault } from "../platform/aws-client.ts";
 /** Maximum number of keys per BatchGetItem call (DynamoDB limit). */
 export const BATCH_GET_MAX = 100;
 /**
- * Maximum number of calls per batch. A busy table leaves keys unread, and more calls would only increase its
- * load.
+ * Maximum number of calls per batch. A busy table leaves some keys unread, and more calls would only increase
+ * its load.
  */
 const ROUNDS_MAX = 8;
 

@@ -6,7 +6,10 @@ export class CursorFault extends Error {
   override name = "CursorFault";
 }
 
-/** Scope of a cursor: tenant, list, order and filters. The cursor is only valid for these. */
+/**
+ * Scope of a cursor: tenant, list, order and filters. A cursor is only valid for the scope that it was
+ * created with.
+ */
 export type Scope = readonly (string | number | boolean | undefined)[];
 
 export const CURSOR_FORM = /^([A-Za-z0-9_-]{1,1900})\.([A-Za-z0-9_-]{43})$/;

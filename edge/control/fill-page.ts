@@ -10,9 +10,8 @@ type Read<Found> = { items: Found[]; cursor?: string };
  * the list ends, or {@link READS_MAX} reads were made. The page can be short or empty and still have a
  * cursor.
  *
- * @param read reads at most `limit` items
- * @param keep selects the items for the page
- * @returns `leftOut` is the number of items that `keep` removed
+ * @param read reads at most `limit` items ⏎ @param keep returns the items that belong on the page ⏎ @returns
+ * the page; `leftOut` is the number of items that `keep` removed
  */
 export async function fillPage<Found, Kept>(
   page: Part,
@@ -23,7 +22,7 @@ export async function fillPage<Found, Kept>(
   let leftOut = 0;
   let { from } = page;
   for (let reads = 0; reads < READS_MAX && items.length < page.limit; reads++) {
-    // Read no more items than still fit on the page. Otherwise the cursor would skip items.
+    // Do not read more items than still fit on the page. Otherwise the cursor would skip items.
     const limit = page.limit - items.length;
     const found = await read({ limit, ...(from !== undefined && { from }) });
     const kept = await keep(found.items);

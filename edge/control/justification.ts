@@ -2,8 +2,8 @@ import { z } from "zod";
 import { text } from "../../shared/wire/text.ts";
 
 /**
- * Control characters and bidirectional formatting characters, which could disguise a text. Used in the
- * OpenAPI pattern.
+ * Control characters and bidirectional formatting characters, which could disguise the content of a text.
+ * Also used in the OpenAPI pattern.
  */
 const HIDDEN = "\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ufffe\\uffff";
 

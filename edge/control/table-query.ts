@@ -15,21 +15,21 @@ export type Query = {
   index?: string;
   partition: string;
   prefix?: string;
-  /** Range of sort keys, including both ends. Alternative to `prefix`. */
+  /** Range of sort keys, including both ends. Use either `between` or `prefix`. */
   between?: readonly [string, string];
   newestFirst?: boolean;
   limit?: number;
   from?: string;
   /**
-   * Highest sort key, for lists that are read newest first. It only affects the first page, because later
-   * pages start at the cursor.
+   * Highest sort key, for lists that are read newest first. It only affects the first page, because each
+   * later page starts at its cursor.
    */
   until?: string;
   /** Uses strongly consistent reads. Not available for indexes. */
   isConsistent?: boolean;
-  /** DynamoDB filter. DynamoDB applies it after `limit`, so a page can be short and still have a cursor. */
+  /** DynamoDB filter. DynamoDB applies the filter after `limit`, so a page can be short and still have a cursor. */
   filter?: { expression: string; names?: Record<string, string>; values?: Parameters<typeof values>[0] };
-  /** Name of a filter that the caller applies. A cursor is only valid for the filter that it was created with. */
+  /** Name of a filter that the caller applies. A cursor is only valid for the filter with which it was created. */
   scope?: string;
 };
 
@@ -46,7 +46,7 @@ const scopeOf = ({ index, partition, prefix, between, newestFirst, filter, scope
 const keyNames = (index: string | undefined) =>
   index ? ([`${index}PK`, `${index}SK`] as const) : (["PK", "SK"] as const);
 
-/** Key condition on the sort key, with its values. */
+/** Key condition for the sort key, with its values. */
 function sortRange({ prefix, between, until, from }: Query, sk: string): [string, Record<string, string>] {
   if (between) return [` AND ${sk} BETWEEN :first AND :last`, { first: between[0], last: between[1] }];
   if (prefix) return [` AND begins_with(${sk}, :prefix)`, { prefix }];

@@ -2,8 +2,8 @@ import { parseJsonObject } from "../../shared/encoding/json-object.ts";
 import { CredentialFault, type Credentials } from "./types.ts";
 
 /**
- * Maximum length of a response in characters. Credentials take a few kilobytes, so a longer response is from
- * another service.
+ * Maximum length of a response in characters. Credentials are a few kilobytes long, so a longer response
+ * comes from a different service.
  */
 const ANSWER_CHARACTERS_MAX = 64 * 1024;
 
@@ -37,7 +37,7 @@ export async function ask(
   }
 }
 
-/** Reads a token from a file. The platform renews the file, so it is read for each request. */
+/** Reads a token from a file. The file is read for each request, because the platform renews the token. */
 export async function readToken(host: Host, source: string, setting: string, path: string): Promise<string> {
   const text = await host.readFile(path).catch((error: unknown) => {
     const name = error instanceof Error ? error.name : "unknown";
@@ -79,7 +79,7 @@ export function checkedCredentials(source: string, read: Record<keyof Credential
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
 
 /**
- * Whether a token may be sent to this URL. True for https, and for http to a loopback address.
+ * Whether a token can be sent safely to this URL. True for https, and for http to a loopback address.
  *
  * @param linkLocal other hosts to which http is allowed, as in the AWS SDKs
  */

@@ -5,12 +5,15 @@ import { CredentialFault, type CredentialSource } from "./types.ts";
 const SOURCE = "container-endpoint";
 const TIMEOUT_MS = 2000;
 const ECS_ORIGIN = "http://169.254.170.2";
-/** Credential endpoints of ECS and EKS Pod Identity (IPv4 and IPv6). The AWS SDKs use them over plain http. */
+/**
+ * Credential endpoints of ECS and EKS Pod Identity (IPv4 and IPv6). The AWS SDKs use these endpoints over
+ * plain http.
+ */
 const LINK_LOCAL = ["169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"];
 
 /**
  * Credentials of an ECS task or an EKS pod (AWS SDKs and Tools Reference Guide, "Container credential
- * provider"). Throws if the configured host is not allowed to receive the token.
+ * provider"). Throws if the token must not be sent to the configured host.
  */
 export function containerEndpoint(settings: CredentialSettings, host: Host): CredentialSource {
   const url = endpointOf(settings);
@@ -46,8 +49,8 @@ function endpointOf(settings: CredentialSettings): URL {
 }
 
 /**
- * Reads the authorization token from the file or the setting. The file takes precedence, because the platform
- * renews it.
+ * Reads the authorization token from the file or, if no file is set, from the setting. The file takes
+ * precedence, because the platform renews it.
  */
 async function authorizationOf(settings: CredentialSettings, host: Host): Promise<string | undefined> {
   const name = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";

@@ -15,13 +15,13 @@ import {
  */
 const RENEW_BEFORE_MS = 5 * 60_000;
 /**
- * Maximum share of the remaining lifetime that is used for renewal. It limits {@link RENEW_BEFORE_MS} for
- * short-lived credentials.
+ * Maximum share of the remaining lifetime by which renewal starts early. It limits {@link RENEW_BEFORE_MS}
+ * for short-lived credentials.
  */
 const RENEW_SHARE_MAX = 1 / 3;
 /** Maximum share of the lead time that is jitter. Nodes that started together therefore renew at different times. */
 const JITTER_SHARE = 0.2;
-/** Pause after a failed renewal. It is doubled each time up to the maximum, and has jitter. */
+/** Pause after the first failed renewal. The pause doubles after each failure up to the maximum, and has jitter. */
 const PAUSE_MS = 1000;
 const PAUSE_MS_MAX = 15_000;
 /** Pause before the next fetch if the source returned the same credentials again. */

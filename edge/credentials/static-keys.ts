@@ -17,8 +17,8 @@ export function staticKeys(settings: CredentialSettings): Credentials | undefine
 }
 
 /**
- * Provider for keys that an operator renews (docs/rotation.md). It does no I/O, so requests on workerd can
- * share it. The expiry of the keys is unknown.
+ * Provider for keys that an operator renews (docs/rotation.md). The provider does no I/O, so requests on
+ * workerd can share it. The expiry of the keys is unknown.
  */
 export function createStaticProvider(keys: Credentials, { log, clock }: ProviderNeeds): CredentialProvider {
   let isRefused = false;
@@ -32,7 +32,8 @@ export function createStaticProvider(keys: Credentials, { log, clock }: Provider
       isRefused = true;
       if (isRecent(loggedAtMs, clock(), LOGGED_EVERY_MS)) return undefined;
       loggedAtMs = clock();
-      const fix = "replace AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN: docs/rotation.md";
+      const fix =
+        "replace AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN as described in docs/rotation.md";
       log("error", "credentials.refused", { source: SOURCE, code, fix });
       return undefined;
     },

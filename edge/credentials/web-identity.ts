@@ -8,7 +8,7 @@ const TIMEOUT_MS = 5000;
 const SESSION_NAME = "lifecyclezero-edge";
 
 /**
- * Credentials of a role in exchange for an OpenID Connect token of the platform (STS API Reference,
+ * Exchanges an OpenID Connect token of the platform for credentials of a role (STS API Reference,
  * "AssumeRoleWithWebIdentity"). The request is not signed, because the token authenticates it.
  */
 export function webIdentity(
@@ -48,8 +48,8 @@ function endpointOf({ AWS_ENDPOINT_URL_STS, AWS_REGION }: CredentialSettings & {
 }
 
 /**
- * Parses the response of STS. It is JSON, as requested by the Accept header, or XML from endpoints that only
- * support XML.
+ * Parses the response of STS. The response is JSON, as requested by the Accept header, or XML from an
+ * endpoint that only supports XML.
  */
 function parseAnswer(text: string): Credentials {
   const json = parseJsonObject(text);
@@ -79,6 +79,6 @@ const xmlMembers = (text: string): Record<string, unknown> =>
     ]),
   );
 
-/** Error code of a response. The message is not read, because it can contain the request with its token. */
+/** Error code of a response. The error message is not read, because it can contain the request with its token. */
 const errorCode = (text: string): string =>
   /(?:"Code"\s*:\s*"|<Code>)([A-Za-z.]{1,64})/.exec(text)?.[1] ?? "";

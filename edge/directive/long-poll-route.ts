@@ -12,20 +12,20 @@ import type { LongPolls } from "./long-polls.ts";
 
 const BODY_BYTES_MAX = 1024;
 /**
- * Retry-After in seconds while the node has the maximum number of long polls. In the meantime, agents receive
- * directives with heartbeats.
+ * Retry-After in seconds when the node has reached its maximum number of long polls. Until the retry, agents
+ * receive directives with heartbeats.
  */
 const FULL_RETRY_AFTER_SECONDS = 60;
 /**
- * Margin in seconds that is added to the idle timeout of a long poll. It keeps the runtime from closing the
- * connection before the response.
+ * Margin in seconds that is added to a connection's idle timeout during a long poll. With it, the runtime
+ * does not close the connection before the response.
  */
 const IDLE_SLACK_SECONDS = 5;
 
 /**
- * Handles `POST /v1/directive`, a long poll. Responds with 200 as soon as there is a directive newer than the
- * agent's, and with 204 after {@link DIRECTIVE_HOLD_MS} without one. Requests are authenticated like
- * heartbeats.
+ * Handles `POST /v1/directive`, a long poll. Responds with 200 as soon as there is a directive that is newer
+ * than the agent's directive, and with 204 after {@link DIRECTIVE_HOLD_MS} without such a directive. Requests are
+ * authenticated like heartbeats.
  */
 export async function respondToPoll(c: Context<Env>, polls: LongPolls, deps: Deps): Promise<Response> {
   const request = c.req.raw;

@@ -5,10 +5,10 @@ import type { PendingAction } from "../heartbeat/read-pending-actions.ts";
 export type LongPolls = {
   /**
    * Opens a long poll. Resolves with the pending action of this asset as soon as its directive is due.
-   * Resolves with undefined after `holdMs`, when the client disconnects, and when the same asset opens
-   * another long poll. A host has at most one long poll.
+   * Resolves with undefined after `holdMs`, when the client disconnects, or when the same asset opens another
+   * long poll. A host has at most one long poll.
    *
-   * @returns undefined if this node has the maximum number of long polls or is shutting down
+   * @returns undefined if this node has reached the maximum number of long polls or is shutting down
    */
   open(poll: {
     tenantId: string;

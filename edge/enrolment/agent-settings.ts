@@ -5,9 +5,9 @@ import type { AgentSettings } from "../../shared/wire/agent-settings.ts";
 import type { Deps } from "../deps.ts";
 
 /**
- * Reads a tenant's settings for agents. They are returned unsigned, for agents that do not know signed
- * settings, and signed with the control key. `signedSettings` is absent if no administrator has configured
- * the tenant. This node only forwards the signed settings.
+ * Reads a tenant's settings for agents. The result contains the settings unsigned, for agents that do not
+ * support signed settings, and signed with the control key. `signedSettings` is absent if no administrator
+ * has configured the tenant. This node only forwards the signed settings.
  *
  * @throws AuthorityFault if the signature of the tenant's item is not valid
  */

@@ -17,7 +17,7 @@ import { openSession, verifySession } from "./open-session.ts";
 export const SESSION_PATH = "/v1/session";
 export const ENROL_PATH = "/v1/enroll";
 
-/** Adds `POST /v1/session` on nodes that serve the part `ingest`. */
+/** Adds `POST /v1/session` on nodes that serve the `ingest` routes. */
 export function sessionRoute(app: Hono<Env>, deps: Deps): void {
   postSigned(app, deps, {
     path: SESSION_PATH,
@@ -29,8 +29,8 @@ export function sessionRoute(app: Hono<Env>, deps: Deps): void {
 }
 
 /**
- * Adds `POST /v1/enroll` on nodes that serve the part `enrol`. The route responds with 404 if the node has no
- * enrol key and no control key.
+ * Adds `POST /v1/enroll` on nodes that serve the `enrol` routes. The route responds with 404 if the node has
+ * no enrol key and no control key.
  */
 export function enrolRoute(app: Hono<Env>, deps: Deps): void {
   if (deps.enrolKey ?? deps.controlKey)
@@ -44,12 +44,15 @@ export function enrolRoute(app: Hono<Env>, deps: Deps): void {
   else app.post(ENROL_PATH, (c) => edgeProblem(c, "edge.no-enrolment"));
 }
 
-/** Status codes that only an authenticated device can receive: revoked, used up, too many requests. */
+/**
+ * Status codes that only an authenticated device can receive: revoked (403), token used up (409), too many
+ * requests (429).
+ */
 const AUTHENTIC = [403, 409, 429];
 
 /**
- * Rate limit per network for requests whose authentication fails, because each of them costs an Ed25519
- * verification and a read. Authenticated requests are not counted, so any number of hosts can share one
+ * Rate limit per network for requests that fail authentication, because each of them costs an Ed25519
+ * verification and a table read. Authenticated requests are not counted, so any number of hosts can share one
  * address.
  */
 function limitRefused(deps: Deps) {

@@ -33,13 +33,13 @@ export function parseSigned(request: Request, deps: Pick<Deps, "clock">): Verdic
   return { ok: true, value: { input: signed.value, digest, path: new URL(request.url).pathname } };
 }
 
-/** Whether the signature was made with the device key. False for a key that is not a valid Ed25519 public key. */
+/** Whether the signature was made with the device key. False if `deviceKey` is not a valid Ed25519 public key. */
 export async function isSignedBy(deviceKey: string, { input, digest, path }: Signed): Promise<boolean> {
   const key = await importDeviceKey(deviceKey).catch(() => undefined);
   return key !== undefined && (await verifySignature(key, input, { method: "POST", path, digest }));
 }
 
-/** Reads the body of a request whose signature was verified. Refuses a body that does not have the signed digest. */
+/** Reads the body of a request whose signature was verified. Refuses a body that does not match the signed digest. */
 export async function readSignedBody(
   request: Request,
   { digest }: Signed,

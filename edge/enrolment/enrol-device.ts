@@ -14,7 +14,7 @@ import { replaceDeviceKey } from "./replace-device-key.ts";
 import type { Claims } from "./token-use.ts";
 import { writeNewAsset } from "./write-new-asset.ts";
 
-/** Verifies that the enrolment was signed with the key in the keyid. Does not read the body. */
+/** Verifies that the enrolment was signed with the device key in the `keyid` parameter. Does not read the body. */
 export async function verifyEnrolment(request: Request, deps: Deps): Promise<Verdict<Signed>> {
   const signed = parseSigned(request, deps);
   if (!signed.ok) return signed;
@@ -47,14 +47,14 @@ export async function enrol(
 }
 
 /**
- * Maximum number of reads of an asset whose signature does not verify. After that, the asset counts as
- * modified in the table.
+ * Maximum number of reads of an asset whose signature does not verify. After that many reads, the asset
+ * counts as modified in the table.
  */
 const AUTHORITY_ROUNDS = 3;
 
 /**
- * Uses the token once and writes the asset, in one transaction. Idempotent: the same device gets the same
- * asset. On this node, a keyed mutex orders the uses of one token. A software distribution can start a
+ * Counts one use of the token and writes the asset, in one transaction. Idempotent: the same device gets the
+ * same asset. On this node, a keyed mutex orders the uses of one token. A software distribution can start a
  * thousand hosts at the same time. Without the mutex, these enrolments would cause one optimistic-lock
  * conflict after another.
  */
@@ -91,7 +91,7 @@ async function claimNow(claims: Claims, body: EnrolmentRequest, deps: Deps): Pro
         return enrolled(claims.asset, round);
       return refuse("enrolment.invalid-token");
     } catch (error) {
-      // Another node may have changed the asset after its item was read and before its signature was read.
+      // Another node may have changed the asset between the read of its item and the read of its signature.
       // Read both again.
       if (error instanceof AuthorityFault && round < AUTHORITY_ROUNDS) continue;
       if (!(error instanceof DynamoFault) || error.code !== "TransactionCanceledException") throw error;

@@ -14,7 +14,10 @@ import { isSignedBy, type Limited, parseSigned, type Signed } from "./device-sig
 
 export type SignedSession = Signed & { claimed: { tenantId: string; assetId: string }; asset: AssetItem };
 
-/** Verifies that the request was signed with the device key of the asset in the keyid. Does not read the body. */
+/**
+ * Verifies that the request was signed with the device key of the asset in the `keyid` parameter. Does not
+ * read the body.
+ */
 export async function verifySession(request: Request, deps: Deps): Promise<Verdict<SignedSession>> {
   const signed = parseSigned(request, deps);
   if (!signed.ok) return signed;
@@ -27,7 +30,7 @@ export async function verifySession(request: Request, deps: Deps): Promise<Verdi
   return accept({ ...signed.value, claimed, asset });
 }
 
-/** Handles `POST /v1/session`: returns a session key that is valid for an hour. */
+/** Handles `POST /v1/session`: returns a session key that is valid for one hour. */
 export async function openSession(
   { claimed, asset }: SignedSession,
   body: SessionRequest,
@@ -46,9 +49,9 @@ export async function openSession(
 }
 
 /**
- * Refuses a session to a copied identity, which is used on another machine than the enrolled one. Reports the
- * copy to the workers. Copies have their own rate limit, so that they do not use up the sessions of the
- * enrolled machine.
+ * Refuses a session to a copied identity, which means that the request comes from a machine other than the
+ * enrolled one. Reports the copy to the workers. Copies have a separate rate limit, so that they do not use
+ * up the sessions of the enrolled machine.
  */
 async function refuseCopy(
   { tenantId, assetId }: SignedSession["claimed"],

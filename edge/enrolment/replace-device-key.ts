@@ -11,11 +11,11 @@ import type { Deps } from "../deps.ts";
 import { type Claims, tokenUse } from "./token-use.ts";
 
 /**
- * Replaces the device key of the asset that the token names. The old key then opens no new sessions. Needs
- * the control key, because the enrol key can only sign records of new devices.
+ * Replaces the device key of the asset that the token names. Afterwards, no new sessions can be opened with
+ * the old key. Needs the control key, because the enrol key can only sign records of new devices.
  *
- * @returns false for an asset that does not exist or was revoked
- * @throws DynamoFault `TransactionCanceledException` on an optimistic-lock conflict
+ * @returns false if the asset does not exist or was revoked ⏎ @throws DynamoFault
+ * `TransactionCanceledException` on an optimistic-lock conflict
  */
 export async function replaceDeviceKey(
   assetId: string,

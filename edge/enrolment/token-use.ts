@@ -7,8 +7,8 @@ import type { EnrolmentClaims, EnrolmentRequest } from "../../shared/wire/enrolm
 export type Claims = EnrolmentClaims & { exp: number };
 
 /**
- * Writes that use a token once. One increases its use count, and fails if the token was used or revoked since
- * it was read. The other stores the device.
+ * Table writes that count one use of a token. The first write increases the token's use count, and fails if
+ * the token was used or revoked since it was read. The second write stores the device.
  */
 export function tokenUse(
   claims: Claims,

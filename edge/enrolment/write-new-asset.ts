@@ -18,7 +18,7 @@ import { type Claims, tokenUse } from "./token-use.ts";
 
 /**
  * Writes a new asset in one transaction, together with its signed record, its employee, its mainboard and the
- * use of the token. Returns the asset id, which is derived from the device key.
+ * token use. Returns the asset id, which is derived from the device key.
  *
  * @throws DynamoFault `TransactionCanceledException` on an optimistic-lock conflict
  */
@@ -66,7 +66,7 @@ export async function writeNewAsset(
   return assetId;
 }
 
-/** Creates the employee. If the employee exists, `since` does not change. */
+/** Creates the employee if it does not exist yet. `since` does not change for an existing employee. */
 function employeeUpdate(tenantId: string, employeeId: string, since: string, table: string) {
   const employee: EmployeeItem = { type: "Employee", tenantId, employeeId, since };
   return {
@@ -80,8 +80,8 @@ function employeeUpdate(tenantId: string, employeeId: string, since: string, tab
 }
 
 /**
- * Reads the assets that enrolled from the same mainboard. Returns undefined for a fingerprint that identifies
- * no mainboard.
+ * Reads the list of assets that enrolled from the same mainboard. Returns undefined if the hardware
+ * fingerprint does not identify a mainboard.
  */
 async function readHardwareItem(
   { hardware }: EnrolmentRequest,
@@ -94,7 +94,10 @@ async function readHardwareItem(
   return Item && decodeItem(hardwareItem, Item);
 }
 
-/** Adds the asset to the list of its mainboard. The condition fails if the list has changed since it was read. */
+/**
+ * Adds the asset to the list of assets for its mainboard. The condition fails if the list has changed since
+ * it was read.
+ */
 function hardwareWrites(
   { hardware }: EnrolmentRequest,
   { tenantId, assetId }: AssetItem,

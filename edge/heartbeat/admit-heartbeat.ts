@@ -11,7 +11,7 @@ import type { PendingAction } from "./read-pending-actions.ts";
 import type { SessionKey } from "./session-key-cache.ts";
 
 /**
- * A valid heartbeat. `provenGeneration` is the generation of the newest directive that the agent reports as
+ * A valid heartbeat. `provenGeneration` is the generation of the newest directive that the agent reported as
  * applied.
  */
 export type Admitted = { tenantId: string; entry: Entry<Uint8Array<ArrayBuffer>>; provenGeneration: number };
@@ -25,8 +25,8 @@ export type Authentic = {
 };
 
 /**
- * Authenticates a request that was signed with a session key (RFC 9421). Cheap checks come first, then the
- * signature over method, path and digest. The body is read last, so a forged request uses no memory.
+ * Authenticates a request that was signed with a session key (RFC 9421). Cheap checks come first, followed by
+ * the signature over method, path and digest. The body is read last, so that a forged request uses no memory.
  *
  * @returns `wire.unsigned`, `wire.stale`, `wire.bad-signature` or `wire.session-expired`, or the refusal of
  * the body
@@ -59,19 +59,22 @@ export async function authenticate(
   return accept({ keyid: signed.value.keyid, session, body: body.value, receivedAtMs: now });
 }
 
-/** `@path` as sent by the client (RFC 9421 §2.2.6). Creating a URL object would cost more. */
+/** The request path (`@path`) as sent by the client (RFC 9421 §2.2.6). Creating a URL object would cost more CPU. */
 export function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("//") + 2);
   const query = url.indexOf("?", start);
   return query < 0 ? url.slice(start) : url.slice(start, query);
 }
 
-/** Characters that SQS rejects (noncharacters), and line breaks, because a pack contains one heartbeat per line. */
+/**
+ * Characters that a queue message cannot contain: noncharacters, which SQS rejects, and line breaks, because
+ * a pack contains one heartbeat per line.
+ */
 const UNQUEUEABLE = /[\n\r\ufffe\uffff]/;
 
 /**
  * Validates the body against the heartbeat schema, unless the same state was already validated in this
- * session. Tenant and asset come from the verified keyid, never from the body.
+ * session. Tenant and asset come from the verified keyid and never from the body.
  */
 export function validate({ body, keyid, session, receivedAtMs }: Authentic, deps: Deps): Verdict<Admitted> {
   const { tenantId, assetId } = session.id;
@@ -92,8 +95,8 @@ export function validate({ body, keyid, session, receivedAtMs }: Authentic, deps
 }
 
 /**
- * Builds the response to an accepted heartbeat. It contains the directive until the agent reports that
- * generation as applied.
+ * Builds the response to an accepted heartbeat. The response contains the directive until the agent reports
+ * the directive's generation as applied.
  *
  * @returns `asset.revoked` for a revoked asset
  */

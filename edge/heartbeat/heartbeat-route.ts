@@ -16,11 +16,11 @@ export const HEARTBEATS_PATH = "/v1/heartbeats";
 
 /**
  * Handles `POST /v1/heartbeats`. Responds with 202 after the queue has accepted the heartbeat, with a problem
- * document if it is refused, and with 503 on a fault of the edge. Works on web Request and Response without
- * Hono, because routing through Hono cost as much CPU as the authentication
+ * document if the heartbeat is refused, and with 503 on a fault of the edge. Uses web Request and Response
+ * without Hono, because routing through Hono cost as much CPU as the authentication
  * (docs/decisions/0014-heartbeats-bypass-the-router.md).
  *
- * @param recordRelease passed in, because the heartbeat route does not import `control/`
+ * @param recordRelease passed as a parameter, because the heartbeat route does not import `control/`
  */
 export function createHeartbeats(
   deps: Deps,
@@ -90,7 +90,7 @@ function count({ assetId, tenantId }: SessionKeyId, { limits }: Deps): { device:
 
 type Within = Asked & { device: Taken; trace: string | undefined };
 
-/** Puts a valid heartbeat on the queue and builds its response. Refuses a revoked asset. */
+/** Puts a valid heartbeat on the queue and builds the response. Refuses a heartbeat of a revoked asset. */
 async function takeIn(admitted: Admitted, within: Within, deps: Deps) {
   const { requestId, device, trace, waitUntil, recordRelease } = within;
   const { tenantId, entry } = admitted;

@@ -8,22 +8,31 @@ import {
   readPendingActions,
 } from "./read-pending-actions.ts";
 
-/** Keeps a promise running after the response was sent. Provided by runtimes that would otherwise cancel it. */
+/**
+ * Keeps a promise running after the response was sent. Only provided by runtimes that would otherwise cancel
+ * the promise.
+ */
 export type WaitUntil = (work: Promise<unknown>) => void;
 
 /** Pending actions of each tenant, cached on this node. */
 export type PendingActions = {
   /**
-   * Returns the pending actions of a tenant by asset id. They are at most {@link REFRESH_MS} old while the
-   * table responds.
+   * Returns the pending actions of a tenant by asset id. While the table responds, the result is at most
+   * {@link REFRESH_MS} old.
    *
    * @param waitUntil lets a refresh finish after the response, in runtimes where requests cannot share I/O
    * (workerd)
    */
   of(tenantId: string, waitUntil?: WaitUntil): Promise<ReadonlyMap<string, PendingAction>>;
-  /** Makes the next `of` wait for a new read. Called after this node has made a change. */
+  /**
+   * Discards the cached actions, so that the next call of `of` waits for a new read. Called after this node
+   * has made a change.
+   */
   forget(tenantId: string): void;
-  /** Adds an action that this node has just written. It is used even if the index does not contain it yet. */
+  /**
+   * Adds an action that this node has just written. The cached action is used even if the index does not
+   * contain it yet.
+   */
   learn(tenantId: string, assetId: string, action: PendingAction): void;
   /**
    * Calls `notify` with the asset's action after every refresh. The refreshes continue until the returned
@@ -32,7 +41,7 @@ export type PendingActions = {
   watch(tenantId: string, assetId: string, notify: Notify): () => void;
 };
 
-/** Interval between two reads of one tenant's index. */
+/** Interval between two reads of the same tenant's index. */
 const REFRESH_MS = 2000;
 const TENANTS_MAX = 10_000;
 /**
@@ -43,8 +52,8 @@ const POLL_MS = 20;
 const FIRST_READ_MS_MAX = 2000;
 /**
  * Time for which an action that this node wrote is used although the index does not contain it. A global
- * secondary index normally contains a change of its table much earlier. If a later read does not contain the
- * action, a newer change removed it.
+ * secondary index normally reflects a change of its table much earlier. If an index read after this time does
+ * not contain the action, a newer change removed it.
  */
 const LEARNT_MS = 10_000;
 
@@ -52,13 +61,13 @@ type Notify = (action: PendingAction) => void;
 
 type TenantCache = {
   actions: ReadonlyMap<string, PendingAction>;
-  /** Time at which the newest read began, whether it succeeded or not. */
+  /** Time at which the newest read began, whether or not it succeeded. */
   triedAtMs: number;
   /** Start time of the newest successful read. */
   readAtMs: number;
   /** True before the first read and after a change on this node. The next caller then waits for a read. */
   mustWait: boolean;
-  /** Number of changes made on this node. A read that began before the newest change can be outdated. */
+  /** Number of changes made on this node. A read that began before the newest change can return outdated actions. */
   changes: number;
   learnt: Map<string, { action: PendingAction; atMs: number }>;
   watchers: Map<string, Set<Notify>>;
@@ -79,9 +88,9 @@ type State = { deps: PendingActionsDeps; tenants: Map<string, TenantCache> };
 
 /**
  * Caches the pending actions of each tenant. Each tenant costs one GSI2 query every {@link REFRESH_MS}, and
- * heartbeats cost none. Old actions are served during a refresh and while the table is unavailable, so that
- * ingest continues. A request waits only for the first read of a tenant, and in runtimes where requests
- * cannot share I/O for at most {@link FIRST_READ_MS_MAX}.
+ * heartbeats cost no queries. Cached actions are served during a refresh and while the table is unavailable,
+ * so that heartbeats are still accepted. A request only waits for the first read of a tenant. In runtimes
+ * where requests cannot share I/O, it waits for at most {@link FIRST_READ_MS_MAX}.
  */
 export function createPendingActions(deps: PendingActionsDeps): PendingActions {
   const state: State = { deps, tenants: new Map() };
@@ -154,8 +163,8 @@ function evictOne(tenants: Map<string, TenantCache>): void {
 }
 
 /**
- * Reads the tenant's actions. Reads them a second time if this node makes a change during the first read.
- * Never rejects.
+ * Reads the tenant's actions. Repeats the read once if this node makes a change during the first read. Never
+ * rejects.
  */
 async function refresh(
   { deps }: State,
@@ -185,8 +194,8 @@ async function refresh(
 }
 
 /**
- * Refreshes in runtimes where each request does its own I/O (workerd). One request reads, after its response
- * if possible. The others poll the cache, because they cannot await that read.
+ * Refreshes in runtimes where each request does its own I/O (workerd). One request reads, if possible after
+ * its response was sent. The other requests poll the cache, because they cannot await that read.
  */
 async function refreshUnshared(
   state: State,
@@ -230,8 +239,8 @@ function notifyWatchers({ actions, watchers }: TenantCache): void {
 }
 
 /**
- * Adds actions that this node wrote and that the index does not contain yet. Drops those that are too old,
- * and those that the index has superseded.
+ * Adds actions that this node wrote and that the index does not contain yet. Drops written actions that are
+ * too old, and actions that the index has superseded.
  */
 function withLearnt(
   actions: Map<string, PendingAction>,

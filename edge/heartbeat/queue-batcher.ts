@@ -4,14 +4,14 @@ import { UpstreamFault } from "../platform/aws-client.ts";
 import type { SendPack } from "../platform/queue-client.ts";
 
 /**
- * Puts a heartbeat on the queue. Resolves when the queue has accepted the message that contains it. Rejects
- * otherwise.
+ * Puts a heartbeat on the queue. Resolves when the queue has accepted the message that contains the
+ * heartbeat, and rejects otherwise.
  */
 export type Enqueue = (tenantId: string, entry: Entry<Uint8Array<ArrayBuffer>>) => Promise<void>;
 
 /**
- * Maximum number of concurrent sends of one workerd isolate. Each send keeps the memory of its request until
- * the queue responds, or until three tries of 2 s have failed.
+ * Maximum number of concurrent sends of one workerd isolate. Each send keeps its request in memory until the
+ * queue responds, or until three tries of 2 s have failed.
  */
 const UNSHARED_SENDS_MAX = 1000;
 
@@ -19,14 +19,14 @@ const UNSHARED_SENDS_MAX = 1000;
 const SEND_MS_MAX = 10_000;
 
 /**
- * For runtimes whose requests cannot share I/O (workerd). Sends each heartbeat as a separate message. Rejects
- * immediately with UpstreamFault while `sendsMax` sends are in flight, because a request there cannot wait
- * for another one.
+ * Sends each heartbeat as a separate message, for runtimes whose requests cannot share I/O (workerd). Rejects
+ * immediately with UpstreamFault while `sendsMax` sends are in flight, because in these runtimes a request
+ * cannot wait for another request.
  */
 export function sendEach(send: SendPack, clock: Clock, sendsMax = UNSHARED_SENDS_MAX): Enqueue {
   /**
-   * Latest end of each send in flight, in start order. It is needed because a request that the runtime
-   * cancels never removes its send.
+   * Latest end time of each send in flight, in start order. The end time is needed because a request that the
+   * runtime cancels never removes its send.
    */
   const inFlight = new Map<symbol, number>();
   return async (tenantId, entry) => {
@@ -51,23 +51,24 @@ function removeEnded(inFlight: Map<symbol, number>, nowMs: number): void {
 }
 
 /**
- * Maximum number of heartbeats without a response on one node. Above it requests fail, and agents send them
- * again from their spool.
+ * Maximum number of heartbeats without a response on one node. Above this number requests fail, and the
+ * agents send their heartbeats again from the spool.
  */
 const WAITING_MAX = 20_000;
 
 /**
- * Ratio of the heartbeats that one tenant can hold to the free room. A single tenant can therefore fill at
- * most four fifths, and every other tenant still finds room. Nothing is reserved for inactive tenants.
+ * Maximum ratio between the heartbeats of one tenant and the free room. With a ratio of 4, a single tenant
+ * can fill at most four fifths of the room, and every other tenant still finds room. No room is reserved for
+ * inactive tenants.
  */
 const TENANT_SHARE = 4;
 
-/** Maximum number of concurrent sends. While all are in use, waiting packs continue to take heartbeats. */
+/** Maximum number of concurrent sends. While all senders are busy, waiting packs continue to take heartbeats. */
 const SENDS_MAX = 32;
 
 /**
- * Maximum time that a pack waits for a free sender. The send takes up to 6 s more, and the agent's request
- * times out after 10 s.
+ * Maximum time in milliseconds that a pack waits for a free sender. The send takes up to 6 s more, and the
+ * agent's request times out after 10 s.
  */
 const TURN_MS_MAX = 3000;
 
@@ -81,11 +82,13 @@ type Pack = {
 };
 
 /**
- * For long-running runtimes. Heartbeats of a tenant that arrive within `waitMs` of the first one share one
- * message. While all {@link SENDS_MAX} senders are busy, packs take more heartbeats, and tenants take turns.
+ * Batches heartbeats, for long-running runtimes. Heartbeats of a tenant that arrive within `waitMs` of the
+ * first one share one message. While all {@link SENDS_MAX} senders are busy, packs take more heartbeats, and
+ * tenants take turns.
  *
- * A failed send rejects only the heartbeats in its pack. Rejects immediately with UpstreamFault above {@link
- * WAITING_MAX} or above the tenant's share of it. Also rejects if no sender was free for {@link TURN_MS_MAX}.
+ * A failed send rejects only the heartbeats in its pack. Heartbeats above {@link WAITING_MAX}, or above the
+ * tenant's share of it, are rejected immediately with UpstreamFault. A pack is also rejected if no sender was
+ * free for {@link TURN_MS_MAX}.
  */
 export function createQueueBatcher(
   send: SendPack,
@@ -100,8 +103,8 @@ class QueueBatcher {
   /** One pack per tenant, to which new heartbeats are added. */
   readonly #open = new Map<string, Pack>();
   /**
-   * Packs that are due to be sent, by tenant. The order of the tenants is the order of their turns, and the
-   * oldest pack of a tenant is first. A pack that is also in `#open` takes heartbeats until it is sent.
+   * Packs that are due to be sent, by tenant. Tenants are in the order of their turns, and each tenant's
+   * oldest pack is first. A pack that is also in `#open` takes heartbeats until it is sent.
    */
   readonly #due = new Map<string, Pack[]>();
   #sending = 0;
@@ -183,8 +186,8 @@ class QueueBatcher {
   }
 
   /**
-   * Rejects a pack that found no free sender, before the requests of its agents time out. Retries go into a
-   * new pack.
+   * Rejects a pack that found no free sender, before the agents' requests time out. Retries of its heartbeats
+   * go into a new pack.
    */
   #giveUp(pack: Pack): void {
     if (!this.#isWaiting(pack)) return;

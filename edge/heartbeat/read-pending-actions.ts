@@ -7,13 +7,16 @@ import { decodeItem } from "../../shared/table/items/decode.ts";
 import { actionRequired, assetKey, GSI2 } from "../../shared/table/keys.ts";
 import { type Clock, isRecent } from "../../shared/time/clock.ts";
 
-/** A change that an asset has not applied yet: a directive without proof, or a revocation. */
+/** A change that an asset has not yet applied: a directive without proof, or a revocation. */
 export type PendingAction = {
   generation: number;
   directive?: string;
   expiresAtMs: number;
   revoked: boolean;
-  /** The host was released with a release code, and the custody log has no record of the release yet. */
+  /**
+   * True if the host was released with a release code, and the custody log does not contain a record of that
+   * release yet.
+   */
   isFreedUnrecorded?: true;
 };
 
@@ -24,19 +27,19 @@ export type ReadPendingActionsDeps = {
   clock: Clock;
 };
 
-/** Whether the signature of the asset verified, and when that was checked. */
+/** Whether the signature of the asset verified, and the time of that check. */
 type Checked = { isSigned: boolean; atMs: number };
 
 /** Results of earlier signature checks, by {@link actionName}. */
 export type CheckedActions = Map<string, Checked>;
 
-/** Time after which an asset with an invalid signature is checked again, so that a repaired item is soon accepted. */
+/**
+ * Time after which an asset with an invalid signature is checked again. A repaired item is therefore accepted
+ * soon.
+ */
 const REFUSED_MS = 60_000;
 
-/**
- * Identifies an action by all its fields. A changed action is therefore checked again, and an unchanged one
- * is not.
- */
+/** Identifies an action by all its fields. Therefore an action is checked again only if it has changed. */
 const actionName = (
   assetId: string,
   { generation, revoked, expiresAtMs, directive }: PendingAction,
@@ -87,7 +90,7 @@ async function queryPendingActions(
     });
     for (const stored of page.Items ?? []) {
       const asset = decodeItem(assetItem, stored);
-      // A release counts as missing from the custody log only if the device signed its report.
+      // A release counts as missing from the custody log only if the device signed its containment report.
       const isFreed = unrecordedRelease(asset) && unrecordedRelease(await authority.checkReports(asset));
       actions.set(asset.assetId, {
         generation: asset.wish?.generation ?? 0,

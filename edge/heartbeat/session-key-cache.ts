@@ -10,23 +10,26 @@ import { type Hashing, type MacKey, webHashing } from "../runtime/hashing.ts";
 export type EdgeSecret = { version: string; key: CryptoKey };
 export type SessionKey = { id: SessionKeyId; key: MacKey };
 
-/** Maximum number of cached keys, sufficient for 100,000 assets on one node. Each takes a few hundred bytes. */
+/**
+ * Maximum number of cached keys, which is sufficient for 100,000 assets on one node. Each key takes a few
+ * hundred bytes.
+ */
 const KEPT_MAX = 120_000;
 
 type Kept = { key: SessionKey; movedAt: number };
 
 export type SessionKeys = {
   /**
-   * Finds the key that verifies this keyid. Undefined if the keyid is malformed or names an unknown version
-   * of the secret.
+   * Finds the key that verifies signatures with this keyid. Undefined if the keyid is malformed or names an
+   * unknown version of the secret.
    */
   find(keyid: string): Promise<SessionKey | undefined>;
   /**
-   * Caches a key. Call it only after a signature was verified with the key, so that forged keyids cannot
+   * Caches a key. Call this only after a signature was verified with the key, so that forged keyids cannot
    * evict valid keys.
    */
   keep(keyid: string, key: SessionKey): void;
-  /** Creates a session with the newest secret. Returns the keyid and the key of 32 bytes. */
+  /** Creates a session with the newest secret. Returns the keyid, and the 32 bytes of the session key. */
   issue(id: Omit<SessionKeyId, "version">): Promise<{ keyid: string; bytes: Uint8Array<ArrayBuffer> }>;
 };
 
@@ -34,8 +37,8 @@ export type SessionKeys = {
  * Derives session keys from the edge secrets and caches them (LRU). Keys are not stored. A node that lost its
  * cache derives the same keys again.
  *
- * @param secrets new sessions use the first secret, and all secrets verify
- * @param keptMax maximum number of cached keys
+ * @param secrets new sessions use the first secret, and existing sessions can use any of them ⏎ @param
+ * keptMax maximum number of cached keys
  */
 export function createSessionKeys(
   secrets: readonly [EdgeSecret, ...EdgeSecret[]],
@@ -43,10 +46,10 @@ export function createSessionKeys(
   keptMax = KEPT_MAX,
 ): SessionKeys {
   // A used key moves to the end only after an eighth of the cache has moved behind it. Most heartbeats
-  // therefore move nothing.
+  // therefore do not move a key.
   const movedAfter = keptMax / 8;
   const byVersion = new Map(secrets.map((secret) => [secret.version, secret.key]));
-  /** Cached keys, least recently used first. The order is wrong by at most an eighth of the cache. */
+  /** Cached keys, least recently used first. A key's position is wrong by at most an eighth of the cache. */
   const kept = new Map<string, Kept>();
   let moves = 0;
   return {

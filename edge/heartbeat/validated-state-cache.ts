@@ -2,18 +2,15 @@ import type { Hashing } from "../runtime/hashing.ts";
 
 /**
  * Caches the validated state of each session. Most heartbeats repeat the previous state byte for byte. Their
- * text is `{"v":1,"sequence":…,"sentAt":…,` MIDDLE `,"spool":{…}}`. A middle that equals the validated one is
+ * text is `{"v":1,"sequence":…,"sentAt":…,` MIDDLE `,"spool":{…}}`. If MIDDLE equals the cached MIDDLE, it is
  * not validated again.
  */
 export type ValidatedStates = {
-  /**
-   * Returns the generation in the containment report if this state was validated before. Otherwise returns
-   * undefined.
-   */
+  /** Returns the generation in the containment report if this state was already validated, otherwise undefined. */
   recognise(keyid: string, body: Uint8Array): number | undefined;
   /**
-   * Caches the state of a heartbeat that was just validated. `text` is the decoded body, and `json` is its
-   * parsed value.
+   * Caches the state of a heartbeat that was just validated. `text` is the decoded body, and `json` is the
+   * parsed body.
    */
   remember(
     keyid: string,
@@ -22,7 +19,10 @@ export type ValidatedStates = {
   ): void;
 };
 
-/** Patterns for the fields that change while the state is unchanged. They accept nothing that the schema rejects. */
+/**
+ * Patterns for the fields that change while the state does not change. They accept nothing that the schema
+ * rejects.
+ */
 const HEAD =
   /^\{"v":1,"sequence":(?:0|[1-9]\d{0,14}),"sentAt":"([12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)",/;
 const TAIL = /,"spool":\{"waiting":(?:0|[1-9]\d{0,14}),"dropped":(?:0|[1-9]\d{0,14})\}\}$/;
@@ -65,10 +65,10 @@ export function createValidatedStates({ isEqual }: Pick<Hashing, "isEqual">): Va
     },
     remember(keyid, body, { text, json, provenGeneration }) {
       if (body.length > STATE_BYTES_MAX) return;
-      // Copy the middle. A subarray would keep the whole body in memory.
+      // Copy the middle, because a subarray would keep the whole body in memory.
       const middle = middleOf(body)?.slice();
-      // Skip text that does not round-trip. It has a duplicate member or an unusual escape. The same bytes in
-      // another heartbeat could then have a different meaning.
+      // Do not cache a text that JSON.stringify changes. It contains a duplicate member or an unusual escape.
+      // The same bytes in another heartbeat could then have a different meaning.
       if (middle === undefined || JSON.stringify(json) !== text) return;
       forget(keyid);
       while (bytes + middle.length > KEPT_BYTES_MAX) forget(seen.keys().next().value!);

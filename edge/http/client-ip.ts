@@ -5,8 +5,9 @@
 const ADDRESS = /^[0-9a-fA-F.:]{2,45}$/;
 
 /**
- * Key of an address for rate limits. For IPv6 it is the /64 network, because one host can use all 2^64
- * addresses in it (RFC 6177). For IPv4 it is the address itself, including one written as `::ffff:192.0.2.1`.
+ * Key of an address for rate limits. For IPv6 the key is the /64 network, because one host can use all 2^64
+ * addresses in it (RFC 6177). For IPv4 the key is the address itself, even if it is written as
+ * `::ffff:192.0.2.1`.
  */
 export function networkOf(address: string): string {
   if (!address.includes(":")) return address;
@@ -23,7 +24,7 @@ export function networkOf(address: string): string {
     .join(":")}::/64`;
 }
 
-/** Number of groups after `::`. A dotted end (`::192.0.2.1`) counts as two. */
+/** Number of groups after `::`. A dotted IPv4 ending (`::192.0.2.1`) counts as two groups. */
 const groupsOf = (tail: string): number =>
   tail === "" ? 0 : tail.split(":").length + (tail.includes(".") ? 1 : 0);
 
@@ -37,11 +38,11 @@ const withoutPort = (address: string): string =>
 type SourceIp = (request: Request) => string;
 
 /**
- * Address of the client. It comes from the proxy's header if one is configured and its value is valid,
- * otherwise from the connection. `unknown` if neither is an address.
+ * Address of the client. If a proxy header is configured and its value is valid, the address is taken from
+ * the header, otherwise from the connection. The result is `unknown` if neither is an address.
  *
- * @param header only its last address is read, because our own proxy added that one. A client can write the
- * others.
+ * @param header name of the proxy header. Only the last address in its value is used, because our own proxy
+ * added that one. A client can forge the other addresses.
  */
 export function clientIp(ofConnection: SourceIp, header: string | undefined): SourceIp {
   const checked: SourceIp = (request) => {

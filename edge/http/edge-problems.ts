@@ -1,4 +1,4 @@
-/** Error codes of the edge for missing routes, unavailable parts and faults. Refusals have their own codes. */
+/** Error codes of the edge for missing routes, unavailable features and faults. Refusals have separate codes. */
 export const EDGE_PROBLEMS = {
   "edge.no-route": { status: 404, title: "There is nothing at this address" },
   "edge.not-served": { status: 404, title: "The role of this node does not serve this address" },

@@ -1,19 +1,22 @@
 import type { Log } from "../../shared/observability/log.ts";
 
 /**
- * Maximum duration of a shutdown after draining. It is longer than any response takes, including three tries
- * of an unresponsive queue or a slow body.
+ * Maximum duration of a shutdown after draining. The limit is longer than any response takes, including three
+ * tries to reach an unresponsive queue, or a slow request body.
  */
 const STOP_MS_MAX = 20_000;
 
 /** State of a graceful shutdown. */
 export type Shutdown = {
   hasBegun: () => boolean;
-  /** Starts draining, so that the node is no longer ready. Resolves after load balancers have had time to notice. */
+  /**
+   * Starts draining, which means that the node reports that it is not ready. Resolves after load balancers
+   * have had time to notice.
+   */
   begin: () => Promise<void>;
 };
 
-/** @param drainSeconds time in which load balancers notice that the node is not ready */
+/** @param drainSeconds time in which load balancers can notice that the node is not ready */
 export function createShutdown(pause: (ms: number) => Promise<void>, drainSeconds: number): Shutdown {
   let hasBegun = false;
   return {
@@ -33,10 +36,10 @@ type ShutdownDeps = {
 };
 
 /**
- * Graceful shutdown that loses no request. First the node drains: it reports that it is not ready, and closes
- * each connection after its response, so that new requests go to other nodes. Then it ends the open long
- * polls, and `stop` waits for requests in flight. Closing the socket earlier would reset requests in transit.
- * Their clients could not know whether the requests were processed.
+ * Shuts down without losing requests. First the node drains: it reports that it is not ready, and closes each
+ * connection after its response, so that new requests go to other nodes. Then it ends the open long polls,
+ * and `stop` waits for requests in flight. Closing the socket earlier would reset requests in transit. Their
+ * clients could not know whether the requests were processed.
  *
  * @returns exit code: 0, or 1 after {@link STOP_MS_MAX}. A second call returns 1 immediately.
  */

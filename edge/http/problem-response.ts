@@ -7,13 +7,13 @@ import type { HttpDeps } from "./deps.ts";
 import { EDGE_PROBLEMS, type EdgeProblemCode } from "./edge-problems.ts";
 import { type RateLimit, rateLimitHeader, rateLimitPolicyHeader, type Taken } from "./rate-limit.ts";
 
-/** Problem document (RFC 9457). It contains the request id that is also in the log line of the request. */
+/** Builds a problem document (RFC 9457). Its request id is also in the log line of the request. */
 function problem(c: Context<Env>, status: ContentfulStatusCode, code: string, title: string, more = {}) {
   const text = problemText(c.var.requestId, status, code, title, more);
   return c.body(text, { status, headers: PROBLEM_HEADERS });
 }
 
-/** Like {@link problem}, with a code of the edge. `title` replaces the title of the code. */
+/** Like {@link problem}, with an error code of the edge. A given `title` replaces the default title of the code. */
 export function edgeProblem(c: Context<Env>, code: EdgeProblemCode, title?: string, more = {}) {
   const known = EDGE_PROBLEMS[code];
   return problem(c, known.status, code, title ?? known.title, more);
@@ -44,9 +44,9 @@ export function problemOf(
 }
 
 /**
- * Counts a refusal, logs it at the level of its code, and returns the parts of its problem document. For
- * `wire.stale` they include the edge's time, so that a host with a wrong clock can correct it. The header
- * `Date` is not sufficient, because responses of workerd do not have it.
+ * Counts a refusal, logs it at the level that its code has, and returns the content of its problem document.
+ * For `wire.stale` the document includes the edge's time, so that a host can correct a wrong clock. The
+ * `Date` header is not sufficient, because responses of workerd do not have it.
  */
 export function noteRefusal(asked: { requestId: string; path: string }, refused: Refusal, deps: HttpDeps) {
   const { status, log, title } = REFUSALS[refused.code];
@@ -70,7 +70,7 @@ export function refusal(
   return problem(c, status, refused.code, title, { ...detail, ...more });
 }
 
-/** 429 response with the headers from which the client knows when to retry. */
+/** 429 response with headers that show the client when it can retry. */
 export function tooMany(c: Context<Env>, limit: RateLimit, taken: Taken, deps: HttpDeps) {
   for (const [name, value] of Object.entries(limitHeaders(limit, taken))) c.header(name, value);
   return refusal(c, refuse("wire.too-many", limit.name), deps);
@@ -85,8 +85,8 @@ export const limitHeaders = (limit: RateLimit, taken: Taken) => ({
 const RETRY_AFTER_SECONDS = 5;
 
 /**
- * 503 response for a fault of the edge or of a service that it needs. The text is fixed, so that it reveals
- * no details of the fault.
+ * 503 response for a fault of the edge or of a service that the edge needs. The text is fixed, so that it
+ * reveals no details of the fault.
  */
 export function unavailable(c: Context<Env>, more = {}) {
   c.header("retry-after", String(RETRY_AFTER_SECONDS));

@@ -8,15 +8,15 @@ function originFault(text: string): string | undefined {
   if (!/^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])$/.test(url.hostname))
     return "expected a host name or an IP address as host";
   if (url.port === "0") return "expected a port between 1 and 65535";
-  // `URL.origin` drops the path, query and user name. Refuse a URL with any of these instead of ignoring them
-  // silently.
+  // `URL.origin` drops the path, query and user name. Refuse a URL that has any of them instead of ignoring
+  // them silently.
   if (
     text
       .toLowerCase()
       .replace(/\/$/, "")
       .replace(/:(?:443|80)$/, "") !== url.origin.replace(/:(?:443|80)$/, "")
   )
-    return "expected only scheme, host and port, in their usual spelling";
+    return "expected only scheme, host and port in normalised form, such as https://lz.example.com";
   if (url.protocol === "http:" && !LOOPBACK.test(url.hostname))
     return "expected https: http works for loopback addresses only, because browsers send session cookies over https";
   return undefined;
@@ -35,8 +35,9 @@ type Site = { publicOrigin?: string; admin: { parties: readonly string[] } };
 
 /**
  * Origin at which people and agents reach this site, for redirects, commands and links. Without
- * `LZ_PUBLIC_ORIGIN` it is the origin of the request if that is an authorised party, otherwise the first
- * authorised party. Therefore a forged Host header cannot redirect people or agents to another site.
+ * `LZ_PUBLIC_ORIGIN`, the result is the origin of the request if that origin is an authorised party,
+ * otherwise the first authorised party. Therefore a forged Host header cannot redirect people or agents to
+ * another site.
  */
 export function siteOrigin(request: Request, { publicOrigin, admin: { parties } }: Site): string {
   if (publicOrigin !== undefined) return publicOrigin;
@@ -45,7 +46,7 @@ export function siteOrigin(request: Request, { publicOrigin, admin: { parties } 
 }
 
 /**
- * Whether the browser connects over https. Behind a proxy that terminates TLS, the URL of the request begins
+ * Whether the browser connects over https. Behind a proxy that terminates TLS, the request URL itself begins
  * with http.
  */
 export const isSecure = (request: Request, { publicOrigin }: Pick<Site, "publicOrigin">): boolean =>

@@ -14,14 +14,15 @@ export type RateLimit = Quota & {
 };
 
 /**
- * Maximum number of keys in memory. Above it, keys with a full quota are removed first, which has no effect
- * on their clients.
+ * Maximum number of keys in memory. Above this number, keys with a full quota are removed first, which does
+ * not affect their clients.
  */
 const KEYS_MAX = 250_000;
 
 /**
- * Generic cell rate algorithm (ITU-T I.371). Stores one number per key: the time at which its quota is full
- * again. Nodes do not share counts, so a client of three nodes has up to three times the quota.
+ * Rate limit with the generic cell rate algorithm (ITU-T I.371). Stores one number per key: the time at which
+ * the key's quota is full again. Nodes do not share counts, so a client that uses three nodes has up to three
+ * times the quota.
  */
 export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
   const stepMs = (quota.windowSeconds * 1000) / quota.quota;
@@ -44,8 +45,8 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
     take(key) {
       const now = clock();
       const at = fullAt.get(key) ?? 0;
-      // A refill that takes longer than two windows means that the clock was set back. Start again. Otherwise
-      // the key would be refused until the clock catches up.
+      // A refill that takes longer than two windows means that the clock was set back. Start with a full
+      // quota again. Otherwise the key would be refused until the clock catches up.
       const before = at > now + 2 * windowMs ? now : Math.max(at, now);
       const after = before + stepMs;
       const allowed = after - now <= windowMs + 1e-6;
@@ -64,12 +65,12 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
 }
 
 /**
- * `RateLimit` header (draft-ietf-httpapi-ratelimit-headers-10) with the remaining requests and the seconds
- * until the refill.
+ * `RateLimit` header (draft-ietf-httpapi-ratelimit-headers-10) with the number of remaining requests and the
+ * seconds until the refill.
  */
 export const rateLimitHeader = ({ name }: Quota, taken: Taken): string =>
   `"${name}";r=${taken.remaining};t=${taken.resetSeconds}`;
 
-/** `RateLimit-Policy` header (same draft) with the quota and the window. */
+/** `RateLimit-Policy` header (same draft as {@link rateLimitHeader}) with the quota and the window. */
 export const rateLimitPolicyHeader = ({ name, quota, windowSeconds }: Quota): string =>
   `"${name}";q=${quota};w=${windowSeconds}`;

@@ -2,19 +2,20 @@ import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 
 const JSON_TYPE = /^application\/json(?: *; *charset=utf-8)?$/i;
 
-/** Timeout for a body. The largest body takes this long at 256 kbit/s, and a slower client is refused. */
+/** Timeout for reading a body. At 256 kbit/s, the largest body takes this long. A slower client is refused. */
 const BODY_MS_MAX = 10_000;
 
 /** Maximum size of a body for which the runtime's own idle timeout is sufficient. */
 const SMALL_BYTES_MAX = 64 * 1024;
 
 /**
- * Reads the body of a JSON request, at most `bytesMax` bytes and within {@link BODY_MS_MAX}. A declared
- * length above the limit is refused without reading. A body without a declared length is counted while it
- * streams.
+ * Reads the body of a JSON request, at most `bytesMax` bytes and within {@link BODY_MS_MAX}. A body whose
+ * declared length is above the limit is refused without reading it. A body without a declared length is
+ * counted while it is read.
  *
- * @param timesOut true if the runtime closes idle connections, so that a small body needs no timer
- * @returns `wire.media-type`, `wire.too-large`, `wire.too-slow`, or `wire.malformed` for an interrupted body
+ * @param timesOut true if the runtime closes idle connections, so that a small body needs no timer ⏎ @returns
+ * the body, or `wire.media-type`, `wire.too-large`, `wire.too-slow`, or `wire.malformed` for an interrupted
+ * body
  */
 export async function readBody(
   request: Request,
@@ -60,7 +61,7 @@ async function readBytes(request: Request, bytesMax: number): Promise<Verdict<Ui
 /** The client closed the connection early or sent invalid chunks. This is not a fault of the edge. */
 const BROKEN_OFF = refuse("wire.malformed", "the body is incomplete");
 
-/** Reads a stream up to `bytesMax`, and cancels it above that limit. */
+/** Reads a stream of up to `bytesMax` bytes. Cancels a longer stream. */
 export async function readStream(
   stream: ReadableStream<Uint8Array>,
   bytesMax: number,

@@ -2,7 +2,7 @@ import { type Clock, isRecent } from "../../shared/time/clock.ts";
 
 /**
  * Whether the queue and the table respond. The result is at most {@link KEPT_MS} old. `queue` is absent on
- * nodes that do not need it.
+ * nodes that do not need the queue.
  */
 export type Readiness = { queue?: Reached; table: Reached };
 type Reached = "here" | "away";
@@ -12,7 +12,10 @@ type Reached = "here" | "away";
  * in this time.
  */
 const KEPT_MS = 2000;
-/** Timeout of a probe. A slower response counts as `away`, because load balancers do not wait longer either. */
+/**
+ * Timeout of a readiness check. A slower response counts as `away`, because load balancers do not wait longer
+ * either.
+ */
 const PROBE_MS_MAX = 1500;
 
 export type ReadinessDeps = {
@@ -22,8 +25,8 @@ export type ReadinessDeps = {
   clock: Clock;
   after: (ms: number, then: () => void) => () => void;
   /**
-   * False on workerd. A request that arrives during another request's probe then gets the previous result, or
-   * `away` before the first one.
+   * False on workerd. A request that arrives while another request checks the queue and the table gets the
+   * previous result, or `away` before the first result.
    */
   shared: boolean;
 };

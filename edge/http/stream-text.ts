@@ -1,9 +1,9 @@
 import { utf8 } from "../../shared/encoding/bytes.ts";
 
 /**
- * Streams text, one part per pull. Reads the first part before it returns, so that an unavailable table
- * causes a 503 and not an empty file. A later fault aborts the response, because a truncated file must not
- * appear complete.
+ * Streams text, one part of the text per pull. Reads the first part before it returns, so that an unavailable
+ * table causes a 503 response and not an empty file. A later fault aborts the response, because a truncated
+ * file must not appear complete.
  */
 export async function streamText(
   parts: AsyncGenerator<string>,

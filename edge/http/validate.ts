@@ -13,17 +13,21 @@ type Target = keyof ValidationTargets;
 type Refused = (c: Context<Env>, error: z.ZodError) => Response | Promise<Response>;
 
 /**
- * Validates a part of the request with `@hono/zod-validator`. Read the value with {@link valid}.
+ * Validates one target of the request (body, query, …) with `@hono/zod-validator`. Read the value with {@link
+ * valid}.
  *
- * @param refused builds the response to an invalid value, because the default response of the library
- * contains zod's error
+ * @param refused builds the response to an invalid value, because the library's default response contains the
+ * zod error
  */
 export const validate = (target: Target, schema: z.ZodType, refused: Refused): MiddlewareHandler<Env> =>
   zValidator(target, schema, (result, c) =>
     result.success ? undefined : refused(c as Context<Env>, result.error as z.ZodError),
   ) as MiddlewareHandler<Env>;
 
-/** Returns the value that {@link validate} parsed from that part of the request. `_schema` only sets its type. */
+/**
+ * Returns the value that {@link validate} parsed for that target. `_schema` only determines the type of the
+ * result.
+ */
 export const valid = <Schema extends z.ZodType>(
   c: Context<Env>,
   target: Target,
@@ -31,8 +35,8 @@ export const valid = <Schema extends z.ZodType>(
 ): z.infer<Schema> => c.req.valid(target as never) as z.infer<Schema>;
 
 /**
- * Reads a JSON body within its limits and puts the text into Hono's body cache. Otherwise `validate("json",
- * …)` would read the request without limits.
+ * Reads a JSON body within its limits and puts its text into Hono's body cache. Otherwise `validate("json",
+ * …)` would read the body without limits.
  */
 export const jsonBody = (
   read: (c: Context<Env>) => Promise<Verdict<Uint8Array<ArrayBuffer>>>,
@@ -49,8 +53,8 @@ export const jsonBody = (
   });
 
 /**
- * Puts the fields of a form into Hono's body cache, for `validate("form", …)`. The form must have been read
- * within its limits.
+ * Puts the fields of a form into Hono's body cache, for `validate("form", …)`. The caller must have read the
+ * form within its limits.
  */
 export function keepForm(c: Context<Env>, fields: Record<string, string>): void {
   const form = new FormData();

@@ -6,7 +6,7 @@ import { CredentialFault, type CredentialProvider, type Credentials } from "../c
 
 /**
  * Timeout of one try in milliseconds. All tries together take about three times as long, while the agent
- * waits for its 202 response.
+ * waits for the 202 response.
  */
 const TRY_TIMEOUT_MS = 2000;
 const TRIES_MAX = 3;
@@ -23,8 +23,8 @@ const PASSING = new Set([
   "TransactionInProgressException",
 ]);
 /**
- * Cancellation reasons of a transaction after which a retry can succeed. "None" stands for an item that was
- * not refused.
+ * Cancellation reasons of a transaction after which a retry can succeed. The reason "None" stands for an item
+ * that was not refused.
  */
 const PASSING_REASONS = new Set([
   "None",
@@ -54,8 +54,8 @@ export type AwsAnswer =
   | { ok: false; status: number; refusal: AwsRefusal };
 
 /**
- * Error of an AWS service. `code` is the name of the exception, or empty. `reasons` are the cancellation
- * reasons of a transaction.
+ * Error of an AWS service. `code` is the name of the exception, or empty if the response has no name. `reasons` are the
+ * cancellation reasons of a transaction.
  */
 export type AwsRefusal = { code: string; message: string; reasons: string[] };
 
@@ -73,8 +73,8 @@ export type AwsAccess = {
 };
 
 /**
- * Signed calls to one AWS service with its JSON protocol. `target` is the value of `X-Amz-Target`. If the
- * service refuses the credentials, the call is repeated once with newer ones.
+ * Creates signed calls to one AWS service with its JSON protocol. `target` is the value of `X-Amz-Target`. If
+ * the service refuses the credentials, the call is repeated once with newer credentials.
  */
 export function createAwsCall(
   { credentials, region, pause }: AwsAccess,
@@ -159,9 +159,9 @@ function createClients(service: string, region: string): (credentials: Credentia
 }
 
 /**
- * Whether the response comes from the service itself. DynamoDB responds to a write with `{}`, so only the
- * content type distinguishes it from another JSON server. A response of SQS names the message or the queue,
- * which the caller checks.
+ * Whether the response comes from the AWS service itself. DynamoDB responds to a write with `{}`, so only the
+ * content type distinguishes its response from that of another JSON server. A response of SQS contains the
+ * message id or the queue's ARN, which the caller checks.
  */
 const isOwnAnswer = (service: "dynamodb" | "sqs", headers: Headers): boolean =>
   service === "sqs" || isDynamoContentType(headers.get("content-type"));
@@ -183,8 +183,8 @@ const isPassing = ({ code, reasons }: AwsRefusal): boolean =>
     reasons.every((reason) => PASSING_REASONS.has(reason)));
 
 /**
- * DynamoDB client on top of {@link AwsCall}. An error becomes a {@link DynamoFault} with its cancellation
- * reasons.
+ * Creates a DynamoDB client on top of {@link AwsCall}. An error becomes a {@link DynamoFault} with its
+ * cancellation reasons.
  *
  * @param token creates a new `ClientRequestToken` per transaction. All tries use the same token. DynamoDB
  * therefore commits the transaction once, and a retry after a lost response does not conflict with the first
@@ -208,5 +208,5 @@ export const dynamoUrl = (config: { DYNAMODB_ENDPOINT?: string | undefined; AWS_
 export async function reachTable(dynamo: Dynamo, table: string): Promise<void> {
   const { Table } = await dynamo("DescribeTable", { TableName: table });
   if (Table?.TableName !== table)
-    throw new UpstreamFault(`unexpected response of DynamoDB: it does not describe the table ${table}`);
+    throw new UpstreamFault(`unexpected response from DynamoDB: it does not describe the table ${table}`);
 }

@@ -6,15 +6,15 @@ import { backoffCeilingMs } from "../../shared/time/backoff.ts";
  */
 export const CONFLICT_ROUNDS_MAX = 64;
 /**
- * Number of rounds with short pauses. A keyed mutex orders the writes of one node, so a write competes with
- * one write of each other node. If the pauses were longer, a busy node would win every round.
+ * Number of rounds with short pauses. A keyed mutex orders the writes of one node, so a write only competes
+ * with one write of each other node. If the pauses were longer, a busy node would win every round.
  */
 const SOON_ROUNDS = 12;
 const SOON_MS_FIRST = 10;
 const SOON_MS_MAX = 60;
 /**
- * Maximum pause in later rounds. By then there are many competitors, for example on Workers, where no mutex
- * orders writes.
+ * Maximum pause in milliseconds in later rounds. By then many writes compete, for example on Workers, where
+ * no mutex orders them.
  */
 const LATER_MS_MAX = 400;
 

@@ -26,8 +26,9 @@ const ADMIN_SETTINGS = [
 const QUEUE_SETTINGS = ["LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS", "SQS_QUEUE_URL"] as const;
 
 /**
- * Settings that only some roles need. With separate roles, another node holds the enrol key, so its public
- * half must be configured. A node with the role `all` can sign new devices with the control key.
+ * Settings that only some roles need. With separate roles, the enrol key is on a different node, so its
+ * public half must be configured on every node. A node with the role `all` can sign new devices with the
+ * control key.
  */
 export const NEEDED_SETTINGS = {
   ingest: [...QUEUE_SETTINGS, "LZ_ENROL_JWKS"],

@@ -32,9 +32,9 @@ export type QueueClientDeps = {
 };
 
 /**
- * Client of the SQS queue. The tenant is the message group, which enables fair queues on a standard queue.
- * One tenant then cannot delay others. If a queue refuses message groups (ElasticMQ before 1.6.14), the
- * client sends messages without them.
+ * Creates a client of the SQS queue. The tenant is the message group, which enables fair queues on a standard
+ * queue. With fair queues, one tenant cannot delay others. If a queue service refuses message groups
+ * (ElasticMQ before 1.6.14), the client sends messages without them.
  */
 export function createQueueClient(deps: QueueClientDeps): QueueClient {
   const { call, queueUrl, hashing, signing } = deps;
@@ -67,8 +67,8 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
   }
 
   /**
-   * Stops the use of message groups. Called after the queue accepted the same message without its group,
-   * which shows that the group was the reason.
+   * Stops using message groups. Called after the queue accepted a message without its group that it had
+   * refused with the group.
    */
   function noteGroupsRefused({ code }: AwsRefusal): void {
     if (areGroupsRefused) return;
@@ -94,7 +94,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       const { QueueArn } = (answer.value.Attributes ?? {}) as { QueueArn?: unknown };
       const name = new URL(queueUrl).pathname.split("/").at(-1);
       if (typeof QueueArn !== "string" || QueueArn.split(":").at(-1) !== name)
-        throw new UpstreamFault("unexpected response of SQS: no ARN of the configured queue");
+        throw new UpstreamFault("unexpected response from SQS: no ARN of the configured queue");
     },
     areMessageGroupsRefused: () => areGroupsRefused,
   };
@@ -107,16 +107,16 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
 const namesMessageGroup = ({ message }: AwsRefusal): boolean => message.includes("MessageGroupId");
 
 /**
- * Checks that the response contains a message id and the MD5 of the sent body. The status 200 alone proves
- * nothing.
+ * Checks that the response contains a message id and the MD5 of the sent body. The status 200 alone does not
+ * prove that the queue stored the message.
  */
 function checkAccepted(answer: AwsAnswer, md5: string): void {
   if (!answer.ok) throw refused(answer);
   const { MessageId, MD5OfMessageBody } = answer.value;
   if (typeof MessageId !== "string" || MessageId === "")
-    throw new UpstreamFault("unexpected response of SQS: status 200 without a MessageId");
+    throw new UpstreamFault("unexpected response from SQS: status 200 without a MessageId");
   if (MD5OfMessageBody !== md5)
-    throw new UpstreamFault("unexpected response of SQS: status 200 with the MD5 of another body");
+    throw new UpstreamFault("unexpected response from SQS: status 200 with the MD5 of a different body");
 }
 
 const refused = ({ status, refusal }: AwsAnswer & { ok: false }): UpstreamFault =>

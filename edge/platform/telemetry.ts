@@ -10,8 +10,8 @@ import {
 import { parentOf, traceparentOf } from "../../shared/observability/traceparent.ts";
 
 /**
- * Metrics and traces of the edge through the OpenTelemetry API. They cost almost nothing if no SDK is
- * registered. Attributes contain routes, codes and tenants, but never values that an agent sent.
+ * Metrics and traces of the edge through the OpenTelemetry API. If no SDK is registered, they cost almost
+ * nothing. Attributes contain routes, codes and tenants, but never values that an agent sent.
  */
 export type Instruments = {
   /** Counts a response. `route` is the route pattern and not the URL. */
@@ -20,13 +20,13 @@ export type Instruments = {
   refused(code: string): void;
   /** Counts a send to the queue. `ok` is false if the queue did not accept it. */
   sent(heartbeats: number, ok: boolean): void;
-  /** Counts a fetch of the issuer's keys. `ageMs` is the age of the cached keys after it. */
+  /** Counts a fetch of the issuer's keys. `ageMs` is the age of the cached keys after the fetch. */
   issuerKeysAsked(ok: boolean, ageMs: number | undefined): void;
-  /** Records the age of a tenant's pending actions at the end of a refresh, whether it succeeded or not. */
+  /** Records the age of a tenant's pending actions at the end of a refresh, whether or not the refresh succeeded. */
   actionSetAge(ageMs: number): void;
   /**
-   * Starts the span of a heartbeat, which ends when the queue has accepted it. Its parent is the agent's
-   * span, if an authenticated agent sent one.
+   * Starts the span of a heartbeat, which ends when the queue has accepted the heartbeat. If an authenticated
+   * agent sent a span, that span is the parent.
    */
   startIngest(traceparent: string | null, startedAtMs: number): IngestSpan;
 };

@@ -5,8 +5,8 @@ import { contentDigest, importHmacKey } from "../../shared/wire/signature.ts";
 export type MacKey = { verify(data: string, signature: Uint8Array<ArrayBuffer>): boolean | Promise<boolean> };
 
 /**
- * Hashes, comparison and compression of bytes for heartbeats. {@link webHashing} works in every runtime. Bun
- * and Deno use synchronous functions, because the thread pool of WebCrypto costs more than hashing a
+ * Hashing, comparison and compression of bytes, for heartbeats. {@link webHashing} works in every runtime.
+ * Bun and Deno use synchronous functions instead, because WebCrypto's thread pool costs more than hashing a
  * heartbeat.
  */
 export type Hashing = {
@@ -16,8 +16,8 @@ export type Hashing = {
   /** Compares bytes that are not secret. The comparison is not constant-time. */
   isEqual(a: Uint8Array, b: Uint8Array): boolean;
   /**
-   * MD5 in lower-case hex (RFC 1321). SQS returns it for an accepted message. It detects mix-ups but not
-   * attackers.
+   * MD5 in lower-case hex (RFC 1321). SQS returns the MD5 of an accepted message. The comparison detects
+   * mix-ups but not attacks.
    */
   md5(bytes: Uint8Array<ArrayBuffer>): string | Promise<string>;
   /** Raw deflate (RFC 1951) at a fast compression level. */

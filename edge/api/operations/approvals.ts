@@ -34,7 +34,7 @@ const approve = operation({
   tag,
   summary: "Approve another person's request to isolate",
   description:
-    "Isolates the asset. You cannot approve your own request, or a request of an API key that you created. API keys cannot approve. A request expires after an hour.",
+    "Isolates the asset. You cannot approve your own request, or a request from an API key that you created. API keys cannot approve requests. A request expires after an hour.",
   needs: "approve",
   params: z.strictObject({ approvalId: keyId }),
   success: 202,

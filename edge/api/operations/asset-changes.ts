@@ -48,9 +48,9 @@ const merge = operation({
   id: "mergeAsset",
   method: "post",
   path: "/assets/{assetId}/merge",
-  summary: "Merge an asset into the one that replaced it",
+  summary: "Merge an asset into the asset that replaced it",
   description:
-    "For a host that was re-imaged or replaced and enrolled again. Revokes this asset permanently, closes its open incidents, and links both assets by `supersededBy` and `supersedes`. Refused if the asset is contained, if it reported within the last 10 minutes (unless you set `evenIfActive`), and if the other asset is revoked or merged.",
+    "For a host that was re-imaged or replaced and enrolled again. Revokes this asset permanently, closes its open incidents, and links both assets by `supersededBy` and `supersedes`. Refused if the asset is contained, if it reported within the last 10 minutes (unless you set `evenIfActive`), or if the other asset is revoked or merged.",
   needs: "manage-assets",
   body: z.strictObject({
     into: assetId.meta({ description: "The asset that replaces this one." }),

@@ -12,7 +12,7 @@ import { changingAsset, respondWithAsset } from "./changed-asset.ts";
 
 const everyCopy = z.boolean().default(false).meta({
   description:
-    "If several machines share the identity of this asset, each of them would apply the directive. `true` allows that. Otherwise the request is refused with `admin.copies`.",
+    "If several machines share the identity of this asset, each of them would apply the directive. Set `true` to allow this. Otherwise the request is refused with `admin.copies`.",
 });
 
 const isolateAsset = operation({
@@ -29,7 +29,7 @@ const isolateAsset = operation({
     justification,
     breakGlass: z.boolean().default(false).meta({
       description:
-        "Skip the approval of a second person and the hourly limit. Only available to signed-in administrators. The custody record contains this fact.",
+        "Skip the approval of a second person and the hourly limit. Only available to signed-in administrators. The custody record shows that the approval and the limit were skipped.",
     }),
     everyCopy,
   }),
@@ -70,7 +70,7 @@ const listIsolations = operation({
   answer: pageOf(assetView),
   async run({ admin, query }, deps) {
     const found = await listActionRequired(deps, admin.tenantId, pageFrom(query));
-    // Exclude revoked assets that were never isolated. The index contains them too.
+    // Exclude revoked assets that were never isolated. The index of pending actions contains them too.
     const items = found.items.filter(({ containment }) => containment.requestedAt !== undefined);
     return { ok: true, value: { body: { ...found, items } } };
   },
@@ -81,9 +81,9 @@ const createReleaseCode = operation({
   method: "post",
   path: "/assets/{assetId}/release-code",
   tag: "Assets",
-  summary: "Create a one-time code that releases a host without a connection",
+  summary: "Create a one-time code that releases a host that is offline",
   description:
-    "Enter the code at the host with `lz-agent release --code`. It is valid for this asset, its current generation and the given number of hours. Only the first response contains the code, because it is not stored.",
+    "Enter the code at the host with `lz-agent release --code`. The code is only valid for this asset and its current generation, and expires after the given number of hours. Only the first response contains the code, because it is not stored.",
   needs: "contain",
   params: assetParams,
   body: z.strictObject({ hours: z.int().min(1).max(RELEASE_CODE_HOURS_MAX).default(24), justification }),

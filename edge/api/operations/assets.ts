@@ -60,7 +60,8 @@ const listAssets = operation({
   success: 200,
   answer: pageOf(assetView).extend({
     expiredLeftOut: z.int().optional().meta({
-      description: "With `lifecycle=active`: number of expired assets that match and are left out.",
+      description:
+        "Number of matching assets that are left out because they are expired. Only present with `lifecycle=active`.",
     }),
   }),
   async run({ admin, query }, deps) {
@@ -92,7 +93,7 @@ async function answerAsset(tenantId: string, assetId: string, deps: Deps): Promi
 }
 
 /**
- * Responds with a list that belongs to one asset, such as its timeline. Refuses an unknown asset with
+ * Responds with a list of items of one asset, such as its timeline. Refuses an unknown asset with
  * `admin.not-found`.
  */
 async function ofAsset(
@@ -110,7 +111,7 @@ const listAssetTimeline = operation({
   method: "get",
   path: "/assets/{assetId}/timeline",
   tag,
-  summary: "List the changes of an asset's state, newest first",
+  summary: "List an asset's state changes, newest first",
   needs: "read",
   params: assetParams,
   query: page,

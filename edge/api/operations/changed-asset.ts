@@ -5,7 +5,10 @@ import type { Outcome } from "../define-operation.ts";
 import { assetParams } from "../request-schemas.ts";
 import { assetView } from "../response-schemas.ts";
 
-/** Responds with the asset as it is after the change. A conflict response contains the asset in `current`. */
+/**
+ * Responds with the asset after a change. If the change is refused with a conflict, the response contains the
+ * asset in `current`.
+ */
 export async function respondWithAsset(
   asker: Asker,
   assetId: string,

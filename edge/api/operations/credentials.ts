@@ -48,7 +48,7 @@ const createToken = operation({
   id: "createEnrolmentToken",
   method: "post",
   path: "/enrolment-tokens",
-  summary: "Create a token with which devices enrol",
+  summary: "Create an enrolment token for new devices",
   body: z.strictObject({
     uses: z
       .int()
@@ -108,7 +108,7 @@ const scopes = z
   .optional()
   .meta({
     description:
-      "Limits the permissions of the role. Default: all permissions of the role that API keys can have.",
+      "Limits the API key to these permissions of its role. Default: all permissions of the role that API keys can have.",
   });
 
 const createKey = operation({

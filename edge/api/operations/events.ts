@@ -18,7 +18,7 @@ const exportEvents = operation({
     ...page.shape,
     since: isoTimestamp.optional().meta({
       description:
-        "Earliest time of recording, if you send no cursor. Default: the time of the oldest stored event.",
+        "Time from which the first page starts: only events recorded at or after this time are returned. Ignored if you send a cursor. Default: the time of the oldest stored event.",
     }),
   }),
   success: 200,

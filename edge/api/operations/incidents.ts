@@ -24,7 +24,7 @@ const listIncidents = operation({
   method: "get",
   path: "/incidents",
   tag,
-  summary: "List open incidents of one risk, newest first",
+  summary: "List open incidents with a given risk, newest first",
   needs: "read",
   query: page.extend({
     risk: z.enum(["WARNING", "CRITICAL"]).default("CRITICAL"),
@@ -39,7 +39,8 @@ const listIncidents = operation({
   success: 200,
   answer: pageOf(incidentView).extend({
     expiredLeftOut: z.int().optional().meta({
-      description: "With `lifecycle=active`: number of incidents of expired hosts that are left out.",
+      description:
+        "Number of matching incidents that are left out because their hosts are expired. Only present with `lifecycle=active`.",
     }),
   }),
   async run({ admin, query }, deps) {

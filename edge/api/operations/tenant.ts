@@ -23,7 +23,7 @@ import {
   settingsView,
 } from "../response-schemas.ts";
 
-/** Response with a strong entity tag (RFC 9110 §8.8.3). The tag is the version of the resource. */
+/** Builds a response with a strong entity tag (RFC 9110 §8.8.3). The tag is the version of the resource. */
 const tagged = <T>({ version, value }: { version: number; value: T }) =>
   ({ ok: true, value: { body: value, headers: { etag: `"${version}"` } } }) as const;
 

@@ -33,7 +33,7 @@ import { type Outcome, operation } from "../define-operation.ts";
 import { cursor, deliveryParams, page, pageFrom, webhookParams } from "../request-schemas.ts";
 import { pageOf } from "../response-schemas.ts";
 
-/** The URL of a webhook can contain a secret, so reading it also needs the permission to change it. */
+/** A webhook's URL can contain a secret, so reading a webhook needs the same permission as changing one. */
 const common = { tag: "Webhooks", needs: "manage-settings" } as const;
 const one = { ...common, params: webhookParams } as const;
 
@@ -68,7 +68,7 @@ const create = operation({
   path: "/webhooks",
   summary: "Add a webhook",
   description:
-    "Deliveries follow the Standard Webhooks specification: HMAC-SHA256 over id, time and body. Only the first response contains the secret.",
+    "Deliveries are signed as in the Standard Webhooks specification, with HMAC-SHA256 over id, time and body. Only the first response contains the secret.",
   body: terms,
   success: 201,
   answer: madeWebhookView,
@@ -141,7 +141,7 @@ const test = operation({
   path: "/webhooks/{webhookId}/test",
   summary: "Send a test event to a webhook and return the result",
   description:
-    "The worker signs the test like every event, and makes one attempt to send it. The result is `delivered` or `dead`. `waiting` means that there was no result within eight seconds. Repeat the same request to check again, which does not send a second test.",
+    "The worker signs the test event like any other event, and makes one attempt to deliver it. The result is `delivered` or `dead`. `waiting` means that there was no result within eight seconds. Repeat the same request to check again, which does not send a second test.",
   success: 200,
   answer: deliveryView,
   async run({ params: { webhookId }, asker }, deps) {
@@ -174,9 +174,9 @@ const resend = operation({
   params: deliveryParams,
   summary: "Resend a failed delivery",
   description:
-    "Sends the event immediately with the same event id, and starts to count the attempts again. The request is refused with 409 for a delivery that is waiting or was delivered, for a test, and for an event that the webhook no longer receives. The response then contains the delivery in `current`.",
+    "Sends the event immediately with the same event id, and resets the number of attempts. The request is refused with 409 for a delivery that is waiting or was delivered, for a test, and for an event that the webhook no longer receives. The response then contains the delivery in `current`.",
   body: z.strictObject({
-    recordedAt: isoTimestamp.meta({ description: "`recordedAt` of the delivery in the list." }),
+    recordedAt: isoTimestamp.meta({ description: "Value of `recordedAt` in the list of deliveries." }),
   }),
   success: 202,
   answer: deliveryView,
@@ -209,7 +209,10 @@ async function answer(tenantId: string, webhookId: string, deps: Deps): Promise<
   return body ? { ok: true, value: { body } } : refuse("admin.not-found");
 }
 
-/** Responds with the webhook. Only the first response to a request contains the secret. */
+/**
+ * Responds with the webhook. The secret is only in the first response to a request, not in responses to its
+ * repeats.
+ */
 async function withWebhook(
   tenantId: string,
   done: Decision<{ webhookId: string; secret?: string }>,

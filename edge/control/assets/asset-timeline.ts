@@ -5,8 +5,8 @@ import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { getItem, type Page, queryPage, type Reader } from "../table-query.ts";
 
 /**
- * Reads the full state of an asset. The state is stored in the telemetry item of the change at `stateAt`, a
- * time from the presence.
+ * Reads the full state of an asset. The state is stored in the telemetry item of the state change at
+ * `stateAt`. The asset's presence contains that time.
  */
 export async function readState(
   reader: Reader,

@@ -22,9 +22,9 @@ export type AssetView = Pick<
   | "supersedes"
   | "enrolledBefore"
 > & {
-  /** Newer asset under which the same machine now reports. Only set when a single asset is read. */
+  /** Newer asset with which the same machine now reports. Only set when a single asset is read. */
   enrolledAgainAs?: string;
-  /** Whether the asset is on the active list. If it is not, also the reason and the time. */
+  /** Whether the asset is on the active list. For an expired asset, also the reason and the time of expiry. */
   lifecycle: { state: "active" | "expired" } & Partial<Expiry>;
   containment: Containment & {
     mode?: string;

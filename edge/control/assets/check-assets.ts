@@ -9,9 +9,9 @@ import type { AssetItem } from "../../../shared/table/items/asset/asset.ts";
 import type { Deps } from "../../deps.ts";
 
 /**
- * Removes reports that the device did not sign from the assets of a list. Some assets are read again with
- * their signed records: those with a report, and those that an administrator took off the active list. The
- * signed records prove the device key and the administrator's decision. Other assets need no additional read.
+ * Removes reports that the device did not sign from a list of assets. Assets with a report, and assets that
+ * an administrator took off the active list, are read again with their signed records. The signed records
+ * prove the device key and the administrator's decision. Other assets need no additional read.
  */
 export async function checkAssets(
   { authority }: Pick<Deps, "authority">,

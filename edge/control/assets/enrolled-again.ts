@@ -5,9 +5,10 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { assetKey, hardwareKey, type Key } from "../../../shared/table/keys.ts";
 
 /**
- * Finds the newer asset under which the same machine enrolled again, so that an administrator can merge the
- * two. Returns undefined if this asset has reported since then, or is isolated or revoked. The hardware
- * fingerprint of an enrolment is not proven. Without these conditions, anyone with a token could hide a host.
+ * Finds the newer asset with which the same machine enrolled again, so that an administrator can merge the
+ * two assets. Returns undefined if the older asset has reported since then, or is isolated or revoked. The
+ * hardware fingerprint in an enrolment is not proven. Without these conditions, anyone with an enrolment
+ * token could hide a host.
  */
 export async function enrolledAgainAs(
   asset: AssetItem,
@@ -21,7 +22,7 @@ export async function enrolledAgainAs(
   const index = await get(hardwareKey(tenantId, hardware.id));
   const newest = index && decodeItem(hardwareItem, index).assets[0];
   if (newest === undefined || newest === assetId) return undefined;
-  // The hardware index is not signed. Compare its fingerprint with the one in the newer asset.
+  // The hardware index is not signed, so compare its fingerprint with the fingerprint in the newer asset.
   const stored = await get(assetKey(tenantId, newest));
   const newer = stored && decodeItem(assetItem, stored);
   if (newer?.hardware?.id !== hardware.id || newer.revokedAt !== undefined) return undefined;

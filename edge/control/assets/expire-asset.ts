@@ -25,7 +25,8 @@ export async function expireAsset(
         "admin.conflict",
         "the asset is contained, so it stays on the active list: release it first",
       );
-    // With 0 expiry days no host expires by silence, so only the decision of an administrator counts here.
+    // With 0 expiry days, no host expires because it is silent. Therefore only the administrator's decision
+    // counts here.
     const left = expiryOf(before, presences.get(assetId), 0, nowMs);
     if (left) return refuse("admin.conflict", `the asset is already off the active list (${left.reason})`);
     return accept({ assets: [removal(before, nowMs, justification)], result: { assetId } });

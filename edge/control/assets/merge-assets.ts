@@ -14,15 +14,15 @@ import { revocation } from "./retire-assets.ts";
 import { silenceMs } from "./search-assets.ts";
 
 /**
- * A host that reported within this time is in use and cannot be merged. Possibly the two assets were swapped,
- * or two hosts share an identity.
+ * A host that reported within this time is in use and cannot be merged. Its two assets may have been swapped
+ * in the request, or two hosts may share an identity.
  */
 const MERGE_SILENCE_MS = 10 * 60_000;
 
 export type Merge = {
   /** Id of the asset that is superseded. */
   assetId: string;
-  /** Id of the asset that replaces it. */
+  /** Id of the asset that replaces the superseded asset. */
   into: string;
   justification: string;
   evenIfActive?: boolean | undefined;
@@ -31,12 +31,12 @@ export type Merge = {
 export type Merged = { assetId: string; into: string; incidentsClosed: number };
 
 /**
- * Merges an asset into the one that replaced it. One transaction revokes the old asset, links the two, and
- * adds a custody record for each. The old device key can never report again. The history of the old asset
- * stays with it.
+ * Merges an asset into the asset that replaced it. One transaction revokes the old asset, links the two
+ * assets, and adds a custody record for each. The old device key can never report again. The history of the
+ * old asset stays with the old asset.
  *
  * The open incidents of the old asset are closed afterwards in separate transactions, because they can exceed
- * the limits of one transaction. If that is interrupted, repeating the request closes the remaining
+ * the limits of one transaction. If closing them is interrupted, repeating the request closes the remaining
  * incidents.
  */
 export async function mergeAssets(asker: Asker, merge: Merge, deps: Deps): Promise<Decision<Merged>> {
@@ -105,7 +105,7 @@ function mergeChanges(old: AssetItem, next: AssetItem, justification: string, no
   ];
 }
 
-/** Whether an earlier request merged these assets and left incidents open. */
+/** Whether an earlier request merged these assets but left incidents open. */
 async function isUnfinished(tenantId: string, { assetId, into }: Merge, deps: Deps): Promise<boolean> {
   const old = await readAssetItem(deps, tenantId, assetId);
   return old?.supersededBy === into && (await openIncidents(tenantId, assetId, deps)).length > 0;

@@ -62,13 +62,16 @@ async function withPresence(
   return page.cursor === undefined ? { items } : { items, cursor: page.cursor };
 }
 
-/** Assets to include in a list: those on the active list, expired ones (no longer on the active list), or all. */
+/**
+ * Filter for a list of assets: assets on the active list, expired assets (no longer on the active list), or
+ * all assets.
+ */
 export const LIFECYCLES = ["active", "expired", "all"] as const;
 export type Lifecycle = (typeof LIFECYCLES)[number];
 
 /**
- * `expiredLeftOut` is the number of expired assets that match but are not in a list of active assets. Absent
- * if no asset was left out.
+ * A page of assets. `expiredLeftOut` is the number of matching assets that are left out because they are
+ * expired. Absent if no asset was left out.
  */
 export type AssetPage = Page<AssetView> & { expiredLeftOut?: number };
 
@@ -138,8 +141,8 @@ export async function readAsset(
 }
 
 /**
- * Lists assets with a pending action, newest first. These are assets from isolation until the release is
- * proven, and revoked assets.
+ * Lists assets with a pending action, newest first. A revoked asset always has a pending action. Other assets
+ * have one from their isolation until their release is proven.
  */
 export async function listActionRequired(
   reader: Reader,

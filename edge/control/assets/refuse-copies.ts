@@ -8,7 +8,7 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import { type Refusal, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
 
-/** Host names of the machines that share an identity. Empty if only one machine uses it. */
+/** Host names of the machines that share one identity. Empty if only one machine uses the identity. */
 export function sharingHosts(
   presence: Pick<PresenceItem, "identity" | "intervalMs"> | undefined,
   nowMs: number,
@@ -23,7 +23,7 @@ export function sharingHosts(
 
 /**
  * Refuses a directive with `admin.copies` if several machines share the identity, because each of them would
- * apply it.
+ * apply the directive.
  */
 export async function refuseCopies(
   { tenantId, assetId }: Pick<AssetItem, "tenantId" | "assetId">,

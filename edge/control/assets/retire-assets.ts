@@ -15,8 +15,8 @@ import { silenceMs } from "./search-assets.ts";
 import type { SkipReason } from "./skip-reasons.ts";
 
 /**
- * Maximum number of assets per request. Each takes 3 of the 100 items of a transaction: asset, signed record
- * and custody record.
+ * Maximum number of assets per request. Each asset takes 3 of the 100 items of a transaction: the asset, its
+ * signed record and a custody record.
  */
 export const BULK_ASSETS_MAX = 25;
 
@@ -28,20 +28,20 @@ export type Retirement = {
   justification: string;
   /**
    * Skips assets that reported within this many hours, because they may have returned since the caller listed
-   * them. Absent: no asset is skipped for this reason.
+   * them. If absent, recent reports do not cause an asset to be skipped.
    */
   silentHours?: number | undefined;
   /**
-   * Also revokes contained hosts. No directive reaches them afterwards, so they can only be released with a
-   * release code.
+   * Also revokes contained hosts. Directives no longer reach a revoked host, so it can only be released with
+   * a release code.
    */
   evenIfContained?: boolean | undefined;
 };
 
 /**
  * Revokes assets or takes them off the active list, in one transaction with a custody record for each. Assets
- * that cannot be changed are returned in `skipped` with the reason. If all are skipped, nothing is written
- * and the request still succeeds. An interrupted run can therefore be repeated.
+ * that cannot be changed are returned in `skipped` with the reason. If all assets are skipped, nothing is
+ * written and the request still succeeds. An interrupted bulk change can therefore be repeated.
  */
 export async function retireAssets(
   asker: Asker,

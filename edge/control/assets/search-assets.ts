@@ -21,7 +21,7 @@ import { type AssetPage, type Lifecycle, listAssets, readAssetItems, readPresenc
 
 export type AssetFilter = {
   status?: AssetItem["status"] | undefined;
-  /** Containment state, which combines the request and the proof. */
+  /** Containment state: the requested status combined with what the host has proven. */
   state?: string | undefined;
   /** Catalogue id of an engine in the newest report. */
   engine?: string | undefined;
@@ -31,13 +31,16 @@ export type AssetFilter = {
    * whole name.
    */
   hostname?: string | undefined;
-  /** Part of the operating system's name. The comparison ignores case. */
+  /** Part of the name of the operating system. The comparison ignores case. */
   os?: string | undefined;
-  /** Minimum number of hours without a heartbeat. For a host that never reported, they count from its enrolment. */
+  /**
+   * Minimum number of hours without a heartbeat. For a host that never reported, the hours count from its
+   * enrolment.
+   */
   silentHours?: number | undefined;
   /** Whether the host has never sent a heartbeat. */
   neverReported?: boolean | undefined;
-  /** Lifecycle of the assets. Absent: assets of every lifecycle. */
+  /** Lifecycle of the assets. If absent, assets of every lifecycle are found. */
   lifecycle?: Lifecycle | undefined;
 };
 
@@ -46,7 +49,7 @@ const EVALUATED_MAX = 1000;
 /** Maximum number of candidates per page for which asset and presence are read. */
 const JOINED_MAX = 1000;
 
-/** The query that finds candidates: the smallest one that contains all matches. */
+/** The query that finds candidates. It is the smallest query whose results include all matching assets. */
 type Driver = { partition: string; prefix?: string; index?: string; fields: readonly string[] };
 
 function driverOf(tenantId: string, filter: AssetFilter): Driver {
@@ -138,8 +141,8 @@ async function queryCandidates(reader: Reader, driver: Driver, from: AttributeMa
 
 /** Whether a candidate can match, according to its projected fields. */
 function mayFit(stored: AttributeMap, { hostname, engine, os }: AssetFilter): boolean {
-  // Host names of presences are not compared. A presence has the last reported name, which can differ from
-  // the asset's name.
+  // Presences are not filtered by host name. A presence contains the last reported name, which can differ
+  // from the name in the asset.
   if (hostname !== undefined && !stored.engines && !isNamed(stored.hostname?.S ?? "", hostname)) return false;
   if (os !== undefined && stored.os && !holds(stored.os.S ?? "", os)) return false;
   if (engine === undefined || !stored.engines) return true;
@@ -164,7 +167,10 @@ export const silenceMs = (
   nowMs: number,
 ): number => nowMs - Date.parse(presence?.lastSeenAt ?? enrolledAt);
 
-/** With a `*`, `wanted` must match the whole name. Otherwise it must be a part of the name. */
+/**
+ * Compares a host name. With a `*`, `wanted` must match the whole name. Otherwise `wanted` must be a part of
+ * the name.
+ */
 function isNamed(name: string, wanted: string): boolean {
   return wanted.includes("*") ? matchesPattern(wanted, name) : holds(name, wanted);
 }
@@ -192,7 +198,7 @@ async function readViews(
   });
 }
 
-/** Key of a candidate, from which the next page starts. */
+/** Table key of a candidate, after which the next page starts. */
 function positionOf({ index }: Driver, stored: AttributeMap): AttributeMap {
   const names = ["PK", "SK", ...(index ? [`${index}PK`, `${index}SK`] : [])];
   return Object.fromEntries(names.map((name) => [name, stored[name]!]));

@@ -3,7 +3,7 @@ export const SKIP_REASONS = [
   "not-found",
   /** The signature of the asset does not verify. */
   "not-signed",
-  /** The change was made before. */
+  /** An earlier request already made this change. */
   "already",
   "contained",
   /** The asset reported within `silentHours`. */

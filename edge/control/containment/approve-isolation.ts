@@ -17,8 +17,8 @@ export type Approved = { assetId: string; generation: number };
 
 /**
  * Approves another person's request to isolate (four-eyes principle). Isolates the asset in one transaction
- * with a custody record that names the request. A person cannot approve their own request, or a request of an
- * API key that they created. API keys cannot approve requests. A request expires after an hour.
+ * with a custody record that names the request. A person cannot approve their own request, or a request from
+ * an API key that they created. API keys cannot approve requests. A request expires after one hour.
  */
 export async function approveIsolation(
   asker: Asker,
@@ -38,8 +38,8 @@ export async function approveIsolation(
     if (requestedBy === admin.userId)
       return refuse("admin.forbidden", "you cannot approve your own request: another person must approve it");
     if (keyMadeBy === admin.userId)
-      return refuse("admin.forbidden", "you cannot approve a request of an API key that you created");
-    // Requests from an older version do not name the creator of the API key. The approver could be that
+      return refuse("admin.forbidden", "you cannot approve a request from an API key that you created");
+    // Requests from an older version do not name the creator of the API key. The approver could be the
     // creator, so such requests are refused.
     if (requestedBy.startsWith(KEY_USER_PREFIX) && keyMadeBy === undefined)
       return refuse(

@@ -12,8 +12,8 @@ export type Denied = { assetId: string; approvalId: string };
 
 /**
  * Denies a request to isolate and stores the reason in a custody record. The person who made the request can
- * withdraw it in the same way. Refuses with `admin.conflict` a request that was already decided or has
- * expired.
+ * withdraw the request with the same call. Refuses with `admin.conflict` a request that was already decided
+ * or has expired.
  */
 export async function denyIsolation(
   asker: Asker,

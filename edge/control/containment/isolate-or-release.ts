@@ -18,19 +18,22 @@ import { guardIsolation } from "./isolation-limits.ts";
 export type ContainmentChange = {
   assetId: string;
   action: "isolate" | "release";
-  /** Mode of an isolation. Ignored for a release, which keeps the mode of the isolation. */
+  /** Mode of an isolation. Ignored for a release, which keeps the mode that the isolation had. */
   mode?: Mode;
   /**
-   * How engines will be stopped, according to the page that the caller saw. Refused as a conflict if the
-   * settings have changed since.
+   * Method for stopping engines, as shown on the page that the caller used. The change is refused as a
+   * conflict if the setting has changed since then.
    */
   stopEnginesBy?: StopEnginesBy;
   justification: string;
-  /** Skips the tenant's hourly limit and the approval of a second person. The custody record contains this fact. */
+  /**
+   * Skips the tenant's hourly limit and the approval of a second person. The custody record shows that they
+   * were skipped.
+   */
   breakGlass?: boolean;
   /**
-   * Applies the change to all machines that share the identity. Without this member, a change of a shared
-   * identity is refused.
+   * Applies the change to all machines that share the identity. If absent, a change to a shared identity is
+   * refused.
    */
   everyCopy?: boolean;
   idempotencyKey: string;
@@ -39,8 +42,8 @@ export type ContainmentChange = {
 };
 
 /**
- * The new generation. If `approvalId` is set, nothing has changed yet, because a second person must approve
- * that request.
+ * The new generation. If `approvalId` is set, nothing has changed yet, because a second person must first
+ * approve the request with that id.
  */
 export type Changed = { generation: number; approvalId?: string };
 
@@ -116,7 +119,8 @@ type Wish = NonNullable<AssetItem["wish"]>;
 /**
  * Builds the change that isolates or releases an asset, with the signed directive for the agent.
  *
- * @param transition `target` is stored in the custody record: the id of the approval, or `break-glass`
+ * @param transition requested change. Its `target` is stored in the custody record: the id of the approval,
+ * or `break-glass`.
  */
 export async function wishedChange(
   before: AssetItem,
@@ -140,7 +144,7 @@ export async function wishedChange(
       GSI2PK: actionRequired(tenantId),
       GSI2SK: indexSort(requestedAt, assetId),
     },
-    // The table also refuses a second isolation, in addition to the earlier checks.
+    // The condition of this write also refuses a second isolation, in addition to the earlier checks.
     equal: {
       status: before.status,
       generation: before.generation,
@@ -165,7 +169,7 @@ export async function wishedChange(
   };
 }
 
-/** Builds the desired state of an asset and signs the directive that carries it to the agent. */
+/** Builds the requested containment of an asset and signs the directive that the agent receives. */
 async function signWish(
   before: AssetItem,
   { action, mode }: Pick<Wish, "action" | "mode">,
@@ -185,11 +189,12 @@ async function signWish(
     generation,
     action,
     mode,
-    // The claim is only sent for `terminate`. Agents suspend engines by default, and older agents do not know
-    // the claim.
+    // The claim is only sent for `terminate`. Agents suspend engines by default, and older agents do not
+    // support the claim.
     ...(by === "terminate" && how),
     ...(settings && settings.isolationNotice !== "" && { notice: settings.isolationNotice }),
-    // Binds the directive to the mainboard. A copy of the identity on another machine then does not apply it.
+    // Binds the directive to the mainboard, so that a copy of the identity on another machine does not apply
+    // it.
     ...(before.hardware?.strength === "board" && { hardware: before.hardware.id }),
     iat,
     exp,

@@ -15,27 +15,27 @@ import type { AssetChange, Decision } from "../custody/change-plan.ts";
 import type { Write } from "../custody/transaction-write.ts";
 import { readSettings, settingsStill } from "../tenant/update-tenant.ts";
 
-/** Time limit for the approval of a request by a second person. */
+/** Time in which a second person must approve a request, in milliseconds. */
 export const APPROVAL_MS = 3600_000;
 const DAY_SECONDS = 24 * 3600;
 
 export type Asked = {
   admin: Admin;
   mode: Mode;
-  /** How engines will be stopped, according to what the requester or approver saw. */
+  /** Method for stopping engines, as shown to the requester or approver. */
   stopEnginesBy?: StopEnginesBy;
   justification: string;
   /** Skips the hourly limit and the approval of a second person. Only available to signed-in administrators. */
   breakGlass: boolean;
   /** Applies the isolation to all machines that share the identity. */
   everyCopy?: boolean;
-  /** Whether a second person has approved. */
+  /** Whether a second person has approved the isolation. */
   isApproved: boolean;
 };
 
 /**
- * `go`: isolate now, with these additional writes. `ask`: a second person must approve first, and these
- * writes store the request.
+ * Result of the checks. `go`: isolate now, with these additional writes. `ask`: a second person must approve
+ * first, and these writes store the request.
  */
 export type Guarded =
   | { is: "go"; writes: readonly Write[]; target?: string }
@@ -74,8 +74,8 @@ export async function guardIsolation(
 }
 
 /**
- * Text of the conflict if the current settings stop engines differently from what the caller saw. Undefined
- * otherwise.
+ * Text of the conflict if the method for stopping engines has changed since the caller saw it. Undefined if
+ * it has not changed.
  */
 export function changedStopMode(
   { mode, stopEnginesBy }: { mode: Mode; stopEnginesBy?: StopEnginesBy | undefined },
@@ -121,7 +121,7 @@ async function countOne(
   return accept({ is: "go", writes: [still, write] });
 }
 
-/** Writes that store a request which a second person must approve. */
+/** Writes that store a request for a second person's approval. */
 function requestOf(
   before: AssetItem,
   { admin, mode, stopEnginesBy, justification, everyCopy }: Asked,

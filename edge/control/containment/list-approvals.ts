@@ -3,7 +3,7 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { APPROVAL_PREFIX, tenantKey } from "../../../shared/table/keys.ts";
 import { queryPage, type Reader } from "../table-query.ts";
 
-/** Lists requests to isolate that a second person must approve, newest first. */
+/** Lists requests to isolate that need the approval of a second person, newest first. */
 export async function listApprovals(
   reader: Reader,
   tenantId: string,

@@ -19,9 +19,9 @@ type Wanted = { assetId: string; hours: number; justification: string };
 type Made = { codeId: string; generation: number; expiresAt: string; code?: string };
 
 /**
- * Creates a release code for a contained host. A person enters it at the host, which is then released without
- * a connection. The custody log records who created the code and why. A revoked host can only be released in
- * this way, because directives no longer reach it.
+ * Creates a release code for a contained host. A person enters the code at the host, which is then released
+ * without a connection to the edge. The custody log records who created the code and why. A revoked host can
+ * only be released with a release code, because directives no longer reach it.
  */
 export async function makeReleaseCode(
   asker: Asker,
@@ -58,11 +58,11 @@ export async function makeReleaseCode(
 }
 
 /**
- * Adds custody records for hosts that were released with a release code. Nodes with the control key call it
- * for each heartbeat of such a host and for each admin request. Never rejects. A failure is logged, and the
- * next call retries.
+ * Adds custody records for hosts that were released with a release code. Nodes with the control key call this
+ * function for each heartbeat of such a host and for each admin request. Never rejects. A failure is logged,
+ * and the next call retries.
  *
- * @param only this asset; undefined for all assets of the tenant
+ * @param only process this asset only; undefined for all assets of the tenant
  */
 export async function recordOfflineReleases(
   tenantId: string,
@@ -107,13 +107,13 @@ async function record(tenantId: string, assetId: string, deps: Deps): Promise<vo
       generation,
       before: statusAfter("isolate"),
       after: "RELEASED-OFFLINE",
-      // An older agent does not sign its report. A report without a signature proves nothing, so it is left
-      // out of the log.
+      // An older agent does not sign its report. An unsigned report proves nothing, so it is left out of the
+      // custody record.
       ...(freed.signedBy !== undefined && { report: freed }),
       justification: freed.reason ?? "released at the host",
     };
     const after = { ...before, offlineReleaseOf: generation };
-    // If the release was proven in the meantime, the action was only pending because of the missing record.
+    // If the release is already proven, the action was only pending because the custody record was missing.
     const isOver =
       before.revokedAt === undefined &&
       containmentOf(after, undefined, nowMs).state === "active" &&

@@ -13,12 +13,12 @@ import { type Page, queryPage, type Reader } from "../table-query.ts";
  * credential is not stored.
  */
 export type CredentialKind<Item, View> = {
-  /** Name of this kind in messages. */
+  /** Name of this kind of credential in messages. */
   noun: string;
   schema: z.ZodType<Item>;
   prefix: string;
   keyOf(tenantId: string, id: string): { PK: string; SK: string };
-  /** View of an item for the API. Undefined for an item that the API does not show. */
+  /** Builds the view of an item for the API. Undefined for an item that the API does not show. */
   view(item: Item, nowMs: number): View | undefined;
 };
 
@@ -73,7 +73,7 @@ export async function listCredentials<Item, View>(
   return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
 }
 
-/** Reads one credential. Returns undefined if the tenant has none with this id. */
+/** Reads one credential. Returns undefined if the tenant has no credential with this id. */
 export async function readCredential<Item, View>(
   kind: CredentialKind<Item, View>,
   reader: Reader,

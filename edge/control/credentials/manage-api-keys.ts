@@ -17,12 +17,13 @@ import type { ApiKeyView } from "./credential-views.ts";
 
 export type KeyTerms = { name: string; role: Role; scopes?: Permission[] | undefined; days: number };
 
-/** Time for which the item of an expired key is kept. */
+/** Time in seconds for which the item of an expired key is kept. */
 const KEPT_SECONDS = 30 * 24 * 3600;
 
 /**
- * Creates an API key. Only the first response contains the key. Its secret is stored as a hash, so a repeated
- * request cannot return it. To replace a lost key, revoke it and create another one.
+ * Creates an API key. Only the first response contains the key. The secret is stored as a hash, so the
+ * response to a repeated request cannot contain the key. To replace a lost key, revoke it and create a new
+ * key.
  */
 export async function createApiKey(
   asker: Asker,
@@ -91,7 +92,7 @@ const API_KEYS: CredentialKind<ApiKeyItem, ApiKeyView> = {
   },
 };
 
-/** Revokes an API key. The key is refused from the next request on. */
+/** Revokes an API key. Requests that start afterwards are refused. */
 export const revokeApiKey = (
   asker: Asker,
   { keyId, justification }: { keyId: string; justification: string },

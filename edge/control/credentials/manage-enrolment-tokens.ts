@@ -16,16 +16,16 @@ import { type CredentialKind, listCredentials, readCredential, revokeCredential 
 import type { EnrolmentTokenView } from "./credential-views.ts";
 
 type Terms = { uses: number; hours: number };
-/** Stored result of creating a token. A repeated request signs the same token again from this result. */
+/** Stored result of creating a token. A repeated request signs the same token again using this result. */
 type Issued = { tokenId: string; uses: number; expiresAtSeconds: number; assetId?: string };
 export type MadeToken = { token: string; tokenId: string; expiresAt: string; uses: number };
 
-/** Time for which the item of a used-up or expired token is kept, so that lists can show it. */
+/** Time in seconds for which the item of a used-up or expired token is kept, so that lists can show the token. */
 const KEPT_SECONDS = 30 * 24 * 3600;
 
 /**
- * Creates a token with which `uses` devices can enrol until it expires. Its item is stored so that it can be
- * revoked.
+ * Creates a token with which `uses` devices can enrol before it expires. The token's item is stored so that
+ * the token can be revoked.
  */
 export async function createEnrolmentToken(
   asker: Asker,
@@ -44,8 +44,8 @@ export async function createEnrolmentToken(
 
 /**
  * Creates a single-use token that replaces the device key of this asset. The old key stays valid until the
- * device uses the token. After that the old key opens no new sessions, and open sessions end within an hour.
- * If the key was stolen, revoke the asset instead, which takes effect within seconds.
+ * device uses the token. After that, no new sessions can be opened with the old key, and open sessions end
+ * within an hour. If the key was stolen, revoke the asset instead, which takes effect within seconds.
  */
 export async function rotateDeviceKey(
   asker: Asker,

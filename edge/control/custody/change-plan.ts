@@ -9,21 +9,21 @@ import type { News } from "./outbox.ts";
 import type { Write } from "./transaction-write.ts";
 
 /**
- * Origin of a change: the caller, its address and its request. Requests with the same idempotency key count
- * as one change.
+ * The caller of a change, its address and its request. Requests with the same idempotency key count as one
+ * change.
  */
 export type Asker = { admin: Admin; sourceIp: string; requestId: string; idempotencyKey: string };
 
 type Attributes = Parameters<typeof values>[0];
 
 /**
- * A change to an item with authority that is not an asset. Members that the change does not name keep their
+ * A change to an item with authority, other than an asset. Members that the change does not name keep their
  * values.
  */
 export type ItemChange = {
   key: Key;
   set: Attributes;
-  /** Members that are set only if the item does not have them yet. */
+  /** Members that are only set if the item does not have them yet. */
   initial?: Attributes;
   condition: string;
   names?: Record<string, string>;
@@ -39,7 +39,7 @@ export type Draft = Pick<AuditItem, "action"> &
     >
   >;
 
-/** A change to an asset. Without `set` the change only adds custody records about the asset. */
+/** A change to an asset. If `set` is absent, the change only adds custody records about the asset. */
 export type AssetChange = {
   before: AssetItem;
   records: readonly Draft[];
@@ -53,28 +53,28 @@ export type AssetChange = {
   equal?: Attributes;
   /** Members that must not exist when the change is written. */
   absent?: readonly string[];
-  /** True if the asset has no pending action any more, so that it is removed from the index of pending actions. */
+  /** True if the asset no longer has a pending action and must be removed from the index of pending actions. */
   isClosed?: boolean;
-  /** Pending action that this node delivers to the agent after the change. */
+  /** Pending action that results from the change. This node delivers the action to the agent. */
   opens?: PendingAction;
 };
 
 /**
- * Everything that one change writes, and its result. The result is stored for repeated requests, so it
- * contains no secret.
+ * All writes of one change, and its result. The result is stored for repeated requests, so it must not
+ * contain a secret.
  */
 export type Plan<Result> = {
   assets?: readonly AssetChange[];
-  /** Custody records about the tenant, not about an asset. */
+  /** Custody records about the tenant as a whole, not about one asset. */
   records?: readonly Draft[];
   news?: readonly News[];
   writes?: readonly Write[];
-  /** Changes to items with authority that are not assets. */
+  /** Changes to items with authority other than assets. */
   changes?: readonly ItemChange[];
-  /** True if `writes` put an existing event back into the outbox. A worker must then be woken. */
+  /** True if `writes` put an existing event back into the outbox, which means that a worker must be woken. */
   isWaited?: boolean;
   result: Result;
-  /** Secret that only the first response contains. It is not stored. */
+  /** Secret for the first response only. The secret is not stored. */
   secret?: string;
 };
 
@@ -84,6 +84,6 @@ export type Plan<Result> = {
  */
 export type Committed<Result> = { result: Result; replayed: boolean; secret?: string };
 
-/** A refusal of a change. `more` is added to the problem document. */
+/** A refusal of a change. The members in `more` are added to the problem document. */
 export type Refused = Refusal & { more?: Record<string, unknown> };
 export type Decision<T> = { ok: true; value: T } | Refused;

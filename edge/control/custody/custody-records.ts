@@ -11,12 +11,12 @@ import type { Asker, Draft } from "./change-plan.ts";
 export const recordKey = ({ tenantId, assetId, at }: AuditItem) =>
   assetId === undefined ? tenantAuditKey(tenantId, at) : auditKey(tenantId, assetId, at);
 
-/** Newest record of a chain: its hash and the number of records up to it. */
+/** The newest record of a custody chain: its hash, and the number of records up to and including it. */
 export type Link = { hash: string; count: number };
 
 /**
- * Collects the custody records of one change. Each record contains two hashes: of the previous record of its
- * asset, and of the previous record of the tenant.
+ * Collects the custody records of one change. Each record contains two hashes: the hash of its asset's
+ * previous record, and the hash of the tenant's previous record.
  */
 export class Chain {
   readonly records: AuditItem[] = [];
@@ -27,8 +27,8 @@ export class Chain {
   ) {}
 
   /**
-   * Adds a record after `link`, the newest record of its asset or of the tenant. Returns the link of the new
-   * record.
+   * Adds a record after `link`, the newest record of the asset or of the tenant. Returns the link that
+   * describes the new record.
    */
   async append(draft: Draft, link: Link, assetId?: string): Promise<Link> {
     const { admin, sourceIp, requestId } = this.asker;
@@ -56,7 +56,10 @@ export class Chain {
   }
 }
 
-/** Refuses a record that readers could not decode. It could never be removed, and would make the log unreadable. */
+/**
+ * Refuses a record that readers could not decode. Such a record could never be removed, and would make the
+ * log unreadable.
+ */
 function checkRecord(record: AuditItem): void {
   const parsed = auditItem.safeParse(record);
   if (parsed.success) return;
@@ -85,7 +88,7 @@ export async function custodyHead(
   };
 }
 
-/** Write of the custody head. Its condition fails if the head has changed since it was read. */
+/** Write that replaces the custody head. Its condition fails if the head has changed since it was read. */
 export function headPut(
   tenantId: string,
   head: CustodyHeadItem,

@@ -16,11 +16,14 @@ import { nudge, writeEvents } from "./outbox.ts";
 import { transactionItems } from "./transaction-items.ts";
 
 /**
- * Maximum number of reads of an item whose signature does not verify. After that, the item counts as modified
- * in the table.
+ * Maximum number of reads of an item whose signature does not verify. After that many reads, the item counts
+ * as modified in the table.
  */
 const AUTHORITY_ROUNDS = 3;
-/** Length of the transaction token in bytes, which are 24 characters in base64url. DynamoDB allows 36 characters. */
+/**
+ * Length of the transaction token in bytes. The token has 24 characters in base64url, and DynamoDB allows 36
+ * characters.
+ */
 const TOKEN_BYTES = 18;
 
 /**
@@ -68,13 +71,13 @@ async function commitNow<Result>(
     const nowMs = Math.max(deps.clock(), head?.at === undefined ? 0 : Date.parse(head.at) + 1);
     const plan = await decide(nowMs);
     if (!plan.ok) {
-      // A concurrent request with the same key may have made the change in the meantime. Then this request
-      // counts as its repeat.
+      // A concurrent request with the same key may have made the change in the meantime. This request then
+      // counts as a repeat of it.
       const twin = (await readBefore(tenantId, asker.idempotencyKey, deps)).earlier;
       return twin ? resultOf(twin) : plan;
     }
-    // Read the clock as late as possible. The SIEM export would miss an event that is stored long after its
-    // timestamp.
+    // Read the clock as late as possible. If an event were stored long after its timestamp, the SIEM export
+    // would miss it.
     const { assets = [], news = [] } = plan.value;
     const allNews = [...assets.flatMap((change) => change.news ?? []), ...news];
     const events = await writeEvents(allNews, asker.admin, () => Math.max(deps.clock(), nowMs), deps);
@@ -82,8 +85,8 @@ async function commitNow<Result>(
     const before = { nowMs, head, requestHash, token, control };
     const items = await transactionItems(asker, plan.value, before, events.writes, deps).catch(
       (error: unknown) => {
-        // Another node may have changed the item after it was read and before its signature was read. Read
-        // both again.
+        // Another node may have changed the item between the read of the item and the read of its signature.
+        // Read both again.
         if (error instanceof AuthorityFault && round < AUTHORITY_ROUNDS) return undefined;
         throw error;
       },
@@ -128,13 +131,13 @@ async function carriedOut<Result>(
 }
 
 /**
- * Returns the first result for a repeated request. Refuses a different request, or a request of another
- * person, with the same key.
+ * Returns the first result for a repeated request. Refuses a different request with the same key, and a
+ * request from a different person with the same key.
  */
 function replay<Result>(earlier: IdempotencyItem, requestHash: string): Verdict<Committed<Result>> {
   if (earlier.requestHash === requestHash)
     return accept({ result: earlier.result as Result, replayed: true });
-  return refuse("admin.conflict", "this idempotency key was used for another request: use a new one");
+  return refuse("admin.conflict", "this idempotency key was used for a different request: use a new key");
 }
 
 async function hashOf(asked: readonly unknown[]): Promise<string> {

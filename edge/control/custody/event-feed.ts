@@ -10,9 +10,9 @@ import { CursorFault, openCursor, type Scope, sealCursor } from "../cursor.ts";
 import type { Reader } from "../table-query.ts";
 
 /**
- * The feed excludes events that are newer than this. The timestamp of an event is the time at which its
- * transaction began, and a transaction is abandoned earlier than this. Therefore no event appears before a
- * cursor that was already returned.
+ * The feed excludes events that are newer than this number of milliseconds. The timestamp of an event is the
+ * start time of its transaction, and every transaction ends within less than this time. Therefore no event
+ * can later appear before a cursor that was already returned.
  */
 export const BEHIND_MS = 10_000;
 
@@ -49,7 +49,10 @@ export async function readOcsf(
   };
 }
 
-/** Start of the range after this key. Ids contain no space, and every character of an id sorts after the space. */
+/**
+ * Lower end of a range that starts after this key. Ids contain no space, and every character of an id sorts
+ * after the space.
+ */
 const after = (key: string): string => `${key} `;
 
 async function positionOf(reader: Reader, scope: Scope, cursor: string): Promise<string> {

@@ -18,9 +18,9 @@ export const CUSTODY_HELD_MAX = 20_000;
 type CustodyLog = { head: CustodyHeadItem | undefined; pages: AsyncGenerator<AuditItem[]> };
 
 /**
- * Reads the whole custody log of a tenant as of its head, one page of the table at a time. The order is that
- * of the table (by asset). Records that are added during the read are left out. Records beyond the newest
- * head are included: the control plane did not add them, and a verification must find them.
+ * Reads the whole custody log of a tenant as of its head, one page of the table at a time. The records are in
+ * table order (by asset). Records that are added during the read are left out. Records that are newer than
+ * the head are included, because the control plane did not add them and a verification must find them.
  */
 export async function readCustody(reader: Reader, tenantId: string): Promise<CustodyLog> {
   const head = await readHead(reader, tenantId);
@@ -69,13 +69,16 @@ export type HeldCustody = {
   head: CustodyHeadItem | undefined;
   /** Number of records in the log. */
   count: number;
-  /** All records. Absent if there are more than {@link CUSTODY_HELD_MAX}. */
+  /** All records of the log. Absent if there are more than {@link CUSTODY_HELD_MAX}. */
   all?: AuditItem[];
-  /** Records that `wanted` selected. Absent if there are more than {@link CUSTODY_HELD_MAX}. */
+  /** Records that `wanted` selects. Absent if there are more than {@link CUSTODY_HELD_MAX}. */
   picked?: AuditItem[];
 };
 
-/** Reads the whole log. Keeps up to {@link CUSTODY_HELD_MAX} records and as many selected records in memory. */
+/**
+ * Reads the whole log. Keeps in memory up to {@link CUSTODY_HELD_MAX} records, and up to as many selected
+ * records.
+ */
 export async function holdCustody(
   reader: Reader,
   tenantId: string,

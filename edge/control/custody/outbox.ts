@@ -8,7 +8,7 @@ import type { Write } from "./transaction-write.ts";
 
 /** An event that a change causes, for webhooks and the SIEM export. Its time is set when the transaction is built. */
 export type News = Pick<NewEvent, "kind" | "data" | "assetId" | "hostname"> & {
-  /** Id of the event. Set by a caller that must find the event later. */
+  /** Id of the event. Set only if the caller must find the event later. */
   eventId?: string;
   recordedAt?: string;
 };
@@ -18,9 +18,9 @@ export const newEventId = (nowMs: number, deps: Pick<Deps, "random">): string =>
   `evt_${ulid(nowMs, () => deps.random(1)[0]! / 256)}`;
 
 /**
- * Builds the writes of events for the transaction of their change. An event is stored if and only if the
- * change is. Adds the operator to each event. `isWaited` is true if a webhook receives one of the events, so
- * that a worker must be woken.
+ * Builds the event writes for the transaction of a change. Events are stored if and only if the change is
+ * stored. The operator is added to each event. `isWaited` is true if a webhook receives one of the events,
+ * which means that a worker must be woken.
  */
 export async function writeEvents(
   news: readonly News[],

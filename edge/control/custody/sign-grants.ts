@@ -21,16 +21,22 @@ import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
 import type { Deps } from "../../deps.ts";
 import type { Write } from "./transaction-write.ts";
 
-/** A changed item with authority, which means that it grants or decides something. Such an item needs a signature. */
+/**
+ * A changed item with authority, which means an item that grants or decides something. Such an item needs a
+ * signature.
+ */
 export type Grant = {
   key: Key;
-  /** Builds the complete item after the change from the stored item. `before` is undefined for a new item. */
+  /**
+   * Builds the complete item as it is after the change, from the stored item. `before` is undefined for a new
+   * item.
+   */
   after: (before: AttributeMap | undefined) => AttributeMap;
 };
 
 type Signing = {
   tenantId: string;
-  /** Number of the last custody record of this change. It increases with every change of the tenant. */
+  /** Number of the last custody record of this change. The number increases with every change of the tenant. */
   version: number;
   control: ControlKey;
   nowMs: number;
@@ -93,7 +99,7 @@ export async function signGrants(
   ];
 }
 
-/** Claims of the item's signed record before this change. Undefined if it has no record. */
+/** Claims in the item's signed record before this change. Undefined if the item has no signed record. */
 async function claimsBefore(
   key: Key,
   tenantId: string,

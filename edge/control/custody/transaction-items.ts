@@ -14,7 +14,7 @@ const IDEMPOTENCY_SECONDS = 24 * 3600;
 /** Maximum number of items in one transaction (DynamoDB limit). */
 const TRANSACTION_ITEMS_MAX = 100;
 
-/** State of the tenant before a change. `nowMs` is later than the time of every earlier record. */
+/** The tenant's data before a change. `nowMs` is later than the time of every earlier custody record. */
 export type Before = {
   nowMs: number;
   head: CustodyHeadItem | undefined;
@@ -67,12 +67,12 @@ export async function transactionItems<Result>(
   ];
   if (items.length > TRANSACTION_ITEMS_MAX)
     throw new Error(
-      `a change of ${items.length} items is too large: DynamoDB allows ${TRANSACTION_ITEMS_MAX}`,
+      `the change has ${items.length} items, but DynamoDB allows at most ${TRANSACTION_ITEMS_MAX} in one transaction`,
     );
   return items;
 }
 
-/** Items of the plan that need a signature, in their state after the transaction. */
+/** Items of the plan that need a signature, as they are after the transaction. */
 function grantsOf<Result>({ assets = [], writes = [], changes = [] }: Plan<Result>): Grant[] {
   const put = writes.flatMap(({ Put }) => {
     const item = Put?.Item;

@@ -12,12 +12,12 @@ import { type Page, type Query, queryPage, type Reader } from "../table-query.ts
 export type IncidentView = Omit<IncidentItem, "type" | "tenantId"> & { id: string };
 
 /**
- * `expiredLeftOut` is the number of matching incidents that are left out because their hosts are expired.
- * Absent if no incident was left out.
+ * A page of incidents. `expiredLeftOut` is the number of matching incidents that are left out because their
+ * hosts are expired. Absent if no incident was left out.
  */
 export type IncidentPage = Page<IncidentView> & { expiredLeftOut?: number };
 
-/** Lists open incidents of one risk, newest first. A page can be short and still have a cursor. */
+/** Lists open incidents with the given risk, newest first. A page can be short and still have a cursor. */
 export async function listIncidents(
   reader: Reader,
   tenantId: string,
@@ -95,9 +95,9 @@ const ASSET_INCIDENTS_MAX = 2000;
 const INCIDENTS_PAGE = 500;
 
 /**
- * Lists the incidents of one asset: first the open ones, then the resolved ones, each newest first. The table
- * stores them in another order. Therefore all are read, up to {@link ASSET_INCIDENTS_MAX}. If there are more,
- * `complete` is false and open incidents can be missing.
+ * Lists the incidents of one asset: first the open incidents, then the resolved incidents, each newest first.
+ * The table stores them in a different order, so up to {@link ASSET_INCIDENTS_MAX} incidents are read. If
+ * there are more, `complete` is false and open incidents can be missing.
  */
 export async function listAssetIncidents(
   reader: Reader,

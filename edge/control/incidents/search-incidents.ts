@@ -14,11 +14,11 @@ export type IncidentFilter = {
   rule?: string | undefined;
   engine?: string | undefined;
   assetId?: string | undefined;
-  /** Lifecycle of the hosts. Absent: hosts of every lifecycle. */
+  /** Lifecycle of the hosts. If absent, incidents of all hosts are found. */
   lifecycle?: Lifecycle | undefined;
 };
 
-/** Finds open incidents of one risk, newest first. A page can be short and still have a cursor. */
+/** Finds open incidents with the given risk, newest first. A page can be short and still have a cursor. */
 export const findIncidents = (
   reader: Reader,
   tenantId: string,
@@ -43,7 +43,7 @@ function expressionOf({
   };
 }
 
-/** Lists the incidents of an asset, including resolved ones, in order of rule and engine. */
+/** Lists the incidents of an asset, including resolved ones, ordered by rule and engine. */
 export async function listIncidentsOf(
   reader: Reader,
   tenantId: string,

@@ -12,7 +12,7 @@ import { incidentParts } from "./incident-name.ts";
 import { readIncidentItem } from "./search-incidents.ts";
 
 /**
- * Maximum number of incidents per request. Each takes up to 3 of the 100 items of a transaction: the
+ * Maximum number of incidents per request. Each incident takes up to 3 of the 100 items of a transaction: the
  * incident, its custody record, and an asset or event.
  */
 export const BULK_INCIDENTS_MAX = 30;
@@ -98,8 +98,8 @@ export async function resolveIncident(
 }
 
 /**
- * Resolves those of these incidents that are open, in one transaction with a custody record for each. All
- * must belong to one asset. Returns the number of resolved incidents. Accepts at most {@link
+ * Resolves the open incidents among the given ids, in one transaction with a custody record for each. All
+ * incidents must belong to one asset. Returns the number of resolved incidents. Accepts at most {@link
  * BULK_INCIDENTS_MAX} ids.
  */
 export async function closeIncidents(
@@ -129,8 +129,8 @@ export async function closeIncidents(
 }
 
 /**
- * Event of a resolved incident. It equals the event that the worker creates after a quiet period, plus the
- * person's reason.
+ * Event for a resolved incident. It has the same members as the event that the worker creates after a quiet
+ * period, and also the person's reason.
  */
 const resolvedNews = ({ item }: Found, reason: string): News => {
   const { assetId, hostname, rule, engine, engineName, risk, points, explanation, openedAt, title, atlas } =
@@ -160,7 +160,10 @@ const draftsOf = (
     ...(justification !== undefined && { justification }),
   }));
 
-/** Update of an incident. Its condition fails if the incident is not open, or was reopened since it was read. */
+/**
+ * Update of an incident. Its condition fails if the incident is no longer open, or was reopened after it was
+ * read.
+ */
 function updateOpen({ key, item }: Found, set: Record<string, string>, remove: string[], deps: Deps): Write {
   const names = [...Object.keys(set), "status", "openedAt"];
   const sets = Object.keys(set).map((name) => `#${name} = :${name}`);

@@ -12,7 +12,7 @@ import { commit } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
 import { type Settings, settings } from "./settings-schema.ts";
 
-/** A part of the tenant's item that is read and replaced as a whole. Each part has its own version. */
+/** A member of the tenant's item that is read and replaced as a whole. Each of these members has its own version. */
 type Part = "settings" | "policy";
 const VERSION = { settings: "settingsVersion", policy: "policyVersion" } as const;
 const ACTION = { settings: "change-settings", policy: "change-policy" } as const;
@@ -32,8 +32,8 @@ export async function readPolicy(deps: Pick<Deps, "authority">, tenantId: string
 }
 
 /**
- * Reads the tenant's item. `stored` is the item in the table, or undefined if no administrator has changed it
- * yet.
+ * Reads the tenant's item. `stored` is the item in the table, or undefined if no administrator has changed
+ * the settings or policy yet.
  */
 async function readTenantItem({ authority }: Pick<Deps, "authority">, tenantId: string) {
   const stored = await authority.read(tenantKey(tenantId));
@@ -86,7 +86,7 @@ async function changePart(
   return commit(asker, [ACTION[part], version, value], decide, deps);
 }
 
-/** Sets the members of one part. Members of the other parts keep their values. */
+/** Sets the members of one `Part`. Members of the other part keep their values. */
 function tenantChange(
   item: TenantItem,
   stored: AttributeMap | undefined,
@@ -116,8 +116,8 @@ type Members = Readonly<Record<string, unknown>>;
 const RECORDED_CHARACTERS_MAX = 4000;
 
 /**
- * The members that differ, before and after the change. Each is the canonical JSON or, if that is too long,
- * its SHA-256.
+ * Compares two sets of members. Returns the members that differ, before and after the change. Each result is
+ * canonical JSON or, if that is too long, its SHA-256.
  */
 async function differences(before: Members, after: Members): Promise<[string, string]> {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(

@@ -17,8 +17,8 @@ import { orderTest } from "./manage-webhooks.ts";
 import type { DeliveryView, WebhookView } from "./webhook-views.ts";
 
 /**
- * Interval and maximum number of polls for the result of a test, 8 s in total. A worker usually delivers the
- * test within that time. Otherwise the list of deliveries shows the result later.
+ * Interval between polls for the result of a test, and maximum number of polls (8 s in total). A worker
+ * usually delivers the test within that time. Otherwise the list of deliveries shows the result later.
  */
 const TEST_POLL_MS = 200;
 const TEST_POLLS_MAX = 40;
@@ -31,7 +31,7 @@ export async function listWebhooks(reader: Reader, tenantId: string): Promise<We
   );
 }
 
-/** Reads one webhook. Returns undefined if the tenant has none with this id. */
+/** Reads one webhook. Returns undefined if the tenant has no webhook with this id. */
 export async function readWebhook(
   reader: Reader,
   tenantId: string,
@@ -83,8 +83,8 @@ function viewOf(webhook: Webhook, health: WebhookHealthItem | undefined): Webhoo
 export type DeliveryState = DeliveryView["state"];
 
 /**
- * Lists the deliveries of a webhook, newest first, optionally only those in one state. A page can be short
- * and still have a cursor.
+ * Lists the deliveries of a webhook, newest first. If a state is given, lists only deliveries in that state.
+ * A page can be short and still have a cursor.
  */
 export async function listDeliveries(
   reader: Reader,
@@ -120,8 +120,8 @@ export function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
     attempts: 0,
   };
   const state = deliveredAt !== undefined ? "delivered" : deadAt !== undefined ? "dead" : "waiting";
-  // Use the later of two times: the webhook's next attempt, and the end of the event's lease. While one
-  // worker holds the lease, no other worker delivers the event.
+  // The next attempt is at the later of two times: the webhook's next attempt, and the end of the event's
+  // lease. While one worker holds the lease, no other worker delivers the event.
   const next = [nextAttemptAt ?? "", event.nextAttemptAt ?? ""].toSorted()[1];
   return {
     eventId,
@@ -140,8 +140,9 @@ export function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
 }
 
 /**
- * Sends a test event through the worker, signed like any event, and returns its delivery. The state is
- * `waiting` if no worker finished within 8 s. A repeated request polls again and sends no second test.
+ * Sends a test event through the worker and returns its delivery. The event is signed like any other event.
+ * The delivery's state is `waiting` if no worker finished within 8 s. A repeated request polls again and does
+ * not send a second test.
  */
 export async function testWebhook(
   asker: Asker,

@@ -13,7 +13,7 @@ import type { Asker, Committed, Decision, Draft, ItemChange, Plan } from "../cus
 import { commit } from "../custody/custody-transaction.ts";
 import { newEventId } from "../custody/outbox.ts";
 
-/** Length of a new secret: 192 bits. The Standard Webhooks specification requires 24 to 64 bytes. */
+/** Length of a new secret in bytes (192 bits). The Standard Webhooks specification requires 24 to 64 bytes. */
 const SECRET_BYTES = 24;
 /** Hours after a rotation during which deliveries are also signed with the previous secret. */
 export const ROTATION_HOURS = 24;
@@ -25,8 +25,9 @@ type WithSecret = Named & { secret?: string };
 const newSecret = (deps: Pick<Deps, "random">) => `${SECRET_PREFIX}${base64(deps.random(SECRET_BYTES))}`;
 
 /**
- * Adds a webhook. Only the first response contains its secret. Refuses with `admin.invalid` a URL that is not
- * allowed, and with `admin.conflict` a webhook above the maximum of {@link WEBHOOKS_MAX}.
+ * Adds a webhook. Only the first response contains its secret. Refuses a URL that is not allowed with
+ * `admin.invalid`. Refuses the request with `admin.conflict` if the tenant already has {@link WEBHOOKS_MAX}
+ * webhooks.
  */
 export async function createWebhook(
   asker: Asker,
@@ -75,8 +76,8 @@ export async function changeWebhook(
 }
 
 /**
- * Replaces the secret of a webhook. Only the first response contains the new secret. For a day, deliveries
- * are also signed with the previous secret.
+ * Replaces the secret of a webhook. Only the first response contains the new secret. For {@link
+ * ROTATION_HOURS} hours, deliveries are also signed with the previous secret.
  */
 export async function rotateWebhookSecret(
   asker: Asker,
@@ -105,7 +106,10 @@ export const deleteWebhook = (
     record: { action: "delete-webhook", target: webhookId, before: recorded(webhook) },
   }));
 
-/** Puts a test event into the outbox. It is delivered like any event, but with one attempt only. */
+/**
+ * Puts a test event into the outbox. The test event is delivered like any other event, but is attempted only
+ * once.
+ */
 export async function orderTest(
   asker: Asker,
   { webhookId }: Named,
@@ -123,7 +127,7 @@ export async function orderTest(
   return done.ok ? accept(done.value.result) : done;
 }
 
-/** Text of a webhook for the custody record. It contains no secrets. */
+/** Text that describes a webhook in a custody record. The text contains no secrets. */
 const recorded = ({ url, events }: Webhook): string => JSON.stringify({ url, events });
 
 const withSecret = (done: Decision<Committed<Named>>, secret: string): Decision<WithSecret> => {
@@ -132,7 +136,10 @@ const withSecret = (done: Decision<Committed<Named>>, secret: string): Decision<
   return accept(replayed ? result : { ...result, secret });
 };
 
-/** Changes one webhook of the tenant, or removes it if `change` returns no `after`. `asked` identifies the request. */
+/**
+ * Changes one webhook of the tenant, or removes it if `change` returns no `after`. `asked` identifies the
+ * request for idempotency.
+ */
 function changeOne(
   asker: Asker,
   asked: readonly unknown[],
@@ -152,8 +159,8 @@ function changeOne(
 }
 
 /**
- * Replaces the whole list if its version is unchanged. A concurrent change by another administrator is an
- * optimistic-lock conflict.
+ * Replaces the tenant's whole list of webhooks if its version is unchanged. A concurrent change by another
+ * administrator causes an optimistic-lock conflict.
  */
 function planOf(tenant: TenantItem, webhooks: readonly Webhook[], record: Draft): Plan<Named> {
   const { tenantId, name, webhooksVersion: seen } = tenant;

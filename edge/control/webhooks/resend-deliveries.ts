@@ -15,8 +15,8 @@ import { deliveryOf, readHealth } from "./list-deliveries.ts";
 import type { DeliveryView, ResentView } from "./webhook-views.ts";
 
 /**
- * Maximum number of deliveries per request. Each is an item of the transaction, and the custody record
- * contains all their ids.
+ * Maximum number of deliveries per request. Each delivery takes one item of the transaction, and the custody
+ * record contains the ids of all of them.
  */
 export const RESENT_MAX = 50;
 /** Maximum number of reads per request, and maximum number of events per read. */
@@ -26,8 +26,8 @@ const EVALUATED_MAX = 500;
 type Named = { webhookId: string; eventId: string; recordedAt: string };
 
 /**
- * Puts one failed (`dead`) delivery back into the outbox. The event keeps its id, and its count of attempts
- * starts again. Refuses with `admin.conflict` a delivery in another state, and returns that delivery.
+ * Puts one failed (`dead`) delivery back into the outbox. The event keeps its id, and its number of attempts
+ * is reset. Refuses a delivery in any other state with `admin.conflict`, and returns that delivery.
  */
 export async function resendDelivery(
   asker: Asker,
@@ -57,9 +57,9 @@ export async function resendDelivery(
 }
 
 /**
- * Like {@link resendDelivery}, for all failed deliveries of a webhook. Starts with the oldest and resends at
- * most {@link RESENT_MAX} per request. If the result has a cursor, there can be more. Writes nothing if no
- * delivery can be resent.
+ * Resends all failed deliveries of a webhook like {@link resendDelivery}, starting with the oldest, and at
+ * most {@link RESENT_MAX} per request. If the result has a cursor, there can be more failed deliveries.
+ * Writes nothing if no delivery can be resent.
  */
 export async function resendDeadDeliveries(
   asker: Asker,
@@ -118,8 +118,8 @@ async function planOf<Result>(
 }
 
 /**
- * Subtracts resent deliveries from the webhook's count of failed deliveries. Returns undefined if the count
- * does not change.
+ * Builds the write that subtracts resent deliveries from the webhook's number of failed deliveries. Returns
+ * undefined if that number does not change.
  */
 async function healthWrite(
   webhookId: string,
@@ -161,7 +161,7 @@ async function findDead(
     for (const stored of page.Items ?? []) {
       const event = decodeItem(eventItem, stored);
       if (whyNotResend(webhook, deliveryOf(event, webhook.id)) !== undefined) continue;
-      // More events follow. The next request starts after the last event of this one.
+      // More events follow. The next request starts after the last event of this request.
       if (events.length === RESENT_MAX) return { events, next: await sealCursor(cursorKeys, scope, from!) };
       events.push(event);
       from = { PK: stored.PK!, SK: stored.SK! };

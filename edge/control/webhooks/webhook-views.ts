@@ -20,9 +20,9 @@ export const webhookView = named(
         "Time until which deliveries are also signed with the previous secret. Only present after a rotation.",
     }),
     health: z.object({
-      state: z
-        .enum(["untried", "fine", "failing"])
-        .meta({ description: "`failing`: the last attempt failed. `untried`: there was no attempt yet." }),
+      state: z.enum(["untried", "fine", "failing"]).meta({
+        description: "`failing`: the last attempt failed. `untried`: no delivery was attempted yet.",
+      }),
       failures: z
         .int()
         .meta({ description: "Number of failed attempts since the last successful delivery." }),
@@ -60,7 +60,7 @@ export const deliveryView = named(
     hostname: z.string().optional(),
     state: z.enum(["waiting", "delivered", "dead"]).meta({
       description:
-        "`waiting`: there was no attempt yet, or the next attempt is at `nextAttemptAt`. `dead`: the last attempt failed. You can resend the delivery.",
+        "`waiting`: no delivery was attempted yet, or the next attempt is at `nextAttemptAt`. `dead`: the delivery failed permanently, and you can resend it.",
     }),
     attempts: z.int(),
     status: z
@@ -70,7 +70,7 @@ export const deliveryView = named(
     latencyMs: z.int().optional().meta({ description: "Duration of the last attempt in milliseconds." }),
     error: z.string().optional(),
     deliveredAt: isoTimestamp.optional(),
-    deadAt: isoTimestamp.optional().meta({ description: "Time at which the last attempt failed." }),
+    deadAt: isoTimestamp.optional().meta({ description: "Time at which the delivery failed permanently." }),
     nextAttemptAt: isoTimestamp.optional(),
   }),
 );

@@ -210,7 +210,7 @@ describe("EC2 metadata", () => {
       },
     });
     const { get } = provider({ AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://127.0.0.1:${old.port}` });
-    expect(await faultOf(get())).toContain("status 404 for the token request");
+    expect(await faultOf(get())).toContain("the token request failed with status 404");
     expect(paths.filter((path) => path.includes("/latest/"))).toEqual(["PUT /latest/api/token"]);
     await old.stop(true);
   });
