@@ -37,8 +37,8 @@ export type KeysState = "unasked" | "fresh" | "stale" | "away";
 
 export type IssuerKeys = {
   /**
-   * Finds the key for a token's header. Throws a JOSEError for an unknown key, and any other Error if there
-   * are no usable keys.
+   * Finds the key for a token's header. Throws a JOSEError for an unknown key, and any other Error without
+   * a usable key.
    */
   get: JWTVerifyGetKey;
   /**
