@@ -29,7 +29,7 @@ export function scratchFolder(scope: Scope): string {
   return folder;
 }
 
-/** Starts a process. When the scope ends, it stops the process. */
+/** Starts a process, which is stopped when the scope ends. */
 export const startPart = (scope: Scope, options: StageOptions): Promise<Stage> =>
   scope.start(
     () => startStage(options),

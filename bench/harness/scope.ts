@@ -4,8 +4,8 @@ type Stop = () => unknown;
 export type Scope = {
   keep: (stop: Stop) => void;
   /**
-   * Starts a process or resource and registers how to stop it. If the bench ends during the start, it is
-   * stopped after the start. Throws an error if the bench has already ended.
+   * Starts a process or resource and registers how to stop it. If the bench ends during the start, the
+   * process or resource is stopped after the start. Throws an error if the bench has already ended.
    */
   start: <T>(part: () => Promise<T>, stop: (part: T) => unknown) => Promise<T>;
 };

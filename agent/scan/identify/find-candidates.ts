@@ -206,7 +206,8 @@ function nameless(
   facts: Known,
 ): Candidate[] {
   const isReading = readsOnly(process, { weights, shaped }, facts);
-  // Evidence of weights in anonymous memory already includes the GPU. Otherwise the GPU would count twice.
+  // Evidence of weights in anonymous memory already includes the GPU. Separate GPU evidence would count the
+  // GPU twice.
   const unmapped = holdsModel(process.pid, facts.snapshot) ? undefined : facts.unmapped.get(process.pid);
   const inMemory = unmapped
     ? [...unmapped, ...libraryEvidence(process, facts)]
