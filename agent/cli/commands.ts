@@ -62,9 +62,11 @@ export const COMMANDS = {
       interval: text("MS", "milliseconds between heartbeats, 100 to 3600000 (default: the tenant's setting)"),
       "token-file": text(
         "FILE",
-        "file with an enrolment token, with which this machine enrols itself if its disk was copied (or set LZ_ENROLL_TOKEN)",
+        "file with an enrolment token; if this disk was copied from another machine, this machine enrols itself with it (or set LZ_ENROLL_TOKEN)",
       ),
-      service: flag("used by the service manager of the system: report to it, and log JSON lines"),
+      service: flag(
+        "only for the system's service manager: report the daemon's state to it, and log JSON lines",
+      ),
       ...NETWORK,
       ...STATE,
       ...LOG,
@@ -76,7 +78,7 @@ export const COMMANDS = {
     notes: ["Exit code: 0 if the daemon runs, 3 if it does not run or this host is not enrolled."],
   },
   release: {
-    summary: "release this host from isolation with a one-time code; works without a connection",
+    summary: "release this host from isolation with a one-time code, even without a network connection",
     options: {
       code: requiredText("CODE", "the code that an administrator created for this host with lz release-code"),
       ...STATE,
@@ -88,12 +90,12 @@ export const COMMANDS = {
       complete: flag("scan for up to 120 s, for hosts where 10 s are too short"),
       "allow-partial": flag("use exit code 0 even if the scan is partial"),
       ...json(
-        "print one JSON object: status is complete or partial, and missing lists what the scan did not see",
+        "print one JSON object: status is complete or partial, and missing lists what the scan could not read",
       ),
       ...STATE,
     },
     notes: [
-      "Takes up to 10 s. Exit code: 0 if the scan saw everything, 4 if it is partial because of missing time or permission. " +
+      "A scan takes up to 10 s. Exit code: 0 if the scan is complete, 4 if it is partial because of missing time or permission. " +
         "The output names what is missing.",
     ],
   },
@@ -125,7 +127,7 @@ export const COMMANDS = {
       },
     ],
     options: {
-      print: flag("only show what would be written and run"),
+      print: flag("show the files and commands, without writing or running them"),
       force: flag("uninstall even if this host is isolated; it then stays isolated"),
       ...NETWORK,
       ...STATE,

@@ -38,7 +38,8 @@ export const scan: Verb = async (machine, { flags, settings }) => {
     machine.print(`${name} (${id}), on disk: ${namesOf(models)}`);
   for (const { name, status, detail } of found.collectors.filter(({ status }) => status !== "ok"))
     machine.print(`note: ${name} is ${status}${detail ? `: ${detail}` : ""}`);
-  if (status === "partial") machine.print(["partial, see the notes", ...waiting].join("; "));
+  if (status === "partial")
+    machine.print(["the scan is partial, see the notes above", ...waiting].join("; "));
   machine.print(`took ${Math.round(durationMs)} ms, catalogue ${collector.detail}`);
   return end();
 };

@@ -40,7 +40,7 @@ async function releaseBy(
   const self = deps.self();
   const { jti, generation } = await verifyReleaseCode(code, self.jwks, self, deps.clock());
   const { state } = store;
-  if (state.usedCodes.includes(jti)) return "the code was used before";
+  if (state.usedCodes.includes(jti)) return "the code was already used";
   if (generation < state.report.generation) return "the code is older than the isolation";
   if (state.report.action !== "isolate" && !store.isRecovered()) return "this host is not isolated";
   const { report, traces } = state;

@@ -67,7 +67,7 @@ export function createWatchdog(deps: WatchdogDeps): Watchdog {
    */
   function pressure(scan: { durationMs: number }, share: number, ease: number): Pressure | undefined {
     if (share * ease > CPU_SHARE_MAX)
-      return { reason: `the agent used ${percent(share)} of a core`, factorMax: FACTOR_MAX };
+      return { reason: `the agent used ${percent(share)} of a CPU core`, factorMax: FACTOR_MAX };
     if (scan.durationMs * ease > Math.max(slowed() * DURATION_SHARE_MAX, DURATION_MS_MIN))
       return { reason: `a scan took ${Math.round(scan.durationMs)} ms`, factorMax: FACTOR_MAX };
     const load = deps.loadPerCore();
@@ -105,7 +105,7 @@ export function createWatchdog(deps: WatchdogDeps): Watchdog {
     collector: () => {
       const [is, wanted] = [slowed(), deps.intervalMs()];
       if (is === wanted) return undefined;
-      const detail = `one scan in ${seconds(is)} instead of ${seconds(wanted)}: ${reason}`;
+      const detail = `one scan every ${seconds(is)} instead of every ${seconds(wanted)}: ${reason}`;
       return { name: "watchdog", status: "partial", detail };
     },
   };

@@ -29,18 +29,15 @@ export const agentSettings = z.strictObject({
   state: path
     .optional()
     .describe(
-      "State directory for keys, spool and containment state. Default: see the paths of your platform. Must be an absolute path in the configuration file.",
+      "State directory for keys, spool and containment state. The default depends on the platform. In the configuration file, it must be an absolute path.",
     ),
-  log: z
-    .enum(["text", "json"])
-    .optional()
-    .describe("Format of log lines. Default: `text`, or `json` for a service."),
+  log: z.enum(["text", "json"]).optional().describe("Log format. Default: `text`, or `json` for a service."),
   "log-file": path
     .optional()
     .describe(
-      "Log file, created with mode 0600 and renamed to `FILE.1` at 10 MiB. Default: stderr, or the log of the platform for a service.",
+      "Log file, created with mode 0600 and renamed to `FILE.1` at 10 MiB. Default: stderr, or the platform's log for a service.",
     ),
-  verbose: z.boolean().optional().describe("Log details for developers too. Default: `false`."),
+  verbose: z.boolean().optional().describe("Also log details for developers. Default: `false`."),
   interval: z
     .int()
     .min(INTERVAL_MS_MIN)

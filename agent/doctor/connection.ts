@@ -39,11 +39,11 @@ export async function checkName(target: Target, proxy: ProxyAccess | undefined):
   const { name } = proxy ?? target;
   const what = proxy ? "the proxy's" : "the control plane's";
   const later = proxy ? `; the proxy resolves ${target.name}` : "";
-  if (isIP(name)) return passed("name resolution", `${name} is an address${later}`);
+  if (isIP(name)) return passed("name resolution", `${name} is an IP address${later}`);
   try {
     const found = await inTime(lookup(name, { all: true }));
     const addresses = found.slice(0, 4).map(({ address }) => address);
-    return passed("name resolution", `${name} is ${addresses.join(", ")}${later}`);
+    return passed("name resolution", `${name} resolves to ${addresses.join(", ")}${later}`);
   } catch (cause) {
     const cure = proxy
       ? "check the proxy setting and the name servers of this host"

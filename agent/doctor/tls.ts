@@ -43,7 +43,7 @@ export async function checkTls(socket: Socket, asked: TlsAsked): Promise<TlsSeen
   const error: unknown = secured.authorizationError;
   const code = typeof error === "string" ? error : codeOf(error);
   const check = secured.authorized
-    ? passed("tls", `certificate of ${issuerOf(certificate)}, valid until ${certificate.valid_to}`)
+    ? passed("tls", `certificate issued by ${issuerOf(certificate)}, valid until ${certificate.valid_to}`)
     : refused(code, certificate, asked);
   const dateMs = await readDate(secured, target).catch(() => undefined);
   secured.destroy();
@@ -117,7 +117,7 @@ function refused(code: string, certificate: PeerCertificate, { target, caFile, n
       );
     default:
       return fail(
-        `the certificate comes from ${issuerOf(certificate)}, a CA that this host does not trust`,
+        `the certificate was issued by ${issuerOf(certificate)}, a CA that this host does not trust`,
         caFile === undefined
           ? "get the certificate of this CA as PEM from your network administrator, and set ca-file to it"
           : `add the certificate of this CA, as PEM, to ${caFile}`,

@@ -228,7 +228,7 @@ export async function carryOut(
       deps.print(`wrote ${path}`);
     }
   } catch (cause) {
-    return { ok: false, reason: `cannot write (${codeOf(cause)})` };
+    return { ok: false, reason: `cannot write the service files (${codeOf(cause)})` };
   }
   for (const step of plan.commands) {
     const failure = await take(step, deps);

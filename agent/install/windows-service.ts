@@ -39,7 +39,7 @@ export const windowsService: ServiceKind = {
         may("net", "stop", SERVICE_NAME, "/y"),
         may("sc", "create", SERVICE_NAME, ...line, "DisplayName=", TITLE),
         may("sc", "config", SERVICE_NAME, ...line, "DisplayName=", TITLE),
-        may("sc", "description", SERVICE_NAME, "Finds AI engines of this host and reports them"),
+        may("sc", "description", SERVICE_NAME, "Finds AI engines on this host and reports them"),
         may("sc", "failure", SERVICE_NAME, ...RECOVERY),
         // Apply the recovery actions also if the service stops with an error code (failureflag 1).
         may("sc", "failureflag", SERVICE_NAME, "1"),

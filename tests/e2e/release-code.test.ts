@@ -119,7 +119,7 @@ describe("lz release-code → lz-agent release", () => {
         code: 0,
         said: expect.stringContaining("released: this host is no longer isolated"),
       });
-      expect((await release(code)).said).toContain("not released: the code was used before");
+      expect((await release(code)).said).toContain("not released: the code was already used");
       const status = JSON.parse((await agent("status", "--json", "--state", host.state)).said);
       expect(status.running).toBe(true);
     } finally {

@@ -137,7 +137,9 @@ export function judgeGone(
   if (ended.length > 0 || unclearPorts.length > 0) deps.scanSoon();
   const [replaced] = replacements.note(ended);
   const repaired =
-    replaced === undefined ? undefined : `${replaced} replaces its process before the agent can stop it`;
+    replaced === undefined
+      ? undefined
+      : `${replaced} keeps replacing its process before the agent can stop it`;
   const unclear = portFault("", unclearPorts)?.trim();
   const fault =
     unclear && `engines have ended, and processes that no scan has identified now listen on their ${unclear}`;

@@ -59,5 +59,5 @@ export const describeOne = (what: string, at: string): string =>
  */
 export function describeRepeated({ count, what }: Repairs): string {
   const atLeast = 2 ** Math.floor(Math.log2(count));
-  return `${what}; restored at least ${atLeast} times; counts as failed until ${QUIET_MS / 60_000} minutes pass without a modification`;
+  return `${what}; the agent restored the isolation at least ${atLeast} times; the isolation counts as failed until ${QUIET_MS / 60_000} minutes pass without a modification`;
 }

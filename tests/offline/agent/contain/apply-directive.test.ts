@@ -543,7 +543,7 @@ describe("createDirectiveHandler()", () => {
       const failed = await look(handler, ALTERED, 119_999);
       expect(failed).toMatchObject({ outcome: "failed", probes: APPLIED.probes });
       expect(failed.reason).toBe(
-        "the isolation rules were modified; restored at least 2 times; counts as failed until 2 minutes pass without a modification",
+        "the isolation rules were modified; the agent restored the isolation at least 2 times; the isolation counts as failed until 2 minutes pass without a modification",
       );
       expect(await look(handler, APPLIED, 119_999)).toBe(failed);
       const good = await look(handler, APPLIED, 1);

@@ -105,7 +105,7 @@ describe("a release code", () => {
     await handler.reassert(signal);
     expect(readCodeResult(directory, code)).toMatchObject({
       freed: false,
-      reason: "the code was used before",
+      reason: "the code was already used",
     });
   });
 
@@ -123,7 +123,7 @@ describe("a release code", () => {
     await handler.reassert(signal);
     submitCode(directory, code);
     await handler.reassert(signal);
-    expect(readCodeResult(directory, code)?.reason).toBe("the code was used before");
+    expect(readCodeResult(directory, code)?.reason).toBe("the code was already used");
     const later = { ...directiveClaims(), generation: 4, mode: "network" as const };
     await handler.handle(await signDirective(keys.control, later), signal);
     const old = await codeOf({ jti: "01JD8Z000000000000000000BB" });

@@ -50,7 +50,7 @@ describe("createWatchdog()", () => {
   });
 
   test.each([
-    ["its own share of a core", { share: CPU_SHARE_MAX * 1.01 }, /the agent used 5\.1 % of a core/],
+    ["its own share of a core", { share: CPU_SHARE_MAX * 1.01 }, /the agent used 5\.1 % of a CPU core/],
     ["the time a scan takes", { durationMs: 2501 }, /a scan took 2501 ms/],
     ["the host's load", { load: LOAD_PER_CORE_MAX + 0.1 }, /4\.1 processes per core/],
   ])("doubles the interval after two scans over %s, with a reason", (_, how, words) => {
@@ -60,7 +60,7 @@ describe("createWatchdog()", () => {
     expect(scans(1, how)).toBe(2 * INTERVAL_MS);
     const said = watchdog.collector()!;
     expect(said).toMatchObject({ name: "watchdog", status: "partial" });
-    expect(said.detail).toMatch(/^one scan in 10 s instead of 5 s: /);
+    expect(said.detail).toMatch(/^one scan every 10 s instead of every 5 s: /);
     expect(said.detail).toMatch(words);
     expect(collector.parse(said)).toEqual(said);
   });

@@ -354,7 +354,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
       expect(failedOnes(checks)).toEqual([]);
       expect(inner.tunnels()).toEqual([`localhost:${fronts.good!.port}`]);
       const untrusted = await through(fronts.good!.port, [], to);
-      expect(untrusted.tls).toMatchObject(failure('comes from "Example Corp Root"', "set ca-file to it"));
+      expect(untrusted.tls).toMatchObject(failure('issued by "Example Corp Root"', "set ca-file to it"));
     } finally {
       front.stop();
       await inner.stop();
@@ -390,7 +390,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
     const tls = async (name: string, more?: readonly string[]) =>
       (await through(fronts[name]!.port, more)).tls;
     expect(await tls("good", [])).toMatchObject(
-      failure('comes from "Example Corp Root", a CA that this host does not trust', "set ca-file to it"),
+      failure('issued by "Example Corp Root", a CA that this host does not trust', "set ca-file to it"),
     );
     const other = createPrivateCa(join(directory, "other"));
     expect(await tls("good", ["--ca-file", other.path])).toMatchObject(

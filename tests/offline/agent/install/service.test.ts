@@ -388,7 +388,7 @@ describe("carryOut()", () => {
     const files = [{ path: "/nonexistent/dir/unit", content: "", mode: 0o644, encoding: "utf8" as const }];
     expect(await carryOut(plan(temporaryDirectory(), { files }), collect())).toEqual({
       ok: false,
-      reason: "cannot write (ENOENT)",
+      reason: "cannot write the service files (ENOENT)",
     });
   });
   test("deletes files after the commands", async () => {

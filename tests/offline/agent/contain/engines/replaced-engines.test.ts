@@ -180,8 +180,8 @@ describe("stopEnginesEnforcer() with an engine whose process is gone", () => {
       it.scan([engine({ pid: 201, ports: [], bind: [] })]);
       expect(await it.reassert()).toMatchObject({
         outcome: "failed",
-        reason: "Ollama replaces its process before the agent can stop it",
-        repaired: "Ollama replaces its process before the agent can stop it",
+        reason: "Ollama keeps replacing its process before the agent can stop it",
+        repaired: "Ollama keeps replacing its process before the agent can stop it",
       });
     },
   );
