@@ -18,8 +18,8 @@ export const custodyExport = z.object({ records: z.array(z.unknown()), head: cus
 export type CustodyExport = z.infer<typeof custodyExport>;
 
 /**
- * The head in an export file. The schema is strict, because a member that no check covers would look proven.
- * The values are checked against the records later, so a wrong value counts as a fault of the log.
+ * The head in an export file. The schema is strict, because a member that no check covers would appear to be
+ * proven. The values are checked against the records later, so a wrong value counts as a fault of the log.
  */
 const exportedHead = z.strictObject({
   type: z.literal("CustodyHead"),

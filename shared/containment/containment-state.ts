@@ -162,7 +162,7 @@ export const isUnrecordedRelease = (
   generation <= asset.generation &&
   generation > (asset.offlineReleaseOf ?? 0);
 
-/** The oldest release by code that is missing from the custody log. Undefined if none is missing. */
+/** The oldest use of a release code that is missing from the custody log. Undefined if none is missing. */
 export function unrecordedRelease(
   asset: Pick<AssetItem, "wish" | "proof" | "freedByCode" | "offlineReleaseOf">,
 ): ProvenReport | undefined {

@@ -33,7 +33,7 @@ const fleetPresence = presenceItem.pick({
 });
 const fleetHolding = inventoryItem.pick({ assetId: true, models: true, modelsLeft: true, clients: true });
 
-/** An asset for the counts and filters of the fleet. */
+/** An asset, with the fields that the fleet's counts and filters need. */
 export type FleetRow = z.infer<typeof fleetAsset> & { presence?: z.infer<typeof fleetPresence> };
 /** An asset that is not on the active list. */
 export type ExpiredRow = FleetRow & { expiry: Expiry };

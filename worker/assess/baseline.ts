@@ -28,7 +28,10 @@ const FINDING_POINTS_MIN = 30;
 const FINDING_POINTS_MAX = 60;
 /** Maximum number of model and client features per heartbeat. The heartbeat schema limits engines and exposure. */
 export const USES_MAX = 48;
-/** Maximum number of novelty sentences per assessment. One more sentence counts the rest. */
+/**
+ * Maximum number of novelty sentences per assessment. If there are more, one additional sentence states how
+ * many were omitted.
+ */
 export const SENTENCES_MAX = 8;
 const FEATURES_KEPT_MAX = 128;
 /**
@@ -191,7 +194,7 @@ export function noveltyOf(
   return { findings, sentences: withMore(sentences, SENTENCES_MAX) };
 }
 
-/** The first `most` sentences, and one more sentence that counts the rest. */
+/** The first `most` sentences, and one additional sentence that states how many were omitted. */
 const withMore = (words: readonly string[], most: number): string[] =>
   words.length <= most ? [...words] : [...words.slice(0, most), `and ${words.length - most} more`];
 

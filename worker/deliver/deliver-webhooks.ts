@@ -169,8 +169,8 @@ async function forwardEvent(leased: EventItem, tenant: TenantItem, deps: Deliver
 }
 
 /**
- * Outcome of an event without valid proof. Such an event is not sent, because receivers act on the type of an
- * event. The delivery states the reason.
+ * Outcome for an event without valid proof. Such an event is not sent, because receivers act on the event
+ * type. The delivery states the reason.
  */
 const withheld = (event: EventItem, reason: string, webhookId: string, now: string): Forward => ({
   ...(event.forwards[webhookId] ?? { attempts: 0 }),

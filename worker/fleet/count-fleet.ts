@@ -10,15 +10,15 @@ import type { PlatformDeps } from "../platform/deps.ts";
 import { closeRevoked } from "./close-revoked.ts";
 
 /**
- * Minimum interval between two counts of a fleet. The interval grows with the fleet, so that counting reads
- * about two capacity units per second.
+ * Minimum interval between two counts of a fleet, in milliseconds. The interval grows with the fleet, so that
+ * counting reads about two capacity units per second.
  */
 const EVERY_MS_MIN = 60_000;
 const EVERY_MS_MAX = 1800_000;
 const MS_PER_HOST = 90;
 /** Maximum duration of one count. Other workers skip the tenant during this time. */
 const CLAIM_MS = 300_000;
-/** Number of days that hourly counts are kept: enough to compare a year with the year before. */
+/** Number of days that hourly counts are kept. This is enough to compare a year with the previous one. */
 const KEPT_DAYS = 400;
 
 type Counter = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "tenant" | "authority" | "log">;

@@ -9,7 +9,10 @@ export type Deps = RecordDeps & {
   queueKeys: ReadonlyMap<string, Uint8Array>;
   /** Circuit breaker of the table. If absent, the table always counts as available. */
   breaker?: Pick<TableBreaker, "whenAvailable">;
-  /** Visibility timeout of a message in progress, in seconds. The worker extends it while the work lasts. */
+  /**
+   * Visibility timeout of a message in progress, in seconds. The worker extends the timeout until the message
+   * is settled.
+   */
   visibilitySeconds?: number;
   /** Waits before held messages are retried. Resolves early if the signal aborts. */
   sleep?: (ms: number, signal: AbortSignal) => Promise<void>;

@@ -29,7 +29,7 @@ type Task = { delivery: Delivery; tenant: TenantItem };
 export type Settled = {
   /** Number of heartbeats that are recorded in the table. */
   heartbeats: number;
-  /** Messages that only another delivery can settle, for example because their key is unknown. */
+  /** Messages that only a later delivery can settle, for example because their key is still unknown. */
   failed: Message[];
   /**
    * Messages that could not be settled because a dependency (the table, the tenant settings or the queue)

@@ -37,8 +37,8 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   const { tenantId, assetId } = delivery;
   const stored = await deps.authority.read(assetKey(tenantId, assetId));
   if (!stored) return;
-  // A stored report that the device did not sign counts as absent. It neither hides nor delays the signed
-  // one.
+  // A stored report without a signature of the device counts as absent. It neither hides nor delays a signed
+  // report.
   const asset = await deps.authority.checkReports(decodeItem(assetItem, stored));
   const [isNewest, isReleasedByCode, isRestored, isAheadOfTable] = [
     isProof(asset, report),

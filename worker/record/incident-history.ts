@@ -133,7 +133,7 @@ export async function runsFrom(
     runs = runsAt(states, presence, incidents, quietMs);
     if (runs) break;
   }
-  runs ??= absentRuns("", presence, incidents); // if there is no such state, the states are the whole history
+  runs ??= absentRuns("", presence, incidents); // without such a state, the states are the whole history
   for (const state of states) applyState(runs, state, quietMs);
   keepUnexplained(runs, presence, incidents);
   return runs;
@@ -187,7 +187,7 @@ function runsAt(
   return soon.every((finding) => runs.has(runName(finding))) ? runs : undefined;
 }
 
-/** Open runs whose condition was already absent at `at` and is still absent. */
+/** Open runs whose condition was already absent at the time `at` and is still absent. */
 function absentRuns(at: string, presence: PresenceItem, incidents: ReadonlyMap<string, IncidentItem>): Runs {
   const gone = presence.openIncidents.filter(({ absentSince }) => (absentSince ?? "~") <= at);
   return openRuns({ ...presence, openIncidents: gone }, incidents);

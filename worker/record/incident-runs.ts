@@ -5,8 +5,8 @@ import type { IncidentItem } from "../../shared/table/items/incident.ts";
 export type AssessedState = { at: string; hostname: string; findings: readonly Finding[] };
 
 /**
- * A continuous occurrence of a condition. It lasts from the first appearance until the condition was absent
- * for the quiet period.
+ * A continuous occurrence of a condition. It begins when the condition appears, and ends when the condition
+ * has been absent for the quiet period.
  */
 export type Run = {
   finding: Finding;

@@ -28,12 +28,12 @@ const fleetCounts = z.object({
   engines: ranked,
   models: ranked,
   clients: ranked,
-  /** Versions of the agents. The key and the name of an entry are both the version. */
+  /** Agent versions. The key and the name of an entry are both the version. */
   agentVersions: ranked.default({ total: 0, first: [] }),
 });
 export type FleetCounts = z.infer<typeof fleetCounts>;
 
-/** The newest counts. Pages of a node that has not read the fleet yet show these counts with their age. */
+/** The newest counts. Dashboard pages of a node that has not read the fleet yet show these counts with their age. */
 export const fleetSummaryItem = z.object({
   type: z.literal("FleetSummary"),
   tenantId,
@@ -46,7 +46,7 @@ export const fleetSummaryItem = z.object({
   claimedUntil: isoTimestamp.optional(),
 });
 
-/** The last counts in an hour (UTC), for the trend. */
+/** The last counts of each hour (UTC), for the trend. */
 export const fleetHourItem = z.object({
   type: z.literal("FleetHour"),
   tenantId,

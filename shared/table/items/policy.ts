@@ -45,7 +45,7 @@ export const policy = z.strictObject({
     "/tmp/*",
     "/var/tmp/*",
     "/dev/shm/*",
-    // Temporary folders of macOS, each with both of its names. A newly downloaded app runs from such a
+    // Temporary folders of macOS, each listed with both of its names. A newly downloaded app runs from such a
     // folder.
     "/private/tmp/*",
     "/private/var/tmp/*",

@@ -55,7 +55,7 @@ export const assetItem = z.object({
    * after this has been resolved.
    */
   setBack: z.object({ generation: count, since: count, at: isoTimestamp }).optional(),
-  /** The newest report of a release by code. It is independent of the current request. */
+  /** The newest report that a release code was used. It is independent of the current request. */
   freedByCode: provenReport.optional(),
   /** Newest generation whose release by code is recorded in the custody log. */
   offlineReleaseOf: count.optional(),

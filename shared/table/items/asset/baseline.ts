@@ -11,7 +11,7 @@ export const baselineItem = z.object({
   type: z.literal("Baseline"),
   tenantId,
   assetId,
-  /** First day in the baseline. During the learning phase after it, no feature counts as new. */
+  /** First day in the baseline. During the learning phase, which begins on this day, no feature counts as new. */
   sinceDay: count,
   features: z.record(text(300), z.array(count)),
 });

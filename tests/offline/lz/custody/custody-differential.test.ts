@@ -65,7 +65,7 @@ type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
 type Path = (string | number)[];
 const GONE = Symbol("gone");
 
-/** Each path in `value`, starting with the whole value. */
+/** Each path in `value`. The first path is that of the whole value. */
 function* placesOf(value: Json, path: Path = []): Generator<[Path, Json]> {
   yield [path, value];
   if (typeof value !== "object" || value === null) return;

@@ -336,7 +336,8 @@ describe("a table restored from a backup that is older than the last directive o
     expect(world.read()).toEqual({ ...before, heardGeneration: 7 });
     expect(nextGeneration(world.read())).toBe(8);
     expect(world.logged).toEqual([expect.stringContaining('"event":"containment.ahead"')]);
-    // An older generation that is received late changes nothing. A newer generation counts.
+    // A report with an older generation that is received late changes nothing. A report with a newer
+    // generation counts.
     await world.tell(21, report(5, 19, { probes }));
     expect(world.read().heardGeneration).toBe(7);
     await world.tell(22, report(9, 22, { probes }));

@@ -243,7 +243,7 @@ describe("an asset that shows different engines in every heartbeat", () => {
 });
 
 describe("a spool beyond the limits of the policy, during a state", () => {
-  /** Records one heartbeat per minute, and counts the writes of each minute. */
+  /** Records one heartbeat per minute, and returns the number of writes in each minute. */
   async function lifeOf(spools: readonly { waiting: number; dropped: number }[]) {
     const tenant = makeTenant({ policy: POLICY });
     const table = createMemoryDynamo();
