@@ -149,7 +149,7 @@ const Fact = ({ name, children }: { name: string; children: unknown }) => (
 export const gigabytes = (bytes: number): string =>
   bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`;
 
-/** Models on disk, by application. */
+/** Lists models on disk, grouped by application. */
 export const Stores = ({ stores }: { stores: readonly Store[] }) => (
   <div class="engines">
     {stores.map((store) => (
@@ -241,7 +241,10 @@ const SIGNAL: Record<Evidence["signal"], string> = {
   port: "Port number",
 };
 
-/** All evidence of an engine with its weights. The confidence is the sum of the weights, at most 100. */
+/**
+ * Lists the evidence for an engine, with the weight of each entry. The confidence is the sum of the weights,
+ * at most 100.
+ */
 const EvidenceTable = ({ evidence }: { evidence: readonly Evidence[] }) => (
   <details open>
     <summary>Evidence: {plural(evidence.length, "piece")}</summary>

@@ -156,7 +156,7 @@ type Found = {
   row: FleetRow;
 };
 
-/** The inventory list. It has one row for each engine, model and client on each host. */
+/** The inventory list, with one row for each engine, model and client on each host. */
 const inventory: ExportList<InventoryQuery, Found> = {
   name: "inventory",
   query: inventoryQuery as z.ZodType<InventoryQuery>,

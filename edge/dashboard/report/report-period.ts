@@ -18,6 +18,6 @@ export function periodOf({ from, to }: ReportQuery, nowMs: number): Period | und
   return first <= last ? { from: first, to: last } : undefined;
 }
 
-/** True if states from the start of the period may already be deleted. */
+/** True if the period starts before the retention time, so that some of its states may already be deleted. */
 export const isOlderThanRetention = ({ from }: Period, retentionDays: number, madeAt: string): boolean =>
   Date.parse(madeAt) - Date.parse(from) > retentionDays * DAY_MS;

@@ -76,7 +76,7 @@ const LABELS: Readonly<Record<string, string>> = {
   ...Object.fromEntries([...REPORTING_FIELDS, ISOLATION_LIMIT].map(({ name, label }) => [name, label])),
 };
 
-/** Names of form fields whose name differs from the name of the setting. */
+/** Names of form fields, for settings whose form field has a different name. */
 const SETTING_FIELDS: Readonly<Record<string, string>> = {
   heartbeatIntervalMs: "heartbeatSeconds",
   quietPeriodSeconds: "quietMinutes",

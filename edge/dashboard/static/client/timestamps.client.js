@@ -45,8 +45,9 @@ function relative(atMs, nowMs) {
 }
 
 /**
- * Formats the age of a past event. If a host's clock is slightly ahead, the result is still not in the
- * future, such as "in 2 min". @param {number} atMs @param {number} nowMs
+ * Formats the age of a past event. The result is never a future time such as "in 2 min", even if a host's
+ * clock is slightly ahead.
+ * @param {number} atMs @param {number} nowMs
  */
 function ago(atMs, nowMs) {
   const isSkewed = atMs > nowMs && atMs - nowMs <= CLOCK_SKEW_MS_MAX;

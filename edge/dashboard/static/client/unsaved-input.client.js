@@ -18,7 +18,8 @@ function isEdited(field) {
 
 /**
  * Reloads the page, unless the user has edited a form or the script already reloaded the page in the last 30
- * seconds. @returns {boolean} whether the page reloads
+ * seconds.
+ * @returns {boolean} whether the page reloads
  */
 export function tryReload() {
   if ([...document.querySelectorAll("textarea, input:not([type=hidden])")].some(isEdited)) return false;

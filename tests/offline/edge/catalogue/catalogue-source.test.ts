@@ -44,7 +44,7 @@ describe("verifyCatalogue()", () => {
 });
 
 describe("GET /v1/catalog", () => {
-  /** Test setup: an edge whose catalogue URL responds with `state.place`. */
+  /** Test setup: an edge with a fake catalogue URL. The function `state.place` creates the response of this URL. */
   async function edgeWithPlace(shared = true) {
     const { control, jwks } = await keys();
     const document = await signCatalogue(control, JSON_TEXT, NOW_MS / 1000);

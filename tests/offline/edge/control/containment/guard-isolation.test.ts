@@ -76,8 +76,8 @@ async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, 
     reads.push(input);
     return send();
   });
-  // Alternates between the lowest and the highest byte that both become the last of the 32 characters of the
-  // ULID alphabet.
+  // Alternates between the lowest and the highest byte that map to the last of the 32 characters of the ULID
+  // alphabet.
   let calls = 0;
   const random = (length: number) => new Uint8Array(length).fill(calls++ % 2 === 0 ? 248 : 255);
   const deps = {
