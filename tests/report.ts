@@ -1,8 +1,8 @@
 /** A failed or skipped test: file, full name, and failure message. */
-export type Told = { file: string; name: string; message: string };
+export type UnpassedTest = { file: string; name: string; message: string };
 
 /** Result of one run of `bun test`. */
-export type Report = { files: Set<string>; passed: number; failed: Told[]; skipped: Told[] };
+export type Report = { files: Set<string>; passed: number; failed: UnpassedTest[]; skipped: UnpassedTest[] };
 
 /**
  * Maximum length of a failure message. Longer messages are cut, because two large values in an assertion are
@@ -32,7 +32,7 @@ function decode(text: string): string {
 export function readReport(xml: string): Report {
   const report: Report = { files: new Set(), passed: 0, failed: [], skipped: [] };
   const suites: string[] = [];
-  let current: Told | undefined;
+  let current: UnpassedTest | undefined;
   let outcome: "passed" | "failed" | "skipped" = "passed";
   const settle = () => {
     if (outcome === "passed") report.passed++;
@@ -67,7 +67,7 @@ export function readReport(xml: string): Report {
 /** Returns lines that repeat the failed and skipped tests at the end of the log. Empty if all tests passed. */
 export function retell({ failed, skipped }: Pick<Report, "failed" | "skipped">): string {
   const indented = (message: string) => message && `\n${message.replace(/^(?=.)/gm, "      ")}`;
-  const list = (heading: string, told: readonly Told[]) =>
+  const list = (heading: string, told: readonly UnpassedTest[]) =>
     told.length === 0
       ? []
       : [`── ${heading}`, ...told.map(({ file, name, message }) => `  ${file}  ${name}${indented(message)}`)];

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "../shared/command-line/options.ts";
 import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
-import { type Report, readReport, retell, type Told } from "./report.ts";
+import { type Report, readReport, retell, type UnpassedTest } from "./report.ts";
 
 /** Runs the suites one after the other, adds up their results, and repeats all failures at the end. */
 
@@ -36,7 +36,7 @@ const COMMAND: Command = {
 };
 
 /** Faults of the run itself, such as a test file that is missing from the report. */
-function faultsOf(files: readonly string[], code: number, report: Report): Told[] {
+function faultsOf(files: readonly string[], code: number, report: Report): UnpassedTest[] {
   const untold = files.filter((path) => !report.files.has(path));
   if (untold.length > 0)
     return untold.map((file) => ({
@@ -93,8 +93,8 @@ async function runSuite(suite: Suite, folder: string): Promise<Report[]> {
 const { operands: named } = readProcessArguments("bun run test", COMMAND);
 const suites = (named.length > 0 ? named : Object.keys(SUITES)) as Suite[];
 const folder = mkdtempSync(join(tmpdir(), "lz-tests-"));
-const failed: Told[] = [];
-const skipped: Told[] = [];
+const failed: UnpassedTest[] = [];
+const skipped: UnpassedTest[] = [];
 let passed = 0;
 const startedAt = performance.now();
 let underway: { file: string; child: Bun.Subprocess } | undefined;

@@ -5,7 +5,7 @@ import { DIRECTIVE_HOLD_MS, directivePoll } from "../../shared/wire/directive-po
 import type { Deps } from "../deps.ts";
 import { authenticate } from "../heartbeat/admit-heartbeat.ts";
 import type { PendingAction } from "../heartbeat/read-pending-actions.ts";
-import { parseJson, placeOf } from "../http/parse-json.ts";
+import { invalidPathOf, parseJson } from "../http/parse-json.ts";
 import { refusal, tooMany } from "../http/problem-response.ts";
 import type { Env } from "../request-env.ts";
 import type { LongPolls } from "./long-polls.ts";
@@ -61,5 +61,5 @@ function parsePoll(body: Uint8Array<ArrayBuffer>): Verdict<{ generation: number 
   if (!json.ok) return json;
   const parsed = directivePoll.safeParse(json.value);
   if (parsed.success) return { ok: true, value: parsed.data };
-  return refuse("wire.malformed", placeOf(parsed.error));
+  return refuse("wire.malformed", invalidPathOf(parsed.error));
 }

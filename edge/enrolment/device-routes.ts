@@ -6,7 +6,7 @@ import { refuse, type Verdict } from "../../shared/verdict.ts";
 import { enrolmentRequest, sessionRequest } from "../../shared/wire/enrolment.ts";
 import type { Deps } from "../deps.ts";
 import { networkOf } from "../http/client-ip.ts";
-import { placeOf } from "../http/parse-json.ts";
+import { invalidPathOf } from "../http/parse-json.ts";
 import { edgeProblem, refusal, tooMany } from "../http/problem-response.ts";
 import { jsonBody, valid, validate } from "../http/validate.ts";
 import type { Env } from "../request-env.ts";
@@ -95,7 +95,7 @@ function postSigned<Known extends Signed, Body extends z.ZodType>(
   app.post(
     path,
     jsonBody(read, deps),
-    validate("json", body, (c, error) => refusal(c, refuse("wire.malformed", placeOf(error)), deps)),
+    validate("json", body, (c, error) => refusal(c, refuse("wire.malformed", invalidPathOf(error)), deps)),
     async (c) => {
       const verdict = await respond(signers.get(c.req.raw)!, deps, valid(c, "json", body));
       return respondToDevice(c, verdict, success, deps);

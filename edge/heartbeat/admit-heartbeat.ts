@@ -5,7 +5,7 @@ import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 import { type HeartbeatAnswer, heartbeat, LIMITS } from "../../shared/wire/heartbeat.ts";
 import { isFresh, parseSignature, signatureBase } from "../../shared/wire/signature.ts";
 import type { Deps } from "../deps.ts";
-import { parseJsonText, placeOf } from "../http/parse-json.ts";
+import { invalidPathOf, parseJsonText } from "../http/parse-json.ts";
 import { readBody } from "../http/read-body.ts";
 import type { PendingAction } from "./read-pending-actions.ts";
 import type { SessionKey } from "./session-key-cache.ts";
@@ -87,7 +87,7 @@ export function validate({ body, keyid, session, receivedAtMs }: Authentic, deps
   if (UNQUEUEABLE.test(text)) return refuse("wire.malformed", "the body must be one line of JSON");
   const parsed = heartbeat.safeParse(json);
   if (!parsed.success) {
-    return refuse("wire.malformed", placeOf(parsed.error));
+    return refuse("wire.malformed", invalidPathOf(parsed.error));
   }
   const provenGeneration = parsed.data.containment.generation;
   deps.validatedStates.remember(keyid, body, { text, json, provenGeneration });

@@ -23,7 +23,7 @@ export function parseJsonText(body: Uint8Array<ArrayBuffer>): Verdict<{ text: st
 }
 
 /** Path of the first invalid value. Names that are not in the schema are left out, because the caller chose them. */
-export const placeOf = (error: z.ZodError): string =>
+export const invalidPathOf = (error: z.ZodError): string =>
   (error.issues[0]?.path.map(String).join(".") || "body").slice(0, 100);
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [

@@ -96,14 +96,14 @@ function importsOf(path: string): string[] {
 const imports = new Map(files.map((path) => [path, importsOf(path)]));
 
 /** Stage and folder of a file. Undefined for a file outside the folders of its stage. */
-const placeOf = (path: string): [stage: string, folder: string] | undefined => {
+const folderOf = (path: string): [stage: string, folder: string] | undefined => {
   const [stage = "", folder = "", ...rest] = path.split("/");
   return rest.length > 0 && stage in MAY_IMPORT ? [stage, folder] : undefined;
 };
 
 test("every folder of a stage is in the table", () => {
   const places = files.flatMap((path) => {
-    const place = placeOf(path);
+    const place = folderOf(path);
     return place ? [place.join("/")] : [];
   });
   const known = Object.entries(MAY_IMPORT).flatMap(([stage, folders]) =>
@@ -126,14 +126,14 @@ test("the table has no cycle, because each folder imports only folders above it"
 
 test("a folder imports only what the table allows, including type imports", () => {
   const wrong = files.flatMap((path) => {
-    const place = placeOf(path);
+    const place = folderOf(path);
     if (!place) return [];
     const [stage, folder] = place;
     const allowed = new Set([folder, ...MAY_IMPORT[stage]![folder]!.split(" ")]);
     return imports
       .get(path)!
       .filter((target) => {
-        const there = placeOf(target);
+        const there = folderOf(target);
         if (there) return there[0] === stage && !allowed.has(there[1]);
         // Files outside the folders of a stage connect these folders, so the folders must not import such
         // files. In `shared/`, every folder can import them (for example `shared/ids.ts`).

@@ -17,7 +17,7 @@ import {
 
 type Json = { [name: string]: unknown; items: Json[]; cursor?: string; code?: string };
 type Asked = { body?: unknown; token?: string; key?: string; match?: string };
-type Told = { status: number; body: Json; headers: Headers };
+type ApiResponse = { status: number; body: Json; headers: Headers };
 
 const because = { justification: "because of the test" };
 const EVE = "org_eve";
@@ -39,7 +39,11 @@ export function adminSuite(runtime: RuntimeName): void {
     afterAll(() => stack?.stop());
 
     /** Sends a request and fails if the response is not documented. Each change gets its own idempotency key. */
-    async function ask(method: string, path: string, { body, token, key, match }: Asked = {}): Promise<Told> {
+    async function ask(
+      method: string,
+      path: string,
+      { body, token, key, match }: Asked = {},
+    ): Promise<ApiResponse> {
       const answer = await fetch(`${stack.edgeUrl}${path}`, {
         method,
         headers: {
@@ -322,7 +326,7 @@ export function adminSuite(runtime: RuntimeName): void {
         let cursor: string | undefined;
         do {
           const more: string = cursor === undefined ? "" : `&cursor=${cursor}`;
-          const { body }: Told = await get(`/v1/assets?limit=2&${query}${more}`);
+          const { body }: ApiResponse = await get(`/v1/assets?limit=2&${query}${more}`);
           found.push(...body.items.map(({ hostname }) => hostname as string));
           cursor = body.cursor;
         } while (cursor !== undefined);

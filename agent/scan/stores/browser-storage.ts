@@ -91,11 +91,11 @@ function modelsBelow(look: Look, directory: string, place?: Place): Found[] {
     const format = noted(look, () =>
       browserFormatOf((offset, length) => look.files.bytes(path, offset, length), sizeBytes),
     );
-    return format ? [{ place: place ?? placeOf(path), format, sizeBytes }] : [];
+    return format ? [{ place: place ?? storageOf(path), format, sizeBytes }] : [];
   });
 }
 
-function placeOf(path: string): Place {
+function storageOf(path: string): Place {
   if (/\/(?:CacheStorage|cache\/morgue)\//.test(path)) return "Cache Storage";
   return /\/(?:IndexedDB|idb)\//.test(path) ? "IndexedDB" : "OPFS";
 }

@@ -38,7 +38,7 @@ globalThis.fetch = (async (input: Request) => {
 }) as unknown as typeof fetch;
 
 const settings = { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b", AWS_REGION: "eu-central-1" };
-const credentials = staticCredentials(settings as never, { clock, random: Math.random, log });
+const credentials = staticCredentials(settings, { clock, random: Math.random, log });
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const instruments = { sent: log, actionSetAge: log };
 const queue = createQueueClient({
