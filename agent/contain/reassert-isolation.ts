@@ -50,7 +50,7 @@ export async function reassertIsolation(
     isReported &&
     proof.outcome === report.outcome &&
     JSON.stringify(proof.probes) === JSON.stringify(report.probes);
-  // Keep reporting the first enforcement's actions; a re-check that changes nothing does not overwrite them.
+  // Keep reporting the first enforcement's actions. A later check that changes nothing does not overwrite them.
   const reported = isSame && report.reason !== undefined ? { ...proof, reason: report.reason } : proof;
   if (!isSame || isRenewed) finishOrder(deps, orderOf(report), reported);
 }

@@ -75,7 +75,7 @@ const START: Partial<Record<NodeJS.Platform, string>> = {
 /**
  * Checks the daemon.
  *
- * @param proxy the proxy of this call, as `host:port` or `none`, for comparison with the daemon's proxy
+ * @param proxy the proxy in the settings of this call, as `host:port` or `none`. It is compared with the daemon's proxy.
  */
 export function checkService(
   directory: string,

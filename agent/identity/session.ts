@@ -58,7 +58,7 @@ export function createSession(deps: SessionDeps): Session {
       renewAtMs: nowMs + RENEW_AT * (expiresAtMs - nowMs),
       expiresAtMs,
     };
-    // Pin new keys first: the settings may already be signed with one of them.
+    // Pin new keys first, because one of them may already have signed the settings.
     if (parsed.data.keySet !== undefined) await deps.onKeySet?.(parsed.data.keySet);
     await deps.onSettings(parsed.data.signedSettings);
     return undefined;

@@ -30,7 +30,7 @@ export const protectDirectory = (directory: string): Step[] => [
 export const SERVICE_NAME = "LifecycleZeroAgent";
 export const TASK = "\\LifecycleZero\\Agent";
 
-/** Stops and removes the service. `net stop` waits until the service has stopped; `sc stop` does not. */
+/** Stops and removes the service. `net stop` waits until the service has stopped, but `sc stop` does not. */
 export const REMOVE_SERVICE: readonly Step[] = [
   may("net", "stop", SERVICE_NAME, "/y"),
   may("sc", "delete", SERVICE_NAME),

@@ -1,6 +1,6 @@
 import type { Enforcer, Proof, ReachControlPlane } from "./enforcer.ts";
 
-/** Mode `observe`: changes nothing on the host. No connection is blocked, and none is attempted to test a block. */
+/** Mode `observe`: changes nothing on the host. It blocks no connections and tests no forbidden connections. */
 export function observeEnforcer(reachControlPlane: ReachControlPlane): Enforcer {
   const acknowledge = async (signal: AbortSignal): Promise<Proof> => ({
     outcome: "applied",

@@ -24,7 +24,7 @@ export type NetworkRules = {
   links: Links;
 };
 
-/** The packet filter of one system. The methods return a fault as a sentence for the administrator; they do not throw. */
+/** The packet filter of one system. The methods never throw. They return a fault as a sentence for the administrator. */
 export type Firewall = {
   /**
    * Allows only loopback, name servers, the control plane and link maintenance. Replaces all rules of the agent. Returns

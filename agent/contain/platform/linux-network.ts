@@ -76,7 +76,7 @@ export function resolverUsers(read: (path: string) => string = readOrEmpty): num
 }
 
 /**
- * Device types of if_arp.h: ipip, ip6tnl, sit, gre and ip6gre, and `none`, the type of tun, WireGuard and
+ * Device types of if_arp.h: ipip, ip6tnl, sit, gre and ip6gre, and `none` for tun, WireGuard and
  * IPsec devices.
  */
 const TUNNEL_TYPES = new Set(["768", "769", "776", "778", "823", "65534"]);

@@ -1,7 +1,7 @@
 import { isV6, plain, plainPort, plainPrefix } from "../network/addresses.ts";
 import type { Endpoint, Links, NetworkRules } from "../network/firewall.ts";
 
-/** The agent changes only this table and {@link BRIDGE_TABLE}. Deleting both removes all its rules. */
+/** The agent changes only this table and {@link BRIDGE_TABLE}. Deleting these two tables removes all rules of the agent. */
 export const TABLE = "inet lifecyclezero";
 export const BRIDGE_TABLE = "bridge lifecyclezero";
 /**

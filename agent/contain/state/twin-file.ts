@@ -16,7 +16,7 @@ export type TwinFile<T> = {
   read: () => T | undefined;
   /** Writes both files, even if the first write fails. Then throws the first error. */
   write: (value: T) => void;
-  /** True if both files contain exactly this value. */
+  /** True if each of the two files contains exactly this value. */
   holds: (value: T) => boolean;
   remove: () => void;
 };
