@@ -38,7 +38,9 @@ export function httpEvidence(heard: readonly Heard[]): Evidence[] {
     const { winner, runnersUp } = fingerprint.judgement;
     const asked = fingerprint.grpc ? "gRPC" : "GET";
     const { tls, prefix } = fingerprint.target;
-    const place = isTcp(listener) ? `${tls ? "https" : "http"} port ${listener.port}` : describeAddress(listener);
+    const place = isTcp(listener)
+      ? `${tls ? "https" : "http"} port ${listener.port}`
+      : describeAddress(listener);
     // The evidence does not name the prefix, because the prefix comes from the command line, which must not
     // leave the host.
     const where = prefix === undefined ? place : `${place} behind its path prefix`;
@@ -61,7 +63,9 @@ export function hintEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evid
     fingerprint.judgement.hints
       .filter((fit) => fit.entry.id === entry.id)
       .flatMap((fit) => fit.traits)
-      .map((trait) => evidenceOf("httpHint", `GET ${trait.path} on ${describeAddress(listener)}: ${trait.says}`)),
+      .map((trait) =>
+        evidenceOf("httpHint", `GET ${trait.path} on ${describeAddress(listener)}: ${trait.says}`),
+      ),
   );
 }
 
