@@ -78,7 +78,7 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
     holdingsOf: (tenantId: string) => fleets.holdingsOf(tenantId, backgroundOf(c)),
   });
   app.onError((error, c) => {
-    if (error instanceof CursorFault) return sendFailure(c, refuse("admin.invalid", "cursor"), deps);
+    if (error instanceof CursorFault) return sendFailure(c, refuse("admin.invalid", "cursor: it is invalid or from a different list"), deps);
     deps.log("error", "request.failed", { requestId: c.var.requestId, path: c.req.path, error });
     c.header("retry-after", "5");
     return sendPage(c, unavailablePage(failureOf(c, deps)), 503);
