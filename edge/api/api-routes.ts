@@ -9,7 +9,6 @@ import { API_KEY_PREFIX, authenticateKey } from "../auth/authenticate-api-key.ts
 import { recordOfflineReleases } from "../control/containment/release-code.ts";
 import { CursorFault } from "../control/cursor.ts";
 import type { Asker } from "../control/custody/change-plan.ts";
-import type { Deps } from "../deps.ts";
 import { networkOf } from "../http/client-ip.ts";
 import { refusal, tooMany } from "../http/problem-response.ts";
 import { readBody } from "../http/read-body.ts";
@@ -17,6 +16,7 @@ import { streamText } from "../http/stream-text.ts";
 import { jsonBody, valid, validate } from "../http/validate.ts";
 import type { Env } from "../request-env.ts";
 import type { Input, Operation } from "./define-operation.ts";
+import type { ApiDeps } from "./deps.ts";
 import { OPERATIONS } from "./operations/registry.ts";
 
 /**
@@ -32,7 +32,7 @@ export const IF_MATCH = z.string().regex(/^"[0-9]{1,15}"$/);
 export const routeOf = (operation: Operation): string => operation.path.replaceAll(/\{(\w+)\}/g, ":$1");
 
 /** Routes of the admin API, mounted under `/v1`. Every response contains only data of the caller's tenant. */
-export function adminRoutes(deps: Deps): Hono<Env> {
+export function adminRoutes(deps: ApiDeps): Hono<Env> {
   const app = new Hono<Env>();
   app.use(requireAdmin(deps));
   app.onError((error, c) => {
@@ -62,7 +62,7 @@ export function adminRoutes(deps: Deps): Hono<Env> {
  * Middleware that checks the permission first and then validates the request. Every refusal has a code that
  * the OpenAPI document lists.
  */
-function validators(operation: Operation, deps: Deps): MiddlewareHandler<Env>[] {
+function validators(operation: Operation, deps: ApiDeps): MiddlewareHandler<Env>[] {
   const { needs, params = NOTHING, query = NOTHING, body } = operation;
   const invalid = (c: Context<Env>, detail: string) => refusal(c, refuse("admin.invalid", detail), deps);
   const mayCall = createMiddleware<Env>(async function mayCall(c, next) {
@@ -86,7 +86,7 @@ function validators(operation: Operation, deps: Deps): MiddlewareHandler<Env>[] 
   ];
 }
 
-async function carryOut(c: Context<Env>, operation: Operation, deps: Deps): Promise<Response> {
+async function carryOut(c: Context<Env>, operation: Operation, deps: ApiDeps): Promise<Response> {
   const { admin, requestId, idempotencyKey = "", version = 0 } = c.var;
   const asker: Asker = { admin, requestId, idempotencyKey, sourceIp: deps.sourceIp(c.req.raw) };
   const input: Input<z.ZodObject, z.ZodObject, z.ZodType> = {
@@ -106,7 +106,12 @@ async function carryOut(c: Context<Env>, operation: Operation, deps: Deps): Prom
   return c.json(done.value.body as object, operation.success, headers);
 }
 
-async function sendParts(c: Context<Env>, parts: AsyncGenerator<string>, operation: Operation, deps: Deps) {
+async function sendParts(
+  c: Context<Env>,
+  parts: AsyncGenerator<string>,
+  operation: Operation,
+  deps: ApiDeps,
+) {
   const { requestId } = c.var;
   const body = await streamText(parts, (error) =>
     deps.log("error", "export.failed", { requestId, list: operation.id, error }),
@@ -118,14 +123,14 @@ async function sendParts(c: Context<Env>, parts: AsyncGenerator<string>, operati
 const NOTHING = z.strictObject({});
 
 /** Refuses a repeated query parameter, because it is ambiguous. */
-const onceEach = (deps: Deps): MiddlewareHandler<Env> =>
+const onceEach = (deps: ApiDeps): MiddlewareHandler<Env> =>
   createMiddleware<Env>(async function onceEach(c, next) {
     const isRepeated = Object.values(c.req.queries()).some((values) => values.length > 1);
     if (isRepeated) return refusal(c, refuse("admin.invalid", "query: a parameter is repeated"), deps);
     await next();
   });
 
-const conditions = (operation: Operation, deps: Deps): MiddlewareHandler<Env> =>
+const conditions = (operation: Operation, deps: ApiDeps): MiddlewareHandler<Env> =>
   createMiddleware<Env>(async function conditions(c, next) {
     const read = readConditions(c, operation);
     if (!read.ok) return refusal(c, read, deps);
@@ -150,7 +155,7 @@ function readConditions(
 }
 
 /** Authenticates the caller and sets `admin`. The API accepts bearer credentials only, because cookies are for pages. */
-function requireAdmin(deps: Deps) {
+function requireAdmin(deps: ApiDeps) {
   return createMiddleware<Env>(async function requireAdmin(c, next) {
     const { admin: limit } = deps.limits;
     const credential = bearerToken(c.req.raw);

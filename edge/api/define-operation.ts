@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { RefusalCode } from "../../shared/verdict.ts";
 import type { Admin, Permission } from "../auth/permissions.ts";
 import type { Asker, Refused } from "../control/custody/change-plan.ts";
-import type { Deps } from "../deps.ts";
+import type { ApiDeps } from "./deps.ts";
 
 type Of<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
 
@@ -49,7 +49,7 @@ export type Operation = Described & {
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: z.ZodType;
-  run(input: Input<never, never, never>, deps: Deps): Promise<Outcome>;
+  run(input: Input<never, never, never>, deps: ApiDeps): Promise<Outcome>;
 };
 
 /** Defines an operation. TypeScript infers the input types of `run` from the schemas. */
@@ -63,7 +63,7 @@ export function operation<
     params?: Params;
     query?: Query;
     body?: Body;
-    run(input: Input<Params, Query, Body>, deps: Deps): Promise<Outcome>;
+    run(input: Input<Params, Query, Body>, deps: ApiDeps): Promise<Outcome>;
   },
 ): Operation {
   return described as unknown as Operation;

@@ -1,7 +1,7 @@
 import { NONCE, type SecureHeadersVariables, secureHeaders } from "hono/secure-headers";
 import { Hono } from "hono/tiny";
-import type { Deps } from "../deps.ts";
 import type { Env } from "../request-env.ts";
+import type { ApiDeps } from "./deps.ts";
 import { createOpenApi, type OpenApi } from "./openapi.ts";
 import { OPERATIONS } from "./operations/registry.ts";
 
@@ -23,7 +23,7 @@ const PAGE_HEADERS = secureHeaders({
  * Routes of the OpenAPI document and of the reference page that shows it. Both routes are public, because
  * they contain no tenant data.
  */
-export function referenceRoutes(deps: Pick<Deps, "publicOrigin">): Hono<Env> {
+export function referenceRoutes(deps: Pick<ApiDeps, "publicOrigin">): Hono<Env> {
   const app = new Hono<Env & { Variables: SecureHeadersVariables }>();
   let kept: OpenApi | undefined;
   const specification = () => {

@@ -7,7 +7,7 @@ import { decodeItem } from "../../shared/table/items/decode.ts";
 import { apiKeyKey } from "../../shared/table/keys.ts";
 import { timestamp } from "../../shared/time/clock.ts";
 import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
-import type { Deps } from "../deps.ts";
+import type { AuthDeps } from "./deps.ts";
 import { type Admin, keyPermissions } from "./permissions.ts";
 
 /** Prefix of every API key. It lets people and secret scanners recognise an API key. */
@@ -37,7 +37,7 @@ export async function secretHash(secret: string): Promise<string> {
  * Authenticates an API key. The ids in the key only select the record to read, and the tenant is taken from
  * the stored record. Unknown, revoked, expired and wrong keys are all refused with `admin.unauthenticated`.
  */
-export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<Admin>> {
+export async function authenticateKey(key: string, deps: AuthDeps): Promise<Verdict<Admin>> {
   const [, tenant, id, secret] = FORM.exec(key) ?? [];
   if (!tenant || !id || !secret) return refuse("admin.unauthenticated");
   // This read is strongly consistent, so a key is refused immediately after it is revoked.
@@ -69,7 +69,7 @@ const USE_NOTED_MS = 3_600_000;
  * Stores the time at which the key was last used, at most once per hour, so that administrators can find
  * unused keys. The request succeeds even if this write fails.
  */
-async function noteUse({ tenantId, keyId, lastUsedAt }: ApiKeyItem, deps: Deps): Promise<void> {
+async function noteUse({ tenantId, keyId, lastUsedAt }: ApiKeyItem, deps: AuthDeps): Promise<void> {
   const nowMs = deps.clock();
   if (lastUsedAt !== undefined && nowMs - Date.parse(lastUsedAt) < USE_NOTED_MS) return;
   try {

@@ -1,8 +1,8 @@
 import { decodeJwt, errors, jwtVerify } from "jose";
 import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
-import type { Deps } from "../deps.ts";
 import { readClaims } from "./clerk-claims.ts";
 import { clerkCookies } from "./clerk-cookies.ts";
+import type { AuthDeps } from "./deps.ts";
 import { type Admin, type Permission, permissionsOf, roleOf } from "./permissions.ts";
 
 const READ_ONLY: ReadonlySet<Permission> = new Set(["read", "read-events"]);
@@ -21,7 +21,7 @@ export const mayRespond = (admin: Admin): boolean => may(admin, "contain");
  * @returns `admin.unauthenticated`, `admin.no-organisation` or `admin.forbidden` ⏎ @throws Error if there are
  * no keys to verify with
  */
-export async function authenticate(request: Request, deps: Deps): Promise<Verdict<Admin>> {
+export async function authenticate(request: Request, deps: AuthDeps): Promise<Verdict<Admin>> {
   const token = bearerToken(request) ?? sessionCookie(request, deps);
   if (!token) return refuse("admin.unauthenticated");
   const verified = await jwtVerify(token, deps.admin.keys, {
@@ -52,7 +52,7 @@ export async function authenticate(request: Request, deps: Deps): Promise<Verdic
  * Whether the session was issued for this site. A token without the `azp` claim is refused unless
  * `LZ_ADMIN_AZP` is `optional`.
  */
-const isAuthorizedParty = (azp: unknown, { admin }: Deps): boolean =>
+const isAuthorizedParty = (azp: unknown, { admin }: AuthDeps): boolean =>
   azp === undefined ? admin.allowsMissingParty === true : admin.parties.some((party) => party === azp);
 
 /**
@@ -73,7 +73,7 @@ export const SESSION_COOKIE = "__session";
  * Session token from the cookies. Returns the first `__session` or `__session_<suffix>` cookie whose token
  * names the configured issuer.
  */
-function sessionCookie(request: Request, { admin }: Deps): string | undefined {
+function sessionCookie(request: Request, { admin }: AuthDeps): string | undefined {
   const found = clerkCookies(request, SESSION_COOKIE).filter((value) =>
     /^[A-Za-z0-9._-]{1,8192}$/.test(value),
   );

@@ -1,14 +1,14 @@
 import type { Context } from "hono";
-import type { Deps } from "../deps.ts";
 import { networkOf } from "../http/client-ip.ts";
 import { edgeProblem, tooMany } from "../http/problem-response.ts";
 import type { Env } from "../request-env.ts";
 import { matchesTag } from "./catalogue-source.ts";
+import type { CatalogueDeps } from "./deps.ts";
 
 /** Handles `GET` of the signed catalogue. Public and cacheable: the document is signed and contains no tenant data. */
 export async function serveCatalogue(
   c: Context<Env>,
-  deps: Pick<Deps, "catalogue" | "limits" | "sourceIp" | "clock" | "log" | "instruments">,
+  deps: Pick<CatalogueDeps, "catalogue" | "limits" | "sourceIp" | "clock" | "log" | "instruments">,
 ): Promise<Response> {
   const { newest, isLoaded } = deps.catalogue;
   if (!newest) return edgeProblem(c, "edge.no-catalogue");

@@ -1,6 +1,6 @@
 import { type AttributeMap, marshalItem } from "../../shared/table/dynamo.ts";
-import type { Deps } from "../deps.ts";
 import { UpstreamFault } from "../platform/aws-client.ts";
+import type { ControlDeps } from "./deps.ts";
 
 /** Maximum number of keys per BatchGetItem call (DynamoDB limit). */
 export const BATCH_GET_MAX = 100;
@@ -15,7 +15,7 @@ const ROUNDS_MAX = 8;
  * order. Rejects with UpstreamFault if keys are still unread after {@link ROUNDS_MAX} calls.
  */
 export async function batchGet(
-  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
+  { dynamo, table }: Pick<ControlDeps, "dynamo" | "table">,
   keys: readonly object[],
 ): Promise<AttributeMap[]> {
   const found: AttributeMap[] = [];

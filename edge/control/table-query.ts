@@ -1,10 +1,10 @@
 import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
-import type { Deps } from "../deps.ts";
 import { openCursor, type Scope, sealCursor } from "./cursor.ts";
+import type { ControlDeps } from "./deps.ts";
 
 /** Dependencies for reading: the table, signature checks, and the keys of cursors. */
-export type Reader = Pick<Deps, "dynamo" | "table" | "clock" | "authority"> & {
-  admin: Pick<Deps["admin"], "cursorKeys">;
+export type Reader = Pick<ControlDeps, "dynamo" | "table" | "clock" | "authority"> & {
+  admin: Pick<ControlDeps["admin"], "cursorKeys">;
 };
 
 /** One page of a list. `cursor` is absent on the last page. */
@@ -84,7 +84,7 @@ export async function queryPage(reader: Reader, query: Query): Promise<Page<Attr
 
 /** Reads one item with an eventually consistent read. */
 export async function getItem(
-  reader: Pick<Deps, "dynamo" | "table">,
+  reader: Pick<ControlDeps, "dynamo" | "table">,
   key: object,
 ): Promise<AttributeMap | undefined> {
   return (await reader.dynamo("GetItem", { TableName: reader.table, Key: marshalItem(key) })).Item;

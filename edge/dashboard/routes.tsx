@@ -8,7 +8,6 @@ import { authenticate, SESSION_COOKIE } from "../auth/authenticate.ts";
 import type { Admin } from "../auth/permissions.ts";
 import { CursorFault } from "../control/cursor.ts";
 import { incidentName } from "../control/incidents/incident-name.ts";
-import type { Deps } from "../deps.ts";
 import { siteOrigin } from "../http/public-origin.ts";
 import { valid, validate } from "../http/validate.ts";
 import type { Env } from "../request-env.ts";
@@ -19,6 +18,7 @@ import { unavailablePage } from "./components/error-page.tsx";
 import { noticeOf } from "./components/notice-texts.ts";
 import { custodyPage } from "./custody/custody-page.tsx";
 import { custodyQuery } from "./custody/custody-search.ts";
+import type { DashboardDeps } from "./deps.ts";
 import { employeesQuery } from "./employees/employee-data.ts";
 import { employeePage } from "./employees/employee-page.tsx";
 import { employeesPage } from "./employees/employees-page.tsx";
@@ -70,7 +70,7 @@ import { staticRoutes } from "./static/static-files.ts";
  * needs a session, and shows only the data of the session's organisation. Changes also need a role, a CSRF
  * token and a same-origin request.
  */
-export function dashboardRoutes(deps: Deps): Hono<Env> {
+export function dashboardRoutes(deps: DashboardDeps): Hono<Env> {
   const app = new Hono<Env>();
   const fleets = createFleets(deps);
   const readsOf = (c: Context<Env>) => ({
@@ -78,7 +78,8 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
     holdingsOf: (tenantId: string) => fleets.holdingsOf(tenantId, backgroundOf(c)),
   });
   app.onError((error, c) => {
-    if (error instanceof CursorFault) return sendFailure(c, refuse("admin.invalid", "cursor: it is invalid or from a different list"), deps);
+    if (error instanceof CursorFault)
+      return sendFailure(c, refuse("admin.invalid", "cursor: it is invalid or from a different list"), deps);
     deps.log("error", "request.failed", { requestId: c.var.requestId, path: c.req.path, error });
     c.header("retry-after", "5");
     return sendPage(c, unavailablePage(failureOf(c, deps)), 503);
@@ -106,7 +107,13 @@ type PageRoute = ReturnType<typeof pageRoute>;
 type ReadsOf = (c: Context<Env>) => FleetReads;
 
 /** Adds pages that show the fleet: overview, incidents, hosts, inventory, employees, custody log, report. */
-function fleetPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets, readsOf: ReadsOf): void {
+function fleetPages(
+  page: PageRoute,
+  app: Hono<Env>,
+  deps: DashboardDeps,
+  fleets: Fleets,
+  readsOf: ReadsOf,
+): void {
   page("/", {}, (c, admin) => overviewPage(admin, deps, numbersFor(c, fleets)));
   page("/incidents", { query: incidentQuery }, (c, admin, { query }) =>
     incidentsPage(admin, query, deps, {
@@ -161,7 +168,7 @@ function fleetPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
 }
 
 /** Adds pages that configure the organisation: policy, settings, approvals, integrations, enrolment. */
-function configurationPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
+function configurationPages(page: PageRoute, deps: DashboardDeps, fleets: Fleets): void {
   page("/policy", {}, (c, admin) =>
     policyPage(admin, deps, numbersFor(c, fleets), { notice: noticeOf(c.req.query("done")) }),
   );
@@ -212,7 +219,7 @@ const NOTHING = z.object({});
  * Adds a page that needs a session. Without a session, browsers are redirected to sign-in (302), and polls of
  * the browser script get 401.
  */
-function pageRoute(app: Hono<Env>, deps: Deps) {
+function pageRoute(app: Hono<Env>, deps: DashboardDeps) {
   const signedIn = createMiddleware<Env>(async function signedIn(c, next) {
     // This check runs before authentication. After the user switches the organisation, the old cookie still
     // holds a session of the previous organisation.
@@ -257,7 +264,7 @@ function pageRoute(app: Hono<Env>, deps: Deps) {
  * Adds the page that the browser script opens in a hidden frame. The page renews the session with a
  * handshake, and updates the cookie with the expiry.
  */
-function sessionRoute(app: Hono<Env>, deps: Deps): void {
+function sessionRoute(app: Hono<Env>, deps: DashboardDeps): void {
   const { handshakeUrl } = deps.admin;
   if (handshakeUrl === undefined) return;
   // The frame redirects to the provider and back, so pages can embed only this site and the provider.
@@ -278,7 +285,7 @@ function sessionRoute(app: Hono<Env>, deps: Deps): void {
   });
 }
 
-function signInRoutes(app: Hono<Env>, deps: Deps): void {
+function signInRoutes(app: Hono<Env>, deps: DashboardDeps): void {
   app.get("/sign-in", async (c) => {
     const back = returnPath(c.req.query("return"));
     const admin = await authenticate(c.req.raw, deps);

@@ -2,12 +2,12 @@ import type { Context } from "hono";
 import { isDirectiveDue } from "../../shared/containment/containment-state.ts";
 import { refuse, type Verdict } from "../../shared/verdict.ts";
 import { DIRECTIVE_HOLD_MS, directivePoll } from "../../shared/wire/directive-poll.ts";
-import type { Deps } from "../deps.ts";
 import { authenticate } from "../heartbeat/admit-heartbeat.ts";
 import type { PendingAction } from "../heartbeat/read-pending-actions.ts";
 import { invalidPathOf, parseJson } from "../http/parse-json.ts";
 import { refusal, tooMany } from "../http/problem-response.ts";
 import type { Env } from "../request-env.ts";
+import type { DirectiveDeps } from "./deps.ts";
 import type { LongPolls } from "./long-polls.ts";
 
 const BODY_BYTES_MAX = 1024;
@@ -27,7 +27,11 @@ const IDLE_SLACK_SECONDS = 5;
  * than the agent's directive, and with 204 after {@link DIRECTIVE_HOLD_MS} without such a directive. Requests are
  * authenticated like heartbeats.
  */
-export async function respondToPoll(c: Context<Env>, polls: LongPolls, deps: Deps): Promise<Response> {
+export async function respondToPoll(
+  c: Context<Env>,
+  polls: LongPolls,
+  deps: DirectiveDeps,
+): Promise<Response> {
   const request = c.req.raw;
   const authentic = await authenticate(request, BODY_BYTES_MAX, deps);
   if (!authentic.ok) return refusal(c, authentic, deps);

@@ -2,7 +2,7 @@ import { decodeItem } from "../../shared/table/items/decode.ts";
 import { tenantDefaults, tenantItem } from "../../shared/table/items/tenant.ts";
 import { tenantKey } from "../../shared/table/keys.ts";
 import type { AgentSettings } from "../../shared/wire/agent-settings.ts";
-import type { Deps } from "../deps.ts";
+import type { EnrolmentDeps } from "./deps.ts";
 
 /**
  * Reads a tenant's settings for agents. The result contains the settings unsigned, for agents that do not
@@ -12,7 +12,7 @@ import type { Deps } from "../deps.ts";
  * @throws AuthorityFault if the signature of the tenant's item is not valid
  */
 export async function readAgentSettings(
-  { authority }: Pick<Deps, "authority">,
+  { authority }: Pick<EnrolmentDeps, "authority">,
   tenantId: string,
 ): Promise<{ settings: AgentSettings; signedSettings?: string }> {
   const { item, record } = await authority.readSigned(tenantKey(tenantId));

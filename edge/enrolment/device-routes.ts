@@ -4,12 +4,12 @@ import type { Hono } from "hono/tiny";
 import type { z } from "zod";
 import { refuse, type Verdict } from "../../shared/verdict.ts";
 import { enrolmentRequest, sessionRequest } from "../../shared/wire/enrolment.ts";
-import type { Deps } from "../deps.ts";
 import { networkOf } from "../http/client-ip.ts";
 import { invalidPathOf } from "../http/parse-json.ts";
 import { edgeProblem, refusal, tooMany } from "../http/problem-response.ts";
 import { jsonBody, valid, validate } from "../http/validate.ts";
 import type { Env } from "../request-env.ts";
+import type { EnrolmentDeps } from "./deps.ts";
 import { type Limited, readSignedBody, type Signed } from "./device-signature.ts";
 import { enrol, verifyEnrolment } from "./enrol-device.ts";
 import { openSession, verifySession } from "./open-session.ts";
@@ -18,7 +18,7 @@ export const SESSION_PATH = "/v1/session";
 export const ENROL_PATH = "/v1/enroll";
 
 /** Adds `POST /v1/session` on nodes that serve the `ingest` routes. */
-export function sessionRoute(app: Hono<Env>, deps: Deps): void {
+export function sessionRoute(app: Hono<Env>, deps: EnrolmentDeps): void {
   postSigned(app, deps, {
     path: SESSION_PATH,
     verify: verifySession,
@@ -32,7 +32,7 @@ export function sessionRoute(app: Hono<Env>, deps: Deps): void {
  * Adds `POST /v1/enroll` on nodes that serve the `enrol` routes. The route responds with 404 if the node has
  * no enrol key and no control key.
  */
-export function enrolRoute(app: Hono<Env>, deps: Deps): void {
+export function enrolRoute(app: Hono<Env>, deps: EnrolmentDeps): void {
   if (deps.enrolKey ?? deps.controlKey)
     postSigned(app, deps, {
       path: ENROL_PATH,
@@ -55,7 +55,7 @@ const AUTHENTIC = [403, 409, 429];
  * verification and a table read. Authenticated requests are not counted, so any number of hosts can share one
  * address.
  */
-function limitRefused(deps: Deps) {
+function limitRefused(deps: EnrolmentDeps) {
   return createMiddleware<Env>(async function limitRefused(c, next) {
     const { address } = deps.limits;
     const network = networkOf(deps.sourceIp(c.req.raw));
@@ -69,9 +69,9 @@ function limitRefused(deps: Deps) {
 type SignedRoute<Known extends Signed, Body extends z.ZodType> = {
   path: string;
   /** Authenticates the signer before the body is read. */
-  verify: (request: Request, deps: Deps) => Promise<Verdict<Known>>;
+  verify: (request: Request, deps: EnrolmentDeps) => Promise<Verdict<Known>>;
   body: Body;
-  respond: (known: Known, deps: Deps, body: z.infer<Body>) => Promise<Verdict<object> | Limited>;
+  respond: (known: Known, deps: EnrolmentDeps, body: z.infer<Body>) => Promise<Verdict<object> | Limited>;
   success: 200 | 201;
 };
 
@@ -81,7 +81,7 @@ type SignedRoute<Known extends Signed, Body extends z.ZodType> = {
  */
 function postSigned<Known extends Signed, Body extends z.ZodType>(
   app: Hono<Env>,
-  deps: Deps,
+  deps: EnrolmentDeps,
   { path, verify, body, respond, success }: SignedRoute<Known, Body>,
 ): void {
   const signers = new WeakMap<Request, Known>();
@@ -108,7 +108,7 @@ function respondToDevice<T extends object>(
   c: Context<Env>,
   verdict: Verdict<T> | Limited,
   status: 200 | 201,
-  deps: Deps,
+  deps: EnrolmentDeps,
 ) {
   if ("taken" in verdict) return tooMany(c, verdict.limit, verdict.taken, deps);
   if (!verdict.ok) return refusal(c, verdict, deps);

@@ -8,9 +8,9 @@ import {
   type SignatureInput,
   verifySignature,
 } from "../../shared/wire/signature.ts";
-import type { Deps } from "../deps.ts";
 import type { RateLimit, Taken } from "../http/rate-limit.ts";
 import { readBody } from "../http/read-body.ts";
+import type { EnrolmentDeps } from "./deps.ts";
 
 const BODY_BYTES_MAX = 8 * 1024;
 
@@ -24,7 +24,7 @@ export type Signed = { input: SignatureInput; digest: string; path: string };
  * Parses the signature headers of a request from a device, and checks the time of the signature. Does not
  * verify the signature.
  */
-export function parseSigned(request: Request, deps: Pick<Deps, "clock">): Verdict<Signed> {
+export function parseSigned(request: Request, deps: Pick<EnrolmentDeps, "clock">): Verdict<Signed> {
   const signed = parseSignature(request.headers, "ed25519");
   if (!signed.ok) return signed;
   if (!isFresh(signed.value.createdSeconds, deps.clock(), LIMITS.CLOCK_SKEW_SECONDS_MAX))

@@ -6,16 +6,16 @@ import { enrolledKey, enrolmentKey } from "../../shared/table/keys.ts";
 import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 import type { EnrolmentAnswer, EnrolmentRequest } from "../../shared/wire/enrolment.ts";
 import { verifyEnrolmentToken } from "../../shared/wire/enrolment-token.ts";
-import type { Deps } from "../deps.ts";
 import { CONFLICT_ROUNDS_MAX, conflictPauseMs } from "../platform/conflict-retry.ts";
 import { readAgentSettings } from "./agent-settings.ts";
+import type { EnrolmentDeps } from "./deps.ts";
 import { isSignedBy, type Limited, parseSigned, type Signed } from "./device-signature.ts";
 import { replaceDeviceKey } from "./replace-device-key.ts";
 import type { Claims } from "./token-use.ts";
 import { writeNewAsset } from "./write-new-asset.ts";
 
 /** Verifies that the enrolment was signed with the device key in the `keyid` parameter. Does not read the body. */
-export async function verifyEnrolment(request: Request, deps: Deps): Promise<Verdict<Signed>> {
+export async function verifyEnrolment(request: Request, deps: EnrolmentDeps): Promise<Verdict<Signed>> {
   const signed = parseSigned(request, deps);
   if (!signed.ok) return signed;
   return (await isSignedBy(signed.value.input.keyid, signed.value)) ? signed : refuse("wire.bad-signature");
@@ -25,7 +25,7 @@ export async function verifyEnrolment(request: Request, deps: Deps): Promise<Ver
 export async function enrol(
   { input }: Signed,
   body: EnrolmentRequest,
-  deps: Deps,
+  deps: EnrolmentDeps,
 ): Promise<Verdict<EnrolmentAnswer> | Limited> {
   if (input.keyid !== body.deviceKey) return refuse("wire.bad-signature");
   const claims = await verifyEnrolmentToken(body.token, deps.controlJwks, deps.clock()).catch(
@@ -58,12 +58,16 @@ const AUTHORITY_ROUNDS = 3;
  * thousand hosts at the same time. Without the mutex, these enrolments would cause one optimistic-lock
  * conflict after another.
  */
-function claimUse(claims: Claims, body: EnrolmentRequest, deps: Deps): Promise<Verdict<string>> {
+function claimUse(claims: Claims, body: EnrolmentRequest, deps: EnrolmentDeps): Promise<Verdict<string>> {
   const claim = () => claimNow(claims, body, deps);
   return deps.mutex ? deps.mutex(`enrol ${claims.tenant} ${claims.jti}`, claim) : claim();
 }
 
-async function claimNow(claims: Claims, body: EnrolmentRequest, deps: Deps): Promise<Verdict<string>> {
+async function claimNow(
+  claims: Claims,
+  body: EnrolmentRequest,
+  deps: EnrolmentDeps,
+): Promise<Verdict<string>> {
   const enrolled = (assetId: string, conflicts: number) => {
     const { tenant: tenantId, jti } = claims;
     if (conflicts > 0) deps.log("info", "enrolment.conflicts", { tenantId, assetId, jti, conflicts });

@@ -8,8 +8,8 @@ import { accept, type Refusal, refuse, type Verdict } from "../../shared/verdict
 import { SESSION_SECONDS, type SessionAnswer, type SessionRequest } from "../../shared/wire/enrolment.ts";
 import { isOtherMachine } from "../../shared/wire/hardware.ts";
 import { parseDeviceKeyid } from "../../shared/wire/keyid.ts";
-import type { Deps } from "../deps.ts";
 import { readAgentSettings } from "./agent-settings.ts";
+import type { EnrolmentDeps } from "./deps.ts";
 import { isSignedBy, type Limited, parseSigned, type Signed } from "./device-signature.ts";
 
 export type SignedSession = Signed & { claimed: { tenantId: string; assetId: string }; asset: AssetItem };
@@ -18,7 +18,7 @@ export type SignedSession = Signed & { claimed: { tenantId: string; assetId: str
  * Verifies that the request was signed with the device key of the asset in the `keyid` parameter. Does not
  * read the body.
  */
-export async function verifySession(request: Request, deps: Deps): Promise<Verdict<SignedSession>> {
+export async function verifySession(request: Request, deps: EnrolmentDeps): Promise<Verdict<SignedSession>> {
   const signed = parseSigned(request, deps);
   if (!signed.ok) return signed;
   const claimed = parseDeviceKeyid(signed.value.input.keyid);
@@ -34,7 +34,7 @@ export async function verifySession(request: Request, deps: Deps): Promise<Verdi
 export async function openSession(
   { claimed, asset }: SignedSession,
   body: SessionRequest,
-  deps: Deps,
+  deps: EnrolmentDeps,
 ): Promise<Verdict<SessionAnswer> | Limited> {
   if (asset.revokedAt) return refuse("asset.revoked");
   if (body.copiedTo !== undefined || isOtherMachine(asset.hardware, body.hardware))
@@ -56,7 +56,7 @@ export async function openSession(
 async function refuseCopy(
   { tenantId, assetId }: SignedSession["claimed"],
   { copiedTo }: SessionRequest,
-  deps: Deps,
+  deps: EnrolmentDeps,
 ): Promise<Refusal | Limited> {
   const taken = deps.limits.session.take(`${assetId} copied`);
   if (!taken.allowed) return { ...refuse("wire.too-many"), limit: deps.limits.session, taken };

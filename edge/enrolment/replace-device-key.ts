@@ -7,7 +7,7 @@ import { assetKey, custodyHeadKey } from "../../shared/table/keys.ts";
 import { timestamp } from "../../shared/time/clock.ts";
 import type { EnrolmentRequest } from "../../shared/wire/enrolment.ts";
 import { signGrants } from "../control/custody/sign-grants.ts";
-import type { Deps } from "../deps.ts";
+import type { EnrolmentDeps } from "./deps.ts";
 import { type Claims, tokenUse } from "./token-use.ts";
 
 /**
@@ -22,7 +22,7 @@ export async function replaceDeviceKey(
   claims: Claims,
   body: EnrolmentRequest,
   token: EnrolmentItem | undefined,
-  deps: Deps,
+  deps: EnrolmentDeps,
 ): Promise<boolean> {
   const { tenant: tenantId, jti } = claims;
   const key = assetKey(tenantId, assetId);

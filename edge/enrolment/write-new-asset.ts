@@ -13,7 +13,7 @@ import type { EnrolmentItem } from "../../shared/table/items/enrolment.ts";
 import { assetKey, assetState, employeeAssets, employeeKey, hardwareKey } from "../../shared/table/keys.ts";
 import { timestamp } from "../../shared/time/clock.ts";
 import type { EnrolmentRequest } from "../../shared/wire/enrolment.ts";
-import type { Deps } from "../deps.ts";
+import type { EnrolmentDeps } from "./deps.ts";
 import { type Claims, tokenUse } from "./token-use.ts";
 
 /**
@@ -26,7 +26,7 @@ export async function writeNewAsset(
   claims: Claims,
   body: EnrolmentRequest,
   token: EnrolmentItem | undefined,
-  deps: Deps,
+  deps: EnrolmentDeps,
 ): Promise<string> {
   const now = deps.clock();
   const { tenant: tenantId } = claims;
@@ -86,7 +86,7 @@ function employeeUpdate(tenantId: string, employeeId: string, since: string, tab
 async function readHardwareItem(
   { hardware }: EnrolmentRequest,
   tenantId: string,
-  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
+  { dynamo, table }: Pick<EnrolmentDeps, "dynamo" | "table">,
 ): Promise<HardwareItem | undefined> {
   if (hardware?.strength !== "board") return undefined;
   const Key = marshalItem(hardwareKey(tenantId, hardware.id));

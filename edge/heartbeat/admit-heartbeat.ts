@@ -4,9 +4,9 @@ import { timestamp } from "../../shared/time/clock.ts";
 import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 import { type HeartbeatAnswer, heartbeat, LIMITS } from "../../shared/wire/heartbeat.ts";
 import { isFresh, parseSignature, signatureBase } from "../../shared/wire/signature.ts";
-import type { Deps } from "../deps.ts";
 import { invalidPathOf, parseJsonText } from "../http/parse-json.ts";
 import { readBody } from "../http/read-body.ts";
+import type { HeartbeatDeps } from "./deps.ts";
 import type { PendingAction } from "./read-pending-actions.ts";
 import type { SessionKey } from "./session-key-cache.ts";
 
@@ -34,7 +34,7 @@ export type Authentic = {
 export async function authenticate(
   request: Request,
   bodyBytesMax: number,
-  deps: Deps,
+  deps: HeartbeatDeps,
 ): Promise<Verdict<Authentic>> {
   const signed = parseSignature(request.headers, "hmac-sha256");
   if (!signed.ok) return signed;
@@ -76,7 +76,10 @@ const UNQUEUEABLE = /[\n\r\ufffe\uffff]/;
  * Validates the body against the heartbeat schema, unless the same state was already validated in this
  * session. Tenant and asset come from the verified keyid and never from the body.
  */
-export function validate({ body, keyid, session, receivedAtMs }: Authentic, deps: Deps): Verdict<Admitted> {
+export function validate(
+  { body, keyid, session, receivedAtMs }: Authentic,
+  deps: HeartbeatDeps,
+): Verdict<Admitted> {
   const { tenantId, assetId } = session.id;
   const entry = { assetId, receivedAt: timestamp(receivedAtMs), body };
   const seen = deps.validatedStates.recognise(keyid, body);

@@ -2,11 +2,11 @@ import type { ExecutionContext } from "hono";
 import { type Refusal, refuse } from "../../shared/verdict.ts";
 import { LIMITS } from "../../shared/wire/heartbeat.ts";
 import type { SessionKeyId } from "../../shared/wire/keyid.ts";
-import type { Deps } from "../deps.ts";
 import { limitHeaders, noteRefusal, problemOf, unavailableOf } from "../http/problem-response.ts";
 import { type RateLimit, rateLimitHeader, type Taken } from "../http/rate-limit.ts";
 import type { IngestSpan } from "../platform/telemetry.ts";
 import { type Admitted, authenticate, checkIsolation, validate } from "./admit-heartbeat.ts";
+import type { HeartbeatDeps } from "./deps.ts";
 import type { WaitUntil } from "./pending-actions.ts";
 
 /** Adds a custody record for a host that was released with a release code. Never rejects. */
@@ -23,7 +23,7 @@ export const HEARTBEATS_PATH = "/v1/heartbeats";
  * @param recordRelease passed as a parameter, because the heartbeat route does not import `control/`
  */
 export function createHeartbeats(
-  deps: Deps,
+  deps: HeartbeatDeps,
   recordRelease: RecordRelease,
 ): (request: Request, context?: ExecutionContext) => Promise<Response> {
   return async function takeHeartbeat(request, context) {
@@ -38,7 +38,7 @@ export function createHeartbeats(
 
 type Asked = { requestId: string; waitUntil: WaitUntil | undefined; recordRelease: RecordRelease };
 
-async function answer(request: Request, asked: Asked, deps: Deps): Promise<Response> {
+async function answer(request: Request, asked: Asked, deps: HeartbeatDeps): Promise<Response> {
   const { requestId } = asked;
   const startedAtMs = deps.clock();
   let span: IngestSpan | undefined;
@@ -81,7 +81,7 @@ type Exceeded = { limit: RateLimit; taken: Taken };
  * Counts one request against the limits of its asset and its tenant. Returns the remaining quota of the
  * asset, or the exceeded limit.
  */
-function count({ assetId, tenantId }: SessionKeyId, { limits }: Deps): { device: Taken } | Exceeded {
+function count({ assetId, tenantId }: SessionKeyId, { limits }: HeartbeatDeps): { device: Taken } | Exceeded {
   const device = limits.device.take(assetId);
   if (!device.allowed) return { limit: limits.device, taken: device };
   const tenant = limits.tenant.take(tenantId);
@@ -91,7 +91,7 @@ function count({ assetId, tenantId }: SessionKeyId, { limits }: Deps): { device:
 type Within = Asked & { device: Taken; trace: string | undefined };
 
 /** Puts a valid heartbeat on the queue and builds the response. Refuses a heartbeat of a revoked asset. */
-async function takeIn(admitted: Admitted, within: Within, deps: Deps) {
+async function takeIn(admitted: Admitted, within: Within, deps: HeartbeatDeps) {
   const { requestId, device, trace, waitUntil, recordRelease } = within;
   const { tenantId, entry } = admitted;
   const action = (await deps.pendingActions.of(tenantId, waitUntil)).get(entry.assetId);
@@ -108,10 +108,10 @@ async function takeIn(admitted: Admitted, within: Within, deps: Deps) {
   return new Response(JSON.stringify(answer.value), { status: 202, headers });
 }
 
-function refused(requestId: string, refusal: Refusal, deps: Deps, headers?: Record<string, string>) {
+function refused(requestId: string, refusal: Refusal, deps: HeartbeatDeps, headers?: Record<string, string>) {
   const { status, title, detail } = noteRefusal({ requestId, path: HEARTBEATS_PATH }, refusal, deps);
   return problemOf(requestId, status, refusal.code, title, { more: detail, ...(headers && { headers }) });
 }
 
-const tooMany = (requestId: string, { limit, taken }: Exceeded, deps: Deps) =>
+const tooMany = (requestId: string, { limit, taken }: Exceeded, deps: HeartbeatDeps) =>
   refused(requestId, refuse("wire.too-many", limit.name), deps, limitHeaders(limit, taken));

@@ -33,7 +33,7 @@ const MAY_IMPORT: Record<string, Record<string, string>> = {
     heartbeat: "http platform runtime",
     directive: "heartbeat http",
     control: "auth heartbeat platform",
-    enrolment: "control http platform",
+    enrolment: "control heartbeat http platform",
     api: "auth control http",
     dashboard: "api auth control http",
   },
@@ -77,7 +77,7 @@ const MAY_IMPORT: Record<string, Record<string, string>> = {
 };
 
 /** Modules that contain only types and refer to every folder. Every folder can import these modules. */
-const TYPES_OF_ALL = new Set(["edge/deps.ts", "edge/request-env.ts"]);
+const TYPES_OF_ALL = new Set(["edge/request-env.ts"]);
 
 const FILES_A_FOLDER_MAX = 20;
 /** Folders with one data file for each product. These folders can contain more files than other folders. */

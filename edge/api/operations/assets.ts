@@ -9,8 +9,8 @@ import { LIFECYCLES, readAsset } from "../../control/assets/read-assets.ts";
 import { findAssets } from "../../control/assets/search-assets.ts";
 import { listCustody } from "../../control/custody/list-custody.ts";
 import { listIncidentsOf } from "../../control/incidents/search-incidents.ts";
-import type { Deps } from "../../deps.ts";
 import { type Outcome, operation } from "../define-operation.ts";
+import type { ApiDeps } from "../deps.ts";
 import { assetParams, page, pageFrom, SILENT_HOURS_MAX } from "../request-schemas.ts";
 import {
   assetView,
@@ -87,7 +87,7 @@ const getAsset = operation({
   run: ({ admin, params }, deps) => answerAsset(admin.tenantId, params.assetId, deps),
 });
 
-async function answerAsset(tenantId: string, assetId: string, deps: Deps): Promise<Outcome> {
+async function answerAsset(tenantId: string, assetId: string, deps: ApiDeps): Promise<Outcome> {
   const body = await readAsset(deps, tenantId, assetId);
   return body ? { ok: true, value: { body } } : refuse("admin.not-found");
 }
@@ -100,7 +100,7 @@ async function ofAsset(
   tenantId: string,
   assetId: string,
   list: () => Promise<object>,
-  deps: Deps,
+  deps: ApiDeps,
 ): Promise<Outcome> {
   const asset = await readAsset(deps, tenantId, assetId);
   return asset ? { ok: true, value: { body: await list() } } : refuse("admin.not-found");

@@ -1,7 +1,7 @@
 import { readAsset } from "../../control/assets/read-assets.ts";
 import type { Asker, Decision } from "../../control/custody/change-plan.ts";
-import type { Deps } from "../../deps.ts";
 import type { Outcome } from "../define-operation.ts";
+import type { ApiDeps } from "../deps.ts";
 import { assetParams } from "../request-schemas.ts";
 import { assetView } from "../response-schemas.ts";
 
@@ -13,7 +13,7 @@ export async function respondWithAsset(
   asker: Asker,
   assetId: string,
   done: Decision<unknown>,
-  deps: Deps,
+  deps: ApiDeps,
 ): Promise<Outcome> {
   if (!done.ok && done.code !== "admin.conflict" && done.code !== "admin.copies") return done;
   const current = await readAsset(deps, asker.admin.tenantId, assetId);

@@ -12,8 +12,8 @@ import {
   resolveIncident,
 } from "../../control/incidents/update-incidents.ts";
 import { justification, words } from "../../control/justification.ts";
-import type { Deps } from "../../deps.ts";
 import { type Outcome, operation } from "../define-operation.ts";
+import type { ApiDeps } from "../deps.ts";
 import { incidentParams, page, pageFrom } from "../request-schemas.ts";
 import { acknowledgedView, incidentView, pageOf } from "../response-schemas.ts";
 
@@ -63,7 +63,7 @@ const getIncident = operation({
   run: ({ admin, params }, deps) => answerIncident(admin.tenantId, params.incidentId, deps),
 });
 
-async function answerIncident(tenantId: string, id: string, deps: Deps): Promise<Outcome> {
+async function answerIncident(tenantId: string, id: string, deps: ApiDeps): Promise<Outcome> {
   const stored = await readIncidentItem(deps, tenantId, id);
   return stored ? { ok: true, value: { body: viewOf(stored.item) } } : refuse("admin.not-found");
 }
@@ -72,7 +72,7 @@ async function answerChanged(
   tenantId: string,
   id: string,
   done: Decision<unknown>,
-  deps: Deps,
+  deps: ApiDeps,
 ): Promise<Outcome> {
   return done.ok ? answerIncident(tenantId, id, deps) : done;
 }

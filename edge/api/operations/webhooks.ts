@@ -28,8 +28,8 @@ import {
   resentView,
   webhookView,
 } from "../../control/webhooks/webhook-views.ts";
-import type { Deps } from "../../deps.ts";
 import { type Outcome, operation } from "../define-operation.ts";
+import type { ApiDeps } from "../deps.ts";
 import { cursor, deliveryParams, page, pageFrom, webhookParams } from "../request-schemas.ts";
 import { pageOf } from "../response-schemas.ts";
 
@@ -204,7 +204,7 @@ const resendDead = operation({
   },
 });
 
-async function answer(tenantId: string, webhookId: string, deps: Deps): Promise<Outcome> {
+async function answer(tenantId: string, webhookId: string, deps: ApiDeps): Promise<Outcome> {
   const body = await readWebhook(deps, tenantId, webhookId);
   return body ? { ok: true, value: { body } } : refuse("admin.not-found");
 }
@@ -216,7 +216,7 @@ async function answer(tenantId: string, webhookId: string, deps: Deps): Promise<
 async function withWebhook(
   tenantId: string,
   done: Decision<{ webhookId: string; secret?: string }>,
-  deps: Deps,
+  deps: ApiDeps,
 ): Promise<Outcome> {
   if (!done.ok) return done;
   const { webhookId, secret } = done.value;

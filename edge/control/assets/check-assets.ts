@@ -6,7 +6,7 @@ import {
 import { readCheckedAssets } from "../../../shared/authority/read-checked-assets.ts";
 import { isTakenOff } from "../../../shared/fleet/expiry.ts";
 import type { AssetItem } from "../../../shared/table/items/asset/asset.ts";
-import type { Deps } from "../../deps.ts";
+import type { ControlDeps } from "../deps.ts";
 
 /**
  * Removes reports that the device did not sign from a list of assets. Assets with a report, and assets that
@@ -14,7 +14,7 @@ import type { Deps } from "../../deps.ts";
  * prove the device key and the administrator's decision. Other assets need no additional read.
  */
 export async function checkAssets(
-  { authority }: Pick<Deps, "authority">,
+  { authority }: Pick<ControlDeps, "authority">,
   tenantId: string,
   assets: readonly AssetItem[],
 ): Promise<CheckedAsset[]> {

@@ -1,8 +1,8 @@
 import { expiryOf, isContained } from "../../../shared/fleet/expiry.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import type { Asker, Committed, Decision } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
+import type { ControlDeps } from "../deps.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 import { readPresences } from "./read-assets.ts";
 import { removal } from "./retire-assets.ts";
@@ -11,7 +11,7 @@ import { removal } from "./retire-assets.ts";
 export async function expireAsset(
   asker: Asker,
   { assetId, justification }: { assetId: string; justification: string },
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<{ assetId: string }>>> {
   const { tenantId } = asker.admin;
   const decide = async (nowMs: number) => {

@@ -3,9 +3,9 @@ import { isContained } from "../../../shared/fleet/expiry.ts";
 import { type AssetItem, SUPERSEDED_MAX } from "../../../shared/table/items/asset/asset.ts";
 import type { PresenceItem } from "../../../shared/table/items/asset/presence.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import type { Asker, AssetChange, Decision, Plan } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
+import type { ControlDeps } from "../deps.ts";
 import { listAssetIncidents } from "../incidents/list-incidents.ts";
 import { BULK_INCIDENTS_MAX, closeIncidents } from "../incidents/update-incidents.ts";
 import { readAssetItem } from "./read-asset-item.ts";
@@ -39,7 +39,7 @@ export type Merged = { assetId: string; into: string; incidentsClosed: number };
  * the limits of one transaction. If closing them is interrupted, repeating the request closes the remaining
  * incidents.
  */
-export async function mergeAssets(asker: Asker, merge: Merge, deps: Deps): Promise<Decision<Merged>> {
+export async function mergeAssets(asker: Asker, merge: Merge, deps: ControlDeps): Promise<Decision<Merged>> {
   const { assetId, into, justification, evenIfActive = false } = merge;
   const { tenantId } = asker.admin;
   const decide = async (nowMs: number): Promise<Decision<Plan<null>>> => {
@@ -106,17 +106,17 @@ function mergeChanges(old: AssetItem, next: AssetItem, justification: string, no
 }
 
 /** Whether an earlier request merged these assets but left incidents open. */
-async function isUnfinished(tenantId: string, { assetId, into }: Merge, deps: Deps): Promise<boolean> {
+async function isUnfinished(tenantId: string, { assetId, into }: Merge, deps: ControlDeps): Promise<boolean> {
   const old = await readAssetItem(deps, tenantId, assetId);
   return old?.supersededBy === into && (await openIncidents(tenantId, assetId, deps)).length > 0;
 }
 
-async function openIncidents(tenantId: string, assetId: string, deps: Deps): Promise<string[]> {
+async function openIncidents(tenantId: string, assetId: string, deps: ControlDeps): Promise<string[]> {
   const { incidents } = await listAssetIncidents(deps, tenantId, assetId);
   return incidents.filter(({ status }) => status === "OPEN").map(({ id }) => id);
 }
 
-async function closeAll(asker: Asker, { assetId, into }: Merge, deps: Deps): Promise<number> {
+async function closeAll(asker: Asker, { assetId, into }: Merge, deps: ControlDeps): Promise<number> {
   const ids = await openIncidents(asker.admin.tenantId, assetId, deps);
   const reason = `the host was merged into asset ${into}`;
   let closed = 0;

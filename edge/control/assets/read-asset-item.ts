@@ -2,7 +2,7 @@ import type { CheckedAsset } from "../../../shared/authority/check-reports.ts";
 import { assetItem } from "../../../shared/table/items/asset/asset.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { assetKey } from "../../../shared/table/keys.ts";
-import type { Deps } from "../../deps.ts";
+import type { ControlDeps } from "../deps.ts";
 
 /**
  * Reads an asset with a strongly consistent read, for a change that depends on it. Reports that the device
@@ -11,7 +11,7 @@ import type { Deps } from "../../deps.ts";
  * @throws AuthorityFault if the signature of the asset is not valid
  */
 export async function readAssetItem(
-  { authority }: Pick<Deps, "authority">,
+  { authority }: Pick<ControlDeps, "authority">,
   tenantId: string,
   assetId: string,
 ): Promise<CheckedAsset | undefined> {

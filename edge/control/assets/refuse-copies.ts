@@ -6,7 +6,7 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { presenceKey } from "../../../shared/table/keys.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import { type Refusal, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
+import type { ControlDeps } from "../deps.ts";
 
 /** Host names of the machines that share one identity. Empty if only one machine uses the identity. */
 export function sharingHosts(
@@ -28,7 +28,7 @@ export function sharingHosts(
 export async function refuseCopies(
   { tenantId, assetId }: Pick<AssetItem, "tenantId" | "assetId">,
   nowMs: number,
-  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
+  { dynamo, table }: Pick<ControlDeps, "dynamo" | "table">,
 ): Promise<Refusal | undefined> {
   const Key = marshalItem(presenceKey(tenantId, assetId));
   const { Item } = await dynamo("GetItem", { TableName: table, Key, ConsistentRead: true });

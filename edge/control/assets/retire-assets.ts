@@ -7,9 +7,9 @@ import { actionRequired, assetKey, indexSort } from "../../../shared/table/keys.
 import { timestamp } from "../../../shared/time/clock.ts";
 import { HOUR_MS } from "../../../shared/time/durations.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import type { Asker, AssetChange, Decision, Plan, Refused } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
+import type { ControlDeps } from "../deps.ts";
 import { readPresences } from "./read-assets.ts";
 import { silenceMs } from "./search-assets.ts";
 import type { SkipReason } from "./skip-reasons.ts";
@@ -46,7 +46,7 @@ export type Retirement = {
 export async function retireAssets(
   asker: Asker,
   retirement: Retirement,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Retired>> {
   const { action, justification, silentHours, evenIfContained } = retirement;
   const assetIds = [...new Set(retirement.assetIds)];
@@ -72,7 +72,7 @@ async function sorted(
   { action, assetIds, silentHours, evenIfContained }: Retirement,
   tenantId: string,
   nowMs: number,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<{ found: AssetItem[]; skipped: Retired["skipped"] }> {
   const [stored, presences] = await Promise.all([
     deps.authority.readMany(assetIds.map((id) => assetKey(tenantId, id))),

@@ -1,7 +1,7 @@
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import type { Asker, Committed, Decision } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
+import type { ControlDeps } from "../deps.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 import { revocation } from "./retire-assets.ts";
 
@@ -9,7 +9,7 @@ import { revocation } from "./retire-assets.ts";
 export async function revokeAsset(
   asker: Asker,
   { assetId, justification }: { assetId: string; justification: string },
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<{ assetId: string }>>> {
   const decide = async (nowMs: number) => {
     const before = await readAssetItem(deps, asker.admin.tenantId, assetId);

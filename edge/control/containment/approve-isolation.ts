@@ -5,11 +5,11 @@ import { approvalKey } from "../../../shared/table/keys.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import { KEY_USER_PREFIX } from "../../auth/authenticate-api-key.ts";
-import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
 import { refuseCopies } from "../assets/refuse-copies.ts";
 import type { Asker, Committed, Decision } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
+import type { ControlDeps } from "../deps.ts";
 import { wishedChange } from "./isolate-or-release.ts";
 import { guardIsolation } from "./isolation-limits.ts";
 
@@ -23,7 +23,7 @@ export type Approved = { assetId: string; generation: number };
 export async function approveIsolation(
   asker: Asker,
   approvalId: string,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<Approved>>> {
   const { admin } = asker;
   const { tenantId } = admin;

@@ -3,10 +3,10 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { approvalKey } from "../../../shared/table/keys.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
 import type { Asker, Committed, Decision } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
+import type { ControlDeps } from "../deps.ts";
 
 export type Denied = { assetId: string; approvalId: string };
 
@@ -18,7 +18,7 @@ export type Denied = { assetId: string; approvalId: string };
 export async function denyIsolation(
   asker: Asker,
   { approvalId, justification }: { approvalId: string; justification: string },
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<Denied>>> {
   const { admin } = asker;
   const { tenantId } = admin;

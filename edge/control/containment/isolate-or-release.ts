@@ -7,11 +7,11 @@ import { DIRECTIVE_LIFETIME_SECONDS, signDirective } from "../../../shared/wire/
 import type { Mode, StopEnginesBy } from "../../../shared/wire/heartbeat.ts";
 import { mayRespond } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
 import { refuseCopies } from "../assets/refuse-copies.ts";
 import type { AssetChange, Committed, Decision, Plan } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
+import type { ControlDeps } from "../deps.ts";
 import { readSettings } from "../tenant/update-tenant.ts";
 import { guardIsolation } from "./isolation-limits.ts";
 
@@ -57,7 +57,7 @@ export type Changed = { generation: number; approvalId?: string };
 export async function changeContainment(
   admin: Admin,
   change: ContainmentChange,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<Changed>>> {
   if (!mayRespond(admin)) return refuse("admin.forbidden");
   const {
@@ -126,7 +126,7 @@ export async function wishedChange(
   before: AssetItem,
   { action, mode, justification, target }: Transition,
   nowMs: number,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<AssetChange> {
   const { tenantId, assetId } = before;
   const wish = await signWish(before, { action, mode: mode ?? before.wish?.mode ?? "observe" }, nowMs, deps);
@@ -174,7 +174,7 @@ async function signWish(
   before: AssetItem,
   { action, mode }: Pick<Wish, "action" | "mode">,
   nowMs: number,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Wish> {
   const { tenantId, assetId } = before;
   const generation = nextGeneration(before);

@@ -10,9 +10,9 @@ import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Mode, StopEnginesBy } from "../../../shared/wire/heartbeat.ts";
 import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
 import type { AssetChange, Decision } from "../custody/change-plan.ts";
 import type { Write } from "../custody/transaction-write.ts";
+import type { ControlDeps } from "../deps.ts";
 import { readSettings, settingsStill } from "../tenant/update-tenant.ts";
 
 /** Time in which a second person must approve a request, in milliseconds. */
@@ -49,7 +49,7 @@ export async function guardIsolation(
   asset: AssetItem,
   asked: Asked,
   nowMs: number,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Guarded>> {
   const { version, value } = await readSettings(deps, asset.tenantId);
   const changed = changedStopMode(asked, value.stopEnginesBy);
@@ -94,7 +94,7 @@ async function countOne(
   max: number,
   still: Write,
   nowMs: number,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Guarded>> {
   const key = isolationCountKey(tenantId, timestamp(nowMs).slice(0, 13));
   const Item = await deps.authority.read(key);
@@ -127,7 +127,7 @@ function requestOf(
   { admin, mode, stopEnginesBy, justification, everyCopy }: Asked,
   still: Write,
   nowMs: number,
-  deps: Deps,
+  deps: ControlDeps,
 ): Guarded {
   const { tenantId, assetId, generation } = before;
   const approvalId = ulid(nowMs, () => deps.random(1)[0]! / 256);

@@ -10,10 +10,10 @@ import { accept, refuse } from "../../../shared/verdict.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 import { signReleaseCode } from "../../../shared/wire/release-code.ts";
 import type { Admin } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
 import type { Asker, Decision } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
+import type { ControlDeps } from "../deps.ts";
 
 type Wanted = { assetId: string; hours: number; justification: string };
 type Made = { codeId: string; generation: number; expiresAt: string; code?: string };
@@ -26,7 +26,7 @@ type Made = { codeId: string; generation: number; expiresAt: string; code?: stri
 export async function makeReleaseCode(
   asker: Asker,
   { assetId, hours, justification }: Wanted,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Made>> {
   const { tenantId } = asker.admin;
   const decide = async (nowMs: number) => {
@@ -67,7 +67,7 @@ export async function makeReleaseCode(
 export async function recordOfflineReleases(
   tenantId: string,
   only: string | undefined,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<void> {
   if (!deps.controlKey) return;
   try {
@@ -80,7 +80,7 @@ export async function recordOfflineReleases(
   }
 }
 
-async function record(tenantId: string, assetId: string, deps: Deps): Promise<void> {
+async function record(tenantId: string, assetId: string, deps: ControlDeps): Promise<void> {
   const who = `asset_${assetId}`;
   const admin: Admin = {
     tenantId,

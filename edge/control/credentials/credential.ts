@@ -3,9 +3,9 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { tenantKey } from "../../../shared/table/keys.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import type { Asker, Committed, Decision, Draft, Plan } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
+import type { ControlDeps } from "../deps.ts";
 import { type Page, queryPage, type Reader } from "../table-query.ts";
 
 /**
@@ -26,7 +26,7 @@ type Revocable = { revokedAt?: string | undefined };
 
 async function readItem<Item>(
   { schema, keyOf }: CredentialKind<Item, unknown>,
-  { authority }: Pick<Deps, "authority">,
+  { authority }: Pick<ControlDeps, "authority">,
   tenantId: string,
   id: string,
 ): Promise<Item | undefined> {
@@ -42,7 +42,7 @@ export async function revokeCredential<Item extends Revocable>(
   kind: CredentialKind<Item, unknown>,
   asker: Asker,
   { id, action, justification }: { id: string; action: Draft["action"]; justification: string },
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<{ id: string }>>> {
   const { tenantId } = asker.admin;
   const decide = async (nowMs: number): Promise<Decision<Plan<{ id: string }>>> => {

@@ -7,10 +7,10 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import { accept } from "../../../shared/verdict.ts";
 import { formatApiKey, SECRET_BYTES, secretHash } from "../../auth/authenticate-api-key.ts";
 import { PERMISSIONS, type Permission, type Role } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
 import type { Asker, Decision, Draft, Plan } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
+import type { ControlDeps } from "../deps.ts";
 import type { Reader } from "../table-query.ts";
 import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
 import type { ApiKeyView } from "./credential-views.ts";
@@ -28,7 +28,7 @@ const KEPT_SECONDS = 30 * 24 * 3600;
 export async function createApiKey(
   asker: Asker,
   terms: KeyTerms,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<{ keyId: string; key?: string }>> {
   const { tenantId } = asker.admin;
   const decide = async (nowMs: number): Promise<Decision<Plan<{ keyId: string }>>> => {
@@ -96,7 +96,7 @@ const API_KEYS: CredentialKind<ApiKeyItem, ApiKeyView> = {
 export const revokeApiKey = (
   asker: Asker,
   { keyId, justification }: { keyId: string; justification: string },
-  deps: Deps,
+  deps: ControlDeps,
 ) => revokeCredential(API_KEYS, asker, { id: keyId, action: "revoke-api-key", justification }, deps);
 
 export const listApiKeys = (reader: Reader, tenantId: string, page: { limit: number; from?: string }) =>

@@ -6,11 +6,11 @@ import { ENROLMENT_PREFIX, enrolmentKey } from "../../../shared/table/keys.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import { signEnrolmentToken } from "../../../shared/wire/enrolment-token.ts";
-import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
 import type { Asker, Committed, Decision, Draft, Plan } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
+import type { ControlDeps } from "../deps.ts";
 import type { Reader } from "../table-query.ts";
 import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
 import type { EnrolmentTokenView } from "./credential-views.ts";
@@ -30,7 +30,7 @@ const KEPT_SECONDS = 30 * 24 * 3600;
 export async function createEnrolmentToken(
   asker: Asker,
   terms: Terms,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<MadeToken>> {
   const decide = async (nowMs: number): Promise<Decision<Plan<Issued>>> => {
     const issued = issue(terms, nowMs, deps);
@@ -50,7 +50,7 @@ export async function createEnrolmentToken(
 export async function rotateDeviceKey(
   asker: Asker,
   { assetId, hours, justification }: { assetId: string; hours: number; justification: string },
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<MadeToken>> {
   const decide = async (nowMs: number): Promise<Decision<Plan<Issued>>> => {
     const before: AssetItem | undefined = await readAssetItem(deps, asker.admin.tenantId, assetId);
@@ -65,12 +65,12 @@ export async function rotateDeviceKey(
   return signed(asker, await commit(asker, asked, decide, deps), deps);
 }
 
-function issue({ uses, hours }: Terms, nowMs: number, deps: Deps): Issued {
+function issue({ uses, hours }: Terms, nowMs: number, deps: ControlDeps): Issued {
   const tokenId = ulid(nowMs, () => deps.random(1)[0]! / 256);
   return { tokenId, uses, expiresAtSeconds: Math.floor(nowMs / 1000) + hours * 3600 };
 }
 
-function recordOf(asker: Asker, issued: Issued, nowMs: number, deps: Deps): Write {
+function recordOf(asker: Asker, issued: Issued, nowMs: number, deps: ControlDeps): Write {
   const { tenantId, userId } = asker.admin;
   const { tokenId, uses, expiresAtSeconds, assetId } = issued;
   const item: EnrolmentItem = {
@@ -100,7 +100,7 @@ function recordOf(asker: Asker, issued: Issued, nowMs: number, deps: Deps): Writ
 async function signed(
   asker: Asker,
   made: Decision<Committed<Issued>>,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<MadeToken>> {
   if (!made.ok) return made;
   const { tokenId, uses, expiresAtSeconds, assetId } = made.value.result;
@@ -142,7 +142,7 @@ const ENROLMENT_TOKENS: CredentialKind<EnrolmentItem, EnrolmentTokenView> = {
 export const revokeEnrolmentToken = (
   asker: Asker,
   { tokenId, justification }: { tokenId: string; justification: string },
-  deps: Deps,
+  deps: ControlDeps,
 ) =>
   revokeCredential(
     ENROLMENT_TOKENS,

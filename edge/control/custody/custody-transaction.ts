@@ -9,8 +9,8 @@ import { custodyHeadKey, idempotencyKey } from "../../../shared/table/keys.ts";
 import { isWriteConflict } from "../../../shared/table/write-conflict.ts";
 import { accept, refuse, type Verdict } from "../../../shared/verdict.ts";
 import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
-import type { Deps } from "../../deps.ts";
 import { CONFLICT_ROUNDS_MAX, conflictPauseMs } from "../../platform/conflict-retry.ts";
+import type { ControlDeps } from "../deps.ts";
 import type { Asker, Committed, Decision, Draft, Plan } from "./change-plan.ts";
 import { nudge, writeEvents } from "./outbox.ts";
 import { transactionItems } from "./transaction-items.ts";
@@ -42,7 +42,7 @@ export function commit<Result>(
   asker: Asker,
   asked: readonly unknown[],
   decide: (nowMs: number) => Promise<Decision<Plan<Result>>>,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<Result>>> {
   const control = deps.controlKey;
   if (!control) return Promise.resolve(refuse("admin.read-only"));
@@ -55,7 +55,7 @@ async function commitNow<Result>(
   asked: readonly unknown[],
   decide: (nowMs: number) => Promise<Decision<Plan<Result>>>,
   control: ControlKey,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<Result>>> {
   const { tenantId, userId } = asker.admin;
   const requestHash = await hashOf([userId, ...asked]);
@@ -118,7 +118,7 @@ type Round<Result> = { plan: Plan<Result>; isWaited: boolean; conflicts: number 
 async function carriedOut<Result>(
   asker: Asker,
   { plan, isWaited, conflicts }: Round<Result>,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Verdict<Committed<Result>>> {
   const { tenantId } = asker.admin;
   deps.pendingActions.forget(tenantId);
@@ -144,7 +144,7 @@ async function hashOf(asked: readonly unknown[]): Promise<string> {
   return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(canonicalJson(asked)))));
 }
 
-async function readBefore(tenantId: string, key: string, deps: Deps) {
+async function readBefore(tenantId: string, key: string, deps: ControlDeps) {
   const get = async (key: object) => {
     const read = { TableName: deps.table, Key: marshalItem(key), ConsistentRead: true };
     return (await deps.dynamo("GetItem", read)).Item;
@@ -159,7 +159,7 @@ async function readBefore(tenantId: string, key: string, deps: Deps) {
   };
 }
 
-function logChange<Result>(asker: Asker, plan: Plan<Result>, conflicts: number, deps: Deps): void {
+function logChange<Result>(asker: Asker, plan: Plan<Result>, conflicts: number, deps: ControlDeps): void {
   const { admin, requestId } = asker;
   const logRecord = (draft: Draft, assetId?: string) => {
     const { action, target, generation } = draft;

@@ -5,8 +5,8 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { eventItem } from "../../../shared/table/items/event.ts";
 import { EVENT_PREFIX, eventsPartition } from "../../../shared/table/keys.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
-import type { Deps } from "../../deps.ts";
 import { CursorFault, openCursor, type Scope, sealCursor } from "../cursor.ts";
+import type { ControlDeps } from "../deps.ts";
 import type { Reader } from "../table-query.ts";
 
 /**
@@ -28,7 +28,7 @@ const scopeOf = (tenantId: string): Scope => ["ocsf", tenantId];
  * @throws CursorFault if the cursor belongs to another tenant or list, or was modified
  */
 export async function readOcsf(
-  reader: Reader & Pick<Deps, "log">,
+  reader: Reader & Pick<ControlDeps, "log">,
   tenantId: string,
   { limit, cursor, since }: { limit: number; cursor?: string | undefined; since?: string | undefined },
 ): Promise<OcsfPage> {

@@ -3,7 +3,7 @@ import { eventPut } from "../../../shared/events/event-put.ts";
 import { makeEvent, type NewEvent } from "../../../shared/events/make-event.ts";
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
-import type { Deps } from "../../deps.ts";
+import type { ControlDeps } from "../deps.ts";
 import type { Write } from "./transaction-write.ts";
 
 /** An event that a change causes, for webhooks and the SIEM export. Its time is set when the transaction is built. */
@@ -14,7 +14,7 @@ export type News = Pick<NewEvent, "kind" | "data" | "assetId" | "hostname"> & {
 };
 
 /** Generates an event id. */
-export const newEventId = (nowMs: number, deps: Pick<Deps, "random">): string =>
+export const newEventId = (nowMs: number, deps: Pick<ControlDeps, "random">): string =>
   `evt_${ulid(nowMs, () => deps.random(1)[0]! / 256)}`;
 
 /**
@@ -26,7 +26,7 @@ export async function writeEvents(
   news: readonly News[],
   { tenantId, userId }: { tenantId: string; userId: string },
   clock: () => number,
-  deps: Pick<Deps, "authority" | "table" | "random">,
+  deps: Pick<ControlDeps, "authority" | "table" | "random">,
 ): Promise<{ writes: Write[]; isWaited: boolean }> {
   if (news.length === 0) return { writes: [], isWaited: false };
   const tenant = await readTenant(deps, tenantId);
@@ -45,7 +45,7 @@ export async function writeEvents(
  * Wakes a worker to deliver the events in the outbox. If that fails, they are delivered with the tenant's
  * next heartbeats.
  */
-export async function nudge(tenantId: string, deps: Pick<Deps, "nudge" | "log">): Promise<void> {
+export async function nudge(tenantId: string, deps: Pick<ControlDeps, "nudge" | "log">): Promise<void> {
   try {
     await deps.nudge(tenantId);
   } catch (error) {

@@ -18,7 +18,7 @@ import { type AttributeMap, marshalItem, values } from "../../../shared/table/dy
 import type { AuthorityClaims, AuthorityHeadClaims } from "../../../shared/table/items/authority.ts";
 import { authorityHeadKey, type Key } from "../../../shared/table/keys.ts";
 import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
-import type { Deps } from "../../deps.ts";
+import type { ControlDeps } from "../deps.ts";
 import type { Write } from "./transaction-write.ts";
 
 /**
@@ -53,7 +53,7 @@ type Signing = {
 export async function signGrants(
   grants: readonly Grant[],
   { tenantId, version, control, nowMs }: Signing,
-  deps: Pick<Deps, "dynamo" | "table" | "authority" | "log">,
+  deps: Pick<ControlDeps, "dynamo" | "table" | "authority" | "log">,
 ): Promise<Write[]> {
   const headKey = authorityHeadKey(tenantId);
   const found = await readConsistently(deps, [headKey, ...grants.flatMap(({ key }) => keysOf(key))]);
@@ -104,7 +104,7 @@ async function claimsBefore(
   key: Key,
   tenantId: string,
   found: Found,
-  { authority, log }: Pick<Deps, "authority" | "log">,
+  { authority, log }: Pick<ControlDeps, "authority" | "log">,
 ): Promise<AuthorityClaims | undefined> {
   const records = recordsOf(key, found);
   try {
@@ -127,7 +127,7 @@ async function claimsBefore(
 async function headBefore(
   tenantId: string,
   stored: AttributeMap | undefined,
-  { authority }: Pick<Deps, "authority">,
+  { authority }: Pick<ControlDeps, "authority">,
 ): Promise<Pick<AuthorityHeadClaims, "count" | "digest">> {
   if (!stored) return { count: 0, digest: EMPTY_DIGEST };
   return authority.verifier.head(stored, tenantId);

@@ -4,7 +4,7 @@ import type { CustodyHeadItem } from "../../../shared/table/items/custody.ts";
 import type { IdempotencyItem } from "../../../shared/table/items/idempotency.ts";
 import { assetKey, idempotencyKey } from "../../../shared/table/keys.ts";
 import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
-import type { Deps } from "../../deps.ts";
+import type { ControlDeps } from "../deps.ts";
 import type { Asker, AssetChange, ItemChange, Plan } from "./change-plan.ts";
 import { Chain, custodyHead, headPut, type Link, recordKey } from "./custody-records.ts";
 import { type Grant, signGrants } from "./sign-grants.ts";
@@ -29,7 +29,7 @@ export async function transactionItems<Result>(
   plan: Plan<Result>,
   { nowMs, head, requestHash, token, control }: Before,
   events: readonly Write[],
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Write[]> {
   const { tenantId } = asker.admin;
   const { table } = deps;

@@ -3,8 +3,8 @@ import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { type IncidentItem, incidentItem } from "../../../shared/table/items/incident.ts";
 import { incidentKey, incidentPrefix, telemetryPartition } from "../../../shared/table/keys.ts";
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
-import type { Deps } from "../../deps.ts";
 import type { Lifecycle } from "../assets/read-assets.ts";
+import type { ControlDeps } from "../deps.ts";
 import { type Page, type Query, queryPage, type Reader } from "../table-query.ts";
 import { incidentParts } from "./incident-name.ts";
 import { type IncidentPage, type IncidentView, incidentView, listIncidents } from "./list-incidents.ts";
@@ -62,7 +62,7 @@ export async function listIncidentsOf(
  * this id. `id` must have been validated.
  */
 export async function readIncidentItem(
-  deps: Pick<Deps, "dynamo" | "table" | "authority">,
+  deps: Pick<ControlDeps, "dynamo" | "table" | "authority">,
   tenantId: string,
   id: string,
 ): Promise<{ key: { PK: string; SK: string }; item: IncidentItem } | undefined> {

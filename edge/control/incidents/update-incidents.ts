@@ -2,12 +2,12 @@ import { marshalItem, values } from "../../../shared/table/dynamo.ts";
 import type { IncidentItem } from "../../../shared/table/items/incident.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import { readAssetItem } from "../assets/read-asset-item.ts";
 import type { Asker, AssetChange, Committed, Decision, Draft, Plan } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
 import type { News } from "../custody/outbox.ts";
 import type { Write } from "../custody/transaction-write.ts";
+import type { ControlDeps } from "../deps.ts";
 import { incidentParts } from "./incident-name.ts";
 import { readIncidentItem } from "./search-incidents.ts";
 
@@ -31,7 +31,7 @@ export type Acknowledged = {
 export async function acknowledgeIncidents(
   asker: Asker,
   asked: { ids: readonly string[]; justification?: string | undefined },
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<Acknowledged>>> {
   const { tenantId, userId } = asker.admin;
   const ids = [...new Set(asked.ids)];
@@ -80,7 +80,7 @@ function whyNotAcknowledge(item: IncidentItem): "resolved" | "acknowledged" | un
 export async function resolveIncident(
   asker: Asker,
   asked: { id: string; reason: string },
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<{ id: string }>>> {
   const { tenantId, userId } = asker.admin;
   const { id, reason } = asked;
@@ -105,7 +105,7 @@ export async function resolveIncident(
 export async function closeIncidents(
   asker: Asker,
   { ids, reason }: { ids: readonly string[]; reason: string },
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<number> {
   const { tenantId, userId } = asker.admin;
   const decide = async (nowMs: number): Promise<Decision<Plan<number>>> => {
@@ -164,7 +164,12 @@ const draftsOf = (
  * Update of an incident. Its condition fails if the incident is no longer open, or was reopened after it was
  * read.
  */
-function updateOpen({ key, item }: Found, set: Record<string, string>, remove: string[], deps: Deps): Write {
+function updateOpen(
+  { key, item }: Found,
+  set: Record<string, string>,
+  remove: string[],
+  deps: ControlDeps,
+): Write {
   const names = [...Object.keys(set), "status", "openedAt"];
   const sets = Object.keys(set).map((name) => `#${name} = :${name}`);
   return {
@@ -184,7 +189,7 @@ async function assetChanges(
   tenantId: string,
   found: readonly Found[],
   drafts: readonly Draft[],
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<AssetChange[]> {
   const ids = [...new Set(found.map(({ item }) => item.assetId))];
   return Promise.all(

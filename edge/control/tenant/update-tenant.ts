@@ -6,10 +6,10 @@ import type { Policy } from "../../../shared/table/items/policy.ts";
 import { type TenantItem, tenantDefaults, tenantItem } from "../../../shared/table/items/tenant.ts";
 import { tenantKey } from "../../../shared/table/keys.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import type { Asker, Committed, Decision, Draft, ItemChange, Plan } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
+import type { ControlDeps } from "../deps.ts";
 import { type Settings, settings } from "./settings-schema.ts";
 
 /** A member of the tenant's item that is read and replaced as a whole. Each of these members has its own version. */
@@ -20,13 +20,13 @@ const ACTION = { settings: "change-settings", policy: "change-policy" } as const
 export type Versioned<T> = { version: number; value: T };
 
 /** Reads the settings of a tenant and their version. */
-export async function readSettings(deps: Pick<Deps, "authority">, tenantId: string) {
+export async function readSettings(deps: Pick<ControlDeps, "authority">, tenantId: string) {
   const { item } = await readTenantItem(deps, tenantId);
   return { version: item.settingsVersion, value: settingsOf(item) };
 }
 
 /** Reads the policy of a tenant and its version. */
-export async function readPolicy(deps: Pick<Deps, "authority">, tenantId: string) {
+export async function readPolicy(deps: Pick<ControlDeps, "authority">, tenantId: string) {
   const { item } = await readTenantItem(deps, tenantId);
   return { version: item.policyVersion, value: item.policy };
 }
@@ -35,7 +35,7 @@ export async function readPolicy(deps: Pick<Deps, "authority">, tenantId: string
  * Reads the tenant's item. `stored` is the item in the table, or undefined if no administrator has changed
  * the settings or policy yet.
  */
-async function readTenantItem({ authority }: Pick<Deps, "authority">, tenantId: string) {
+async function readTenantItem({ authority }: Pick<ControlDeps, "authority">, tenantId: string) {
   const stored = await authority.read(tenantKey(tenantId));
   return { item: stored ? decodeItem(tenantItem, stored) : tenantDefaults(tenantId), stored };
 }
@@ -59,18 +59,18 @@ export const settingsStill = (tenantId: string, version: number, table: string):
 });
 
 /** Replaces the settings. Refuses with `admin.outdated` if they have changed since the administrator read them. */
-export const changeSettings = (asker: Asker, wanted: Versioned<Settings>, deps: Deps) =>
+export const changeSettings = (asker: Asker, wanted: Versioned<Settings>, deps: ControlDeps) =>
   changePart(asker, "settings", wanted, deps);
 
 /** Replaces the policy. Refuses with `admin.outdated` if it has changed since the administrator read it. */
-export const changePolicy = (asker: Asker, wanted: Versioned<Policy>, deps: Deps) =>
+export const changePolicy = (asker: Asker, wanted: Versioned<Policy>, deps: ControlDeps) =>
   changePart(asker, "policy", wanted, deps);
 
 async function changePart(
   asker: Asker,
   part: Part,
   { version, value }: Versioned<object>,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<{ version: number }>>> {
   const { tenantId } = asker.admin;
   const decide = async (): Promise<Decision<Plan<{ version: number }>>> => {

@@ -9,8 +9,8 @@ import {
 import { EVENT_PREFIX, eventKey, eventsPartition, webhookHealthKey } from "../../../shared/table/keys.ts";
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import type { Asker, Decision } from "../custody/change-plan.ts";
+import type { ControlDeps } from "../deps.ts";
 import { fillPage } from "../fill-page.ts";
 import { type Page, type Query, queryPage, type Reader } from "../table-query.ts";
 import { orderTest } from "./manage-webhooks.ts";
@@ -44,7 +44,7 @@ export async function readWebhook(
 
 /** Reads the health of a webhook. Returns undefined before the first delivery attempt. */
 export async function readHealth(
-  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
+  { dynamo, table }: Pick<ControlDeps, "dynamo" | "table">,
   tenantId: string,
   webhookId: string,
   { isConsistent = false }: { isConsistent?: boolean } = {},
@@ -147,7 +147,7 @@ export function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
 export async function testWebhook(
   asker: Asker,
   webhookId: string,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<DeliveryView>> {
   const ordered = await orderTest(asker, { webhookId }, deps);
   if (!ordered.ok) return ordered;

@@ -8,10 +8,10 @@ import { tenantKey } from "../../../shared/table/keys.ts";
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import type { Asker, Committed, Decision, Draft, ItemChange, Plan } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
 import { newEventId } from "../custody/outbox.ts";
+import type { ControlDeps } from "../deps.ts";
 
 /** Length of a new secret in bytes (192 bits). The Standard Webhooks specification requires 24 to 64 bytes. */
 const SECRET_BYTES = 24;
@@ -22,7 +22,8 @@ export type WebhookTerms = { url: string; events: Webhook["events"] };
 type Named = { webhookId: string };
 type WithSecret = Named & { secret?: string };
 
-const newSecret = (deps: Pick<Deps, "random">) => `${SECRET_PREFIX}${base64(deps.random(SECRET_BYTES))}`;
+const newSecret = (deps: Pick<ControlDeps, "random">) =>
+  `${SECRET_PREFIX}${base64(deps.random(SECRET_BYTES))}`;
 
 /**
  * Adds a webhook. Only the first response contains its secret. Refuses a URL that is not allowed with
@@ -32,7 +33,7 @@ const newSecret = (deps: Pick<Deps, "random">) => `${SECRET_PREFIX}${base64(deps
 export async function createWebhook(
   asker: Asker,
   terms: WebhookTerms,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<WithSecret>> {
   const secret = newSecret(deps);
   const fault = targetFault(terms.url, deps.allowPrivateWebhooks);
@@ -59,7 +60,7 @@ export async function createWebhook(
 export async function changeWebhook(
   asker: Asker,
   { webhookId, ...terms }: Named & WebhookTerms,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<Named>>> {
   const fault = targetFault(terms.url, deps.allowPrivateWebhooks);
   if (fault) return refuse("admin.invalid", `url: ${fault}`);
@@ -82,7 +83,7 @@ export async function changeWebhook(
 export async function rotateWebhookSecret(
   asker: Asker,
   { webhookId, justification }: Named & { justification: string },
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<WithSecret>> {
   const secret = newSecret(deps);
   const asked = ["rotate-webhook-secret", webhookId, justification];
@@ -99,7 +100,7 @@ export async function rotateWebhookSecret(
 export const deleteWebhook = (
   asker: Asker,
   { webhookId }: Named,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<Committed<Named>>> =>
   changeOne(asker, ["delete-webhook", webhookId], webhookId, deps, (webhook) => ({
     after: undefined,
@@ -113,7 +114,7 @@ export const deleteWebhook = (
 export async function orderTest(
   asker: Asker,
   { webhookId }: Named,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<{ eventId: string; recordedAt: string }>> {
   const decide = async (nowMs: number) => {
     const { webhooks } = await readTenant(deps, asker.admin.tenantId);
@@ -144,7 +145,7 @@ function changeOne(
   asker: Asker,
   asked: readonly unknown[],
   webhookId: string,
-  deps: Deps,
+  deps: ControlDeps,
   change: (webhook: Webhook, nowMs: number) => { after: Webhook | undefined; record: Draft },
 ): Promise<Decision<Committed<Named>>> {
   const decide = async (nowMs: number): Promise<Decision<Plan<Named>>> => {

@@ -6,11 +6,11 @@ import { isSubscribed, type Webhook } from "../../../shared/table/items/webhook.
 import { EVENT_PREFIX, eventKey, eventsPartition, webhookHealthKey } from "../../../shared/table/keys.ts";
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import { openCursor, type Scope, sealCursor } from "../cursor.ts";
 import type { Asker, Decision, Plan, Refused } from "../custody/change-plan.ts";
 import { commit } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
+import type { ControlDeps } from "../deps.ts";
 import { deliveryOf, readHealth } from "./list-deliveries.ts";
 import type { DeliveryView, ResentView } from "./webhook-views.ts";
 
@@ -32,7 +32,7 @@ type Named = { webhookId: string; eventId: string; recordedAt: string };
 export async function resendDelivery(
   asker: Asker,
   { webhookId, eventId, recordedAt }: Named,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<DeliveryView>> {
   const { tenantId } = asker.admin;
   const readEvent = async () => {
@@ -64,7 +64,7 @@ export async function resendDelivery(
 export async function resendDeadDeliveries(
   asker: Asker,
   { webhookId, cursor }: { webhookId: string; cursor?: string | undefined },
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Decision<ResentView>> {
   let none: { refused: Refused; result: ResentView } | undefined;
   const decide = async (nowMs: number): Promise<Decision<Plan<ResentView>>> => {
@@ -81,7 +81,11 @@ export async function resendDeadDeliveries(
   return none?.refused === done ? accept(none.result) : done;
 }
 
-async function findWebhook(tenantId: string, webhookId: string, deps: Deps): Promise<Webhook | undefined> {
+async function findWebhook(
+  tenantId: string,
+  webhookId: string,
+  deps: ControlDeps,
+): Promise<Webhook | undefined> {
   const { webhooks } = await readTenant(deps, tenantId);
   return webhooks.find(({ id }) => id === webhookId);
 }
@@ -102,7 +106,7 @@ async function planOf<Result>(
   events: readonly EventItem[],
   result: Result,
   nowMs: number,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Plan<Result>> {
   const health = await healthWrite(id, events, deps);
   const ids = events.map(({ eventId }) => eventId);
@@ -124,7 +128,7 @@ async function planOf<Result>(
 async function healthWrite(
   webhookId: string,
   events: readonly EventItem[],
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<Write | undefined> {
   const { tenantId } = events[0]!;
   const health = await readHealth(deps, tenantId, webhookId, { isConsistent: true });
@@ -150,7 +154,7 @@ async function findDead(
   tenantId: string,
   webhook: Webhook,
   cursor: string | undefined,
-  deps: Deps,
+  deps: ControlDeps,
 ): Promise<{ events: EventItem[]; next?: string }> {
   const { cursorKeys } = deps.admin;
   const scope: Scope = ["resend-dead", tenantId, webhook.id];
@@ -173,7 +177,7 @@ async function findDead(
   return { events, next: await sealCursor(cursorKeys, scope, from!) };
 }
 
-const queryDead = (tenantId: string, webhookId: string, from: AttributeMap | undefined, deps: Deps) =>
+const queryDead = (tenantId: string, webhookId: string, from: AttributeMap | undefined, deps: ControlDeps) =>
   deps.dynamo("Query", {
     TableName: deps.table,
     KeyConditionExpression: "PK = :pk AND begins_with(SK, :prefix)",

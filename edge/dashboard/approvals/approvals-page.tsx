@@ -5,7 +5,6 @@ import { readAssets } from "../../control/assets/read-assets.ts";
 import { changedStopMode } from "../../control/containment/isolation-limits.ts";
 import { listApprovals } from "../../control/containment/list-approvals.ts";
 import { readSettings } from "../../control/tenant/update-tenant.ts";
-import type { Deps } from "../../deps.ts";
 import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "../assets/isolation-terms.tsx";
 import { Badge, plural } from "../components/badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor, readOnlyReason } from "../components/change-form.tsx";
@@ -14,6 +13,7 @@ import { Icon } from "../components/icon.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
 import { Ago, Until } from "../components/time.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { type ApprovalView, isUnanswered, isWaiting, listWaiting } from "./pending-approvals.ts";
 
 const SHOWN_MAX = 50;
@@ -28,7 +28,7 @@ const stoppingOf = (request: ApprovalView, { stopEnginesBy }: IsolationSettings)
 type RequestOnHost = { request: ApprovalView; hostname: string; employeeId: string | undefined };
 type Forms = { approve: Hidden; deny: Hidden; again: Hidden };
 
-async function loadApprovals(deps: Deps, tenantId: string): Promise<RequestOnHost[]> {
+async function loadApprovals(deps: DashboardDeps, tenantId: string): Promise<RequestOnHost[]> {
   const [newest, { waiting }] = await Promise.all([
     listApprovals(deps, tenantId, { limit: SHOWN_MAX }),
     listWaiting(deps, tenantId),
@@ -47,7 +47,11 @@ async function loadApprovals(deps: Deps, tenantId: string): Promise<RequestOnHos
  * The page of isolation requests. It lists requests that wait for a second person, expired requests, and
  * answered requests.
  */
-export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?: Notice | undefined } = {}) {
+export async function approvalsPage(
+  admin: Admin,
+  deps: DashboardDeps,
+  answer: { notice?: Notice | undefined } = {},
+) {
   const [asked, { value: settings }] = await Promise.all([
     loadApprovals(deps, admin.tenantId),
     readSettings(deps, admin.tenantId),
@@ -121,7 +125,7 @@ export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?:
 async function formsOf(
   admin: Admin,
   asked: readonly RequestOnHost[],
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<ReadonlyMap<string, Forms>> {
   const of = async (approvalId: string): Promise<[string, Forms]> => {
     const hidden = (action: string) => hiddenFor(admin, [action, approvalId], deps);

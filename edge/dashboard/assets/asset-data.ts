@@ -5,9 +5,9 @@ import { readAsset } from "../../control/assets/read-assets.ts";
 import { type CustodyView, listCustody } from "../../control/custody/list-custody.ts";
 import { listAssetIncidents } from "../../control/incidents/list-incidents.ts";
 import type { Page } from "../../control/table-query.ts";
-import type { Deps } from "../../deps.ts";
 import { type ApprovalView, listWaiting } from "../approvals/pending-approvals.ts";
 import { type ChainCheck, checkChain } from "../custody/custody-table.tsx";
+import type { DashboardDeps } from "../deps.ts";
 
 const TIMELINE_MAX = 30;
 export const CUSTODY_MAX = 50;
@@ -32,7 +32,7 @@ export type AssetDetails = {
  * such host.
  */
 export async function loadAsset(
-  deps: Deps,
+  deps: DashboardDeps,
   tenantId: string,
   assetId: string,
   older: string | undefined,

@@ -5,13 +5,13 @@ import { assetId, slug } from "../../../shared/ids.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import type { AssetView } from "../../control/assets/asset-view.ts";
 import { listAssets, readAssets } from "../../control/assets/read-assets.ts";
-import type { Deps } from "../../deps.ts";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "../components/badges.tsx";
 import { CountNotices } from "../components/count-notices.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
 import { KeyboardShortcuts } from "../components/keyboard-shortcuts.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { Ago } from "../components/time.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { mayEnrol } from "../enrolment/enrolment-page.tsx";
 import {
   allRows,
@@ -63,7 +63,12 @@ type Shown = { assets: AssetView[]; next?: URLSearchParams; total?: number };
  * Finds the hosts to show. Without a filter, reads one page from the database table. With a filter, searches
  * the cached fleet.
  */
-async function findAssets(deps: Deps, tenantId: string, query: AssetQuery, fleet: Fleet): Promise<Shown> {
+async function findAssets(
+  deps: DashboardDeps,
+  tenantId: string,
+  query: AssetQuery,
+  fleet: Fleet,
+): Promise<Shown> {
   const { cursor, after, ...filter } = query;
   if (!isFiltered(filter)) {
     const from = cursor === undefined ? {} : { from: cursor };
@@ -91,7 +96,7 @@ function rowsOf(fleet: Fleet, filter: FleetFilter): readonly FleetRow[] {
 export async function assetsPage(
   admin: Admin,
   query: AssetQuery,
-  deps: Deps,
+  deps: DashboardDeps,
   fleetOf: (id: string) => Promise<Fleet>,
 ) {
   const fleet = await fleetOf(admin.tenantId);

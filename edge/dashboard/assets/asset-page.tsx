@@ -4,13 +4,13 @@ import type { Admin } from "../../auth/permissions.ts";
 import type { AssetView } from "../../control/assets/asset-view.ts";
 import { sharingHosts } from "../../control/assets/refuse-copies.ts";
 import { readSettings } from "../../control/tenant/update-tenant.ts";
-import type { Deps } from "../../deps.ts";
 import { hiddenFor, readOnlyReason } from "../components/change-form.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
 import { Ago } from "../components/time.tsx";
 import { CustodyLog } from "../custody/custody-table.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import type { Draft } from "../routing/parse-form.ts";
 import { type AssetDetails, CUSTODY_MAX, loadAsset } from "./asset-data.ts";
 import { AssetHeader, UnknownNotices, WaitingApproval } from "./asset-header.tsx";
@@ -31,7 +31,7 @@ type Answer = {
 };
 
 /** The page of one host. Returns undefined if the tenant has no such host. */
-export async function assetPage(admin: Admin, assetId: string, deps: Deps, answer: Answer = {}) {
+export async function assetPage(admin: Admin, assetId: string, deps: DashboardDeps, answer: Answer = {}) {
   const { older } = answer;
   const details = await loadAsset(deps, admin.tenantId, assetId, older);
   if (!details) return undefined;
@@ -93,7 +93,7 @@ export async function assetPage(admin: Admin, assetId: string, deps: Deps, answe
 async function formsOf(
   admin: Admin,
   asset: AssetView,
-  deps: Deps,
+  deps: DashboardDeps,
   draft: Draft | undefined,
 ): Promise<PanelForms | undefined> {
   if (!mayRespond(admin) || !deps.controlKey) return undefined;

@@ -4,8 +4,8 @@ import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import type { AssetView } from "../../control/assets/asset-view.ts";
 import { JUSTIFICATION_CHARACTERS_MAX, JUSTIFICATION_CHARACTERS_MIN } from "../../control/justification.ts";
-import type { Deps } from "../../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor } from "../components/change-form.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { releaseForm } from "../routing/parse-form.ts";
 
 const METHODS = ["expire", "revoke", "merge"] as const;
@@ -47,7 +47,7 @@ export async function decommissionHidden(
   admin: Admin,
   { assetId, supersededBy }: AssetView,
   version: number,
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<Hidden | undefined> {
   if (!mayManageAssets(admin) || !deps.controlKey || supersededBy !== undefined) return undefined;
   return hiddenFor(admin, ["leave", assetId, version], deps);

@@ -1,6 +1,6 @@
 import type { Child } from "hono/jsx";
 import type { Admin } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
+import type { DashboardDeps } from "../deps.ts";
 import { changeKey, csrfToken } from "../session/csrf.ts";
 
 /**
@@ -16,7 +16,7 @@ export type Hidden = Readonly<Record<string, string>>;
 export async function hiddenFor(
   admin: Admin,
   about: readonly (string | number)[],
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<Hidden> {
   const [csrf, key] = await Promise.all([csrfToken(admin, deps), changeKey(admin, about, deps)]);
   return { csrf, key };
@@ -61,7 +61,7 @@ export const READ_ONLY_NODE =
 export function readOnlyReason(
   admin: Admin,
   allowed: boolean,
-  deps: Pick<Deps, "controlKey">,
+  deps: Pick<DashboardDeps, "controlKey">,
   allowedRoles: string,
 ): string {
   if (admin.impersonated) return "You are in an impersonated session, which cannot change anything.";

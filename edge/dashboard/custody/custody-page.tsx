@@ -9,10 +9,10 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import { CUSTODY_HELD_MAX, type HeldCustody, holdCustody } from "../../control/custody/export-custody-log.ts";
 import type { CustodyView } from "../../control/custody/list-custody.ts";
-import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { allRows, type Fleet } from "../overview/fleet-cache.ts";
 import { type CustodyQuery, custodyMatcher, isNarrowed } from "./custody-search.ts";
 import { actionWords, type ChainCheck, CustodyLog } from "./custody-table.tsx";
@@ -28,7 +28,7 @@ async function verifyAll(
   records: AuditItem[],
   head: CustodyHeadItem | undefined,
   tenantId: string,
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<ChainCheck> {
   const at = timestamp(deps.clock());
   const fault = await verifyCustody(records, head);
@@ -66,7 +66,7 @@ type CustodyResult = {
 async function searchCustody(
   { tenantId }: Admin,
   query: CustodyQuery,
-  deps: Deps,
+  deps: DashboardDeps,
   fleet: Fleet,
 ): Promise<CustodyResult> {
   const hosts = new Map(allRows(fleet).map((row) => [row.assetId, row.hostname]));
@@ -101,7 +101,7 @@ async function searchCustody(
 export async function custodyPage(
   admin: Admin,
   query: CustodyQuery,
-  deps: Deps,
+  deps: DashboardDeps,
   fleetOf: (id: string) => Promise<Fleet>,
 ) {
   const result = await searchCustody(admin, query, deps, await fleetOf(admin.tenantId));

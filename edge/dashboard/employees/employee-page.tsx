@@ -1,9 +1,9 @@
 import type { Admin } from "../../auth/permissions.ts";
 import { listEmployeeAssets } from "../../control/assets/read-assets.ts";
-import type { Deps } from "../../deps.ts";
 import { AssetTable } from "../assets/asset-list-page.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
+import type { DashboardDeps } from "../deps.ts";
 
 const PAGE_SIZE = 50;
 
@@ -11,7 +11,12 @@ const PAGE_SIZE = 50;
  * The page with the hosts of one employee, read from the index GSI1. For an unknown employee, the page says
  * that there are no hosts. It does not return 404.
  */
-export async function employeePage(admin: Admin, employeeId: string, cursor: string | undefined, deps: Deps) {
+export async function employeePage(
+  admin: Admin,
+  employeeId: string,
+  cursor: string | undefined,
+  deps: DashboardDeps,
+) {
   const from = cursor === undefined ? {} : { from: cursor };
   const page = await listEmployeeAssets(deps, admin.tenantId, employeeId, { limit: PAGE_SIZE, ...from });
   const now = deps.clock();

@@ -1,11 +1,11 @@
 import type { Admin } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
 import { CountNotices } from "../components/count-notices.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
 import { KeyboardShortcuts } from "../components/keyboard-shortcuts.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { Pager, pageAfter, TextFilter } from "../components/list-paging.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import type { Fleet } from "../overview/fleet-cache.ts";
 import { type Employee, type EmployeesQuery, employeesMatching, employeesOf } from "./employee-data.ts";
 
@@ -15,7 +15,7 @@ const ROWS_MAX = 200;
 export async function employeesPage(
   admin: Admin,
   query: EmployeesQuery,
-  deps: Deps,
+  deps: DashboardDeps,
   fleetOf: (id: string) => Promise<Fleet>,
 ) {
   const fleet = await fleetOf(admin.tenantId);

@@ -7,7 +7,6 @@ import type { Admin } from "../../auth/permissions.ts";
 import type { EnrolmentTokenView } from "../../control/credentials/credential-views.ts";
 import { listEnrolmentTokens, type MadeToken } from "../../control/credentials/manage-enrolment-tokens.ts";
 import { JUSTIFICATION_CHARACTERS_MIN } from "../../control/justification.ts";
-import type { Deps } from "../../deps.ts";
 import { Badge, plural, type Tone } from "../components/badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor, READ_ONLY_NODE } from "../components/change-form.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
@@ -15,6 +14,7 @@ import { Icon, type IconName } from "../components/icon.tsx";
 import { Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
 import { Ago, Until } from "../components/time.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { RESOLUTION_CHARACTERS_MAX } from "../routing/parse-form.ts";
 import { csrfToken } from "../session/csrf.ts";
 import { Commands } from "./install-commands.tsx";
@@ -36,7 +36,7 @@ const TOKENS_SHOWN_MAX = 20;
 /** The enrolment page. It creates tokens, shows the commands that use them, and lists the newest tokens. */
 export async function enrolmentPage(
   admin: Admin,
-  deps: Deps,
+  deps: DashboardDeps,
   page: { origin: string; issued?: MadeToken; wrong?: boolean; notice?: Notice | undefined },
 ) {
   const allowed = mayEnrol(admin);

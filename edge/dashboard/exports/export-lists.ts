@@ -20,11 +20,11 @@ import { type IncidentView, listIncidents } from "../../control/incidents/list-i
 import type { Page } from "../../control/table-query.ts";
 import { listDeliveries } from "../../control/webhooks/list-deliveries.ts";
 import type { DeliveryView } from "../../control/webhooks/webhook-views.ts";
-import type { Deps } from "../../deps.ts";
 import type { ApprovalView } from "../approvals/pending-approvals.ts";
 import { type AssetQuery, assetQuery } from "../assets/asset-list-page.tsx";
 import { plural } from "../components/badges.tsx";
 import { type CustodyQuery, custodyMatcher, custodyQuery } from "../custody/custody-search.ts";
+import type { DashboardDeps } from "../deps.ts";
 import {
   type EmployeesQuery,
   employeesMatching,
@@ -53,7 +53,7 @@ import { allRows, inventoryOf, lifecycleOf, matching } from "../overview/fleet-c
 import { type Columns, CUSTODY_COLUMNS, INCIDENT_COLUMNS } from "./columns.ts";
 
 /** Data for an export: the user who requests it, and cached reads of the fleet. */
-export type ExportContext = { admin: Admin; deps: Deps } & FleetReads;
+export type ExportContext = { admin: Admin; deps: DashboardDeps } & FleetReads;
 
 /** An exported list with its columns and rows. The rows are read one table page at a time. */
 export type ExportList<Query, Row> = {

@@ -5,10 +5,10 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import { refuse } from "../../../shared/verdict.ts";
 import { authenticate, may } from "../../auth/authenticate.ts";
 import type { Permission } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
 import { streamText } from "../../http/stream-text.ts";
 import { valid, validate } from "../../http/validate.ts";
 import type { Env } from "../../request-env.ts";
+import type { DashboardDeps } from "../deps.ts";
 import type { FleetReads } from "../inventory/inventory-query.ts";
 import { gatherEvidence } from "../report/report-data.ts";
 import { isPartial, reportCsv, reportListName } from "../report/report-exports.ts";
@@ -59,7 +59,11 @@ function downloadHeaders(name: string, format: "csv" | "json", nowMs: number): R
  * Adds the export routes, for example `/assets.csv` and `/assets.json`. Each export contains the complete
  * list, and accepts the same filters as the page of the list.
  */
-export function exportRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<Env>) => FleetReads): void {
+export function exportRoutes(
+  app: Hono<Env>,
+  deps: DashboardDeps,
+  readsOf: (c: Context<Env>) => FleetReads,
+): void {
   const serve = <Query, Row>(list: ExportList<Query, Row>, format: "csv" | "json") =>
     app.get(`/${list.name}.${format}`, signedIn(deps, list.needs), queryOf(list.query, deps), async (c) => {
       const query = (list.query ? valid(c, "query", list.query) : {}) as Query;
@@ -82,7 +86,7 @@ export function exportRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<En
 }
 
 /** Middleware that requires a session, and a permission if the list needs one. */
-const signedIn = (deps: Deps, needs?: Permission) =>
+const signedIn = (deps: DashboardDeps, needs?: Permission) =>
   createMiddleware<Env>(async function signedIn(c, next) {
     const admin = await authenticate(c.req.raw, deps);
     if (!admin.ok) return sendUnauthenticated(c, admin, deps);
@@ -91,7 +95,7 @@ const signedIn = (deps: Deps, needs?: Permission) =>
     await next();
   });
 
-const queryOf = (schema: z.ZodType | undefined, deps: Deps) =>
+const queryOf = (schema: z.ZodType | undefined, deps: DashboardDeps) =>
   validate("query", schema ?? z.object({}), (c) => sendFailure(c, refuse("admin.invalid", "query"), deps));
 
 /** An unknown list name is ignored, because the JSON file contains all lists. */
@@ -101,7 +105,7 @@ const reportFileQuery = reportQuery.extend({ list: reportListName.optional().cat
  * Adds the downloads of the report. `/report.json` is the complete report. `/report.csv?list=engines` is one
  * of its lists, with all rows.
  */
-function reportDownloads(app: Hono<Env>, deps: Deps): void {
+function reportDownloads(app: Hono<Env>, deps: DashboardDeps): void {
   const serve = (format: "csv" | "json") =>
     app.get(`/report.${format}`, signedIn(deps), queryOf(reportFileQuery, deps), async (c) => {
       const { list, ...query } = valid(c, "query", reportFileQuery);

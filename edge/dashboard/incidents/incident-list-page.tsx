@@ -4,7 +4,6 @@ import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import type { IncidentView } from "../../control/incidents/list-incidents.ts";
 import { BULK_INCIDENTS_MAX } from "../../control/incidents/update-incidents.ts";
-import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
 import { ChangeForm } from "../components/change-form.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
@@ -12,6 +11,7 @@ import { KeyboardShortcuts } from "../components/keyboard-shortcuts.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
 import { AGE_SHOWN_AFTER_MS, Ago } from "../components/time.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { allRows, type Fleet, type FleetNumbers } from "../overview/fleet-cache.ts";
 import { csrfToken } from "../session/csrf.ts";
 import { IncidentFilter } from "./incident-filter.tsx";
@@ -46,7 +46,7 @@ type Shown = {
 };
 
 async function findShown(
-  deps: Deps,
+  deps: DashboardDeps,
   tenantId: string,
   query: IncidentQuery,
   reads: IncidentReads | undefined,
@@ -85,7 +85,7 @@ type IncidentsAnswer = { notice?: Notice | undefined; reads?: IncidentReads | un
 export async function incidentsPage(
   admin: Admin,
   query: IncidentQuery,
-  deps: Deps,
+  deps: DashboardDeps,
   { notice, reads }: IncidentsAnswer = {},
 ) {
   const { tenantId } = admin;

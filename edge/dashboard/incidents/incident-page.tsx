@@ -10,7 +10,6 @@ import { incidentName } from "../../control/incidents/incident-name.ts";
 import { type IncidentView, incidentView } from "../../control/incidents/list-incidents.ts";
 import { readIncidentItem } from "../../control/incidents/search-incidents.ts";
 import { JUSTIFICATION_CHARACTERS_MIN } from "../../control/justification.ts";
-import type { Deps } from "../../deps.ts";
 import { Engines, Stores } from "../assets/engines.tsx";
 import { plural } from "../components/badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor } from "../components/change-form.tsx";
@@ -19,6 +18,7 @@ import { Empty, Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
 import { Ago } from "../components/time.tsx";
 import { type Moment, Timeline } from "../components/timeline.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { type Draft, RESOLUTION_CHARACTERS_MAX } from "../routing/parse-form.ts";
 import { Explanation } from "./incident-explanation.tsx";
 import { IncidentHeader } from "./incident-header.tsx";
@@ -44,7 +44,11 @@ type IncidentDetails = {
   now: number;
 };
 
-async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<IncidentDetails | undefined> {
+async function loadIncident(
+  deps: DashboardDeps,
+  tenantId: string,
+  id: string,
+): Promise<IncidentDetails | undefined> {
   if (!incidentName.safeParse(id).success) return undefined;
   const found = await readIncidentItem(deps, tenantId, id);
   if (!found) return undefined;
@@ -79,7 +83,11 @@ type Elsewhere = { incidents: IncidentView[]; searched: number; complete: boolea
  * Finds other open incidents of the same rule. Searches critical incidents and warnings, because the points
  * for a rule differ between hosts.
  */
-async function findElsewhere(deps: Deps, tenantId: string, { rule, id }: IncidentView): Promise<Elsewhere> {
+async function findElsewhere(
+  deps: DashboardDeps,
+  tenantId: string,
+  { rule, id }: IncidentView,
+): Promise<Elsewhere> {
   const found = await Promise.all(RISKS_SHOWN.map((risk) => findOpen(deps, tenantId, risk, { rule })));
   return {
     incidents: found.flatMap(({ incidents }) => incidents).filter((one) => one.id !== id),
@@ -95,7 +103,7 @@ async function findElsewhere(deps: Deps, tenantId: string, { rule, id }: Inciden
 export async function incidentPage(
   admin: Admin,
   id: string,
-  deps: Deps,
+  deps: DashboardDeps,
   answer: { notice?: Notice | undefined; draft?: Draft | undefined } = {},
 ) {
   const details = await loadIncident(deps, admin.tenantId, id);
@@ -214,7 +222,7 @@ type ResponseHidden = { acknowledge: Hidden; resolve: Hidden; draft: Draft | und
 async function formsOf(
   admin: Admin,
   incident: IncidentView,
-  deps: Deps,
+  deps: DashboardDeps,
   draft: Draft | undefined,
 ): Promise<ResponseHidden | undefined> {
   if (incident.status !== "OPEN" || !may(admin, "handle-incidents") || !deps.controlKey) return undefined;

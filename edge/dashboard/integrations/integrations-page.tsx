@@ -4,11 +4,11 @@ import type { Admin } from "../../auth/permissions.ts";
 import { listWebhooks } from "../../control/webhooks/list-deliveries.ts";
 import { ROTATION_HOURS } from "../../control/webhooks/manage-webhooks.ts";
 import type { WebhookView } from "../../control/webhooks/webhook-views.ts";
-import type { Deps } from "../../deps.ts";
 import { ChangeForm, hiddenFor, readOnlyReason } from "../components/change-form.tsx";
 import { Icon } from "../components/icon.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { SiemExport } from "./siem-export.tsx";
 import { WebhookFields } from "./webhook-fields.tsx";
 import { eventWords, HealthBadge, HealthTimes } from "./webhook-health.tsx";
@@ -24,7 +24,11 @@ export type WebhookAnswer = {
 };
 
 /** The page of webhooks and their health. It also has a form for a new webhook, and explains the SIEM export. */
-export async function integrationsPage(admin: Admin, deps: Deps, page: { origin: string } & WebhookAnswer) {
+export async function integrationsPage(
+  admin: Admin,
+  deps: DashboardDeps,
+  page: { origin: string } & WebhookAnswer,
+) {
   const why = readOnlyReason(admin, mayIntegrate(admin), deps, ALLOWED_ROLES);
   const webhooks = mayIntegrate(admin) ? await listWebhooks(deps, admin.tenantId) : [];
   const now = deps.clock();

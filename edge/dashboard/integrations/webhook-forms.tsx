@@ -3,9 +3,9 @@ import { JUSTIFICATION_CHARACTERS_MIN } from "../../control/justification.ts";
 import type { DeliveryState } from "../../control/webhooks/list-deliveries.ts";
 import { whyNotResend } from "../../control/webhooks/resend-deliveries.ts";
 import type { DeliveryView, ResentView, WebhookView } from "../../control/webhooks/webhook-views.ts";
-import type { Deps } from "../../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor } from "../components/change-form.tsx";
 import { Icon } from "../components/icon.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { RESOLUTION_CHARACTERS_MAX } from "../routing/parse-form.ts";
 import { WebhookFields } from "./webhook-fields.tsx";
 
@@ -22,7 +22,7 @@ export async function webhookFormsOf(
   admin: Admin,
   { webhookId, url, events, health, previousSecretUntil }: WebhookView,
   now: number,
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<WebhookForms | undefined> {
   if (!deps.controlKey) return undefined;
   const hidden = (action: string, ...about: string[]) =>
@@ -50,7 +50,7 @@ export async function resendFormsOf(
   webhook: WebhookView,
   deliveries: readonly DeliveryView[],
   { state, resent }: { state: DeliveryState | undefined; resent?: ResentView | undefined },
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<ResendForms> {
   const { webhookId, health } = webhook;
   const dead = deliveries.filter((delivery) => whyNotResend(webhook, delivery) === undefined);

@@ -1,13 +1,13 @@
 import type { Admin } from "../../auth/permissions.ts";
 import { type DeliveryState, listDeliveries, readWebhook } from "../../control/webhooks/list-deliveries.ts";
 import type { DeliveryView, ResentView, WebhookView } from "../../control/webhooks/webhook-views.ts";
-import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
 import { ChangeForm } from "../components/change-form.tsx";
 import { Icon } from "../components/icon.tsx";
 import { Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip } from "../components/notice.tsx";
 import { Ago, Until } from "../components/time.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { DELIVERY, Deliveries, outcomeOf } from "./delivery-table.tsx";
 import { mayIntegrate } from "./integrations-page.tsx";
 import { EditForm, resendFormsOf, SecretForms, type WebhookDraft, webhookFormsOf } from "./webhook-forms.tsx";
@@ -36,7 +36,7 @@ export async function webhookPage(
   admin: Admin,
   webhookId: string,
   { state, cursor }: WebhookQuery,
-  deps: Deps,
+  deps: DashboardDeps,
   answer: WebhookPageAnswer = {},
 ) {
   if (!mayIntegrate(admin)) return undefined;

@@ -1,5 +1,4 @@
 import type { Admin } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
 import { CountNotices } from "../components/count-notices.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
@@ -7,6 +6,7 @@ import { Icon } from "../components/icon.tsx";
 import { KeyboardShortcuts } from "../components/keyboard-shortcuts.tsx";
 import { Layout } from "../components/layout.tsx";
 import { pageAfter, TextFilter } from "../components/list-paging.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { type Fleet, type Holdings, inventoryOf } from "../overview/fleet-cache.ts";
 import { modelsOf } from "./fleet-models.ts";
 import { entriesMatching, type FleetReads, type InventoryQuery, modelsMatching } from "./inventory-query.ts";
@@ -49,7 +49,7 @@ type Search = ReturnType<typeof searchInventory>;
 export async function inventoryPage(
   admin: Admin,
   query: InventoryQuery,
-  deps: Deps,
+  deps: DashboardDeps,
   { fleetOf, holdingsOf }: FleetReads,
 ) {
   const [fleet, holdings] = await Promise.all([fleetOf(admin.tenantId), holdingsOf(admin.tenantId)]);

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import type { Admin } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
 import { gigabytes } from "../assets/engines.tsx";
 import { Badge, plural } from "../components/badges.tsx";
 import { CountNotices } from "../components/count-notices.tsx";
 import { DownloadLinks } from "../components/download-links.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
 import { Ago } from "../components/time.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { type HeldModel, modelsOf } from "./fleet-models.ts";
 import type { FleetReads } from "./inventory-query.ts";
 import { Reported } from "./inventory-tables.tsx";
@@ -19,7 +19,7 @@ export const modelQuery = z.object({ name: z.string().min(1).max(200) });
 export async function modelPage(
   admin: Admin,
   { name }: z.infer<typeof modelQuery>,
-  deps: Deps,
+  deps: DashboardDeps,
   { fleetOf, holdingsOf }: FleetReads,
 ) {
   const [fleet, holdings] = await Promise.all([fleetOf(admin.tenantId), holdingsOf(admin.tenantId)]);

@@ -20,7 +20,7 @@ import { type Reporting, reportingOf } from "../../../shared/fleet/reporting.ts"
 import type { FleetCounts, FleetHourItem } from "../../../shared/table/items/fleet.ts";
 import { readExpiryDays } from "../../../shared/tenant/read-expiry-days.ts";
 import type { Lifecycle } from "../../control/assets/read-assets.ts";
-import type { Deps } from "../../deps.ts";
+import type { DashboardDeps } from "../deps.ts";
 import { type Resolved, readResolved } from "../incidents/incident-search.ts";
 import { type FleetHistory, readFleetHistory } from "./fleet-history.ts";
 import { type Background, createTenantCache, setNewest } from "./stale-while-revalidate.ts";
@@ -75,7 +75,7 @@ const COUNTED_MS_MAX = 2 * 3600_000;
 const HISTORY_FRESH_MS = 30_000;
 
 /** Cached reads of a tenant's fleet. See {@link createTenantCache} for their maximum age. */
-export function createFleets(deps: Deps): Fleets {
+export function createFleets(deps: DashboardDeps): Fleets {
   const fleets = createTenantCache(deps, async (tenantId): Promise<Fleet> => {
     const readAtMs = deps.clock();
     return { ...(await readFleet(deps, tenantId, readExpiryDays(deps, tenantId))), readAtMs };

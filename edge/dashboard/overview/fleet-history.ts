@@ -7,7 +7,7 @@ import {
   fleetSummaryItem,
 } from "../../../shared/table/items/fleet.ts";
 import { FLEET_PREFIX, fleetSummaryKey, tenantKey } from "../../../shared/table/keys.ts";
-import type { Deps } from "../../deps.ts";
+import type { DashboardDeps } from "../deps.ts";
 
 /** Maximum number of items that the query returns: one for each hour of a week, and the summary. */
 const ITEMS_MAX = 7 * 24 + 1;
@@ -20,7 +20,7 @@ export type FleetHistory = {
 
 /** Reads the worker's newest fleet count and its hourly counts of the last seven days, in one query. */
 export async function readFleetHistory(
-  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
+  { dynamo, table }: Pick<DashboardDeps, "dynamo" | "table">,
   tenantId: string,
 ): Promise<FleetHistory> {
   const { Items = [] } = await dynamo("Query", {

@@ -3,8 +3,8 @@ import type { AssetView } from "../../control/assets/asset-view.ts";
 import { listActionRequired } from "../../control/assets/read-assets.ts";
 import { type IncidentView, listIncidents } from "../../control/incidents/list-incidents.ts";
 import type { Page } from "../../control/table-query.ts";
-import type { Deps } from "../../deps.ts";
 import { listWaiting, type Waiting } from "../approvals/pending-approvals.ts";
+import type { DashboardDeps } from "../deps.ts";
 import type { FleetNumbers } from "./fleet-cache.ts";
 import { readSecurity } from "./signature-faults.tsx";
 
@@ -28,7 +28,11 @@ export type Overview = {
 
 export type NumbersOf = (tenantId: string) => Promise<FleetNumbers>;
 
-export async function loadOverview(deps: Deps, tenantId: string, numbersOf: NumbersOf): Promise<Overview> {
+export async function loadOverview(
+  deps: DashboardDeps,
+  tenantId: string,
+  numbersOf: NumbersOf,
+): Promise<Overview> {
   const [critical, warning, actions, approvals, fleet, security] = await Promise.all([
     listIncidents(deps, tenantId, { risk: "CRITICAL", limit: INCIDENTS_READ_MAX, lifecycle: "active" }),
     listIncidents(deps, tenantId, { risk: "WARNING", limit: INCIDENTS_READ_MAX, lifecycle: "active" }),

@@ -1,11 +1,11 @@
 import { timestamp } from "../../../shared/time/clock.ts";
 import type { Admin } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
 import { REQUESTS_MAX, type Waiting } from "../approvals/pending-approvals.ts";
 import { FleetTrend } from "../charts/fleet-trend.tsx";
 import { plural } from "../components/badges.tsx";
 import { Icon } from "../components/icon.tsx";
 import { Empty, Layout } from "../components/layout.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { ContainmentInProgress } from "./containment-in-progress.tsx";
 import { FleetCoverage } from "./fleet-coverage.tsx";
 import { OverallStatus } from "./overall-status.tsx";
@@ -18,7 +18,7 @@ import { WorstIncidents } from "./worst-incidents.tsx";
  * The first page after sign-in. It shows open incidents, where AI runs, which hosts report, and which hosts
  * are in containment.
  */
-export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersOf) {
+export async function overviewPage(admin: Admin, deps: DashboardDeps, numbersOf: NumbersOf) {
   const overview = await loadOverview(deps, admin.tenantId, numbersOf);
   const { counts, hours } = overview.fleet;
   const frame = {

@@ -2,15 +2,15 @@ import { marshalItem } from "../../../shared/table/dynamo.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { type SecurityItem, securityItem } from "../../../shared/table/items/security.ts";
 import { securityKey } from "../../../shared/table/keys.ts";
-import type { Deps } from "../../deps.ts";
 import { Icon } from "../components/icon.tsx";
+import type { DashboardDeps } from "../deps.ts";
 
 /**
  * Reads the result of the worker's newest signature check of the tenant's items. Returns undefined before the
  * first check.
  */
 export async function readSecurity(
-  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
+  { dynamo, table }: Pick<DashboardDeps, "dynamo" | "table">,
   tenantId: string,
 ): Promise<SecurityItem | undefined> {
   const { Item } = await dynamo("GetItem", { TableName: table, Key: marshalItem(securityKey(tenantId)) });

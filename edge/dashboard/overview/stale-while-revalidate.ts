@@ -1,5 +1,5 @@
 import { evictOldest } from "../../../shared/evict-oldest.ts";
-import type { Deps } from "../../deps.ts";
+import type { DashboardDeps } from "../deps.ts";
 
 /** Keeps work running after the response is sent. Uses `waitUntil` on Workers, and does nothing on other runtimes. */
 export type Background = (work: Promise<unknown>) => void;
@@ -35,7 +35,7 @@ export type TenantCache<Value> = {
  * A request never awaits a read that another request started, because workerd cancels such reads.
  */
 export function createTenantCache<Value>(
-  deps: Pick<Deps, "clock" | "log">,
+  deps: Pick<DashboardDeps, "clock" | "log">,
   read: (tenantId: string) => Promise<Value>,
 ): TenantCache<Value> {
   type Cached = { value: Value; readAtMs: number; tookMs: number; startedAtMs: number };

@@ -6,7 +6,7 @@ import type { Finding, TelemetryChange } from "../../../shared/table/items/asset
 import type { Policy } from "../../../shared/table/items/policy.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import { listTimeline } from "../../control/assets/asset-timeline.ts";
-import type { Deps } from "../../deps.ts";
+import type { DashboardDeps } from "../deps.ts";
 
 /**
  * Maximum number of hosts in one dry run. Hosts with AI are selected first. The limit exists because each
@@ -47,7 +47,7 @@ export type DryRun = {
 
 /** Evaluates recorded states of the fleet with the rules of another policy. Writes nothing to the table. */
 export async function dryRun(
-  deps: Deps,
+  deps: DashboardDeps,
   tenantId: string,
   rows: readonly FleetRow[],
   { policy, days }: { policy: Policy; days: number },
@@ -72,7 +72,7 @@ export async function dryRun(
 }
 
 /** Reads the states of the period, and the state in force when the period began. */
-async function statesSince(deps: Deps, tenantId: string, assetId: string, since: string) {
+async function statesSince(deps: DashboardDeps, tenantId: string, assetId: string, since: string) {
   const { items } = await listTimeline(deps, tenantId, assetId, { limit: STATES_PER_HOST_MAX });
   const older = items.findIndex(({ at }) => at < since);
   return older === -1 ? items : items.slice(0, older + 1);

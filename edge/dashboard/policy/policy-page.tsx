@@ -3,10 +3,10 @@ import type { Policy } from "../../../shared/table/items/policy.ts";
 import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import { readPolicy } from "../../control/tenant/update-tenant.ts";
-import type { Deps } from "../../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor, readOnlyReason } from "../components/change-form.tsx";
 import { Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip, type Wrong, WrongList } from "../components/notice.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import type { FleetNumbers } from "../overview/fleet-cache.ts";
 import { DRY_RUN_DAYS, type DryRun } from "./dry-run.ts";
 import { DryRunResult } from "./dry-run-result.tsx";
@@ -25,7 +25,7 @@ type Forms = { hidden: Hidden; typed: Typed | undefined; engines: Ranked };
  */
 export async function policyPage(
   admin: Admin,
-  deps: Deps,
+  deps: DashboardDeps,
   numbersOf: (tenantId: string) => Promise<FleetNumbers>,
   answer: { notice?: Notice | undefined; typed?: Typed | undefined; tried?: DryRun | undefined } = {},
 ) {

@@ -1,7 +1,7 @@
 import type { TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
 import { listTimeline } from "../../control/assets/asset-timeline.ts";
 import type { AssetView } from "../../control/assets/asset-view.ts";
-import type { Deps } from "../../deps.ts";
+import type { DashboardDeps } from "../deps.ts";
 
 /** The first and the last day of the period in UTC (`YYYY-MM-DD`). Both days are included. */
 export type Period = { from: string; to: string };
@@ -68,7 +68,7 @@ const later = (a: string, b: string): string => (a > b ? a : b);
  * Reads hosts whose newest state began after the period first.
  */
 export async function findInPeriod(
-  deps: Deps,
+  deps: DashboardDeps,
   tenantId: string,
   assets: readonly AssetView[],
   period: Period,
@@ -104,7 +104,7 @@ export async function findInPeriod(
 
 /** Reads the states of the period and the state that was in force when the period began, newest first. */
 async function statesIn(
-  deps: Deps,
+  deps: DashboardDeps,
   tenantId: string,
   assetId: string,
   { start, end, max }: { start: string; end: string; max: number },

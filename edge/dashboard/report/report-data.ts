@@ -15,9 +15,9 @@ import type { CustodyView } from "../../control/custody/list-custody.ts";
 import { type IncidentView, incidentView } from "../../control/incidents/list-incidents.ts";
 import { queryPage } from "../../control/table-query.ts";
 import { readPolicy, readSettings } from "../../control/tenant/update-tenant.ts";
-import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";
 import { faultWords } from "../custody/field-diff.ts";
+import type { DashboardDeps } from "../deps.ts";
 import { type Found, findInPeriod, type Period } from "./detections-in-period.ts";
 
 /**
@@ -73,7 +73,11 @@ export type Evidence = {
 };
 
 /** Gathers all data of a report. The report contains no estimates, and states which data could not be read. */
-export async function gatherEvidence(deps: Deps, tenantId: string, period: Period): Promise<Evidence> {
+export async function gatherEvidence(
+  deps: DashboardDeps,
+  tenantId: string,
+  period: Period,
+): Promise<Evidence> {
   const isWanted = ({ at }: AuditItem) => isDuring(at, period);
   const [fleet, incidents, log, settings, policy] = await Promise.all([
     readAssets(deps, tenantId),
@@ -100,7 +104,7 @@ export async function gatherEvidence(deps: Deps, tenantId: string, period: Perio
 async function checkCustody(
   { all, head, count }: HeldCustody,
   tenantId: string,
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<Evidence["custody"]> {
   const fault = all && (await verifyCustody(all, head));
   const words = !all
@@ -123,7 +127,7 @@ const isDuring = (at: string | undefined, { from, to }: Period): boolean =>
   at !== undefined && at.slice(0, 10) >= from && at.slice(0, 10) <= to;
 const isAfter = (at: string, { to }: Period): boolean => at.slice(0, 10) > to;
 
-async function readAssets(deps: Deps, tenantId: string) {
+async function readAssets(deps: DashboardDeps, tenantId: string) {
   const assets: AssetView[] = [];
   let from: string | undefined;
   do {
@@ -138,7 +142,7 @@ async function readAssets(deps: Deps, tenantId: string) {
  * Reads open and resolved incidents from the telemetry partitions of all shards, because the index contains
  * only open incidents.
  */
-async function readIncidents(deps: Deps, tenantId: string) {
+async function readIncidents(deps: DashboardDeps, tenantId: string) {
   const { shards } = await readTenant(deps, tenantId);
   const each = Math.ceil(REPORT_INCIDENTS_MAX / shards);
   const parts = await Promise.all(

@@ -1,7 +1,7 @@
 import type { Admin } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
 import { Layout } from "../components/layout.tsx";
 import { Moment } from "../components/time.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { CoverageSection } from "./coverage-section.tsx";
 import { CustodySection } from "./custody-section.tsx";
 import { DecisionsSection } from "./decisions-section.tsx";
@@ -15,7 +15,7 @@ import { gatherEvidence } from "./report-data.ts";
  * The evidence report of a period, designed for printing. It shows detected AI, incidents, decisions, and
  * gaps in coverage.
  */
-export async function reportPage(admin: Admin, period: Period, deps: Deps) {
+export async function reportPage(admin: Admin, period: Period, deps: DashboardDeps) {
   const evidence = await gatherEvidence(deps, admin.tenantId, period);
   return (
     <Layout frame={{ title: "Evidence report", admin, nav: "report", nowMs: deps.clock() }}>

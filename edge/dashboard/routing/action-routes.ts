@@ -19,11 +19,11 @@ import {
   BULK_INCIDENTS_MAX,
   resolveIncident,
 } from "../../control/incidents/update-incidents.ts";
-import type { Deps } from "../../deps.ts";
 import { siteOrigin } from "../../http/public-origin.ts";
 import type { Env } from "../../request-env.ts";
 import { assetPage } from "../assets/asset-page.tsx";
 import { decommissionForm, mayManageAssets } from "../assets/decommission-panel.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { enrolmentForm, enrolmentPage, mayEnrol } from "../enrolment/enrolment-page.tsx";
 import { incidentsPage } from "../incidents/incident-list-page.tsx";
 import { incidentPage } from "../incidents/incident-page.tsx";
@@ -34,7 +34,7 @@ import { askerOf, type Fields, idParams, postRoute, unchanged } from "./post-rou
 import { sendFailure, sendPage } from "./render-response.ts";
 
 /** Adds the form routes for containment, host lifecycle, incidents and enrolment. */
-export function actionRoutes(app: Hono<Env>, deps: Deps): void {
+export function actionRoutes(app: Hono<Env>, deps: DashboardDeps): void {
   const post = postRoute(app, deps);
   const ofAsset = { right: mayRespond, params: idParams(assetId), invalid: showAssetDraft };
   post("/assets/:id/isolate", { ...ofAsset, form: isolateForm, handle: changeAsset("isolate") });
@@ -103,12 +103,12 @@ const mayHandle = (admin: Admin): boolean => may(admin, "handle-incidents");
 type OfOne = { params: { id: string } };
 type Wrong = OfOne & { fields: Fields; error: z.ZodError };
 
-async function showAssetDraft(c: Context<Env>, { params, fields, error }: Wrong, deps: Deps) {
+async function showAssetDraft(c: Context<Env>, { params, fields, error }: Wrong, deps: DashboardDeps) {
   const shown = await assetPage(c.var.admin, params.id, deps, { draft: draftOf(fields, error) });
   return shown ? sendPage(c, shown, 400) : sendFailure(c, refuse("admin.not-found"), deps);
 }
 
-async function showIncidentDraft(c: Context<Env>, { params, fields, error }: Wrong, deps: Deps) {
+async function showIncidentDraft(c: Context<Env>, { params, fields, error }: Wrong, deps: DashboardDeps) {
   const shown = await incidentPage(c.var.admin, params.id, deps, { draft: draftOf(fields, error) });
   return shown ? sendPage(c, shown, 400) : sendFailure(c, refuse("admin.not-found"), deps);
 }
@@ -116,7 +116,7 @@ async function showIncidentDraft(c: Context<Env>, { params, fields, error }: Wro
 type Containment = z.infer<typeof releaseForm> & Partial<z.infer<typeof isolateForm>>;
 
 function changeAsset(action: "isolate" | "release") {
-  return async (c: Context<Env>, { params, form }: OfOne & { form: Containment }, deps: Deps) => {
+  return async (c: Context<Env>, { params, form }: OfOne & { form: Containment }, deps: DashboardDeps) => {
     const { admin } = c.var;
     const { key, justification, mode, breakGlass, everyCopy, stopEnginesBy } = form;
     const { admin: _admin, ...origin } = askerOf(c, key, deps);
@@ -140,7 +140,7 @@ function changeAsset(action: "isolate" | "release") {
 async function decommission(
   c: Context<Env>,
   { params, fields, form }: OfOne & { fields: Fields; form: z.infer<typeof decommissionForm> },
-  deps: Deps,
+  deps: DashboardDeps,
 ) {
   const asker = askerOf(c, form.key, deps);
   const { how, justification } = form;
@@ -165,7 +165,7 @@ async function decommission(
 type Answered = z.infer<typeof acknowledgeForm> & Partial<z.infer<typeof resolveForm>>;
 
 function respondToIncident(action: "acknowledge" | "resolve") {
-  return async (c: Context<Env>, { params, form }: OfOne & { form: Answered }, deps: Deps) => {
+  return async (c: Context<Env>, { params, form }: OfOne & { form: Answered }, deps: DashboardDeps) => {
     const asker = askerOf(c, form.key, deps);
     const { justification: reason } = form;
     const answered =
@@ -183,7 +183,11 @@ function respondToIncident(action: "acknowledge" | "resolve") {
  * Creates an enrolment token and shows it in the response to the form. With a redirect, the token would have
  * to be part of a URL or be stored.
  */
-async function createToken(c: Context<Env>, { form }: { form: z.infer<typeof enrolmentForm> }, deps: Deps) {
+async function createToken(
+  c: Context<Env>,
+  { form }: { form: z.infer<typeof enrolmentForm> },
+  deps: DashboardDeps,
+) {
   const origin = siteOrigin(c.req.raw, deps);
   const { uses, days, key } = form;
   const made = await createEnrolmentToken(askerOf(c, key, deps), { uses, hours: days * 24 }, deps);
@@ -194,7 +198,7 @@ async function createToken(c: Context<Env>, { form }: { form: z.infer<typeof enr
 async function revokeToken(
   c: Context<Env>,
   { params, form }: OfOne & { form: z.infer<typeof resolveForm> },
-  deps: Deps,
+  deps: DashboardDeps,
 ) {
   const origin = siteOrigin(c.req.raw, deps);
   const { key, justification } = form;
@@ -214,7 +218,7 @@ const BULK_FORM = { bytesMax: 12 * 1024, fieldsMax: BULK_INCIDENTS_MAX + 2 };
 async function acknowledgeMany(
   c: Context<Env>,
   { fields }: { fields: Fields },
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<Response> {
   const { admin } = c.var;
   const { csrf: _csrf, ...ticked } = fields;

@@ -11,9 +11,9 @@ import { approveIsolation } from "../../control/containment/approve-isolation.ts
 import { denyIsolation } from "../../control/containment/deny-isolation.ts";
 import { changeContainment } from "../../control/containment/isolate-or-release.ts";
 import type { Asker, Decision } from "../../control/custody/change-plan.ts";
-import type { Deps } from "../../deps.ts";
 import type { Env } from "../../request-env.ts";
 import { approvalsPage } from "../approvals/approvals-page.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { acknowledgeForm, resolveForm } from "./parse-form.ts";
 import { askerOf, idParams, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./render-response.ts";
@@ -22,7 +22,7 @@ const mayApprove = (admin: Admin): boolean => may(admin, "approve");
 const approveForm = acknowledgeForm.extend({ confirm: z.literal("yes") });
 
 /** Adds the form routes for approvals: approve, deny, and repeat an expired request. */
-export function approvalRoutes(app: Hono<Env>, deps: Deps): void {
+export function approvalRoutes(app: Hono<Env>, deps: DashboardDeps): void {
   const post = postRoute(app, deps);
   const params = idParams(keyId);
   post("/approvals/:id/approve", {
@@ -51,14 +51,19 @@ export function approvalRoutes(app: Hono<Env>, deps: Deps): void {
 }
 
 type Fields = { key: string; justification?: string };
-type Verb = (asker: Asker, approvalId: string, form: Fields, deps: Deps) => Promise<Decision<unknown>>;
+type Verb = (
+  asker: Asker,
+  approvalId: string,
+  form: Fields,
+  deps: DashboardDeps,
+) => Promise<Decision<unknown>>;
 
 const approve: Verb = (asker, approvalId, _form, deps) => approveIsolation(asker, approvalId, deps);
 const deny: Verb = (asker, approvalId, { justification = "" }, deps) =>
   denyIsolation(asker, { approvalId, justification }, deps);
 
 /** Repeats an expired request on behalf of the current user. The new request again waits for a second person. */
-async function requestAgain(asker: Asker, approvalId: string, _form: Fields, deps: Deps) {
+async function requestAgain(asker: Asker, approvalId: string, _form: Fields, deps: DashboardDeps) {
   const { tenantId } = asker.admin;
   const stored = await deps.authority.read(approvalKey(tenantId, approvalId));
   if (!stored) return refuse("admin.not-found");
@@ -69,7 +74,7 @@ async function requestAgain(asker: Asker, approvalId: string, _form: Fields, dep
 
 const showInvalid =
   (fix: string) =>
-  async (c: Context<Env>, _input: unknown, deps: Deps): Promise<Response> => {
+  async (c: Context<Env>, _input: unknown, deps: DashboardDeps): Promise<Response> => {
     const words = `Nothing was changed: ${fix}.`;
     return sendPage(c, await approvalsPage(c.var.admin, deps, { notice: { tone: "warning", words } }), 400);
   };
@@ -78,7 +83,7 @@ type Approval = { params: { id: string }; form: Fields };
 
 const decide =
   (action: string, verb: Verb) =>
-  async (c: Context<Env>, { params, form }: Approval, deps: Deps): Promise<Response> => {
+  async (c: Context<Env>, { params, form }: Approval, deps: DashboardDeps): Promise<Response> => {
     const done = await verb(askerOf(c, form.key, deps), params.id, form, deps);
     if (done.ok) return c.redirect(`/approvals?done=${action}`, 303);
     if (done.code === "admin.forbidden" || done.code === "admin.not-found") return sendFailure(c, done, deps);

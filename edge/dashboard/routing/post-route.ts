@@ -5,10 +5,10 @@ import { accept, refuse, type Verdict } from "../../../shared/verdict.ts";
 import { authenticate } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import type { Asker } from "../../control/custody/change-plan.ts";
-import type { Deps } from "../../deps.ts";
 import { keepForm, valid, validate } from "../../http/validate.ts";
 import type { Env } from "../../request-env.ts";
 import type { Notice } from "../components/notice.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { isCsrfToken, isSameSite } from "../session/csrf.ts";
 import { readForm } from "./parse-form.ts";
 import { sendFailure, sendUnauthenticated } from "./render-response.ts";
@@ -25,13 +25,13 @@ export type FormRoute<Form extends z.ZodType, Params extends z.ZodType> = {
   invalid?: (
     c: Context<Env>,
     input: { fields: Fields; params: z.infer<Params>; error: z.ZodError },
-    deps: Deps,
+    deps: DashboardDeps,
   ) => Promise<Response>;
   /** Handles a valid form and creates the response. */
   handle: (
     c: Context<Env>,
     input: { fields: Fields; params: z.infer<Params>; form: z.infer<Form> },
-    deps: Deps,
+    deps: DashboardDeps,
   ) => Promise<Response>;
   limits?: FormLimits;
 };
@@ -44,7 +44,7 @@ export const idParams = <Id extends z.ZodType>(id: Id) => z.object({ id });
  * token and the control key.
  */
 export const postRoute =
-  (app: Hono<Env>, deps: Deps) =>
+  (app: Hono<Env>, deps: DashboardDeps) =>
   <Form extends z.ZodType, Params extends z.ZodType = typeof NO_PARAMS>(
     path: string,
     { right, params, form, invalid, handle, limits }: FormRoute<Form, Params>,
@@ -82,7 +82,7 @@ export const postRoute =
 async function readCheckedForm(
   c: Context<Env>,
   right: (admin: Admin) => boolean,
-  deps: Deps,
+  deps: DashboardDeps,
   limits: FormLimits | undefined,
 ): Promise<Verdict<Fields>> {
   if (!isSameSite(c.req.raw, deps)) return refuse("admin.cross-site");
@@ -93,7 +93,7 @@ async function readCheckedForm(
   return own ? accept(fields.value) : refuse("admin.cross-site");
 }
 
-export const askerOf = (c: Context<Env>, idempotencyKey: string, deps: Deps): Asker => {
+export const askerOf = (c: Context<Env>, idempotencyKey: string, deps: DashboardDeps): Asker => {
   const { admin, requestId } = c.var;
   return { admin, sourceIp: deps.sourceIp(c.req.raw), requestId, idempotencyKey };
 };

@@ -2,10 +2,10 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { base64url, utf8 } from "../../../shared/encoding/bytes.ts";
 import type { Refusal } from "../../../shared/verdict.ts";
-import type { Deps } from "../../deps.ts";
 import { noteRefusal } from "../../http/problem-response.ts";
 import type { Env } from "../../request-env.ts";
 import { failurePage } from "../components/error-page.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import {
   cookieAttributes,
   mayStartHandshake,
@@ -55,13 +55,13 @@ const withoutTimes = (markup: string): string =>
   markup.replace(/<div class="freshness".*?<\/div>/s, "").replace(/(<time [^>]*>)[^<]*/g, "$1");
 
 /** Sends the error page for a refusal. Counts and logs the refusal as the API does. */
-export function sendFailure(c: Context<Env>, refused: Refusal, deps: Deps) {
+export function sendFailure(c: Context<Env>, refused: Refusal, deps: DashboardDeps) {
   const { status } = noteRefusal({ requestId: c.var.requestId, path: c.req.path }, refused, deps);
   return sendPage(c, failurePage({ refused, ...failureOf(c, deps) }), status);
 }
 
 /** Fields of the request that an error page shows. */
-export function failureOf(c: Context<Env>, deps: Deps) {
+export function failureOf(c: Context<Env>, deps: DashboardDeps) {
   const { pathname, search } = new URL(c.req.url);
   const path = returnPath(pathname + search);
   const isChange = c.req.method === "POST";
@@ -72,13 +72,13 @@ export function failureOf(c: Context<Env>, deps: Deps) {
  * Whether the session can be refreshed without user interaction. Allowed once in 20 s, so that a provider
  * that returns no new session does not cause a redirect loop.
  */
-const maySilentlyRefresh = (c: Context<Env>, deps: Deps): boolean =>
+const maySilentlyRefresh = (c: Context<Env>, deps: DashboardDeps): boolean =>
   deps.admin.handshakeUrl === undefined &&
   sessionExpired(c.req.raw, deps.clock()) &&
   refreshState(c.req.raw, deps) === undefined;
 
 /** Redirects to the identity provider, which recognises the user and redirects back with a new token. */
-function refreshSession(c: Context<Env>, path: string, deps: Deps) {
+function refreshSession(c: Context<Env>, path: string, deps: DashboardDeps) {
   c.header(
     "set-cookie",
     `${refreshCookie(c.req.raw, deps)}=1; Max-Age=20; HttpOnly; ${cookieAttributes(c, deps)}`,
@@ -91,7 +91,7 @@ function refreshSession(c: Context<Env>, path: string, deps: Deps) {
  * Responds to a request without a valid session. Browsers are redirected to sign-in, and polls of the browser
  * script get 401.
  */
-export async function sendUnauthenticated(c: Context<Env>, refused: Refusal, deps: Deps) {
+export async function sendUnauthenticated(c: Context<Env>, refused: Refusal, deps: DashboardDeps) {
   if (c.req.method === "GET" && !isLive(c)) {
     if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
     // Other refusals mean that the session is valid but has no access. The provider would return the same

@@ -7,10 +7,10 @@ import {
   readPolicy,
   readSettings,
 } from "../../control/tenant/update-tenant.ts";
-import type { Deps } from "../../deps.ts";
 import type { Env } from "../../request-env.ts";
 import { versionedForm } from "../components/form-values.ts";
 import type { Notice } from "../components/notice.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import type { Fleets } from "../overview/fleet-cache.ts";
 import { DRY_RUN_DAYS, dryRun } from "../policy/dry-run.ts";
 import { POLICY_FORM, policyFromForm, policyFromJson } from "../policy/policy-form.ts";
@@ -22,7 +22,7 @@ import { askerOf, type Fields, postRoute } from "./post-route.ts";
 import { sendFailure, sendPage } from "./render-response.ts";
 
 /** Adds the form routes for policy and settings, and for the dry run of a policy. */
-export function settingsRoutes(app: Hono<Env>, deps: Deps, fleets: Fleets): void {
+export function settingsRoutes(app: Hono<Env>, deps: DashboardDeps, fleets: Fleets): void {
   const post = postRoute(app, deps);
   const right = mayConfigure;
   const limits = POLICY_FORM;
@@ -45,7 +45,7 @@ const isOutdated = (code: string): boolean => code === "admin.outdated" || code 
 const isSame = (a: object, b: object): boolean => canonicalJson(a) === canonicalJson(b);
 
 /** Reads the submitted policy and the current policy. */
-async function readSubmitted(c: Context<Env>, fields: Fields, deps: Deps) {
+async function readSubmitted(c: Context<Env>, fields: Fields, deps: DashboardDeps) {
   const current = await readPolicy(deps, c.var.admin.tenantId);
   const read =
     fields.how === "json" ? policyFromJson(fields.policy ?? "") : policyFromForm(fields, current.value);
@@ -56,7 +56,7 @@ type Versioned = { fields: Fields; form: z.infer<typeof versionedForm> };
 
 const changePolicyByForm =
   (fleets: Fleets) =>
-  async (c: Context<Env>, { fields, form }: Versioned, deps: Deps): Promise<Response> => {
+  async (c: Context<Env>, { fields, form }: Versioned, deps: DashboardDeps): Promise<Response> => {
     const { admin } = c.var;
     const numbersOf = numbersFor(c, fleets);
     const { current, read } = await readSubmitted(c, fields, deps);
@@ -85,7 +85,7 @@ const changePolicyByForm =
  */
 const runDryRun =
   (fleets: Fleets) =>
-  async (c: Context<Env>, { fields }: { fields: Fields }, deps: Deps): Promise<Response> => {
+  async (c: Context<Env>, { fields }: { fields: Fields }, deps: DashboardDeps): Promise<Response> => {
     const { admin } = c.var;
     const numbersOf = numbersFor(c, fleets);
     const { read } = await readSubmitted(c, fields, deps);
@@ -104,7 +104,7 @@ const runDryRun =
 const changeSettingsByForm = async (
   c: Context<Env>,
   { fields, form }: Versioned,
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<Response> => {
   const { admin } = c.var;
   const current = await readSettings(deps, admin.tenantId);

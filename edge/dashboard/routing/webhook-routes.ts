@@ -14,9 +14,9 @@ import {
   rotateWebhookSecret,
 } from "../../control/webhooks/manage-webhooks.ts";
 import { resendDeadDeliveries, resendDelivery } from "../../control/webhooks/resend-deliveries.ts";
-import type { Deps } from "../../deps.ts";
 import { siteOrigin } from "../../http/public-origin.ts";
 import type { Env } from "../../request-env.ts";
+import type { DashboardDeps } from "../deps.ts";
 import { DELIVERY_STATES } from "../integrations/delivery-table.tsx";
 import { integrationsPage, mayIntegrate, type WebhookAnswer } from "../integrations/integrations-page.tsx";
 import { type WebhookPageAnswer, type WebhookQuery, webhookPage } from "../integrations/webhook-page.tsx";
@@ -40,7 +40,7 @@ const removeForm = acknowledgeForm.extend({ confirm: z.literal("yes") });
  * Adds the form routes for webhooks. A new secret is only in the response to the form, never in a URL or in
  * the table.
  */
-export function webhookRoutes(app: Hono<Env>, deps: Deps): void {
+export function webhookRoutes(app: Hono<Env>, deps: DashboardDeps): void {
   const post = postRoute(app, deps);
   const right = mayIntegrate;
   const ofWebhook = { right, params: idParams(slug) };
@@ -63,7 +63,7 @@ const eventsOf = (fields: Fields) => WEBHOOK_EVENTS.filter((kind) => fields[`eve
 
 const sendIntegrations = async (
   c: Context<Env>,
-  deps: Deps,
+  deps: DashboardDeps,
   answer: WebhookAnswer,
   status: 200 | 201 | 400 | 409,
 ) => {
@@ -80,10 +80,10 @@ type Wrong = { params: { id: string }; fields: Fields };
 
 const draftOf = (fields: Fields, wrong: string) => ({ url: (fields.url ?? "").slice(0, 2000), wrong });
 
-const showCreateDraft = (c: Context<Env>, { fields }: { fields: Fields }, deps: Deps) =>
+const showCreateDraft = (c: Context<Env>, { fields }: { fields: Fields }, deps: DashboardDeps) =>
   sendIntegrations(c, deps, { draft: draftOf(fields, INVALID_URL) }, 400);
 
-async function create(c: Context<Env>, { fields, form }: Terms, deps: Deps): Promise<Response> {
+async function create(c: Context<Env>, { fields, form }: Terms, deps: DashboardDeps): Promise<Response> {
   const { key, url } = form;
   const made = await createWebhook(askerOf(c, key, deps), { url, events: eventsOf(fields) }, deps);
   if (made.ok)
@@ -97,7 +97,7 @@ async function create(c: Context<Env>, { fields, form }: Terms, deps: Deps): Pro
 async function sendWebhook(
   c: Context<Env>,
   webhookId: string,
-  deps: Deps,
+  deps: DashboardDeps,
   answer: WebhookPageAnswer,
   status: 200 | 400 | 409,
   query: WebhookQuery = {},
@@ -106,18 +106,18 @@ async function sendWebhook(
   return page ? sendPage(c, page, status) : sendFailure(c, refuse("admin.not-found"), deps);
 }
 
-const showChangeDraft = (c: Context<Env>, { params, fields }: Wrong, deps: Deps) =>
+const showChangeDraft = (c: Context<Env>, { params, fields }: Wrong, deps: DashboardDeps) =>
   sendWebhook(c, params.id, deps, { draft: draftOf(fields, INVALID_URL) }, 400);
 
 const showUnchanged =
   (fix: string) =>
-  (c: Context<Env>, { params }: Wrong, deps: Deps) =>
+  (c: Context<Env>, { params }: Wrong, deps: DashboardDeps) =>
     sendWebhook(c, params.id, deps, { notice: unchanged(fix) }, 400);
 
 async function change(
   c: Context<Env>,
   { params, fields, form }: Terms & Wrong,
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<Response> {
   const { key, url } = form;
   const terms = { webhookId: params.id, url, events: eventsOf(fields) };
@@ -127,13 +127,13 @@ async function change(
   return sendWebhook(c, params.id, deps, { draft: draftOf(fields, wordsOf(done)) }, 400);
 }
 
-async function test(c: Context<Env>, { params, form }: OfOne<typeof acknowledgeForm>, deps: Deps) {
+async function test(c: Context<Env>, { params, form }: OfOne<typeof acknowledgeForm>, deps: DashboardDeps) {
   const tested = await testWebhook(askerOf(c, form.key, deps), params.id, deps);
   if (!tested.ok) return sendFailure(c, tested, deps);
   return sendWebhook(c, params.id, deps, { tested: tested.value }, 200);
 }
 
-async function resend(c: Context<Env>, { params, form }: OfOne<typeof resendForm>, deps: Deps) {
+async function resend(c: Context<Env>, { params, form }: OfOne<typeof resendForm>, deps: DashboardDeps) {
   const { key, event: eventId, recordedAt, state } = form;
   const asked = { webhookId: params.id, eventId, recordedAt };
   const done = await resendDelivery(askerOf(c, key, deps), asked, deps);
@@ -145,14 +145,18 @@ async function resend(c: Context<Env>, { params, form }: OfOne<typeof resendForm
   return sendWebhook(c, params.id, deps, { notice: unchanged(done.detail) }, 409, { state });
 }
 
-async function resendDead(c: Context<Env>, { params, form }: OfOne<typeof resendDeadForm>, deps: Deps) {
+async function resendDead(
+  c: Context<Env>,
+  { params, form }: OfOne<typeof resendDeadForm>,
+  deps: DashboardDeps,
+) {
   const { key, cursor } = form;
   const done = await resendDeadDeliveries(askerOf(c, key, deps), { webhookId: params.id, cursor }, deps);
   if (!done.ok) return sendFailure(c, done, deps);
   return sendWebhook(c, params.id, deps, { resent: done.value }, 200, { state: "dead" });
 }
 
-async function rotate(c: Context<Env>, { params, form }: OfOne<typeof resolveForm>, deps: Deps) {
+async function rotate(c: Context<Env>, { params, form }: OfOne<typeof resolveForm>, deps: DashboardDeps) {
   const { key, justification } = form;
   const asked = { webhookId: params.id, justification };
   const done = await rotateWebhookSecret(askerOf(c, key, deps), asked, deps);
@@ -160,7 +164,7 @@ async function rotate(c: Context<Env>, { params, form }: OfOne<typeof resolveFor
   return sendIntegrations(c, deps, { secret: { webhookId: params.id, secret: done.value.secret } }, 200);
 }
 
-async function remove(c: Context<Env>, { params, form }: OfOne<typeof removeForm>, deps: Deps) {
+async function remove(c: Context<Env>, { params, form }: OfOne<typeof removeForm>, deps: DashboardDeps) {
   const done = await deleteWebhook(askerOf(c, form.key, deps), { webhookId: params.id }, deps);
   if (!done.ok) return sendFailure(c, done, deps);
   return c.redirect("/integrations?done=webhook-deleted", 303);

@@ -4,9 +4,9 @@ import { z } from "zod";
 import { base64url } from "../../../shared/encoding/bytes.ts";
 import { authenticate, SESSION_COOKIE } from "../../auth/authenticate.ts";
 import { clerkCookies, directiveValue } from "../../auth/clerk-cookies.ts";
-import type { Deps } from "../../deps.ts";
 import { isSecure, siteOrigin } from "../../http/public-origin.ts";
 import type { Env } from "../../request-env.ts";
+import type { DashboardDeps } from "../deps.ts";
 import { returnPath } from "./return-path.ts";
 import { refreshCookie, refreshState, sessionExpired } from "./session-refresh.ts";
 
@@ -41,7 +41,7 @@ const cookieOf = (request: Request, name: string): string | undefined =>
 const SIGNED_OUT_COOKIE = "lz_signed_out";
 
 /** Whether the request is the return from a handshake that this site started in this browser. */
-function isHandshakeReturn(request: Request, deps: Deps): boolean {
+function isHandshakeReturn(request: Request, deps: DashboardDeps): boolean {
   const state = new URL(request.url).searchParams.get(STATE);
   return state !== null && state !== "" && state === refreshState(request, deps);
 }
@@ -61,7 +61,7 @@ const isKnownToClerk = (request: Request): boolean =>
 const DEV_BROWSER = "__clerk_db_jwt";
 const DEV_BROWSER_TOKEN = /^[A-Za-z0-9._-]{1,2048}$/;
 const DEV_BROWSER_SECONDS = 365 * 24 * 3600;
-const isDevelopment = ({ admin }: Deps): boolean =>
+const isDevelopment = ({ admin }: DashboardDeps): boolean =>
   /\.(?:accounts\.dev|lclclerk\.com)$/.test(new URL(admin.handshakeUrl!).hostname);
 
 const newDevBrowser = (request: Request): string | null => new URL(request.url).searchParams.get(DEV_BROWSER);
@@ -72,14 +72,14 @@ function devBrowserOf(request: Request): string | undefined {
 }
 
 /** Attributes of every cookie that this site sets. */
-export const cookieAttributes = (c: Context<Env>, deps: Deps): string =>
+export const cookieAttributes = (c: Context<Env>, deps: DashboardDeps): string =>
   `Path=/; SameSite=Lax${isSecure(c.req.raw, deps) ? "; Secure" : ""}`;
 
 /**
  * Whether a request without a valid session may start a handshake. Allowed once in 20 s, so that a failed
  * handshake does not cause a loop.
  */
-export const mayStartHandshake = (request: Request, deps: Deps): boolean =>
+export const mayStartHandshake = (request: Request, deps: DashboardDeps): boolean =>
   deps.admin.handshakeUrl !== undefined &&
   refreshState(request, deps) === undefined &&
   cookieOf(request, SIGNED_OUT_COOKIE) === undefined &&
@@ -88,7 +88,7 @@ export const mayStartHandshake = (request: Request, deps: Deps): boolean =>
     (isDevelopment(deps) && newDevBrowser(request) !== null));
 
 /** Redirects the browser to the Frontend API, which redirects back to `path`. */
-export function startHandshake(c: Context<Env>, path: string, deps: Deps): Response {
+export function startHandshake(c: Context<Env>, path: string, deps: DashboardDeps): Response {
   const address = new URL(deps.admin.handshakeUrl!);
   const home = siteOrigin(c.req.raw, deps);
   const state = base64url(deps.random(STATE_BYTES));
@@ -119,7 +119,7 @@ type Taken = { session: string; devBrowser: string | undefined };
  * provider's key, and its session must be valid. Other handshakes are ignored, because a link could otherwise
  * sign the user in to another account.
  */
-async function sessionOf(request: Request, deps: Deps): Promise<Taken | undefined> {
+async function sessionOf(request: Request, deps: DashboardDeps): Promise<Taken | undefined> {
   if (deps.admin.handshakeUrl === undefined || !isHandshakeReturn(request, deps)) return undefined;
   const token = new URL(request.url).searchParams.get(HANDSHAKE) ?? cookieOf(request, HANDSHAKE);
   if (!token || token.length > 60_000) return undefined;
@@ -146,7 +146,7 @@ async function sessionOf(request: Request, deps: Deps): Promise<Taken | undefine
  */
 export async function takeHandshake(
   c: Context<Env>,
-  deps: Deps,
+  deps: DashboardDeps,
 ): Promise<{ untilSeconds: number } | undefined> {
   const taken = await sessionOf(c.req.raw, deps);
   if (taken === undefined) return undefined;
@@ -175,7 +175,7 @@ export function withoutHandshake(c: Context<Env>): string {
 }
 
 /** Deletes the session cookies and prevents a new handshake until the user signs in again. */
-export const forgetSession = (c: Context<Env>, deps: Deps): void => {
+export const forgetSession = (c: Context<Env>, deps: DashboardDeps): void => {
   if (deps.admin.handshakeUrl !== undefined)
     c.header("set-cookie", `${SIGNED_OUT_COOKIE}=1; HttpOnly; ${cookieAttributes(c, deps)}`, {
       append: true,
@@ -188,7 +188,7 @@ export const forgetSession = (c: Context<Env>, deps: Deps): void => {
  * Starts a handshake after the user signed in at the provider. Works even if the user signed out of this site
  * before.
  */
-export function restartHandshake(c: Context<Env>, path: string, deps: Deps): Response {
+export function restartHandshake(c: Context<Env>, path: string, deps: DashboardDeps): Response {
   c.header("set-cookie", `${SIGNED_OUT_COOKIE}=; Max-Age=0; HttpOnly; ${cookieAttributes(c, deps)}`, {
     append: true,
   });

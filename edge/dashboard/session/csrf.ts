@@ -1,6 +1,6 @@
 import { base64url, fromBase64url, utf8 } from "../../../shared/encoding/bytes.ts";
 import type { Admin as Caller } from "../../auth/permissions.ts";
-import type { Deps } from "../../deps.ts";
+import type { DashboardDeps } from "../deps.ts";
 
 /**
  * Minimum lifetime of a token in seconds. The expiry is rounded up to {@link ROUND_SECONDS}, so a token is
@@ -9,7 +9,7 @@ import type { Deps } from "../../deps.ts";
 const LIFETIME_SECONDS = 2 * 3600;
 const ROUND_SECONDS = 3600;
 
-type Signing = Pick<Deps, "clock"> & { admin: Pick<Deps["admin"], "csrfKeys"> };
+type Signing = Pick<DashboardDeps, "clock"> & { admin: Pick<DashboardDeps["admin"], "csrfKeys"> };
 
 /** The user, tenant and session to which a CSRF token is bound. */
 type Admin = Pick<Caller, "tenantId" | "userId" | "sessionId">;
@@ -64,7 +64,7 @@ export function isSameSite(
   {
     publicOrigin,
     admin: { parties },
-  }: Pick<Deps, "publicOrigin"> & { admin: Pick<Deps["admin"], "parties"> },
+  }: Pick<DashboardDeps, "publicOrigin"> & { admin: Pick<DashboardDeps["admin"], "parties"> },
 ): boolean {
   const site = request.headers.get("sec-fetch-site");
   if (site !== null && site !== "same-origin") return false;

@@ -1,5 +1,5 @@
-import type { Deps } from "../../deps.ts";
 import { siteOrigin } from "../../http/public-origin.ts";
+import type { DashboardDeps } from "../deps.ts";
 
 const PATH_CHARACTERS_MAX = 512;
 const UNUSED_ORIGIN = "https://return.invalid";
@@ -32,7 +32,7 @@ export function pageOfForm(path: string): string {
 export function signInAddress(
   request: Request,
   path: string,
-  deps: Pick<Deps, "admin" | "publicOrigin">,
+  deps: Pick<DashboardDeps, "admin" | "publicOrigin">,
 ): string {
   const address = new URL(deps.admin.signInUrl);
   address.searchParams.set("redirect_url", new URL(path, siteOrigin(request, deps)).href);

@@ -1,18 +1,21 @@
 import { fromBase64url, fromUtf8 } from "../../../shared/encoding/bytes.ts";
 import { SESSION_COOKIE } from "../../auth/authenticate.ts";
-import type { Deps } from "../../deps.ts";
 import { isSecure } from "../../http/public-origin.ts";
+import type { DashboardDeps } from "../deps.ts";
 
 /**
  * Name of the cookie with the state of a redirect to the identity provider and back. Over https, the name has
  * the prefix `__Host-` (RFC 6265bis §4.1.3.2). A sibling domain can therefore not set the cookie to sign the
  * user in to another account.
  */
-export const refreshCookie = (request: Request, deps: Pick<Deps, "publicOrigin">): string =>
+export const refreshCookie = (request: Request, deps: Pick<DashboardDeps, "publicOrigin">): string =>
   isSecure(request, deps) ? "__Host-lz_refreshing" : "lz_refreshing";
 
 /** State of the current redirect to the identity provider. Absent if no such redirect is in progress. */
-export const refreshState = (request: Request, deps: Pick<Deps, "publicOrigin">): string | undefined =>
+export const refreshState = (
+  request: Request,
+  deps: Pick<DashboardDeps, "publicOrigin">,
+): string | undefined =>
   new RegExp(`(?:^|; )${refreshCookie(request, deps)}=([^;]*)`).exec(
     request.headers.get("cookie") ?? "",
   )?.[1];

@@ -1,10 +1,10 @@
 import type { Admin } from "../../auth/permissions.ts";
 import type { Settings } from "../../control/tenant/settings-schema.ts";
 import { readSettings } from "../../control/tenant/update-tenant.ts";
-import type { Deps } from "../../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor, readOnlyReason } from "../components/change-form.tsx";
 import { Layout } from "../components/layout.tsx";
 import { type Notice, NoticeStrip, type Wrong, WrongList } from "../components/notice.tsx";
+import type { DashboardDeps } from "../deps.ts";
 import { mayConfigure, type Typed } from "../policy/policy-page.tsx";
 import {
   ISOLATION_LIMIT,
@@ -19,7 +19,7 @@ import {
  */
 export async function settingsPage(
   admin: Admin,
-  deps: Deps,
+  deps: DashboardDeps,
   answer: { notice?: Notice | undefined; typed?: Typed | undefined } = {},
 ) {
   const { version, value } = await readSettings(deps, admin.tenantId);
