@@ -80,6 +80,7 @@ const MAY_IMPORT: Record<string, Record<string, string>> = {
 const TYPES_OF_ALL = new Set(["edge/request-env.ts"]);
 
 const FILES_A_FOLDER_MAX = 20;
+const FILE_LINES_MAX = 400;
 /** Folders with one data file for each product. These folders can contain more files than other folders. */
 const DATA_FOLDERS = new Set(["agent/catalogue/engines"]);
 
@@ -156,6 +157,14 @@ test("there is no import cycle, including type imports", () => {
   };
   for (const path of files) visit(path, []);
   expect(circles).toEqual([]);
+});
+
+test("a source file has at most 400 lines", () => {
+  const long = files.flatMap((path) => {
+    const lines = readFileSync(join(ROOT, path), "utf8").split("\n").length - 1;
+    return lines > FILE_LINES_MAX ? [`${path}: ${lines}`] : [];
+  });
+  expect(long).toEqual([]);
 });
 
 test("a folder holds at most 20 files", () => {

@@ -5,7 +5,6 @@ import { type Firewall, NOTHING_SENT } from "../network/firewall.ts";
 import type { attempt } from "../network/tcp-connect.ts";
 import { firstLine } from "./nft-firewall.ts";
 import {
-  GROUP,
   PROFILES_SCRIPT,
   type Profile,
   putScript,
@@ -14,10 +13,8 @@ import {
   STANDING_SCRIPT,
   sentText,
   standingText,
-  type WindowsRule,
-  windowsNetworkRules,
-  windowsPortRules,
-} from "./windows-rules.ts";
+} from "./windows-firewall-scripts.ts";
+import { GROUP, type WindowsRule, windowsNetworkRules, windowsPortRules } from "./windows-rules.ts";
 
 const action = z.enum(["Allow", "Block", "NotConfigured"]);
 

@@ -4,8 +4,8 @@ import { isLoopback, isPlainAddress } from "../network/addresses.ts";
 import { attempt } from "../network/tcp-connect.ts";
 import { blockingEnforcers, type Enforcers, type HostOptions } from "./host-enforcers.ts";
 import { POWERSHELL, profiles, windowsFirewall } from "./windows-firewall.ts";
+import type { Profile } from "./windows-firewall-scripts.ts";
 import { openSuspension, type Suspension, windowsProcesses } from "./windows-processes.ts";
-import type { Profile } from "./windows-rules.ts";
 
 /**
  * Timeout of a PowerShell script in milliseconds. PowerShell needs a few seconds for two dozen rules, and

@@ -27,19 +27,21 @@ import { comparingMarks, keptMarks, nftMarks } from "../../../../agent/contain/p
 import { serverAddresses } from "../../../../agent/contain/platform/windows.ts";
 import { windowsFirewall } from "../../../../agent/contain/platform/windows-firewall.ts";
 import {
-  isBornAt,
-  PROCESSES_SCRIPT,
-  parseProcesses,
-} from "../../../../agent/contain/platform/windows-processes.ts";
-import {
   PROFILES_SCRIPT,
   type Profile,
-  portsWithout,
   putScript,
   quoted,
   removeScript,
   STANDING_SCRIPT,
   type StandingRule,
+} from "../../../../agent/contain/platform/windows-firewall-scripts.ts";
+import {
+  isBornAt,
+  PROCESSES_SCRIPT,
+  parseProcesses,
+} from "../../../../agent/contain/platform/windows-processes.ts";
+import {
+  portsWithout,
   type WindowsRule,
   windowsNetworkRules,
   windowsPortRules,
