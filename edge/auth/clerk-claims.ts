@@ -46,9 +46,9 @@ export type Session = {
 };
 
 /**
- * Reads the claims of a verified token. Refuses with `admin.unauthenticated` a pending session (the person
- * has an open task at Clerk) and a token whose claims contradict each other. Refuses with
- * `admin.no-organisation` a token without an active organisation.
+ * Reads the claims of a verified token. Returns `admin.unauthenticated` if the session is pending (the
+ * person has an open task at Clerk) or if claims contradict each other. Returns `admin.no-organisation` if
+ * the token has no active organisation.
  */
 export function readClaims(payload: unknown): Verdict<Session> {
   const parsed = claims.safeParse(payload);

@@ -12,10 +12,7 @@ const WORDS = `^[^${HIDDEN}]*[^\\s${HIDDEN}][^${HIDDEN}]+[^\\s${HIDDEN}][^${HIDD
 /** Minimum length of a reason in characters. */
 export const JUSTIFICATION_CHARACTERS_MIN = 3;
 
-/**
- * A one-line text from a person without control characters. It has at least three characters after trimming,
- * and at most `max`.
- */
+/** One line of text that a person entered, without control characters, from three to `max` characters after trimming. */
 export const words = (max: number) =>
   text(max)
     .min(JUSTIFICATION_CHARACTERS_MIN)

@@ -229,7 +229,7 @@ export async function checkEdge(
       : bad(
           "edge ready",
           `/readyz/admin responds ${ready?.status ?? "nothing"}`,
-          "see the check of the table below",
+          "see the table check below",
         ),
     checkSignInKeys(readiness),
     ...checkEdgeCredentials(readiness),

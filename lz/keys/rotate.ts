@@ -128,7 +128,7 @@ async function rotateControl(environment: KeyLines, step: Step, deps: Deps): Pro
     const next = readKey(environment, "LZ_CONTROL_KEY_NEXT");
     if (next.kid !== kids[1])
       throw new Failure(
-        `LZ_CONTROL_KEY_NEXT is ${next.kid}, but LZ_CONTROL_JWKS has ${kids[1]}: use the values that add printed`,
+        `LZ_CONTROL_KEY_NEXT is ${next.kid}, but LZ_CONTROL_JWKS has ${kids[1]}: use the values that "lz rotate control add" printed`,
       );
     return {
       LZ_CONTROL_KEY: JSON.stringify(next),

@@ -63,7 +63,7 @@ const CLUSTERS: Readonly<Record<string, RegExp>> = {
   "ray-serve": /\bsession_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\d+_\d+\b/,
 };
 
-/** Joins the processes of one cluster and user to the process that started first. */
+/** Groups processes with the same cluster and user under the process that started first. */
 function mergeClusters(candidates: readonly Candidate[]): Candidate[] {
   const clusters = new Map<string, Candidate>();
   const merged: Candidate[] = [];

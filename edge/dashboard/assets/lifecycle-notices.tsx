@@ -97,7 +97,7 @@ export const LifecycleNotices = ({ asset, now }: { asset: AssetView; now: number
       )}
       {supersedes.length > 0 && (
         <Strip icon="info">
-          This host replaces <HostLinks ids={supersedes} />. The pages of these hosts keep their history.
+          This host replaces <HostLinks ids={supersedes} />. The history of these hosts stays on their pages.
         </Strip>
       )}
     </div>

@@ -12,7 +12,7 @@ export type Change = { kind: "appeared" | "gone" | "worse" | "better" | "note"; 
  */
 export function changesBetween(newer: TelemetryChange, older: TelemetryChange | undefined): Change[] {
   if (!older)
-    return [{ kind: "note", words: `Engines in the oldest state shown: ${engineNames(newer.engines)}` }];
+    return [{ kind: "note", words: `Engines in the first state listed: ${engineNames(newer.engines)}` }];
   const changes = [
     ...engineChanges(newer.engines, older.engines),
     ...storeChanges(newer, older),

@@ -89,7 +89,7 @@ const ResendAll = (form: { webhookId: string; hidden: Hidden; isMore: boolean })
     name="resend-dead"
     hidden={form.hidden}
   >
-    <button type="submit">{form.isMore ? "Resend the next ones" : "Resend all failed"}</button>
+    <button type="submit">{form.isMore ? "Resend the next deliveries" : "Resend all failed"}</button>
     <span class="muted small">
       {`Resends failed deliveries with their event ids, oldest first, at most ${RESENT_MAX} at a time.`}
     </span>

@@ -41,7 +41,7 @@ export async function modelPage(
           <>
             <div class="card-head">
               <p class="count">
-                {`In memory on ${plural(model.loaded, "host")}. Only on disk on ${plural(model.atRest, "host")}.`}
+                {`${plural(model.loaded, "host")} with this model in memory, ${plural(model.atRest, "host")} with the model only on disk.`}
               </p>
               <DownloadLinks list="models" filter={{ name }} />
             </div>

@@ -40,7 +40,7 @@ export const fleetSummaryItem = z.object({
   /** Time of the counts. Absent until the first count is complete. */
   at: isoTimestamp.optional(),
   counts: fleetCounts.optional(),
-  /** Version of the worker that counted. */
+  /** Version of the worker that made these counts. */
   workerVersion: text(40).optional(),
   /** Time at which the counting worker's claim expires. Other workers skip the tenant until then. */
   claimedUntil: isoTimestamp.optional(),

@@ -242,7 +242,7 @@ describe("changesBetween() describes changes", () => {
 
   test("without an older state nothing is shown as new", () => {
     expect(changesBetween(state({ engines: [engineOf()] }), undefined)).toEqual([
-      { kind: "note", words: "Engines in the oldest state shown: Ollama" },
+      { kind: "note", words: "Engines in the first state listed: Ollama" },
     ]);
   });
 });

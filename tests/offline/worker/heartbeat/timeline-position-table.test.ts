@@ -148,7 +148,7 @@ describe("intervalStart()", () => {
   });
 });
 
-/** Start of the asset's resolution interval that contains `at`, at a resolution of 60 s. */
+/** Start of the asset's 60 s interval that contains `at`. */
 const startOf = (at: string) =>
   seenThrough(momentAt(at, { stateSince: "2026-11-20T00:00:00.000Z" }), tenantOf());
 const FIRST = startOf(clock("09:05:00"));
