@@ -172,7 +172,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
       run(NEITHER("vdi-0001"), "a");
       run(NEITHER("vdi-0002"), "b");
       const { explanation } = await incident(assetId, "identity-cloned");
-      expect(explanation).toContain("2 machines report alternately under this identity");
+      expect(explanation).toContain("2 machines alternately report with this identity");
       expect(explanation).toContain("vdi-0001");
       expect(explanation).toContain("vdi-0002");
       const refused = await change(assetId, "isolate", { mode: "observe" });

@@ -236,7 +236,11 @@ const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string, sta
     "--set ordinary --only python-http --interval 60000",
     /agent\/main\.ts --outfile/,
   ],
-  mutation: [/ test .*contain\.test\.ts/, "--file shared/wire/directive.ts", / test .*directive\.test\.ts/],
+  mutation: [
+    / test .*apply-directive\.test\.ts/,
+    "--file shared/wire/directive.ts",
+    / test .*wire\/directive\.test\.ts/,
+  ],
 };
 /** Matches the database, which is the first process of the stack. At this moment it has started but is not ready. */
 const AT_THE_START = /dynoxide.* serve /;
