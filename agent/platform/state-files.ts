@@ -101,7 +101,10 @@ export function removeIfThere(path: string): boolean {
   }
 }
 
-/** Deletes a file that does no harm if it remains. Never throws, for example if the disk has become read-only. */
+/**
+ * Deletes a file if possible. Never throws, even if the disk has become read-only, because a leftover file
+ * does no harm.
+ */
 export function removeIfPossible(path: string): void {
   try {
     removeIfThere(path);

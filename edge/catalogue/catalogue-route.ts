@@ -14,8 +14,8 @@ export async function serveCatalogue(
   if (!newest) return edgeProblem(c, "edge.no-catalogue");
   const limit = deps.limits.catalogue;
   const takeOne = () => limit.take(networkOf(deps.sourceIp(c.req.raw)));
-  // Until a catalogue is loaded, each request can cause a fetch, so count the request before `newest()`.
-  // After that, 304 responses are not counted.
+  // Before a catalogue is loaded, any request can trigger a fetch, so the request is counted before
+  // `newest()` is called. Once a catalogue is loaded, requests with a 304 response are not counted.
   const early = isLoaded() ? undefined : takeOne();
   if (early && !early.allowed) return tooMany(c, limit, early, deps);
   const catalogue = await newest();

@@ -306,8 +306,7 @@ describe("a containment change during a table failure", () => {
           expect(change.log).toContainEqual(log);
           came.add(log.join());
           fail = undefined;
-          // If the log contains no offline release yet, the next request writes that release too. All other
-          // requests read again and retry.
+          // Repeat the change without a fault. An offline release is recorded by the next request of any kind.
           expect((await change.act(world)).status).toBe(change.good);
           expect(await holdsTogether(world)).toEqual(change.log[1]);
         }
